@@ -1,0 +1,70 @@
+"""Every error that the registry raises on purpose; the message is a sentence for a person."""
+
+from typing import ClassVar
+
+
+class RegistryError(Exception):
+    """Something went wrong that a person can act on.
+
+    The message defaults to the first line of the class's docstring. `exit_code` is what the
+    command line returns: 1 failed, 2 usage, 3 done with rows quarantined, 4 database unreachable
+    or not at head, 5 another job holds the lock, 75 try again later.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class UsageError(RegistryError):
+    """The command was given a value that it cannot use."""
+
+    exit_code = 2
+
+
+class DatabaseUnreachableError(RegistryError):
+    """The database cannot be reached."""
+
+    exit_code = 4
+
+
+class SchemaNotAtHeadError(RegistryError):
+    """The database is not at the newest schema; run `registry db upgrade`."""
+
+    exit_code = 4
+
+
+class LockHeldError(RegistryError):
+    """Another job of this kind is running; try again when it has finished."""
+
+    exit_code = 5
+
+
+class EmbeddedServerError(RegistryError):
+    """The embedded Postgres server could not be started or stopped."""
+
+    exit_code = 4
+
+
+class HubError(RegistryError):
+    """The Hub gave an answer that cannot be used."""
+
+
+class HubUnavailableError(HubError):
+    """The Hub cannot be reached or asks to come back later; try again in a few minutes."""
+
+    exit_code = 75
+
+
+class CursorExpiredError(HubError):
+    """The Hub no longer knows the listing's cursor."""
+
+
+class ModelNotFoundError(RegistryError):
+    """No model of that name is in the registry."""
+
+    def __init__(self, name: str, suggestions: tuple[str, ...] = ()) -> None:
+        self.name, self.suggestions = name, suggestions
+        hint = f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
+        super().__init__(f"No model named {name!r} is in the registry.{hint}")
