@@ -1,0 +1,83 @@
+"""How Alembic runs the registry's revisions: one transaction, with everything rebuilt at head."""
+
+from typing import Any
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from registry import db, roles, sql
+from registry.schema import metadata
+
+# Indexes that are built after a bulk load, by size; they come and go without a revision.
+UNMANAGED_INDEXES = {"model_features_hnsw_idx"}
+
+
+def include_object(
+    object_: Any,
+    name: str | None,
+    type_: str,
+    reflected: bool,
+    compare_to: Any,  # noqa: ARG001, FBT001
+) -> bool:
+    """Leave indexes that are built by size out of the comparison."""
+    return not (type_ == "index" and name in UNMANAGED_INDEXES)
+
+
+def include_name(name: str | None, type_: str, parent_names: Any) -> bool:  # noqa: ARG001
+    """Compare schema `store` alone; whatever else is in the database is not ours."""
+    return name == "store" if type_ == "schema" else True
+
+
+def run(connection: Connection) -> None:
+    """Run the revisions asked for, in the connection's transaction."""
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        version_table_schema="store",
+        include_schemas=True,
+        include_name=include_name,
+        include_object=include_object,
+        compare_server_default=True,
+    )
+    migration = context.get_context()
+    # Alembic also runs this file for `check`, `current` and `revision`, which name no destination.
+    migrating = "destination_rev" in migration.opts
+    with context.begin_transaction():
+        if migrating:
+            prepare(connection)
+        context.run_migrations()
+        if migrating:
+            finish(connection, migration.get_current_revision())
+
+
+def prepare(connection: Connection) -> None:
+    """Make extensions, roles and schemas, and take down the views and functions to be rebuilt."""
+    # A migration that waits for a lock stops every query behind it: give up instead.
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '4s'")
+    for extension in ("vector", "pg_trgm"):
+        connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+    roles.ensure(connection)
+    roles.become_owner(connection)
+    connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS store")
+    stays = db.current_revision(connection) == context.get_revision_argument() == db.head_revision()
+    if not (stays and sql.is_current(connection)):
+        sql.drop(connection)
+
+
+def finish(connection: Connection, revision: str | None) -> None:
+    """Rebuild views and functions at head; below head there are none."""
+    if revision == db.head_revision() and not sql.is_current(connection):
+        sql.install(connection)
+        roles.grant(connection)
+    if revision is None:
+        connection.execute(text("DROP TABLE IF EXISTS store.alembic_version"))
+        connection.exec_driver_sql("DROP SCHEMA IF EXISTS registry")
+        connection.exec_driver_sql("DROP SCHEMA IF EXISTS store")
+
+
+shared = context.config.attributes.get("connection")
+if shared is not None:
+    run(shared)
+else:
+    with db.engine(db.setting()) as engine, engine.begin() as own:
+        run(own)

@@ -1,0 +1,424 @@
+"""Models in the database: what a page of records changes, names and aliases, counters, history.
+
+A page goes through temporary tables: every record's name, fingerprint and counters first; then,
+only for those whose fingerprint is new, the whole record. The set logic is SQL.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy import Connection, text
+
+from registry.db import copy_rows
+from registry.errors import ModelNotFoundError
+from registry.records import ModelRecord, Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What is looked at of every record of a page, changed or not."""
+
+    name: str
+    hub_id: str | None
+    digest: bytes
+    downloads: int | None
+    downloads_all_time: int | None
+    likes: int | None
+    trending_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Which names of a page are new to the catalog, changed, or as they were."""
+
+    new: frozenset[str]
+    changed: frozenset[str]
+    unchanged: frozenset[str]
+
+
+_SIGHTING_COLUMNS = (
+    "name",
+    "hub_id",
+    "digest",
+    "downloads",
+    "downloads_all_time",
+    "likes",
+    "trending_score",
+)
+
+_MODEL_COLUMNS = (
+    "name",
+    "hub_id",
+    "author",
+    "state",
+    "sha",
+    "created_at",
+    "last_modified",
+    "gated",
+    "pipeline_tag",
+    "library",
+    "license",
+    "license_name",
+    "license_link",
+    "languages",
+    "datasets",
+    "arxiv",
+    "tags",
+    "architectures",
+    "model_type",
+    "parameters",
+    "parameters_source",
+    "dtypes",
+    "quantization",
+    "new_version",
+    "unread",
+    "digest",
+)
+
+_TEMPORARY = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (
+    name text PRIMARY KEY, hub_id text, digest bytea, downloads bigint, downloads_all_time bigint,
+    likes bigint, trending_score double precision
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
+    ordinal integer, card jsonb, config jsonb, LIKE store.models
+) ON COMMIT DELETE ROWS;
+ALTER TABLE incoming_models DROP COLUMN IF EXISTS model_id, DROP COLUMN IF EXISTS search,
+    DROP COLUMN IF EXISTS first_seen, DROP COLUMN IF EXISTS changed_at,
+    DROP COLUMN IF EXISTS gone_at;
+"""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the temporary tables that pages go through, once per connection."""
+    connection.exec_driver_sql(_TEMPORARY)
+
+
+def compare(
+    connection: Connection, sightings: Iterable[Sighting], *, as_of: datetime
+) -> Comparison:
+    """Load a page's sightings, follow renames, and tell which records need to be read.
+
+    Args:
+        connection: in the page's transaction, after `prepare`.
+        sightings: one per name.
+        as_of: when the page was observed; renames are dated by it.
+    """
+    copy_rows(
+        connection,
+        "incoming_sightings",
+        _SIGHTING_COLUMNS,
+        (
+            (
+                s.name,
+                s.hub_id,
+                s.digest,
+                s.downloads,
+                s.downloads_all_time,
+                s.likes,
+                s.trending_score,
+            )
+            for s in sightings
+        ),
+    )
+    _follow_renames(connection, as_of)
+    rows = connection.execute(
+        text("""
+        SELECT s.name,
+               CASE WHEN m.model_id IS NULL OR m.state = 'stub' THEN 'new'
+                    WHEN m.digest IS DISTINCT FROM s.digest OR m.gone_at IS NOT NULL THEN 'changed'
+                    ELSE 'unchanged' END AS verdict
+          FROM incoming_sightings s LEFT JOIN store.models m USING (name)""")
+    ).all()
+    verdicts: dict[str, list[str]] = {"new": [], "changed": [], "unchanged": []}
+    for name, verdict in rows:
+        verdicts[verdict].append(name)
+    return Comparison(*(frozenset(verdicts[key]) for key in ("new", "changed", "unchanged")))
+
+
+def _follow_renames(connection: Connection, as_of: datetime) -> None:
+    """Give rows the names that their Hub keys have now; former names become aliases."""
+    moved = connection.scalar(
+        text("""
+        SELECT EXISTS (
+            SELECT FROM incoming_sightings s JOIN store.models m USING (hub_id)
+             WHERE m.name <> s.name
+        ) OR EXISTS (
+            SELECT FROM incoming_sightings s JOIN store.models m USING (name)
+             WHERE m.hub_id <> s.hub_id
+        )""")
+    )
+    if not moved:
+        return
+    # The name belongs to another repository now: its former holder steps aside, under a name that
+    # no repository can have, until the listing shows what became of it.
+    connection.execute(
+        text("""
+        WITH parked AS (
+            UPDATE store.models m
+               SET name = m.name || '@' || m.hub_id, state = 'gone', gone_at = :as_of
+              FROM incoming_sightings s
+             WHERE m.name = s.name AND m.hub_id <> s.hub_id
+            RETURNING m.model_id, s.name
+        )
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+        SELECT model_id, name, 'rename', 1, :as_of FROM parked
+            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
+        {"as_of": as_of},
+    )
+    stubs = connection.execute(
+        text("""
+        SELECT stub.model_id AS stub_id, m.model_id
+          FROM incoming_sightings s
+          JOIN store.models m USING (hub_id)
+          JOIN store.models stub ON stub.name = s.name AND stub.state = 'stub'
+         WHERE m.name <> s.name""")
+    ).all()
+    for stub_id, model_id in stubs:
+        merge_stub(connection, stub_id, into=model_id, source="rename", as_of=as_of)
+    connection.execute(
+        text("""
+        WITH renamed AS (
+            UPDATE store.models m SET name = s.name
+              FROM incoming_sightings s, store.models old
+             WHERE m.hub_id = s.hub_id AND m.name <> s.name AND old.model_id = m.model_id
+            RETURNING m.model_id, old.name AS former
+        )
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+        SELECT model_id, former, 'rename', 1, :as_of FROM renamed WHERE former NOT LIKE '%@%'
+            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
+        {"as_of": as_of},
+    )
+
+
+def merge_stub(
+    connection: Connection, stub_id: int, *, into: int, source: str, as_of: datetime
+) -> list[int]:
+    """Make a stub an alias of the model that it turned out to be.
+
+    Args:
+        connection: in a transaction.
+        stub_id: key of the stub; its row disappears.
+        into: key of the model that takes over its children and names.
+        source: what told that they are one, as in `schema.ALIAS_SOURCES`.
+        as_of: until when the stub's name is known to have been in use.
+
+    Returns:
+        Keys of the children whose families need to be computed again.
+    """
+    key = {"stub": stub_id, "model": into, "source": source, "as_of": as_of}
+    children = connection.scalars(
+        text("SELECT DISTINCT child_id FROM store.edges WHERE parent_id = :stub"), key
+    ).all()
+    for statement in (
+        """INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
+           SELECT child_id, :model, relation, source, confidence, position
+             FROM store.edges WHERE parent_id = :stub ON CONFLICT DO NOTHING""",
+        """INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+           SELECT :model, alias, source, confidence, valid_to
+             FROM store.model_aliases WHERE model_id = :stub
+           UNION ALL SELECT :model, name, :source, 1, :as_of
+             FROM store.models WHERE model_id = :stub
+           ON CONFLICT DO NOTHING""",
+        "UPDATE store.model_families SET primary_parent_id = NULL WHERE primary_parent_id = :stub",
+        "DELETE FROM store.models WHERE model_id = :stub",
+    ):
+        connection.execute(text(statement), key)
+    return list(children)
+
+
+def upsert_models(
+    connection: Connection,
+    records: Sequence[tuple[ModelRecord, bytes]],
+    *,
+    as_of: datetime,
+) -> None:
+    """Write new and changed records, with their raw documents.
+
+    Args:
+        connection: in the page's transaction, after `compare`.
+        records: each with its fingerprint.
+        as_of: when they were observed.
+    """
+    copy_rows(
+        connection,
+        "incoming_models",
+        ("ordinal", "card", "config", *_MODEL_COLUMNS),
+        (
+            (ordinal, record.card, record.config, *_model_row(record, digest))
+            for ordinal, (record, digest) in enumerate(records)
+        ),
+    )
+    columns = ", ".join(_MODEL_COLUMNS)
+    assignments = ", ".join(
+        f"{column} = coalesce(excluded.{column}, models.{column})"
+        if column == "hub_id"
+        else f"{column} = excluded.{column}"
+        for column in _MODEL_COLUMNS
+    )
+    connection.execute(
+        text(f"""
+        INSERT INTO store.models ({columns}, first_seen, changed_at)
+        SELECT {columns}, :as_of, :as_of FROM incoming_models ORDER BY ordinal
+            ON CONFLICT (name) DO UPDATE
+           SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL"""),  # noqa: S608
+        {"as_of": as_of},
+    )
+    connection.execute(
+        text("""
+        INSERT INTO store.documents (model_id, card, config)
+        SELECT m.model_id, i.card, i.config
+          FROM incoming_models i JOIN store.models m USING (name)
+         ORDER BY i.ordinal
+            ON CONFLICT (model_id) DO UPDATE SET card = excluded.card, config = excluded.config""")
+    )
+
+
+def _model_row(record: ModelRecord, digest: bytes) -> tuple[object, ...]:
+    return (
+        record.name,
+        record.hub_id,
+        record.author,
+        _state(record),
+        record.sha,
+        record.created_at,
+        record.last_modified,
+        record.gated,
+        record.pipeline_tag,
+        record.library,
+        record.license,
+        record.license_name,
+        record.license_link,
+        list(record.languages),
+        list(record.datasets),
+        list(record.arxiv),
+        list(record.tags),
+        list(record.architectures),
+        record.model_type,
+        record.parameters,
+        record.parameters_source,
+        orjson.dumps(dict(record.dtypes)).decode() if record.dtypes else None,
+        record.quantization,
+        record.new_version,
+        list(record.unread),
+        digest,
+    )
+
+
+def _state(record: ModelRecord) -> str:
+    if record.disabled:
+        return "disabled"
+    if record.private:
+        return "private"
+    return "gated" if record.gated else "available"
+
+
+def update_counters(connection: Connection, *, as_of: datetime) -> int:
+    """Write the page's counters where they changed, and keep a line of history for each change.
+
+    Returns:
+        How many models' counters changed.
+    """
+    result = connection.execute(
+        text("""
+        WITH changed AS (
+            INSERT INTO store.counters AS c
+                   (model_id, downloads, downloads_all_time, likes, trending_score)
+            SELECT m.model_id, s.downloads, s.downloads_all_time, s.likes, s.trending_score
+              FROM incoming_sightings s JOIN store.models m USING (name)
+             ORDER BY m.model_id
+                ON CONFLICT (model_id) DO UPDATE
+               SET downloads = excluded.downloads,
+                   downloads_all_time = excluded.downloads_all_time,
+                   likes = excluded.likes, trending_score = excluded.trending_score
+             WHERE (c.downloads, c.downloads_all_time, c.likes, c.trending_score)
+                   IS DISTINCT FROM (excluded.downloads, excluded.downloads_all_time,
+                                     excluded.likes, excluded.trending_score)
+            RETURNING model_id, downloads, downloads_all_time, likes, trending_score
+        )
+        INSERT INTO store.model_history AS h
+               (model_id, observed_at, downloads, downloads_all_time, likes, trending_score)
+        SELECT model_id, :as_of, downloads, downloads_all_time, likes, trending_score FROM changed
+            ON CONFLICT (model_id, observed_at) DO UPDATE
+           SET downloads = excluded.downloads, downloads_all_time = excluded.downloads_all_time,
+               likes = excluded.likes, trending_score = excluded.trending_score"""),
+        {"as_of": as_of},
+    )
+    return result.rowcount
+
+
+def seen_ids(connection: Connection) -> list[int]:
+    """Return the keys of the models of the page, in ascending order."""
+    return list(
+        connection.scalars(
+            text("""
+            SELECT m.model_id FROM incoming_sightings s JOIN store.models m USING (name)
+             ORDER BY m.model_id""")
+        )
+    )
+
+
+def put_in_quarantine(
+    connection: Connection,
+    source: str,
+    rejected: Sequence[tuple[Rejected, str]],
+    *,
+    as_of: datetime,
+) -> None:
+    """Keep records that could not be read, each with the beginning of its text.
+
+    A record seen before with the same reason is left as it is.
+    """
+    if not rejected:
+        return
+    connection.execute(
+        text("""
+        INSERT INTO store.quarantine AS q (source, key, reason, payload, seen_at)
+        VALUES (:source, :key, :reason, :payload, :as_of)
+            ON CONFLICT (source, key) DO UPDATE
+           SET reason = excluded.reason, payload = excluded.payload, seen_at = excluded.seen_at
+         WHERE (q.reason, q.payload) IS DISTINCT FROM (excluded.reason, excluded.payload)"""),
+        [
+            {
+                "source": source,
+                "key": item.key,
+                "reason": item.reason,
+                "payload": payload,
+                "as_of": as_of,
+            }
+            for item, payload in rejected
+        ],
+    )
+
+
+def release_from_quarantine(connection: Connection, source: str) -> None:
+    """Forget the quarantined records that the page's models have replaced."""
+    connection.execute(
+        text("""
+        DELETE FROM store.quarantine q USING incoming_models i
+         WHERE q.source = :source AND q.key = i.name"""),
+        {"source": source},
+    )
+
+
+def model_id(connection: Connection, name: str) -> int:
+    """Return the key of the model that a name stands for, whatever alias it is.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    key = connection.scalar(text("SELECT registry.model_id(:name)"), {"name": name})
+    if key is None:
+        raise ModelNotFoundError(name, suggestions(connection, name))
+    return int(key)
+
+
+def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str, ...]:
+    """Return the names most like one that does not exist, the likeliest first."""
+    rows = connection.scalars(
+        text("SELECT name FROM registry.search_models(:name, :limit)"),
+        {"name": name, "limit": limit},
+    )
+    return tuple(rows)

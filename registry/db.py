@@ -1,0 +1,347 @@
+"""Where the database is, how to open it, fill it in bulk, lock it and bring it to head."""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import psycopg
+import sqlalchemy
+from alembic import command, util
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from registry import embedded
+from registry.errors import (
+    DatabaseUnreachableError,
+    LockHeldError,
+    RegistryError,
+    SchemaNotAtHeadError,
+    UsageError,
+)
+
+OLDEST_POSTGRES = 160000
+OLDEST_PGVECTOR = (0, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Which database to use, and what said so; no `url` means the embedded server."""
+
+    url: URL | None
+    origin: str
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password, for people to read."""
+        return "embedded" if self.url is None else self.url.render_as_string(hide_password=True)
+
+
+def setting(flag: str | None = None, environ: Mapping[str, str] = os.environ) -> Setting:
+    """Find the database: flag, REGISTRY_DATABASE_URL, DATABASE_URL, else the embedded server.
+
+    Raises:
+        UsageError: when the value found is not a Postgres URL.
+    """
+    for origin, value in (
+        ("--database-url", flag),
+        ("REGISTRY_DATABASE_URL", environ.get("REGISTRY_DATABASE_URL")),
+        ("DATABASE_URL", environ.get("DATABASE_URL")),
+    ):
+        if value:
+            return Setting(_postgres_url(value, origin), origin)
+    return Setting(None, "embedded default")
+
+
+def _postgres_url(value: str, origin: str) -> URL:
+    expected = "expected postgresql://user@host:5432/database"
+    try:
+        url = make_url(value)
+        drivername = url.drivername.partition("+")[0]
+    except (ArgumentError, ValueError) as error:
+        raise UsageError(f"{origin} is not a database URL; {expected}.") from error
+    if drivername not in {"postgresql", "postgres"}:
+        raise UsageError(
+            f"{origin} names a {url.drivername} database, but only Postgres will do; {expected}."
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def engine(where: Setting) -> Iterator[Engine]:
+    """Open the database for the length of a block, starting the embedded server if it is meant.
+
+    Raises:
+        DatabaseUnreachableError: when no server answers at the URL.
+        EmbeddedServerError: when the embedded server cannot be started.
+    """
+    if where.url is not None:
+        with _disposed(create_engine(where.url)) as opened:
+            yield opened
+        return
+    with (
+        embedded.running(embedded.default_data_directory()) as server,
+        _disposed(create_engine(server.url)) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def _disposed(opened: Engine) -> Iterator[Engine]:
+    try:
+        yield opened
+    finally:
+        opened.dispose()
+
+
+def create_engine(url: URL | str) -> Engine:
+    """Make an engine; sessions are in UTC and know themselves as `registry`.
+
+    No pool: a command opens one or two connections, and a server that restarts between two
+    pages of a sync must not be met through a stale one.
+    """
+    url = make_url(url).set(drivername="postgresql+psycopg")
+    return sqlalchemy.create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "registry",
+            "options": "-c timezone=UTC",
+        },
+    )
+
+
+def driver_connection(connection: Connection) -> psycopg.Connection[tuple[object, ...]]:
+    """Return the psycopg connection below a SQLAlchemy one."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def copy_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> int:
+    """Load rows by COPY, as the connection's transaction; return how many there were.
+
+    Args:
+        connection: where to load.
+        table: trusted name of the table, as SQL.
+        columns: trusted names of its columns.
+        rows: one value per column; None is NULL, a list an array, text is taken for jsonb.
+    """
+    count = 0
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    with (
+        driver_connection(connection).cursor() as cursor,
+        cursor.copy(statement.encode()) as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count
+
+
+@contextmanager
+def exclusive(opened: Engine, name: str) -> Iterator[None]:
+    """Hold the advisory lock of a job; the database frees it if this process dies.
+
+    Raises:
+        LockHeldError: when another process holds it.
+    """
+    with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = f"registry.{name}"
+        taken = connection.scalar(
+            sqlalchemy.text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), {"key": key}
+        )
+        if not taken:
+            raise LockHeldError(f"Another {name} is running; try again when it has finished.")
+        try:
+            yield
+        finally:
+            if not connection.closed and not connection.invalidated:
+                connection.execute(
+                    sqlalchemy.text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"),
+                    {"key": key},
+                )
+
+
+def migrations_directory() -> Path:
+    """Return the folder of the Alembic revisions: in the wheel, or at the top of the checkout."""
+    package = Path(str(resources.files("registry")))
+    packaged = package / "migrations"
+    return packaged if packaged.is_dir() else package.parent / "migrations"
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration; its commands run on `connection` if one is given."""
+    # Alembic talks on stdout, which is for data.
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
+
+
+def head_revision() -> str:
+    """Return the newest revision that this version of the code knows."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision that the database is at, or None where the registry is not installed."""
+    context = MigrationContext.configure(connection, opts={"version_table_schema": "store"})
+    return context.get_current_revision()
+
+
+def require_head(connection: Connection) -> None:
+    """Make sure that code and database agree.
+
+    Raises:
+        SchemaNotAtHeadError: when the database is older or newer than the code.
+    """
+    current, head = current_revision(connection), head_revision()
+    if current != head:
+        found = f"at revision {current}" if current else "not set up yet"
+        raise SchemaNotAtHeadError(
+            f"The database is {found}, this version needs {head}; run `registry db upgrade`."
+        )
+
+
+def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
+    """Bring the database to a revision in one transaction; return the revisions before and after.
+
+    Raises:
+        RegistryError: when an extension is missing or too old, or an object of a user's stands
+            in the way; nothing has then been changed.
+    """
+    return _migrate(opened, revision, command.upgrade)
+
+
+def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
+    """Take the database back to a revision in one transaction, as `upgrade` does forward."""
+    return _migrate(opened, revision, command.downgrade)
+
+
+def _migrate(
+    opened: Engine, revision: str, migrate: Callable[[Config, str], None]
+) -> tuple[str | None, str | None]:
+    with exclusive(opened, "db upgrade"), opened.begin() as connection:
+        before = current_revision(connection)
+        known = ScriptDirectory.from_config(alembic_config())
+        if before is not None and before not in {s.revision for s in known.walk_revisions()}:
+            raise SchemaNotAtHeadError(
+                f"The database is at revision {before}, which this version does not know; "
+                "install the version of llm-registry that made it, or a newer one."
+            )
+        require_extensions(connection)
+        try:
+            migrate(alembic_config(connection), revision)
+        except DBAPIError as error:
+            raise translated(error, doing="upgrade the database") from error
+        except util.CommandError as error:
+            raise UsageError(f"Cannot migrate to {revision!r}: {error}.") from error
+        return before, current_revision(connection)
+
+
+def require_extensions(connection: Connection) -> None:
+    """Make sure that the server is new enough and offers pgvector and pg_trgm.
+
+    Raises:
+        RegistryError: naming what is missing or too old, and what to do.
+    """
+    server = driver_connection(connection).info
+    if server.server_version < OLDEST_POSTGRES:
+        raise RegistryError(
+            f"The server is Postgres {server.parameter_status('server_version')}; "
+            f"the registry needs {OLDEST_POSTGRES // 10000} or newer."
+        )
+    rows = connection.execute(
+        sqlalchemy.text(
+            "SELECT name, coalesce(installed_version, default_version) AS version"
+            "  FROM pg_available_extensions WHERE name IN ('vector', 'pg_trgm')"
+        )
+    )
+    versions = {row.name: row.version for row in rows}
+    for name in ("vector", "pg_trgm"):
+        if name not in versions:
+            package = "pgvector" if name == "vector" else "the postgresql-contrib package"
+            raise RegistryError(
+                f"The server does not offer the extension {name}; install {package} on it."
+            )
+    found = tuple(int(part) for part in versions["vector"].split(".")[:2])
+    if found < OLDEST_PGVECTOR:
+        raise RegistryError(
+            f"The server's pgvector is {versions['vector']}; the registry needs 0.8 or newer: "
+            "update it, then run ALTER EXTENSION vector UPDATE."
+        )
+
+
+def drift(opened: Engine) -> str | None:
+    """Compare the tables with the code; return what differs, or None if nothing does."""
+    with opened.connect() as connection:
+        try:
+            command.check(alembic_config(connection))
+        except util.AutogenerateDiffsDetected as error:
+            return str(error)
+    return None
+
+
+def translated(error: DBAPIError, doing: str = "use the database") -> RegistryError:
+    """Turn a driver's error into a sentence of ours, with the exit code that fits it."""
+    cause = error.orig
+    if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
+        detail = (cause.diag.message_detail or "").replace("\n", "; ")
+        return RegistryError(
+            f"Cannot {doing}: an object of yours depends on one of the registry's ({detail}). "
+            "Nothing was changed; drop or rename it, upgrade, and create it again."
+        )
+    if isinstance(cause, psycopg.errors.DuplicateObject | psycopg.errors.DuplicateFunction):
+        return RegistryError(
+            f"Cannot {doing}: an object of yours has a name that the registry needs "
+            f"({_primary(cause)}). Nothing was changed; rename it and run this again."
+        )
+    if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+        return RegistryError(
+            f"Cannot {doing}: {_primary(cause)}. Connect as a user that may, or ask the "
+            "database's owner to grant it."
+        )
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return RegistryError(
+            f"Cannot {doing}: the database server's disk is full ({_primary(cause)}). "
+            "What was stored before is intact; free some space and run this again."
+        )
+    if isinstance(cause, psycopg.errors.LockNotAvailable):
+        return RegistryError(
+            f"Cannot {doing}: another session holds a lock for too long; try again when it ends."
+        )
+    if isinstance(cause, psycopg.OperationalError) and _connection_lost(error):
+        return DatabaseUnreachableError(
+            f"Cannot {doing}: the database cannot be reached ({_primary(cause)})."
+        )
+    return RegistryError(f"Cannot {doing}: {_primary(cause)}.")
+
+
+def _connection_lost(error: DBAPIError) -> bool:
+    cause = error.orig
+    assert isinstance(cause, psycopg.Error)
+    # Without an SQLSTATE no server spoke; 08 is "connection exception", 57P "operator
+    # intervention" (shutdown, crash, starting up), 53300 "too many connections".
+    state = cause.sqlstate or ""
+    return error.connection_invalidated or not state or state.startswith(("08", "57P", "53300"))
+
+
+def _primary(cause: BaseException | None) -> str:
+    if isinstance(cause, psycopg.Error) and cause.diag.message_primary:
+        return cause.diag.message_primary
+    return " ".join(str(cause).split()).removesuffix(".")

@@ -1,0 +1,286 @@
+"""Lineage in the database: edges, stubs for parents not seen yet, and families."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from registry.catalog import merge_stub
+from registry.db import copy_rows
+from registry.records import ModelRecord
+
+_TEMPORARY = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
+    child text, parent text, relation text, source text, confidence real, position smallint,
+    parent_id bigint
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
+    model_id bigint PRIMARY KEY, family_id bigint, generation smallint, in_cycle boolean
+) ON COMMIT DELETE ROWS;
+"""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the temporary tables that pages go through, once per connection."""
+    connection.exec_driver_sql(_TEMPORARY)
+
+
+def upsert_edges(connection: Connection, records: Sequence[ModelRecord], *, as_of: datetime) -> int:
+    """Make the edges of the given models exactly those of their records, and place them in families.
+
+    Args:
+        connection: in the page's transaction, after `catalog.upsert_models`.
+        records: the new and changed models of the page.
+        as_of: when they were observed.
+
+    Returns:
+        How many edges were added, changed or removed.
+    """
+    orphans = _adopt_stubs(connection, records, as_of)
+    copy_rows(
+        connection,
+        "incoming_edges",
+        ("child", "parent", "relation", "source", "confidence", "position"),
+        (
+            (record.name, p.name, p.relation, p.source, p.confidence, p.position)
+            for record in records
+            for p in record.parents
+        ),
+    )
+    stubs = _resolve_parents(connection, as_of)
+    changed = _replace_edges(connection)
+    new = connection.scalars(
+        text("""
+        SELECT m.model_id FROM incoming_models i JOIN store.models m USING (name)
+         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = m.model_id)""")
+    ).all()
+    refresh_families(connection, {*orphans, *stubs, *changed, *new})
+    return len(changed)
+
+
+def _adopt_stubs(
+    connection: Connection, records: Sequence[ModelRecord], as_of: datetime
+) -> list[int]:
+    """Let stubs that are a model of the page under another spelling or a former name go into it."""
+    children: list[int] = []
+    spelled = connection.execute(
+        text("""
+        SELECT stub.model_id AS stub_id, m.model_id
+          FROM incoming_models i
+          JOIN store.models m USING (name)
+          JOIN store.models stub ON lower(stub.name) = lower(i.name) AND stub.state = 'stub'
+         WHERE stub.model_id <> m.model_id""")
+    ).all()
+    for stub_id, model_id in spelled:
+        children += merge_stub(connection, stub_id, into=model_id, source="case", as_of=as_of)
+    renames = {old: new for record in records for old, new in record.renames if old != new}
+    if renames:
+        # What a card calls its parent is another name of it, unless a model goes by that name.
+        connection.execute(
+            text("""
+            INSERT INTO store.model_aliases (model_id, alias, source, confidence)
+            SELECT m.model_id, r.old, 'card', 0.8
+              FROM unnest(cast(:old AS text[]), cast(:new AS text[])) AS r (old, new)
+              JOIN store.models m ON m.name = r.new
+             WHERE NOT EXISTS (
+                       SELECT FROM store.models other
+                        WHERE other.name = r.old AND other.state <> 'stub')
+                ON CONFLICT DO NOTHING"""),
+            {"old": list(renames), "new": list(renames.values())},
+        )
+        aliased = connection.execute(
+            text("""
+            SELECT stub.model_id AS stub_id, min(a.model_id) AS model_id
+              FROM store.models stub JOIN store.model_aliases a ON a.alias = stub.name
+             WHERE stub.state = 'stub' AND stub.name = ANY (:old) AND a.model_id <> stub.model_id
+             GROUP BY stub.model_id"""),
+            {"old": list(renames)},
+        ).all()
+        for stub_id, model_id in aliased:
+            children += merge_stub(connection, stub_id, into=model_id, source="card", as_of=as_of)
+    return children
+
+
+def _resolve_parents(connection: Connection, as_of: datetime) -> list[int]:
+    """Find the model that each parent's name stands for; make stubs of the rest, and return them."""
+    for condition in (
+        "m.name = i.parent",
+        "lower(m.name) = lower(i.parent)",
+    ):
+        connection.execute(
+            text(f"""
+            UPDATE incoming_edges i SET parent_id = m.model_id
+              FROM store.models m WHERE i.parent_id IS NULL AND {condition}""")  # noqa: S608
+        )
+    connection.execute(
+        text("""
+        UPDATE incoming_edges i SET parent_id = a.model_id
+          FROM (SELECT alias, max(model_id) AS model_id, max(confidence) AS confidence
+                  FROM store.model_aliases
+                 WHERE alias IN (SELECT parent FROM incoming_edges WHERE parent_id IS NULL)
+                 GROUP BY alias HAVING count(*) = 1) a
+         WHERE i.parent_id IS NULL AND a.alias = i.parent""")
+    )
+    stubs = connection.scalars(
+        text("""
+        WITH unknown AS (
+            SELECT DISTINCT ON (lower(parent)) parent FROM incoming_edges
+             WHERE parent_id IS NULL ORDER BY lower(parent), parent
+        )
+        INSERT INTO store.models (name, author, state, first_seen, changed_at)
+        SELECT parent, CASE WHEN parent LIKE '%/%' THEN split_part(parent, '/', 1) END,
+               'stub', :as_of, :as_of
+          FROM unknown ORDER BY parent
+        RETURNING model_id"""),
+        {"as_of": as_of},
+    ).all()
+    if stubs:
+        connection.execute(
+            text("""
+            UPDATE incoming_edges i SET parent_id = m.model_id FROM store.models m
+             WHERE i.parent_id IS NULL AND lower(m.name) = lower(i.parent)""")
+        )
+    return list(stubs)
+
+
+def _replace_edges(connection: Connection) -> list[int]:
+    """Write the edges that differ from the stored ones; return the children concerned."""
+    removed = connection.scalars(
+        text("""
+        DELETE FROM store.edges e
+         USING incoming_models i JOIN store.models m USING (name)
+         WHERE e.child_id = m.model_id
+           AND NOT EXISTS (
+                   SELECT FROM incoming_edges n
+                    WHERE n.child = i.name AND n.parent_id = e.parent_id
+                      AND n.relation = e.relation AND n.source = e.source)
+        RETURNING e.child_id""")
+    ).all()
+    written = connection.scalars(
+        text("""
+        INSERT INTO store.edges AS e (child_id, parent_id, relation, source, confidence, position)
+        SELECT DISTINCT ON (m.model_id, n.parent_id, n.relation, n.source)
+               m.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
+          FROM incoming_edges n JOIN store.models m ON m.name = n.child
+         ORDER BY m.model_id, n.parent_id, n.relation, n.source, n.position
+            ON CONFLICT (child_id, parent_id, relation, source) DO UPDATE
+           SET confidence = excluded.confidence, position = excluded.position
+         WHERE (e.confidence, e.position) IS DISTINCT FROM (excluded.confidence, excluded.position)
+        RETURNING child_id""")
+    ).all()
+    return [*removed, *written]
+
+
+def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
+    """Compute the place in their families of the given models and of all that descend from them.
+
+    A model's first parent is the one it was fine-tuned, adapted or quantized from, else the first
+    source of a merge; a family is the tree of first parents below one root. Where first parents
+    lead in a circle, the member whose name sorts first is taken for the root.
+
+    Returns:
+        How many models changed their place.
+    """
+    ids = sorted(model_ids)
+    if not ids:
+        return 0
+    connection.execute(
+        text("""
+        INSERT INTO store.model_families AS f (model_id, family_id, primary_parent_id, generation)
+        SELECT c.model_id, c.model_id, p.parent_id, 0
+          FROM unnest(cast(:ids AS bigint[])) AS c (model_id)
+          LEFT JOIN LATERAL (
+              SELECT e.parent_id
+                FROM store.edges e JOIN store.models parent ON parent.model_id = e.parent_id
+               WHERE e.child_id = c.model_id AND e.parent_id <> e.child_id
+               ORDER BY CASE e.relation WHEN 'merge' THEN 2 WHEN 'base_unknown' THEN 3 ELSE 1 END,
+                        e.confidence DESC, e.position, parent.name
+               LIMIT 1) p ON true
+            ON CONFLICT (model_id) DO UPDATE SET primary_parent_id = excluded.primary_parent_id
+         WHERE f.primary_parent_id IS DISTINCT FROM excluded.primary_parent_id"""),
+        {"ids": ids},
+    )
+    rows = connection.execute(
+        text("""
+        WITH RECURSIVE down AS (
+            SELECT model_id, primary_parent_id FROM store.model_families
+             WHERE model_id = ANY (:ids)
+            UNION
+            SELECT f.model_id, f.primary_parent_id
+              FROM down JOIN store.model_families f ON f.primary_parent_id = down.model_id
+        ), up AS (
+            SELECT model_id, primary_parent_id FROM down
+            UNION
+            SELECT f.model_id, f.primary_parent_id
+              FROM up JOIN store.model_families f ON f.model_id = up.primary_parent_id
+        )
+        SELECT model_id, primary_parent_id FROM up"""),
+        {"ids": ids},
+    ).all()
+    places = _places(connection, {model: parent for model, parent in rows})
+    copy_rows(
+        connection,
+        "incoming_families",
+        ("model_id", "family_id", "generation", "in_cycle"),
+        ((model, *place) for model, place in places.items()),
+    )
+    result = connection.execute(
+        text("""
+        UPDATE store.model_families f
+           SET family_id = i.family_id, generation = i.generation, in_cycle = i.in_cycle
+          FROM incoming_families i
+         WHERE f.model_id = i.model_id
+           AND (f.family_id, f.generation, f.in_cycle)
+               IS DISTINCT FROM (i.family_id, i.generation, i.in_cycle)""")
+    )
+    connection.exec_driver_sql("DELETE FROM incoming_families")
+    return result.rowcount
+
+
+def _places(
+    connection: Connection, parents: Mapping[int, int | None]
+) -> dict[int, tuple[int, int, bool]]:
+    """Return (root, steps from it, in a circle) of each model, following first parents."""
+    places: dict[int, tuple[int, int, bool]] = {}
+    for start in parents:
+        path: list[int] = []
+        on_path: dict[int, int] = {}
+        model: int | None = start
+        while model is not None and model not in places and model not in on_path:
+            on_path[model] = len(path)
+            path.append(model)
+            model = parents.get(model)
+        if model is None:
+            root = path.pop()
+            places[root] = (root, 0, False)
+        elif model in on_path:
+            _place_circle(connection, path[on_path[model] :], parents, places)
+            path = path[: on_path[model]]
+        for below in reversed(path):
+            parent = parents[below]
+            assert parent is not None
+            family, generation, _ = places[parent]
+            places[below] = (family, min(generation + 1, 32767), False)
+    return places
+
+
+def _place_circle(
+    connection: Connection,
+    circle: Sequence[int],
+    parents: Mapping[int, int | None],
+    places: dict[int, tuple[int, int, bool]],
+) -> None:
+    root = connection.scalar(
+        text(
+            "SELECT model_id FROM store.models WHERE model_id = ANY (:ids)"
+            ' ORDER BY name COLLATE "C" LIMIT 1'
+        ),
+        {"ids": list(circle)},
+    )
+    assert root is not None
+    children = {parents[model]: model for model in circle}
+    model, generation = root, 0
+    for _ in circle:
+        places[model] = (root, generation, True)
+        model, generation = children[model], generation + 1

@@ -1,0 +1,81 @@
+"""The two database roles: an owner of everything, and a reader that may only SELECT."""
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+OWNER = "registry_owner"
+READER = "registry_reader"
+
+
+def ensure(connection: Connection) -> None:
+    """Create both roles where the current user may, and let the user act as the owner.
+
+    Where it may not (a plain user of a managed server), everything works without them.
+    """
+    for role in (OWNER, READER):
+        if not _exists(connection, role):
+            _attempt(connection, f"CREATE ROLE {role} NOLOGIN")
+        if _exists(connection, role) and not _can_become(connection, role):
+            _attempt(connection, f"GRANT {role} TO CURRENT_USER")
+    if _exists(connection, OWNER):
+        database = connection.scalar(text("SELECT quote_ident(current_database())"))
+        _attempt(connection, f"GRANT CREATE, TEMPORARY ON DATABASE {database} TO {OWNER}")
+
+
+def become_owner(connection: Connection) -> None:
+    """Act as the role that owns the tables, or is to own them, until the transaction ends."""
+    owner = connection.scalar(
+        text("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'store'")
+    )
+    role = owner or OWNER
+    creates = connection.scalar(
+        text(
+            "SELECT coalesce((SELECT has_database_privilege(oid, current_database(), 'CREATE')"
+            "                   FROM pg_roles WHERE rolname = :role), false)"
+        ),
+        {"role": role.strip('"')},
+    )
+    if creates and _can_become(connection, role):
+        connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
+
+
+def grant(connection: Connection) -> None:
+    """Let the reader read: views and functions of `registry`, and the tables they look into."""
+    if not _exists(connection, READER):
+        return
+    for schema in ("registry", "store"):
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {READER}")
+        connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}")
+
+
+def can_read_as_reader(connection: Connection) -> bool:
+    """Tell whether the current user may take on the reader's role."""
+    return _exists(connection, READER) and _can_become(connection, READER)
+
+
+def _exists(connection: Connection, role: str) -> bool:
+    found = connection.scalar(
+        text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role.strip('"')}
+    )
+    return found is not None
+
+
+def _can_become(connection: Connection, role: str) -> bool:
+    if not _exists(connection, role):
+        return False
+    return bool(
+        connection.scalar(
+            text("SELECT pg_has_role(current_user, :role, 'SET')"), {"role": role.strip('"')}
+        )
+    )
+
+
+def _attempt(connection: Connection, statement: str) -> None:
+    """Run a statement that the current user may lack the right to run."""
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(statement)
+    except DBAPIError:
+        # Not permitted, or another upgrade of this cluster was quicker: what counts is what the
+        # caller finds afterwards.
+        return

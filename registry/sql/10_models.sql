@@ -1,0 +1,89 @@
+-- models: one row per model, stubs (known only as a parent) included.
+CREATE VIEW registry.models AS
+SELECT m.name,
+       m.author,
+       m.state,
+       m.license,
+       m.parameters,
+       m.pipeline_tag,
+       m.library,
+       c.downloads,
+       c.likes,
+       m.created_at,
+       m.last_modified,
+       f.family_id   AS family,
+       root.name     AS family_root,
+       f.generation,
+       c.downloads_all_time,
+       c.trending_score,
+       m.parameters_source,
+       m.dtypes,
+       m.quantization,
+       store.architecture_family(m.model_type, m.architectures) AS architecture,
+       m.model_type,
+       m.architectures,
+       m.languages,
+       m.datasets,
+       m.arxiv,
+       m.tags,
+       m.gated,
+       m.sha,
+       m.license_name,
+       m.license_link,
+       m.new_version,
+       m.unread      AS unread_fields,
+       m.first_seen,
+       m.changed_at,
+       m.gone_at,
+       d.card,
+       d.config
+  FROM store.models m
+  LEFT JOIN store.counters c ON c.model_id = m.model_id
+  LEFT JOIN store.model_families f ON f.model_id = m.model_id
+  LEFT JOIN store.models root ON root.model_id = f.family_id
+  LEFT JOIN store.documents d ON d.model_id = m.model_id;
+
+COMMENT ON VIEW registry.models IS
+    'One row per model, the vanished and the stubs included; filter on state where that matters.';
+COMMENT ON COLUMN registry.models.name IS 'The Hub''s org/name, as it is now.';
+COMMENT ON COLUMN registry.models.author IS 'Organisation or user who owns the repository.';
+COMMENT ON COLUMN registry.models.state IS
+    'available, gated, private, disabled, gone (was listed once, is no longer) or stub (known only as a parent).';
+COMMENT ON COLUMN registry.models.license IS
+    'Licence by the Hub''s identifier, lower case, such as apache-2.0; ''other'' has license_name.';
+COMMENT ON COLUMN registry.models.parameters IS 'Number of weights; parameters_source tells how it is known.';
+COMMENT ON COLUMN registry.models.pipeline_tag IS 'Task, such as text-generation.';
+COMMENT ON COLUMN registry.models.library IS 'Library that loads it, such as transformers.';
+COMMENT ON COLUMN registry.models.downloads IS 'Downloads of the last 30 days.';
+COMMENT ON COLUMN registry.models.likes IS 'Likes.';
+COMMENT ON COLUMN registry.models.created_at IS 'Creation on the Hub (UTC); older repositories read 2022-03-02.';
+COMMENT ON COLUMN registry.models.last_modified IS 'Last commit on the Hub (UTC); null for a stub.';
+COMMENT ON COLUMN registry.models.family IS
+    'Key of the family: all models that lead to one root by their first parents.';
+COMMENT ON COLUMN registry.models.family_root IS 'Name of the model that the family descends from.';
+COMMENT ON COLUMN registry.models.generation IS 'Steps from the family''s root, which is 0.';
+COMMENT ON COLUMN registry.models.downloads_all_time IS 'Downloads since creation.';
+COMMENT ON COLUMN registry.models.trending_score IS 'The Hub''s trending score.';
+COMMENT ON COLUMN registry.models.parameters_source IS
+    'Where parameters comes from: safetensors, gguf, or name (read from names such as 7B: rough).';
+COMMENT ON COLUMN registry.models.dtypes IS 'Number of weights by data type, as JSON, such as {"BF16": 7241732096}.';
+COMMENT ON COLUMN registry.models.quantization IS 'Quantization method, such as gptq, awq or gguf; null where none is known.';
+COMMENT ON COLUMN registry.models.architecture IS
+    'Architecture family: the model type without its version, such as qwen for qwen2 and qwen2_moe.';
+COMMENT ON COLUMN registry.models.model_type IS 'Model type of config.json, such as qwen2.';
+COMMENT ON COLUMN registry.models.architectures IS 'Architecture classes of config.json, such as {LlamaForCausalLM}.';
+COMMENT ON COLUMN registry.models.languages IS 'Languages that the card states, as it spells them.';
+COMMENT ON COLUMN registry.models.datasets IS 'Data sets that the card or the tags name.';
+COMMENT ON COLUMN registry.models.arxiv IS 'arXiv identifiers of papers, without version.';
+COMMENT ON COLUMN registry.models.tags IS 'Tags as the Hub lists them; ask with tags @> ARRAY[''gguf''].';
+COMMENT ON COLUMN registry.models.gated IS 'auto or manual where access must be asked for, else null.';
+COMMENT ON COLUMN registry.models.sha IS 'Commit of the main branch.';
+COMMENT ON COLUMN registry.models.license_name IS 'Name of a licence that has no identifier.';
+COMMENT ON COLUMN registry.models.license_link IS 'Where that licence can be read.';
+COMMENT ON COLUMN registry.models.new_version IS 'Name of the successor that the card announces.';
+COMMENT ON COLUMN registry.models.unread_fields IS 'Fields of the Hub''s record that were there but could not be read.';
+COMMENT ON COLUMN registry.models.first_seen IS 'When the registry first heard of the model (UTC).';
+COMMENT ON COLUMN registry.models.changed_at IS 'When its record, counters apart, last changed in the registry (UTC).';
+COMMENT ON COLUMN registry.models.gone_at IS 'When a full sweep found it gone (UTC), else null.';
+COMMENT ON COLUMN registry.models.card IS 'Front matter of the model card, as JSON.';
+COMMENT ON COLUMN registry.models.config IS 'What the Hub keeps of config.json, as JSON.';

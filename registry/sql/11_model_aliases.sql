@@ -1,0 +1,17 @@
+-- model_aliases: every name that stands for a model, the present one included.
+CREATE VIEW registry.model_aliases AS
+SELECT m.name AS model, m.name AS alias, 'name'::text AS source, 1::real AS confidence,
+       NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to
+  FROM store.models m
+UNION ALL
+SELECT m.name, a.alias, a.source, a.confidence, a.valid_from, a.valid_to
+  FROM store.model_aliases a JOIN store.models m USING (model_id);
+
+COMMENT ON VIEW registry.model_aliases IS 'Every name that stands for a model: its present one and all others known.';
+COMMENT ON COLUMN registry.model_aliases.model IS 'Present name of the model.';
+COMMENT ON COLUMN registry.model_aliases.alias IS 'A name that stands for it.';
+COMMENT ON COLUMN registry.model_aliases.source IS
+    'How that is known: name (the present one), rename (it was called so), case (spelled so), card (a child''s card calls it so) or user.';
+COMMENT ON COLUMN registry.model_aliases.confidence IS 'Confidence in (0, 1].';
+COMMENT ON COLUMN registry.model_aliases.valid_from IS 'Since when the name was in use (UTC), where known.';
+COMMENT ON COLUMN registry.model_aliases.valid_to IS 'Until when it was the present name (UTC); null for other names.';

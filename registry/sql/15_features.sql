@@ -1,0 +1,16 @@
+-- features: what similarity is computed from (SimRMF, appendix A.1): one row per model and feature,
+-- before the vector is brought to length 1. Source of store.model_features.
+CREATE VIEW registry.features AS
+SELECT m.name AS model, f.kind, f.feature, f.value
+  FROM store.models m
+ CROSS JOIN LATERAL store.features_of(
+           m.parameters, store.architecture_family(m.model_type, m.architectures),
+           m.pipeline_tag, m.tags) f;
+
+COMMENT ON VIEW registry.features IS
+    'Features of each model, one row each: its size, architecture family, task and telling tags.';
+COMMENT ON COLUMN registry.features.model IS 'Name of the model.';
+COMMENT ON COLUMN registry.features.kind IS 'parameters, architecture, task or tag.';
+COMMENT ON COLUMN registry.features.feature IS 'Name of the feature, unique over kinds, such as task:text-generation.';
+COMMENT ON COLUMN registry.features.value IS
+    '1 where the feature is there; for parameters log2(millions of weights) / 12.';

@@ -1,0 +1,18 @@
+-- model_id(name): key of the model that a name stands for; null if none or if the name is ambiguous.
+-- Order: present name; alias; then both in any case.
+CREATE FUNCTION registry.model_id(name text) RETURNS bigint
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(
+        (SELECT m.model_id FROM store.models m WHERE m.name = model_id.name),
+        (SELECT min(a.model_id) FROM store.model_aliases a WHERE a.alias = model_id.name
+         HAVING count(DISTINCT a.model_id) = 1),
+        (SELECT min(m.model_id) FROM store.models m WHERE lower(m.name) = lower(model_id.name)
+         HAVING count(*) = 1),
+        (SELECT min(a.model_id) FROM store.model_aliases a
+          WHERE lower(a.alias) = lower(model_id.name)
+         HAVING count(DISTINCT a.model_id) = 1));
+END;
+
+COMMENT ON FUNCTION registry.model_id(text) IS
+    'Key of the model that a name stands for: its present name, an alias, or either in other case. Null where there is none or it is ambiguous.';

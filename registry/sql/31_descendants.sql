@@ -1,0 +1,33 @@
+-- descendants(model): everything made from a model, directly or not, the nearest first.
+-- Each descendant once, by its shortest way; circles end where they close.
+CREATE FUNCTION registry.descendants(model text)
+RETURNS TABLE (
+    descendant text, depth integer, parent text, relation text, source text, confidence real,
+    state text
+)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    frontier bigint[] := ARRAY[registry.model_id(model)];
+    visited  bigint[] := frontier;
+    steps    integer  := 0;
+BEGIN
+    WHILE cardinality(frontier) > 0 AND frontier[1] IS NOT NULL LOOP
+        steps := steps + 1;
+        RETURN QUERY
+        SELECT DISTINCT ON (c.name)
+               c.name, steps, p.name, e.relation, e.source, e.confidence, c.state
+          FROM store.edges e
+          JOIN store.models c ON c.model_id = e.child_id
+          JOIN store.models p ON p.model_id = e.parent_id
+         WHERE e.parent_id = ANY (frontier) AND e.child_id <> ALL (visited)
+         ORDER BY c.name, e.confidence DESC, e.source DESC, p.name;
+        frontier := ARRAY(
+            SELECT DISTINCT e.child_id FROM store.edges e
+             WHERE e.parent_id = ANY (frontier) AND e.child_id <> ALL (visited));
+        visited := visited || frontier;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION registry.descendants(text) IS
+    'Everything made from a model: descendant, depth (1 = child), the parent on the way, relation, source and confidence of that step, the descendant''s state; nearest first, each descendant once.';
