@@ -22,7 +22,7 @@ class Sighting:
 
     name: str
     hub_id: str | None
-    digest: bytes
+    digest: int
     downloads: int | None
     downloads_all_time: int | None
     likes: int | None
@@ -31,11 +31,16 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Which names of a page are new to the catalog, changed, or as they were."""
+    """Which names of a page are new to the catalog, changed, or as they were.
+
+    `orphans` are keys of models whose parent was found under another name: their families need to
+    be computed again.
+    """
 
     new: frozenset[str]
     changed: frozenset[str]
     unchanged: frozenset[str]
+    orphans: tuple[int, ...]
 
 
 _SIGHTING_COLUMNS = (
@@ -79,7 +84,7 @@ _MODEL_COLUMNS = (
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (
-    name text PRIMARY KEY, hub_id text, digest bytea, downloads bigint, downloads_all_time bigint,
+    name text PRIMARY KEY, hub_id text, digest bigint, downloads bigint, downloads_all_time bigint,
     likes bigint, trending_score double precision
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
@@ -123,7 +128,7 @@ def compare(
             for s in sightings
         ),
     )
-    _follow_renames(connection, as_of)
+    orphans = _follow_renames(connection, as_of)
     rows = connection.execute(
         text("""
         SELECT s.name,
@@ -135,10 +140,15 @@ def compare(
     verdicts: dict[str, list[str]] = {"new": [], "changed": [], "unchanged": []}
     for name, verdict in rows:
         verdicts[verdict].append(name)
-    return Comparison(*(frozenset(verdicts[key]) for key in ("new", "changed", "unchanged")))
+    return Comparison(
+        frozenset(verdicts["new"]),
+        frozenset(verdicts["changed"]),
+        frozenset(verdicts["unchanged"]),
+        tuple(orphans),
+    )
 
 
-def _follow_renames(connection: Connection, as_of: datetime) -> None:
+def _follow_renames(connection: Connection, as_of: datetime) -> list[int]:
     """Give rows the names that their Hub keys have now; former names become aliases."""
     moved = connection.scalar(
         text("""
@@ -150,8 +160,9 @@ def _follow_renames(connection: Connection, as_of: datetime) -> None:
              WHERE m.hub_id <> s.hub_id
         )""")
     )
+    orphans: list[int] = []
     if not moved:
-        return
+        return orphans
     # The name belongs to another repository now: its former holder steps aside, under a name that
     # no repository can have, until the listing shows what became of it.
     connection.execute(
@@ -177,7 +188,7 @@ def _follow_renames(connection: Connection, as_of: datetime) -> None:
          WHERE m.name <> s.name""")
     ).all()
     for stub_id, model_id in stubs:
-        merge_stub(connection, stub_id, into=model_id, source="rename", as_of=as_of)
+        orphans += merge_stub(connection, stub_id, into=model_id, source="rename", as_of=as_of)
     connection.execute(
         text("""
         WITH renamed AS (
@@ -191,6 +202,7 @@ def _follow_renames(connection: Connection, as_of: datetime) -> None:
             ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
         {"as_of": as_of},
     )
+    return orphans
 
 
 def merge_stub(
@@ -229,18 +241,39 @@ def merge_stub(
     return list(children)
 
 
+def settle_stub(connection: Connection, stub_id: int, name: str, *, as_of: datetime) -> list[int]:
+    """Make a stub that the Hub knows under another name an alias of the model of that name.
+
+    Returns:
+        Keys of the children whose families need to be computed again.
+    """
+    model = connection.scalar(
+        text("""
+        SELECT m.model_id FROM store.models m, store.models stub
+         WHERE m.name = :name AND stub.model_id = :stub AND stub.state = 'stub'
+           AND m.model_id <> stub.model_id"""),
+        {"name": name, "stub": stub_id},
+    )
+    if model is None:
+        return []
+    return merge_stub(connection, stub_id, into=model, source="rename", as_of=as_of)
+
+
 def upsert_models(
     connection: Connection,
-    records: Sequence[tuple[ModelRecord, bytes]],
+    records: Sequence[tuple[ModelRecord, int]],
     *,
     as_of: datetime,
-) -> None:
+) -> list[int]:
     """Write new and changed records, with their raw documents.
 
     Args:
         connection: in the page's transaction, after `compare`.
         records: each with its fingerprint.
         as_of: when they were observed.
+
+    Returns:
+        The models' keys.
     """
     copy_rows(
         connection,
@@ -258,14 +291,15 @@ def upsert_models(
         else f"{column} = excluded.{column}"
         for column in _MODEL_COLUMNS
     )
-    connection.execute(
+    ids = connection.scalars(
         text(f"""
         INSERT INTO store.models ({columns}, first_seen, changed_at)
         SELECT {columns}, :as_of, :as_of FROM incoming_models ORDER BY ordinal
             ON CONFLICT (name) DO UPDATE
-           SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL"""),  # noqa: S608
+           SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL
+        RETURNING model_id"""),  # noqa: S608
         {"as_of": as_of},
-    )
+    ).all()
     connection.execute(
         text("""
         INSERT INTO store.documents (model_id, card, config)
@@ -274,9 +308,10 @@ def upsert_models(
          ORDER BY i.ordinal
             ON CONFLICT (model_id) DO UPDATE SET card = excluded.card, config = excluded.config""")
     )
+    return list(ids)
 
 
-def _model_row(record: ModelRecord, digest: bytes) -> tuple[object, ...]:
+def _model_row(record: ModelRecord, digest: int) -> tuple[object, ...]:
     return (
         record.name,
         record.hub_id,

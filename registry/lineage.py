@@ -32,12 +32,13 @@ def upsert_edges(connection: Connection, records: Sequence[ModelRecord], *, as_o
     Args:
         connection: in the page's transaction, after `catalog.upsert_models`.
         records: the new and changed models of the page.
+        orphans: other models whose first parent needs to be found again.
         as_of: when they were observed.
 
     Returns:
         How many edges were added, changed or removed.
     """
-    orphans = _adopt_stubs(connection, records, as_of)
+    adopted = _adopt_stubs(connection, records, as_of)
     copy_rows(
         connection,
         "incoming_edges",
@@ -55,7 +56,7 @@ def upsert_edges(connection: Connection, records: Sequence[ModelRecord], *, as_o
         SELECT m.model_id FROM incoming_models i JOIN store.models m USING (name)
          WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = m.model_id)""")
     ).all()
-    refresh_families(connection, {*orphans, *stubs, *changed, *new})
+    refresh_families(connection, {*orphans, *adopted, *stubs, *changed, *new})
     return len(changed)
 
 

@@ -23,7 +23,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Label,
-    LargeBinary,
     MetaData,
     Named,
     SmallInteger,
@@ -116,8 +115,8 @@ class ModelColumns(TypedColumns):
     quantization: Named[str | None] = Column(Text, comment="method, such as gptq")
     new_version: Named[str | None] = Column(Text, comment="name of the successor the card names")
     unread: Named[list[str]] = _texts("fields of the Hub's record that could not be read")
-    digest: Named[bytes | None] = Column(
-        LargeBinary, comment="fingerprint of the record without its counters"
+    digest: Named[int | None] = Column(
+        BigInteger, comment="fingerprint of the record without its counters"
     )
     first_seen: Named[datetime] = _time("when the registry first heard of it")
     changed_at: Named[datetime] = _time("when the record last changed")
@@ -321,10 +320,13 @@ class PassColumns(TypedColumns):
     """Where each kind of sync stands; it moves in the transaction of the page it describes."""
 
     scope = Column(Text, primary_key=True, comment="endpoint and filters")
+    kind = Column(Text, primary_key=True, comment="delta or full")
     watermark: Named[datetime | None] = _time_or_null("everything up to here has been taken in")
     swept_at: Named[datetime | None] = _time_or_null("as-of time of the last complete full sweep")
     swept_models: Named[int | None] = Column(BigInteger, comment="models in that sweep")
-    kind: Named[str | None] = Column(Text, comment="delta or full, while one is under way")
+    under_way: Named[bool] = Column(
+        Boolean, server_default=text("false"), comment="begun and not finished"
+    )
     as_of: Named[datetime | None] = _time_or_null("observation time of the pass under way")
     since: Named[datetime | None] = _time_or_null("where the pass under way stops")
     high_water: Named[datetime | None] = _time_or_null("newest change that the pass has seen")
@@ -333,7 +335,12 @@ class PassColumns(TypedColumns):
     summary: Named[Any] = Column(JSONB, nullable=True, comment="counts of the pass so far")
 
 
-sync_passes = Table("sync_passes", metadata, PassColumns)
+sync_passes = Table(
+    "sync_passes",
+    metadata,
+    PassColumns,
+    CheckConstraint(_one_of("kind", ("delta", "full")), name="kind"),
+)
 
 
 class SweepColumns(TypedColumns):

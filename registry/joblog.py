@@ -1,0 +1,62 @@
+"""The record of what ran when, and how it ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import orjson
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+
+@dataclass(slots=True)
+class JobRun:
+    """One run under way; what is put into `summary` is kept with it."""
+
+    job_run_id: int
+    summary: dict[str, object] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded(engine: Engine, job: str) -> Iterator[JobRun]:
+    """Record a run of a job, which the caller makes sure is the only one under way.
+
+    Runs that still read as running were killed: they are marked as interrupted.
+    """
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE store.job_runs SET status = 'interrupted', finished_at = now()"
+                " WHERE job = :job AND status = 'running'"
+            ),
+            {"job": job},
+        )
+        key = connection.scalar(
+            text(
+                "INSERT INTO store.job_runs (job, started_at, status)"
+                " VALUES (:job, now(), 'running') RETURNING job_run_id"
+            ),
+            {"job": job},
+        )
+    assert key is not None
+    run = JobRun(key)
+    try:
+        yield run
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        # What failed may be the database itself; the error that counts is the one under way.
+        with suppress(DBAPIError):
+            _finish(engine, run, status, {**run.summary, "error": str(error)[:2000]})
+        raise
+    _finish(engine, run, "done", run.summary)
+
+
+def _finish(engine: Engine, run: JobRun, status: str, summary: dict[str, object]) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE store.job_runs SET status = :status, finished_at = now(),"
+                " summary = cast(:summary AS jsonb) WHERE job_run_id = :key"
+            ),
+            {"status": status, "summary": orjson.dumps(summary).decode(), "key": run.job_run_id},
+        )

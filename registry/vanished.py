@@ -1,0 +1,137 @@
+"""Models that a full sweep no longer finds, and names that no listing shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from registry.errors import HubError
+
+LARGEST_LOSS = 0.2
+"""Share of the catalog that one sweep may find gone before it is held to be the Hub's mistake."""
+
+SMALLEST_LOSS = 100
+"""Number of models below which any loss is believed."""
+
+ASK_AGAIN = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A model to ask the Hub about by name."""
+
+    model_id: int
+    name: str
+    state: str
+
+
+def mark_gone(
+    connection: Connection,
+    scope: str,
+    *,
+    author: str | None,
+    tags: Sequence[str],
+    as_of: datetime,
+    accept: bool,
+) -> int:
+    """Mark as gone the models that a complete sweep has not seen, among those it should have.
+
+    Args:
+        connection: in the transaction that ends the sweep.
+        scope: of the sweep, whose pages are in `store.sweep_pages`.
+        author: only this author's models were asked for, if given.
+        tags: only models with all of these tags were asked for.
+        as_of: when the sweep was made.
+        accept: believe any loss, however large.
+
+    Raises:
+        HubError: when more than LARGEST_LOSS would be gone; nothing is then marked.
+    """
+    condition = """
+        m.state NOT IN ('gone', 'stub')
+        AND (cast(:author AS text) IS NULL OR m.author = :author)
+        AND m.tags @> cast(:tags AS text[])"""
+    parameters = {"scope": scope, "author": author, "tags": list(tags), "as_of": as_of}
+    connection.execute(
+        text("""
+        CREATE TEMPORARY TABLE swept ON COMMIT DROP AS
+        SELECT DISTINCT unnest(model_ids) AS model_id FROM store.sweep_pages
+         WHERE scope = :scope"""),
+        parameters,
+    )
+    connection.exec_driver_sql("ANALYZE swept")
+    known, lost = connection.execute(
+        text(f"""
+        SELECT count(*), count(*) FILTER (WHERE s.model_id IS NULL)
+          FROM store.models m LEFT JOIN swept s USING (model_id) WHERE {condition}"""),  # noqa: S608
+        parameters,
+    ).one()
+    if lost > SMALLEST_LOSS and lost > LARGEST_LOSS * known and not accept:
+        raise HubError(
+            f"The full sweep did not find {lost:,} of {known:,} models, which is more than a "
+            "listing loses: none was marked as gone. If they are gone indeed, run it again with "
+            "--accept-gone."
+        )
+    return connection.execute(
+        text(f"""
+        UPDATE store.models m SET state = 'gone', gone_at = :as_of
+         WHERE {condition}
+           AND NOT EXISTS (SELECT FROM swept s WHERE s.model_id = m.model_id)"""),  # noqa: S608
+        parameters,
+    ).rowcount
+
+
+def to_look_up(connection: Connection, *, as_of: datetime, limit: int) -> list[Unlisted]:
+    """Return what to ask the Hub about: the newly gone, then stubs, those with most children first.
+
+    No name is asked about again within ASK_AGAIN.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT m.model_id, m.name, m.state
+          FROM store.models m
+          LEFT JOIN store.lookups l USING (model_id)
+         WHERE (m.state = 'stub' OR (m.state = 'gone' AND m.gone_at = :as_of))
+           AND (l.model_id IS NULL OR l.looked_up_at < :again)
+           AND m.name NOT LIKE '%@%'
+         ORDER BY m.state, (SELECT count(*) FROM store.edges e WHERE e.parent_id = m.model_id) DESC,
+                  m.name
+         LIMIT :limit"""),
+        {"as_of": as_of, "again": as_of - ASK_AGAIN, "limit": limit},
+    )
+    return [Unlisted(*row) for row in rows]
+
+
+def note_answer(connection: Connection, unlisted: Unlisted, answer: str, as_of: datetime) -> None:
+    """Keep what the Hub said of a name; a repository that is disabled is marked so."""
+    key = {"key": unlisted.model_id, "answer": answer, "as_of": as_of}
+    if answer == "disabled":
+        connection.execute(
+            text("UPDATE store.models SET state = 'disabled' WHERE model_id = :key"), key
+        )
+    connection.execute(
+        text("""
+        INSERT INTO store.lookups (model_id, looked_up_at, answer)
+        SELECT model_id, :as_of, :answer FROM store.models WHERE model_id = :key
+            ON CONFLICT (model_id) DO UPDATE
+           SET looked_up_at = excluded.looked_up_at, answer = excluded.answer"""),
+        key,
+    )
+
+
+def take_new_name(connection: Connection, unlisted: Unlisted, name: str, as_of: datetime) -> None:
+    """Give a vanished model the name that the Hub sends its old one to, if no model has it yet."""
+    connection.execute(
+        text("""
+        WITH renamed AS (
+            UPDATE store.models SET name = :name
+             WHERE model_id = :key AND state <> 'stub'
+               AND NOT EXISTS (SELECT FROM store.models other WHERE other.name = :name)
+            RETURNING model_id
+        )
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+        SELECT model_id, :former, 'rename', 1, :as_of FROM renamed
+            ON CONFLICT DO NOTHING"""),
+        {"key": unlisted.model_id, "name": name, "former": unlisted.name, "as_of": as_of},
+    )
