@@ -26,7 +26,13 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql(_TEMPORARY)
 
 
-def upsert_edges(connection: Connection, records: Sequence[ModelRecord], *, as_of: datetime) -> int:
+def upsert_edges(
+    connection: Connection,
+    records: Sequence[ModelRecord],
+    *,
+    orphans: Iterable[int] = (),
+    as_of: datetime,
+) -> int:
     """Make the edges of the given models exactly those of their records, and place them in families.
 
     Args:

@@ -131,7 +131,7 @@ def upgrade() -> None:
         ),
         sa.Column(
             "digest",
-            sa.LargeBinary(),
+            sa.BigInteger(),
             nullable=True,
             comment="fingerprint of the record without its counters",
         ),

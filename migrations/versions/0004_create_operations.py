@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.create_table(
         "sync_passes",
         sa.Column("scope", sa.Text(), nullable=False, comment="endpoint and filters"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="delta or full"),
         sa.Column(
             "watermark",
             sa.DateTime(timezone=True),
@@ -33,7 +34,11 @@ def upgrade() -> None:
         ),
         sa.Column("swept_models", sa.BigInteger(), nullable=True, comment="models in that sweep"),
         sa.Column(
-            "kind", sa.Text(), nullable=True, comment="delta or full, while one is under way"
+            "under_way",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="begun and not finished",
         ),
         sa.Column(
             "as_of",
@@ -64,7 +69,8 @@ def upgrade() -> None:
         sa.Column(
             "summary", postgresql.JSONB(), nullable=True, comment="counts of the pass so far"
         ),
-        sa.PrimaryKeyConstraint("scope", name=op.f("sync_passes_pkey")),
+        sa.CheckConstraint("kind IN ('delta', 'full')", name=op.f("sync_passes_kind_check")),
+        sa.PrimaryKeyConstraint("scope", "kind", name=op.f("sync_passes_pkey")),
         schema="store",
     )
     op.create_table(
