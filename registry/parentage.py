@@ -118,16 +118,8 @@ def read_parentage(
     if confidence == _UNTOLD:
         unread.append("base_model_relation")
     if relation is None:
-        merged = bool(recipe) or len(listed) > 1
-        relation = (
-            "adapter"
-            if adapter
-            else "quantized"
-            if quantized
-            else "merge"
-            if merged
-            else "finetune"
-        )
+        inferred: Relation = "merge" if recipe or len(listed) > 1 else "finetune"
+        relation = "adapter" if adapter else "quantized" if quantized else inferred
     for name in unmatched:
         if "/" in name:
             certainty = _AMBIGUOUS if ambiguous else confidence

@@ -38,9 +38,9 @@ from registry.values import (
 )
 from registry.weights import (
     ParametersSource,
-    model_type,
     quantization,
     read_weights,
+    tagged_model_type,
 )
 
 __all__ = [
@@ -329,7 +329,9 @@ def parse_record(raw: object) -> ModelRecord | Rejected:
         arxiv=_papers(tagged["arxiv"]),
         tags=tuple(tags),
         architectures=tuple(fields.texts("architectures", config)),
-        model_type=model_type(config, gguf, plain),
+        model_type=take("model_type", short_text, config)
+        or take("architecture", short_text, gguf)
+        or tagged_model_type(plain),
         parameters=weights.parameters,
         parameters_source=weights.source,
         dtypes=weights.dtypes,

@@ -117,14 +117,8 @@ def parameters_in_name(name: str) -> int | None:
     return found.get("b") or found.get("m")
 
 
-def model_type(
-    config: Mapping[str, object], gguf: Mapping[str, object], tags: Iterable[str]
-) -> str | None:
-    """Read the architecture family: from the config, else the GGUF header, else a known tag."""
-    if kind := short_text(config.get("model_type")):
-        return kind
-    if kind := short_text(gguf.get("architecture")):
-        return kind
+def tagged_model_type(tags: Iterable[str]) -> str | None:
+    """Return the first tag that names a known architecture, as a config's `model_type` would."""
     return next((tag for tag in tags if tag in _ARCHITECTURES), None)
 
 

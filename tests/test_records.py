@@ -303,6 +303,7 @@ def test_what_is_no_object_is_rejected() -> None:
         ("tags", [str(number) for number in range(1_001)]),
         ("cardData", ["license"]),
         ("config", "none"),
+        ("model_type", 3),
         ("gguf", 1),
         ("safetensors", {"total": -5}),
         ("safetensors", {"parameters": {"F16": "many"}}),
@@ -311,7 +312,10 @@ def test_what_is_no_object_is_rejected() -> None:
     ],
 )
 def test_unreadable_field_is_named(field: str, value: object) -> None:
-    assert parsed({**RECORD, field: value}).unread == (field,)
+    raw = (
+        {**RECORD, "config": {field: value}} if field == "model_type" else {**RECORD, field: value}
+    )
+    assert parsed(raw).unread == (field,)
 
 
 @pytest.mark.parametrize(
