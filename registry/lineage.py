@@ -15,6 +15,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
     child text, parent text, relation text, source text, confidence real, position smallint,
     parent_id bigint
 ) ON COMMIT DELETE ROWS;
+CREATE INDEX IF NOT EXISTS incoming_edges_child_idx ON incoming_edges (child);
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
     model_id bigint PRIMARY KEY, family_id bigint, generation smallint, in_cycle boolean
 ) ON COMMIT DELETE ROWS;
@@ -59,8 +60,8 @@ def upsert_edges(
     changed = _replace_edges(connection)
     new = connection.scalars(
         text("""
-        SELECT m.model_id FROM incoming_models i JOIN store.models m USING (name)
-         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = m.model_id)""")
+        SELECT i.model_id FROM incoming_models i
+         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = i.model_id)""")
     ).all()
     refresh_families(connection, {*orphans, *adopted, *stubs, *changed, *new})
     return len(changed)
@@ -73,11 +74,10 @@ def _adopt_stubs(
     children: list[int] = []
     spelled = connection.execute(
         text("""
-        SELECT stub.model_id AS stub_id, m.model_id
+        SELECT stub.model_id AS stub_id, i.model_id
           FROM incoming_models i
-          JOIN store.models m USING (name)
           JOIN store.models stub ON lower(stub.name) = lower(i.name) AND stub.state = 'stub'
-         WHERE stub.model_id <> m.model_id""")
+         WHERE stub.model_id <> i.model_id""")
     ).all()
     for stub_id, model_id in spelled:
         children += merge_stub(connection, stub_id, into=model_id, source="case", as_of=as_of)
@@ -156,8 +156,8 @@ def _replace_edges(connection: Connection) -> list[int]:
     removed = connection.scalars(
         text("""
         DELETE FROM store.edges e
-         USING incoming_models i JOIN store.models m USING (name)
-         WHERE e.child_id = m.model_id
+         USING incoming_models i
+         WHERE e.child_id = i.model_id
            AND NOT EXISTS (
                    SELECT FROM incoming_edges n
                     WHERE n.child = i.name AND n.parent_id = e.parent_id
@@ -167,10 +167,10 @@ def _replace_edges(connection: Connection) -> list[int]:
     written = connection.scalars(
         text("""
         INSERT INTO store.edges AS e (child_id, parent_id, relation, source, confidence, position)
-        SELECT DISTINCT ON (m.model_id, n.parent_id, n.relation, n.source)
-               m.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
-          FROM incoming_edges n JOIN store.models m ON m.name = n.child
-         ORDER BY m.model_id, n.parent_id, n.relation, n.source, n.position
+        SELECT DISTINCT ON (i.model_id, n.parent_id, n.relation, n.source)
+               i.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
+          FROM incoming_edges n JOIN incoming_models i ON i.name = n.child
+         ORDER BY i.model_id, n.parent_id, n.relation, n.source, n.position
             ON CONFLICT (child_id, parent_id, relation, source) DO UPDATE
            SET confidence = excluded.confidence, position = excluded.position
          WHERE (e.confidence, e.position) IS DISTINCT FROM (excluded.confidence, excluded.position)
