@@ -198,13 +198,15 @@ def _card(families: Families, row: _Row, name: str, library: str) -> dict[str, A
         TOPICS[rank] if rank < len(TOPICS) else word(rank)
         for rank in row.topics[: int(draws[0] * 6.5)]
     ]
-    datasets = [f"{author_name(rank // 3)}/{word(rank)}" for rank in row.datasets]
+    datasets = [
+        f"{author_name(rank // 3)}/{word(rank)}" for rank in row.datasets[: int(draws[2] * 2.7)]
+    ]
     card = {
         "license": license_name,
         "language": _languages(draws[3]),
         "base_model": parents if row.made in {MERGE, QUANTIZED} else parents and parents[0],
         "base_model_relation": _RELATIONS.get(row.made) if draws[4] < _RELATED else None,
-        "datasets": datasets[: int(draws[2] * 2.7)],
+        "datasets": datasets,
         "library_name": library if draws[4] < _USUAL else None,
         "pipeline_tag": kind.task if draws[5] < _USUAL else None,
         "tags": list(dict.fromkeys(topics)),

@@ -1,6 +1,6 @@
 """What generated models are called: authors, repositories, and what a family shares."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -60,6 +60,7 @@ def author_name(number: int) -> str:
     return name.title() if style < 3 else f"{name}{number % 90 + 10}" if style == 3 else name  # noqa: PLR2004
 
 
+@cache
 def _size_label(parameters: int) -> str:
     billions = parameters / 1e9
     return f"{billions:.0f}B" if billions >= 3 else f"{billions:.1f}B" if billions >= 1 else ""  # noqa: PLR2004

@@ -25,7 +25,7 @@ from registry.demo.sample import RENAMED
 from registry.demo.sample import models as sample_models
 from registry.demo.shelf import Page, Shelf
 from registry.demo.wire import Exchange, Loopback, RateLimit, Reply, Request, weak_etag
-from registry.errors import UsageError
+from registry.errors import HubUnavailableError, UsageError
 
 Fault = Callable[[Exchange], None]
 _API = "/api/models"
@@ -191,7 +191,9 @@ def generated_hub(count: int, *, seed: int = 0, prepare: str | None = None) -> I
     ) as process:
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().strip()
+            if not (url := process.stdout.readline().strip()):
+                raise HubUnavailableError("The sample Hub did not start; its own message is above.")
+            yield url
         finally:
             process.terminate()
 
