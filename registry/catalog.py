@@ -326,20 +326,34 @@ def _model_row(record: ModelRecord, digest: int) -> tuple[object, ...]:
         record.license,
         record.license_name,
         record.license_link,
-        list(record.languages),
-        list(record.datasets),
-        list(record.arxiv),
-        list(record.tags),
-        list(record.architectures),
+        _array(record.languages),
+        _array(record.datasets),
+        _array(record.arxiv),
+        _array(record.tags),
+        _array(record.architectures),
         record.model_type,
         record.parameters,
         record.parameters_source,
         orjson.dumps(dict(record.dtypes)).decode() if record.dtypes else None,
         record.quantization,
         record.new_version,
-        list(record.unread),
+        _array(record.unread),
         digest,
     )
+
+
+def _array(values: tuple[str, ...]) -> str | list[str]:
+    """Return an array in a form that COPY takes.
+
+    Postgres' array literal is JSON's with other brackets, except for escaped control characters;
+    writing it so takes a tenth of the driver's time for lists, which was a fifth of a page's.
+    """
+    if not values:
+        return "{}"
+    literal = orjson.dumps(values).decode()
+    if any(f"\\{escape}" in literal for escape in "bfnrtu"):
+        return list(values)
+    return "{" + literal[1:-1] + "}"
 
 
 def _state(record: ModelRecord) -> str:

@@ -14,12 +14,12 @@ branch_labels = None
 depends_on = None
 
 SEARCH_DOCUMENT = r"""
-CREATE FUNCTION store.telling_tags(tags text[]) RETURNS text[]
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN ARRAY(
-    SELECT tag FROM unnest(tags) AS tag
-     WHERE tag !~ '^(region|base_model|dataset|arxiv|doi|license|deploy):'
-       AND tag NOT IN ('endpoints_compatible', 'autotrain_compatible'));
+CREATE FUNCTION store.is_telling(tag text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN strpos(tag, ':') > 0
+            THEN split_part(tag, ':', 1) NOT IN (
+                'region', 'base_model', 'dataset', 'arxiv', 'doi', 'license', 'deploy')
+            ELSE tag NOT IN ('endpoints_compatible', 'autotrain_compatible') END;
 
 CREATE FUNCTION store.search_words(words text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -30,8 +30,9 @@ CREATE FUNCTION store.search_document(name text, author text, tags text[]) RETUR
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN setweight(to_tsvector('simple', store.search_words(name)), 'A')
     || setweight(to_tsvector('simple', store.search_words(coalesce(author, ''))), 'B')
-    || setweight(to_tsvector(
-           'simple', store.search_words(array_to_string(store.telling_tags(tags), ' '))), 'C');
+    || setweight(to_tsvector('simple', store.search_words(
+           (SELECT coalesce(string_agg(tag, ' '), '')
+              FROM unnest(tags[1:200]) AS tag WHERE store.is_telling(tag)))), 'C');
 """
 
 
@@ -353,4 +354,4 @@ def downgrade() -> None:
     op.drop_table("sql_objects", schema="store")
     op.execute("DROP FUNCTION store.search_document(text, text, text[])")
     op.execute("DROP FUNCTION store.search_words(text)")
-    op.execute("DROP FUNCTION store.telling_tags(text[])")
+    op.execute("DROP FUNCTION store.is_telling(text)")

@@ -1,22 +1,24 @@
 -- store.features_of(...): the features of one model, before normalisation (SimRMF, appendix A.1):
 -- size as log2(millions of weights, at least 1) / 12, which puts 1 M at 0, 7 B near 1.07 and 400 B
--- near 1.55, the range of the rest; one-hot architecture family and task; multi-hot tags.
--- Tags that repeat the task or the architecture are left out, and at most 200 tags count.
+-- near 1.55, the range of the rest; one-hot architecture family and task; multi-hot tags, except
+-- one that repeats the task or the architecture. At most 200 tags count. A tag that is there in two
+-- spellings comes twice.
 CREATE FUNCTION store.features_of(parameters bigint, architecture text, task text, tags text[])
 RETURNS TABLE (kind text, feature text, value double precision)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT 'parameters', 'parameters', log(2, greatest(parameters / 1e6, 1)) / 12
+    SELECT 'parameters', 'parameters',
+           ln(greatest(parameters::double precision / 1e6, 1)) / ln(2::double precision) / 12
      WHERE parameters > 0
     UNION ALL
     SELECT 'architecture', 'architecture:' || architecture, 1 WHERE architecture IS NOT NULL
     UNION ALL
     SELECT 'task', 'task:' || task, 1 WHERE task IS NOT NULL
     UNION ALL
-    SELECT 'tag', 'tag:' || tag, 1
-      FROM (SELECT DISTINCT lower(t) AS tag FROM unnest(store.telling_tags(tags)) AS t
-             ORDER BY tag LIMIT 200) AS telling
-     WHERE tag IS DISTINCT FROM task AND tag IS DISTINCT FROM architecture;
+    SELECT 'tag', 'tag:' || lower(tag), 1
+      FROM unnest(tags[1:200]) AS tag
+     WHERE store.is_telling(tag)
+       AND lower(tag) IS DISTINCT FROM task AND lower(tag) IS DISTINCT FROM architecture;
 END;
 
 COMMENT ON FUNCTION store.features_of(bigint, text, text, text[]) IS

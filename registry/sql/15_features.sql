@@ -1,7 +1,7 @@
 -- features: what similarity is computed from (SimRMF, appendix A.1): one row per model and feature,
 -- before the vector is brought to length 1. Source of store.model_features.
 CREATE VIEW registry.features AS
-SELECT m.name AS model, f.kind, f.feature, f.value
+SELECT DISTINCT m.name AS model, f.kind, f.feature, f.value
   FROM store.models m
  CROSS JOIN LATERAL store.features_of(
            m.parameters, store.architecture_family(m.model_type, m.architectures),
