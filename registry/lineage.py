@@ -192,7 +192,7 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     ids = sorted(model_ids)
     if not ids:
         return 0
-    connection.execute(
+    placed = connection.execute(
         text("""
         INSERT INTO store.model_families AS f (model_id, family_id, primary_parent_id, generation)
         SELECT c.model_id, c.model_id, p.parent_id, 0
@@ -205,32 +205,31 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
                         e.confidence DESC, e.position, parent.name
                LIMIT 1) p ON true
             ON CONFLICT (model_id) DO UPDATE SET primary_parent_id = excluded.primary_parent_id
-         WHERE f.primary_parent_id IS DISTINCT FROM excluded.primary_parent_id"""),
-        {"ids": ids},
-    )
-    rows = connection.execute(
-        text("""
-        WITH RECURSIVE down AS (
-            SELECT model_id, primary_parent_id FROM store.model_families
-             WHERE model_id = ANY (:ids)
-            UNION
-            SELECT f.model_id, f.primary_parent_id
-              FROM down JOIN store.model_families f ON f.primary_parent_id = down.model_id
-        ), up AS (
-            SELECT model_id, primary_parent_id FROM down
-            UNION
-            SELECT f.model_id, f.primary_parent_id
-              FROM up JOIN store.model_families f ON f.model_id = up.primary_parent_id
-        )
-        SELECT model_id, primary_parent_id FROM up"""),
+         WHERE f.primary_parent_id IS DISTINCT FROM excluded.primary_parent_id
+        RETURNING model_id, primary_parent_id IS NULL AND xmax = 0 AS alone"""),
         {"ids": ids},
     ).all()
-    places = _places(connection, {model: parent for model, parent in rows})
+    # A model that is new and has no parent is a family of its own already: nothing led to it.
+    moved = [model for model, alone in placed if not alone]
+    if not moved:
+        return len(placed)
+    parents = _with_descendants(connection, moved)
+    # Who is not below a moved model has kept its place, and the walk upwards ends there.
+    outside = {parent for parent in parents.values() if parent is not None} - parents.keys()
+    kept = connection.execute(
+        text(
+            "SELECT model_id, family_id, generation FROM store.model_families"
+            " WHERE model_id = ANY (:ids)"
+        ),
+        {"ids": list(outside)},
+    )
+    places = {row.model_id: (row.family_id, row.generation, False) for row in kept}
+    _place(connection, parents, places)
     copy_rows(
         connection,
         "incoming_families",
         ("model_id", "family_id", "generation", "in_cycle"),
-        ((model, *place) for model, place in places.items()),
+        ((model, *places[model]) for model in parents),
     )
     result = connection.execute(
         text("""
@@ -245,11 +244,37 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     return result.rowcount
 
 
-def _places(
-    connection: Connection, parents: Mapping[int, int | None]
-) -> dict[int, tuple[int, int, bool]]:
-    """Return (root, steps from it, in a circle) of each model, following first parents."""
-    places: dict[int, tuple[int, int, bool]] = {}
+def _with_descendants(connection: Connection, moved: Sequence[int]) -> dict[int, int | None]:
+    """Return the first parent of each given model and of each model below them."""
+    rows = connection.execute(
+        text(
+            "SELECT model_id, primary_parent_id FROM store.model_families"
+            " WHERE model_id = ANY (:ids)"
+        ),
+        {"ids": list(moved)},
+    ).all()
+    parents: dict[int, int | None] = {}
+    # One index scan a generation; a recursive query was planned as a join with the whole table.
+    while rows:
+        fresh = {model: parent for model, parent in rows if model not in parents}
+        parents |= fresh
+        rows = connection.execute(
+            text(
+                "SELECT model_id, primary_parent_id FROM store.model_families"
+                " WHERE primary_parent_id = ANY (:ids)"
+            ),
+            {"ids": list(fresh)},
+        ).all()
+        rows = [row for row in rows if row.model_id not in parents]
+    return parents
+
+
+def _place(
+    connection: Connection,
+    parents: Mapping[int, int | None],
+    places: dict[int, tuple[int, int, bool]],
+) -> None:
+    """Add to `places` the (root, steps from it, in a circle) of each model in `parents`."""
     for start in parents:
         path: list[int] = []
         on_path: dict[int, int] = {}
@@ -257,7 +282,7 @@ def _places(
         while model is not None and model not in places and model not in on_path:
             on_path[model] = len(path)
             path.append(model)
-            model = parents.get(model)
+            model = parents[model]
         if model is None:
             root = path.pop()
             places[root] = (root, 0, False)
@@ -269,7 +294,6 @@ def _places(
             assert parent is not None
             family, generation, _ = places[parent]
             places[below] = (family, min(generation + 1, 32767), False)
-    return places
 
 
 def _place_circle(
