@@ -14,9 +14,12 @@ SELECT model_id, l2_normalize(
   FROM (SELECT m.model_id, store.feature_dimension(f.feature) AS dimension,
                max(f.value::real) AS value
           FROM store.models m
+         -- OFFSET 0: once a model, not once a tag.
+         CROSS JOIN LATERAL (
+                   SELECT store.architecture_family(m.model_type, m.architectures) AS architecture
+                   OFFSET 0) a
          CROSS JOIN LATERAL store.features_of(
-                   m.parameters, store.architecture_family(m.model_type, m.architectures),
-                   m.pipeline_tag, m.tags) f
+                   m.parameters, a.architecture, m.pipeline_tag, m.tags) f
          WHERE CONDITION AND f.value > 0
          GROUP BY m.model_id, dimension) AS hashed
  GROUP BY model_id

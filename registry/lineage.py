@@ -15,6 +15,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
     child text, parent text, relation text, source text, confidence real, position smallint,
     parent_id bigint
 ) ON COMMIT DELETE ROWS;
+CREATE INDEX IF NOT EXISTS incoming_edges_child_idx ON incoming_edges (child);
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
     model_id bigint PRIMARY KEY, family_id bigint, generation smallint, in_cycle boolean
 ) ON COMMIT DELETE ROWS;
@@ -59,8 +60,8 @@ def upsert_edges(
     changed = _replace_edges(connection)
     new = connection.scalars(
         text("""
-        SELECT m.model_id FROM incoming_models i JOIN store.models m USING (name)
-         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = m.model_id)""")
+        SELECT i.model_id FROM incoming_models i
+         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = i.model_id)""")
     ).all()
     refresh_families(connection, {*orphans, *adopted, *stubs, *changed, *new})
     return len(changed)
@@ -73,11 +74,10 @@ def _adopt_stubs(
     children: list[int] = []
     spelled = connection.execute(
         text("""
-        SELECT stub.model_id AS stub_id, m.model_id
+        SELECT stub.model_id AS stub_id, i.model_id
           FROM incoming_models i
-          JOIN store.models m USING (name)
           JOIN store.models stub ON lower(stub.name) = lower(i.name) AND stub.state = 'stub'
-         WHERE stub.model_id <> m.model_id""")
+         WHERE stub.model_id <> i.model_id""")
     ).all()
     for stub_id, model_id in spelled:
         children += merge_stub(connection, stub_id, into=model_id, source="case", as_of=as_of)
@@ -156,8 +156,8 @@ def _replace_edges(connection: Connection) -> list[int]:
     removed = connection.scalars(
         text("""
         DELETE FROM store.edges e
-         USING incoming_models i JOIN store.models m USING (name)
-         WHERE e.child_id = m.model_id
+         USING incoming_models i
+         WHERE e.child_id = i.model_id
            AND NOT EXISTS (
                    SELECT FROM incoming_edges n
                     WHERE n.child = i.name AND n.parent_id = e.parent_id
@@ -167,10 +167,10 @@ def _replace_edges(connection: Connection) -> list[int]:
     written = connection.scalars(
         text("""
         INSERT INTO store.edges AS e (child_id, parent_id, relation, source, confidence, position)
-        SELECT DISTINCT ON (m.model_id, n.parent_id, n.relation, n.source)
-               m.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
-          FROM incoming_edges n JOIN store.models m ON m.name = n.child
-         ORDER BY m.model_id, n.parent_id, n.relation, n.source, n.position
+        SELECT DISTINCT ON (i.model_id, n.parent_id, n.relation, n.source)
+               i.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
+          FROM incoming_edges n JOIN incoming_models i ON i.name = n.child
+         ORDER BY i.model_id, n.parent_id, n.relation, n.source, n.position
             ON CONFLICT (child_id, parent_id, relation, source) DO UPDATE
            SET confidence = excluded.confidence, position = excluded.position
          WHERE (e.confidence, e.position) IS DISTINCT FROM (excluded.confidence, excluded.position)
@@ -192,7 +192,7 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     ids = sorted(model_ids)
     if not ids:
         return 0
-    connection.execute(
+    placed = connection.execute(
         text("""
         INSERT INTO store.model_families AS f (model_id, family_id, primary_parent_id, generation)
         SELECT c.model_id, c.model_id, p.parent_id, 0
@@ -205,32 +205,31 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
                         e.confidence DESC, e.position, parent.name
                LIMIT 1) p ON true
             ON CONFLICT (model_id) DO UPDATE SET primary_parent_id = excluded.primary_parent_id
-         WHERE f.primary_parent_id IS DISTINCT FROM excluded.primary_parent_id"""),
-        {"ids": ids},
-    )
-    rows = connection.execute(
-        text("""
-        WITH RECURSIVE down AS (
-            SELECT model_id, primary_parent_id FROM store.model_families
-             WHERE model_id = ANY (:ids)
-            UNION
-            SELECT f.model_id, f.primary_parent_id
-              FROM down JOIN store.model_families f ON f.primary_parent_id = down.model_id
-        ), up AS (
-            SELECT model_id, primary_parent_id FROM down
-            UNION
-            SELECT f.model_id, f.primary_parent_id
-              FROM up JOIN store.model_families f ON f.model_id = up.primary_parent_id
-        )
-        SELECT model_id, primary_parent_id FROM up"""),
+         WHERE f.primary_parent_id IS DISTINCT FROM excluded.primary_parent_id
+        RETURNING model_id, primary_parent_id IS NULL AND xmax = 0 AS alone"""),
         {"ids": ids},
     ).all()
-    places = _places(connection, {model: parent for model, parent in rows})
+    # A model that is new and has no parent is a family of its own already: nothing led to it.
+    moved = [model for model, alone in placed if not alone]
+    if not moved:
+        return len(placed)
+    parents = _with_descendants(connection, moved)
+    # Who is not below a moved model has kept its place, and the walk upwards ends there.
+    outside = {parent for parent in parents.values() if parent is not None} - parents.keys()
+    kept = connection.execute(
+        text(
+            "SELECT model_id, family_id, generation FROM store.model_families"
+            " WHERE model_id = ANY (:ids)"
+        ),
+        {"ids": list(outside)},
+    )
+    places = {row.model_id: (row.family_id, row.generation, False) for row in kept}
+    _place(connection, parents, places)
     copy_rows(
         connection,
         "incoming_families",
         ("model_id", "family_id", "generation", "in_cycle"),
-        ((model, *place) for model, place in places.items()),
+        ((model, *places[model]) for model in parents),
     )
     result = connection.execute(
         text("""
@@ -245,11 +244,37 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     return result.rowcount
 
 
-def _places(
-    connection: Connection, parents: Mapping[int, int | None]
-) -> dict[int, tuple[int, int, bool]]:
-    """Return (root, steps from it, in a circle) of each model, following first parents."""
-    places: dict[int, tuple[int, int, bool]] = {}
+def _with_descendants(connection: Connection, moved: Sequence[int]) -> dict[int, int | None]:
+    """Return the first parent of each given model and of each model below them."""
+    rows = connection.execute(
+        text(
+            "SELECT model_id, primary_parent_id FROM store.model_families"
+            " WHERE model_id = ANY (:ids)"
+        ),
+        {"ids": list(moved)},
+    ).all()
+    parents: dict[int, int | None] = {}
+    # One index scan a generation; a recursive query was planned as a join with the whole table.
+    while rows:
+        fresh = {model: parent for model, parent in rows if model not in parents}
+        parents |= fresh
+        rows = connection.execute(
+            text(
+                "SELECT model_id, primary_parent_id FROM store.model_families"
+                " WHERE primary_parent_id = ANY (:ids)"
+            ),
+            {"ids": list(fresh)},
+        ).all()
+        rows = [row for row in rows if row.model_id not in parents]
+    return parents
+
+
+def _place(
+    connection: Connection,
+    parents: Mapping[int, int | None],
+    places: dict[int, tuple[int, int, bool]],
+) -> None:
+    """Add to `places` the (root, steps from it, in a circle) of each model in `parents`."""
     for start in parents:
         path: list[int] = []
         on_path: dict[int, int] = {}
@@ -257,7 +282,7 @@ def _places(
         while model is not None and model not in places and model not in on_path:
             on_path[model] = len(path)
             path.append(model)
-            model = parents.get(model)
+            model = parents[model]
         if model is None:
             root = path.pop()
             places[root] = (root, 0, False)
@@ -269,7 +294,6 @@ def _places(
             assert parent is not None
             family, generation, _ = places[parent]
             places[below] = (family, min(generation + 1, 32767), False)
-    return places
 
 
 def _place_circle(

@@ -8,15 +8,16 @@ the page that it was on.
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry import catalog, features, hub, joblog, lineage, passes, vanished
+from registry import catalog, features, indexes, joblog, lineage, passes, vanished
 from registry.db import exclusive, require_head, translated
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError
+from registry.hub import Hub, ListingQuery
 from registry.passes import Counts, Pass
 from registry.records import ModelRecord, Rejected, counters, digest, name_of, parse_record
 from registry.values import storable, timestamp
@@ -84,8 +85,16 @@ Watcher = Callable[[Counts, int | None], None]
 """Is told the counts so far and, where it can be guessed, how many records there will be."""
 
 
-def sync_models(engine: Engine, options: Options, watch: Watcher | None = None) -> Report:
+def sync_models(
+    engine: Engine, options: Options, *, source: Hub | None = None, watch: Watcher | None = None
+) -> Report:
     """Bring the catalog up to date with the Hub.
+
+    Args:
+        engine: of a database at head.
+        options: what to sync.
+        source: the Hub to ask; by default the one that HF_ENDPOINT names.
+        watch: is told of each page taken in.
 
     Raises:
         LockHeldError: when another sync is running.
@@ -93,14 +102,15 @@ def sync_models(engine: Engine, options: Options, watch: Watcher | None = None) 
         HubError: when the Hub's answer makes no sense; what was taken in before stays.
         RegistryError: when the database fails; the page under way is undone.
     """
+    source = source or Hub()
     try:
         with engine.connect() as connection:
             require_head(connection)
         with exclusive(engine, "sync"):
             if options.dry_run:
-                return _run(engine, options, watch)
+                return _run(engine, source, options, watch)
             with joblog.recorded(engine, "sync") as job:
-                report = _run(engine, options, watch)
+                report = _run(engine, source, options, watch)
                 job.summary = {
                     "kind": report.kind,
                     "complete": report.complete,
@@ -111,8 +121,8 @@ def sync_models(engine: Engine, options: Options, watch: Watcher | None = None) 
         raise translated(error, doing="sync") from error
 
 
-def _run(engine: Engine, options: Options, watch: Watcher | None) -> Report:
-    scope = _scope(options)
+def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -> Report:
+    scope = _scope(source, options)
     kind: passes.Kind = "full" if options.full else "delta"
     with engine.connect() as connection:
         with connection.begin():
@@ -120,20 +130,25 @@ def _run(engine: Engine, options: Options, watch: Watcher | None) -> Report:
             lineage.prepare(connection)
             before = passes.standing(connection, scope, kind)
         walk = _begin(before, scope, kind, options)
-        resumed = walk is before.under_way
-        expected = options.limit or before.swept_models
-        complete = _walk(connection, walk, options, watch or _ignore, expected)
+        walker = _Walker(connection, source, walk, options, watch or _ignore)
+        walker.expected = options.limit or before.swept_models
+        if not options.dry_run:
+            with connection.begin():
+                indexes.drop_before_load(connection)
+        complete = walker.walk_to_end()
         if complete:
             _finish(connection, walk, options)
-            _look_up(connection, walk, options)
+        if not options.dry_run:
             _tidy(connection, walk)
+        if complete and not options.dry_run:
+            _look_up(connection, source, walk, options)
         with connection.begin():
             watermark = passes.standing(connection, scope, "delta").watermark
     return Report(
         kind=kind,
         counts=walk.counts,
         complete=complete,
-        resumed=resumed,
+        resumed=walk is before.under_way,
         dry_run=options.dry_run,
         watermark=watermark,
     )
@@ -142,8 +157,8 @@ def _run(engine: Engine, options: Options, watch: Watcher | None) -> Report:
 def _ignore(counts: Counts, expected: int | None) -> None: ...
 
 
-def _scope(options: Options) -> str:
-    parts = [hub.endpoint()]
+def _scope(source: Hub, options: Options) -> str:
+    parts = [source.endpoint]
     if options.author:
         parts.append(f"author={options.author}")
     parts += [f"filter={each}" for each in sorted(options.filters)]
@@ -159,96 +174,127 @@ def _begin(before: passes.Standing, scope: str, kind: passes.Kind, options: Opti
     return Pass(scope=scope, kind=kind, as_of=as_of, since=since)
 
 
-def _first_url(walk: Pass, options: Options) -> str:
-    size = min(options.page_size, options.limit or options.page_size)
-    return hub.first_url(
-        hub.ListingQuery(
-            author=options.author,
-            filters=options.filters,
-            sort="createdAt" if walk.kind == "full" else "lastModified",
-            page_size=size,
-        )
-    )
+@dataclass(slots=True)
+class _Walker:
+    """Takes in page after page; while one goes into the database, the next is fetched and read."""
 
+    connection: Connection
+    source: Hub
+    walk: Pass
+    options: Options
+    watch: Watcher
+    expected: int | None = None
+    taken: int = 0
+    # Reading a record costs ten times its fingerprint: it is done ahead only while most are new.
+    read_ahead: bool = True
 
-def _walk(
-    connection: Connection, walk: Pass, options: Options, watch: Watcher, expected: int | None
-) -> bool:
-    """Take in page after page; return whether the pass came to its end."""
-    restarts = 0
-    while True:
-        try:
-            return _pages(connection, walk, options, watch, expected)
-        except CursorExpiredError:
-            restarts += 1
-            if restarts > MOST_RESTARTS:
-                raise
-            # What the lost pages held is in the catalog already: reading it again costs little.
-            walk.cursor = None
-            walk.counts.records = walk.counts.pages = 0
-            with connection.begin():
-                passes.forget_sweep(connection, walk.scope)
+    def walk_to_end(self) -> bool:
+        """Return whether the pass came to its end, rather than to the limit asked for."""
+        restarts = 0
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub") as ahead:
+            while True:
+                try:
+                    return self._pages(ahead)
+                except CursorExpiredError:
+                    restarts += 1
+                    if restarts > MOST_RESTARTS:
+                        raise
+                    # What the lost pages held is in the catalog: reading it again costs little.
+                    self.walk.cursor = None
+                    self.walk.counts.records = self.walk.counts.pages = 0
+                    with self.connection.begin():
+                        passes.forget_sweep(self.connection, self.walk.scope)
 
-
-def _pages(
-    connection: Connection, walk: Pass, options: Options, watch: Watcher, expected: int | None
-) -> bool:
-    taken = 0
-    visited: set[str] = set()
-    names: frozenset[str] = frozenset()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub") as fetcher:
-        # One page is fetched while the one before it goes into the database.
-        fetched: Future[hub.Page] | None = fetcher.submit(
-            hub.fetch_page, walk.cursor or _first_url(walk, options)
+    def _pages(self, ahead: ThreadPoolExecutor) -> bool:
+        visited: set[str] = set()
+        previous: Reading | None = None
+        fetched: Future[Reading] | None = ahead.submit(
+            self._fetch, self.walk.cursor or self._first_url()
         )
         while fetched is not None:
-            page = fetched.result()
-            visited.add(page.url)
-            previous, names = names, _names(page.records)
-            if page.next_url in visited or (names and names == previous):
+            reading = fetched.result()
+            visited.add(reading.url)
+            if reading.next_url in visited or reading.repeats(previous):
                 raise HubError(
-                    f"The Hub's listing goes in a circle: {page.url} leads back to a page that was "
-                    "read before. Everything up to there is stored; try again later."
+                    f"The Hub's listing goes in a circle: {reading.url} leads back to a page that "
+                    "was read before. Everything up to there is stored; try again later."
                 )
-            taken += len(page.records)
-            ended = page.next_url is None or _reached(walk, page.records)
-            paused = not ended and options.limit is not None and taken >= options.limit
-            fetched = (
-                None if ended or paused else fetcher.submit(hub.fetch_page, page.next_url)  # type: ignore[arg-type]  # ended if None
-            )
-            with connection.begin() as transaction:
-                take_in(connection, walk, page.records)
-                walk.cursor = page.next_url
-                if options.dry_run:
-                    transaction.rollback()
-                else:
-                    passes.save(connection, walk)
-            watch(walk.counts, expected)
-    return not paused
+            self.taken += reading.size
+            ended = reading.next_url is None or reading.reaches(self.walk.since)
+            paused = not ended and self.taken >= (self.options.limit or self.taken + 1)
+            fetched = None
+            if reading.next_url is not None and not ended and not paused:
+                fetched = ahead.submit(self._fetch, reading.next_url)
+            self._store(reading)
+            previous = reading
+        return not paused
+
+    def _first_url(self) -> str:
+        size = min(self.options.page_size, self.options.limit or self.options.page_size)
+        query = ListingQuery(
+            author=self.options.author,
+            filters=self.options.filters,
+            sort="createdAt" if self.walk.kind == "full" else "lastModified",
+            page_size=size,
+        )
+        return self.source.first_url(query)
+
+    def _fetch(self, url: str) -> "Reading":
+        page = self.source.fetch_page(url)
+        reading = read(page.records, page.url, page.next_url)
+        if self.read_ahead:
+            for name in reading.by_name:
+                reading.parsed(name)
+        return reading
+
+    def _store(self, reading: "Reading") -> None:
+        with self.connection.begin() as transaction:
+            unchanged = self.walk.counts.unchanged
+            take_in(self.connection, self.walk, reading)
+            self.read_ahead = (self.walk.counts.unchanged - unchanged) * 2 < reading.size
+            self.walk.cursor = reading.next_url
+            if self.options.dry_run:
+                transaction.rollback()
+            else:
+                passes.save(self.connection, self.walk)
+        self.watch(self.walk.counts, self.expected)
 
 
-def _names(records: Sequence[object]) -> frozenset[str]:
-    return frozenset(name for name in map(name_of, records) if name is not None)
+@dataclass(slots=True)
+class Reading:
+    """One page, with what is needed of each of its records before the database is asked."""
+
+    url: str
+    next_url: str | None
+    size: int
+    by_name: dict[str, object]
+    nameless: list[object]
+    sightings: dict[str, catalog.Sighting]
+    moments: list[datetime]
+    _parsed: dict[str, ModelRecord | Rejected] = field(default_factory=dict)
+
+    def parsed(self, name: str) -> ModelRecord | Rejected:
+        """Return the whole record of a name, read once."""
+        found = self._parsed.get(name)
+        if found is None:
+            found = self._parsed[name] = parse_record(self.by_name[name])
+        return found
+
+    def reaches(self, since: datetime | None) -> bool:
+        """Tell whether the page goes back beyond where a pass is to stop."""
+        return since is not None and any(moment < since for moment in self.moments)
+
+    def repeats(self, previous: "Reading | None") -> bool:
+        """Tell whether the page has the same models as the one before."""
+        return (
+            previous is not None
+            and bool(self.by_name)
+            and self.by_name.keys() == previous.by_name.keys()
+        )
 
 
-def _reached(walk: Pass, records: Sequence[object]) -> bool:
-    """Tell whether a page goes back beyond where the pass is to stop."""
-    if walk.since is None:
-        return False
-    moments = [_last_modified(raw) for raw in records]
-    return any(moment is not None and moment < walk.since for moment in moments)
-
-
-def _last_modified(raw: object) -> datetime | None:
-    return timestamp(raw.get("lastModified")) if isinstance(raw, dict) else None
-
-
-def take_in(connection: Connection, walk: Pass, records: Sequence[object]) -> None:
-    """Take one page of raw records into the catalog, in the connection's transaction.
-
-    The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
-    the rest of the page lands.
-    """
+def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:
+    """Name and fingerprint the raw records of a page; nothing in them makes it fail."""
     by_name: dict[str, object] = {}
     nameless: list[object] = []
     for raw in records:
@@ -258,25 +304,46 @@ def take_in(connection: Connection, walk: Pass, records: Sequence[object]) -> No
         else:
             # The newer of two rows of one name comes first in the listing.
             by_name.setdefault(name, raw)
-    sightings = {name: _sighting(name, raw) for name, raw in by_name.items()}
-    compared = catalog.compare(connection, sightings.values(), as_of=walk.as_of)
+    moments = [
+        moment
+        for raw in records
+        if isinstance(raw, dict) and (moment := timestamp(raw.get("lastModified"))) is not None
+    ]
+    return Reading(
+        url=url,
+        next_url=next_url,
+        size=len(records),
+        by_name=by_name,
+        nameless=nameless,
+        sightings={name: _sighting(name, raw) for name, raw in by_name.items()},
+        moments=moments,
+    )
+
+
+def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
+    """Take one page into the catalog, in the connection's transaction.
+
+    The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
+    the rest of the page lands.
+    """
+    compared = catalog.compare(connection, reading.sightings.values(), as_of=walk.as_of)
     readable: list[tuple[ModelRecord, int]] = []
     rejected: list[tuple[Rejected, str]] = []
-    for name, raw in by_name.items():
+    for name, raw in reading.by_name.items():
         if name not in compared.unchanged:
-            parsed = parse_record(raw)
+            parsed = reading.parsed(name)
             if isinstance(parsed, Rejected):
                 rejected.append((parsed, _payload(raw)))
             else:
-                readable.append((parsed, sightings[name].digest))
-    for raw in nameless:
-        parsed = raw if isinstance(raw, Rejected) else parse_record(raw)
-        assert isinstance(parsed, Rejected)
-        key = parsed.key or f"digest {digest(raw):x}"
-        rejected.append((Rejected(key, parsed.reason), _payload(raw)))
+                readable.append((parsed, reading.sightings[name].digest))
+    for raw in reading.nameless:
+        refused = raw if isinstance(raw, Rejected) else parse_record(raw)
+        assert isinstance(refused, Rejected)
+        key = refused.key or f"digest {digest(raw):x}"
+        rejected.append((Rejected(key, refused.reason), _payload(raw)))
     counts = _write(connection, walk, readable, rejected, compared.orphans)
     named = {record.name for record, _ in readable}
-    counts.records = len(records)
+    counts.records = reading.size
     counts.new = len(compared.new & named)
     counts.changed = len(compared.changed & named)
     counts.unchanged = len(compared.unchanged)
@@ -284,8 +351,8 @@ def take_in(connection: Connection, walk: Pass, records: Sequence[object]) -> No
     walk.counts.add(counts)
     if walk.kind == "full":
         passes.remember_page(connection, walk, catalog.seen_ids(connection))
-    moments = [moment for moment in map(_last_modified, records) if moment is not None]
-    walk.high_water = max([*moments, *([walk.high_water] if walk.high_water else [])], default=None)
+    seen = reading.moments if walk.high_water is None else [*reading.moments, walk.high_water]
+    walk.high_water = max(seen, default=None)
 
 
 def _write(
@@ -342,25 +409,23 @@ def _finish(connection: Connection, walk: Pass, options: Options) -> None:
             transaction.rollback()
 
 
-def _look_up(connection: Connection, walk: Pass, options: Options) -> None:
+def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) -> None:
     """Ask the Hub about names that no listing shows: renamed, disabled, or gone."""
-    if options.dry_run:
-        return
     with connection.begin():
         unlisted = vanished.to_look_up(connection, as_of=walk.as_of, limit=options.lookups)
     for each in unlisted:
         try:
-            found = hub.lookup(each.name)
+            found = source.lookup(each.name)
         except HubUnavailableError as error:
             # The pass itself is complete; the next one asks about the rest.
             _log.warning("Stopped looking up unlisted names: %s", error)
             return
         with connection.begin():
-            if isinstance(found.record, dict) and found.name is not None:
+            if isinstance(found.record, dict):
                 if found.name != each.name:
                     vanished.take_new_name(connection, each, found.name, walk.as_of)
                 extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
-                take_in(connection, extra, [found.record])
+                take_in(connection, extra, read([found.record]))
                 orphans = catalog.settle_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of
                 )
@@ -370,9 +435,10 @@ def _look_up(connection: Connection, walk: Pass, options: Options) -> None:
 
 
 def _tidy(connection: Connection, walk: Pass) -> None:
-    """Let the planner know of what a large pass has brought in."""
+    """Build the indexes that a first load went without, and let the planner know of a large one."""
     written = walk.counts.new + walk.counts.changed
     with connection.begin():
+        indexes.build_missing(connection)
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )

@@ -3,9 +3,10 @@
 CREATE VIEW registry.features AS
 SELECT DISTINCT m.name AS model, f.kind, f.feature, f.value
   FROM store.models m
- CROSS JOIN LATERAL store.features_of(
-           m.parameters, store.architecture_family(m.model_type, m.architectures),
-           m.pipeline_tag, m.tags) f;
+ CROSS JOIN LATERAL (
+           SELECT store.architecture_family(m.model_type, m.architectures) AS architecture
+           OFFSET 0) a  -- once a model, not once a tag
+ CROSS JOIN LATERAL store.features_of(m.parameters, a.architecture, m.pipeline_tag, m.tags) f;
 
 COMMENT ON VIEW registry.features IS
     'Features of each model, one row each: its size, architecture family, task and telling tags.';

@@ -1,0 +1,1 @@
+"""A sample Hub on the loopback interface, for the tour of the product, tests and measurements."""

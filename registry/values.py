@@ -1,0 +1,130 @@
+"""Read JSON values of unknown shape into what Postgres can keep; nothing here raises."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+
+import orjson
+
+MAX_TEXT = 255
+"""Characters of a text that gets indexed."""
+
+MAX_LIST = 1_000
+"""Elements kept of any list."""
+
+MAX_DOCUMENT = 16_000_000
+"""Bytes of a JSON document kept whole."""
+
+MAX_DIGITS = 1_000
+"""Decimal digits of an integer inside a document; Python handles up to 4,300."""
+
+_BIGINT = 2**63 - 1
+
+# Postgres' text and jsonb accept neither U+0000 nor half of a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Replace what Postgres cannot store in `text` by U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def short_text(value: object) -> str | None:
+    """Return `value` stripped and storable if it is a text of 1 to `MAX_TEXT` characters."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return None
+    if not value.isascii() or "\0" in value:
+        value = _UNSTORABLE.sub("\ufffd", value)
+    return value.strip() or None
+
+
+def count(value: object) -> int | None:
+    """Return `value` if it is an integer in [0, 2**63)."""
+    return value if type(value) is int and 0 <= value <= _BIGINT else None
+
+
+def number(value: object) -> float | None:
+    """Return `value` as a float if it is a finite number below 2**63 in size; a bool is none."""
+    if type(value) is int or type(value) is float:
+        return float(value) if -_BIGINT <= value <= _BIGINT else None
+    return None
+
+
+def timestamp(value: object) -> datetime | None:
+    """Return an ISO 8601 text as a time in UTC; without an offset it is taken as UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def texts(value: object) -> tuple[list[str], bool]:
+    """Read a text or a list of texts; also tell whether anything had to be left out.
+
+    Keeps at most `MAX_LIST` different texts, in their order. None and empty texts are nothing,
+    not an error.
+    """
+    if value is None:
+        return [], False
+    elements = value if isinstance(value, list) else [value]
+    if _clean_texts(elements):
+        return [text for text in dict.fromkeys(map(str.strip, elements)) if text], False
+    kept = [text for element in elements[:MAX_LIST] if (text := short_text(element))]
+    wanted = sum(element not in (None, "") for element in elements)
+    return list(dict.fromkeys(kept)), len(kept) < wanted
+
+
+def _clean_texts(elements: list[object]) -> bool:
+    """Tell quickly whether `elements` are texts that can be kept as they are, as nearly always."""
+    try:
+        joined = "".join(elements)  # type: ignore[arg-type] # that is the question
+    except TypeError:
+        return False
+    return (
+        joined.isascii()
+        and "\0" not in joined
+        and len(elements) <= MAX_LIST
+        and (len(joined) <= MAX_TEXT or max(map(len, elements)) <= MAX_TEXT)  # type: ignore[arg-type]
+    )
+
+
+def document(value: object) -> str | None:
+    """Return `value` as JSON text that Postgres' jsonb accepts; None if it cannot be kept.
+
+    NaN and infinities become null, U+0000 and lone surrogates U+FFFD. Not kept: more than
+    `MAX_DOCUMENT` bytes, or nesting too deep to walk.
+    """
+    try:
+        encoded = _encode(value)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return encoded.decode() if len(encoded) <= MAX_DOCUMENT else None
+
+
+def _encode(value: object) -> bytes:
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError:  # a lone surrogate, an integer beyond 64 bits, or more than 254 levels
+        return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False).encode()
+    # Also true for a harmless backslash before u0000, which cleaning leaves as it is.
+    return orjson.dumps(_clean(value)) if b"\\u0000" in encoded else encoded
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): _clean(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_clean(element) for element in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and value.bit_length() > 3 * MAX_DIGITS:
+        return None
+    return value

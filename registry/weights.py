@@ -1,0 +1,171 @@
+"""Say how many weights a model has and in what form, from its files' headers, config and name."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from registry.values import count, short_text
+
+ParametersSource = Literal["safetensors", "gguf", "name"]
+
+_MAX_DTYPES = 64
+_MAX_PARAMETERS = 5e12  # names beyond that speak of something else
+
+# "7B", "1.1b", "0_5B", "8x7B", "350m"; not "4bit", "128k", "A3B" (active experts) or "v2b".
+_SIZE = re.compile(
+    r"(?<![A-Za-z0-9.])(?:(\d{1,3})x)?([01]_\d|\d{1,6}(?:\.\d{1,6})?)([bBmM])(?![A-Za-z0-9])"
+)
+
+_METHODS = {
+    "awq": "awq",
+    "gptq": "gptq",
+    "gptqmodel": "gptq",
+    "bitsandbytes": "bitsandbytes",
+    "bnb": "bitsandbytes",
+    "nf4": "bitsandbytes",
+    "exl2": "exl2",
+    "exl3": "exl3",
+    "hqq": "hqq",
+    "aqlm": "aqlm",
+    "autoround": "auto-round",
+    "auto-round": "auto-round",
+    "mlx": "mlx",
+    "fp8": "fp8",
+    "mxfp4": "mxfp4",
+    "nvfp4": "nvfp4",
+    "int4": "int4",
+    "int8": "int8",
+    "gguf": "gguf",
+    "ggml": "gguf",
+}
+_BITS_IMPLIED = frozenset({"fp8", "mxfp4", "nvfp4", "int4", "int8", "gguf"})
+# The tag gguf also stands where there are full weights beside the quantized ones.
+_METHOD_TAGS = {tag: method for tag, method in _METHODS.items() if method != "gguf"}
+_METHOD_IN_NAME = re.compile(rf"(?<![a-z0-9])({'|'.join(_METHODS)})(?![a-z0-9])")
+_BIT_TAGS = {f"{bits}-bit": str(bits) for bits in range(2, 9)}
+_BITS_IN_NAME = re.compile(r"(?<![a-z0-9.])([2-8])[-_]?bits?(?![a-z0-9])")
+
+# What `config.model_type` would say, for records without a config: the Hub adds it as a tag.
+_ARCHITECTURES = frozenset(
+    """arcee aya_vision baichuan bamba bart bert bitnet bloom chatglm codegen cohere cohere2
+    command-r dbrx deepseek deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 ernie4_5
+    ernie4_5_moe exaone exaone4 falcon falcon_h1 falcon_mamba gemma gemma2 gemma3 gemma3_text
+    gemma3n gemma4 glm glm4 glm4_moe gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss gptj granite
+    granitemoe granitemoehybrid hunyuan internlm internlm2 internlm3 jamba kimi_k2 lfm2 llama
+    llama4 mamba mamba2 minicpm minicpm3 minimax mistral mistral3 mixtral modernbert mpt nemotron
+    nemotron_h olmo olmo2 olmo3 olmoe openelm opt persimmon phi phi3 phi3small phimoe qwen
+    qwen2 qwen2_moe qwen2_vl qwen2_5_vl qwen3 qwen3_moe qwen3_next qwen3_vl qwen3_vl_moe
+    recurrent_gemma roberta rwkv rwkv5 seed_oss smollm3 stablelm starcoder2 t5 xglm xlm-roberta
+    zamba zamba2""".split()  # noqa: SIM905 - reads as what it is, a list of words
+)
+
+
+class Weights(NamedTuple):
+    """How many weights there are, where the number is from, and how many of each data type.
+
+    `complete` is False if the files' headers were there but could not all be read.
+    """
+
+    parameters: int | None
+    source: ParametersSource | None
+    dtypes: dict[str, int]
+    complete: bool
+
+
+def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> Weights:
+    """Count a model's weights by its safetensors headers, else its GGUF header, else its name.
+
+    The total is the Hub's own. Where weights are packed (GPTQ and AWQ keep eight 4-bit weights
+    in an I32, bitsandbytes two in a U8) it counts the packed numbers, so it understates; the
+    data types show where that may be.
+    """
+    header = safetensors if isinstance(safetensors, dict) else {}
+    by_dtype = header.get("parameters")
+    total = count(header.get("total"))
+    dtypes = {
+        dtype: weights
+        for key, value in (by_dtype.items() if isinstance(by_dtype, dict) else ())
+        if (dtype := short_text(key)) and (weights := count(value)) is not None
+    }
+    complete = (
+        (safetensors is None or header is safetensors)
+        and (total is not None or header.get("total") is None)
+        and (by_dtype is None or (isinstance(by_dtype, dict) and len(dtypes) == len(by_dtype)))
+    )
+    if len(dtypes) > _MAX_DTYPES:
+        dtypes, complete = {}, False
+    if total := total or count(sum(dtypes.values())):
+        return Weights(total, "safetensors", dtypes, complete)
+    if total := count(gguf.get("total")):
+        return Weights(total, "gguf", dtypes, complete)
+    if total := parameters_in_name(name):
+        return Weights(total, "name", dtypes, complete)
+    return Weights(None, None, dtypes, complete)
+
+
+def parameters_in_name(name: str) -> int | None:
+    """Read the number of weights from a model's name: 7e9 of "Llama-2-7b", 56e9 of "8x7B".
+
+    The first size in billions counts, else the first in millions; above 5e12, or zero, is none.
+    """
+    found: dict[str, int] = {}
+    for experts, size, unit in _SIZE.findall(name.rpartition("/")[2]):
+        scale = 1e9 if unit in "bB" else 1e6
+        weights = int(experts or 1) * float(size.replace("_", ".")) * scale
+        if 0 < weights <= _MAX_PARAMETERS:
+            found.setdefault(unit.lower(), round(weights))
+    return found.get("b") or found.get("m")
+
+
+def tagged_model_type(tags: Iterable[str]) -> str | None:
+    """Return the first tag that names a known architecture, as a config's `model_type` would."""
+    return next((tag for tag in tags if tag in _ARCHITECTURES), None)
+
+
+def quantization(
+    name: str, config: Mapping[str, object], tags: Sequence[str], *, gguf_only: bool
+) -> str | None:
+    """Name the form the weights are quantized to, such as "gptq-4bit", "fp8" or "gguf".
+
+    The config says it best; then GGUF files without others beside them; then tags; then the
+    model's name. The bits are added where they are stated.
+    """
+    if stated := _configured(config.get("quantization_config")):
+        return stated
+    if gguf_only:
+        return "gguf"
+    named = name.rpartition("/")[2].lower()
+    method = _first(tags, _METHOD_TAGS)
+    if method is None and (found := _METHOD_IN_NAME.search(named)):
+        method = _METHODS[found[1]]
+    bits = _first(tags, _BIT_TAGS)
+    if bits is None and (found := _BITS_IN_NAME.search(named)):
+        bits = found[1]
+    if method == "mlx" and bits is None:  # a framework; its weights need not be quantized
+        return None
+    if method and bits and method not in _BITS_IMPLIED:
+        return f"{method}-{bits}bit"
+    return method or (f"{bits}-bit" if bits else None)
+
+
+def _configured(settings: object) -> str | None:
+    """Read the config's `quantization_config`."""
+    if not isinstance(settings, dict):
+        return None
+    method = short_text(settings.get("quant_method"))
+    if method is None:
+        return None
+    if settings.get("load_in_4bit") is True:
+        return f"{method.lower()}-4bit"
+    if settings.get("load_in_8bit") is True:
+        return f"{method.lower()}-8bit"
+    bits = settings.get("bits")
+    stated = type(bits) is int and 0 < bits < 100  # noqa: PLR2004 - two digits
+    return f"{method.lower()}-{bits}bit" if stated else method.lower()
+
+
+def _first(tags: Sequence[str], meanings: Mapping[str, str]) -> str | None:
+    """Return the meaning of the first tag that has one."""
+    if meanings.keys().isdisjoint(tags):
+        return None
+    return next(meanings[tag] for tag in tags if tag in meanings)
