@@ -53,7 +53,9 @@ def run(connection: Connection) -> None:
 def prepare(connection: Connection) -> None:
     """Make extensions, roles and schemas, and take down the views and functions to be rebuilt."""
     # A migration that waits for a lock stops every query behind it: give up instead.
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '4s'")
+    connection.exec_driver_sql(
+        "SELECT set_config('lock_timeout', '4s', true) WHERE current_setting('lock_timeout') = '0'"
+    )
     for extension in ("vector", "pg_trgm"):
         connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {extension}")
     roles.ensure(connection)

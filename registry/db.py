@@ -242,22 +242,22 @@ def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
 def _migrate(
     opened: Engine, revision: str, migrate: Callable[[Config, str], None]
 ) -> tuple[str | None, str | None]:
-    with exclusive(opened, "db upgrade"), opened.begin() as connection:
-        before = current_revision(connection)
-        known = ScriptDirectory.from_config(alembic_config())
-        if before is not None and before not in {s.revision for s in known.walk_revisions()}:
-            raise SchemaNotAtHeadError(
-                f"The database is at revision {before}, which this version does not know; "
-                "install the version of llm-registry that made it, or a newer one."
-            )
-        require_extensions(connection)
-        try:
+    try:
+        with exclusive(opened, "db upgrade"), opened.begin() as connection:
+            before = current_revision(connection)
+            known = ScriptDirectory.from_config(alembic_config())
+            if before is not None and before not in {s.revision for s in known.walk_revisions()}:
+                raise SchemaNotAtHeadError(
+                    f"The database is at revision {before}, which this version does not know; "
+                    "install the version of llm-registry that made it, or a newer one."
+                )
+            require_extensions(connection)
             migrate(alembic_config(connection), revision)
-        except DBAPIError as error:
-            raise translated(error, doing="upgrade the database") from error
-        except util.CommandError as error:
-            raise UsageError(f"Cannot migrate to {revision!r}: {error}.") from error
-        return before, current_revision(connection)
+            return before, current_revision(connection)
+    except DBAPIError as error:
+        raise translated(error, doing="upgrade the database") from error
+    except util.CommandError as error:
+        raise UsageError(f"Cannot migrate to {revision!r}: {error}.") from error
 
 
 def require_extensions(connection: Connection) -> None:
@@ -312,7 +312,7 @@ def translated(error: DBAPIError, doing: str = "use the database") -> RegistryEr
             f"Cannot {doing}: an object of yours depends on one of the registry's ({detail}). "
             "Nothing was changed; drop or rename it, upgrade, and create it again."
         )
-    if isinstance(cause, psycopg.errors.DuplicateObject | psycopg.errors.DuplicateFunction):
+    if isinstance(cause, psycopg.errors.DuplicateTable | psycopg.errors.DuplicateFunction):
         return RegistryError(
             f"Cannot {doing}: an object of yours has a name that the registry needs "
             f"({_primary(cause)}). Nothing was changed; rename it and run this again."

@@ -40,12 +40,18 @@ def become_owner(connection: Connection) -> None:
 
 
 def grant(connection: Connection) -> None:
-    """Let the reader read: views and functions of `registry`, and the tables they look into."""
+    """Let the reader read: views and functions of `registry`, and the tables they look into.
+
+    What a user made in schema `registry` stays as it is.
+    """
     if not _exists(connection, READER):
         return
-    for schema in ("registry", "store"):
-        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {READER}")
-        connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}")
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA registry, store TO {READER}")
+    connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {READER}")
+    for view in connection.scalars(
+        text("SELECT identity FROM store.sql_objects WHERE kind = 'VIEW' ORDER BY ordinal")
+    ).all():
+        connection.exec_driver_sql(f"GRANT SELECT ON {view} TO {READER}")
 
 
 def can_read_as_reader(connection: Connection) -> bool:

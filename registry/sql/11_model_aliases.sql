@@ -7,11 +7,16 @@ UNION ALL
 SELECT m.name, a.alias, a.source, a.confidence, a.valid_from, a.valid_to
   FROM store.model_aliases a JOIN store.models m USING (model_id);
 
-COMMENT ON VIEW registry.model_aliases IS 'Every name that stands for a model: its present one and all others known.';
+COMMENT ON VIEW registry.model_aliases IS 'Every name that stands for a model: its present one and all others known.
+
+Example:
+SELECT alias, source, valid_to
+  FROM registry.model_aliases
+ WHERE model = ''mistralai/Mistral-7B-v0.1'';';
 COMMENT ON COLUMN registry.model_aliases.model IS 'Present name of the model.';
-COMMENT ON COLUMN registry.model_aliases.alias IS 'A name that stands for it.';
+COMMENT ON COLUMN registry.model_aliases.alias IS 'A name that stands for it; the same alias may stand for several models, and then resolves to none.';
 COMMENT ON COLUMN registry.model_aliases.source IS
     'How that is known: name (the present one), rename (it was called so), case (spelled so), card (a child''s card calls it so) or user.';
-COMMENT ON COLUMN registry.model_aliases.confidence IS 'Confidence in (0, 1].';
+COMMENT ON COLUMN registry.model_aliases.confidence IS 'Confidence that the alias is right, in (0, 1].';
 COMMENT ON COLUMN registry.model_aliases.valid_from IS 'Since when the name was in use (UTC), where known.';
 COMMENT ON COLUMN registry.model_aliases.valid_to IS 'Until when it was the present name (UTC); null for other names.';

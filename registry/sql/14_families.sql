@@ -15,12 +15,18 @@ SELECT f.family_id AS family, root.name AS root, f.models, f.generations, f.medi
   JOIN store.models root ON root.model_id = f.family_id;
 
 COMMENT ON VIEW registry.families IS
-    'One row per family: the models that lead to one root by their first parents, the root included.';
+    'One row per family: the models that lead to one root by their first parents, the root included. A model without parents and children is a family of one. Members are in models, by family.
+
+Example:
+SELECT root, models, median_parameters, downloads
+  FROM registry.families
+ ORDER BY models DESC
+ LIMIT 10;';
 COMMENT ON COLUMN registry.families.family IS 'Key of the family, as in registry.models.family.';
 COMMENT ON COLUMN registry.families.root IS 'Name of the model that the family descends from.';
-COMMENT ON COLUMN registry.families.models IS 'Number of models in it.';
-COMMENT ON COLUMN registry.families.generations IS 'Longest way from the root, in steps.';
-COMMENT ON COLUMN registry.families.median_parameters IS 'Median number of weights, of the members whose number is known.';
-COMMENT ON COLUMN registry.families.downloads IS 'Downloads of the last 30 days, of all members together.';
-COMMENT ON COLUMN registry.families.license IS 'Licence of the root.';
+COMMENT ON COLUMN registry.families.models IS 'Number of models in it, in whatever state: the root, the vanished and the stubs included.';
+COMMENT ON COLUMN registry.families.generations IS 'Longest way from the root, in steps; 0 where there is only the root.';
+COMMENT ON COLUMN registry.families.median_parameters IS 'Median number of weights, of the members whose number is known; null where none is.';
+COMMENT ON COLUMN registry.families.downloads IS 'Downloads of the last 30 days, of all members together; null where none is known.';
+COMMENT ON COLUMN registry.families.license IS 'Licence of the root; members may state others.';
 COMMENT ON COLUMN registry.families.created_at IS 'Creation of the root on the Hub (UTC).';

@@ -9,9 +9,14 @@ SELECT DISTINCT m.name AS model, f.kind, f.feature, f.value
  CROSS JOIN LATERAL store.features_of(m.parameters, a.architecture, m.pipeline_tag, m.tags) f;
 
 COMMENT ON VIEW registry.features IS
-    'Features of each model, one row each: its size, architecture family, task and telling tags.';
+    'What similarity compares: one row per model and feature. The features are a model''s size, architecture family, task and telling tags; tags that say nothing about it, such as region:us, are left out, and so are those that repeat the task or the architecture.
+
+Example:
+SELECT kind, feature, value
+  FROM registry.features
+ WHERE model = ''mistralai/Mistral-7B-v0.1'';';
 COMMENT ON COLUMN registry.features.model IS 'Name of the model.';
 COMMENT ON COLUMN registry.features.kind IS 'parameters, architecture, task or tag.';
 COMMENT ON COLUMN registry.features.feature IS 'Name of the feature, unique over kinds, such as task:text-generation.';
 COMMENT ON COLUMN registry.features.value IS
-    '1 where the feature is there; for parameters log2(millions of weights) / 12.';
+    '1 where the feature is there; for parameters log2(millions of weights) / 12, so that 7 B is 1.07.';

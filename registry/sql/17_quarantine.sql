@@ -2,7 +2,13 @@
 CREATE VIEW registry.quarantine AS
 SELECT source, key, reason, seen_at, payload FROM store.quarantine;
 
-COMMENT ON VIEW registry.quarantine IS 'Records that could not be read, with the reason.';
+COMMENT ON VIEW registry.quarantine IS 'Records that could not be read, with the reason; a row disappears when a readable record replaces it.
+
+Example:
+SELECT source, reason, count(*)
+  FROM registry.quarantine
+ GROUP BY source, reason
+ ORDER BY count DESC;';
 COMMENT ON COLUMN registry.quarantine.source IS 'Where the record came from, such as hub.';
 COMMENT ON COLUMN registry.quarantine.key IS 'Key of the record there; for the Hub the model''s name, or a digest.';
 COMMENT ON COLUMN registry.quarantine.reason IS 'Why it could not be read.';

@@ -15,4 +15,9 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION registry.model_id(text) IS
-    'Key of the model that a name stands for: its present name, an alias, or either in other case. Null where there is none or it is ambiguous.';
+    'Key of the model that a name stands for: its present name, else an alias, else either in another case. Null where there is none or where it stands for several. Keys serve to compare names; they differ between databases.
+name: any name of the model
+
+Example:
+SELECT registry.model_id(''MISTRALAI/mistral-7b-v0.1'')
+     = registry.model_id(''mistralai/Mistral-7B-v0.1'') AS same;';

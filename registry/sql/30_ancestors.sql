@@ -29,4 +29,16 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.ancestors(text) IS
-    'Everything a model was made from: ancestor, depth (1 = parent), the child on the way, relation, source and confidence of that step, the ancestor''s state; nearest first, each ancestor once.';
+    'Everything that a model was made from, directly or not, the nearest first. Each ancestor comes once, by its shortest way; circles end where they close, and the model itself is not among them.
+model: any name of the model
+ancestor: name of the ancestor
+depth: steps from the model: 1 for a parent, 2 for a parent''s parent
+child: the model of the step before, which was made from the ancestor
+relation: relation of child to ancestor, as in lineage
+source: surest source of that relation
+confidence: confidence of that source, in (0, 1]
+state: state of the ancestor, as in models
+
+Example:
+SELECT ancestor, depth, relation
+  FROM registry.ancestors(''HuggingFaceH4/zephyr-7b-beta'');';

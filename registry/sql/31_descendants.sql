@@ -30,4 +30,17 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.descendants(text) IS
-    'Everything made from a model: descendant, depth (1 = child), the parent on the way, relation, source and confidence of that step, the descendant''s state; nearest first, each descendant once.';
+    'Everything that was made from a model, directly or not, the nearest first. Each descendant comes once, by its shortest way; circles end where they close, and the model itself is not among them.
+model: any name of the model
+descendant: name of the descendant
+depth: steps from the model: 1 for a child, 2 for a child''s child
+parent: the model of the step before, which the descendant was made from
+relation: relation of descendant to parent, as in lineage
+source: surest source of that relation
+confidence: confidence of that source, in (0, 1]
+state: state of the descendant, as in models
+
+Example:
+SELECT relation, count(*)
+  FROM registry.descendants(''mistralai/Mistral-7B-v0.1'')
+ GROUP BY relation;';

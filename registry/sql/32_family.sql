@@ -17,4 +17,17 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION registry.family(text) IS
-    'All members of a model''s family: member, generation (0 = root), first parent, state, licence, parameters, downloads of 30 days; by generation and name.';
+    'All members of a model''s family, the model itself included, by generation and name; the root first.
+model: any name of any member
+member: name of the member
+generation: steps from the root along first parents; 0 for the root
+parent: first parent: the one through which it belongs to the family
+state: state of the member, as in models
+license: licence of the member
+parameters: number of weights
+downloads: downloads of the last 30 days
+
+Example:
+SELECT member, generation, parent
+  FROM registry.family(''HuggingFaceH4/zephyr-7b-beta'')
+ WHERE generation <= 1;';

@@ -47,4 +47,14 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION registry.lineage_path(text, text) IS
-    'How two models are related: step (from 0), model, direction (start, up to a parent, down to a child), relation of that step; by way of the nearest common ancestor, empty where there is none.';
+    'How two models are related: the way from the first up to the nearest common ancestor and down to the second, one row per model on it. Empty where they have no ancestor in common.
+a: any name of the model to start from
+b: any name of the model to arrive at
+step: 0 for a, then one more for each model on the way
+model: name of the model on the way
+direction: start for a; up where the model is a parent of the one before, down where it is a child of it
+relation: relation of that child to that parent, as in lineage; null for the start
+
+Example:
+SELECT step, direction, relation, model
+  FROM registry.lineage_path(''HuggingFaceH4/zephyr-7b-beta'', ''teknium/OpenHermes-2.5-Mistral-7B'');';

@@ -33,9 +33,12 @@ SELECT 'license_drift', m.name, p.name, format('%s, made from %s', m.license, p.
  WHERE m.license <> p.license AND e.child_id <> e.parent_id
  GROUP BY m.name, p.name, m.license, p.license;
 
-COMMENT ON VIEW registry.lineage_problems IS 'What is odd in the lineage, one row per finding.';
+COMMENT ON VIEW registry.lineage_problems IS 'What is odd in the lineage, one row per finding. Nothing of it is put right: it is what the sources state.
+
+Example:
+SELECT problem, count(*) FROM registry.lineage_problems GROUP BY problem ORDER BY problem;';
 COMMENT ON COLUMN registry.lineage_problems.problem IS
-    'self_edge, cycle, missing_parent (a stub), gone_parent (gone or disabled) or license_drift (child and parent state different licences).';
-COMMENT ON COLUMN registry.lineage_problems.model IS 'The model concerned.';
-COMMENT ON COLUMN registry.lineage_problems.parent IS 'The parent concerned.';
+    'self_edge (names itself as its parent), cycle (its first parents lead back to it), missing_parent (the parent is a stub), gone_parent (the parent is gone or disabled) or license_drift (child and parent state different licences).';
+COMMENT ON COLUMN registry.lineage_problems.model IS 'Name of the model concerned: the child.';
+COMMENT ON COLUMN registry.lineage_problems.parent IS 'Name of the parent concerned.';
 COMMENT ON COLUMN registry.lineage_problems.detail IS 'What is odd, in words.';

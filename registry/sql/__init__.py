@@ -45,7 +45,7 @@ def drop(connection: Connection) -> None:
         text("SELECT kind, identity FROM store.sql_objects ORDER BY ordinal DESC")
     ).all()
     for row in rows:
-        connection.exec_driver_sql(f"DROP {row.kind} {row.identity}")
+        connection.exec_driver_sql(f"DROP {row.kind} IF EXISTS {row.identity}")
     connection.execute(text("DELETE FROM store.sql_objects"))
 
 

@@ -1,0 +1,627 @@
+"""The revisions with rows in place, and what an upgrade must not do to what is not its own."""
+
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.script import ScriptDirectory
+from conftest import SETTINGS, Databases
+from factories import NOON
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.engine import make_url
+
+from registry import db, embedded, roles, schema, sql
+from registry.embedded.directory import DataDirectory
+from registry.embedded.installation import Account, find_binaries
+from registry.errors import LockHeldError, RegistryError, SchemaNotAtHeadError, UsageError
+
+REVISIONS = [
+    script.revision
+    for script in reversed(
+        list(ScriptDirectory.from_config(db.alembic_config()).walk_revisions("base", "heads"))
+    )
+]
+
+# What is put into the tables that each revision makes; a revision that makes one has to add a row.
+ROWS: dict[str, tuple[str, ...]] = {
+    "0001": (
+        """INSERT INTO store.models (name, hub_id, author, state, license, tags, parameters, dtypes,
+                                     first_seen, changed_at)
+           VALUES ('org/base', '1', 'org', 'available', 'mit', '{gguf}', 7, '{"F16": 7}', :t, :t),
+                  ('org/child', NULL, 'org', 'stub', NULL, '{}', NULL, NULL, :t, :t)""",
+        "INSERT INTO store.model_aliases VALUES (1, 'org/old', 'rename', 1, :t, NULL)",
+        "INSERT INTO store.counters VALUES (1, 10, 100, 2, 0.5)",
+        "INSERT INTO store.model_history VALUES (1, :t, 10, 100, 2, 0.5)",
+        """INSERT INTO store.documents VALUES (1, '{"license": "mit"}', '{}')""",
+    ),
+    "0002": (
+        "INSERT INTO store.edges VALUES (2, 1, 'finetune', 'tag', 1, 0)",
+        "INSERT INTO store.model_families VALUES (1, 1, NULL, 0), (2, 1, 1, 1)",
+    ),
+    "0003": (
+        "INSERT INTO store.model_features VALUES (1, '{3:0.6,5:0.8}/16777216')",
+        "UPDATE store.similarity_weights SET weight = 0.25 WHERE name = 'alpha'",
+    ),
+    "0004": (
+        "INSERT INTO store.sync_passes (scope, kind, watermark) VALUES ('hub', 'delta', :t)",
+        "INSERT INTO store.sweep_pages VALUES ('hub', 1, '{1,2}')",
+        "INSERT INTO store.lookups VALUES (2, :t, 'gone')",
+        "INSERT INTO store.quarantine VALUES ('hub', 'org/odd', 'no name', '{}', :t)",
+        "INSERT INTO store.job_runs (job, started_at, status) VALUES ('sync', :t, 'running')",
+    ),
+}
+
+SAMPLES = {
+    "text": "'org/a'",
+    "bigint": "1",
+    "integer": "1",
+    "double precision": "0.5",
+    "text[]": "'{}'",
+    "jsonb": "'{}'",
+}
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Engine]:
+    opened = db.create_engine(empty_database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(scope="module")
+def bare_server() -> Iterator[str]:
+    """The URL of a server where no roles of the registry exist yet."""
+    directory = Path(tempfile.mkdtemp(prefix="registry-bare-", dir="/tmp"))
+    directory.chmod(0o755)
+    try:
+        yield embedded.start(directory, keep=True, settings=SETTINGS).url
+    finally:
+        embedded.stop(directory)
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def bare(bare_server: str) -> Iterator[Engine]:
+    """A database of its own on `bare_server`, with the extensions, and again no roles."""
+    engine = db.create_engine(bare_server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE fresh")
+    fresh = db.create_engine(make_url(bare_server).set(database="fresh"))
+    with fresh.begin() as connection:
+        for extension in ("vector", "pg_trgm"):
+            connection.exec_driver_sql(f"CREATE EXTENSION {extension}")
+    yield fresh
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE fresh WITH (FORCE)")
+        for role in connection.scalars(
+            text("SELECT rolname FROM pg_roles WHERE rolname ~ '^(registry_|visitor_)'")
+        ).all():
+            connection.exec_driver_sql(f"DROP ROLE {role}")
+
+
+def dump(engine: Engine, *options: str) -> str:
+    """Everything in the database, as pg_dump writes it."""
+    binaries = find_binaries(DataDirectory(Path("/nonexistent")), Account())
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    ran = subprocess.run(
+        [binaries / "pg_dump", "--restrict-key=none", *options, url],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return ran.stdout
+
+
+@contextmanager
+def changing_nothing(engine: Engine) -> Iterator[None]:
+    before = dump(engine)
+    yield
+    assert dump(engine) == before
+
+
+def contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """All rows of all tables, apart from those that say what is installed."""
+    return {
+        table: sorted(
+            (
+                dict(row)
+                for row in connection.execute(text(f"SELECT * FROM store.{table}")).mappings()
+            ),
+            key=str,
+        )
+        for table in inspect(connection).get_table_names("store")
+        if table not in ("alembic_version", "sql_objects")
+    }
+
+
+def fill(engine: Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        for statement in ROWS[revision]:
+            connection.execute(text(statement), {"t": NOON})
+
+
+def execute(engine: Engine, *statements: str) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def make_stale(engine: Engine) -> None:
+    """Let the installed views and functions pass for those of another version."""
+    execute(engine, "UPDATE store.sql_objects SET fingerprint = 'of another version'")
+
+
+def objects(connection: Connection) -> set[str]:
+    return {
+        *connection.scalars(
+            text("SELECT viewname FROM pg_views WHERE schemaname IN ('registry', 'store')")
+        ),
+        *connection.scalars(
+            text(
+                "SELECT proname FROM pg_proc"
+                " WHERE pronamespace::regnamespace::text IN ('registry', 'store')"
+            )
+        ),
+    }
+
+
+def test_there_is_one_head() -> None:
+    script = ScriptDirectory.from_config(db.alembic_config())
+    assert script.get_heads() == [REVISIONS[-1]] == [db.head_revision()]
+
+
+def test_revisions_make_the_tables_of_the_code(engine: Engine) -> None:
+    assert db.drift(engine) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE store.models ADD COLUMN colour text",
+        "ALTER TABLE store.models ALTER COLUMN name DROP NOT NULL",
+        "DROP INDEX store.models_lower_name_idx",
+        "CREATE TABLE store.stray (id integer)",
+        "ALTER TABLE store.model_families ALTER COLUMN in_cycle SET DEFAULT true",
+    ],
+)
+def test_drift_is_noticed(engine: Engine, change: str) -> None:
+    execute(engine, change)
+    assert db.drift(engine)
+
+
+def test_what_is_not_in_schema_store_is_no_drift(engine: Engine) -> None:
+    execute(engine, "CREATE TABLE public.notes (id integer)", "CREATE SCHEMA mine")
+    assert db.drift(engine) is None
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_each_revision_goes_up_and_down_with_rows_in_place(empty: Engine, revision: str) -> None:
+    earlier = REVISIONS[: REVISIONS.index(revision)]
+    for each in earlier:
+        db.upgrade(empty, each)
+        fill(empty, each)
+    with empty.connect() as connection:
+        before = contents(connection)
+
+    db.upgrade(empty, revision)
+    with empty.connect() as connection:
+        after = contents(connection)
+    for table, rows in before.items():
+        assert [
+            {name: value for name, value in row.items() if name in kept}
+            for row, kept in zip(after[table], rows, strict=True)
+        ] == rows
+
+    fill(empty, revision)
+    with empty.connect() as connection:
+        full = contents(connection)
+    assert all(full.values()), "each table needs a row in ROWS"
+
+    db.downgrade(empty, earlier[-1] if earlier else "base")
+    with empty.connect() as connection:
+        assert contents(connection) == before
+
+    db.upgrade(empty, revision)
+    with empty.connect() as connection:
+        assert contents(connection) == after
+
+
+def test_up_down_up_makes_the_same_schema(empty: Engine) -> None:
+    db.upgrade(empty)
+    first = dump(empty, "--schema-only")
+    db.downgrade(empty, "base")
+    db.upgrade(empty)
+    assert dump(empty, "--schema-only") == first
+
+
+def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> None:
+    with engine.connect() as connection:
+        installed = objects(connection)
+    for name, body in sql.files().items():
+        created = name.partition("_")[2].removesuffix(".sql")
+        assert created in installed
+        assert f".{created}" in body.partition("AS")[0], f"{name} creates something else"
+
+    db.downgrade(engine, "-1")
+    with engine.connect() as connection:
+        assert objects(connection) == {"is_telling", "search_words", "search_document"}
+        assert connection.scalar(text("SELECT count(*) FROM store.sql_objects")) == 0
+
+    db.downgrade(engine, "base")
+    with engine.connect() as connection:
+        assert not {"store", "registry"} & set(inspect(connection).get_schema_names())
+        assert db.current_revision(connection) is None
+
+
+def test_an_upgrade_tells_where_it_came_from(empty: Engine) -> None:
+    assert db.upgrade(empty, "0001") == (None, "0001")
+    assert db.upgrade(empty) == ("0001", REVISIONS[-1])
+    assert db.upgrade(empty) == (REVISIONS[-1], REVISIONS[-1])
+    assert db.downgrade(empty, "base") == (REVISIONS[-1], None)
+
+
+@pytest.mark.parametrize("table", schema.LARGE_TABLES, ids=lambda table: table.name)
+def test_large_tables_are_keyed_by_model(engine: Engine, table: Any) -> None:
+    with engine.connect() as connection:
+        found = inspect(connection)
+        key = set(found.get_pk_constraint(table.name, "store")["constrained_columns"])
+        models = {
+            column
+            for foreign in found.get_foreign_keys(table.name, "store")
+            if foreign["referred_table"] == "models"
+            for column in foreign["constrained_columns"]
+        }
+    assert key & (models or {"model_id"})
+
+
+def test_every_other_table_is_small_by_nature() -> None:
+    assert {table.name for table in schema.metadata.tables.values()} - {
+        table.name for table in schema.LARGE_TABLES
+    } == {
+        "similarity_weights",
+        "sync_passes",
+        "sweep_pages",
+        "quarantine",
+        "job_runs",
+        "sql_objects",
+    }
+
+
+def test_changed_sql_files_are_installed(engine: Engine) -> None:
+    execute(
+        engine,
+        "CREATE OR REPLACE VIEW registry.quarantine AS SELECT source, key, 'of old' AS reason,"
+        " seen_at, payload FROM store.quarantine",
+        "INSERT INTO store.quarantine VALUES ('hub', 'org/odd', 'no name', '{}', now())",
+    )
+    make_stale(engine)
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT reason FROM registry.quarantine")) == "no name"
+        assert sql.is_current(connection)
+
+
+def test_a_repeated_upgrade_leaves_everything_alone(engine: Engine) -> None:
+    execute(engine, "CREATE VIEW public.mine AS SELECT name FROM registry.models")
+    with changing_nothing(engine):
+        db.upgrade(engine)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE VIEW public.mine AS SELECT name FROM registry.models", "view mine"),
+        ("CREATE VIEW registry.mine AS SELECT name FROM registry.models", "view registry.mine"),
+        (
+            "CREATE MATERIALIZED VIEW public.mine AS SELECT * FROM registry.ancestors('org/a')",
+            "materialized view mine",
+        ),
+        (
+            "CREATE FUNCTION registry.mine() RETURNS bigint RETURN (SELECT 1 FROM registry.models)",
+            "function registry.mine()",
+        ),
+    ],
+    ids=["view", "view in our schema", "materialized view", "function"],
+)
+def test_an_object_of_a_user_that_depends_on_ours_stops_the_upgrade(
+    engine: Engine, statement: str, named: str
+) -> None:
+    execute(engine, statement)
+    make_stale(engine)
+    with changing_nothing(engine), pytest.raises(RegistryError, match="depends on") as raised:
+        db.upgrade(engine)
+    assert named in str(raised.value)
+    with changing_nothing(engine), pytest.raises(RegistryError, match="depends on"):
+        db.downgrade(engine, "-1")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "named"),
+    [
+        (
+            "VIEW registry.quarantine",
+            "CREATE VIEW registry.quarantine AS SELECT 1 AS mine",
+            '"quarantine"',
+        ),
+        (
+            "FUNCTION registry.family(text)",
+            "CREATE FUNCTION registry.family(text) RETURNS text RETURN 'mine'",
+            '"family"',
+        ),
+    ],
+    ids=["view", "function"],
+)
+def test_an_object_of_a_user_that_has_a_new_name_of_ours_stops_the_upgrade(
+    engine: Engine, ours: str, theirs: str, named: str
+) -> None:
+    # As if the version before had not had the object.
+    name = ours.partition(" ")[2].partition("(")[0]
+    execute(
+        engine,
+        f"DROP {ours}",
+        f"DELETE FROM store.sql_objects WHERE starts_with(identity, '{name}')",
+        theirs,
+    )
+    make_stale(engine)
+    with changing_nothing(engine), pytest.raises(RegistryError, match="has a name that") as raised:
+        db.upgrade(engine)
+    assert named in str(raised.value)
+
+
+def test_objects_of_users_in_our_schema_survive_an_upgrade(engine: Engine) -> None:
+    """Whoever made them, and whatever they may be read by."""
+    execute(
+        engine,
+        "CREATE VIEW registry.mine AS SELECT name FROM store.models",
+        "CREATE FUNCTION registry.family(integer) RETURNS text RETURN 'mine'",
+        "CREATE TABLE registry.notes AS SELECT 1 AS note",
+    )
+    make_stale(engine)
+    with engine.connect() as connection:
+        before = grants(connection)
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT registry.family(1)")) == "mine"
+        assert connection.scalar(text("SELECT count(*) FROM registry.mine")) == 0
+        assert grants(connection) == before
+    with changing_nothing(engine), pytest.raises(RegistryError, match=r"registry\.mine"):
+        db.downgrade(engine, "base")
+
+
+def grants(connection: Connection) -> list[tuple[Any, ...]]:
+    """Who may do what with the relations of users in our schema."""
+    rows = connection.execute(
+        text(
+            "SELECT relname, relowner::regrole::text, relacl::text FROM pg_class"
+            " WHERE relname IN ('mine', 'notes') ORDER BY relname"
+        )
+    )
+    return [tuple(row) for row in rows]
+
+
+def test_a_view_of_ours_that_somebody_dropped_comes_back(engine: Engine) -> None:
+    execute(engine, "DROP VIEW registry.quarantine", "DROP FUNCTION registry.family(text)")
+    make_stale(engine)
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        assert {"quarantine", "family"} <= objects(connection)
+
+
+def test_a_revision_that_nobody_knows_is_refused(engine: Engine) -> None:
+    execute(engine, "UPDATE store.alembic_version SET version_num = '9999'")
+    with changing_nothing(engine):
+        with pytest.raises(SchemaNotAtHeadError, match="9999"), engine.connect() as connection:
+            db.require_head(connection)
+        with pytest.raises(SchemaNotAtHeadError, match="9999, which this version does not know"):
+            db.upgrade(engine)
+
+
+def test_a_destination_that_nobody_knows_is_refused(engine: Engine) -> None:
+    with changing_nothing(engine), pytest.raises(UsageError, match="nowhere"):
+        db.upgrade(engine, "nowhere")
+
+
+def test_an_older_database_is_refused(empty: Engine) -> None:
+    with pytest.raises(SchemaNotAtHeadError, match="not set up"), empty.connect() as connection:
+        db.require_head(connection)
+    db.upgrade(empty, "0001")
+    with pytest.raises(SchemaNotAtHeadError, match="0001"), empty.connect() as connection:
+        db.require_head(connection)
+    db.upgrade(empty)
+    with empty.connect() as connection:
+        db.require_head(connection)
+
+
+def test_of_two_upgrades_at_once_one_is_turned_away(empty: Engine) -> None:
+    """Or both succeed, where the first is done before the second begins."""
+    outcomes: list[object] = []
+    together = threading.Barrier(2)
+
+    def upgrade() -> None:
+        together.wait()
+        try:
+            outcomes.append(db.upgrade(empty))
+        except RegistryError as error:
+            outcomes.append(type(error))
+
+    threads = [threading.Thread(target=upgrade) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    head = REVISIONS[-1]
+    assert (None, head) in outcomes
+    outcomes.remove((None, head))
+    assert outcomes[0] in (LockHeldError, (head, head))
+    assert db.drift(empty) is None
+
+
+def test_an_upgrade_is_turned_away_while_another_holds_the_lock(empty: Engine) -> None:
+    with db.exclusive(empty, "db upgrade"), pytest.raises(LockHeldError):
+        db.upgrade(empty)
+
+
+def test_an_upgrade_does_not_wait_for_a_reader_for_ever(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            f"ALTER DATABASE {engine.url.database} SET lock_timeout = '50ms'"
+        )
+        connection.commit()
+        make_stale(engine)
+        connection.exec_driver_sql("SELECT FROM registry.models")
+        with pytest.raises(RegistryError, match="holds a lock"):
+            db.upgrade(engine)
+        connection.rollback()
+    db.upgrade(engine)
+
+
+@contextmanager
+def offered(engine: Engine, **versions: str) -> Iterator[None]:
+    """Let the server offer these extensions, with these versions, and no others."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place, engine.connect() as connection:
+        if connection.connection.driver_connection.info.server_version < 180000:  # type: ignore[union-attr]
+            pytest.skip("extension_control_path is new in Postgres 18")
+        Path(place).chmod(0o755)
+        extensions = Path(place, "extension")
+        extensions.mkdir()
+        for name, version in versions.items():
+            (extensions / f"{name}.control").write_text(f"default_version = '{version}'\n")
+        connection.exec_driver_sql(
+            f"ALTER DATABASE {engine.url.database} SET extension_control_path = '{place}'"
+        )
+        connection.commit()
+        yield
+
+
+@pytest.mark.parametrize(
+    ("versions", "message"),
+    [
+        ({"vector": "0.8.0"}, "does not offer the extension pg_trgm; install the postgresql-contr"),
+        ({"pg_trgm": "1.6"}, "does not offer the extension vector; install pgvector on it"),
+        ({"pg_trgm": "1.6", "vector": "0.7.4"}, "pgvector is 0.7.4; the registry needs 0.8"),
+    ],
+    ids=["no pg_trgm", "no pgvector", "old pgvector"],
+)
+def test_what_the_server_lacks_is_named(
+    empty: Engine, versions: dict[str, str], message: str
+) -> None:
+    with (
+        offered(empty, **versions),
+        changing_nothing(empty),
+        pytest.raises(RegistryError, match=message),
+    ):
+        db.upgrade(empty)
+
+
+def visitor(bare: Engine, rights: str) -> Engine:
+    """A user of the bare server who owns the database but is no superuser."""
+    execute(
+        bare,
+        f"CREATE ROLE visitor_{rights.lower()} LOGIN PASSWORD 'visitor' {rights}",
+        f"ALTER DATABASE fresh OWNER TO visitor_{rights.lower()}",
+    )
+    return db.create_engine(bare.url.set(username=f"visitor_{rights.lower()}", password="visitor"))
+
+
+def test_a_user_who_may_create_roles_gets_them(bare: Engine) -> None:
+    engine = visitor(bare, "CREATEROLE")
+    db.upgrade(engine)
+    make_stale(engine)
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        assert roles.can_read_as_reader(connection)
+        assert connection.scalars(
+            text("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'store'")
+        ).all() == [roles.OWNER]
+        assert_reads_everything_and_writes_nothing(connection)
+    db.downgrade(engine, "base")
+
+
+def test_a_user_who_may_not_create_roles_does_without(bare: Engine) -> None:
+    engine = visitor(bare, "NOCREATEROLE")
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        assert not roles.can_read_as_reader(connection)
+        assert connection.scalar(text("SELECT count(*) FROM registry.models")) == 0
+        connection.execute(text(ROWS["0001"][0]), {"t": NOON})
+    # Roles that somebody made since are not needed either.
+    execute(bare, f"CREATE ROLE {roles.OWNER}", f"CREATE ROLE {roles.READER}")
+    make_stale(engine)
+    db.upgrade(engine)
+    with bare.connect() as connection:
+        assert_reads_everything_and_writes_nothing(connection)
+    db.downgrade(engine, "base")
+
+
+def test_a_database_that_a_superuser_upgraded_is_not_for_everybody(bare: Engine) -> None:
+    db.upgrade(bare)
+    execute(bare, "CREATE ROLE visitor_other LOGIN PASSWORD 'visitor'")
+    other = db.create_engine(bare.url.set(username="visitor_other", password="visitor"))
+    make_stale(bare)
+    with changing_nothing(bare), pytest.raises(RegistryError, match="permission denied"):
+        db.upgrade(other)
+
+
+def test_a_user_without_the_extensions_is_told_so(bare: Engine) -> None:
+    execute(bare, "DROP EXTENSION vector")
+    engine = visitor(bare, "NOCREATEROLE")
+    with (
+        changing_nothing(bare),
+        pytest.raises(RegistryError, match='permission denied to create extension "vector"'),
+    ):
+        db.upgrade(engine)
+
+
+def test_the_reader_reads_everything_and_writes_nothing(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert_reads_everything_and_writes_nothing(connection)
+
+
+def assert_reads_everything_and_writes_nothing(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET ROLE {roles.READER}")
+    # What a function needs it must find by itself.
+    connection.exec_driver_sql("SET search_path = ''")
+    for name in inspect(connection).get_view_names("registry"):
+        connection.exec_driver_sql(f"SELECT * FROM registry.{name}")
+    functions = connection.execute(
+        text("""
+        SELECT p.oid::regproc::text AS name,
+               array(SELECT format_type(unnest(p.proargtypes), NULL)) AS types
+          FROM pg_proc p WHERE pronamespace = 'registry'::regnamespace""")
+    ).all()
+    assert functions
+    for name, types in functions:
+        arguments = ", ".join(f"{SAMPLES[each]}::{each}" for each in types)
+        connection.exec_driver_sql(f"SELECT * FROM {name}({arguments})")
+    relations = connection.scalars(
+        text("""
+        SELECT oid::regclass::text FROM pg_class
+         WHERE relnamespace::regnamespace::text IN ('registry', 'store')
+           AND relkind IN ('r', 'p', 'v', 'm', 'S')""")
+    ).all()
+    assert "store.models" in relations
+    for relation in relations:
+        rights = connection.scalar(
+            text(
+                "SELECT has_table_privilege(cast(:name AS text),"
+                " 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"
+            ),
+            {"name": relation},
+        )
+        assert rights is False, relation
+    for space in ("registry", "store", "public"):
+        rights = connection.scalar(
+            text("SELECT has_schema_privilege(:name, 'CREATE')"), {"name": space}
+        )
+        assert rights is False, space
+
+
+def test_the_template_is_at_head(databases: Databases, connection: Connection) -> None:
+    assert databases.template().startswith(databases.prefix)
+    assert db.current_revision(connection) == REVISIONS[-1]
