@@ -101,7 +101,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
 
 def prepare(connection: Connection) -> None:
     """Make the temporary tables that pages go through, and set the session up for pages."""
-    columns = ", ".join(f"{name} {models.c[name].type.compile(_DIALECT)}" for name in _MODEL_COLUMNS)
+    columns = ", ".join(
+        f"{name} {models.c[name].type.compile(_DIALECT)}" for name in _MODEL_COLUMNS
+    )
     connection.exec_driver_sql(_TEMPORARY.replace("COLUMNS", columns))
     # A page touches a thousand rows of tables of any size: always by index, never by a scan.
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")

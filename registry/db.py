@@ -42,7 +42,9 @@ class Setting:
     @property
     def shown(self) -> str:
         """The URL without its password, for people to read."""
-        return "embedded" if self.url is None else self.url.render_as_string(hide_password=True)
+        if self.url is None:
+            return "embedded"
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
 def setting(flag: str | None = None, environ: Mapping[str, str] = os.environ) -> Setting:
@@ -72,6 +74,10 @@ def _postgres_url(value: str, origin: str) -> URL:
         raise UsageError(
             f"{origin} names a {url.drivername} database, but only Postgres will do; {expected}."
         )
+    password = url.query.get("password")
+    if isinstance(password, str):
+        # As a part of the URL of its own it is hidden wherever the URL is shown.
+        url = url.set(password=password).difference_update_query(["password"])
     return url.set(drivername="postgresql+psycopg")
 
 

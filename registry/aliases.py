@@ -1,0 +1,94 @@
+"""The names that stand for a model: listed, and added or taken away by a person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from registry import catalog
+from registry.errors import RegistryError, UsageError
+
+LONGEST = 255
+"""Characters that an alias may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One name of a model; `source` and the times are those of `registry.model_aliases`."""
+
+    alias: str
+    source: str
+    confidence: float
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+def list_aliases(connection: Connection, model: str) -> list[Alias]:
+    """Return every name of a model, the present one first, then by name.
+
+    Raises:
+        ModelNotFoundError: when no model goes by that name.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT a.alias, a.source, a.confidence, a.valid_from, a.valid_to
+          FROM registry.model_aliases a JOIN store.models m ON m.name = a.model
+         WHERE m.model_id = :model
+         ORDER BY a.source <> 'name', a.alias"""),
+        {"model": catalog.model_id(connection, model)},
+    )
+    return [Alias(*row) for row in rows]
+
+
+def add_alias(connection: Connection, model: str, alias: str) -> None:
+    """Let a model be found by one more name; nothing happens if it is one already.
+
+    Raises:
+        ModelNotFoundError: when no model goes by the name `model`.
+        UsageError: when the alias is empty or too long.
+        RegistryError: when another model goes by the alias.
+    """
+    alias = alias.strip()
+    if not alias or len(alias) > LONGEST or not alias.isprintable():
+        raise UsageError(f"An alias is 1 to {LONGEST} printable characters; {alias[:60]!r} is not.")
+    key = catalog.model_id(connection, model)
+    holder = connection.execute(
+        text("""
+        SELECT m.name, m.name = :alias AS is_name FROM store.models m
+          LEFT JOIN store.model_aliases a ON a.model_id = m.model_id AND a.alias = :alias
+         WHERE (m.name = :alias OR a.alias IS NOT NULL) AND m.model_id <> :model
+         ORDER BY is_name DESC LIMIT 1"""),
+        {"alias": alias, "model": key},
+    ).one_or_none()
+    if holder is not None and holder.is_name:
+        raise RegistryError(
+            f"{alias} is the present name of another model, so it cannot be an alias."
+        )
+    if holder is not None:
+        raise RegistryError(
+            f"{alias} already stands for {holder.name}; take it away there first: "
+            f"registry models alias {holder.name} --remove {alias}"
+        )
+    connection.execute(
+        text("""
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence)
+        SELECT model_id, :alias, 'user', 1 FROM store.models
+         WHERE model_id = :model AND name <> :alias
+            ON CONFLICT DO NOTHING"""),
+        {"alias": alias, "model": key},
+    )
+
+
+def remove_alias(connection: Connection, model: str, alias: str) -> None:
+    """Let a model no longer be found by a name.
+
+    Raises:
+        ModelNotFoundError: when no model goes by the name `model`.
+        RegistryError: when the alias is none of its aliases.
+    """
+    removed = connection.execute(
+        text("DELETE FROM store.model_aliases WHERE model_id = :model AND alias = :alias"),
+        {"alias": alias.strip(), "model": catalog.model_id(connection, model)},
+    )
+    if removed.rowcount == 0:
+        raise RegistryError(f"{alias.strip()} is not an alias of {model}.")

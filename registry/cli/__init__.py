@@ -1,0 +1,80 @@
+"""The command line: one module a command group; each command parses, calls one function, prints.
+
+Modules here import only click, the standard library and each other when they load, so that
+`registry --help` answers at once; everything else is imported inside the commands.
+"""
+
+import sys
+
+import click
+
+from registry import __version__
+from registry.cli.application import Application
+from registry.cli.database import database
+from registry.cli.demo import demo
+from registry.cli.doctor import doctor
+from registry.cli.failures import RegistryGroup
+from registry.cli.jobs import jobs
+from registry.cli.lineage import lineage
+from registry.cli.models import models
+from registry.cli.query import query
+from registry.cli.similar import similar
+from registry.cli.status import status
+from registry.cli.sync import sync
+
+
+@click.group(
+    cls=RegistryGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--database-url",
+    metavar="URL",
+    help="Postgres to use: postgresql://user@host:5432/database.  [default: "
+    "$REGISTRY_DATABASE_URL, $DATABASE_URL, else the embedded server]",
+)
+@click.version_option(__version__, prog_name="registry")
+@click.pass_context
+def registry(ctx: click.Context, database_url: str | None) -> None:
+    """The SQL catalog of language models, in Postgres.
+
+    \b
+    Examples:
+      registry demo                         see it work, on a made-up Hub
+      registry sync --author mistralai      take in one author's models
+      registry models search "llama 8b instruct" --license apache-2.0
+      registry query "SELECT license, count(*) FROM models GROUP BY 1 ORDER BY 2 DESC"
+
+    Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 failed; 2 usage; 3 done
+    with records quarantined; 4 database unreachable or not upgraded; 5 another job of the kind
+    runs; 75 try again later; 130 interrupted.
+
+    \b
+    Completion (bash; zsh and fish likewise, with zsh_source, fish_source):
+      eval "$(_REGISTRY_COMPLETE=bash_source registry)"
+    """
+    ctx.obj = Application(database_url)
+
+
+for command in (
+    database,
+    status,
+    doctor,
+    sync,
+    models,
+    lineage,
+    similar,
+    query,
+    jobs,
+    demo,
+):
+    registry.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    # A name that the terminal's encoding cannot write must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    registry(prog_name="registry")

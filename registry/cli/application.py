@@ -1,0 +1,80 @@
+"""What the commands share: which database is meant, and how a command opens it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+    from registry.db import Setting
+
+SHORTEST_HIDDEN = 4
+"""Length from which a password is looked for in messages; a shorter one is part of any word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One call of the command line."""
+
+    database_url: str | None
+
+    def setting(self) -> Setting:
+        """Return which database is meant."""
+        from registry import db
+
+        return db.setting(self.database_url)
+
+    def without_password(self, message: str) -> str:
+        """Return a message with the database's password blotted out, however it is spelled."""
+        from registry.errors import UsageError
+
+        try:
+            url = self.setting().url
+        except UsageError:
+            return message
+        password = url.password if url is not None else None
+        if password is None or len(password) < SHORTEST_HIDDEN:
+            return message
+        for spelling in (password, quote(password), quote_plus(password)):
+            message = message.replace(spelling, "***")
+        return message
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Open the database, whatever revision it is at."""
+        from registry import db
+
+        with db.engine(self.setting()) as opened:
+            yield opened
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open the database at head, in a transaction that cannot write."""
+        from registry import db
+
+        with (
+            self.engine() as opened,
+            opened.connect().execution_options(postgresql_readonly=True) as connection,
+        ):
+            db.require_head(connection)
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open the database at head, in a transaction that is committed at the end."""
+        from registry import db
+
+        with self.engine() as opened, opened.begin() as connection:
+            db.require_head(connection)
+            yield connection
+
+
+pass_application = click.make_pass_decorator(Application)

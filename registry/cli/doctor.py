@@ -1,0 +1,208 @@
+"""`registry doctor`: one line per thing that has to be right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import click
+
+from registry.cli.application import Application
+from registry.cli.failures import explained
+from registry.cli.output import Field, Output, output_options
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+UNREACHABLE = 4
+
+LITTLE_SPACE = 5 * 2**30
+"""Free bytes below which the disk gets a warning."""
+
+
+class Finding(NamedTuple):
+    """One check: what was looked at, how it is, and what was found or is to be done."""
+
+    check: str
+    verdict: Literal["ok", "warn", "fail"]
+    found: str
+
+
+@click.command()
+@click.option("--online", is_flag=True, help="Ask the Hub for one model, to see that it answers.")
+@output_options
+@click.pass_context
+def doctor(ctx: click.Context, online: bool, output: Output) -> None:
+    """Check everything that the registry needs, and tell what to do where it is not right.
+
+    \b
+    Example:
+      registry doctor --online
+    """
+    application = ctx.ensure_object(Application)
+    findings = [*_setting(application)]
+    reached = list(_database(application))
+    findings += reached
+    findings += [*_disk(), *_hub(online=online), *_training()]
+    output.rows(
+        [Field("check"), Field("verdict", kept=True), Field("found", kept=True, whole=True)],
+        findings,
+    )
+    if any(each.verdict == "fail" and each.check in _OF_DATABASE for each in findings):
+        ctx.exit(UNREACHABLE)
+    if any(each.verdict == "fail" for each in findings):
+        ctx.exit(1)
+
+
+_OF_DATABASE = {"server", "schema"}
+
+
+def _setting(application: Application) -> Iterator[Finding]:
+    where = application.setting()
+    yield Finding("setting", "ok", f"{where.shown}, from {where.origin}")
+
+
+def _database(application: Application) -> Iterator[Finding]:
+    try:
+        with application.engine() as engine, engine.connect() as connection:
+            yield from _server(connection)
+            yield from _schema(connection)
+            yield from _rights(connection)
+    except click.exceptions.Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+        failure = explained(error, application)
+        yield Finding("server", "fail", failure.message)
+
+
+def _server(connection: Connection) -> Iterator[Finding]:
+    from registry import db
+    from registry.errors import RegistryError
+
+    version = db.driver_connection(connection).info.parameter_status("server_version")
+    yield Finding("server", "ok", f"Postgres {version} answers")
+    try:
+        db.require_extensions(connection)
+    except RegistryError as error:
+        yield Finding("extensions", "fail", str(error))
+        return
+    from sqlalchemy import text
+
+    rows = connection.execute(
+        text("""
+        SELECT name, installed_version, default_version FROM pg_available_extensions
+         WHERE name IN ('vector', 'pg_trgm') ORDER BY name DESC""")
+    ).all()
+    told = (f"{name} {installed or f'{offered} (offered)'}" for name, installed, offered in rows)
+    yield Finding("extensions", "ok", ", ".join(told))
+
+
+def _schema(connection: Connection) -> Iterator[Finding]:
+    from registry import db, sql
+    from registry.errors import SchemaNotAtHeadError
+
+    try:
+        db.require_head(connection)
+    except SchemaNotAtHeadError as error:
+        yield Finding("schema", "fail", str(error))
+        return
+    if sql.is_current(connection):
+        yield Finding("schema", "ok", f"at head, revision {db.head_revision()}")
+    else:
+        yield Finding(
+            "schema",
+            "fail",
+            "The views and functions are not those of this version; run `registry db upgrade`.",
+        )
+
+
+def _rights(connection: Connection) -> Iterator[Finding]:
+    from sqlalchemy import text
+
+    from registry import roles
+
+    if roles.can_read_as_reader(connection):
+        yield Finding("roles", "ok", f"queries run as {roles.READER}")
+    else:
+        yield Finding(
+            "roles",
+            "warn",
+            f"Queries run with all your rights: the role {roles.READER} is not yours to take on. "
+            f"GRANT {roles.READER} TO your user, or leave it so.",
+        )
+    user, temporary, readonly, writes = connection.execute(
+        text("""
+        SELECT current_user, has_database_privilege(current_database(), 'TEMPORARY'),
+               current_setting('transaction_read_only') = 'on',
+               coalesce(has_table_privilege(to_regclass('store.models'), 'INSERT, UPDATE'), false)
+        """)
+    ).one()
+    if readonly:
+        yield Finding("rights", "warn", "The server only reads (a standby?): sync needs another.")
+    elif not temporary:
+        yield Finding(
+            "rights",
+            "fail",
+            f"{user} may not create temporary tables, which sync needs: GRANT TEMPORARY.",
+        )
+    elif not writes:
+        yield Finding("rights", "warn", f"{user} may not write to the tables, or there are none.")
+    else:
+        yield Finding("rights", "ok", f"{user} may read, write and create temporary tables")
+
+
+def _disk() -> Iterator[Finding]:
+    from registry import embedded
+
+    directory = embedded.default_data_directory()
+    existing = next(each for each in (directory, *directory.parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    told = f"{directory}, {free / 2**30:,.1f} GiB free"
+    if free < LITTLE_SPACE:
+        yield Finding("disk", "warn", f"{told}: a full catalog takes about 10 GiB.")
+    elif not os.access(existing, os.W_OK) and not directory.exists():
+        yield Finding("disk", "warn", f"{told}, but {existing} is not yours to write to.")
+    else:
+        yield Finding("disk", "ok", told)
+
+
+def _hub(*, online: bool) -> Iterator[Finding]:
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    has_token = bool(
+        os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or _token_file()
+    )
+    token = "with a token" if has_token else "without a token (HF_TOKEN doubles the rate limit)"
+    if not online:
+        yield Finding("hub", "ok", f"{endpoint}, {token}; --online asks it")
+        return
+    from registry import hub
+    from registry.errors import RegistryError
+
+    try:
+        hub.fetch_page(
+            hub.first_url(
+                hub.ListingQuery(author=None, filters=(), sort="lastModified", page_size=1)
+            )
+        )
+    except RegistryError as error:
+        yield Finding("hub", "fail", f"{endpoint}, {token}: {error}")
+    else:
+        yield Finding("hub", "ok", f"{endpoint} answers, {token}")
+
+
+def _token_file() -> bool:
+    home = os.environ.get("HF_HOME")
+    folder = Path(home).expanduser() if home else Path("~/.cache/huggingface").expanduser()
+    chosen = os.environ.get("HF_TOKEN_PATH")
+    return (Path(chosen).expanduser() if chosen else folder / "token").is_file()
+
+
+def _training() -> Iterator[Finding]:
+    if util.find_spec("torch") is None:
+        yield Finding("torch", "ok", "not installed; only training needs it: llm-registry[train]")
+    else:
+        yield Finding("torch", "ok", "installed")

@@ -1,0 +1,123 @@
+"""`registry jobs`: what runs on a schedule."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from registry.cli import figures
+from registry.cli.application import Application, pass_application
+from registry.cli.output import Field, Output, output_options
+from registry.cli.sync import run_sync
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that is meant to run by itself, and when."""
+
+    name: str
+    schedule: str
+    command: str
+    purpose: str
+
+
+KNOWN = (
+    Job("sync", "17 * * * *", "sync", "take in new and changed models, every hour"),
+    Job("full sync", "41 3 * * 0", "sync --full", "find vanished models, every Sunday"),
+)
+
+
+@click.group()
+def jobs() -> None:
+    """Jobs that run on a schedule.
+
+    \b
+    Example:
+      registry jobs list
+    """
+
+
+@jobs.command("list")
+@output_options
+@pass_application
+def list_(application: Application, output: Output) -> None:
+    """Print each job with its last run.
+
+    \b
+    Example:
+      registry jobs list --format json
+    """
+    from registry.overview import last_runs
+
+    with application.reading() as connection:
+        last = {run["job"]: run for run in last_runs(connection)}
+    runs: dict[str, dict[str, Any]] = {"sync": {}, **last}
+    rows = [
+        (name, run.get("status"), run.get("started_at"), _seconds(run), run.get("summary"))
+        for name, run in runs.items()
+    ]
+    output.rows(
+        [
+            Field("job"),
+            Field("status"),
+            Field("started_at", "started (UTC)"),
+            Field(
+                "seconds", "took", look=lambda value: "" if value is None else figures.span(value)
+            ),
+            Field("summary"),
+        ],
+        rows,
+    )
+
+
+@jobs.command()
+@click.argument("name", type=click.Choice(["sync"]))
+@click.pass_context
+def run(ctx: click.Context, name: str) -> None:  # noqa: ARG001 - one job so far
+    """Run a job now, as its schedule would.
+
+    \b
+    Example:
+      registry jobs run sync
+    """
+    from registry.sync import Options
+
+    run_sync(ctx, Options())
+
+
+@jobs.command()
+def crontab() -> None:
+    """Print lines to paste into `crontab -e`.
+
+    \b
+    Example:
+      (crontab -l; registry jobs crontab) | crontab -
+    """
+    program = _program()
+    click.echo("# llm-registry; times are the machine's own. A run that finds another at work ends")
+    click.echo("# with exit code 5, one that the Hub turns away with 75: the next goes on there.")
+    if os.environ.get("REGISTRY_DATA_DIR"):
+        click.echo(f"REGISTRY_DATA_DIR={os.environ['REGISTRY_DATA_DIR']}")
+    if os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("DATABASE_URL"):
+        # Not copied: it may hold a password, and this output may go anywhere.
+        click.echo("# Set REGISTRY_DATABASE_URL here, as it is in your environment.")
+    for job in KNOWN:
+        click.echo(f"# {job.name}: {job.purpose}")
+        click.echo(f"{job.schedule} {program} {job.command}".replace("%", r"\%"))
+
+
+def _program() -> str:
+    found = shutil.which("registry")
+    return shlex.quote(found) if found else f"{shlex.quote(sys.executable)} -m registry"
+
+
+def _seconds(run: dict[str, Any]) -> float | None:
+    if not run or run["finished_at"] is None:
+        return None
+    return float((run["finished_at"] - run["started_at"]).total_seconds())

@@ -1,0 +1,324 @@
+"""Data on stdout: as a table for people, as JSON, CSV or bare names for programs."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
+
+import click
+
+from registry.cli import figures
+from registry.cli.failures import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Format = Literal["table", "json", "jsonl", "csv", "quiet"]
+
+WIDE = 10_000
+"""Width of tables that nobody looks at through a window."""
+
+CLIPPED = 60
+"""Characters of a cell that a table shows; other formats have them all."""
+
+
+def plain(value: Any) -> str:
+    """Write any value for a table's cell."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return figures.minute(value)
+        case float():
+            return f"{value:.6g}"
+        case list() | tuple() if all(isinstance(each, str) for each in value):
+            return ", ".join(value)
+        case _:
+            return flat(value)
+
+
+def short(value: Any) -> str:
+    """Write a count for a table's cell: 7.2B."""
+    return "" if value is None else figures.short(value)
+
+
+def grouped(value: Any) -> str:
+    """Write a count in full, with commas."""
+    return "" if value is None else f"{value:,}"
+
+
+def day(value: Any) -> str:
+    """Write a moment's date."""
+    return "" if value is None else figures.minute(value)[:10]
+
+
+def decimals(value: Any) -> str:
+    """Write a share or a distance with three decimals."""
+    return "" if value is None else f"{value:.3f}"
+
+
+def printable(text: str) -> str:
+    """Return text without what would move a terminal's cursor or change its colours."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a result: its name for programs, its heading and look for people.
+
+    `tabled` is False for what only programs get. A table that is too wide loses columns from the
+    right, but never those with `kept`. The first column and those that are `whole` are wrapped where
+    they are long, others cut.
+    """
+
+    name: str
+    heading: str | None = None
+    look: Callable[[Any], str] = plain
+    right: bool = False
+    tabled: bool = True
+    kept: bool = False
+    whole: bool = False
+
+    @property
+    def title(self) -> str:
+        """Heading of the column in a table."""
+        return self.name.replace("_", " ") if self.heading is None else self.heading
+
+
+def count(name: str, heading: str | None = None) -> Field:
+    """Make a column of counts, short in tables."""
+    return Field(name, heading, look=short, right=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a command's data goes, and how it looks there."""
+
+    format: Format
+
+    def rows(
+        self, fields: Sequence[Field], rows: Iterable[Sequence[Any]], *, empty: str | None = None
+    ) -> int:
+        """Write rows, one value per field, as they come; return how many there were.
+
+        Args:
+            fields: the columns.
+            rows: consumed one by one, but for tables, which need all of them to find their widths.
+            empty: what to tell on stderr where there is none.
+        """
+        written = _Counted(rows)
+        names = [field.name for field in fields]
+        match self.format:
+            case "table":
+                _print_table(fields, list(written))
+            case "json":
+                _print_array(names, written)
+            case "jsonl":
+                for row in written:
+                    _write(to_json(dict(zip(names, row, strict=True))) + b"\n")
+            case "csv":
+                writer = csv.writer(sys.stdout, lineterminator="\n")
+                writer.writerow(names)
+                writer.writerows([flat(value) for value in row] for row in written)
+            case "quiet":
+                for row in written:
+                    click.echo(flat(row[0]))
+        if written.count == 0 and empty is not None:
+            say(empty)
+        return written.count
+
+    def document(self, content: Mapping[str, Any], show: Callable[[Console], None]) -> None:
+        """Write one object; `show` draws it for people."""
+        match self.format:
+            case "table":
+                show(console())
+            case "json":
+                _write(to_json(content, indent=True) + b"\n")
+            case "jsonl":
+                _write(to_json(content) + b"\n")
+            case "csv":
+                writer = csv.writer(sys.stdout, lineterminator="\n")
+                writer.writerow(["field", "value"])
+                writer.writerows((name, flat(value)) for name, value in _leaves(content))
+            case "quiet":
+                click.echo(flat(next(iter(content.values()))))
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def output_options(command: Callable[Parameters, Result]) -> Callable[..., Result]:
+    """Give a command `--format`, and hand it the Output as `output`."""
+
+    @click.option(
+        "--format",
+        "format_",
+        type=click.Choice(get_args(Format)),
+        help="How to write the result; quiet is the first column alone.  [default: table on a "
+        "terminal, else csv]",
+    )
+    @functools.wraps(command)
+    def with_output(*args: Any, format_: Format | None, **kwargs: Any) -> Result:
+        chosen: Format = format_ or ("table" if sys.stdout.isatty() else "csv")
+        return command(*args, output=Output(chosen), **kwargs)  # type: ignore[arg-type]  # by name
+
+    return with_output
+
+
+class _Counted:
+    """Iterates over rows and knows how many there were."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.rows, self.count = rows, 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for row in self.rows:
+            self.count += 1
+            yield row
+
+
+def to_json(value: Any, *, indent: bool = False) -> bytes:
+    """Write a value as JSON, with times in UTC."""
+    import orjson
+
+    options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+    if indent:
+        options |= orjson.OPT_INDENT_2
+    return orjson.dumps(value, default=_simpler, option=options)
+
+
+def _simpler(value: Any) -> Any:
+    """Turn what Postgres knows and JSON does not into what JSON knows."""
+    if isinstance(value, Decimal):
+        whole = value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63
+        return int(value) if whole else float(value)
+    if isinstance(value, int):
+        return float(value)  # beyond 64 bits
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"\\x{bytes(value).hex()}"
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)
+
+
+def flat(value: Any) -> str:
+    """Write a value as one cell of CSV."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return figures.iso(value)
+        case bytes() | bytearray() | memoryview():
+            return f"\\x{bytes(value).hex()}"
+        case list() | tuple() | dict():
+            return to_json(value).decode()
+        case _:
+            return str(value)
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _write(data: bytes) -> None:
+    click.echo(data, nl=False)
+
+
+def _print_array(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a JSON array, an object a line, without holding all of it."""
+    before = b"[\n"
+    for row in rows:
+        _write(before + to_json(dict(zip(names, row, strict=True))))
+        before = b",\n"
+    _write(b"[]\n" if before == b"[\n" else b"\n]\n")
+
+
+def console() -> Console:
+    """Return a console on stdout: colours on a terminal only, and no wrapping elsewhere."""
+    import os
+
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else WIDE
+    return Console(
+        file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False
+    )
+
+
+def _print_table(fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:
+    if rows:
+        screen = console()
+        screen.print(table(fields, rows, width=screen.width, on_hidden=say))
+
+
+def table(
+    fields: Sequence[Field],
+    rows: Sequence[Sequence[Any]],
+    *,
+    width: int,
+    on_hidden: Callable[[str], None] | None = None,
+) -> Any:
+    """Draw rows as a table that is at most `width` wide, leaving out columns if it must.
+
+    Args:
+        fields: the columns; those not `tabled` are left out.
+        rows: one value per field.
+        width: in characters.
+        on_hidden: is told which columns found no room.
+
+    Returns:
+        What a rich console prints.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = [index for index, field in enumerate(fields) if field.tabled]
+    cells = {index: [printable(fields[index].look(row[index])) for row in rows] for index in shown}
+    for index in shown[1:]:
+        if not fields[index].whole:
+            cells[index] = [_clipped(cell) for cell in cells[index]]
+    widths = {
+        index: max(map(cell_len, chain([fields[index].title], cells[index]))) for index in shown
+    }
+    hidden: list[int] = []
+    for index in reversed(shown[1:]):
+        if sum(widths[each] + 2 for each in shown if each not in hidden) <= width:
+            break
+        if not fields[index].kept:
+            hidden.append(index)
+    if hidden and on_hidden is not None:
+        names = ", ".join(fields[index].title for index in sorted(hidden))
+        on_hidden(f"No room for: {names}. A wider window or --format shows all.")
+    drawn = Table(
+        box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 1, 0, 0)
+    )
+    visible = [index for index in shown if index not in hidden]
+    for index in visible:
+        drawn.add_column(
+            Text(fields[index].title),
+            justify="right" if fields[index].right else "left",
+            overflow="fold",
+        )
+    for number in range(len(rows)):
+        drawn.add_row(*(Text(cells[index][number]) for index in visible))
+    return drawn
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= CLIPPED else f"{text[: CLIPPED - 1]}…"

@@ -1,0 +1,79 @@
+"""`registry query`: SQL for everything that has no command."""
+
+from __future__ import annotations
+
+from typing import IO
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, output_options
+from registry.cli.parameters import AT_LEAST_ONE
+from registry.errors import UsageError
+
+
+@click.command()
+@click.argument("sql", required=False)
+@click.option(
+    "-f", "--file", "source", type=click.File(encoding="utf-8"), help="Read the SQL from a file."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True, max=86_400),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stop it after so long.",
+)
+@click.option(
+    "--max-rows",
+    type=AT_LEAST_ONE,
+    default=10_000,
+    show_default=True,
+    help="Print no more rows than this.",
+)
+@output_options
+@pass_application
+def query(
+    application: Application,
+    /,
+    *,
+    sql: str | None,
+    source: IO[str] | None,
+    timeout: float,
+    max_rows: int,
+    output: Output,
+) -> None:
+    """Run one SQL statement that only reads; `-` reads it from stdin.
+
+    Views and functions of schema registry need no prefix; `registry db dictionary` lists them.
+
+    \b
+    Examples:
+      registry query "SELECT name, downloads FROM models ORDER BY downloads DESC LIMIT 5"
+      registry query "SELECT * FROM ancestors('org/model')" --format json
+      registry query -f report.sql --format csv > report.csv
+    """
+    from registry import db
+    from registry.query import answer
+
+    statement = _statement(sql, source)
+    with application.engine() as engine, engine.connect() as connection:
+        with connection.begin():
+            db.require_head(connection)
+        with answer(connection, statement, timeout=timeout, max_rows=max_rows) as found:
+            fields = [Field(name) for name in found.columns]
+            if fields:
+                output.rows(fields, found.rows, empty="No rows.")
+            if found.cut_off:
+                say(f"Cut off after {max_rows:,} rows; --max-rows lets more through.")
+
+
+def _statement(sql: str | None, source: IO[str] | None) -> str:
+    if (sql is None) == (source is None):
+        raise UsageError("Give the SQL as an argument, or as -f FILE, or as - for stdin.")
+    if source is not None:
+        return str(source.read())
+    assert sql is not None
+    return click.get_text_stream("stdin", encoding="utf-8").read() if sql == "-" else sql

@@ -1,0 +1,204 @@
+"""`registry sync`: bring the catalog up to date with the Hub."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli import figures
+from registry.cli.application import Application
+from registry.cli.failures import INTERRUPTED, Failure, say
+from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.parameters import AT_LEAST_ONE, MOMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from registry.passes import Counts
+    from registry.sync import Options, Report, Watcher
+
+SOME_QUARANTINED = 3
+"""Exit code of a sync that is done but could not read some records."""
+
+EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal to draw on."""
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Read the whole listing, and find what vanished.")
+@click.option(
+    "--limit", type=AT_LEAST_ONE, help="Stop after so many records; the next run goes on there."
+)
+@click.option("--author", metavar="NAME", help="Only this author's models.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="TAG",
+    help="Only models with this tag; repeatable.",
+)
+@click.option("--since", type=MOMENT, help="Go back to this moment, not to the last sync.")
+@click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+@click.option("--as-of", type=MOMENT, help="Date the observation; for listings of the past.")
+@click.option(
+    "--lookups",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="How many unlisted names to ask about one by one.",
+)
+@click.option("--accept-gone", is_flag=True, help="Believe a sweep that finds much of it gone.")
+@output_options
+@click.pass_context
+def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
+    """Bring the catalog up to date with the Hub: what is new or changed since the last time.
+
+    It may be stopped at any moment, and goes on where it was. HF_TOKEN raises the Hub's limits,
+    HF_ENDPOINT names another Hub.
+
+    \b
+    Examples:
+      registry sync
+      registry sync --full
+      registry sync --author mistralai --dry-run
+    """
+    from registry.sync import Options
+
+    run_sync(ctx, Options(**chosen), output)
+
+
+def run_sync(ctx: click.Context, options: Options, output: Output | None = None) -> None:
+    """Run a sync with its progress on stderr, and end with the exit code that fits."""
+    from registry.sync import sync_models
+
+    application = ctx.ensure_object(Application)
+    began = time.monotonic()
+    try:
+        with application.engine() as engine:
+            _set_up(application, engine)
+            with _progress() as watch:
+                report = sync_models(engine, options, watch)
+    except KeyboardInterrupt:
+        raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
+    if output is not None:
+        _print_report(output, report, time.monotonic() - began)
+    if not report.complete:
+        say("The limit ended it before the listing's end; the next sync goes on there.")
+    if report.dry_run:
+        say("A dry run: nothing was changed.")
+    if report.counts.quarantined:
+        say('Some records could not be read: registry query "SELECT * FROM quarantine"')
+        ctx.exit(SOME_QUARANTINED)
+
+
+def _set_up(application: Application, engine: Engine) -> None:
+    """Bring an empty embedded database to head; any other is its owner's to upgrade."""
+    from registry import db
+
+    if application.setting().url is not None:
+        return
+    with engine.connect() as connection:
+        empty = db.current_revision(connection) is None
+    if empty:
+        _, revision = db.upgrade(engine)
+        say(f"Set up the embedded database, at revision {revision}.")
+
+
+def _print_report(output: Output, report: Report, seconds: float) -> None:
+    counts = asdict(report.counts)
+    del counts["pages"]
+    told: dict[str, Any] = {
+        "kind": report.kind,
+        "complete": report.complete,
+        "resumed": report.resumed,
+        "dry_run": report.dry_run,
+        **counts,
+        "seconds": round(seconds, 1),
+        "watermark": report.watermark,
+    }
+    output.rows(
+        [
+            Field(name, look=grouped, right=True)
+            if isinstance(value, int) and not isinstance(value, bool)
+            else Field(name, tabled=name in {"kind", "seconds"}, kept=True)
+            for name, value in told.items()
+        ],
+        [tuple(told.values())],
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Watcher]:
+    """Draw the progress on a terminal, or write a line of it now and then."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, markup=False, highlight=False),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("sync", total=None, said="asking the Hub")
+        began = time.monotonic()
+        first: list[int] = []
+
+        def watch(counts: Counts, expected: int | None) -> None:
+            if not first:
+                first.append(counts.records)
+            bar.update(
+                task, total=expected, completed=counts.records, said=_said(counts, began, first[0])
+            )
+
+        yield watch
+
+
+class _Lines:
+    """Writes where a sync is, every so many seconds."""
+
+    def __init__(self) -> None:
+        self.began = self.told = time.monotonic()
+        self.first: int | None = None
+
+    def __call__(self, counts: Counts, expected: int | None) -> None:
+        if self.first is None:
+            self.first = counts.records
+        now = time.monotonic()
+        if now - self.told < EVERY:
+            return
+        self.told = now
+        done, rate = counts.records - self.first, (counts.records - self.first) / (now - self.began)
+        left = ""
+        if expected is not None and done > 0:
+            rest = max(expected - counts.records, 0) / rate
+            left = f", about {figures.span(rest)} left"
+        say(f"sync: {_said(counts, self.began, self.first)}{left}")
+
+
+def _said(counts: Counts, began: float, first: int) -> str:
+    rate = (counts.records - first) / max(time.monotonic() - began, 0.001)
+    return (
+        f"{counts.records:,} records, {rate:,.0f}/s: {counts.new:,} new, "
+        f"{counts.changed:,} changed, {counts.quarantined:,} quarantined"
+    )

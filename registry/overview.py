@@ -1,0 +1,110 @@
+"""How the registry stands: how much of everything there is, and what ran when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+COUNTED_UP_TO = 5_000_000
+"""Rows of a table up to which they are counted; beyond, the planner's estimate is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The registry at one moment; sizes in bytes, times in UTC.
+
+    Attributes:
+        models: number of models by state.
+        edges: number of edges by relation; one parent of one child counts once per relation.
+        families: number of families with more than one model.
+        aliases: number of aliases by source.
+        history: rows of history.
+        features: models with a feature vector.
+        quarantine: records in quarantine.
+        estimated: which of the numbers are estimates.
+        jobs: the last run of each job: job, started_at, finished_at, status, summary.
+        passes: where each kind of sync stands: scope, kind, watermark, swept_at, swept_models,
+            under_way, pages, summary.
+        size: of the database.
+    """
+
+    models: Mapping[str, int]
+    edges: Mapping[str, int]
+    families: int
+    aliases: Mapping[str, int]
+    history: int
+    features: int
+    quarantine: int
+    estimated: Sequence[str]
+    jobs: Sequence[Mapping[str, Any]]
+    passes: Sequence[Mapping[str, Any]]
+    size: int
+
+
+def read_overview(connection: Connection) -> Overview:
+    """Count what there is, and read what ran."""
+    estimated: list[str] = []
+
+    def rows_of(label: str, table: str) -> int:
+        count, exact = _rows(connection, table)
+        if not exact:
+            estimated.append(label)
+        return count
+
+    families = connection.scalar(
+        text("""
+        SELECT count(DISTINCT family_id) FROM store.model_families
+         WHERE primary_parent_id IS NOT NULL""")
+    )
+    return Overview(
+        models=_grouped(connection, "SELECT state, count(*) FROM store.models GROUP BY state"),
+        edges=_grouped(
+            connection,
+            "SELECT relation, count(*) FROM (SELECT DISTINCT child_id, parent_id, relation"
+            " FROM store.edges) AS stated GROUP BY relation",
+        ),
+        families=families or 0,
+        aliases=_grouped(
+            connection, "SELECT source, count(*) FROM store.model_aliases GROUP BY source"
+        ),
+        history=rows_of("history", "store.model_history"),
+        features=rows_of("features", "store.model_features"),
+        quarantine=rows_of("quarantine", "store.quarantine"),
+        estimated=estimated,
+        jobs=last_runs(connection),
+        passes=[
+            dict(row)
+            for row in connection.execute(
+                text("""
+                SELECT scope, kind, watermark, swept_at, swept_models, under_way, pages, summary
+                  FROM store.sync_passes ORDER BY scope, kind""")
+            ).mappings()
+        ],
+        size=connection.scalar(text("SELECT pg_database_size(current_database())")) or 0,
+    )
+
+
+def last_runs(connection: Connection) -> list[dict[str, Any]]:
+    """Return the last run of each job: job, started_at, finished_at, status and summary."""
+    rows = connection.execute(
+        text("""
+        SELECT DISTINCT ON (job) job, started_at, finished_at, status, summary
+          FROM registry.job_runs ORDER BY job, started_at DESC""")
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _grouped(connection: Connection, statement: str) -> dict[str, int]:
+    found = {row[0]: row[1] for row in connection.execute(text(statement))}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _rows(connection: Connection, table: str) -> tuple[int, bool]:
+    estimate = connection.scalar(
+        text("SELECT reltuples::bigint FROM pg_class WHERE oid = cast(:table AS regclass)"),
+        {"table": table},
+    )
+    if estimate is not None and estimate > COUNTED_UP_TO:
+        return estimate, False
+    return connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0, True  # noqa: S608

@@ -1,0 +1,127 @@
+"""Everything that is known of one model, in one piece."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from registry import catalog
+
+HISTORY_KEPT = 60
+"""How many of the latest observations of a model's counters are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A model's counters at one moment; downloads are those of 30 days."""
+
+    observed_at: datetime
+    downloads: int | None
+    likes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One model.
+
+    Attributes:
+        model: its row of `registry.models`, by column.
+        aliases: its other names.
+        parents: its rows of `registry.lineage`: parent, relation, source, confidence and
+            parent_missing.
+        children: number of models made from it, by relation.
+        family_models: number of models in its family, itself included.
+        history: the latest HISTORY_KEPT observations of its counters, oldest first.
+        similar: the models most like it, rows of `registry.similar_models`.
+    """
+
+    model: Mapping[str, Any]
+    aliases: Sequence[str]
+    parents: Sequence[Mapping[str, Any]]
+    children: Mapping[str, int]
+    family_models: int
+    history: Sequence[Observation]
+    similar: Sequence[Mapping[str, Any]]
+
+
+def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Profile:
+    """Read all that is known of the model that a name stands for.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    key = {"key": catalog.model_id(connection, name)}
+    model = (
+        connection.execute(
+            text("""
+            SELECT * FROM registry.models
+             WHERE name = (SELECT name FROM store.models WHERE model_id = :key)"""),
+            key,
+        )
+        .mappings()
+        .one()
+    )
+    present = {"name": model["name"]}
+    aliases = connection.scalars(
+        text("SELECT alias FROM store.model_aliases WHERE model_id = :key ORDER BY alias"), key
+    )
+    parents = connection.execute(
+        text("""
+        SELECT parent, relation, source, confidence, parent_missing
+          FROM registry.lineage WHERE child = :name ORDER BY position, parent, relation"""),
+        present,
+    ).mappings()
+    children = connection.execute(
+        text("""
+        SELECT relation, count(DISTINCT child_id) AS children FROM store.edges
+         WHERE parent_id = :key AND child_id <> parent_id
+         GROUP BY relation ORDER BY children DESC, relation"""),
+        key,
+    )
+    members = connection.scalar(
+        text("SELECT count(*) FROM store.model_families WHERE family_id = :family"),
+        {"family": model["family"]},
+    )
+    history = connection.execute(
+        text("""
+        SELECT observed_at, downloads, likes FROM store.model_history
+         WHERE model_id = :key ORDER BY observed_at DESC LIMIT :limit"""),
+        {**key, "limit": HISTORY_KEPT},
+    ).all()
+    return Profile(
+        model=dict(model),
+        aliases=list(aliases),
+        parents=[dict(row) for row in parents],
+        children={row.relation: row.children for row in children},
+        family_models=max(members or 0, 1),
+        history=[Observation(*row) for row in reversed(history)],
+        similar=similar_models(connection, model["name"], similar) if similar else [],
+    )
+
+
+def similar_models(connection: Connection, name: str, k: int) -> list[dict[str, Any]]:
+    """Return the k models most like one by metadata and lineage, the most alike first.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    key = catalog.model_id(connection, name)
+    rows = connection.execute(
+        text("""
+        SELECT * FROM registry.similar_models(
+                   (SELECT name FROM store.models WHERE model_id = :key), :k)"""),
+        {"key": key, "k": k},
+    ).mappings()
+    return [dict(row) for row in rows]
+
+
+def similarity(connection: Connection, a: str, b: str) -> dict[str, Any]:
+    """Return how alike two models are: feature, lineage, combined, learned; in [0, 1] or None."""
+    row = (
+        connection.execute(text("SELECT * FROM registry.similarity(:a, :b)"), {"a": a, "b": b})
+        .mappings()
+        .one_or_none()
+    )
+    return dict(row) if row is not None else {}

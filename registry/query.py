@@ -1,0 +1,135 @@
+"""One SQL statement of a user's, run so that it can change nothing and end in time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+import psycopg
+from psycopg import pq
+from sqlalchemy import Connection, text
+
+from registry import db, roles
+from registry.errors import RegistryError, UsageError
+
+CHUNK = 500
+"""Rows that come from the server at a time."""
+
+
+class QueryError(RegistryError):
+    """The statement failed."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """The rows of a statement, read as they are asked for.
+
+    `cut_off` is True once more rows than allowed have turned out to be there.
+    """
+
+    columns: Sequence[str]
+    rows: Iterator[Sequence[object]] = field(default_factory=lambda: iter(()))
+    cut_off: bool = False
+
+
+@contextmanager
+def answer(
+    connection: Connection, statement: str, *, timeout: float, max_rows: int
+) -> Iterator[Answer]:
+    """Run one statement in a transaction that only reads, and undo it at the end.
+
+    It runs as the role `registry_reader` where the user may take it on, with the schemas
+    `registry` and `public` in sight.
+
+    Args:
+        connection: not in a transaction.
+        statement: SQL.
+        timeout: seconds that it may take.
+        max_rows: how many rows to let through.
+
+    Raises:
+        UsageError: when it is no statement, or more than one.
+        QueryError: when Postgres refuses or fails to run it, with the place if it is known.
+    """
+    if not statement.strip():
+        raise UsageError("There is no SQL statement to run.")
+    with connection.begin() as transaction:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        if roles.can_read_as_reader(connection):
+            connection.exec_driver_sql(f"SET LOCAL ROLE {roles.READER}")
+        connection.exec_driver_sql("SET LOCAL search_path = registry, public")
+        connection.execute(
+            text("SELECT set_config('statement_timeout', :milliseconds, true)"),
+            {"milliseconds": str(max(1, round(timeout * 1000)))},
+        )
+        driver = db.driver_connection(connection)
+        try:
+            columns = _columns(driver, statement)
+            with driver.cursor() as cursor:
+                if columns:
+                    found = Answer(columns)
+                    found.rows = _capped(found, cursor, statement, max_rows)
+                    yield found
+                else:
+                    # Nothing to read, such as an INSERT: the server says why it will not do.
+                    cursor.execute(statement.encode(), prepare=False)
+                    yield Answer(())
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise
+            raise _refused(error, statement, timeout) from error
+        finally:
+            transaction.rollback()
+
+
+def _capped(
+    found: Answer,
+    cursor: psycopg.Cursor[tuple[object, ...]],
+    statement: str,
+    max_rows: int,
+) -> Iterator[Sequence[object]]:
+    rows = cursor.stream(statement.encode(), size=CHUNK)
+    yield from islice(rows, max_rows)
+    found.cut_off = next(rows, None) is not None
+
+
+def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> list[str]:
+    """Let the server read the statement without running it; return its columns."""
+    name = b"registry_query"
+    connection = driver.pgconn
+    prepared = connection.prepare(name, statement.encode())
+    if prepared.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(prepared, "utf-8")
+    described = connection.describe_prepared(name)
+    if described.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(described, "utf-8")
+    names = [described.fname(number) or b"" for number in range(described.nfields)]
+    return [each.decode() for each in names]
+
+
+def _refused(error: psycopg.Error, statement: str, timeout: float) -> RegistryError:
+    said = error.diag.message_primary or " ".join(str(error).split())
+    place = _place(error, statement)
+    match error.sqlstate:
+        case "42601" if "multiple commands" in said:
+            return UsageError("There is more than one statement; give one.")
+        case "42601":
+            return UsageError(f"SQL: {said}{place}.")
+        case "57014":
+            return QueryError(
+                f"The statement took longer than {timeout:g} s and was stopped; "
+                "--timeout gives it more."
+            )
+        case "25006":
+            return QueryError(f"This only reads: {said}.")
+    hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
+    return QueryError(f"SQL: {said}{place}.{hint}")
+
+
+def _place(error: psycopg.Error, statement: str) -> str:
+    if not error.diag.statement_position:
+        return ""
+    position = int(error.diag.statement_position) - 1
+    before = statement[:position]
+    line, column = before.count("\n") + 1, position - before.rfind("\n")
+    return f", at line {line}, column {column}"
