@@ -431,8 +431,6 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
             return
         with connection.begin():
             if isinstance(found.record, dict):
-                if found.name != each.name:
-                    vanished.take_new_name(connection, each, found.name, walk.as_of)
                 extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
                 take_in(connection, extra, read([found.record]))
                 orphans = catalog.settle_stub(

@@ -273,20 +273,6 @@ def test_unlisted_names_are_looked_up(engine: Engine) -> None:
         assert state(engine, disabled) == "disabled"
 
 
-def test_an_unlisted_model_that_was_renamed_keeps_its_row(engine: Engine) -> None:
-    # Without the Hub's keys, a redirect is all that tells.
-    records = [
-        {key: value for key, value in record.items() if key != "_id"} for record in generate(30)
-    ]
-    old = records[4]["id"]
-    with HubServer(records) as server:
-        run(engine, server)
-        key = rows(engine, "SELECT registry.model_id(:name)", name=old)
-        server.rename(old, "new-home/new-name")
-        run(engine, server, full=True, lookups=10)
-        assert rows(engine, "SELECT registry.model_id('new-home/new-name')") == key
-
-
 def test_a_stub_becomes_the_model_when_it_is_seen(engine: Engine) -> None:
     parent, child = (dict(record) for record in list(generate(2)))
     child["tags"] = [
