@@ -17,7 +17,7 @@ from registry.errors import ModelNotFoundError
 from registry.records import ModelRecord, Rejected
 from registry.schema import models
 
-_DIALECT = postgresql.dialect()
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
