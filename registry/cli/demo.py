@@ -15,7 +15,9 @@ import click
     help="Where to put it.  [default: a temporary folder]",
 )
 def demo(keep: bool, directory: Path | None) -> None:
-    """Take a tour: a sample Hub, a sync, searches, lineage and SQL, with nothing of yours touched.
+    """Take a tour on a sample of models.
+
+    A sample Hub, a sync, searches, lineage and SQL; nothing of yours is touched.
 
     \b
     Example:

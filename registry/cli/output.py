@@ -187,21 +187,26 @@ class _Counted:
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:
     """Write a value as JSON, with times in UTC."""
+    import json
+
     import orjson
 
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     if indent:
         options |= orjson.OPT_INDENT_2
-    return orjson.dumps(value, default=_simpler, option=options)
+    try:
+        return orjson.dumps(value, default=_simpler, option=options)
+    except orjson.JSONEncodeError:
+        # Integers beyond 64 bits in a JSON document.
+        return json.dumps(value, default=str, ensure_ascii=False).encode()
 
 
 def _simpler(value: Any) -> Any:
     """Turn what Postgres knows and JSON does not into what JSON knows."""
+    import orjson
+
     if isinstance(value, Decimal):
-        whole = value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63
-        return int(value) if whole else float(value)
-    if isinstance(value, int):
-        return float(value)  # beyond 64 bits
+        return orjson.Fragment(f"{value:f}") if value.is_finite() else None
     if isinstance(value, bytes | bytearray | memoryview):
         return f"\\x{bytes(value).hex()}"
     if isinstance(value, set | frozenset):
