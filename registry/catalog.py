@@ -177,9 +177,13 @@ def _follow_renames(connection: Connection, as_of: datetime) -> list[int]:
         text("""
         WITH parked AS (
             UPDATE store.models m
-               SET name = m.name || '@' || m.hub_id, state = 'gone', gone_at = :as_of
+               SET name = m.name || '@' || coalesce(m.hub_id, m.model_id::text),
+                   state = 'gone', gone_at = :as_of
               FROM incoming_sightings s
-             WHERE m.name = s.name AND m.hub_id <> s.hub_id
+             WHERE m.name = s.name AND m.state <> 'stub'
+               AND (m.hub_id <> s.hub_id
+                    OR m.hub_id IS NULL AND EXISTS (
+                           SELECT FROM store.models other WHERE other.hub_id = s.hub_id))
             RETURNING m.model_id, s.name
         )
         INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
@@ -242,7 +246,6 @@ def merge_stub(
            UNION ALL SELECT :model, name, :source, 1, :as_of
              FROM store.models WHERE model_id = :stub
            ON CONFLICT DO NOTHING""",
-        "UPDATE store.model_families SET primary_parent_id = NULL WHERE primary_parent_id = :stub",
         "DELETE FROM store.models WHERE model_id = :stub",
     ):
         connection.execute(text(statement), key)

@@ -71,7 +71,7 @@ def _adopt_stubs(
     connection: Connection, records: Sequence[ModelRecord], as_of: datetime
 ) -> list[int]:
     """Let stubs that are a model of the page under another spelling or a former name go into it."""
-    children: list[int] = []
+    children = _inherit_children(connection)
     spelled = connection.execute(
         text("""
         SELECT stub.model_id AS stub_id, i.model_id
@@ -107,6 +107,30 @@ def _adopt_stubs(
         for stub_id, model_id in aliased:
             children += merge_stub(connection, stub_id, into=model_id, source="card", as_of=as_of)
     return children
+
+
+def _inherit_children(connection: Connection) -> list[int]:
+    """Let models of the page that took the name of another take over the children too.
+
+    A record states its parent by name. Where a repository was deleted and made again the children
+    stay as they are; where the former holder was renamed they will be listed with its new name.
+    """
+    return list(
+        connection.scalars(
+            text("""
+            WITH moved AS (
+                DELETE FROM store.edges e
+                 USING incoming_models i, store.model_aliases a, store.models former
+                 WHERE a.alias = i.name AND former.model_id = a.model_id
+                   AND starts_with(former.name, i.name || '@') AND e.parent_id = former.model_id
+                RETURNING e.*, i.model_id AS holder_id
+            )
+            INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
+            SELECT child_id, holder_id, relation, source, confidence, position FROM moved
+                ON CONFLICT DO NOTHING
+            RETURNING child_id""")
+        )
+    )
 
 
 def _resolve_parents(connection: Connection, as_of: datetime) -> list[int]:

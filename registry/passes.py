@@ -147,13 +147,13 @@ def raise_watermark(connection: Connection, scope: str, watermark: datetime) -> 
     )
 
 
-def remember_page(connection: Connection, walk: Pass, model_ids: Sequence[int]) -> None:
+def remember_page(connection: Connection, scope: str, page: int, model_ids: Sequence[int]) -> None:
     """Keep which models a page of a full sweep held."""
     connection.execute(
         text("""
         INSERT INTO store.sweep_pages (scope, page, model_ids) VALUES (:scope, :page, :ids)
             ON CONFLICT (scope, page) DO UPDATE SET model_ids = excluded.model_ids"""),
-        {"scope": walk.scope, "page": walk.counts.pages, "ids": list(model_ids)},
+        {"scope": scope, "page": page, "ids": list(model_ids)},
     )
 
 

@@ -137,7 +137,7 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
                 indexes.drop_before_load(connection)
         complete = walker.walk_to_end()
         if complete:
-            _finish(connection, walk, options)
+            _finish(connection, walk, options, walker.undone)
         if not options.dry_run:
             _tidy(connection, walk)
         if complete and not options.dry_run:
@@ -187,6 +187,8 @@ class _Walker:
     taken: int = 0
     # Reading a record costs ten times its fingerprint: it is done ahead only while most are new.
     read_ahead: bool = True
+    # The models of each page, where a dry run has undone the page itself.
+    undone: dict[int, list[int]] = field(default_factory=dict)
 
     def walk_to_end(self) -> bool:
         """Return whether the pass came to its end, rather than to the limit asked for."""
@@ -254,6 +256,7 @@ class _Walker:
             self.read_ahead = (self.walk.counts.unchanged - unchanged) * 2 < reading.size
             self.walk.cursor = reading.next_url
             if self.options.dry_run:
+                self.undone[self.walk.counts.pages] = catalog.seen_ids(self.connection)
                 transaction.rollback()
             else:
                 passes.save(self.connection, self.walk)
@@ -350,7 +353,9 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
     counts.pages = 1
     walk.counts.add(counts)
     if walk.kind == "full":
-        passes.remember_page(connection, walk, catalog.seen_ids(connection))
+        passes.remember_page(
+            connection, walk.scope, walk.counts.pages, catalog.seen_ids(connection)
+        )
     seen = reading.moments if walk.high_water is None else [*reading.moments, walk.high_water]
     walk.high_water = max(seen, default=None)
 
@@ -391,10 +396,14 @@ def _payload(raw: object) -> str:
     return storable(ascii(raw)[:PAYLOAD_KEPT])
 
 
-def _finish(connection: Connection, walk: Pass, options: Options) -> None:
+def _finish(
+    connection: Connection, walk: Pass, options: Options, undone: dict[int, list[int]]
+) -> None:
     """Close a complete pass; after a full sweep, mark what it did not find as gone."""
     with connection.begin() as transaction:
         if walk.kind == "full":
+            for page, ids in undone.items():
+                passes.remember_page(connection, walk.scope, page, ids)
             walk.counts.gone += vanished.mark_gone(
                 connection,
                 walk.scope,
@@ -422,8 +431,6 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
             return
         with connection.begin():
             if isinstance(found.record, dict):
-                if found.name != each.name:
-                    vanished.take_new_name(connection, each, found.name, walk.as_of)
                 extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
                 take_in(connection, extra, read([found.record]))
                 orphans = catalog.settle_stub(

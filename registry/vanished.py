@@ -118,20 +118,3 @@ def note_answer(connection: Connection, unlisted: Unlisted, answer: str, as_of: 
            SET looked_up_at = excluded.looked_up_at, answer = excluded.answer"""),
         key,
     )
-
-
-def take_new_name(connection: Connection, unlisted: Unlisted, name: str, as_of: datetime) -> None:
-    """Give a vanished model the name that the Hub sends its old one to, if no model has it yet."""
-    connection.execute(
-        text("""
-        WITH renamed AS (
-            UPDATE store.models SET name = :name
-             WHERE model_id = :key AND state <> 'stub'
-               AND NOT EXISTS (SELECT FROM store.models other WHERE other.name = :name)
-            RETURNING model_id
-        )
-        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
-        SELECT model_id, :former, 'rename', 1, :as_of FROM renamed
-            ON CONFLICT DO NOTHING"""),
-        {"key": unlisted.model_id, "name": name, "former": unlisted.name, "as_of": as_of},
-    )

@@ -167,16 +167,17 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def _rolled_back(databases: Databases) -> Iterator[Engine]:
+def migrated(databases: Databases) -> Iterator[Engine]:
+    """An engine on a migrated database that all share, so nothing may be committed there."""
     # One for each worker: transactions that write the same names would wait for each other.
     with databases.made(template=databases.template()) as url:
         yield db.create_engine(url)
 
 
 @pytest.fixture
-def connection(_rolled_back: Engine) -> Iterator[Connection]:
+def connection(migrated: Engine) -> Iterator[Connection]:
     """A transaction on a migrated, empty database; it is rolled back."""
-    with _rolled_back.connect() as opened:
+    with migrated.connect() as opened:
         yield opened
 
 

@@ -1,10 +1,10 @@
-"""Rows for tests: plain functions that insert one and return its key."""
+"""Rows for tests: plain functions that insert one and return its key; and `rows`, to ask."""
 
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from registry import schema
 
@@ -12,6 +12,11 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """When things happen in tests, unless they say otherwise."""
 
 _numbers = count(1)
+
+
+def rows(connection: Connection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of a query, as tuples."""
+    return [tuple(row) for row in connection.execute(text(query), parameters)]
 
 
 def model(connection: Connection, name: str | None = None, **columns: Any) -> int:
@@ -30,7 +35,7 @@ def model(connection: Connection, name: str | None = None, **columns: Any) -> in
     key = connection.scalar(
         schema.models.insert().values(name=name, **values).returning(schema.models.c.model_id)
     )
-    assert key is not None
+    assert isinstance(key, int)
     return key
 
 

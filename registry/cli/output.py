@@ -187,8 +187,6 @@ class _Counted:
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:
     """Write a value as JSON, with times in UTC."""
-    import json
-
     import orjson
 
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -197,8 +195,22 @@ def to_json(value: Any, *, indent: bool = False) -> bytes:
     try:
         return orjson.dumps(value, default=_simpler, option=options)
     except orjson.JSONEncodeError:
-        # Integers beyond 64 bits in a JSON document.
-        return json.dumps(value, default=str, ensure_ascii=False).encode()
+        return orjson.dumps(_fitting(value), default=_simpler, option=options)
+
+
+def _fitting(value: Any) -> Any:
+    """Put integers beyond 64 bits, which orjson refuses, as the digits that they are."""
+    import orjson
+
+    match value:
+        case dict():
+            return {name: _fitting(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_fitting(each) for each in value]
+        case int() if abs(value) >= 2**63:
+            return orjson.Fragment(str(value))
+        case _:
+            return value
 
 
 def _simpler(value: Any) -> Any:

@@ -85,7 +85,7 @@ class Cursor:
         """Tell whether `record` comes after this place: larger keys first, ties by `_id`."""
         key = _key(record.get(self.sort), self.sort)
         if key == self.key:
-            return str(record["_id"]) > self.hub_id
+            return tie_key(record) > self.hub_id
         # Keys of one order have one type: _key makes text of dates and numbers of counters.
         return cast("float", key) < cast("float", self.key)
 
@@ -158,7 +158,12 @@ class ListQuery:
 
     def end(self, record: Record, generation: int) -> Cursor:
         """Return the cursor of a page that ends with `record`."""
-        return Cursor(self.sort, sort_key(record, self.sort), str(record["_id"]), generation)
+        return Cursor(self.sort, sort_key(record, self.sort), tie_key(record), generation)
+
+
+def tie_key(record: Record) -> str:
+    """Return what orders models that are otherwise even: the Hub's key, or the name without one."""
+    return str(record.get("_id") or record["id"])
 
 
 def sort_key(record: Record, sort: str) -> str | float:

@@ -21,6 +21,7 @@ from registry.demo.listing import (
     RefusedError,
     expanded,
     sort_key,
+    tie_key,
 )
 
 _LISTING_ONLY = frozenset({"trendingScore", "downloadsAllTime", "baseModels"})
@@ -150,7 +151,7 @@ class Shelf:
         if sort not in self._orders:
             gone = self._hidden | self._disabled
             rows = [record for name, record in self._records.items() if name not in gone]
-            rows.sort(key=lambda record: str(record["_id"]))
+            rows.sort(key=tie_key)
             rows.sort(key=lambda record: sort_key(record, sort), reverse=True)
             self._orders[sort] = rows
         return self._orders[sort]
@@ -168,7 +169,7 @@ class Shelf:
         pairs = [match.groups() for tag in record["tags"] if (match := _RELATION_TAG.match(tag))]
         with self._lock:
             found = [(relation, self._records.get(name)) for relation, name in pairs]
-        models = [{"_id": base["_id"], "id": base["id"]} for _, base in found if base]
+        models = [{"_id": base.get("_id"), "id": base["id"]} for _, base in found if base]
         return {"relation": pairs[0][0], "models": models} if models else None
 
 

@@ -74,7 +74,7 @@ COMMENT ON COLUMN registry.models.trending_score IS 'The Hub''s trending score: 
 COMMENT ON COLUMN registry.models.parameters_source IS
     'Where parameters comes from: safetensors, gguf, or name (read from names such as 7B: rough).';
 COMMENT ON COLUMN registry.models.dtypes IS 'Number of weights by data type, as JSON, such as {"BF16": 7241732096}.';
-COMMENT ON COLUMN registry.models.quantization IS 'Quantization method, such as gptq, awq, bitsandbytes or gguf; null where none is known.';
+COMMENT ON COLUMN registry.models.quantization IS 'Form that the weights are quantized to, such as gguf, gptq-4bit, awq-4bit or fp8; null where none is known. The tag gguf also stands where there are full weights beside the quantized ones.';
 COMMENT ON COLUMN registry.models.architecture IS
     'Architecture family: the model type without its version, such as qwen for qwen2 and qwen2_moe; where there is no model type, of the first architecture class.';
 COMMENT ON COLUMN registry.models.model_type IS 'Model type of config.json, such as qwen2.';

@@ -5,7 +5,8 @@ SELECT m.name AS model, m.name AS alias, 'name'::text AS source, 1::real AS conf
   FROM store.models m
 UNION ALL
 SELECT m.name, a.alias, a.source, a.confidence, a.valid_from, a.valid_to
-  FROM store.model_aliases a JOIN store.models m USING (model_id);
+  FROM store.model_aliases a JOIN store.models m USING (model_id)
+ WHERE a.alias <> m.name;  -- a former name that it has again
 
 COMMENT ON VIEW registry.model_aliases IS 'Every name that stands for a model: its present one and all others known.
 

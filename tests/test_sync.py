@@ -1,0 +1,308 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from exported import exported
+from sqlalchemy import Engine, text
+
+from registry import sync
+from registry.demo.generator import generate
+from registry.demo.sample import MISSING, RENAMED
+from registry.demo.sample import models as sample_models
+from registry.demo.server import HubServer
+from registry.errors import HubError, LockHeldError
+from registry.hub import Hub
+from registry.sync import Options, Report
+
+DAY = datetime(2026, 6, 1, tzinfo=UTC)
+CATALOG = (
+    "models",
+    "model_aliases",
+    "counters",
+    "model_history",
+    "documents",
+    "edges",
+    "model_families",
+    "model_features",
+    "quarantine",
+    "lookups",
+)
+
+
+@pytest.fixture
+def server() -> Iterator[HubServer]:
+    with HubServer(generate(250), page_limit=100) as running:
+        yield running
+
+
+def run(engine: Engine, server: HubServer, **options: Any) -> Report:
+    settings = replace(Options(as_of=DAY, lookups=0), **options)
+    hub = Hub(server.url, first_wait=0.01, patience=2)
+    return sync.sync_models(engine, settings, source=hub)
+
+
+def rows(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query), parameters)]
+
+
+def state(engine: Engine, name: str) -> Any:
+    found = rows(engine, "SELECT state FROM registry.models WHERE name = :name", name=name)
+    return found[0][0] if found else None
+
+
+def updates(engine: Engine) -> int:
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        return int(
+            connection.scalar(
+                text(
+                    "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)"
+                    "  FROM pg_stat_user_tables"
+                    " WHERE schemaname = 'store' AND relname = ANY (:tables)"
+                ),
+                {"tables": list(CATALOG)},
+            )
+            or 0
+        )
+
+
+def touched(server: HubServer, number: int = 0, **changes: Any) -> dict[str, Any]:
+    """Change a record of the server's, as a commit on the Hub does, and return it."""
+    record = dict(list(generate(250))[number])
+    record |= {"lastModified": "2026-05-31T12:00:00.000Z", **changes}
+    server.put(record)
+    return record
+
+
+def test_a_first_sync_takes_everything_in(engine: Engine, server: HubServer) -> None:
+    report = run(engine, server)
+    assert report.complete
+    assert (report.counts.new, report.counts.records, report.counts.pages) == (250, 250, 3)
+    assert rows(engine, "SELECT count(*) FROM registry.models WHERE state <> 'stub'") == [(250,)]
+    assert rows(engine, "SELECT count(*) FROM registry.model_history") == [(250,)]
+    newest = max(record["lastModified"] for record in generate(250))
+    assert report.watermark == datetime.fromisoformat(newest)
+    assert rows(engine, "SELECT status FROM registry.job_runs") == [("done",)]
+
+
+def test_a_second_sync_of_the_same_data_writes_no_row(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    before = updates(engine)
+    assert run(engine, server).counts.unchanged > 0
+    full = run(engine, server, full=True)
+    assert (full.counts.unchanged, full.counts.gone) == (250, 0)
+    assert updates(engine) == before
+
+
+def test_a_delta_stops_at_the_watermark(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    changed = touched(server, 7, pipeline_tag="summarization")
+    asked = len(server.requests)
+    report = run(engine, server)
+    assert (report.counts.changed, report.counts.new) == (1, 0)
+    assert len(server.requests) == asked + 1
+    assert rows(
+        engine, "SELECT pipeline_tag FROM registry.models WHERE name = :name", name=changed["id"]
+    ) == [("summarization",)]
+
+
+def test_counters_move_without_a_commit_and_leave_history(
+    engine: Engine, server: HubServer
+) -> None:
+    run(engine, server)
+    record = list(generate(250))[3]
+    server.put({**record, "downloads": 4321, "likes": 99})
+    later = DAY + timedelta(days=1)
+    report = run(engine, server, full=True, as_of=later)
+    assert (report.counts.changed, report.counts.counters_changed) == (0, 1)
+    history = rows(
+        engine,
+        "SELECT observed_at, downloads, likes FROM registry.model_history"
+        " WHERE model = :name ORDER BY 1",
+        name=record["id"],
+    )
+    assert history == [(DAY, record["downloads"], record["likes"]), (later, 4321, 99)]
+
+
+def test_a_full_sweep_marks_what_vanished_and_what_came_back(
+    engine: Engine, server: HubServer
+) -> None:
+    run(engine, server)
+    record = list(generate(250))[5]
+    server.remove(record["id"])
+    later = DAY + timedelta(days=7)
+    assert run(engine, server, full=True, as_of=later).counts.gone == 1
+    assert state(engine, record["id"]) == "gone"
+    assert rows(
+        engine, "SELECT gone_at FROM registry.models WHERE name = :name", name=record["id"]
+    ) == [(later,)]
+    server.put(record)
+    report = run(engine, server, full=True)
+    assert (report.counts.changed, report.counts.gone) == (1, 0)
+    assert state(engine, record["id"]) in {"available", "gated"}
+
+
+def test_a_sweep_that_loses_much_is_not_believed(engine: Engine) -> None:
+    with HubServer(generate(600), page_limit=200) as server:
+        run(engine, server)
+        for record in list(generate(600))[:150]:
+            server.remove(record["id"])
+        with pytest.raises(HubError, match="did not find 150 of 600 models.*--accept-gone"):
+            run(engine, server, full=True)
+        assert rows(engine, "SELECT count(*) FROM registry.models WHERE state = 'gone'") == [(0,)]
+        assert run(engine, server, full=True, accept_gone=True).counts.gone == 150
+
+
+def test_a_sweep_of_one_author_leaves_the_others_alone(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    (author, known), *_ = rows(
+        engine,
+        "SELECT author, count(*) FROM registry.models WHERE state <> 'stub'"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
+    )
+    name = rows(
+        engine,
+        "SELECT name FROM registry.models WHERE author = :author AND state <> 'stub' ORDER BY 1",
+        author=author,
+    )[0][0]
+    server.remove(name)
+    report = run(engine, server, full=True, author=author)
+    assert (report.counts.records, report.counts.gone) == (known - 1, 1)
+    assert state(engine, name) == "gone"
+
+
+def test_a_sync_by_tag_takes_in_only_those(engine: Engine, server: HubServer) -> None:
+    report = run(engine, server, filters=("gguf",))
+    expected = sum("gguf" in record["tags"] for record in generate(250))
+    assert report.counts.new == expected > 0
+
+
+def test_a_limit_pauses_and_the_next_run_goes_on(engine: Engine, server: HubServer) -> None:
+    first = run(engine, server, limit=50)
+    assert not first.complete
+    assert first.counts.records == 50
+    second = run(engine, server, limit=100)
+    assert second.resumed
+    assert second.counts.records == 150
+    third = run(engine, server)
+    assert third.complete
+    assert third.counts.new == 250
+
+
+def test_since_goes_back_beyond_the_watermark(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    assert run(engine, server).counts.pages == 1
+    assert run(engine, server, since=datetime(2022, 1, 1, tzinfo=UTC)).counts.pages == 3
+
+
+def test_a_dry_run_tells_and_changes_nothing(engine: Engine, server: HubServer) -> None:
+    with engine.connect() as connection:
+        before = exported(connection)
+    report = run(engine, server, dry_run=True)
+    assert report.counts.new == 250
+    with engine.connect() as connection:
+        assert exported(connection) == before
+    run(engine, server)
+    server.remove(next(iter(generate(250)))["id"])
+    with engine.connect() as connection:
+        before = exported(connection)
+    assert run(engine, server, full=True, dry_run=True).counts.gone == 1
+    with engine.connect() as connection:
+        assert exported(connection) == before
+
+
+def test_one_sync_at_a_time(engine: Engine, server: HubServer) -> None:
+    def meanwhile(counts: object, expected: int | None) -> None:
+        with pytest.raises(LockHeldError, match="Another sync is running"):
+            run(engine, server)
+
+    hub = Hub(server.url)
+    sync.sync_models(engine, Options(lookups=0, limit=10), source=hub, watch=meanwhile)
+
+
+def test_a_rename_keeps_the_row_and_the_old_name(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    record = list(generate(250))[9]
+    key = rows(engine, "SELECT registry.model_id(:name)", name=record["id"])
+    server.rename(record["id"], "renamed-org/renamed-model")
+    report = run(engine, server, full=True)
+    assert report.counts.gone == 0
+    assert rows(engine, "SELECT registry.model_id('renamed-org/renamed-model')") == key
+    assert rows(engine, "SELECT registry.model_id(:name)", name=record["id"]) == key
+    assert rows(
+        engine,
+        "SELECT source, valid_to FROM registry.model_aliases WHERE alias = :name",
+        name=record["id"],
+    ) == [("rename", DAY)]
+
+
+def test_two_models_that_swap_names_are_followed(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    one, other = (dict(record) for record in list(generate(250))[20:22])
+    keys = [rows(engine, "SELECT registry.model_id(:n)", n=r["id"])[0][0] for r in (one, other)]
+    server.remove(one["id"])
+    server.remove(other["id"])
+    stamp = "2026-05-31T12:00:00.000Z"
+    server.put({**one, "id": other["id"], "modelId": other["id"], "lastModified": stamp})
+    server.put({**other, "id": one["id"], "modelId": one["id"], "lastModified": stamp})
+    report = run(engine, server, full=True)
+    assert report.counts.gone == 0
+    swapped = [rows(engine, "SELECT registry.model_id(:n)", n=r["id"])[0][0] for r in (other, one)]
+    assert swapped == keys
+    assert rows(engine, "SELECT count(*) FROM registry.models WHERE name LIKE '%@%'") == [(0,)]
+
+
+def test_unlisted_names_are_looked_up(engine: Engine) -> None:
+    day = DAY.date()
+    with HubServer(sample_models(day), moved=RENAMED) as server:
+        run(engine, server, lookups=50)
+        # Cards name parents as they were called once: the Hub tells where those went.
+        stubs = {
+            name
+            for (name,) in rows(engine, "SELECT name FROM registry.models WHERE state = 'stub'")
+        }
+        assert stubs <= set(MISSING)
+        gone, disabled = "lmsys/vicuna-7b-v1.5", "lmsys/vicuna-13b-v1.5"
+        server.remove(gone)
+        server.disable(disabled)
+        run(engine, server, full=True, lookups=50, as_of=DAY + timedelta(days=1))
+        assert state(engine, gone) == "gone"
+        assert state(engine, disabled) == "disabled"
+
+
+def test_a_stub_becomes_the_model_when_it_is_seen(engine: Engine) -> None:
+    parent, child = (dict(record) for record in list(generate(2)))
+    child["tags"] = [
+        *child["tags"],
+        f"base_model:finetune:{parent['id']}",
+        f"base_model:{parent['id']}",
+    ]
+    with HubServer([child]) as server:
+        run(engine, server)
+        assert state(engine, parent["id"]) == "stub"
+        key = rows(engine, "SELECT registry.model_id(:name)", name=parent["id"])
+        server.put({**parent, "lastModified": "2026-05-31T00:00:00.000Z"})
+        report = run(engine, server)
+        assert report.counts.new == 1
+        assert state(engine, parent["id"]) != "stub"
+        assert rows(engine, "SELECT registry.model_id(:name)", name=parent["id"]) == key
+        assert rows(
+            engine, "SELECT family_root FROM registry.models WHERE name = :name", name=child["id"]
+        ) == [(parent["id"],)]
+
+
+def test_history_follows_replayed_days(engine: Engine) -> None:
+    first, last = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    with HubServer(sample_models(first.date()), moved=RENAMED) as server:
+        run(engine, server, full=True, as_of=first)
+        server.replace(sample_models(last.date()))
+        run(engine, server, full=True, as_of=last)
+    grown = rows(
+        engine,
+        "SELECT count(*) FROM (SELECT model FROM registry.model_history"
+        " GROUP BY model HAVING count(*) = 2) AS twice",
+    )
+    assert grown[0][0] > 100
