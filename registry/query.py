@@ -1,7 +1,7 @@
 """One SQL statement of a user's, run so that it can change nothing and end in time."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,6 +14,8 @@ from registry.errors import RegistryError, UsageError
 
 CHUNK = 500
 """Rows that come from the server at a time."""
+
+NO_STATEMENT = "There is no SQL statement to run."
 
 
 class QueryError(RegistryError):
@@ -52,7 +54,7 @@ def answer(
         QueryError: when Postgres refuses or fails to run it, with the place if it is known.
     """
     if not statement.strip():
-        raise UsageError("There is no SQL statement to run.")
+        raise UsageError(NO_STATEMENT)
     with connection.begin() as transaction:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         if roles.can_read_as_reader(connection):
@@ -68,12 +70,20 @@ def answer(
             with driver.cursor() as cursor:
                 if columns:
                     found = Answer(columns)
-                    found.rows = _capped(found, cursor, statement, max_rows)
-                    yield found
+                    rows = _capped(found, cursor, statement, max_rows)
+                    found.rows = rows
+                    # However the reading ends: rows still under way block the connection.
+                    with closing(rows):
+                        yield found
                 else:
-                    # Nothing to read, such as an INSERT: the server says why it will not do.
-                    cursor.execute(statement.encode(), prepare=False)
+                    _run_for_its_refusal(cursor, statement)
                     yield Answer(())
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate is None:
+                # COPY: the server waits for us to read or write, and nothing else can be said to it.
+                connection.invalidate()
+                raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
+            raise _refused(error, statement, timeout) from error
         except psycopg.Error as error:
             if error.sqlstate is None:
                 raise
@@ -87,10 +97,19 @@ def _capped(
     cursor: psycopg.Cursor[tuple[object, ...]],
     statement: str,
     max_rows: int,
-) -> Iterator[Sequence[object]]:
+) -> Generator[Sequence[object], None, None]:
     rows = cursor.stream(statement.encode(), size=CHUNK)
-    yield from islice(rows, max_rows)
-    found.cut_off = next(rows, None) is not None
+    assert isinstance(rows, Generator)
+    with closing(rows):
+        yield from islice(rows, max_rows)
+        found.cut_off = next(rows, None) is not None
+
+
+def _run_for_its_refusal(cursor: psycopg.Cursor[tuple[object, ...]], statement: str) -> None:
+    """Run what has no columns, such as an INSERT: the server says why it will not do."""
+    cursor.execute(statement.encode(), prepare=False)
+    if cursor.pgresult is not None and cursor.pgresult.status == pq.ExecStatus.EMPTY_QUERY:
+        raise UsageError(NO_STATEMENT)
 
 
 def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> list[str]:

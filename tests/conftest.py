@@ -20,6 +20,8 @@ from sqlalchemy.engine import URL, make_url
 
 from registry import db, embedded
 
+pytest_plugins = ["cli_commands"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SETTINGS = {
     "fsync": "off",

@@ -65,7 +65,9 @@ def stop(application: Application) -> None:
 @database.command()
 @pass_application
 def url(application: Application) -> None:
-    """Print the URL that psql and other programs connect with, password included.
+    """Print the URL that psql connects with.
+
+    It has the password in it.
 
     \b
     Example:
@@ -90,7 +92,9 @@ def url(application: Application) -> None:
 @click.option("--revision", default="head", show_default=True, help="Where to stop.")
 @pass_application
 def upgrade(application: Application, revision: str) -> None:
-    """Bring the schema to the newest revision, or another, in one transaction.
+    """Bring the schema to the newest revision.
+
+    All of it happens in one transaction, or nothing.
 
     \b
     Example:
@@ -108,9 +112,9 @@ def upgrade(application: Application, revision: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask, though tables may be dropped.")
 @pass_application
 def downgrade(application: Application, revision: str, yes: bool) -> None:
-    """Take the schema back to REVISION, or to `base`: nothing at all.
+    """Take the schema back to REVISION.
 
-    Tables that REVISION does not have are dropped with what is in them.
+    `base` is nothing at all. Tables that REVISION does not have are dropped with what is in them.
 
     \b
     Example:
@@ -150,7 +154,9 @@ def current(application: Application, output: Output) -> None:
 @database.command()
 @pass_application
 def check(application: Application) -> None:
-    """Compare the database with this version: its revision, tables, views and functions.
+    """Compare the database with this version of the code.
+
+    Its revision, tables, views and functions are looked at.
 
     \b
     Example:
@@ -178,7 +184,9 @@ def check(application: Application) -> None:
 @database.command()
 @pass_application
 def dictionary(application: Application) -> None:
-    """Print the data dictionary, every view, function and column, as Markdown.
+    """Print the data dictionary as Markdown.
+
+    Every view, function and column is in it.
 
     \b
     Example:

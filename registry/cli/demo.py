@@ -14,9 +14,9 @@ import click
     help="Where its catalog goes.  [default: beside the data directory]",
 )
 def demo(directory: Path | None) -> None:
-    """Take a tour: a sample Hub, a sync, lineage, search and SQL, with nothing of yours touched.
+    """Take a tour on a sample of models.
 
-    Works offline. The catalog of an earlier tour in the same place is made anew.
+    A sample Hub, a sync, lineage, search and SQL: offline, and with nothing of yours touched. The catalog of an earlier tour in the same place is made anew.
 
     \b
     Example:

@@ -40,7 +40,7 @@ class Finding(NamedTuple):
 @output_options
 @click.pass_context
 def doctor(ctx: click.Context, online: bool, output: Output) -> None:
-    """Check everything that the registry needs, and tell what to do where it is not right.
+    """Check what the registry needs, and tell what to do.
 
     \b
     Example:

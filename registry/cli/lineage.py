@@ -85,7 +85,9 @@ def show(
     everything: bool,
     format_: Literal["tree", "mermaid", "dot", "json"],
 ) -> None:
-    """Draw the tree of the model NAME; the most downloaded branches come first.
+    """Draw the tree above and below a model.
+
+    The most downloaded branches come first; what is left out is counted.
 
     \b
     Examples:
@@ -225,7 +227,9 @@ def _kin(
 @output_options
 @pass_application
 def path(application: Application, a: str, b: str, output: Output) -> None:
-    """Print how A and B are related: up to their nearest common ancestor, and down.
+    """Print how two models are related.
+
+    The way leads up from A to the nearest common ancestor, and down to B.
 
     \b
     Example:
@@ -261,7 +265,7 @@ def path(application: Application, a: str, b: str, output: Output) -> None:
 @output_options
 @pass_application
 def check(application: Application, problem: str | None, limit: int, output: Output) -> None:
-    """Count what is odd in the lineage, or print the findings of one kind.
+    """Count what is odd in the lineage, or print it.
 
     \b
     Examples:

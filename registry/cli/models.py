@@ -111,7 +111,7 @@ def models() -> None:
 @output_options
 @pass_application
 def search(application: Application, /, output: Output, **wanted: Any) -> None:
-    """Find models by words in their names and tags, and by what they are.
+    """Find models by words and by what they are.
 
     \b
     Examples:
@@ -134,7 +134,9 @@ def search(application: Application, /, output: Output, **wanted: Any) -> None:
 @output_options
 @pass_application
 def show(application: Application, name: str, output: Output) -> None:
-    """Print all that is known of the model NAME, whichever of its names that is.
+    """Print all that is known of one model.
+
+    NAME is any name of it: its present one, a former one, an alias.
 
     \b
     Example:
@@ -154,7 +156,9 @@ def show(application: Application, name: str, output: Output) -> None:
 @output_options
 @pass_application
 def compare(application: Application, names: tuple[str, ...], output: Output) -> None:
-    """Put models side by side, mark where they differ, and tell how alike each two are.
+    """Put models side by side and mark where they differ.
+
+    Below is told how alike each two are.
 
     \b
     Example:
@@ -233,7 +237,7 @@ def alias(
     removed: tuple[str, ...],
     output: Output,
 ) -> None:
-    """Print the names that stand for a model, after adding some or taking some away.
+    """Print, add and remove names of a model.
 
     \b
     Examples:

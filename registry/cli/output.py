@@ -192,16 +192,33 @@ def to_json(value: Any, *, indent: bool = False) -> bytes:
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     if indent:
         options |= orjson.OPT_INDENT_2
-    return orjson.dumps(value, default=_simpler, option=options)
+    try:
+        return orjson.dumps(value, default=_simpler, option=options)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_fitting(value), default=_simpler, option=options)
+
+
+def _fitting(value: Any) -> Any:
+    """Put integers beyond 64 bits, which orjson refuses, as the digits that they are."""
+    import orjson
+
+    match value:
+        case dict():
+            return {name: _fitting(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_fitting(each) for each in value]
+        case int() if abs(value) >= 2**63:
+            return orjson.Fragment(str(value))
+        case _:
+            return value
 
 
 def _simpler(value: Any) -> Any:
     """Turn what Postgres knows and JSON does not into what JSON knows."""
+    import orjson
+
     if isinstance(value, Decimal):
-        whole = value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63
-        return int(value) if whole else float(value)
-    if isinstance(value, int):
-        return float(value)  # beyond 64 bits
+        return orjson.Fragment(f"{value:f}") if value.is_finite() else None
     if isinstance(value, bytes | bytearray | memoryview):
         return f"\\x{bytes(value).hex()}"
     if isinstance(value, set | frozenset):

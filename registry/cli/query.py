@@ -46,9 +46,10 @@ def query(
     max_rows: int,
     output: Output,
 ) -> None:
-    """Run one SQL statement that only reads; `-` reads it from stdin.
+    """Run one SQL statement that only reads.
 
-    Views and functions of schema registry need no prefix; `registry db dictionary` lists them.
+    As `-` it is read from stdin. Views and functions of schema registry need no prefix;
+    `registry db dictionary` lists them.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @output_options
 @pass_application
 def status(application: Application, output: Output) -> None:
-    """Print how much of everything there is, and how the last jobs ended.
+    """Print how much there is, and how the last jobs ended.
 
     \b
     Example:

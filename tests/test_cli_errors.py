@@ -1,0 +1,198 @@
+"""What goes wrong on the command line: one sentence, the right exit code, no password."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from cli_commands import Commands, run, start
+from conftest import Databases
+from sqlalchemy.engine import make_url
+
+SECRET = "sesame-open-7"
+
+
+def test_malformed_url() -> None:
+    err = Commands("no url at all").refused(2, "status")
+    assert err == (
+        "Error: --database-url is not a database URL; expected "
+        "postgresql://user@host:5432/database.\n"
+    )
+
+
+@pytest.mark.parametrize("url", ["sqlite:///registry.db", "mysql://u@h/d"])
+def test_another_database_than_postgres(url: str) -> None:
+    err = Commands(url).refused(2, "status")
+    assert "only Postgres will do" in err
+
+
+def test_url_from_the_environment_is_named_as_its_source() -> None:
+    err = Commands(None).refused(2, "status", REGISTRY_DATABASE_URL="sqlite://")
+    assert "REGISTRY_DATABASE_URL names a sqlite database" in err
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        err = Commands(f"postgresql://me:{SECRET}@127.0.0.1:{port}/d").refused(4, "status")
+    assert err == (
+        f"Error: Cannot connect to the database postgresql://me:***@127.0.0.1:{port}/d "
+        "(from --database-url): Connection refused.\n"
+    )
+
+
+def test_unknown_host() -> None:
+    err = Commands("postgresql://me@no-such-host.invalid/d").refused(4, "status")
+    assert err.startswith("Error: Cannot connect to the database postgresql://me@no-such-host")
+    assert err.count("\n") == 1
+
+
+def test_missing_database(databases: Databases) -> None:
+    url = databases.url("nothing_here").render_as_string(hide_password=False)
+    err = Commands(url).refused(4, "status")
+    assert 'database "nothing_here" does not exist' in err
+    assert err.count("\n") == 1
+
+
+def test_wrong_password(databases: Databases) -> None:
+    right = databases.url("postgres")
+    if right.password is None:
+        pytest.skip("the server given for tests asks for no password")
+    wrong = right.set(password=SECRET)
+    for url in (wrong, right.set(password=None).update_query_dict({"password": SECRET})):
+        err = Commands(url.render_as_string(hide_password=False)).refused(4, "status")
+        assert "password authentication failed" in err
+        assert SECRET not in err
+        assert err.count("\n") == 1
+
+
+def test_unknown_parameter_of_the_url_shows_no_password(databases: Databases) -> None:
+    url = databases.url("postgres").set(password=SECRET).update_query_dict({"colour": "red"})
+    err = Commands(url.render_as_string(hide_password=False)).refused(1, "status")
+    assert "colour" in err
+    assert SECRET not in err
+
+
+def test_not_upgraded(empty_database_url: str) -> None:
+    commands = Commands(empty_database_url)
+    for arguments in (["status"], ["models", "search"], ["query", "SELECT 1"], ["sync"]):
+        err = commands.refused(4, *arguments)
+        assert "not set up yet" in err
+        assert "`registry db upgrade`" in err
+
+
+def test_unknown_model_with_suggestions(sample: Commands) -> None:
+    err = sample.refused(1, "models", "show", "mistralai/Mistral-7B")
+    assert "No model named 'mistralai/Mistral-7B' is in the registry." in err
+    assert "Did you mean" in err
+    assert "mistralai/Mistral-7B-v0.1" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lineage", "show"],
+        ["lineage", "ancestors"],
+        ["lineage", "descendants"],
+        ["lineage", "path", "mistralai/Mistral-7B-v0.1"],
+        ["similar"],
+        ["models", "alias"],
+        ["models", "compare", "mistralai/Mistral-7B-v0.1"],
+        ["models", "search", "--family"],
+    ],
+    ids=" ".join,
+)
+def test_unknown_model_everywhere(sample: Commands, arguments: list[str]) -> None:
+    assert "No model named 'no/such'" in sample.refused(1, *arguments, "no/such")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["models", "search", "--limit", "0"], "0 is not in the range x>=1"),
+        (["models", "search", "--limit", "-3"], "-3 is not in the range x>=1"),
+        (["models", "search", "--min-parameters", "seven"], "not a count such as 7B"),
+        (["models", "search", "--max-parameters", "-1"], "not a count such as 7B"),
+        (["models", "search", "--created-after", "yesterday"], "not a date such as 2026-01-31"),
+        (["models", "search", "--modified-before", "2026-02-30"], "not a date"),
+        (["models", "search", "--sort", "size"], "'size' is not one of"),
+        (["models", "search", "--state", "lost"], "'lost' is not one of"),
+        (["models", "search", "--min-parameters", "9B", "--max-parameters", "8B"], "is more than"),
+        (["models", "search", "--format", "xml"], "'xml' is not one of"),
+        (["models", "compare", "a/b"], "two models or more"),
+        (["sync", "--limit", "-1"], "not in the range"),
+        (["sync", "--since", "soon"], "not a date"),
+        (["sync", "--as-of", "13:00"], "not a date"),
+        (["sync", "--lookups", "-1"], "not in the range"),
+        (["similar", "a/b", "-k", "0"], "not in the range"),
+        (["lineage", "show", "a/b", "--depth", "0"], "not in the range"),
+        (["lineage", "show", "a/b", "--direction", "left"], "is not one of"),
+        (["lineage", "check", "--problem", "odd"], "is not one of"),
+        (["query", "SELECT 1", "--timeout", "0"], "not in the range"),
+        (["query", "SELECT 1", "--max-rows", "0"], "not in the range"),
+        (["query"], "Give the SQL"),
+        (["query", "-f", "no-such-file.sql"], "No such file"),
+        (["jobs", "run", "dance"], "is not 'sync'"),
+        (["models"], "Usage:"),
+        (["nonsense"], "No such command"),
+        (["status", "--nonsense"], "No such option"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else None,
+)
+def test_usage(sample: Commands, arguments: list[str], said: str) -> None:
+    assert said in sample.refused(2, *arguments)
+
+
+def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> None:
+    with start(
+        "--database-url",
+        sample_url,
+        "query",
+        "SELECT repeat('x', 1000) FROM generate_series(1, 9999)",
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "repeat\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_interrupted(sample_url: str) -> None:
+    with start("--database-url", sample_url, "query", "SELECT pg_sleep(60)") as process:
+        with psycopg.connect(
+            make_url(sample_url).set(drivername="postgresql").render_as_string(hide_password=False),
+            autocommit=True,
+        ) as watcher:
+            sleeping = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+            while not watcher.execute(sleeping).fetchall():
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            assert (process.returncode, err) == (130, "Error: Interrupted.\n")
+            while watcher.execute(sleeping).fetchall():
+                time.sleep(0.05)
+
+
+def test_debug_shows_where_it_happened() -> None:
+    code, _, err = run("--database-url", "sqlite://", "status", REGISTRY_DEBUG="1")
+    assert code == 2
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("Error: --database-url names a sqlite database")
+
+
+def test_a_name_that_is_not_utf_8(sample_url: str, tmp_path: Path) -> None:
+    code, _, err = run(
+        "--database-url",
+        sample_url,
+        "models",
+        "show",
+        b"caf\xe9/model".decode(errors="surrogateescape"),
+    )
+    assert code == 2
+    assert "UTF-8" in err
+    assert "Traceback" not in err

@@ -1,0 +1,125 @@
+"""Help: complete, true, and quick."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import takewhile
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from registry import __version__
+from registry.cli import registry
+
+
+def every_command(
+    command: click.Command = registry, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from every_command(below, (*path, name))
+
+
+COMMANDS = dict(every_command())
+
+
+def examples(command: click.Command) -> list[list[str]]:
+    """Return the arguments of each `registry ...` in a command's help."""
+    found = []
+    for line in (command.help or "").partition("Example")[2].splitlines()[1:]:
+        if not line.strip():
+            break
+        before, _, call = line.replace('"$(', "(").partition("registry ")
+        if before.strip(" (") in {"", "psql", "crontab -l;"}:
+            lexer = shlex.shlex(call.partition("   ")[0], posix=True, punctuation_chars="|&>;)")
+            lexer.whitespace_split = True
+            found.append(list(takewhile(lambda word: word[0] not in "|&>;)", lexer)))
+    return found
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(registry, [*path, "--help"], prog_name="registry")
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert examples(COMMANDS[path])
+    short = CliRunner().invoke(registry, [*path, "-h"], prog_name="registry")
+    assert short.output == result.output
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_examples_parse(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "report.sql").write_text("SELECT 1")
+    for words in examples(COMMANDS[path]):
+        command: click.Command = registry
+        with ExitStack() as stack:
+            context = stack.enter_context(command.make_context("registry", list(words)))
+            while isinstance(command, click.Group):
+                remaining = [*context._protected_args, *context.args]
+                name, below, rest = command.resolve_command(context, remaining)
+                assert below is not None
+                command = below
+                context = stack.enter_context(below.make_context(name, rest, parent=context))
+        assert not isinstance(command, click.Group)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_option_is_explained(path: tuple[str, ...]) -> None:
+    silent = [
+        parameter.name
+        for parameter in COMMANDS[path].params
+        if isinstance(parameter, click.Option) and not parameter.help
+    ]
+    assert silent == []
+
+
+def test_summaries_are_not_cut_off() -> None:
+    for path, command in COMMANDS.items():
+        if isinstance(command, click.Group):
+            result = CliRunner().invoke(registry, [*path, "--help"], prog_name="registry")
+            assert "..." not in result.output.split("Commands:")[1], path
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(registry, ["--version"], prog_name="registry")
+    assert result.exit_code == 0
+    assert result.output == f"registry, version {__version__}\n"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = """
+import sys
+sys.argv = ["registry", "--help"]
+from registry.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"torch", "pandas", "numpy", "sqlalchemy", "psycopg", "alembic", "huggingface_hub", "rich",
+         "orjson", "yaml"}
+print("loaded:", sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_completion_knows_the_commands() -> None:
+    result = CliRunner().invoke(
+        registry,
+        [],
+        prog_name="registry",
+        complete_var="_REGISTRY_COMPLETE",
+        env={"_REGISTRY_COMPLETE": "bash_complete", "COMP_WORDS": "registry li", "COMP_CWORD": "1"},
+    )
+    assert result.exit_code == 0
+    assert result.output == "plain,lineage\n"

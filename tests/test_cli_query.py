@@ -1,0 +1,200 @@
+"""`registry query`: SQL that only reads, in every format."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from cli_commands import Commands
+from sqlalchemy import Engine, text
+
+KINDS = """
+SELECT 1 AS number, 'a "b", c' AS said, NULL AS nothing, true AS yes, 1.50 AS exact,
+       timestamptz '2026-01-31 12:00+02' AS at, ARRAY['x', 'y'] AS list,
+       '{"k": [1, null]}'::jsonb AS document, date '2026-01-31' AS day,
+       interval '1 day' AS long, '\\x00ff'::bytea AS bytes, 12345678901234567890::numeric AS large,
+       'NaN'::float8 AS nan, '{"n": 99999999999999999999}'::jsonb AS larger, '[1,2]'::vector AS vector
+"""
+
+
+def test_json_keeps_types(sample: Commands) -> None:
+    assert json.loads(sample.done("query", KINDS, "--format", "json")) == [
+        {
+            "number": 1,
+            "said": 'a "b", c',
+            "nothing": None,
+            "yes": True,
+            "exact": 1.5,
+            "at": "2026-01-31T10:00:00Z",
+            "list": ["x", "y"],
+            "document": {"k": [1, None]},
+            "day": "2026-01-31",
+            "long": "1 day, 0:00:00",
+            "bytes": "\\x00ff",
+            "large": 12345678901234567890,
+            "nan": None,
+            "larger": {"n": 99999999999999999999},
+            "vector": "[1,2]",
+        }
+    ]
+
+
+def test_csv(sample: Commands) -> None:
+    rows = list(csv.DictReader(io.StringIO(sample.done("query", KINDS))))
+    assert rows == [
+        {
+            "number": "1",
+            "said": 'a "b", c',
+            "nothing": "",
+            "yes": "true",
+            "exact": "1.50",
+            "at": "2026-01-31T10:00:00Z",
+            "list": '["x","y"]',
+            "document": '{"k":[1,null]}',
+            "day": "2026-01-31",
+            "long": "1 day, 0:00:00",
+            "bytes": "\\x00ff",
+            "large": "12345678901234567890",
+            "nan": "nan",
+            "larger": '{"n": 99999999999999999999}',
+            "vector": "[1,2]",
+        }
+    ]
+
+
+def test_the_other_formats(sample: Commands) -> None:
+    statement = "SELECT * FROM (VALUES ('a', 1), ('b', 22)) AS v (name, n)"
+    assert sample.done("query", statement, "--format", "jsonl") == (
+        '{"name":"a","n":1}\n{"name":"b","n":22}\n'
+    )
+    assert sample.done("query", statement, "--format", "quiet") == "a\nb\n"
+    table = sample.done("query", statement, "--format", "table").splitlines()
+    assert [line.split() for line in (table[0], *table[2:])] == [
+        ["name", "n"],
+        ["a", "1"],
+        ["b", "22"],
+    ]
+
+
+def test_no_rows_keep_their_columns(sample: Commands) -> None:
+    result = sample("query", "SELECT name, downloads FROM models WHERE false")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "name,downloads\n", "No rows.\n")
+    assert sample.json("query", "SELECT name FROM models WHERE false") == []
+
+
+def test_views_and_functions_need_no_schema(sample: Commands) -> None:
+    out = sample.done(
+        "query",
+        "SELECT m.name FROM models m JOIN ancestors('mistralai/Mistral-7B-Instruct-v0.1') a"
+        " ON a.ancestor = m.name",
+        "--format",
+        "quiet",
+    )
+    assert out == "mistralai/Mistral-7B-v0.1\n"
+
+
+def test_percent_and_colon_are_left_alone(sample: Commands) -> None:
+    out = sample.done(
+        "query",
+        "SELECT '100%' LIKE '%' AS a, '%s' AS b, ':x' AS c, (ARRAY['a', 'b'])[1:1]::text AS d",
+        "--format",
+        "jsonl",
+    )
+    assert out == '{"a":true,"b":"%s","c":":x","d":"{a}"}\n'
+
+
+def test_statement_from_a_file_or_stdin(sample: Commands, tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text("SELECT 'ü' AS letter; -- done\n", encoding="utf-8")
+    assert sample.done("query", "-f", str(tmp_path / "q.sql"), "--format", "quiet") == "ü\n"
+    piped = sample("query", "-", "--format", "quiet", stdin="SELECT 2")
+    assert (piped.exit_code, piped.stdout) == (0, "2\n")
+
+
+def test_cut_off(sample: Commands) -> None:
+    result = sample("query", "SELECT generate_series(1, 10000000)", "--max-rows", "3")
+    assert result.exit_code == 0
+    assert result.stdout == "generate_series\n1\n2\n3\n"
+    assert result.stderr == "Cut off after 3 rows; --max-rows lets more through.\n"
+    whole = sample("query", "SELECT generate_series(1, 3)", "--max-rows", "3")
+    assert whole.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO store.similarity_weights VALUES ('x', 0.5, '')",
+        "DELETE FROM store.models RETURNING name",
+        "WITH gone AS (DELETE FROM store.models RETURNING 1) SELECT * FROM gone",
+        "CREATE TABLE public.mine ()",
+        "TRUNCATE store.models CASCADE",
+        "DO $$ BEGIN DELETE FROM store.models; END $$",
+    ],
+)
+def test_writing_is_refused(commands: Commands, engine: Engine, statement: str) -> None:
+    err = commands.refused(1, "query", statement)
+    assert "read-only transaction" in err or "permission denied" in err
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT to_regclass('public.mine')")) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SET TRANSACTION READ WRITE", "SELECT set_config('transaction_read_only', 'off', false)"],
+)
+def test_the_transaction_stays_read_only(commands: Commands, statement: str) -> None:
+    assert "read-write mode" in commands.refused(1, "query", statement)
+
+
+def test_it_runs_as_the_reader(sample: Commands) -> None:
+    assert sample.done("query", "SELECT current_user", "--format", "quiet") == "registry_reader\n"
+
+
+def test_two_statements(sample: Commands) -> None:
+    assert "more than one statement" in sample.refused(2, "query", "SELECT 1; SELECT 2")
+
+
+@pytest.mark.parametrize("statement", ["", "  \n ", "/* nothing but a remark */", ";"])
+def test_no_statement(sample: Commands, statement: str) -> None:
+    assert "no SQL statement" in sample.refused(2, "query", statement)
+
+
+def test_both_sources(sample: Commands, tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text("SELECT 1")
+    assert "Give the SQL" in sample.refused(2, "query", "SELECT 1", "-f", str(tmp_path / "q.sql"))
+
+
+def test_syntax_error_has_its_place(sample: Commands) -> None:
+    err = sample.refused(2, "query", "SELECT name\n  FORM models")
+    assert err == 'Error: SQL: syntax error at or near "models", at line 2, column 8.\n'
+
+
+def test_unknown_column(sample: Commands) -> None:
+    err = sample.refused(1, "query", "SELECT nam FROM models")
+    assert 'column "nam" does not exist, at line 1, column 8.' in err
+    assert "models.name" in err
+
+
+def test_error_in_the_middle_of_the_rows(sample: Commands) -> None:
+    result = sample("query", "SELECT 1 / (3 - n) AS x FROM generate_series(1, 5) n")
+    assert result.exit_code == 1
+    assert "division by zero" in result.stderr
+
+
+def test_timeout(sample: Commands) -> None:
+    err = sample.refused(1, "query", "SELECT pg_sleep(30)", "--timeout", "0.1")
+    assert "took longer than 0.1 s" in err
+    assert "--timeout" in err
+
+
+def test_control_characters_do_not_reach_the_terminal(sample: Commands) -> None:
+    out = sample.done("query", r"SELECT E'a\u001b[31mb\nc' AS x", "--format", "table")
+    assert "\x1b" not in out
+    assert "a [31mb c" in out
+
+
+def test_copy_is_no_way_around(sample: Commands, tmp_path: Path) -> None:
+    target = tmp_path / "stolen"
+    sample.refused(1, "query", f"COPY (SELECT 1) TO PROGRAM 'cat > {target}'")
+    assert not target.exists()
+    sample.refused(1, "query", "COPY (SELECT 1) TO STDOUT")
