@@ -146,13 +146,17 @@ def copy_rows(
     """
     count = 0
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
-    with (
-        driver_connection(connection).cursor() as cursor,
-        cursor.copy(statement.encode()) as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
-            count += 1
+    try:
+        with (
+            driver_connection(connection).cursor() as cursor,
+            cursor.copy(statement.encode()) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+    except psycopg.Error as error:
+        # The driver was called directly: fail as SQLAlchemy would have.
+        raise DBAPIError(statement, None, error) from error
     return count
 
 

@@ -1,4 +1,4 @@
-"""`registry demo`: the whole product on made-up models, in a minute."""
+"""`registry demo`: the whole product on a sample Hub, in a minute."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import click
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Leave the database of the tour for a look around.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where to put it.  [default: a temporary folder]",
+    help="Where its catalog goes.  [default: beside the data directory]",
 )
-def demo(keep: bool, directory: Path | None) -> None:
-    """Take a tour: a sample Hub, a sync, searches, lineage and SQL, with nothing of yours touched.
+def demo(directory: Path | None) -> None:
+    """Take a tour: a sample Hub, a sync, lineage, search and SQL, with nothing of yours touched.
+
+    Works offline. The catalog of an earlier tour in the same place is made anew.
 
     \b
     Example:
-      registry demo --keep --directory /tmp/registry-demo
+      registry demo --directory /tmp/registry-demo
     """
     from registry.demo import tour
 
-    tour.run(directory=directory, keep=keep)
+    tour.run(directory)

@@ -23,6 +23,9 @@ UNREACHABLE = 4
 LITTLE_SPACE = 5 * 2**30
 """Free bytes below which the disk gets a warning."""
 
+PATIENCE = 5.0
+"""Seconds for which a Hub that does not answer is asked again."""
+
 
 class Finding(NamedTuple):
     """One check: what was looked at, how it is, and what was found or is to be done."""
@@ -171,7 +174,7 @@ def _disk() -> Iterator[Finding]:
 
 
 def _hub(*, online: bool) -> Iterator[Finding]:
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    endpoint = _without_user(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     has_token = bool(
         os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or _token_file()
     )
@@ -183,8 +186,9 @@ def _hub(*, online: bool) -> Iterator[Finding]:
     from registry.errors import RegistryError
 
     try:
-        hub.fetch_page(
-            hub.first_url(
+        source = hub.Hub(patience=PATIENCE)
+        source.fetch_page(
+            source.first_url(
                 hub.ListingQuery(author=None, filters=(), sort="lastModified", page_size=1)
             )
         )
@@ -192,6 +196,11 @@ def _hub(*, online: bool) -> Iterator[Finding]:
         yield Finding("hub", "fail", f"{endpoint}, {token}: {error}")
     else:
         yield Finding("hub", "ok", f"{endpoint} answers, {token}")
+
+
+def _without_user(endpoint: str) -> str:
+    before, mark, host = endpoint.rpartition("@")
+    return f"{before.partition('://')[0]}://{host}" if mark else endpoint
 
 
 def _token_file() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import IO
 
 import click
@@ -76,4 +77,4 @@ def _statement(sql: str | None, source: IO[str] | None) -> str:
     if source is not None:
         return str(source.read())
     assert sql is not None
-    return click.get_text_stream("stdin", encoding="utf-8").read() if sql == "-" else sql
+    return sys.stdin.read() if sql == "-" else sql

@@ -13,12 +13,13 @@ import click
 from registry.cli import figures
 from registry.cli.application import Application
 from registry.cli.failures import INTERRUPTED, Failure, say
-from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.output import Field, Output, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import Console
     from sqlalchemy import Engine
 
     from registry.passes import Counts
@@ -84,7 +85,7 @@ def run_sync(ctx: click.Context, options: Options, output: Output | None = None)
         with application.engine() as engine:
             _set_up(application, engine)
             with _progress() as watch:
-                report = sync_models(engine, options, watch)
+                report = sync_models(engine, options, watch=watch)
     except KeyboardInterrupt:
         raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
     if output is not None:
@@ -123,15 +124,16 @@ def _print_report(output: Output, report: Report, seconds: float) -> None:
         "seconds": round(seconds, 1),
         "watermark": report.watermark,
     }
-    output.rows(
-        [
-            Field(name, look=grouped, right=True)
-            if isinstance(value, int) and not isinstance(value, bool)
-            else Field(name, tabled=name in {"kind", "seconds"}, kept=True)
-            for name, value in told.items()
-        ],
-        [tuple(told.values())],
-    )
+
+    def show(screen: Console) -> None:
+        rows = [(name.replace("_", " "), number) for name, number in counts.items()]
+        fields = [
+            Field(f"{report.kind} sync"),
+            Field(figures.span(seconds), look=grouped, right=True, kept=True),
+        ]
+        screen.print(table(fields, rows, width=screen.width))
+
+    output.document(told, show)
 
 
 @contextmanager

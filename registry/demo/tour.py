@@ -1,0 +1,129 @@
+"""The tour of `registry demo`: a catalog made from nothing, offline, and asked what it can answer."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from registry import db, embedded
+from registry.demo.sample import RENAMED, models
+from registry.demo.server import HubServer
+from registry.errors import RegistryError
+
+BASE = "mistralai/Mistral-7B-v0.1"
+DERIVED = "HuggingFaceH4/zephyr-7b-beta"
+
+GROWTH = """\
+SELECT now.model, now.downloads, now.downloads - before.downloads AS more_than_a_month_ago
+  FROM registry.model_history AS now
+  JOIN registry.model_history AS before USING (model)
+ WHERE now.observed_at > before.observed_at
+ ORDER BY more_than_a_month_ago DESC LIMIT 5"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of the tour, and what it shows."""
+
+    heading: str
+    arguments: Sequence[str]
+
+
+QUESTIONS = (
+    Step("What is in the catalog", ("status",)),
+    Step(
+        f"What was made from {BASE}",
+        ("lineage", "show", BASE, "--direction", "down", "--depth", "2", "--branches", "6"),
+    ),
+    Step(
+        "Which quantized Mistrals may be used freely",
+        (
+            "models", "search", "mistral instruct", "--license", "apache-2.0",
+            "--sort", "downloads", "--limit", "5",
+        ),
+    ),  # fmt: skip
+    Step(f"What is like {DERIVED}", ("similar", DERIVED, "-k", "5")),
+    Step("What grew most in a month, in SQL", ("query", GROWTH)),
+    Step(
+        "Where models state other licences than their parents",
+        ("lineage", "check", "--problem", "license_drift", "--limit", "5"),
+    ),
+)
+
+NEXT = (
+    ("models", "show", DERIVED),
+    ("models", "compare", DERIVED, "openchat/openchat_3.5"),
+    ("lineage", "show", "mlabonne/AlphaMonarch-7B", "--format", "mermaid"),
+    ("query", "SELECT root, models, median_parameters FROM registry.families ORDER BY 2 DESC"),
+    ("doctor",),
+)
+
+
+def default_directory() -> Path:
+    """Return where the tour keeps its catalog: beside the data directory, never in it."""
+    directory = embedded.default_data_directory()
+    return directory.with_name(f"{directory.name}-demo")
+
+
+def run(directory: Path | None = None) -> None:
+    """Take the tour, with its own server in its own directory, and leave the catalog there.
+
+    Raises:
+        RegistryError: when a step fails; its own message has been printed by then.
+    """
+    directory = (directory or default_directory()).absolute()
+    today = datetime.now(UTC).date()
+    print(f"A tour of the registry, offline, in {directory}", flush=True)
+    with embedded.running(directory) as server:
+        engine = db.create_engine(server.url)
+        with engine.connect() as connection:
+            used = db.current_revision(connection) is not None
+        if used:
+            db.downgrade(engine, "base")
+        engine.dispose()
+        _take_in(directory, today)
+        for step in QUESTIONS:
+            _show(directory, step)
+    print("\nNow try these yourself:")
+    print(f"  export REGISTRY_DATA_DIR={shlex.quote(str(directory))}")
+    for arguments in NEXT:
+        print(f"  registry {shlex.join(arguments)}")
+    print("  registry db start && registry db url     # for psql, a notebook or a BI tool")
+    print("Then `unset REGISTRY_DATA_DIR` and run `registry sync --limit 10000` for the real Hub.")
+
+
+def _take_in(directory: Path, today: date) -> None:
+    """Sync a sample Hub twice, as it was a month ago and as it is today."""
+    before = today - timedelta(days=30)
+    with HubServer(models(before), moved=RENAMED, rate_limit=None) as hub:
+        syncing = Step("A sample Hub on loopback, as it was a month ago", ("db", "upgrade"))
+        _show(directory, syncing, hub.url)
+        moment = datetime.combine(before, datetime.min.time(), UTC).isoformat()
+        _call(directory, ("sync", "--as-of", moment), hub.url)
+        hub.replace(models(today))
+        _show(directory, Step("The same Hub today: only what changed", ("sync", "--full")), hub.url)
+
+
+def _show(directory: Path, step: Step, endpoint: str | None = None) -> None:
+    print(f"\n— {step.heading}", flush=True)
+    _call(directory, step.arguments, endpoint)
+
+
+def _call(directory: Path, arguments: Sequence[str], endpoint: str | None = None) -> None:
+    """Run one command as a user would, on the tour's catalog."""
+    print(f"$ registry {shlex.join(arguments)}", flush=True)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"REGISTRY_DATABASE_URL", "DATABASE_URL", "HF_TOKEN"}
+    }
+    environment["REGISTRY_DATA_DIR"] = str(directory)
+    if endpoint is not None:
+        environment["HF_ENDPOINT"] = endpoint
+    command = [sys.executable, "-m", "registry", *arguments]
+    if subprocess.run(command, env=environment, check=False).returncode != 0:  # noqa: S603 - ours
+        raise RegistryError(f"The tour ends here: `registry {shlex.join(arguments)}` failed.")
