@@ -35,6 +35,7 @@ ROWS: dict[str, tuple[str, ...]] = {
                                      first_seen, changed_at)
            VALUES ('org/base', '1', 'org', 'available', 'mit', '{gguf}', 7, '{"F16": 7}', :t, :t),
                   ('org/child', NULL, 'org', 'stub', NULL, '{}', NULL, NULL, :t, :t)""",
+        "INSERT INTO store.search_vocabulary VALUES ('base', 1)",
         "INSERT INTO store.model_aliases VALUES (1, 'org/old', 'rename', 1, :t, NULL)",
         "INSERT INTO store.counters VALUES (1, 10, 100, 2, 0.5)",
         "INSERT INTO store.model_history VALUES (1, :t, 10, 100, 2, 0.5)",
@@ -284,6 +285,7 @@ def test_every_other_table_is_small_by_nature() -> None:
     assert {table.name for table in schema.metadata.tables.values()} - {
         table.name for table in schema.LARGE_TABLES
     } == {
+        "search_vocabulary",
         "similarity_weights",
         "sync_passes",
         "sweep_pages",

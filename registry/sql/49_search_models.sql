@@ -86,4 +86,25 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.search_models IS
-    'Models that words find, the best first: the very name or an alias (match ''exact''), all words in the name or beginning a word of it (''name''), words in name or tags (''tags''), then rare words corrected (''similar''); in each the most downloaded first, and score orders alike. Filters on author, licence (in lower case), one tag and size may be added or stand alone (match ''filter'').';
+    'Models that words find, the best first: the model of that very name or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with words spelled alike; in each the most downloaded first. Filters narrow that down, or stand alone where query is null.
+query: words, in any case; "-", "_", "/" and "." part words as blanks do, and qwen2.5 is qwen 2 5
+limit: most rows to return
+by_author: only models of this organisation or user
+by_license: only models of this licence, by its identifier in lower case
+by_tag: only models with this tag
+min_parameters: only models with at least so many weights
+max_parameters: only models with at most so many weights
+name: name of the model
+author: its organisation or user
+downloads: downloads of the last 30 days
+likes: likes
+license: licence by the Hub''s identifier
+parameters: number of weights
+pipeline_tag: task
+last_modified: last commit on the Hub (UTC)
+match: how it was found: exact, name, tags, similar, or filter without a query
+score: orders as the rows do: 3 exact, 2 name, 1 tags, 0 similar, plus ln(1 + downloads) / ln(10^12)
+
+Example:
+SELECT name, downloads, match
+  FROM registry.search_models(''mistral instruct'', 5, by_license => ''apache-2.0'');';
