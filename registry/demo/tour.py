@@ -42,8 +42,15 @@ QUESTIONS = (
     Step(
         "Which quantized Mistrals may be used freely",
         (
-            "models", "search", "mistral instruct", "--license", "apache-2.0",
-            "--sort", "downloads", "--limit", "5",
+            "models",
+            "search",
+            "mistral instruct",
+            "--license",
+            "apache-2.0",
+            "--sort",
+            "downloads",
+            "--limit",
+            "5",
         ),
     ),  # fmt: skip
     Step(f"What is like {DERIVED}", ("similar", DERIVED, "-k", "5")),
