@@ -17,13 +17,13 @@ def include_object(
     name: str | None,
     type_: str,
     reflected: bool,
-    compare_to: Any,  # noqa: ARG001, FBT001
+    compare_to: Any,
 ) -> bool:
     """Leave indexes that are built by size out of the comparison."""
     return not (type_ == "index" and name in UNMANAGED_INDEXES)
 
 
-def include_name(name: str | None, type_: str, parent_names: Any) -> bool:  # noqa: ARG001
+def include_name(name: str | None, type_: str, parent_names: Any) -> bool:
     """Compare schema `store` alone; whatever else is in the database is not ours."""
     return name == "store" if type_ == "schema" else True
 

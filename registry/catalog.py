@@ -17,7 +17,7 @@ from registry.errors import ModelNotFoundError
 from registry.records import ModelRecord, Rejected
 from registry.schema import models
 
-_DIALECT = postgresql.dialect()
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,9 @@ class Comparison:
     unchanged: frozenset[str]
     orphans: tuple[int, ...]
 
+
+MOST_POPULAR = 4
+"""Highest step of `models.popularity`: 10,000 downloads a month and more."""
 
 _SIGHTING_COLUMNS = (
     "name",
@@ -84,6 +87,7 @@ _MODEL_COLUMNS = (
     "new_version",
     "unread",
     "digest",
+    "popularity",
 )
 
 _TEMPORARY = """
@@ -352,7 +356,12 @@ def _model_row(record: ModelRecord, digest: int) -> tuple[object, ...]:
         record.new_version,
         _array(record.unread),
         digest,
+        _popularity(record.downloads),
     )
+
+
+def _popularity(downloads: int | None) -> int:
+    return min(len(str(downloads)) - 1, MOST_POPULAR) if downloads else 0
 
 
 def _array(values: tuple[str, ...]) -> str | list[str]:
@@ -383,6 +392,15 @@ def update_counters(connection: Connection, *, as_of: datetime) -> int:
     Returns:
         How many models' counters changed.
     """
+    connection.execute(
+        text("""
+        UPDATE store.models m
+           SET popularity = least(length(greatest(s.downloads, 1)::text) - 1, :most)
+          FROM incoming_sightings s
+         WHERE m.name = s.name
+           AND m.popularity <> least(length(greatest(s.downloads, 1)::text) - 1, :most)"""),
+        {"most": MOST_POPULAR},
+    )
     result = connection.execute(
         text("""
         WITH changed AS (

@@ -25,7 +25,7 @@ SELECT model_id, l2_normalize(
  GROUP BY model_id
     ON CONFLICT (model_id) DO UPDATE SET features = excluded.features
  WHERE f.features <> excluded.features
-"""
+"""  # noqa: S608 - a constant
 
 _FORGET = """
 DELETE FROM store.model_features f USING store.models m

@@ -1,7 +1,6 @@
 """Lineage in the database: edges, stubs for parents not seen yet, and families."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -34,7 +33,7 @@ def upsert_edges(
     orphans: Iterable[int] = (),
     as_of: datetime,
 ) -> int:
-    """Make the edges of the given models exactly those of their records, and place them in families.
+    """Make the edges of the given models those of their records, and place them in families.
 
     Args:
         connection: in the page's transaction, after `catalog.upsert_models`.
@@ -134,7 +133,7 @@ def _inherit_children(connection: Connection) -> list[int]:
 
 
 def _resolve_parents(connection: Connection, as_of: datetime) -> list[int]:
-    """Find the model that each parent's name stands for; make stubs of the rest, and return them."""
+    """Find the model that each parent's name stands for; make and return stubs of the rest."""
     for condition in (
         "m.name = i.parent",
         "lower(m.name) = lower(i.parent)",

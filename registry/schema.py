@@ -121,11 +121,19 @@ class ModelColumns(TypedColumns):
     first_seen: Named[datetime] = _time("when the registry first heard of it")
     changed_at: Named[datetime] = _time("when the record last changed")
     gone_at: Named[datetime | None] = _time_or_null("when it was found to be gone")
+    popularity: Named[int] = Column(
+        SmallInteger,
+        server_default=text("0"),
+        comment="floor(log10(downloads)), at most 4: searches look among the popular first",
+    )
     search: Named[Any] = Column(
         TSVECTOR,
-        Computed("store.search_document(name, author, tags)", persisted=True),
+        Computed(
+            "store.search_document(name, author, license, parameters, popularity, tags)",
+            persisted=True,
+        ),
         nullable=True,
-        comment="name (weight A), author (B) and telling tags (C)",
+        comment="lexemes of name, tags, author, licence, size and popularity",
     )
 
 
@@ -138,17 +146,38 @@ models = Table(
     Index("models_hub_id_idx", "hub_id", unique=True, postgresql_where=text("hub_id IS NOT NULL")),
     Index("models_lower_name_idx", _lower("name"), postgresql_ops={"lowered": "text_pattern_ops"}),
     Index("models_author_idx", "author"),
-    Index("models_license_idx", "license"),
-    Index("models_parameters_idx", "parameters"),
     Index("models_last_modified_idx", "last_modified"),
     Index("models_created_at_idx", "created_at"),
     Index("models_tags_idx", "tags", postgresql_using="gin"),
-    Index("models_search_idx", "search", postgresql_using="gin"),
+    # One inverted index answers words, tags, author, licence and size together. A pending list of
+    # 32 MB: the default of 4 MB is merged in the middle of every few pages.
     Index(
-        "models_name_trigram_idx",
-        _lower("name"),
+        "models_search_idx",
+        "search",
         postgresql_using="gin",
-        postgresql_ops={"lowered": "gin_trgm_ops"},
+        postgresql_with={"gin_pending_list_limit": 32768},
+    ),
+)
+
+
+class VocabularyColumns(TypedColumns):
+    """Every lexeme of `models.search`; guides prefixes, spelling and where a search starts."""
+
+    word = Column(Text(collation="C"), primary_key=True)
+    models: Named[int] = Column(BigInteger, comment="number of models that have it")
+
+
+search_vocabulary = Table(
+    "search_vocabulary",
+    metadata,
+    VocabularyColumns,
+    # Only what may be a misspelt word: trigrams of numbers and of the marked lexemes say nothing.
+    Index(
+        "search_vocabulary_trigram_idx",
+        "word",
+        postgresql_using="gin",
+        postgresql_ops={"word": "gin_trgm_ops"},
+        postgresql_where=text("word ~ '^[^0-9#=]{3,30}$'"),
     ),
 )
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     desc,
     func,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -62,6 +63,16 @@ class SearchFilter:
     limit: int = 20
 
     @property
+    def is_simple(self) -> bool:
+        """Whether `registry.search_models` has all the filters that are set."""
+        others = (
+            self.task, self.library, self.family, self.architecture, self.quantization,
+            self.created_after, self.created_before, self.modified_after, self.modified_before,
+        )  # fmt: skip
+        few = len(self.licenses) <= 1 and len(self.tags) <= 1 and not self.states
+        return few and all(each is None for each in others)
+
+    @property
     def words(self) -> str | None:
         """The query, or None where it is empty."""
         return (self.query or "").strip() or None
@@ -95,23 +106,26 @@ def search_models(connection: Connection, wanted: SearchFilter) -> list[FoundMod
     Raises:
         ModelNotFoundError: when `wanted.family` names no model.
     """
-    conditions = _conditions(connection, wanted)
     sort = wanted.sort or ("relevance" if wanted.words else "downloads")
     words = wanted.words
+    if wanted.is_simple and (sort == "relevance" or (words is None and sort == "downloads")):
+        return _by_function(connection, wanted)
+    conditions = _conditions(connection, wanted)
     if words is None:
         order = "downloads" if sort == "relevance" else sort
         return _run(connection, _ordered(order, conditions, wanted.limit))
-    if sort == "relevance" and not conditions:
-        return _ranked(connection, words, wanted.limit, [], wanted.limit)
-    has_words = models.c.search.op("@@")(_tsquery(words))
+    has_words = models.c.search.op("@@")(_tsquery(words, "tags"))
     found = _run(connection, _ordered(sort, [*conditions, has_words], wanted.limit, words))
-    if found:
-        return found
-    return _ranked(connection, words, CANDIDATES, conditions, wanted.limit)
+    return found or _respelled(connection, words, conditions, wanted.limit)
 
 
-def _tsquery(words: str) -> ColumnElement[Any]:
-    return func.plainto_tsquery(text("'simple'"), func.store.search_words(words))
+def _tsquery(words: str, tier: str) -> ColumnElement[Any]:
+    """Return what `models.search` has to hold; null, which nothing matches, without a word."""
+    terms = func.store.search_terms(words)
+    found: Select[Any] = select(literal_column("query")).select_from(
+        func.store.search_query(terms, tier).alias()
+    )
+    return found.scalar_subquery()
 
 
 def _conditions(connection: Connection, wanted: SearchFilter) -> list[ColumnElement[bool]]:
@@ -201,7 +215,7 @@ def _ordered(
         return _keys(models, [*conditions, moment.is_not(None)], [desc(moment)], limit)
     if sort == "relevance":
         assert words is not None
-        named = func.ts_filter(m.search, text("'{a,b}'")).op("@@")(_tsquery(words))
+        named = m.search.op("@@")(_tsquery(words, "name"))
         order = [desc(named), c.downloads.desc().nulls_last()]
         known = models.outerjoin(counters, c.model_id == m.model_id)
         return _keys(known, conditions, order, limit)
@@ -247,23 +261,48 @@ def _run(connection: Connection, keys: Select[Any]) -> list[FoundModel]:
     return [FoundModel(*row) for row in connection.execute(_DESCRIBE, {"keys": list(found)})]
 
 
-def _ranked(
+def _by_function(connection: Connection, wanted: SearchFilter) -> list[FoundModel]:
+    """Take what `registry.search_models` finds, in its order."""
+    names = connection.scalars(
+        text("""
+        SELECT name FROM registry.search_models(
+            :words, :limit, :author, :license, :tag, :least, :most)"""),
+        {
+            "words": wanted.words,
+            "limit": wanted.limit,
+            "author": wanted.author,
+            "license": wanted.licenses[0].lower() if wanted.licenses else None,
+            "tag": wanted.tags[0] if wanted.tags else None,
+            "least": wanted.min_parameters,
+            "most": wanted.max_parameters,
+        },
+    ).all()
+    return _named(connection, names, (), wanted.limit)
+
+
+def _respelled(
+    connection: Connection, words: str, conditions: Sequence[ColumnElement[bool]], limit: int
+) -> list[FoundModel]:
+    """Take what `registry.search_models` makes of the words, as far as it meets the conditions."""
+    names = connection.scalars(
+        text("SELECT name FROM registry.search_models(:words, :limit)"),
+        {"words": words, "limit": CANDIDATES},
+    ).all()
+    return _named(connection, names, conditions, limit)
+
+
+def _named(
     connection: Connection,
-    words: str,
-    candidates: int,
+    names: Sequence[str],
     conditions: Sequence[ColumnElement[bool]],
     limit: int,
 ) -> list[FoundModel]:
-    """Take what `registry.search_models` finds, in its order, as far as it meets the conditions."""
-    names = connection.scalars(
-        text("SELECT name FROM registry.search_models(:words, :limit)"),
-        {"words": words, "limit": candidates},
-    ).all()
-    place = func.array_position(cast(list(names), ARRAY(Text)), models.c.name)
+    """Return the models of these names, in this order, that meet the conditions."""
+    listed = cast(list(names), ARRAY(Text))
     keys = (
         select(models.c.model_id)
-        .where(models.c.name == any_(cast(list(names), ARRAY(Text))), *conditions)
-        .order_by(place)
+        .where(models.c.name == any_(listed), *conditions)
+        .order_by(func.array_position(listed, models.c.name))
         .limit(limit)
     )
     return _run(connection, keys)

@@ -449,6 +449,10 @@ def _tidy(connection: Connection, walk: Pass) -> None:
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )
-        if written > max(1000, 0.05 * (known or 0)):
+        large = written > max(1000, 0.05 * (known or 0))
+        if written:
+            indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
+    if large:
+        with connection.begin():
             for table in ("models", "counters", "edges", "model_families", "model_features"):
                 connection.exec_driver_sql(f"ANALYZE store.{table}")

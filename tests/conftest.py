@@ -4,13 +4,14 @@ Use `connection` for whatever can be rolled back, `database_url` or `engine` for
 REGISTRY_TEST_DATABASE_URL names a server to use instead, by the URL of a superuser.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +118,26 @@ def pytest_configure(config: pytest.Config) -> None:
     if given is None:
         # A run that is ended by SIGTERM takes its server along, as one that is interrupted does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # Not pytest's own directory: run by root, the server has an account that cannot go there.
-        directory = "" if SERVER else tempfile.mkdtemp(prefix="registry-tests-")
-        if directory:
-            Path(directory).chmod(0o755)
+        directory = "" if SERVER else str(claim_directory())
         given = {"databases": (SERVER, directory, f"registry_test_{secrets.token_hex(4)}")}
     config.stash[_databases] = Databases(*given["databases"])
+
+
+def claim_directory() -> Path:
+    """Make a place for the server, and clear away those of runs that were killed."""
+    # Not pytest's own directory: run by root, the server has an account that cannot go there.
+    directory = Path(tempfile.mkdtemp(prefix="registry-tests-"))
+    directory.chmod(0o755)
+    for claim in [*directory.parent.glob("registry-tests-*/claim"), directory / "claim"]:
+        with suppress(OSError):
+            opened = os.open(claim, os.O_RDWR | os.O_CREAT)
+            # The lock is kept until the process ends, however it ends.
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if claim.parent != directory:
+                embedded.stop(claim.parent)
+                shutil.rmtree(claim.parent)
+                os.close(opened)
+    return directory
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,3 +1,4 @@
+import json
 import random
 import socket
 import threading
@@ -168,8 +169,6 @@ def hostile(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def hostile_page() -> bytes:
-    import json
-
     good = list(generate(20))
     cycle = [
         {"id": f"cycle/{here}", "tags": [f"base_model:finetune:cycle/{there}"]}

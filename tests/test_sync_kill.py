@@ -32,7 +32,7 @@ def command(url: str, server: HubServer) -> tuple[list[str], dict[str, str]]:
         sys.executable, "-m", "registry", "--database-url", url,
         "sync", "--as-of", DAY, "--lookups", "0", "--full",
     ]  # fmt: skip
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "PYTHONPATH": str(Path.cwd())}
     return arguments, environment
 
 
@@ -84,12 +84,9 @@ def test_a_sync_killed_at_twenty_random_moments_ends_as_if_undisturbed(
     assert killed == undisturbed
     engine = db.create_engine(database_url)
     with engine.connect() as connection:
-        ended = dict(
-            connection.execute(text("SELECT status, count(*) FROM store.job_runs GROUP BY 1")).all()  # type: ignore[arg-type]
-        )
+        ended = connection.scalars(text("SELECT DISTINCT status FROM store.job_runs")).all()
     engine.dispose()
-    assert ended["done"] >= 1
-    assert "running" not in ended
+    assert set(ended) == {"done", "interrupted"}
 
 
 @pytest.fixture

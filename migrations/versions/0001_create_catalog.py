@@ -14,31 +14,55 @@ branch_labels = None
 depends_on = None
 
 SEARCH_DOCUMENT = r"""
+-- is_telling(tag): whether a tag says something of its own: one with a colon is told elsewhere.
 CREATE FUNCTION store.is_telling(tag text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN strpos(tag, ':') > 0
-            THEN split_part(tag, ':', 1) NOT IN (
-                'region', 'base_model', 'dataset', 'arxiv', 'doi', 'license', 'deploy')
-            ELSE tag NOT IN ('endpoints_compatible', 'autotrain_compatible') END;
+RETURN strpos(tag, ':') = 0 AND right(tag, 11) <> '_compatible';
 
-CREATE FUNCTION store.search_words(words text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN regexp_replace(
-    translate(lower(words), '-_/.:+@', '       '), '([a-z])([0-9])', '\1 \2', 'g');
+-- search_words(value): the words of a name or query, lower case, in order.
+-- "-_/." separate words and so does the step from a letter to a digit: "Qwen2.5-8B" is qwen 2 5 8b.
+CREATE FUNCTION store.search_words(value text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+RETURN array_remove(string_to_array(translate(
+    regexp_replace(lower(value), '([[:alpha:]])(?=\d)', '\1 ', 'g'), '-_/.', '    '), ' '), '');
 
-CREATE FUNCTION store.search_document(name text, author text, tags text[]) RETURNS tsvector
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN setweight(to_tsvector('simple', store.search_words(name)), 'A')
-    || setweight(to_tsvector('simple', store.search_words(coalesce(author, ''))), 'B')
-    || setweight(to_tsvector('simple', store.search_words(
-           (SELECT coalesce(string_agg(tag, ' '), '')
-              FROM unnest(tags[1:200]) AS tag WHERE store.is_telling(tag)))), 'C');
+-- search_document(...): what models.search holds, as lexemes without positions.
+--   word       a word of the name, author included
+--   #word      a word of a tag; tags with a colon and "..._compatible" say nothing and are left out
+--   author=a, license=l
+--   size=n     floor(log2(parameters))
+--   top=n      downloads of at least 10^n, for n in 2, 3, 4: lets one index scan meet the popular first
+CREATE FUNCTION store.search_document(
+    name text, author text, license text, parameters bigint, popularity smallint, tags text[])
+RETURNS tsvector
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+    RETURN array_to_tsvector(array_remove(array_remove(string_to_array(
+        translate(
+            regexp_replace(lower(name), '([[:alpha:]])(?=\d)', '\1 ', 'g'), '-_/.', '    ')
+        || coalesce(' author=' || replace(lower(author), ' ', '_'), '')
+        || coalesce(' license=' || replace(lower(license), ' ', '_'), '')
+        || CASE WHEN parameters > 0
+                THEN ' size=' || floor(ln(parameters::double precision) / ln(2::double precision))
+                ELSE '' END
+        || CASE WHEN popularity >= 4 THEN ' top=4 top=3 top=2'
+                WHEN popularity = 3 THEN ' top=3 top=2'
+                WHEN popularity = 2 THEN ' top=2'
+                ELSE '' END
+        || coalesce((SELECT lower(string_agg(' #' || replace(tag, '-', ' #'), ''))
+                       FROM unnest(tags[1:200]) AS tag
+                      WHERE store.is_telling(tag)), ''),
+        ' '), '#'), ''));
+END;
+$$;
 """
 
 
 def upgrade() -> None:
     """Create the tables."""
-    op.execute(SEARCH_DOCUMENT)
+    # no_parameters: the text holds % and :, which must reach Postgres untouched.
+    op.get_bind().execution_options(no_parameters=True).exec_driver_sql(SEARCH_DOCUMENT)
     op.create_table(
         "sql_objects",
         sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
@@ -155,11 +179,21 @@ def upgrade() -> None:
             comment="when it was found to be gone",
         ),
         sa.Column(
+            "popularity",
+            sa.SmallInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="floor(log10(downloads)), at most 4: searches look among the popular first",
+        ),
+        sa.Column(
             "search",
             postgresql.TSVECTOR(),
-            sa.Computed("store.search_document(name, author, tags)", persisted=True),
+            sa.Computed(
+                "store.search_document(name, author, license, parameters, popularity, tags)",
+                persisted=True,
+            ),
             nullable=True,
-            comment="name (weight A), author (B) and telling tags (C)",
+            comment="lexemes of name, tags, author, licence, size and popularity",
         ),
         sa.CheckConstraint(
             "state IN ('available', 'gated', 'private', 'disabled', 'gone', 'stub')",
@@ -182,7 +216,6 @@ def upgrade() -> None:
     op.create_index(
         "models_last_modified_idx", "models", ["last_modified"], unique=False, schema="store"
     )
-    op.create_index("models_license_idx", "models", ["license"], unique=False, schema="store")
     op.create_index(
         "models_lower_name_idx",
         "models",
@@ -192,25 +225,35 @@ def upgrade() -> None:
         postgresql_ops={"lowered": "text_pattern_ops"},
     )
     op.create_index(
-        "models_name_trigram_idx",
-        "models",
-        [sa.literal_column("lower(name)").label("lowered")],
-        unique=False,
-        schema="store",
-        postgresql_using="gin",
-        postgresql_ops={"lowered": "gin_trgm_ops"},
-    )
-    op.create_index("models_parameters_idx", "models", ["parameters"], unique=False, schema="store")
-    op.create_index(
         "models_search_idx",
         "models",
         ["search"],
         unique=False,
         schema="store",
         postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 32768},
     )
     op.create_index(
         "models_tags_idx", "models", ["tags"], unique=False, schema="store", postgresql_using="gin"
+    )
+    op.create_table(
+        "search_vocabulary",
+        sa.Column("word", sa.Text(collation="C"), nullable=False),
+        sa.Column(
+            "models", sa.BigInteger(), nullable=False, comment="number of models that have it"
+        ),
+        sa.PrimaryKeyConstraint("word", name=op.f("search_vocabulary_pkey")),
+        schema="store",
+    )
+    op.create_index(
+        "search_vocabulary_trigram_idx",
+        "search_vocabulary",
+        ["word"],
+        unique=False,
+        schema="store",
+        postgresql_using="gin",
+        postgresql_ops={"word": "gin_trgm_ops"},
+        postgresql_where=sa.text("word ~ '^[^0-9#=]{3,30}$'"),
     )
     op.create_table(
         "model_aliases",
@@ -350,8 +393,9 @@ def downgrade() -> None:
     op.drop_table("model_history", schema="store")
     op.drop_table("counters", schema="store")
     op.drop_table("model_aliases", schema="store")
+    op.drop_table("search_vocabulary", schema="store")
     op.drop_table("models", schema="store")
     op.drop_table("sql_objects", schema="store")
-    op.execute("DROP FUNCTION store.search_document(text, text, text[])")
+    op.execute("DROP FUNCTION store.search_document(text, text, text, bigint, smallint, text[])")
     op.execute("DROP FUNCTION store.search_words(text)")
     op.execute("DROP FUNCTION store.is_telling(text)")

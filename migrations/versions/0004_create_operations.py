@@ -1,6 +1,6 @@
-"""Create what jobs need: passes of the sync, quarantine and job runs.
+"""Create what jobs need: sync passes, quarantine and job runs.
 
-Why: a pass moves in the transaction of the page that it took in, so that a sync killed at any moment
+Why: a pass moves in the transaction of the page that it took in, so that a sync that is killed
 resumes where it was.
 """
 

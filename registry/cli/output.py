@@ -73,9 +73,9 @@ def printable(text: str) -> str:
 class Field:
     """One column of a result: its name for programs, its heading and look for people.
 
-    `tabled` is False for what only programs get. A table that is too wide loses columns from the
-    right, but never those with `kept`. The first column and those that are `whole` are wrapped where
-    they are long, others cut.
+    `tabled` is False for what only programs get. A table that is too wide loses columns from
+    the right, but never those with `kept`. The first column and those that are `whole` are
+    wrapped where they are long, others cut.
     """
 
     name: str

@@ -1,10 +1,9 @@
-"""The tour of `registry demo`: a catalog made from nothing, offline, and asked what it can answer."""
+"""The tour of `registry demo`: a catalog made from nothing, offline, and asked questions."""
 
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,43 +29,34 @@ class Step:
     """One command of the tour, and what it shows."""
 
     heading: str
-    arguments: Sequence[str]
+    command: str
 
 
 QUESTIONS = (
-    Step("What is in the catalog", ("status",)),
+    Step("What is in the catalog", "status --format table"),
     Step(
         f"What was made from {BASE}",
-        ("lineage", "show", BASE, "--direction", "down", "--depth", "2", "--branches", "6"),
+        f"lineage show {BASE} --direction down --depth 2 --branches 6",
     ),
     Step(
-        "Which quantized Mistrals may be used freely",
-        (
-            "models",
-            "search",
-            "mistral instruct",
-            "--license",
-            "apache-2.0",
-            "--sort",
-            "downloads",
-            "--limit",
-            "5",
-        ),
-    ),  # fmt: skip
-    Step(f"What is like {DERIVED}", ("similar", DERIVED, "-k", "5")),
-    Step("What grew most in a month, in SQL", ("query", GROWTH)),
+        "Which Mistrals follow instructions and may be used freely",
+        "models search 'mistral instruct' --license apache-2.0 --limit 5 --format table",
+    ),
+    Step(f"What is like {DERIVED}", f"similar {DERIVED} -k 5 --format table"),
+    Step("What grew most in a month, in SQL", f"query {shlex.quote(GROWTH)} --format table"),
     Step(
         "Where models state other licences than their parents",
-        ("lineage", "check", "--problem", "license_drift", "--limit", "5"),
+        "lineage check --problem license_drift --limit 5 --format table",
     ),
 )
 
 NEXT = (
-    ("models", "show", DERIVED),
-    ("models", "compare", DERIVED, "openchat/openchat_3.5"),
-    ("lineage", "show", "mlabonne/AlphaMonarch-7B", "--format", "mermaid"),
-    ("query", "SELECT root, models, median_parameters FROM registry.families ORDER BY 2 DESC"),
-    ("doctor",),
+    f"models show {DERIVED}",
+    f"models compare {DERIVED} openchat/openchat_3.5",
+    "lineage show mlabonne/AlphaMonarch-7B --format mermaid",
+    'query "SELECT root, models, median_parameters FROM registry.families ORDER BY 2 DESC"',
+    "doctor",
+    "db start && registry db url     # for psql, a notebook or a BI tool",
 )
 
 
@@ -97,9 +87,8 @@ def run(directory: Path | None = None) -> None:
             _show(directory, step)
     print("\nNow try these yourself:")
     print(f"  export REGISTRY_DATA_DIR={shlex.quote(str(directory))}")
-    for arguments in NEXT:
-        print(f"  registry {shlex.join(arguments)}")
-    print("  registry db start && registry db url     # for psql, a notebook or a BI tool")
+    for command in NEXT:
+        print(f"  registry {command}")
     print("Then `unset REGISTRY_DATA_DIR` and run `registry sync --limit 10000` for the real Hub.")
 
 
@@ -107,22 +96,24 @@ def _take_in(directory: Path, today: date) -> None:
     """Sync a sample Hub twice, as it was a month ago and as it is today."""
     before = today - timedelta(days=30)
     with HubServer(models(before), moved=RENAMED, rate_limit=None) as hub:
-        syncing = Step("A sample Hub on loopback, as it was a month ago", ("db", "upgrade"))
-        _show(directory, syncing, hub.url)
+        _show(directory, Step("A sample Hub, as it was a month ago", "db upgrade"), hub.url)
         moment = datetime.combine(before, datetime.min.time(), UTC).isoformat()
-        _call(directory, ("sync", "--as-of", moment), hub.url)
+        _call(directory, f"sync --as-of {moment} --format table", hub.url)
         hub.replace(models(today))
-        _show(directory, Step("The same Hub today: only what changed", ("sync", "--full")), hub.url)
+        again = Step(
+            "The same Hub today: all counters, and what changed", "sync --full --format table"
+        )
+        _show(directory, again, hub.url)
 
 
 def _show(directory: Path, step: Step, endpoint: str | None = None) -> None:
     print(f"\n— {step.heading}", flush=True)
-    _call(directory, step.arguments, endpoint)
+    _call(directory, step.command, endpoint)
 
 
-def _call(directory: Path, arguments: Sequence[str], endpoint: str | None = None) -> None:
+def _call(directory: Path, command: str, endpoint: str | None = None) -> None:
     """Run one command as a user would, on the tour's catalog."""
-    print(f"$ registry {shlex.join(arguments)}", flush=True)
+    print(f"$ registry {command}", flush=True)
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -131,6 +122,6 @@ def _call(directory: Path, arguments: Sequence[str], endpoint: str | None = None
     environment["REGISTRY_DATA_DIR"] = str(directory)
     if endpoint is not None:
         environment["HF_ENDPOINT"] = endpoint
-    command = [sys.executable, "-m", "registry", *arguments]
-    if subprocess.run(command, env=environment, check=False).returncode != 0:  # noqa: S603 - ours
-        raise RegistryError(f"The tour ends here: `registry {shlex.join(arguments)}` failed.")
+    arguments = [sys.executable, "-m", "registry", *shlex.split(command)]
+    if subprocess.run(arguments, env=environment, check=False).returncode != 0:  # noqa: S603 - ours
+        raise RegistryError(f"The tour ends here: `registry {command}` failed.")

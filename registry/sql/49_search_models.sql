@@ -1,0 +1,89 @@
+-- search_models(query, limit, filters): the models that a text finds, best first.
+-- match says how: 'exact' (the name or an alias), 'name' (every word is in the name, or begins a word
+-- of it), 'tags' (in name or tags), 'similar' (after correcting rare words); 'filter' without a text.
+-- In each, the most downloaded first. score orders the same way: 3 exact, 2 name, 1 tags, 0 similar,
+-- plus ln(1 + downloads) / ln(1e12). Filters that are null do not filter.
+CREATE FUNCTION registry.search_models(
+    query text,
+    "limit" integer DEFAULT 20,
+    by_author text DEFAULT NULL,
+    by_license text DEFAULT NULL,
+    by_tag text DEFAULT NULL,
+    min_parameters bigint DEFAULT NULL,
+    max_parameters bigint DEFAULT NULL)
+RETURNS TABLE (name text, author text, downloads bigint, likes bigint, license text,
+               parameters bigint, pipeline_tag text, last_modified timestamptz,
+               match text, score double precision)
+LANGUAGE plpgsql STABLE
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    wanted CONSTANT integer := greatest(coalesce(search_models."limit", 20), 0);
+    terms CONSTANT text[] := store.search_terms(search_models.query);
+    tiers CONSTANT text[] := ARRAY['similar', 'tags', 'name', 'exact'];
+    filter record;
+    step record;
+    hits bigint[];
+    found bigint[] := '{}';
+    ranks smallint[] := '{}';
+    last_rank integer := 0;
+BEGIN
+    SELECT * INTO filter
+      FROM store.search_filter(search_models.by_author, search_models.by_license,
+                               search_models.by_tag, search_models.min_parameters,
+                               search_models.max_parameters);
+    IF terms IS NULL AND filter.query IS NULL AND search_models.by_tag IS NULL THEN
+        found := ARRAY(SELECT c.model_id FROM store.counters AS c
+                        ORDER BY c.downloads DESC, c.model_id LIMIT wanted);
+        ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
+    ELSIF terms IS NULL THEN
+        found := store.matching_models(filter.query, filter.estimate, wanted, search_models.by_tag,
+                                       search_models.min_parameters, search_models.max_parameters);
+        ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
+    ELSE
+        found := ARRAY(
+            SELECT m.model_id
+              FROM store.models AS m
+             WHERE m.model_id = registry.model_id(search_models.query)
+               AND (search_models.by_author IS NULL OR m.author = search_models.by_author)
+               AND (search_models.by_license IS NULL OR m.license = search_models.by_license)
+               AND (search_models.by_tag IS NULL OR m.tags @> ARRAY[search_models.by_tag])
+               AND (search_models.min_parameters IS NULL
+                    OR m.parameters >= search_models.min_parameters)
+               AND (search_models.max_parameters IS NULL
+                    OR m.parameters <= search_models.max_parameters));
+        ranks := array_fill(3::smallint, ARRAY[cardinality(found)]);
+        -- Who names a model exactly wants it and its like, not what is spelled similarly.
+        IF found <> '{}' THEN
+            last_rank := 2;
+        END IF;
+        FOR rank IN REVERSE 2..last_rank LOOP
+            SELECT * INTO step FROM store.search_query(terms, tiers[rank + 1]);
+            CONTINUE WHEN step.query IS NULL;
+            hits := store.matching_models(
+                CASE WHEN filter.query IS NULL THEN step.query ELSE step.query && filter.query END,
+                least(step.estimate, filter.estimate), wanted, search_models.by_tag,
+                search_models.min_parameters, search_models.max_parameters);
+            found := found || hits;
+            ranks := ranks || array_fill(rank::smallint, ARRAY[cardinality(hits)]);
+            EXIT WHEN cardinality(found) >= wanted;
+        END LOOP;
+    END IF;
+    RETURN QUERY
+    SELECT m.name, m.author, c.downloads, c.likes, m.license, m.parameters, m.pipeline_tag,
+           m.last_modified,
+           CASE WHEN terms IS NULL THEN 'filter' ELSE tiers[f.rank + 1] END,
+           f.rank + ln(1 + coalesce(c.downloads, 0)::double precision) / ln(1e12::double precision)
+      FROM (SELECT h.model_id, max(h.rank) AS rank
+              FROM unnest(found, ranks) AS h (model_id, rank)
+             GROUP BY h.model_id) AS f
+      JOIN store.models AS m ON m.model_id = f.model_id
+      LEFT JOIN store.counters AS c ON c.model_id = f.model_id
+     ORDER BY f.rank DESC, c.downloads DESC NULLS LAST, m.name
+     LIMIT wanted;
+END;
+$$;
+
+COMMENT ON FUNCTION registry.search_models IS
+    'Models that words find, the best first: the very name or an alias (match ''exact''), all words in the name or beginning a word of it (''name''), words in name or tags (''tags''), then rare words corrected (''similar''); in each the most downloaded first, and score orders alike. Filters on author, licence (in lower case), one tag and size may be added or stand alone (match ''filter'').';
