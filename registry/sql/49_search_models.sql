@@ -35,7 +35,8 @@ BEGIN
                                search_models.max_parameters);
     IF terms IS NULL AND filter.query IS NULL AND search_models.by_tag IS NULL THEN
         found := ARRAY(SELECT c.model_id FROM store.counters AS c
-                        ORDER BY c.downloads DESC, c.model_id LIMIT wanted);
+                        ORDER BY c.downloads DESC NULLS LAST, c.model_id
+                        LIMIT wanted);
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSIF terms IS NULL THEN
         found := store.matching_models(filter.query, filter.estimate, wanted, search_models.by_tag,
