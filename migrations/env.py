@@ -58,6 +58,13 @@ def prepare(connection: Connection) -> None:
     )
     for extension in ("vector", "pg_trgm"):
         connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+    # Unqualified operators of the extensions are found where those are installed.
+    connection.execute(
+        text("""
+        SELECT set_config('search_path', string_agg(DISTINCT quote_ident(nspname), ', '), true)
+          FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+         WHERE extname IN ('vector', 'pg_trgm')""")
+    )
     roles.ensure(connection)
     roles.become_owner(connection)
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS store")

@@ -4,12 +4,15 @@ CREATE FUNCTION registry.ancestors(model text)
 RETURNS TABLE (
     ancestor text, depth integer, child text, relation text, source text, confidence real, state text
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET plan_cache_mode = force_generic_plan  -- by index, however many models a generation has
+AS $$
 DECLARE
     frontier bigint[] := ARRAY[registry.model_id(model)];
     visited  bigint[] := frontier;
     steps    integer  := 0;
 BEGIN
+    -- NOT EXISTS is hashed, where <> ALL (visited) would compare each edge with all of them.
     WHILE cardinality(frontier) > 0 AND frontier[1] IS NOT NULL LOOP
         steps := steps + 1;
         RETURN QUERY
@@ -18,11 +21,13 @@ BEGIN
           FROM store.edges e
           JOIN store.models p ON p.model_id = e.parent_id
           JOIN store.models c ON c.model_id = e.child_id
-         WHERE e.child_id = ANY (frontier) AND e.parent_id <> ALL (visited)
+         WHERE e.child_id = ANY (frontier)
+           AND NOT EXISTS (SELECT FROM unnest(visited) AS v (id) WHERE v.id = e.parent_id)
          ORDER BY p.name, e.confidence DESC, e.source DESC, c.name;
         frontier := ARRAY(
             SELECT DISTINCT e.parent_id FROM store.edges e
-             WHERE e.child_id = ANY (frontier) AND e.parent_id <> ALL (visited));
+             WHERE e.child_id = ANY (frontier)
+               AND NOT EXISTS (SELECT FROM unnest(visited) AS v (id) WHERE v.id = e.parent_id));
         visited := visited || frontier;
     END LOOP;
 END;

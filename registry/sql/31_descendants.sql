@@ -5,12 +5,15 @@ RETURNS TABLE (
     descendant text, depth integer, parent text, relation text, source text, confidence real,
     state text
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET plan_cache_mode = force_generic_plan  -- by index, however many models a generation has
+AS $$
 DECLARE
     frontier bigint[] := ARRAY[registry.model_id(model)];
     visited  bigint[] := frontier;
     steps    integer  := 0;
 BEGIN
+    -- NOT EXISTS is hashed, where <> ALL (visited) would compare each edge with all of them.
     WHILE cardinality(frontier) > 0 AND frontier[1] IS NOT NULL LOOP
         steps := steps + 1;
         RETURN QUERY
@@ -19,11 +22,13 @@ BEGIN
           FROM store.edges e
           JOIN store.models c ON c.model_id = e.child_id
           JOIN store.models p ON p.model_id = e.parent_id
-         WHERE e.parent_id = ANY (frontier) AND e.child_id <> ALL (visited)
+         WHERE e.parent_id = ANY (frontier)
+           AND NOT EXISTS (SELECT FROM unnest(visited) AS v (id) WHERE v.id = e.child_id)
          ORDER BY c.name, e.confidence DESC, e.source DESC, p.name;
         frontier := ARRAY(
             SELECT DISTINCT e.child_id FROM store.edges e
-             WHERE e.parent_id = ANY (frontier) AND e.child_id <> ALL (visited));
+             WHERE e.parent_id = ANY (frontier)
+               AND NOT EXISTS (SELECT FROM unnest(visited) AS v (id) WHERE v.id = e.child_id));
         visited := visited || frontier;
     END LOOP;
 END;

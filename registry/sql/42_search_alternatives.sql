@@ -4,8 +4,8 @@
 CREATE FUNCTION store.search_alternatives(term text, tier text)
 RETURNS TABLE (lexeme text, models bigint)
 LANGUAGE plpgsql STABLE
-SET pg_trgm.similarity_threshold = 0.4
 SET plan_cache_mode = force_generic_plan
+SET search_path FROM CURRENT  -- where pg_trgm is, whatever the caller's path
 AS $$
 DECLARE
     own CONSTANT bigint := coalesce(
@@ -28,7 +28,8 @@ BEGIN
         RETURN QUERY
         SELECT v.word, v.models::bigint
           FROM store.search_vocabulary AS v
-         WHERE v.word % term AND v.word ~ '^[^0-9#=]{3,30}$' AND v.word <> term
+         WHERE v.word % term AND similarity(v.word, term) >= 0.4
+           AND v.word ~ '^[^0-9#=]{3,30}$' AND v.word <> term
          ORDER BY similarity(v.word, term) DESC, v.models DESC, v.word
          LIMIT 5;
     END IF;
