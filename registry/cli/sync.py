@@ -15,6 +15,7 @@ from registry.cli.application import Application
 from registry.cli.failures import INTERRUPTED, Failure, say
 from registry.cli.output import Field, Output, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, MOMENT
+from registry.errors import was_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,10 @@ def run_sync(ctx: click.Context, options: Options, output: Output | None = None)
             _set_up(application, engine)
             with _progress() as watch:
                 report = sync_models(engine, options, watch=watch)
-    except KeyboardInterrupt:
-        raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
+    except (Exception, KeyboardInterrupt) as error:
+        if was_interrupted(error):
+            raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
+        raise
     if output is not None:
         _print_report(output, report, time.monotonic() - began)
     if not report.complete:
