@@ -5,11 +5,12 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from conftest import percentile, sample_names, timed
+from measuring import percentile, sample_names, timed
 from sqlalchemy import Connection, text
 
 from registry.search import SearchFilter, search_models
 
+pytest_plugins = ["measuring"]
 pytestmark = pytest.mark.benchmark
 
 
@@ -24,7 +25,7 @@ def report(title: str, times: list[float]) -> None:
     )
 
 
-def varied_queries(connection: Connection, count: int) -> list[str]:
+def varied_queries(connection: Connection, count: int) -> list[str]:  # noqa: C901 - a list of kinds
     """Exact and partial names, authors, words common and rare, several at once, typos, no hits."""
     rng = random.Random(7)
     names = sample_names(connection, count)

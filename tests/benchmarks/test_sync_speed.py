@@ -9,13 +9,14 @@ from urllib.request import urlopen
 
 import orjson
 import pytest
-from conftest import listing_query, resident
+from measuring import listing_query, resident
 from sqlalchemy import text
 
-from registry import db, embedded
+from registry import db
 from registry.demo.server import generated_hub
 from registry.hub import Hub, ListingQuery
 
+pytest_plugins = ["measuring"]
 pytestmark = pytest.mark.benchmark
 
 RECORDS = int(os.environ.get("BENCHMARK_RECORDS", "100000"))
@@ -110,7 +111,6 @@ def test_a_first_sync_and_an_unchanged_one(benchmark_server: str, hub: str) -> N
     print(
         f"\n{RECORDS:,} records: floor {lowest:.1f} s; first sync {first:.1f} s "
         f"({RECORDS / first:,.0f} a second, {first / lowest:.2f} x the floor); unchanged "
-        f"{again:.1f} s ({first / again:.1f} x faster); memory {early:.0f} MB early, {most:.0f} MB most"
+        f"{again:.1f} s ({first / again:.1f} x faster); memory {early:.0f} MB early, "
+        f"{most:.0f} MB most"
     )
-    embedded_directory = embedded.default_data_directory()
-    assert embedded_directory is not None
