@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import make_url
 
 from registry import db, embedded, sync
 from registry.demo.server import generated_hub
@@ -40,6 +41,17 @@ def listing_query(sort: str) -> str:
     assert sort in {"lastModified", "createdAt"}
     query = ListingQuery(sort="lastModified" if sort == "lastModified" else "createdAt")
     return Hub("http://127.0.0.1").first_url(query).partition("?")[2]
+
+
+@pytest.fixture
+def speed_database(benchmark_server: str) -> Iterator[str]:
+    """An empty database on that server, and its URL."""
+    engine = db.create_engine(benchmark_server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE speed")
+        yield make_url(benchmark_server).set(database="speed").render_as_string(hide_password=False)
+        connection.exec_driver_sql("DROP DATABASE speed WITH (FORCE)")
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -85,9 +97,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 def sample_names(connection: Connection, count: int, seed: int = 0) -> list[str]:
     """Return names of random models."""
     names = connection.scalars(
-        text("SELECT name FROM store.models TABLESAMPLE SYSTEM (1) WHERE state <> 'stub'")
+        text("SELECT name FROM store.models TABLESAMPLE SYSTEM (5) WHERE state <> 'stub'")
     ).all()
-    return random.Random(seed).sample(list(names), count)
+    return random.Random(seed).sample(list(names), min(count, len(names)))
 
 
 def resident(pid: int) -> float:
