@@ -1,9 +1,9 @@
 """`registry sync` as processes of their own, against the sample Hub."""
 
 import json
+import shutil
 import signal
 import tempfile
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
