@@ -86,7 +86,9 @@ def answer(
             raise _refused(error, statement, timeout) from error
         except psycopg.Error as error:
             if (error.sqlstate or "57P").startswith(("57P", "08")):
-                raise  # the connection is gone
+                # The connection is gone, and is not to be asked to undo anything.
+                connection.invalidate()
+                raise
             raise _refused(error, statement, timeout) from error
         finally:
             transaction.rollback()

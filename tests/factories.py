@@ -14,7 +14,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _numbers = count(1)
 
 
-def rows(connection: Connection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+def rows(connection: Connection, query: str, /, **parameters: Any) -> list[tuple[Any, ...]]:
     """Return the rows of a query, as tuples."""
     return [tuple(row) for row in connection.execute(text(query), parameters)]
 

@@ -62,8 +62,9 @@ EVERY = 10.0
 def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     """Bring the catalog up to date with the Hub.
 
-    It takes in what is new or changed since the last time. It may be stopped at any moment, and
-    goes on where it was. HF_TOKEN raises the Hub's limits, HF_ENDPOINT names another Hub.
+    It takes in what is new or changed since the last time. It may be stopped at any moment,
+    and goes on where it was. HF_TOKEN raises the Hub's limits,
+    HF_ENDPOINT names another Hub.
 
     \b
     Examples:

@@ -37,7 +37,7 @@ BEGIN
                AND (by_tag IS NULL OR m.tags @> ARRAY[by_tag])
                AND (min_parameters IS NULL OR m.parameters >= min_parameters)
                AND (max_parameters IS NULL OR m.parameters <= max_parameters)
-             ORDER BY c.downloads DESC, m.model_id
+             ORDER BY c.downloads DESC NULLS LAST, m.model_id
              LIMIT wanted);
         EXIT WHEN cardinality(found) >= wanted;
         expected := least(expected, cardinality(found) / stage.share);

@@ -1,0 +1,123 @@
+from typing import Any
+
+import pytest
+from factories import alias, counters, model, rows, stub
+from sqlalchemy import Connection, text
+
+from registry import indexes
+
+
+@pytest.fixture
+def catalog(connection: Connection) -> Connection:
+    """Models whose downloads fall from first to last; the last has none that is known."""
+    made: dict[str, dict[str, Any]] = {
+        "acme/Alpha-7B": {"license": "mit", "parameters": 7_000_000_000},
+        "acme/Alpha-7B-Instruct": {"license": "mit", "parameters": 7_000_000_000},
+        "beta/alphabet-13b": {"license": "llama2", "parameters": 13_000_000_000},
+        "beta/chatty": {"tags": ["alpha", "text-generation"], "parameters": 1_000_000_000},
+        "beta/Quantum": {"license": "apache-2.0"},
+        "gamma/alpha-unknown": {},
+    }
+    downloads: int | None = 10_000
+    for name, columns in made.items():
+        key = model(connection, name, **columns)
+        counters(connection, key, downloads=downloads)
+        downloads = downloads // 10 or None if downloads else None
+    indexes.refresh_vocabulary(connection)
+    return connection
+
+
+def found(connection: Connection, query: str | None, **filters: object) -> list[tuple[str, str]]:
+    given = "".join(f", {name} => :{name}" for name in filters)
+    result = connection.execute(
+        text(f"SELECT name, match FROM registry.search_models(:query{given})"),
+        {"query": query, **filters},
+    )
+    return [(row.name, row.match) for row in result]
+
+
+def test_names_come_before_tags_and_the_downloaded_first(catalog: Connection) -> None:
+    assert found(catalog, "alpha") == [
+        ("acme/Alpha-7B", "name"),
+        ("acme/Alpha-7B-Instruct", "name"),
+        ("beta/alphabet-13b", "name"),
+        ("gamma/alpha-unknown", "name"),
+        ("beta/chatty", "tags"),
+    ]
+
+
+def test_all_words_have_to_be_there(catalog: Connection) -> None:
+    assert found(catalog, "instruct ALPHA 7b") == [("acme/Alpha-7B-Instruct", "name")]
+    assert found(catalog, "alpha nothing") == []
+
+
+def test_a_name_or_alias_comes_first(catalog: Connection) -> None:
+    alias(catalog, "beta/Quantum", "alpha")
+    assert found(catalog, "ACME/alpha-7b") == [
+        ("acme/Alpha-7B", "exact"),
+        ("acme/Alpha-7B-Instruct", "name"),
+    ]
+    assert found(catalog, "alpha")[:2] == [("beta/Quantum", "exact"), ("acme/Alpha-7B", "name")]
+
+
+def test_a_misspelt_word_is_corrected(catalog: Connection) -> None:
+    assert found(catalog, "quantun") == [("beta/Quantum", "similar")]
+
+
+def test_filters_narrow_a_search_down(catalog: Connection) -> None:
+    assert found(catalog, "alpha", by_author="beta") == [
+        ("beta/alphabet-13b", "name"),
+        ("beta/chatty", "tags"),
+    ]
+    assert found(catalog, "alpha", by_license="llama2") == [("beta/alphabet-13b", "name")]
+    assert found(catalog, "alpha", by_tag="text-generation") == [("beta/chatty", "tags")]
+    assert found(catalog, "alpha", min_parameters=7_000_000_001) == [("beta/alphabet-13b", "name")]
+    assert found(catalog, "alpha", max_parameters=6_999_999_999) == [("beta/chatty", "tags")]
+
+
+def test_filters_search_alone_too(catalog: Connection) -> None:
+    assert found(catalog, None, by_license="mit") == [
+        ("acme/Alpha-7B", "filter"),
+        ("acme/Alpha-7B-Instruct", "filter"),
+    ]
+    assert found(catalog, "", by_tag="alpha", max_parameters=2 * 10**9) == [
+        ("beta/chatty", "filter")
+    ]
+
+
+def test_without_anything_the_most_downloaded_come(catalog: Connection) -> None:
+    assert [name for name, _ in found(catalog, None)] == [
+        *("acme/Alpha-7B", "acme/Alpha-7B-Instruct", "beta/alphabet-13b"),
+        *("beta/chatty", "beta/Quantum", "gamma/alpha-unknown"),
+    ]
+
+
+def test_models_whose_downloads_are_unknown_come_last(catalog: Connection) -> None:
+    limit = {"limit": 3}
+    query = 'SELECT name FROM registry.search_models(:query, "limit" => :limit)'
+    top = [("acme/Alpha-7B",), ("acme/Alpha-7B-Instruct",), ("beta/alphabet-13b",)]
+    assert rows(catalog, query, query="alpha", **limit) == top
+    assert rows(catalog, query, query=None, **limit) == top
+
+
+def test_the_score_orders_as_the_rows_do(catalog: Connection) -> None:
+    scores = [row[0] for row in rows(catalog, "SELECT score FROM registry.search_models('alpha')")]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == pytest.approx(2 + 4 / 12, abs=1e-4)
+    assert 1 <= scores[-1] < 2
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_nothing_is_found_where_nothing_is_wanted(catalog: Connection, limit: int) -> None:
+    query = "SELECT name FROM registry.search_models('alpha', :limit)"
+    assert rows(catalog, query, limit=limit) == []
+
+
+@pytest.mark.parametrize("query", ["'", "\\", "a'b", "%", "!!", ":*", "é 模型", "x" * 3000, "a\nb"])
+def test_no_query_is_an_error(catalog: Connection, query: str) -> None:
+    assert isinstance(found(catalog, query), list)
+
+
+def test_a_stub_is_found_by_its_name(catalog: Connection) -> None:
+    stub(catalog, "delta/unseen")
+    assert found(catalog, "delta/unseen") == [("delta/unseen", "exact")]
