@@ -22,7 +22,7 @@ SIZE = 1
 
 MOST_TAGS = 200
 
-_VERSION = re.compile(r"[_-]?[0-9].*$", re.DOTALL)
+_VERSION = re.compile(r"([_-]v|[_-]|V)?[0-9].*$", re.DOTALL)
 _CLASS_SUFFIX = re.compile(r"(For[A-Z].*|LMHeadModel|Model|HeadModel)$", re.DOTALL)
 _SHORTEST_FAMILY = 3
 
@@ -69,11 +69,11 @@ def architecture_family(model_type: str | None, architecture: str | None) -> str
     if model_type is not None:
         whole = model_type.lower()
     elif architecture is not None:
-        whole = _CLASS_SUFFIX.sub("", architecture, count=1).lower()
+        whole = _CLASS_SUFFIX.sub("", architecture, count=1)
     else:
         return None
     short = _VERSION.sub("", whole, count=1)
-    return short if len(short) >= _SHORTEST_FAMILY else whole
+    return (short if len(short) >= _SHORTEST_FAMILY else whole).lower() or None
 
 
 def feature_set(traits: Traits) -> FeatureSet | None:
