@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry import catalog
 from registry.errors import RegistryError, UsageError
 
 LONGEST = 255
@@ -23,42 +22,36 @@ class Alias:
     valid_to: datetime | None
 
 
-def list_aliases(connection: Connection, model: str) -> list[Alias]:
-    """Return every name of a model, the present one first, then by name.
-
-    Raises:
-        ModelNotFoundError: when no model goes by that name.
-    """
+def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
+    """Return every name of a model, the present one first, then by name."""
     rows = connection.execute(
         text("""
         SELECT a.alias, a.source, a.confidence, a.valid_from, a.valid_to
           FROM registry.model_aliases a JOIN store.models m ON m.name = a.model
          WHERE m.model_id = :model
          ORDER BY a.source <> 'name', a.alias"""),
-        {"model": catalog.model_id(connection, model)},
+        {"model": model_id},
     )
     return [Alias(*row) for row in rows]
 
 
-def add_alias(connection: Connection, model: str, alias: str) -> None:
+def add_alias(connection: Connection, model_id: int, alias: str) -> None:
     """Let a model be found by one more name; nothing happens if it is one already.
 
     Raises:
-        ModelNotFoundError: when no model goes by the name `model`.
         UsageError: when the alias is empty or too long.
         RegistryError: when another model goes by the alias.
     """
     alias = alias.strip()
     if not alias or len(alias) > LONGEST or not alias.isprintable():
         raise UsageError(f"An alias is 1 to {LONGEST} printable characters; {alias[:60]!r} is not.")
-    key = catalog.model_id(connection, model)
     holder = connection.execute(
         text("""
         SELECT m.name, m.name = :alias AS is_name FROM store.models m
           LEFT JOIN store.model_aliases a ON a.model_id = m.model_id AND a.alias = :alias
          WHERE (m.name = :alias OR a.alias IS NOT NULL) AND m.model_id <> :model
          ORDER BY is_name DESC LIMIT 1"""),
-        {"alias": alias, "model": key},
+        {"alias": alias, "model": model_id},
     ).one_or_none()
     if holder is not None and holder.is_name:
         raise RegistryError(
@@ -75,20 +68,20 @@ def add_alias(connection: Connection, model: str, alias: str) -> None:
         SELECT model_id, :alias, 'user', 1 FROM store.models
          WHERE model_id = :model AND name <> :alias
             ON CONFLICT DO NOTHING"""),
-        {"alias": alias, "model": key},
+        {"alias": alias, "model": model_id},
     )
 
 
-def remove_alias(connection: Connection, model: str, alias: str) -> None:
+def remove_alias(connection: Connection, model_id: int, alias: str) -> None:
     """Let a model no longer be found by a name.
 
     Raises:
-        ModelNotFoundError: when no model goes by the name `model`.
         RegistryError: when the alias is none of its aliases.
     """
     removed = connection.execute(
         text("DELETE FROM store.model_aliases WHERE model_id = :model AND alias = :alias"),
-        {"alias": alias.strip(), "model": catalog.model_id(connection, model)},
+        {"alias": alias.strip(), "model": model_id},
     )
     if removed.rowcount == 0:
-        raise RegistryError(f"{alias.strip()} is not an alias of {model}.")
+        name = list_aliases(connection, model_id)[0].alias
+        raise RegistryError(f"{alias.strip()} is not an alias of {name}.")

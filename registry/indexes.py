@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Index, text
 
-from registry.schema import counters, models
+from registry.schema import counters, feature_sets, models
 
 DEFERRED = (
     "models_search_idx",
@@ -15,12 +15,18 @@ DEFERRED = (
     "counters_downloads_idx",
     "counters_likes_idx",
     "counters_trending_score_idx",
+    "feature_sets_dimensions_idx",
 )
 
 
 def _deferred() -> list[Index]:
     return sorted(
-        (each for table in (models, counters) for each in table.indexes if each.name in DEFERRED),
+        (
+            each
+            for table in (models, counters, feature_sets)
+            for each in table.indexes
+            if each.name in DEFERRED
+        ),
         key=lambda index: str(index.name),
     )
 
@@ -71,3 +77,16 @@ def refresh_vocabulary(connection: Connection, *, since: datetime | None = None)
             ON CONFLICT (word) DO NOTHING"""),
         {"source": source},
     )
+
+
+def merge_pending(connection: Connection) -> None:
+    """Merge what inverted indexes have put off: every search reads that list whole.
+
+    A full list of 32 MB took searches from 5 to 128 ms.
+    """
+    for index in _deferred():
+        if index.dialect_kwargs.get("postgresql_using") == "gin":
+            connection.execute(
+                text("SELECT gin_clean_pending_list(cast(:name AS regclass))"),
+                {"name": f"store.{index.name}"},
+            )

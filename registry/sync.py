@@ -32,6 +32,12 @@ SWEEP_SLACK = timedelta(hours=1)
 MOST_RESTARTS = 3
 """How often one run starts over because the Hub has forgotten the listing's cursor."""
 
+ANALYZED = (
+    "models", "counters", "edges", "model_families", "model_features", "feature_sets",
+    "search_vocabulary",
+)  # fmt: skip
+"""Tables whose statistics a large pass brings up to date."""
+
 PAYLOAD_KEPT = 10_000
 """Characters of a rejected record that the quarantine keeps."""
 
@@ -452,7 +458,10 @@ def _tidy(connection: Connection, walk: Pass) -> None:
         large = written > max(1000, 0.05 * (known or 0))
         if written:
             indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
+            indexes.merge_pending(connection)
+        if large:
+            features.count_frequencies(connection)
     if large:
         with connection.begin():
-            for table in ("models", "counters", "edges", "model_families", "model_features"):
+            for table in ANALYZED:
                 connection.exec_driver_sql(f"ANALYZE store.{table}")

@@ -16,8 +16,10 @@ QUERIES = {
         SELECT * FROM registry.lineage
          ORDER BY child COLLATE "C", parent COLLATE "C", relation""",
     "features": """
-        SELECT m.name, f.features::text FROM store.model_features f JOIN store.models m
-         USING (model_id) ORDER BY m.name COLLATE "C" """,
+        SELECT m.name, s.features::text, s.dimensions
+          FROM store.model_features f JOIN store.models m USING (model_id)
+          JOIN store.feature_sets s USING (feature_set_id)
+         ORDER BY m.name COLLATE "C" """,
     "families": """
         SELECT m.name, p.name, f.generation, f.in_cycle
           FROM store.model_families f JOIN store.models m USING (model_id)

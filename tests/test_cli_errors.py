@@ -135,7 +135,7 @@ def test_unknown_model_everywhere(sample: Commands, arguments: list[str]) -> Non
         (["query", "SELECT 1", "--max-rows", "0"], "not in the range"),
         (["query"], "Give the SQL"),
         (["query", "-f", "no-such-file.sql"], "No such file"),
-        (["jobs", "run", "dance"], "is not 'sync'"),
+        (["jobs", "run", "dance"], "is not one of"),
         (["models"], "Usage:"),
         (["nonsense"], "No such command"),
         (["status", "--nonsense"], "No such option"),

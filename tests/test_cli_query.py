@@ -57,7 +57,7 @@ def test_csv(sample: Commands) -> None:
             "bytes": "\\x00ff",
             "large": "12345678901234567890",
             "nan": "nan",
-            "larger": '{"n": 99999999999999999999}',
+            "larger": '{"n":99999999999999999999}',
             "vector": "[1,2]",
         }
     ]

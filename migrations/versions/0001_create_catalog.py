@@ -231,7 +231,6 @@ def upgrade() -> None:
         unique=False,
         schema="store",
         postgresql_using="gin",
-        postgresql_with={"gin_pending_list_limit": 32768},
     )
     op.create_index(
         "models_tags_idx", "models", ["tags"], unique=False, schema="store", postgresql_using="gin"

@@ -6,6 +6,7 @@ Why: one sparse vector a model; what each relation weighs is configuration (SimR
 import pgvector.sqlalchemy
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0003"
 down_revision = "0002"
@@ -23,15 +24,11 @@ weights = sa.table(
 WEIGHTS = [
     {"name": name, "weight": weight, "description": description}
     for name, weight, description in (
-        ("alpha", 0.5, "share of features in the combined similarity; the rest is lineage"),
-        (
-            "parent_child",
-            0.8,
-            "one was made from the other by fine-tuning, an adapter or quantizing",
-        ),
-        ("same_base", 0.6, "both were made from the same model"),
-        ("merge_source", 0.7, "one is a source of the other, a merge"),
-        ("shared_merge_source", 0.5, "both are merges and share a source"),
+        ("feature", 0.5, "share of features in the combined similarity; the rest is lineage"),
+        ("parent", 0.8, "one was made from the other by fine-tuning, an adapter or quantizing"),
+        ("base", 0.6, "both were made from the same model"),
+        ("merge", 0.7, "one is a source of the other, a merge"),
+        ("shared_merge", 0.5, "both are merges and share a source"),
     )
 ]
 
@@ -39,15 +36,50 @@ WEIGHTS = [
 def upgrade() -> None:
     """Create the tables."""
     op.create_table(
-        "model_features",
-        sa.Column(
-            "model_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the model"
-        ),
+        "feature_sets",
+        sa.Column("feature_set_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("fingerprint", sa.Uuid(), nullable=False, comment="md5 of the features"),
         sa.Column(
             "features",
             pgvector.sqlalchemy.sparsevec.SPARSEVEC(dim=16777216),
             nullable=False,
-            comment="L2-normalised",
+            comment="L2-normalised; dimension 1 is the size",
+        ),
+        sa.Column(
+            "dimensions",
+            postgresql.ARRAY(sa.Integer()),
+            nullable=False,
+            comment="those in use, but for the size",
+        ),
+        sa.PrimaryKeyConstraint("feature_set_id", name=op.f("feature_sets_pkey")),
+        sa.UniqueConstraint("fingerprint", name=op.f("feature_sets_fingerprint_key")),
+        schema="store",
+    )
+    op.create_index(
+        "feature_sets_dimensions_idx",
+        "feature_sets",
+        ["dimensions"],
+        unique=False,
+        schema="store",
+        postgresql_using="gin",
+    )
+    op.create_table(
+        "feature_frequencies",
+        sa.Column("dimension", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sets", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("dimension", name=op.f("feature_frequencies_pkey")),
+        schema="store",
+    )
+    op.create_table(
+        "model_features",
+        sa.Column(
+            "model_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the model"
+        ),
+        sa.Column("feature_set_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["feature_set_id"],
+            ["store.feature_sets.feature_set_id"],
+            name=op.f("model_features_feature_set_id_fkey"),
         ),
         sa.ForeignKeyConstraint(
             ["model_id"],
@@ -56,6 +88,13 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("model_id", name=op.f("model_features_pkey")),
+        schema="store",
+    )
+    op.create_index(
+        "model_features_feature_set_id_idx",
+        "model_features",
+        ["feature_set_id", "model_id"],
+        unique=False,
         schema="store",
     )
     op.create_table(
@@ -77,3 +116,5 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("similarity_weights", schema="store")
     op.drop_table("model_features", schema="store")
+    op.drop_table("feature_frequencies", schema="store")
+    op.drop_table("feature_sets", schema="store")

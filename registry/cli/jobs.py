@@ -29,7 +29,7 @@ class Job:
 
 KNOWN = (
     Job("sync", "17 * * * *", "sync", "take in new and changed models, every hour"),
-    Job("full sync", "41 3 * * 0", "sync --full", "find vanished models, every Sunday"),
+    Job("sweep", "23 3 * * 0", "sync --full", "find vanished models, every Sunday"),
 )
 
 
@@ -57,14 +57,23 @@ def list_(application: Application, output: Output) -> None:
 
     with application.reading() as connection:
         last = {run["job"]: run for run in last_runs(connection)}
-    runs: dict[str, dict[str, Any]] = {"sync": {}, **last}
+    runs: dict[str, dict[str, Any]] = {**{job.name: {} for job in KNOWN}, **last}
+    schedules = {job.name: job.schedule for job in KNOWN}
     rows = [
-        (name, run.get("status"), run.get("started_at"), _seconds(run), run.get("summary"))
+        (
+            name,
+            schedules.get(name),
+            run.get("status"),
+            run.get("started_at"),
+            _seconds(run),
+            run.get("summary"),
+        )
         for name, run in runs.items()
     ]
     output.rows(
         [
             Field("job"),
+            Field("schedule"),
             Field("status"),
             Field("started_at", "started (UTC)"),
             Field(
@@ -77,9 +86,9 @@ def list_(application: Application, output: Output) -> None:
 
 
 @jobs.command()
-@click.argument("name", type=click.Choice(["sync"]))
+@click.argument("name", type=click.Choice([job.name for job in KNOWN]))
 @click.pass_context
-def run(ctx: click.Context, name: str) -> None:  # noqa: ARG001 - one job so far
+def run(ctx: click.Context, name: str) -> None:
     """Run a job now, as its schedule would.
 
     \b
@@ -88,7 +97,7 @@ def run(ctx: click.Context, name: str) -> None:  # noqa: ARG001 - one job so far
     """
     from registry.sync import Options
 
-    run_sync(ctx, Options())
+    run_sync(ctx, Options(full=name == "sweep"))
 
 
 @jobs.command()

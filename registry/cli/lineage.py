@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PROBLEMS = ("self_edge", "cycle", "missing_parent", "gone_parent", "license_drift")
 
 DEEPEST = 100
+USUAL_DEPTH = 3
 
 
 @click.group()
@@ -99,10 +100,12 @@ def show(
     from registry.pedigree import read_tree
 
     most = None if everything else branches
-    down = None if everything else depth or 3
+    # JSON is nested, which its readers bear to some depth only.
+    deepest = DEEPEST if format_ == "json" else None
     with application.reading() as connection:
-        above = read_tree(connection, name, "up", depth=depth or DEEPEST, most=most)
-        below = read_tree(connection, name, "down", depth=depth or down or DEEPEST, most=most)
+        above = read_tree(connection, name, "up", depth=depth or deepest, most=most)
+        down_to = depth or (deepest if everything else USUAL_DEPTH)
+        below = read_tree(connection, name, "down", depth=down_to, most=most)
     up, down_ = (above if direction != "down" else None), (below if direction != "up" else None)
     match format_:
         case "tree":

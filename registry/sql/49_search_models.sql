@@ -33,10 +33,21 @@ BEGIN
       FROM store.search_filter(search_models.by_author, search_models.by_license,
                                search_models.by_tag, search_models.min_parameters,
                                search_models.max_parameters);
-    IF terms IS NULL AND filter.query IS NULL AND search_models.by_tag IS NULL THEN
-        found := ARRAY(SELECT c.model_id FROM store.counters AS c
-                        ORDER BY c.downloads DESC NULLS LAST, c.model_id
-                        LIMIT wanted);
+    IF terms IS NULL AND filter.query IS NULL THEN
+        IF search_models.by_tag IS NULL THEN
+            found := ARRAY(SELECT c.model_id FROM store.counters AS c
+                            ORDER BY c.downloads DESC NULLS LAST, c.model_id LIMIT wanted);
+        ELSE
+            -- A tag with a colon or in "_compatible" is no lexeme; planned anew for each, because a
+            -- frequent one is soon met in order of downloads and a rare one is not.
+            EXECUTE 'SELECT array_agg(h.model_id)
+                       FROM (SELECT c.model_id
+                               FROM store.counters AS c JOIN store.models AS m USING (model_id)
+                              WHERE m.tags @> ARRAY[$1]
+                              ORDER BY c.downloads DESC NULLS LAST, c.model_id LIMIT $2) AS h'
+               INTO found USING search_models.by_tag, wanted;
+            found := coalesce(found, '{}');
+        END IF;
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSIF terms IS NULL THEN
         found := store.matching_models(filter.query, filter.estimate, wanted, search_models.by_tag,
@@ -47,8 +58,8 @@ BEGIN
             SELECT m.model_id
               FROM store.models AS m
              WHERE m.model_id = registry.model_id(search_models.query)
-               AND (search_models.by_author IS NULL OR m.author = search_models.by_author)
-               AND (search_models.by_license IS NULL OR m.license = search_models.by_license)
+               AND (search_models.by_author IS NULL OR lower(m.author) = lower(search_models.by_author))
+               AND (search_models.by_license IS NULL OR lower(m.license) = lower(search_models.by_license))
                AND (search_models.by_tag IS NULL OR m.tags @> ARRAY[search_models.by_tag])
                AND (search_models.min_parameters IS NULL
                     OR m.parameters >= search_models.min_parameters)
@@ -90,8 +101,8 @@ COMMENT ON FUNCTION registry.search_models IS
     'Models that words find, the best first: the model of that very name or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with words spelled alike; in each the most downloaded first. Filters narrow that down, or stand alone where query is null.
 query: words, in any case; "-", "_", "/" and "." part words as blanks do, and qwen2.5 is qwen 2 5
 limit: most rows to return
-by_author: only models of this organisation or user
-by_license: only models of this licence, by its identifier in lower case
+by_author: only models of this organisation or user, in any case
+by_license: only models of this licence, by its identifier in any case
 by_tag: only models with this tag
 min_parameters: only models with at least so many weights
 max_parameters: only models with at most so many weights

@@ -1,0 +1,38 @@
+-- similarity(a, b): how alike two models are; one row, no row where a name is unknown.
+-- feature: cosine of size, architecture, task and tags; lineage: weight of the strongest relation;
+-- combined: their mean as weighted by store.similarity_weights; learned: null until models have
+-- learned embeddings. All in [0, 1]; a model to itself is 1.
+CREATE FUNCTION registry.similarity(a text, b text)
+RETURNS TABLE (feature double precision, lineage double precision, combined double precision,
+               learned double precision)
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
+AS $$
+    SELECT s.feature, s.lineage, alpha.weight * s.feature + (1 - alpha.weight) * s.lineage,
+           NULL::double precision
+      FROM (SELECT CASE WHEN m.a = m.b THEN 1 ELSE coalesce(
+                       (SELECT 1 - (x.features <=> y.features)
+                          FROM store.model_features AS f
+                          JOIN store.feature_sets AS x ON x.feature_set_id = f.feature_set_id
+                          JOIN store.model_features AS g ON g.model_id = m.b
+                          JOIN store.feature_sets AS y ON y.feature_set_id = g.feature_set_id
+                         WHERE f.model_id = m.a), 0) END AS feature,
+                   CASE WHEN m.a = m.b THEN 1 ELSE store.lineage_similarity(m.a, m.b) END AS lineage
+              FROM (SELECT registry.model_id($1) AS a, registry.model_id($2) AS b) AS m
+             WHERE m.a IS NOT NULL AND m.b IS NOT NULL) AS s,
+           store.similarity_weights AS alpha
+     WHERE alpha.name = 'feature'
+$$;
+
+COMMENT ON FUNCTION registry.similarity(text, text) IS
+    'How alike two models are; one row, none where a name is unknown. A model is 1 to itself.
+a: any name of a model
+b: any name of another
+feature: cosine of their features (size, architecture, task, tags), in [0, 1]; 0 where one has none
+lineage: weight of the strongest relation between them (see similarity_weights), in [0, 1]
+combined: weighted mean of feature and lineage, in [0, 1]
+learned: similarity of learned embeddings; null as long as there are none
+
+Example:
+SELECT feature, lineage, combined
+  FROM registry.similarity(''HuggingFaceH4/zephyr-7b-beta'', ''mistralai/Mistral-7B-v0.1'');';
