@@ -68,3 +68,16 @@ class ModelNotFoundError(RegistryError):
         self.name, self.suggestions = name, suggestions
         hint = f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
         super().__init__(f"No model named {name!r} is in the registry.{hint}")
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error came up while an interrupt was on its way out.
+
+    An interrupt in the middle of a conversation with the server leaves a connection that cannot
+    be used, and who then tidies up fails.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False

@@ -16,7 +16,8 @@ SELECT model_id, md5(written)::uuid AS fingerprint, dimensions,
                    array_agg(dimension ORDER BY dimension) FILTER (WHERE dimension > 1), '{{{{}}}}'
                ) AS dimensions
           FROM (SELECT m.model_id, store.feature_dimension(f.feature) AS dimension,
-                       max(f.value::real) AS value
+                       -- Rounded, so that models of the same make share their features.
+                       round(max(f.value)::numeric, 2) AS value
                   FROM store.models m
                  -- OFFSET 0: once a model, not once a tag.
                  CROSS JOIN LATERAL (
@@ -25,7 +26,7 @@ SELECT model_id, md5(written)::uuid AS fingerprint, dimensions,
                            OFFSET 0) a
                  CROSS JOIN LATERAL store.features_of(
                            m.parameters, a.architecture, m.pipeline_tag, m.tags) f
-                 WHERE {{condition}} AND f.value > 0
+                 WHERE {{condition}} AND f.value >= 0.005
                  GROUP BY m.model_id, dimension) AS hashed
          GROUP BY model_id) AS vectors
 """  # noqa: S608 - a constant
@@ -35,7 +36,8 @@ def refresh_features(connection: Connection, model_ids: Sequence[int] | None = N
     """Compute the features of some models, or of all, and write what differs.
 
     A vector has length 1 and one dimension per feature of `registry.features`, found by hashing
-    the feature's name; a model without any feature has none.
+    the feature's name; the size is rounded to two decimals of log2(millions) / 12, a step of 9%. A
+    model without any feature has none.
 
     Returns:
         How many models have other features than before.

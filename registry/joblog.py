@@ -8,6 +8,8 @@ import orjson
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from registry.errors import was_interrupted
+
 
 @dataclass(slots=True)
 class JobRun:
@@ -43,7 +45,7 @@ def recorded(engine: Engine, job: str) -> Iterator[JobRun]:
     try:
         yield run
     except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        status = "interrupted" if was_interrupted(error) else "failed"
         # What failed may be the database itself; the error that counts is the one under way.
         with suppress(DBAPIError):
             _finish(engine, run, status, {**run.summary, "error": str(error)[:2000]})

@@ -80,7 +80,7 @@ def answer(
                     yield Answer(())
         except psycopg.ProgrammingError as error:
             if error.sqlstate is None:
-                # COPY: the server waits for us to read or write, and nothing else can be said to it.
+                # COPY: the server waits for us to read or write, and hears nothing else.
                 connection.invalidate()
                 raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
             raise _refused(error, statement, timeout) from error

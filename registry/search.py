@@ -18,29 +18,31 @@ from sqlalchemy import (
     desc,
     func,
     literal,
-    literal_column,
     or_,
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from registry import catalog
 from registry.schema import counters, model_families, models
 
-Sort = Literal["relevance", "downloads", "likes", "trending", "created", "modified"]
+Sort = Literal["relevance", "downloads", "likes", "trending", "created", "modified", "name"]
 
-CANDIDATES = 1000
-"""How many of the nearest spellings are looked through where no model has the very words."""
+TIERS = ("name", "tags", "similar")
+"""Where words are looked for, one after the other; see `store.search_alternatives`."""
+
+STAGES = ("top=4", "top=3", "top=2", None)
+"""Lexemes of `models.search` that pick out the popular: the most downloaded first, then all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFilter:
     """Which models to find; a filter that is None or empty lets every model through.
 
-    `family` is the name of any member. `sort` defaults to relevance where there is a query, else
-    to downloads; orders by a counter or a date leave out the models that have none.
-    `quantization` may be `none`.
+    `family` is the name of any member; `quantization` may be `none`. `sort` defaults to relevance
+    where there is a query, else to downloads, but to name where stubs are asked for: other orders
+    leave out the models that have nothing to be ordered by, and stubs have no counters or dates.
     """
 
     query: str | None = None
@@ -100,32 +102,138 @@ class FoundModel:
 def search_models(connection: Connection, wanted: SearchFilter) -> list[FoundModel]:
     """Find models by words and filters, at most `wanted.limit` of them, the best first.
 
-    By relevance, models with all the words in their names come before those that have some in
-    tags, and the most downloaded first; where none has the words, the nearest spellings are taken.
+    By relevance, the model of that very name comes first, then those with all words in their
+    names, then in names or tags; and where these are not enough, those with words like them. In
+    each the most downloaded come first.
 
     Raises:
         ModelNotFoundError: when `wanted.family` names no model.
     """
-    sort = wanted.sort or ("relevance" if wanted.words else "downloads")
-    words = wanted.words
-    if wanted.is_simple and (sort == "relevance" or (words is None and sort == "downloads")):
-        return _by_function(connection, wanted)
-    conditions = _conditions(connection, wanted)
+    words, conditions = wanted.words, _conditions(connection, wanted)
+    usual: Sort = "name" if "stub" in wanted.states else "relevance" if words else "downloads"
+    sort = wanted.sort or usual
     if words is None:
         order = "downloads" if sort == "relevance" else sort
-        return _run(connection, _ordered(order, conditions, wanted.limit))
-    has_words = models.c.search.op("@@")(_tsquery(words, "tags"))
-    found = _run(connection, _ordered(sort, [*conditions, has_words], wanted.limit, words))
-    return found or _respelled(connection, words, conditions, wanted.limit)
+        return _describe(connection, _find(connection, wanted, None, conditions, order))
+    if sort == "relevance":
+        if not conditions:
+            return _describe(connection, _most_relevant(connection, words, wanted.limit))
+        return _describe(connection, _relevant(connection, wanted, words, conditions))
+    either = " | ".join(f"({query})" for query in _queries(connection, words, TIERS[:2]))
+    found = _find(connection, wanted, either or None, conditions, sort) if either else []
+    if not found:
+        for query in _queries(connection, words, TIERS[2:]):
+            found = _find(connection, wanted, query, conditions, sort)
+    return _describe(connection, found)
 
 
-def _tsquery(words: str, tier: str) -> ColumnElement[Any]:
-    """Return what `models.search` has to hold; null, which nothing matches, without a word."""
-    terms = func.store.search_terms(words)
-    found: Select[Any] = select(literal_column("query")).select_from(
-        func.store.search_query(terms, tier).alias()
+def _most_relevant(connection: Connection, words: str, limit: int) -> list[int]:
+    return list(
+        connection.scalars(
+            text("""
+            SELECT m.model_id
+              FROM registry.search_models(:words, :limit) WITH ORDINALITY AS found
+              JOIN store.models m USING (name)
+             ORDER BY found.ordinality"""),
+            {"words": words, "limit": limit},
+        )
     )
-    return found.scalar_subquery()
+
+
+def _relevant(
+    connection: Connection,
+    wanted: SearchFilter,
+    words: str,
+    conditions: Sequence[ColumnElement[bool]],
+) -> list[int]:
+    named = models.c.model_id == func.registry.model_id(words)
+    found = dict.fromkeys(
+        connection.scalars(select(models.c.model_id).where(named, *conditions)).all()
+    )
+    for tier in TIERS:
+        # Who names a model exactly wants it and its like, not what is spelled similarly.
+        if len(found) >= wanted.limit or (tier == "similar" and found):
+            break
+        for query in _queries(connection, words, [tier]):
+            found |= dict.fromkeys(_find(connection, wanted, query, conditions, "downloads"))
+    return list(found)[: wanted.limit]
+
+
+def _queries(connection: Connection, words: str, tiers: Sequence[str]) -> list[str]:
+    """Return what the words mean in each tier, as a tsquery; nothing where they mean nothing."""
+    rows = connection.scalars(
+        text("""
+        SELECT q.query::text
+          FROM unnest(cast(:tiers AS text[])) WITH ORDINALITY AS t (tier, place),
+               store.search_terms(:words) AS terms,
+               store.search_query(terms, t.tier) AS q
+         WHERE q.query IS NOT NULL
+         ORDER BY t.place"""),
+        {"words": words, "tiers": list(tiers)},
+    )
+    return list(rows)
+
+
+def _find(
+    connection: Connection,
+    wanted: SearchFilter,
+    query: str | None,
+    conditions: Sequence[ColumnElement[bool]],
+    sort: Sort,
+) -> list[int]:
+    """Return the keys of the models that have the words and meet the conditions, in order."""
+    parts = [f"({each})" for each in (query, *_lexemes(connection, wanted)) if each]
+    if sort != "downloads":
+        return _scan(connection, parts, conditions, sort, wanted.limit)
+    # Those with most downloads are found among the popular: no need to fetch all to sort them.
+    found: list[int] = []
+    for stage in STAGES:
+        narrowed = [*parts, f"'{stage}'"] if stage else parts
+        found = _scan(connection, narrowed, conditions, sort, wanted.limit)
+        if len(found) >= wanted.limit:
+            break
+    return found
+
+
+def _scan(
+    connection: Connection,
+    parts: Sequence[str],
+    conditions: Sequence[ColumnElement[bool]],
+    sort: Sort,
+    limit: int,
+) -> list[int]:
+    if parts:
+        query = cast(" & ".join(parts), TSQUERY)
+        conditions = [models.c.search.op("@@", return_type=Boolean())(query), *conditions]
+    # The planner takes words to be more frequent together than they are, and reads everything.
+    seqscan = "off" if parts else "on"
+    connection.exec_driver_sql(f"SET LOCAL enable_seqscan = {seqscan}; SET LOCAL jit = off")
+    return list(connection.scalars(_ordered(sort, conditions, limit)))
+
+
+def _lexemes(connection: Connection, wanted: SearchFilter) -> list[str]:
+    """Return what the inverted index knows of the filters, as tsqueries that must all hold.
+
+    It may let more models through than the filters do; the conditions are checked as well.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT (store.search_filter(:author, NULL, NULL, :low, :high)).query::text AS of_all,
+               (SELECT string_agg(f.query::text, ' | ')
+                  FROM unnest(cast(:licenses AS text[])) AS wanted,
+                       store.search_filter(NULL, wanted, NULL, NULL, NULL) AS f) AS of_licenses,
+               (SELECT string_agg(f.query::text, ' & ')
+                  FROM unnest(cast(:tags AS text[])) AS wanted,
+                       store.search_filter(NULL, NULL, wanted, NULL, NULL) AS f) AS of_tags"""),
+        {
+            "author": wanted.author,
+            "low": wanted.min_parameters,
+            "high": wanted.max_parameters,
+            "licenses": list(wanted.licenses),
+            "tags": list(wanted.tags),
+        },
+    ).one()
+    return [each for each in rows if each]
 
 
 def _conditions(connection: Connection, wanted: SearchFilter) -> list[ColumnElement[bool]]:
@@ -199,45 +307,39 @@ def _has_architecture(wanted: str) -> ColumnElement[bool]:
     )
 
 
-def _ordered(
-    sort: Sort, conditions: Sequence[ColumnElement[bool]], limit: int, words: str | None = None
-) -> Select[Any]:
+def _ordered(sort: Sort, conditions: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
     """Select the keys of the models, in order; joins only what the order needs.
 
     An inner join to the counters lets their indexes give the order, and the search end as soon as
     it has enough.
     """
     m, c = models.c, counters.c
-    counted = models.join(counters, c.model_id == m.model_id)
+    if sort == "name":
+        return _keys(models, conditions, m.name, limit)
     if sort in {"created", "modified"}:
         moment = m.created_at if sort == "created" else m.last_modified
         # Plain DESC, which is the index read backwards.
-        return _keys(models, [*conditions, moment.is_not(None)], [desc(moment)], limit)
-    if sort == "relevance":
-        assert words is not None
-        named = m.search.op("@@")(_tsquery(words, "name"))
-        order = [desc(named), c.downloads.desc().nulls_last()]
-        known = models.outerjoin(counters, c.model_id == m.model_id)
-        return _keys(known, conditions, order, limit)
+        return _keys(models, [*conditions, moment.is_not(None)], desc(moment), limit)
     columns: dict[str, ColumnElement[Any]] = {
         "downloads": c.downloads,
         "likes": c.likes,
         "trending": c.trending_score,
     }
-    return _keys(counted, conditions, [columns[sort].desc().nulls_last()], limit)
+    counted = models.join(counters, c.model_id == m.model_id)
+    return _keys(counted, conditions, columns[sort].desc().nulls_last(), limit)
 
 
 def _keys(
     source: FromClause,
     conditions: Sequence[ColumnElement[bool]],
-    order: Sequence[ColumnElement[Any]],
+    order: ColumnElement[Any],
     limit: int,
 ) -> Select[Any]:
     return (
         select(models.c.model_id)
         .select_from(source)
         .where(*conditions)
-        .order_by(*order, models.c.model_id)
+        .order_by(order, models.c.model_id)
         .limit(limit)
     )
 
@@ -254,55 +356,7 @@ SELECT m.name, m.author, m.state, m.parameters, m.license, m.pipeline_tag, m.lib
  ORDER BY wanted.place""")
 
 
-def _run(connection: Connection, keys: Select[Any]) -> list[FoundModel]:
-    found = connection.scalars(keys).all()
-    if not found:
+def _describe(connection: Connection, keys: Sequence[int]) -> list[FoundModel]:
+    if not keys:
         return []
-    return [FoundModel(*row) for row in connection.execute(_DESCRIBE, {"keys": list(found)})]
-
-
-def _by_function(connection: Connection, wanted: SearchFilter) -> list[FoundModel]:
-    """Take what `registry.search_models` finds, in its order."""
-    names = connection.scalars(
-        text("""
-        SELECT name FROM registry.search_models(
-            :words, :limit, :author, :license, :tag, :least, :most)"""),
-        {
-            "words": wanted.words,
-            "limit": wanted.limit,
-            "author": wanted.author,
-            "license": wanted.licenses[0].lower() if wanted.licenses else None,
-            "tag": wanted.tags[0] if wanted.tags else None,
-            "least": wanted.min_parameters,
-            "most": wanted.max_parameters,
-        },
-    ).all()
-    return _named(connection, names, (), wanted.limit)
-
-
-def _respelled(
-    connection: Connection, words: str, conditions: Sequence[ColumnElement[bool]], limit: int
-) -> list[FoundModel]:
-    """Take what `registry.search_models` makes of the words, as far as it meets the conditions."""
-    names = connection.scalars(
-        text("SELECT name FROM registry.search_models(:words, :limit)"),
-        {"words": words, "limit": CANDIDATES},
-    ).all()
-    return _named(connection, names, conditions, limit)
-
-
-def _named(
-    connection: Connection,
-    names: Sequence[str],
-    conditions: Sequence[ColumnElement[bool]],
-    limit: int,
-) -> list[FoundModel]:
-    """Return the models of these names, in this order, that meet the conditions."""
-    listed = cast(list(names), ARRAY(Text))
-    keys = (
-        select(models.c.model_id)
-        .where(models.c.name == any_(listed), *conditions)
-        .order_by(func.array_position(listed, models.c.name))
-        .limit(limit)
-    )
-    return _run(connection, keys)
+    return [FoundModel(*row) for row in connection.execute(_DESCRIBE, {"keys": list(keys)})]

@@ -199,7 +199,8 @@ class _Walker:
     def walk_to_end(self) -> bool:
         """Return whether the pass came to its end, rather than to the limit asked for."""
         restarts = 0
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub") as ahead:
+        ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub")
+        try:
             while True:
                 try:
                     return self._pages(ahead)
@@ -212,6 +213,9 @@ class _Walker:
                     self.walk.counts.records = self.walk.counts.pages = 0
                     with self.connection.begin():
                         passes.forget_sweep(self.connection, self.walk.scope)
+        finally:
+            # Not waited for: the Hub may take minutes, and whoever interrupts a sync means now.
+            ahead.shutdown(wait=False, cancel_futures=True)
 
     def _pages(self, ahead: ThreadPoolExecutor) -> bool:
         visited: set[str] = set()

@@ -142,7 +142,8 @@ def test_states_of_models_that_no_listing_shows(commands: Commands, engine: Engi
     names = "models", "search", "--format", "quiet"
     # Without counters a model has no place among the most downloaded.
     assert commands.done(*names) == "org/there\n"
-    assert commands.done(*names, "--state", "stub", "--sort", "relevance") == ""
+    assert commands.done(*names, "--state", "stub") == "org/parent\n"
+    assert commands.done(*names, "--sort", "name") == "org/gone\norg/parent\norg/there\n"
     assert commands.done(*names, "--state", "gone", "--sort", "created") == "org/gone\n"
 
 

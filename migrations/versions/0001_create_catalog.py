@@ -31,7 +31,7 @@ RETURN array_remove(string_to_array(translate(
 --   #word      a word of a tag; tags with a colon and "..._compatible" say nothing and are left out
 --   author=a, license=l
 --   size=n     floor(log2(parameters))
---   top=n      downloads of at least 10^n, for n in 2, 3, 4: lets one index scan meet the popular first
+--   top=n      downloads of at least 10^n, n in 2, 3, 4: lets a search meet the popular first
 CREATE FUNCTION store.search_document(
     name text, author text, license text, parameters bigint, popularity smallint, tags text[])
 RETURNS tsvector

@@ -4,7 +4,9 @@ Modules here import only click, the standard library and each other when they lo
 `registry --help` answers at once; everything else is imported inside the commands.
 """
 
+import os
 import sys
+import threading
 
 import click
 
@@ -77,4 +79,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    registry(prog_name="registry")
+    try:
+        registry(prog_name="registry")
+    except SystemExit as ended:
+        if threading.active_count() > 1:
+            # Python would wait for a thread that waits for the Hub; whatever was begun is undone.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+        raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.errors import DatabaseUnreachableError, RegistryError
+from registry.errors import DatabaseUnreachableError, RegistryError, was_interrupted
 
 if TYPE_CHECKING:
     import psycopg
@@ -59,6 +59,8 @@ class RegistryGroup(click.Group):
             except KeyboardInterrupt:
                 raise Failure("Interrupted.", INTERRUPTED) from None
             except Exception as error:
+                if was_interrupted(error):
+                    raise Failure("Interrupted.", INTERRUPTED) from None
                 if os.environ.get("REGISTRY_DEBUG") == "1":
                     traceback.print_exc()
                 raise explained(error, ctx.obj) from error
@@ -78,6 +80,9 @@ def _logging_to_stderr() -> Iterator[None]:
     """Show what the registry's own modules report, such as waits for the Hub."""
     logger, handler = logging.getLogger("registry"), _LogLines()
     level = logger.level
+    if os.environ.get("REGISTRY_DEBUG") != "1":
+        # It logs tracebacks of what it could not tidy up; the error itself is told in any case.
+        logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

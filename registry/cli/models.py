@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from registry.profile import Profile
 
 STATES = ("available", "gated", "private", "disabled", "gone", "stub")
-SORTS = ("relevance", "downloads", "likes", "trending", "created", "modified")
+SORTS = ("relevance", "downloads", "likes", "trending", "created", "modified", "name")
 
 FOUND = (
     Field("name"),
@@ -105,7 +105,8 @@ def models() -> None:
 @click.option(
     "--sort",
     type=click.Choice(SORTS),
-    help="Highest or newest first.  [default: relevance with a QUERY, else downloads]",
+    help="Highest or newest first.  [default: relevance with a QUERY, name with --state stub, "
+    "else downloads]",
 )
 @click.option("--limit", type=AT_LEAST_ONE, default=20, show_default=True, help="How many.")
 @output_options

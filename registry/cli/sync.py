@@ -15,6 +15,7 @@ from registry.cli.application import Application
 from registry.cli.failures import INTERRUPTED, Failure, say
 from registry.cli.output import Field, Output, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, MOMENT
+from registry.errors import was_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,8 @@ EVERY = 10.0
 def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     """Bring the catalog up to date with the Hub.
 
-    It takes in what is new or changed since the last time. It may be stopped at any moment, and goes on where it was. HF_TOKEN raises the Hub's limits,
+    It takes in what is new or changed since the last time. It may be stopped at any moment,
+    and goes on where it was. HF_TOKEN raises the Hub's limits,
     HF_ENDPOINT names another Hub.
 
     \b
@@ -86,8 +88,10 @@ def run_sync(ctx: click.Context, options: Options, output: Output | None = None)
             _set_up(application, engine)
             with _progress() as watch:
                 report = sync_models(engine, options, watch=watch)
-    except KeyboardInterrupt:
-        raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
+    except (Exception, KeyboardInterrupt) as error:
+        if was_interrupted(error):
+            raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
+        raise
     if output is not None:
         _print_report(output, report, time.monotonic() - began)
     if not report.complete:

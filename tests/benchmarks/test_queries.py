@@ -3,9 +3,10 @@
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
-from conftest import percentile, sample_names, timed
+from measuring import percentile, sample_names, timed
 from sqlalchemy import Connection, text
 
 from registry.search import SearchFilter, search_models
@@ -13,7 +14,7 @@ from registry.search import SearchFilter, search_models
 pytestmark = pytest.mark.benchmark
 
 
-def run(connection: Connection, query: str, **parameters: object) -> list[object]:
+def run(connection: Connection, query: str, **parameters: object) -> list[Any]:
     return list(connection.execute(text(query), parameters))
 
 
@@ -24,7 +25,7 @@ def report(title: str, times: list[float]) -> None:
     )
 
 
-def varied_queries(connection: Connection, count: int) -> list[str]:
+def varied_queries(connection: Connection, count: int) -> list[str]:  # noqa: C901 - a list of kinds
     """Exact and partial names, authors, words common and rare, several at once, typos, no hits."""
     rng = random.Random(7)
     names = sample_names(connection, count)
@@ -121,7 +122,7 @@ def test_lineage(warm: Connection) -> None:
     (root, members), *_ = run(
         warm, "SELECT m.name, count(*) FROM store.model_families f"
         " JOIN store.models m ON m.model_id = f.family_id GROUP BY 1 ORDER BY 2 DESC LIMIT 1"
-    )  # type: ignore[misc]  # fmt: skip
+    )  # fmt: skip
     family = partial(run, warm, "SELECT * FROM registry.family(:n)", n=root)
     report(f"family of {members:,}", timed([family] * 5))
     below = partial(run, warm, "SELECT count(*) FROM registry.descendants(:n)", n=root)
@@ -139,12 +140,15 @@ def test_similar_models(warm: Connection) -> None:
 
 
 EXACT = """
-SELECT (1 - w.alpha) * 0 + w.alpha * (1 - (f.features <=> own.features)) AS combined
-  FROM store.model_features f,
-       (SELECT weight AS alpha FROM store.similarity_weights WHERE name = 'alpha') w,
-       (SELECT features FROM store.model_features WHERE model_id = registry.model_id(:n)) own
- WHERE f.model_id <> registry.model_id(:n)
- ORDER BY f.features <=> own.features LIMIT 10"""
+SELECT w.weight * (1 - (s.features <=> own.features)) AS combined
+  FROM store.model_features f
+  JOIN store.feature_sets s USING (feature_set_id),
+       store.similarity_weights w,
+       (SELECT s.features
+          FROM store.model_features f JOIN store.feature_sets s USING (feature_set_id)
+         WHERE f.model_id = registry.model_id(:n)) own
+ WHERE f.model_id <> registry.model_id(:n) AND w.name = 'feature'
+ ORDER BY s.features <=> own.features LIMIT 10"""
 
 RELATED = """
 SELECT s.combined
@@ -163,10 +167,11 @@ def recall(connection: Connection, name: str) -> float:
     """Share of the ten given whose similarity is at least that of the exact tenth."""
     given = run(connection, "SELECT combined FROM registry.similar_models(:n, 10)", n=name)
     exact = sorted(
-        [row[0] for row in run(connection, EXACT, n=name)]  # type: ignore[index]
-        + [row[0] for row in run(connection, RELATED, n=name)],  # type: ignore[index]
+        [row[0] for row in run(connection, EXACT, n=name)]
+        + [row[0] for row in run(connection, RELATED, n=name)],
         reverse=True,
     )[:10]
     if not exact:
         return 1.0
-    return sum(row[0] >= exact[-1] - 1e-6 for row in given) / len(exact)  # type: ignore[index]
+    hits = [row for row in given if row[0] >= exact[-1] - 1e-6]
+    return len(hits) / len(exact)

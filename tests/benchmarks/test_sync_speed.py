@@ -9,10 +9,10 @@ from urllib.request import urlopen
 
 import orjson
 import pytest
-from conftest import listing_query, resident
+from measuring import listing_query, resident
 from sqlalchemy import text
 
-from registry import db, embedded
+from registry import db
 from registry.demo.server import generated_hub
 from registry.hub import Hub, ListingQuery
 
@@ -95,14 +95,14 @@ def sync_process(database: str, url: str, *options: str) -> tuple[float, float, 
     return time.perf_counter() - began, memory[min(4, len(memory) - 1)], max(memory)
 
 
-def test_a_first_sync_and_an_unchanged_one(benchmark_server: str, hub: str) -> None:
-    engine = db.create_engine(benchmark_server)
+def test_a_first_sync_and_an_unchanged_one(speed_database: str, hub: str) -> None:
+    engine = db.create_engine(speed_database)
     db.upgrade(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM store.models")) == 0
-    lowest = min(floor(benchmark_server, hub) for _ in range(2))
-    first, early, most = sync_process(benchmark_server, hub)
-    again, _, _ = sync_process(benchmark_server, hub, "--since", "2000-01-01")
+    lowest = min(floor(speed_database, hub) for _ in range(2))
+    first, early, most = sync_process(speed_database, hub)
+    again, _, _ = sync_process(speed_database, hub, "--since", "2000-01-01")
     with engine.connect() as connection:
         known = connection.scalar(text("SELECT count(*) FROM store.models WHERE state <> 'stub'"))
     engine.dispose()
@@ -110,7 +110,6 @@ def test_a_first_sync_and_an_unchanged_one(benchmark_server: str, hub: str) -> N
     print(
         f"\n{RECORDS:,} records: floor {lowest:.1f} s; first sync {first:.1f} s "
         f"({RECORDS / first:,.0f} a second, {first / lowest:.2f} x the floor); unchanged "
-        f"{again:.1f} s ({first / again:.1f} x faster); memory {early:.0f} MB early, {most:.0f} MB most"
+        f"{again:.1f} s ({first / again:.1f} x faster); memory {early:.0f} MB early, "
+        f"{most:.0f} MB most"
     )
-    embedded_directory = embedded.default_data_directory()
-    assert embedded_directory is not None

@@ -30,11 +30,11 @@ def test_the_weights_of_similarity_are_there_from_the_start(connection: Connecti
     assert rows(
         connection, "SELECT name, weight FROM registry.similarity_weights ORDER BY name"
     ) == [
-        ("alpha", 0.5),
-        ("merge_source", 0.7),
-        ("parent_child", 0.8),
-        ("same_base", 0.6),
-        ("shared_merge_source", 0.5),
+        ("base", 0.6),
+        ("feature", 0.5),
+        ("merge", 0.7),
+        ("parent", 0.8),
+        ("shared_merge", 0.5),
     ]
     assert rows(
         connection,
