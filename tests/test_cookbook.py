@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 from factories import NOON, alias, counters, edge, history, model, rows, stub
 from sqlalchemy import Connection, text
 
-from registry import lineage
+from registry import features, lineage
 
 BASE = "mistralai/Mistral-7B-v0.1"
 TEXT = (REPOSITORY / "docs" / "cookbook.md").read_text()
@@ -160,6 +160,25 @@ def test_what_nobody_has_quantized(catalog: Connection) -> None:
     assert [row[0] for row in answer(catalog, "What nobody has quantized yet")] == [
         *("other/root", "other/unknown", "me/merge", "me/agreed", "q/chat-AWQ"),
     ]
+
+
+def test_models_like_one(catalog: Connection) -> None:
+    given: dict[str, Any] = {"model_type": "llama", "parameters": 7 * 10**9, "license": "mit"}
+    other: dict[str, dict[str, Any]] = {
+        "meta-llama/Meta-Llama-3-8B-Instruct": {},
+        "new/twin": {},
+        "new/cousin": {"model_type": "gemma"},
+        "new/large": {"parameters": 8 * 10**9},
+        "new/closed": {"license": "llama3"},
+        "new/gone": {"state": "gone"},
+    }
+    for name, columns in other.items():
+        model(catalog, name, **given | columns)
+    features.refresh_features(catalog)
+    features.count_frequencies(catalog)
+    title = "Models like one, under a permissive licence, below 8 B parameters"
+    found = [row[0] for row in answer(catalog, title) if row[0].startswith(("new", "meta"))]
+    assert found == ["new/twin", "new/cousin"]
 
 
 def test_what_changed(catalog: Connection) -> None:

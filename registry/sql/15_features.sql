@@ -19,4 +19,4 @@ COMMENT ON COLUMN registry.features.model IS 'Name of the model.';
 COMMENT ON COLUMN registry.features.kind IS 'parameters, architecture, task or tag.';
 COMMENT ON COLUMN registry.features.feature IS 'Name of the feature, unique over kinds, such as task:text-generation.';
 COMMENT ON COLUMN registry.features.value IS
-    '1 where the feature is there; for parameters log2(millions of weights) / 12, so that 7 B is 1.07.';
+    '1 where the feature is there; for parameters log2(millions of weights) / 12, to two decimals, so that 7 B is 1.06.';

@@ -13,6 +13,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     id CONSTANT bigint := registry.model_id(similar_models.model);
+    wanted CONSTANT integer := greatest(coalesce(k, 10), 0);
     alpha CONSTANT double precision := (
         SELECT w.weight FROM store.similarity_weights AS w WHERE w.name = 'feature');
     self record;
@@ -24,13 +25,13 @@ BEGIN
     RETURN QUERY
     WITH alike AS MATERIALIZED (
         SELECT m.model_id, n.similarity AS feature
-          FROM store.nearest_feature_sets(self.feature_set_id, k + 1) AS n,
+          FROM store.nearest_feature_sets(self.feature_set_id, wanted + 1) AS n,
                LATERAL (SELECT f.model_id FROM store.model_features AS f
                          WHERE f.feature_set_id = n.feature_set_id
                          ORDER BY f.model_id
-                         LIMIT k + 1) AS m
+                         LIMIT wanted + 1) AS m
          ORDER BY n.similarity DESC
-         LIMIT 4 * k + 1
+         LIMIT 4 * wanted + 1
     ), related AS MATERIALIZED (
         SELECT l.model_id, l.lineage FROM store.lineage_neighbours(id) AS l
     ), scored AS (
@@ -48,14 +49,14 @@ BEGIN
           FROM scored AS s
          WHERE s.model_id <> id
          ORDER BY combined DESC, s.model_id
-         LIMIT 4 * k
+         LIMIT 4 * wanted
     )
     SELECT m.name, b.feature, b.lineage::double precision, b.combined
       FROM best AS b
       JOIN store.models AS m ON m.model_id = b.model_id
       LEFT JOIN store.counters AS c ON c.model_id = b.model_id
      ORDER BY b.combined DESC, c.downloads DESC NULLS LAST, m.name
-     LIMIT k;
+     LIMIT wanted;
 END;
 $$;
 
