@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
 from registry.db import copy_rows
-from registry.errors import ModelNotFoundError
-from registry.records import ModelRecord, Rejected
+from registry.identity import follow_renames
+from registry.records import ModelRecord
 from registry.schema import models
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
@@ -96,10 +96,13 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (
     likes bigint, trending_score double precision
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
-    ordinal integer, model_id bigint, card jsonb, config jsonb, COLUMNS,
+    ordinal integer, card jsonb, config jsonb, COLUMNS,
     PRIMARY KEY (name)
 ) WITH (toast_tuple_target = 8160)  -- compressing what is read once takes longer than all the rest
   ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_keys (
+    model_id bigint PRIMARY KEY, name text UNIQUE
+) ON COMMIT DELETE ROWS;
 """
 
 
@@ -140,7 +143,7 @@ def compare(
             for s in sightings
         ),
     )
-    orphans = _follow_renames(connection, as_of)
+    orphans = follow_renames(connection, as_of)
     rows = connection.execute(
         text("""
         SELECT s.name,
@@ -158,120 +161,6 @@ def compare(
         frozenset(verdicts["unchanged"]),
         tuple(orphans),
     )
-
-
-def _follow_renames(connection: Connection, as_of: datetime) -> list[int]:
-    """Give rows the names that their Hub keys have now; former names become aliases."""
-    moved = connection.scalar(
-        text("""
-        SELECT EXISTS (
-            SELECT FROM incoming_sightings s JOIN store.models m USING (hub_id)
-             WHERE m.name <> s.name
-        ) OR EXISTS (
-            SELECT FROM incoming_sightings s JOIN store.models m USING (name)
-             WHERE m.hub_id <> s.hub_id
-        )""")
-    )
-    orphans: list[int] = []
-    if not moved:
-        return orphans
-    # The name belongs to another repository now: its former holder steps aside, under a name that
-    # no repository can have, until the listing shows what became of it.
-    connection.execute(
-        text("""
-        WITH parked AS (
-            UPDATE store.models m
-               SET name = m.name || '@' || coalesce(m.hub_id, m.model_id::text),
-                   state = 'gone', gone_at = :as_of
-              FROM incoming_sightings s
-             WHERE m.name = s.name AND m.state <> 'stub'
-               AND (m.hub_id <> s.hub_id
-                    OR m.hub_id IS NULL AND EXISTS (
-                           SELECT FROM store.models other WHERE other.hub_id = s.hub_id))
-            RETURNING m.model_id, s.name
-        )
-        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
-        SELECT model_id, name, 'rename', 1, :as_of FROM parked
-            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
-        {"as_of": as_of},
-    )
-    stubs = connection.execute(
-        text("""
-        SELECT stub.model_id AS stub_id, m.model_id
-          FROM incoming_sightings s
-          JOIN store.models m USING (hub_id)
-          JOIN store.models stub ON stub.name = s.name AND stub.state = 'stub'
-         WHERE m.name <> s.name""")
-    ).all()
-    for stub_id, model_id in stubs:
-        orphans += merge_stub(connection, stub_id, into=model_id, source="rename", as_of=as_of)
-    connection.execute(
-        text("""
-        WITH renamed AS (
-            UPDATE store.models m SET name = s.name
-              FROM incoming_sightings s, store.models old
-             WHERE m.hub_id = s.hub_id AND m.name <> s.name AND old.model_id = m.model_id
-            RETURNING m.model_id, old.name AS former
-        )
-        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
-        SELECT model_id, former, 'rename', 1, :as_of FROM renamed WHERE former NOT LIKE '%@%'
-            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
-        {"as_of": as_of},
-    )
-    return orphans
-
-
-def merge_stub(
-    connection: Connection, stub_id: int, *, into: int, source: str, as_of: datetime
-) -> list[int]:
-    """Make a stub an alias of the model that it turned out to be.
-
-    Args:
-        connection: in a transaction.
-        stub_id: key of the stub; its row disappears.
-        into: key of the model that takes over its children and names.
-        source: what told that they are one, as in `schema.ALIAS_SOURCES`.
-        as_of: until when the stub's name is known to have been in use.
-
-    Returns:
-        Keys of the children whose families need to be computed again.
-    """
-    key = {"stub": stub_id, "model": into, "source": source, "as_of": as_of}
-    children = connection.scalars(
-        text("SELECT DISTINCT child_id FROM store.edges WHERE parent_id = :stub"), key
-    ).all()
-    for statement in (
-        """INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
-           SELECT child_id, :model, relation, source, confidence, position
-             FROM store.edges WHERE parent_id = :stub ON CONFLICT DO NOTHING""",
-        """INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
-           SELECT :model, alias, source, confidence, valid_to
-             FROM store.model_aliases WHERE model_id = :stub
-           UNION ALL SELECT :model, name, :source, 1, :as_of
-             FROM store.models WHERE model_id = :stub
-           ON CONFLICT DO NOTHING""",
-        "DELETE FROM store.models WHERE model_id = :stub",
-    ):
-        connection.execute(text(statement), key)
-    return list(children)
-
-
-def settle_stub(connection: Connection, stub_id: int, name: str, *, as_of: datetime) -> list[int]:
-    """Make a stub that the Hub knows under another name an alias of the model of that name.
-
-    Returns:
-        Keys of the children whose families need to be computed again.
-    """
-    model = connection.scalar(
-        text("""
-        SELECT m.model_id FROM store.models m, store.models stub
-         WHERE m.name = :name AND stub.model_id = :stub AND stub.state = 'stub'
-           AND m.model_id <> stub.model_id"""),
-        {"name": name, "stub": stub_id},
-    )
-    if model is None:
-        return []
-    return merge_stub(connection, stub_id, into=model, source="rename", as_of=as_of)
 
 
 def upsert_models(
@@ -315,15 +204,15 @@ def upsert_models(
                SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL
             RETURNING model_id, name
         )
-        UPDATE incoming_models i SET model_id = w.model_id FROM written w WHERE w.name = i.name
-        RETURNING i.name, i.model_id"""),  # noqa: S608
+        INSERT INTO incoming_keys (model_id, name) SELECT model_id, name FROM written
+        RETURNING name, model_id"""),  # noqa: S608
         {"as_of": as_of},
     )
     keys = {row.name: row.model_id for row in rows}
     connection.execute(
         text("""
         INSERT INTO store.documents (model_id, card, config)
-        SELECT model_id, card, config FROM incoming_models ORDER BY ordinal
+        SELECT k.model_id, i.card, i.config FROM incoming_models i JOIN incoming_keys k USING (name)
             ON CONFLICT (model_id) DO UPDATE SET card = excluded.card, config = excluded.config""")
     )
     return keys
@@ -439,67 +328,3 @@ def seen_ids(connection: Connection) -> list[int]:
              ORDER BY m.model_id""")
         )
     )
-
-
-def put_in_quarantine(
-    connection: Connection,
-    source: str,
-    rejected: Sequence[tuple[Rejected, str]],
-    *,
-    as_of: datetime,
-) -> None:
-    """Keep records that could not be read, each with the beginning of its text.
-
-    A record seen before with the same reason is left as it is.
-    """
-    if not rejected:
-        return
-    connection.execute(
-        text("""
-        INSERT INTO store.quarantine AS q (source, key, reason, payload, seen_at)
-        VALUES (:source, :key, :reason, :payload, :as_of)
-            ON CONFLICT (source, key) DO UPDATE
-           SET reason = excluded.reason, payload = excluded.payload, seen_at = excluded.seen_at
-         WHERE (q.reason, q.payload) IS DISTINCT FROM (excluded.reason, excluded.payload)"""),
-        [
-            {
-                "source": source,
-                "key": item.key,
-                "reason": item.reason,
-                "payload": payload,
-                "as_of": as_of,
-            }
-            for item, payload in rejected
-        ],
-    )
-
-
-def release_from_quarantine(connection: Connection, source: str) -> None:
-    """Forget the quarantined records that the page's models have replaced."""
-    connection.execute(
-        text("""
-        DELETE FROM store.quarantine q USING incoming_models i
-         WHERE q.source = :source AND q.key = i.name"""),
-        {"source": source},
-    )
-
-
-def model_id(connection: Connection, name: str) -> int:
-    """Return the key of the model that a name stands for, whatever alias it is.
-
-    Raises:
-        ModelNotFoundError: with the nearest names there are.
-    """
-    key = connection.scalar(text("SELECT registry.model_id(:name)"), {"name": name})
-    if key is None:
-        raise ModelNotFoundError(name, suggestions(connection, name))
-    return int(key)
-
-
-def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str, ...]:
-    """Return the names most like one that does not exist, the likeliest first."""
-    rows = connection.scalars(
-        text("SELECT name FROM registry.search_models(:name, :limit)"),
-        {"name": name, "limit": limit},
-    )
-    return tuple(rows)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry.catalog import merge_stub
 from registry.db import copy_rows
+from registry.identity import merge_stub
 from registry.records import ModelRecord
 
 _TEMPORARY = """
@@ -59,7 +59,7 @@ def upsert_edges(
     changed = _replace_edges(connection)
     new = connection.scalars(
         text("""
-        SELECT i.model_id FROM incoming_models i
+        SELECT i.model_id FROM incoming_keys i
          WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = i.model_id)""")
     ).all()
     refresh_families(connection, {*orphans, *adopted, *stubs, *changed, *new})
@@ -74,7 +74,7 @@ def _adopt_stubs(
     spelled = connection.execute(
         text("""
         SELECT stub.model_id AS stub_id, i.model_id
-          FROM incoming_models i
+          FROM incoming_keys i
           JOIN store.models stub ON lower(stub.name) = lower(i.name) AND stub.state = 'stub'
          WHERE stub.model_id <> i.model_id""")
     ).all()
@@ -119,7 +119,7 @@ def _inherit_children(connection: Connection) -> list[int]:
             text("""
             WITH moved AS (
                 DELETE FROM store.edges e
-                 USING incoming_models i, store.model_aliases a, store.models former
+                 USING incoming_keys i, store.model_aliases a, store.models former
                  WHERE a.alias = i.name AND former.model_id = a.model_id
                    AND starts_with(former.name, i.name || '@') AND e.parent_id = former.model_id
                 RETURNING e.*, i.model_id AS holder_id
@@ -179,7 +179,7 @@ def _replace_edges(connection: Connection) -> list[int]:
     removed = connection.scalars(
         text("""
         DELETE FROM store.edges e
-         USING incoming_models i
+         USING incoming_keys i
          WHERE e.child_id = i.model_id
            AND NOT EXISTS (
                    SELECT FROM incoming_edges n
@@ -192,7 +192,7 @@ def _replace_edges(connection: Connection) -> list[int]:
         INSERT INTO store.edges AS e (child_id, parent_id, relation, source, confidence, position)
         SELECT DISTINCT ON (i.model_id, n.parent_id, n.relation, n.source)
                i.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
-          FROM incoming_edges n JOIN incoming_models i ON i.name = n.child
+          FROM incoming_edges n JOIN incoming_keys i ON i.name = n.child
          ORDER BY i.model_id, n.parent_id, n.relation, n.source, n.position
             ON CONFLICT (child_id, parent_id, relation, source) DO UPDATE
            SET confidence = excluded.confidence, position = excluded.position

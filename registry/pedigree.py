@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from registry import catalog
+from registry import identity
 
 Direction = Literal["up", "down"]
 Mark = Literal["cycle", "repeated"]
@@ -99,7 +99,7 @@ def read_tree(
     Raises:
         ModelNotFoundError: with the nearest names there are.
     """
-    key = catalog.model_id(connection, model)
+    key = identity.model_id(connection, model)
     name, state = connection.execute(
         text("SELECT name, state FROM store.models WHERE model_id = :key"), {"key": key}
     ).one()

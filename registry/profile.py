@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from registry import catalog
+from registry import identity
 
 HISTORY_KEPT = 60
 """How many of the latest observations of a model's counters are read."""
@@ -52,7 +52,7 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
     Raises:
         ModelNotFoundError: with the nearest names there are.
     """
-    key = {"key": catalog.model_id(connection, name)}
+    key = {"key": identity.model_id(connection, name)}
     model = (
         connection.execute(
             text("""
@@ -107,7 +107,7 @@ def similar_models(connection: Connection, name: str, k: int) -> list[dict[str, 
     Raises:
         ModelNotFoundError: with the nearest names there are.
     """
-    key = catalog.model_id(connection, name)
+    key = identity.model_id(connection, name)
     rows = connection.execute(
         text("""
         SELECT * FROM registry.similar_models(

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
-from registry import catalog
+from registry import identity
 from registry.schema import counters, model_families, models
 
 Sort = Literal["relevance", "downloads", "likes", "trending", "created", "modified", "name"]
@@ -251,7 +251,7 @@ def _conditions(connection: Connection, wanted: SearchFilter) -> list[ColumnElem
     if wanted.architecture is not None:
         found.append(_has_architecture(wanted.architecture))
     if wanted.family is not None:
-        found.append(_in_family(catalog.model_id(connection, wanted.family)))
+        found.append(_in_family(identity.model_id(connection, wanted.family)))
     return found
 
 

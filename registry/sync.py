@@ -14,13 +14,23 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry import catalog, features, indexes, joblog, lineage, passes, vanished
+from registry import (
+    catalog,
+    features,
+    identity,
+    indexes,
+    joblog,
+    lineage,
+    passes,
+    quarantine,
+    vanished,
+)
 from registry.db import exclusive, require_head, translated
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError
 from registry.hub import Hub, ListingQuery
 from registry.passes import Counts, Pass
-from registry.records import ModelRecord, Rejected, counters, digest, name_of, parse_record
-from registry.values import storable, timestamp
+from registry.reading import Reading, payload, read
+from registry.records import ModelRecord, Rejected, digest, parse_record
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +47,6 @@ ANALYZED = (
     "search_vocabulary",
 )  # fmt: skip
 """Tables whose statistics a large pass brings up to date."""
-
-PAYLOAD_KEPT = 10_000
-"""Characters of a rejected record that the quarantine keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,66 +280,6 @@ class _Walker:
         self.watch(self.walk.counts, self.expected)
 
 
-@dataclass(slots=True)
-class Reading:
-    """One page, with what is needed of each of its records before the database is asked."""
-
-    url: str
-    next_url: str | None
-    size: int
-    by_name: dict[str, object]
-    nameless: list[object]
-    sightings: dict[str, catalog.Sighting]
-    moments: list[datetime]
-    _parsed: dict[str, ModelRecord | Rejected] = field(default_factory=dict)
-
-    def parsed(self, name: str) -> ModelRecord | Rejected:
-        """Return the whole record of a name, read once."""
-        found = self._parsed.get(name)
-        if found is None:
-            found = self._parsed[name] = parse_record(self.by_name[name])
-        return found
-
-    def reaches(self, since: datetime | None) -> bool:
-        """Tell whether the page goes back beyond where a pass is to stop."""
-        return since is not None and any(moment < since for moment in self.moments)
-
-    def repeats(self, previous: "Reading | None") -> bool:
-        """Tell whether the page has the same models as the one before."""
-        return (
-            previous is not None
-            and bool(self.by_name)
-            and self.by_name.keys() == previous.by_name.keys()
-        )
-
-
-def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:
-    """Name and fingerprint the raw records of a page; nothing in them makes it fail."""
-    by_name: dict[str, object] = {}
-    nameless: list[object] = []
-    for raw in records:
-        name = name_of(raw)
-        if name is None:
-            nameless.append(raw)
-        else:
-            # The newer of two rows of one name comes first in the listing.
-            by_name.setdefault(name, raw)
-    moments = [
-        moment
-        for raw in records
-        if isinstance(raw, dict) and (moment := timestamp(raw.get("lastModified"))) is not None
-    ]
-    return Reading(
-        url=url,
-        next_url=next_url,
-        size=len(records),
-        by_name=by_name,
-        nameless=nameless,
-        sightings={name: _sighting(name, raw) for name, raw in by_name.items()},
-        moments=moments,
-    )
-
-
 def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
     """Take one page into the catalog, in the connection's transaction.
 
@@ -346,14 +293,14 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
         if name not in compared.unchanged:
             parsed = reading.parsed(name)
             if isinstance(parsed, Rejected):
-                rejected.append((parsed, _payload(raw)))
+                rejected.append((parsed, payload(raw)))
             else:
                 readable.append((parsed, reading.sightings[name].digest))
     for raw in reading.nameless:
         refused = raw if isinstance(raw, Rejected) else parse_record(raw)
         assert isinstance(refused, Rejected)
         key = refused.key or f"digest {digest(raw):x}"
-        rejected.append((Rejected(key, refused.reason), _payload(raw)))
+        rejected.append((Rejected(key, refused.reason), payload(raw)))
     counts = _write(connection, walk, readable, rejected, compared.orphans)
     named = {record.name for record, _ in readable}
     counts.records = reading.size
@@ -388,9 +335,9 @@ def _write(
         features.write_features(
             connection, ((keys[record.name], _features(record)) for record, _ in readable)
         )
-        catalog.release_from_quarantine(connection, SOURCE)
+        quarantine.release(connection, SOURCE)
     counts.counters_changed = catalog.update_counters(connection, as_of=walk.as_of)
-    catalog.put_in_quarantine(connection, SOURCE, rejected, as_of=walk.as_of)
+    quarantine.put_in(connection, SOURCE, rejected, as_of=walk.as_of)
     return counts
 
 
@@ -404,20 +351,6 @@ def _features(record: ModelRecord) -> features.FeatureSet | None:
             record.tags,
         )
     )
-
-
-def _sighting(name: str, raw: object) -> catalog.Sighting:
-    hub_id = raw.get("_id") if isinstance(raw, dict) else None
-    return catalog.Sighting(
-        name=name,
-        hub_id=storable(hub_id)[:255] if isinstance(hub_id, str) and hub_id else None,
-        digest=digest(raw),
-        **counters(raw)._asdict(),
-    )
-
-
-def _payload(raw: object) -> str:
-    return storable(ascii(raw)[:PAYLOAD_KEPT])
 
 
 def _finish(
@@ -457,7 +390,7 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
             if isinstance(found.record, dict):
                 extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
                 take_in(connection, extra, read([found.record]))
-                orphans = catalog.settle_stub(
+                orphans = identity.settle_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of
                 )
                 lineage.refresh_families(connection, orphans)

@@ -8,7 +8,7 @@ from factories import NOON, alias, edge, model, rows, stub
 from pages import record, take
 from sqlalchemy import Connection, text
 
-from registry import catalog
+from registry import catalog, identity, quarantine
 from registry.catalog import Comparison
 from registry.records import Rejected
 
@@ -109,7 +109,7 @@ def test_a_renamed_model_is_followed_by_its_key(connection: Connection) -> None:
     assert rows(connection, "SELECT model_id, name FROM store.models") == [(key, "org/new")]
     assert rows(connection, ALIASES) == [("org/new", "org/old", "rename", LATER)]
     assert rows(connection, HISTORY) == [("org/new", NOON, 5, None)]
-    assert catalog.model_id(connection, "org/old") == key
+    assert identity.model_id(connection, "org/old") == key
 
 
 def test_a_model_that_gets_its_former_name_back_has_it_once(connection: Connection) -> None:
@@ -197,7 +197,7 @@ def test_a_merged_stub_leaves_names_and_children_behind(connection: Connection) 
     edge(connection, "me/child", gone, "merge", source="card", position=3)
     edge(connection, "me/child", into, "merge", source="card", position=1)
     edge(connection, "me/other", gone, "adapter")
-    children = catalog.merge_stub(connection, gone, into=into, source="card", as_of=NOON)
+    children = identity.merge_stub(connection, gone, into=into, source="card", as_of=NOON)
     assert len(children) == 2
     assert rows(
         connection, "SELECT child, parent, relation, position FROM registry.lineage ORDER BY child"
@@ -210,11 +210,11 @@ def test_a_merged_stub_leaves_names_and_children_behind(connection: Connection) 
 
 def test_a_stub_is_settled_only_with_a_model_that_is_there(connection: Connection) -> None:
     unseen, known = stub(connection, "org/unseen"), model(connection, "org/known")
-    assert catalog.settle_stub(connection, unseen, "org/none", as_of=NOON) == []
-    assert catalog.settle_stub(connection, unseen, "org/unseen", as_of=NOON) == []
-    assert catalog.settle_stub(connection, known, "org/unseen", as_of=NOON) == []
+    assert identity.settle_stub(connection, unseen, "org/none", as_of=NOON) == []
+    assert identity.settle_stub(connection, unseen, "org/unseen", as_of=NOON) == []
+    assert identity.settle_stub(connection, known, "org/unseen", as_of=NOON) == []
     assert rows(connection, "SELECT count(*) FROM store.models") == [(2,)]
-    catalog.settle_stub(connection, unseen, "org/known", as_of=NOON)
+    identity.settle_stub(connection, unseen, "org/known", as_of=NOON)
     assert rows(connection, ALIASES) == [("org/known", "org/unseen", "rename", NOON)]
 
 
@@ -226,18 +226,16 @@ def test_text_of_any_kind_comes_through_unharmed(connection: Connection) -> None
 
 def test_a_record_in_quarantine_is_kept_until_it_can_be_read(connection: Connection) -> None:
     refused = [(Rejected("org/a", "is odd"), "{"), (Rejected("org/b", "is odd"), "[")]
-    catalog.put_in_quarantine(connection, "hub", refused, as_of=NOON)
-    catalog.put_in_quarantine(connection, "hub", refused[:1], as_of=LATER)
-    catalog.put_in_quarantine(
-        connection, "hub", [(Rejected("org/b", "is worse"), "[")], as_of=LATER
-    )
+    quarantine.put_in(connection, "hub", refused, as_of=NOON)
+    quarantine.put_in(connection, "hub", refused[:1], as_of=LATER)
+    quarantine.put_in(connection, "hub", [(Rejected("org/b", "is worse"), "[")], as_of=LATER)
     query = "SELECT key, reason, seen_at, payload FROM registry.quarantine ORDER BY key"
     assert rows(connection, query) == [
         ("org/a", "is odd", NOON, "{"),
         ("org/b", "is worse", LATER, "["),
     ]
     take(connection, record("org/a"))
-    catalog.release_from_quarantine(connection, "hub")
+    quarantine.release(connection, "hub")
     assert rows(connection, query) == [("org/b", "is worse", LATER, "[")]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from registry import features, passes, sync
+from registry import features, passes, reading, sync
 from registry.catalog import prepare
 from registry.demo.generator import generate
 from registry.demo.sample import models as sample_models
@@ -28,7 +28,7 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
     prepare_lineage(connection)
     walk = passes.Pass(scope="test", kind="delta", as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
-    sync.take_in(connection, walk, sync.read(records))
+    sync.take_in(connection, walk, reading.read(records))
     shown: dict[str, dict[int, float]] = {}
     for name, feature, value in connection.execute(
         text("SELECT model, feature, value FROM registry.features")

@@ -211,7 +211,7 @@ def _kin(
 ) -> Iterator[tuple[object, ...]]:
     from sqlalchemy import text
 
-    from registry import catalog
+    from registry import identity
 
     rows = connection.execute(
         text(f"""
@@ -219,7 +219,7 @@ def _kin(
                    (SELECT name FROM store.models WHERE model_id = :key)) AS k
          WHERE k.depth <= coalesce(:depth, k.depth)
          ORDER BY k.depth, k.{kin}"""),  # noqa: S608 - one of two words
-        {"key": catalog.model_id(connection, name), "depth": depth},
+        {"key": identity.model_id(connection, name), "depth": depth},
     )
     yield from (tuple(row) for row in rows)
 
@@ -240,10 +240,10 @@ def path(application: Application, a: str, b: str, output: Output) -> None:
     """
     from sqlalchemy import text
 
-    from registry import catalog
+    from registry import identity
 
     with application.reading() as connection:
-        keys = [catalog.model_id(connection, each) for each in (a, b)]
+        keys = [identity.model_id(connection, each) for each in (a, b)]
         rows = connection.execute(
             text("""
             SELECT p.model, p.step, p.direction, p.relation

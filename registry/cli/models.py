@@ -245,12 +245,12 @@ def alias(
       registry models alias mistralai/Mistral-7B-v0.1
       registry models alias mistralai/Mistral-7B-v0.1 --add mistral-7b
     """
-    from registry import catalog
+    from registry import identity
     from registry.aliases import add_alias, list_aliases, remove_alias
 
     opened = application.writing() if added or removed else application.reading()
     with opened as connection:
-        key = catalog.model_id(connection, name)
+        key = identity.model_id(connection, name)
         for each in removed:
             remove_alias(connection, key, each)
         for each in added:

@@ -1,0 +1,142 @@
+"""Which model a name stands for: renames, stubs that turn out to be known models, and aliases."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from registry.errors import ModelNotFoundError
+
+
+def follow_renames(connection: Connection, as_of: datetime) -> list[int]:
+    """Give rows the names that their Hub keys have now; former names become aliases."""
+    moved = connection.scalar(
+        text("""
+        SELECT EXISTS (
+            SELECT FROM incoming_sightings s JOIN store.models m USING (hub_id)
+             WHERE m.name <> s.name
+        ) OR EXISTS (
+            SELECT FROM incoming_sightings s JOIN store.models m USING (name)
+             WHERE m.hub_id <> s.hub_id
+        )""")
+    )
+    orphans: list[int] = []
+    if not moved:
+        return orphans
+    # The name belongs to another repository now: its former holder steps aside, under a name that
+    # no repository can have, until the listing shows what became of it.
+    connection.execute(
+        text("""
+        WITH parked AS (
+            UPDATE store.models m
+               SET name = m.name || '@' || coalesce(m.hub_id, m.model_id::text),
+                   state = 'gone', gone_at = :as_of
+              FROM incoming_sightings s
+             WHERE m.name = s.name AND m.state <> 'stub'
+               AND (m.hub_id <> s.hub_id
+                    OR m.hub_id IS NULL AND EXISTS (
+                           SELECT FROM store.models other WHERE other.hub_id = s.hub_id))
+            RETURNING m.model_id, s.name
+        )
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+        SELECT model_id, name, 'rename', 1, :as_of FROM parked
+            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
+        {"as_of": as_of},
+    )
+    stubs = connection.execute(
+        text("""
+        SELECT stub.model_id AS stub_id, m.model_id
+          FROM incoming_sightings s
+          JOIN store.models m USING (hub_id)
+          JOIN store.models stub ON stub.name = s.name AND stub.state = 'stub'
+         WHERE m.name <> s.name""")
+    ).all()
+    for stub_id, model_id in stubs:
+        orphans += merge_stub(connection, stub_id, into=model_id, source="rename", as_of=as_of)
+    connection.execute(
+        text("""
+        WITH renamed AS (
+            UPDATE store.models m SET name = s.name
+              FROM incoming_sightings s, store.models old
+             WHERE m.hub_id = s.hub_id AND m.name <> s.name AND old.model_id = m.model_id
+            RETURNING m.model_id, old.name AS former
+        )
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+        SELECT model_id, former, 'rename', 1, :as_of FROM renamed WHERE former NOT LIKE '%@%'
+            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
+        {"as_of": as_of},
+    )
+    return orphans
+
+
+def merge_stub(
+    connection: Connection, stub_id: int, *, into: int, source: str, as_of: datetime
+) -> list[int]:
+    """Make a stub an alias of the model that it turned out to be.
+
+    Args:
+        connection: in a transaction.
+        stub_id: key of the stub; its row disappears.
+        into: key of the model that takes over its children and names.
+        source: what told that they are one, as in `schema.ALIAS_SOURCES`.
+        as_of: until when the stub's name is known to have been in use.
+
+    Returns:
+        Keys of the children whose families need to be computed again.
+    """
+    key = {"stub": stub_id, "model": into, "source": source, "as_of": as_of}
+    children = connection.scalars(
+        text("SELECT DISTINCT child_id FROM store.edges WHERE parent_id = :stub"), key
+    ).all()
+    for statement in (
+        """INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
+           SELECT child_id, :model, relation, source, confidence, position
+             FROM store.edges WHERE parent_id = :stub ON CONFLICT DO NOTHING""",
+        """INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
+           SELECT :model, alias, source, confidence, valid_to
+             FROM store.model_aliases WHERE model_id = :stub
+           UNION ALL SELECT :model, name, :source, 1, :as_of
+             FROM store.models WHERE model_id = :stub
+           ON CONFLICT DO NOTHING""",
+        "DELETE FROM store.models WHERE model_id = :stub",
+    ):
+        connection.execute(text(statement), key)
+    return list(children)
+
+
+def settle_stub(connection: Connection, stub_id: int, name: str, *, as_of: datetime) -> list[int]:
+    """Make a stub that the Hub knows under another name an alias of the model of that name.
+
+    Returns:
+        Keys of the children whose families need to be computed again.
+    """
+    model = connection.scalar(
+        text("""
+        SELECT m.model_id FROM store.models m, store.models stub
+         WHERE m.name = :name AND stub.model_id = :stub AND stub.state = 'stub'
+           AND m.model_id <> stub.model_id"""),
+        {"name": name, "stub": stub_id},
+    )
+    if model is None:
+        return []
+    return merge_stub(connection, stub_id, into=model, source="rename", as_of=as_of)
+
+
+def model_id(connection: Connection, name: str) -> int:
+    """Return the key of the model that a name stands for, whatever alias it is.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    key = connection.scalar(text("SELECT registry.model_id(:name)"), {"name": name})
+    if key is None:
+        raise ModelNotFoundError(name, suggestions(connection, name))
+    return int(key)
+
+
+def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str, ...]:
+    """Return the names most like one that does not exist, the likeliest first."""
+    rows = connection.scalars(
+        text("SELECT name FROM registry.search_models(:name, :limit)"),
+        {"name": name, "limit": limit},
+    )
+    return tuple(rows)
