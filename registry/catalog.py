@@ -126,6 +126,9 @@ def compare(
         sightings: one per name.
         as_of: when the page was observed; renames are dated by it.
     """
+    # Empty already, unless one transaction takes in several pages.
+    for table in ("incoming_sightings", "incoming_models", "incoming_keys"):
+        connection.exec_driver_sql(f"DELETE FROM {table}")
     copy_rows(
         connection,
         "incoming_sightings",

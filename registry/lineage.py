@@ -45,6 +45,7 @@ def upsert_edges(
         How many edges were added, changed or removed.
     """
     adopted = _adopt_stubs(connection, records, as_of)
+    connection.exec_driver_sql("DELETE FROM incoming_edges")
     copy_rows(
         connection,
         "incoming_edges",
