@@ -279,7 +279,7 @@ def upsert_models(
     records: Sequence[tuple[ModelRecord, int]],
     *,
     as_of: datetime,
-) -> list[int]:
+) -> dict[str, int]:
     """Write new and changed records, with their raw documents.
 
     Args:
@@ -288,7 +288,7 @@ def upsert_models(
         as_of: when they were observed.
 
     Returns:
-        The models' keys.
+        The models' keys by name.
     """
     copy_rows(
         connection,
@@ -306,7 +306,7 @@ def upsert_models(
         else f"{column} = excluded.{column}"
         for column in _MODEL_COLUMNS
     )
-    ids = connection.scalars(
+    rows = connection.execute(
         text(f"""
         WITH written AS (
             INSERT INTO store.models ({columns}, first_seen, changed_at)
@@ -316,16 +316,17 @@ def upsert_models(
             RETURNING model_id, name
         )
         UPDATE incoming_models i SET model_id = w.model_id FROM written w WHERE w.name = i.name
-        RETURNING i.model_id"""),  # noqa: S608
+        RETURNING i.name, i.model_id"""),  # noqa: S608
         {"as_of": as_of},
-    ).all()
+    )
+    keys = {row.name: row.model_id for row in rows}
     connection.execute(
         text("""
         INSERT INTO store.documents (model_id, card, config)
         SELECT model_id, card, config FROM incoming_models ORDER BY ordinal
             ON CONFLICT (model_id) DO UPDATE SET card = excluded.card, config = excluded.config""")
     )
-    return list(ids)
+    return keys
 
 
 def _model_row(record: ModelRecord, digest: int) -> tuple[object, ...]:

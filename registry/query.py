@@ -85,7 +85,9 @@ def answer(
                 raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
             raise _refused(error, statement, timeout) from error
         except psycopg.Error as error:
-            if error.sqlstate is None:
+            if (error.sqlstate or "57P").startswith(("57P", "08")):
+                # The connection is gone, and is not to be asked to undo anything.
+                connection.invalidate()
                 raise
             raise _refused(error, statement, timeout) from error
         finally:

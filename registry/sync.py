@@ -381,15 +381,29 @@ def _write(
         quarantined=len(rejected), partly_read=sum(bool(record.unread) for record, _ in readable)
     )
     if readable or orphans:
-        ids = catalog.upsert_models(connection, readable, as_of=walk.as_of)
+        keys = catalog.upsert_models(connection, readable, as_of=walk.as_of)
         counts.edges_changed = lineage.upsert_edges(
             connection, [record for record, _ in readable], orphans=orphans, as_of=walk.as_of
         )
-        features.refresh_features(connection, ids)
+        features.write_features(
+            connection, ((keys[record.name], _features(record)) for record, _ in readable)
+        )
         catalog.release_from_quarantine(connection, SOURCE)
     counts.counters_changed = catalog.update_counters(connection, as_of=walk.as_of)
     catalog.put_in_quarantine(connection, SOURCE, rejected, as_of=walk.as_of)
     return counts
+
+
+def _features(record: ModelRecord) -> features.FeatureSet | None:
+    return features.feature_set(
+        features.Traits(
+            record.parameters,
+            record.model_type,
+            record.architectures,
+            record.pipeline_tag,
+            record.tags,
+        )
+    )
 
 
 def _sighting(name: str, raw: object) -> catalog.Sighting:

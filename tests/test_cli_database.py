@@ -71,7 +71,7 @@ def test_dictionary(commands: Commands) -> None:
 def test_only_the_embedded_server_is_started(commands: Commands, command: str) -> None:
     err = commands.refused(2, "db", command)
     assert f"the registry does not {command}" in err
-    assert make_url(commands.url or "").password not in {*err.split(), ""}
+    assert (make_url(commands.url or "").password or "no password") not in err
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def test_embedded_server(data_directory: Path) -> None:
 
 def test_status(sample: Commands) -> None:
     status = sample.json("status")
-    assert sum(status["models"].values()) == 358 or sum(status["models"].values()) > 100
+    assert [sum(status["models"].values())] == [
+        row["count"] for row in sample.json("query", "SELECT count(*) FROM models")
+    ]
     assert set(status["models"]) <= {"available", "gated", "stub"}
     assert status["edges"]["finetune"] > 50
     assert status["families"] > 10

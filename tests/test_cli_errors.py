@@ -2,8 +2,12 @@
 
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,6 +16,7 @@ from databases import Databases
 from sqlalchemy.engine import make_url
 
 SECRET = "sesame-open-7"
+SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
 
 
 def test_malformed_url() -> None:
@@ -161,21 +166,36 @@ def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> 
     assert process.returncode == 0
 
 
+@contextmanager
+def sleeping(url: str) -> Iterator[tuple[subprocess.Popen[str], psycopg.Connection[Any]]]:
+    """Have a process that runs a query of a minute, and a connection to look at it from outside."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with (
+        start("--database-url", url, "query", "SELECT pg_sleep(60)") as process,
+        psycopg.connect(plain, autocommit=True) as watcher,
+    ):
+        while not watcher.execute(SLEEPING).fetchall():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield process, watcher
+
+
 def test_interrupted(sample_url: str) -> None:
-    with start("--database-url", sample_url, "query", "SELECT pg_sleep(60)") as process:
-        with psycopg.connect(
-            make_url(sample_url).set(drivername="postgresql").render_as_string(hide_password=False),
-            autocommit=True,
-        ) as watcher:
-            sleeping = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
-            while not watcher.execute(sleeping).fetchall():
-                assert process.poll() is None
-                time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
-            assert (process.returncode, err) == (130, "Error: Interrupted.\n")
-            while watcher.execute(sleeping).fetchall():
-                time.sleep(0.05)
+    with sleeping(sample_url) as (process, watcher):
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (130, "Error: Interrupted.\n")
+        while watcher.execute(SLEEPING).fetchall():
+            time.sleep(0.05)
+
+
+def test_a_server_that_ends_the_connection(sample_url: str) -> None:
+    with sleeping(sample_url) as (process, watcher):
+        watcher.execute(f"SELECT pg_terminate_backend(pid) FROM ({SLEEPING}) AS found")
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert "terminating connection" in err
+    assert err.count("\n") == 1
 
 
 def test_debug_shows_where_it_happened() -> None:

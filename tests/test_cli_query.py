@@ -15,7 +15,7 @@ SELECT 1 AS number, 'a "b", c' AS said, NULL AS nothing, true AS yes, 1.50 AS ex
        '{"k": [1, null]}'::jsonb AS document, date '2026-01-31' AS day,
        interval '1 day' AS long, '\\x00ff'::bytea AS bytes, 12345678901234567890::numeric AS large,
        'NaN'::float8 AS nan, '{"n": 99999999999999999999}'::jsonb AS larger,
-        '[1,2]'::vector AS vector
+       '[1,2]'::vector AS vector
 """
 
 

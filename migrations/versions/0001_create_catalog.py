@@ -306,12 +306,6 @@ def upgrade() -> None:
         sa.Column("downloads_all_time", sa.BigInteger(), nullable=True),
         sa.Column("likes", sa.BigInteger(), nullable=True),
         sa.Column("trending_score", sa.Double(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["store.models.model_id"],
-            name=op.f("counters_model_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("model_id", name=op.f("counters_pkey")),
         schema="store",
     )
@@ -346,12 +340,6 @@ def upgrade() -> None:
         sa.Column("downloads_all_time", sa.BigInteger(), nullable=True),
         sa.Column("likes", sa.BigInteger(), nullable=True),
         sa.Column("trending_score", sa.Double(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["store.models.model_id"],
-            name=op.f("model_history_model_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("model_id", "observed_at", name=op.f("model_history_pkey")),
         schema="store",
     )
@@ -373,12 +361,6 @@ def upgrade() -> None:
         ),
         sa.Column(
             "config", postgresql.JSONB(), nullable=True, comment="what the Hub keeps of config.json"
-        ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["store.models.model_id"],
-            name=op.f("documents_model_id_fkey"),
-            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("model_id", name=op.f("documents_pkey")),
         schema="store",

@@ -84,12 +84,6 @@ def upgrade() -> None:
             nullable=False,
             comment="its first parents lead back to itself",
         ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["store.models.model_id"],
-            name=op.f("model_families_model_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("model_id", name=op.f("model_families_pkey")),
         schema="store",
     )

@@ -81,12 +81,6 @@ def upgrade() -> None:
             ["store.feature_sets.feature_set_id"],
             name=op.f("model_features_feature_set_id_fkey"),
         ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["store.models.model_id"],
-            name=op.f("model_features_model_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("model_id", name=op.f("model_features_pkey")),
         schema="store",
     )

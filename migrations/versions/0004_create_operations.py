@@ -93,12 +93,6 @@ def upgrade() -> None:
             comment="as-of time of the question",
         ),
         sa.Column("answer", sa.Text(), nullable=False, comment="listed, renamed, disabled or gone"),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["store.models.model_id"],
-            name=op.f("lookups_model_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("model_id", name=op.f("lookups_pkey")),
         schema="store",
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
-_WRITTEN = re.compile(r"(\d[\d_,]*(?:\.\d+)?)\s*([KMBGT]?)", re.IGNORECASE)
+_WRITTEN = re.compile(r"(\d[\d_,]*(?:\.\d+)?)\s*([KMBGT]?)", re.IGNORECASE | re.ASCII)
 _LARGEST = 2**63 - 1
 
 
@@ -31,11 +31,11 @@ def read_count(written: str) -> int:
     """
     found = _WRITTEN.fullmatch(written.strip())
     if found is None:
-        raise ValueError(written)
+        raise ValueError(f"{written!r} is not a count")
     digits, unit = found.groups()
     count = int(Decimal(digits.replace(",", "").replace("_", "")) * _UNITS[unit.upper()])
     if count > _LARGEST:
-        raise ValueError(written)
+        raise ValueError(f"{written!r} is not a count that fits")
     return count
 
 
@@ -45,13 +45,11 @@ def read_moment(written: str) -> datetime:
     Raises:
         ValueError: when it is neither.
     """
-    moment = datetime.fromisoformat(written.strip())
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
     try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(written) from error
+        moment = datetime.fromisoformat(written.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{written!r} is not a date") from error
 
 
 def iso(moment: datetime) -> str:

@@ -50,15 +50,3 @@ def test_a_tag_in_two_spellings_is_one_feature(connection: Connection) -> None:
 def test_not_more_than_two_hundred_tags_count(connection: Connection) -> None:
     model(connection, "org/a", tags=[f"t{n}" for n in range(300)])
     assert rows(connection, "SELECT count(*) FROM registry.features") == [(200,)]
-
-
-def test_a_dimension_is_found_by_hashing_the_name(connection: Connection) -> None:
-    (found,) = rows(
-        connection,
-        "SELECT store.feature_dimension('tag:a') = store.feature_dimension('tag:a'),"
-        "       store.feature_dimension('tag:a') = store.feature_dimension('tag:b'),"
-        "       (SELECT min(d) >= 1 AND max(d) <= 16777216 AND count(DISTINCT d) > 990"
-        "          FROM (SELECT store.feature_dimension(n::text) AS d"
-        "                  FROM generate_series(1, 1000) AS n) AS t)",
-    )
-    assert found == (True, False, True)
