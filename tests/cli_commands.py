@@ -20,7 +20,7 @@ from registry.hub import Hub
 from registry.sync import Options, sync_models
 
 if TYPE_CHECKING:
-    from conftest import Databases
+    from databases import Databases
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from cli_commands import Commands, run, start
-from conftest import Databases
+from databases import Databases
 from sqlalchemy.engine import make_url
 
 SECRET = "sesame-open-7"

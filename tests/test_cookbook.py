@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import REPOSITORY
+from databases import REPOSITORY
 from factories import NOON, alias, counters, edge, history, model, rows, stub
 from sqlalchemy import Connection, text
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import REPOSITORY
+from databases import REPOSITORY
 from sqlalchemy import Connection, text
 
 from registry import dictionary, schema

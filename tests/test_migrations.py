@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from conftest import SETTINGS, Databases
+from databases import SETTINGS, Databases
 from factories import NOON
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
