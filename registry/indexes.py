@@ -4,7 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Index, text
 
-from registry.schema import counters, feature_sets, models
+from registry.schema import (
+    counters,
+    feature_sets,
+    model_families,
+    model_features,
+    models,
+)
 
 DEFERRED = (
     "models_search_idx",
@@ -16,7 +22,12 @@ DEFERRED = (
     "counters_likes_idx",
     "counters_trending_score_idx",
     "feature_sets_dimensions_idx",
+    "model_features_feature_set_id_idx",
+    "model_families_family_id_idx",
 )
+
+
+_TABLES = (models, counters, feature_sets, model_features, model_families)
 
 
 def _deferred() -> list[Index]:

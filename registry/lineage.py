@@ -16,7 +16,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
 ) ON COMMIT DELETE ROWS;
 CREATE INDEX IF NOT EXISTS incoming_edges_child_idx ON incoming_edges (child);
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
-    model_id bigint PRIMARY KEY, family_id bigint, generation smallint, in_cycle boolean
+    model_id bigint PRIMARY KEY, primary_parent_id bigint, family_id bigint,
+    generation smallint, in_cycle boolean
 ) ON COMMIT DELETE ROWS;
 """
 
@@ -216,28 +217,26 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     ids = sorted(model_ids)
     if not ids:
         return 0
-    placed = connection.execute(
+    found = connection.execute(
         text("""
-        INSERT INTO store.model_families AS f (model_id, family_id, primary_parent_id, generation)
-        SELECT c.model_id, c.model_id, p.parent_id, 0
+        SELECT c.model_id, p.parent_id, f.model_id IS NOT NULL AS known,
+               f.primary_parent_id IS DISTINCT FROM p.parent_id AS moved
           FROM unnest(cast(:ids AS bigint[])) AS c (model_id)
+          LEFT JOIN store.model_families f USING (model_id)
           LEFT JOIN LATERAL (
               SELECT e.parent_id
                 FROM store.edges e JOIN store.models parent ON parent.model_id = e.parent_id
                WHERE e.child_id = c.model_id AND e.parent_id <> e.child_id
                ORDER BY CASE e.relation WHEN 'merge' THEN 2 WHEN 'base_unknown' THEN 3 ELSE 1 END,
                         e.confidence DESC, e.position, parent.name
-               LIMIT 1) p ON true
-            ON CONFLICT (model_id) DO UPDATE SET primary_parent_id = excluded.primary_parent_id
-         WHERE f.primary_parent_id IS DISTINCT FROM excluded.primary_parent_id
-        RETURNING model_id, primary_parent_id IS NULL AND xmax = 0 AS alone"""),
+               LIMIT 1) p ON true"""),
         {"ids": ids},
     ).all()
-    # A model that is new and has no parent is a family of its own already: nothing led to it.
-    moved = [model for model, alone in placed if not alone]
-    if not moved:
-        return len(placed)
-    parents = _with_descendants(connection, moved)
+    parents = {row.model_id: row.parent_id for row in found if row.moved or not row.known}
+    if not parents:
+        return 0
+    # Nothing hangs below a model that has had no place yet.
+    _add_descendants(connection, parents, [row.model_id for row in found if row.known])
     # Who is not below a moved model has kept its place, and the walk upwards ends there.
     outside = {parent for parent in parents.values() if parent is not None} - parents.keys()
     kept = connection.execute(
@@ -252,45 +251,43 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     copy_rows(
         connection,
         "incoming_families",
-        ("model_id", "family_id", "generation", "in_cycle"),
-        ((model, *places[model]) for model in parents),
+        ("model_id", "primary_parent_id", "family_id", "generation", "in_cycle"),
+        ((model, parent, *places[model]) for model, parent in parents.items()),
     )
     result = connection.execute(
         text("""
-        UPDATE store.model_families f
-           SET family_id = i.family_id, generation = i.generation, in_cycle = i.in_cycle
-          FROM incoming_families i
-         WHERE f.model_id = i.model_id
-           AND (f.family_id, f.generation, f.in_cycle)
-               IS DISTINCT FROM (i.family_id, i.generation, i.in_cycle)""")
+        INSERT INTO store.model_families AS f
+               (model_id, primary_parent_id, family_id, generation, in_cycle)
+        SELECT model_id, primary_parent_id, family_id, generation, in_cycle
+          FROM incoming_families
+            ON CONFLICT (model_id) DO UPDATE
+           SET primary_parent_id = excluded.primary_parent_id, family_id = excluded.family_id,
+               generation = excluded.generation, in_cycle = excluded.in_cycle
+         WHERE (f.primary_parent_id, f.family_id, f.generation, f.in_cycle)
+               IS DISTINCT FROM (excluded.primary_parent_id, excluded.family_id,
+                                 excluded.generation, excluded.in_cycle)""")
     )
     connection.exec_driver_sql("DELETE FROM incoming_families")
     return result.rowcount
 
 
-def _with_descendants(connection: Connection, moved: Sequence[int]) -> dict[int, int | None]:
-    """Return the first parent of each given model and of each model below them."""
-    rows = connection.execute(
-        text(
-            "SELECT model_id, primary_parent_id FROM store.model_families"
-            " WHERE model_id = ANY (:ids)"
-        ),
-        {"ids": list(moved)},
-    ).all()
-    parents: dict[int, int | None] = {}
+def _add_descendants(
+    connection: Connection, parents: dict[int, int | None], known: Sequence[int]
+) -> None:
+    """Add to `parents` the first parent of each model below one of them that is known already."""
+    frontier = [model for model in known if model in parents]
     # One index scan a generation; a recursive query was planned as a join with the whole table.
-    while rows:
-        fresh = {model: parent for model, parent in rows if model not in parents}
-        parents |= fresh
+    while frontier:
         rows = connection.execute(
             text(
                 "SELECT model_id, primary_parent_id FROM store.model_families"
                 " WHERE primary_parent_id = ANY (:ids)"
             ),
-            {"ids": list(fresh)},
+            {"ids": frontier},
         ).all()
-        rows = [row for row in rows if row.model_id not in parents]
-    return parents
+        fresh = {model: parent for model, parent in rows if model not in parents}
+        parents |= fresh
+        frontier = list(fresh)
 
 
 def _place(

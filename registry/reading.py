@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from registry.catalog import Sighting
+from registry.features import FeatureSet, Traits, feature_set
 from registry.records import ModelRecord, Rejected, counters, digest, name_of, parse_record
 from registry.values import storable, timestamp
 
@@ -24,6 +25,7 @@ class Reading:
     sightings: dict[str, Sighting]
     moments: list[datetime]
     _parsed: dict[str, ModelRecord | Rejected] = field(default_factory=dict)
+    _features: dict[str, FeatureSet | None] = field(default_factory=dict)
 
     def parsed(self, name: str) -> ModelRecord | Rejected:
         """Return the whole record of a name, read once."""
@@ -31,6 +33,20 @@ class Reading:
         if found is None:
             found = self._parsed[name] = parse_record(self.by_name[name])
         return found
+
+    def features(self, record: ModelRecord) -> FeatureSet | None:
+        """Return the features of one of the page's records, computed once."""
+        if record.name not in self._features:
+            self._features[record.name] = feature_set(
+                Traits(
+                    record.parameters,
+                    record.model_type,
+                    record.architectures,
+                    record.pipeline_tag,
+                    record.tags,
+                )
+            )
+        return self._features[record.name]
 
     def reaches(self, since: datetime | None) -> bool:
         """Tell whether the page goes back beyond where a pass is to stop."""

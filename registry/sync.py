@@ -263,7 +263,9 @@ class _Walker:
         reading = read(page.records, page.url, page.next_url)
         if self.read_ahead:
             for name in reading.by_name:
-                reading.parsed(name)
+                record = reading.parsed(name)
+                if isinstance(record, ModelRecord):
+                    reading.features(record)
         return reading
 
     def _store(self, reading: "Reading") -> None:
@@ -301,7 +303,7 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
         assert isinstance(refused, Rejected)
         key = refused.key or f"digest {digest(raw):x}"
         rejected.append((Rejected(key, refused.reason), payload(raw)))
-    counts = _write(connection, walk, readable, rejected, compared.orphans)
+    counts = _write(connection, walk, reading, readable, rejected, compared.orphans)
     named = {record.name for record, _ in readable}
     counts.records = reading.size
     counts.new = len(compared.new & named)
@@ -317,9 +319,10 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
     walk.high_water = max(seen, default=None)
 
 
-def _write(
+def _write(  # noqa: PLR0917 - what take_in has found out
     connection: Connection,
     walk: Pass,
+    reading: Reading,
     readable: Sequence[tuple[ModelRecord, int]],
     rejected: Sequence[tuple[Rejected, str]],
     orphans: Sequence[int],
@@ -333,24 +336,12 @@ def _write(
             connection, [record for record, _ in readable], orphans=orphans, as_of=walk.as_of
         )
         features.write_features(
-            connection, ((keys[record.name], _features(record)) for record, _ in readable)
+            connection, ((keys[record.name], reading.features(record)) for record, _ in readable)
         )
         quarantine.release(connection, SOURCE)
     counts.counters_changed = catalog.update_counters(connection, as_of=walk.as_of)
     quarantine.put_in(connection, SOURCE, rejected, as_of=walk.as_of)
     return counts
-
-
-def _features(record: ModelRecord) -> features.FeatureSet | None:
-    return features.feature_set(
-        features.Traits(
-            record.parameters,
-            record.model_type,
-            record.architectures,
-            record.pipeline_tag,
-            record.tags,
-        )
-    )
 
 
 def _finish(

@@ -366,6 +366,8 @@ def upgrade() -> None:
         schema="store",
     )
     # ### end Alembic commands ###
+    # Searches are not planned by its statistics, and they take half the time of ANALYZE.
+    op.execute("ALTER TABLE store.models ALTER COLUMN search SET STATISTICS 0")
 
 
 def downgrade() -> None:
