@@ -365,7 +365,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model_id", name=op.f("documents_pkey")),
         schema="store",
     )
-    # ### end Alembic commands ###
     # Searches are not planned by its statistics, and they take half the time of ANALYZE.
     op.execute("ALTER TABLE store.models ALTER COLUMN search SET STATISTICS 0")
 

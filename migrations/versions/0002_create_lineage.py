@@ -102,7 +102,6 @@ def upgrade() -> None:
         schema="store",
         postgresql_where=sa.text("primary_parent_id IS NOT NULL"),
     )
-    # ### end Alembic commands ###
 
 
 def downgrade() -> None:

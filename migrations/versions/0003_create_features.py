@@ -102,7 +102,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("similarity_weights_pkey")),
         schema="store",
     )
-    # ### end Alembic commands ###
     op.bulk_insert(weights, WEIGHTS)
 
 

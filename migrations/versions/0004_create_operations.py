@@ -135,7 +135,6 @@ def upgrade() -> None:
         unique=False,
         schema="store",
     )
-    # ### end Alembic commands ###
 
 
 def downgrade() -> None:
