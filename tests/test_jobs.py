@@ -1,0 +1,52 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from registry import db
+from registry.demo.generator import generate
+from registry.demo.server import HubServer
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(job: str, database_url: str, hub: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "REGISTRY_DATABASE_URL": database_url,
+        "HF_ENDPOINT": hub,
+    }
+    return subprocess.run(
+        [sys.executable, str(ROOT / "jobs" / f"{job}.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("job", ["sync", "sweep"])
+def test_a_job_brings_the_catalog_up_to_date(engine: Engine, database_url: str, job: str) -> None:
+    with HubServer(generate(60)) as server:
+        result = run(job, database_url, server.url)
+        assert result.returncode == 0, result.stderr
+        assert "new=60" in result.stdout
+        server.remove(next(iter(generate(1)))["id"])
+        again = run(job, database_url, server.url)
+    assert again.returncode == 0, again.stderr
+    with engine.connect() as connection:
+        gone = connection.scalar(text("SELECT count(*) FROM registry.models WHERE state = 'gone'"))
+    assert gone == (1 if job == "sweep" else 0)
+
+
+def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> None:
+    with HubServer(generate(5)) as server, db.exclusive(engine, "sync"):
+        result = run("sync", database_url, server.url)
+    assert result.returncode == 5
+    assert result.stderr.strip() == (
+        "sync: Another sync is running; try again when it has finished."
+    )
