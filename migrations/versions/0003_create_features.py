@@ -28,7 +28,7 @@ WEIGHTS = [
         ("parent", 0.8, "one was made from the other by fine-tuning, an adapter or quantizing"),
         ("base", 0.6, "both were made from the same model"),
         ("merge", 0.7, "one is a source of the other, a merge"),
-        ("shared_merge", 0.5, "both are merges and share a source"),
+        ("shared_merge", 0.5, "as base, but at least one of them merged that model with others"),
     )
 ]
 

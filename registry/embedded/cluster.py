@@ -18,6 +18,8 @@ _SETTINGS = {
     "maintenance_work_mem": "512MB",
     "max_connections": "50",
     "max_wal_size": "4GB",
+    "join_collapse_limit": "20",  # the views join; a query of several is planned whole
+    "from_collapse_limit": "20",
     "jit": "off",  # costs more to compile than short queries take to run
     "timezone": "UTC",
     "log_timezone": "UTC",
