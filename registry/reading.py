@@ -7,7 +7,7 @@ from datetime import datetime
 from registry.catalog import Sighting
 from registry.features import FeatureSet, Traits, feature_set
 from registry.records import ModelRecord, Rejected, counters, digest, name_of, parse_record
-from registry.values import storable, timestamp
+from registry.values import short_text, storable, timestamp
 
 PAYLOAD_KEPT = 10_000
 """Characters of a rejected record that the quarantine keeps."""
@@ -65,13 +65,17 @@ def read(records: Sequence[object], url: str = "", next_url: str | None = None) 
     """Name and fingerprint the raw records of a page; nothing in them makes it fail."""
     by_name: dict[str, object] = {}
     nameless: list[object] = []
+    keys: set[str] = set()
     for raw in records:
         name = name_of(raw)
+        key = _hub_id(raw)
         if name is None:
             nameless.append(raw)
-        else:
-            # The newer of two rows of one name comes first in the listing.
-            by_name.setdefault(name, raw)
+        elif name not in by_name and key not in keys:
+            # The newer of two rows of one repository comes first in the listing.
+            by_name[name] = raw
+            if key is not None:
+                keys.add(key)
     moments = [
         moment
         for raw in records
@@ -88,11 +92,14 @@ def read(records: Sequence[object], url: str = "", next_url: str | None = None) 
     )
 
 
+def _hub_id(raw: object) -> str | None:
+    return short_text(raw.get("_id")) if isinstance(raw, dict) else None
+
+
 def _sighting(name: str, raw: object) -> Sighting:
-    hub_id = raw.get("_id") if isinstance(raw, dict) else None
     return Sighting(
         name=name,
-        hub_id=storable(hub_id)[:255] if isinstance(hub_id, str) and hub_id else None,
+        hub_id=_hub_id(raw),
         digest=digest(raw),
         **counters(raw)._asdict(),
     )

@@ -206,6 +206,17 @@ def test_hostile_records_land_or_are_quarantined(engine: Engine) -> None:
         ))) == 5_000_000  # fmt: skip
 
 
+def test_one_repository_twice_on_a_page_is_taken_in_once(engine: Engine) -> None:
+    one, other = (dict(record) for record in list(generate(2)))
+    body = json.dumps([one, {**other, "_id": one["_id"]}, {**one, "likes": 1}]).encode()
+    with HubServer(faults=Faults({listing: [Body(body), Body(body)]})) as server:
+        assert run(engine, server).counts.new == 1
+        assert run(engine, server, since=datetime(2020, 1, 1, tzinfo=UTC)).counts.unchanged == 1
+    with engine.connect() as connection:
+        names = connection.scalars(text("SELECT name FROM registry.models WHERE state <> 'stub'"))
+        assert names.all() == [one["id"]]
+
+
 def test_a_quarantined_record_that_is_mended_leaves_quarantine(engine: Engine) -> None:
     record = next(iter(generate(1)))
     deep: Any = []
