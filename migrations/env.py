@@ -9,7 +9,7 @@ from registry import db, roles, sql
 from registry.schema import metadata
 
 # Indexes that are built after a bulk load, by size; they come and go without a revision.
-UNMANAGED_INDEXES = {"model_features_hnsw_idx"}
+UNMANAGED_INDEXES = {"feature_sets_hnsw_idx"}
 
 
 def include_object(

@@ -325,12 +325,15 @@ def update_counters(connection: Connection, *, as_of: datetime) -> int:
     return result.rowcount
 
 
-def seen_ids(connection: Connection) -> list[int]:
-    """Return the keys of the models of the page, in ascending order."""
+def seen_ids(connection: Connection, names: Sequence[str] = ()) -> list[int]:
+    """Return the keys of the models of the page and of these names, in ascending order."""
     return list(
         connection.scalars(
             text("""
             SELECT m.model_id FROM incoming_sightings s JOIN store.models m USING (name)
-             ORDER BY m.model_id""")
+             UNION
+            SELECT m.model_id FROM store.models m WHERE m.name = ANY (:names)
+             ORDER BY 1"""),
+            {"names": list(names)},
         )
     )

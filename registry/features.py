@@ -45,12 +45,10 @@ class FeatureSet:
     Attributes:
         fingerprint: the same for the same features, 32 hexadecimal digits.
         vector: in pgvector's text form of a sparse vector.
-        dimensions: those in use but for the size, in ascending order.
     """
 
     fingerprint: str
     vector: str
-    dimensions: tuple[int, ...]
 
 
 @lru_cache(maxsize=200_000)
@@ -96,7 +94,6 @@ def feature_set(traits: Traits) -> FeatureSet | None:
     return FeatureSet(
         hashlib.blake2b(written, digest_size=16).hexdigest(),
         f"{{{','.join(entries)}}}/{FEATURE_DIMENSIONS}",
-        dimensions,
     )
 
 
@@ -124,7 +121,7 @@ def write_features(connection: Connection, found: Iterable[tuple[int, FeatureSet
     sets = {features.fingerprint: features for _, features in rows if features is not None}
     connection.exec_driver_sql(
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sets (fingerprint uuid PRIMARY KEY,"
-        " features sparsevec, dimensions integer[]) ON COMMIT DELETE ROWS;"
+        " features sparsevec) ON COMMIT DELETE ROWS;"
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_features (model_id bigint PRIMARY KEY,"
         " fingerprint uuid) ON COMMIT DELETE ROWS;"
         "DELETE FROM incoming_sets; DELETE FROM incoming_features"
@@ -132,11 +129,8 @@ def write_features(connection: Connection, found: Iterable[tuple[int, FeatureSet
     copy_rows(
         connection,
         "incoming_sets",
-        ("fingerprint", "features", "dimensions"),
-        (
-            (each.fingerprint, each.vector, f"{{{','.join(map(str, each.dimensions))}}}")
-            for each in sets.values()
-        ),
+        ("fingerprint", "features"),
+        ((each.fingerprint, each.vector) for each in sets.values()),
     )
     copy_rows(
         connection,
@@ -145,8 +139,8 @@ def write_features(connection: Connection, found: Iterable[tuple[int, FeatureSet
         ((key, None if each is None else each.fingerprint) for key, each in rows),
     )
     connection.exec_driver_sql("""
-        INSERT INTO store.feature_sets (fingerprint, features, dimensions)
-        SELECT fingerprint, features, dimensions FROM incoming_sets i
+        INSERT INTO store.feature_sets (fingerprint, features)
+        SELECT fingerprint, features FROM incoming_sets i
          WHERE NOT EXISTS (
                    SELECT FROM store.feature_sets s WHERE s.fingerprint = i.fingerprint)
             ON CONFLICT DO NOTHING""")
@@ -183,18 +177,9 @@ def refresh_features(connection: Connection, model_ids: Sequence[int] | None = N
     )
 
 
-def count_frequencies(connection: Connection) -> None:
-    """Count in how many feature sets each dimension is, 2 to 4 s per million models.
-
-    Sets that no model has any more are forgotten.
-    """
-    for statement in (
-        """DELETE FROM store.feature_sets s
-            WHERE NOT EXISTS (SELECT FROM store.model_features f
-                               WHERE f.feature_set_id = s.feature_set_id)""",
-        "DELETE FROM store.feature_frequencies",
-        """INSERT INTO store.feature_frequencies (dimension, sets)
-           SELECT dimension, count(*) FROM store.feature_sets, unnest(dimensions) AS dimension
-            GROUP BY dimension""",
-    ):
-        connection.exec_driver_sql(statement)
+def forget_unused_sets(connection: Connection) -> int:
+    """Delete the feature sets that no model has any more; return how many there were."""
+    return connection.exec_driver_sql("""
+        DELETE FROM store.feature_sets s
+         WHERE NOT EXISTS (SELECT FROM store.model_features f
+                            WHERE f.feature_set_id = s.feature_set_id)""").rowcount

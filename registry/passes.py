@@ -132,7 +132,21 @@ def finish(connection: Connection, walk: Pass, *, watermark: datetime | None) ->
             "records": walk.counts.records,
         },
     )
-    forget_sweep(connection, walk.scope)
+    if walk.kind == "full":
+        forget_sweep(connection, walk.scope)
+
+
+def abandon(connection: Connection, walk: Pass) -> None:
+    """Give up a pass: the next one of its kind begins anew."""
+    connection.execute(
+        text(
+            "UPDATE store.sync_passes SET under_way = false, cursor = NULL"
+            " WHERE scope = :scope AND kind = :kind"
+        ),
+        {"scope": walk.scope, "kind": walk.kind},
+    )
+    if walk.kind == "full":
+        forget_sweep(connection, walk.scope)
 
 
 def raise_watermark(connection: Connection, scope: str, watermark: datetime) -> None:

@@ -50,7 +50,9 @@ class Reading:
 
     def reaches(self, since: datetime | None) -> bool:
         """Tell whether the page goes back beyond where a pass is to stop."""
-        return since is not None and any(moment < since for moment in self.moments)
+        # Two in a row: one date that is wrong must not end a pass.
+        last = self.moments[-2:]
+        return since is not None and bool(last) and max(last) < since
 
     def repeats(self, previous: "Reading | None") -> bool:
         """Tell whether the page has the same models as the one before."""
@@ -107,4 +109,7 @@ def _sighting(name: str, raw: object) -> Sighting:
 
 def payload(raw: object) -> str:
     """Return the beginning of a raw record as text, for the quarantine."""
-    return storable(ascii(raw)[:PAYLOAD_KEPT])
+    try:
+        return storable(ascii(raw)[:PAYLOAD_KEPT])
+    except RecursionError:
+        return "(nested too deeply to be shown)"

@@ -330,9 +330,6 @@ class FeatureSetColumns(TypedColumns):
         nullable=False,
         comment="L2-normalised; dimension 1 is the size",
     )
-    dimensions: Named[list[int]] = Column(
-        ARRAY(Integer), nullable=False, comment="those in use, but for the size"
-    )
 
 
 feature_sets = Table(
@@ -340,18 +337,7 @@ feature_sets = Table(
     metadata,
     FeatureSetColumns,
     UniqueConstraint("fingerprint"),
-    Index("feature_sets_dimensions_idx", "dimensions", postgresql_using="gin"),
 )
-
-
-class FrequencyColumns(TypedColumns):
-    """In how many feature sets each dimension is; guides a search, never what it finds."""
-
-    dimension = Column(Integer, primary_key=True, autoincrement=False)
-    sets: Named[int] = Column(BigInteger)
-
-
-feature_frequencies = Table("feature_frequencies", metadata, FrequencyColumns)
 
 
 class FeatureColumns(TypedColumns):

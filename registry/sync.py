@@ -6,6 +6,7 @@ the page that it was on.
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -38,6 +39,12 @@ SOURCE = "hub"
 
 SWEEP_SLACK = timedelta(hours=1)
 """How far the Hub's clock and ours may differ when a full sweep moves the delta's watermark."""
+
+CLOCK_SLACK = timedelta(days=1)
+"""How much later than the observation a change may be dated before its date is held to be wrong."""
+
+ENDED = ""
+"""The cursor of a pass that has read the listing to its end, but is not closed yet."""
 
 MOST_RESTARTS = 3
 """How often one run starts over because the Hub has forgotten the listing's cursor."""
@@ -149,10 +156,11 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
             with connection.begin():
                 indexes.drop_before_load(connection)
         complete = walker.walk_to_end()
-        if complete:
-            _finish(connection, walk, options, walker.undone)
+        # Before the pass is closed: a run that is killed in here does it again.
         if not options.dry_run:
             _tidy(connection, walk)
+        if complete:
+            _finish(connection, walk, options, before, walker.undone)
         if complete and not options.dry_run:
             _look_up(connection, source, walk, options)
         with connection.begin():
@@ -179,9 +187,14 @@ def _scope(source: Hub, options: Options) -> str:
 
 
 def _begin(before: passes.Standing, scope: str, kind: passes.Kind, options: Options) -> Pass:
-    """Go on with the pass under way, unless other bounds are asked for; else begin one."""
-    if before.under_way is not None and options.since is None and not options.dry_run:
-        return before.under_way
+    """Go on with the pass under way, unless it does not go back as far as is asked for."""
+    under_way = before.under_way
+    if under_way is not None and not options.dry_run:
+        covers = under_way.since is None or (
+            options.since is not None and under_way.since <= options.since
+        )
+        if options.since is None or covers:
+            return under_way
     since = None if kind == "full" else options.since or before.watermark
     as_of = options.as_of or datetime.now(UTC)
     return Pass(scope=scope, kind=kind, as_of=as_of, since=since)
@@ -218,8 +231,10 @@ class _Walker:
                     # What the lost pages held is in the catalog: reading it again costs little.
                     self.walk.cursor = None
                     self.walk.counts.records = self.walk.counts.pages = 0
-                    with self.connection.begin():
-                        passes.forget_sweep(self.connection, self.walk.scope)
+                    self.undone.clear()
+                    if self.walk.kind == "full" and not self.options.dry_run:
+                        with self.connection.begin():
+                            passes.forget_sweep(self.connection, self.walk.scope)
         finally:
             # Not waited for: the Hub may take minutes, and whoever interrupts a sync means now.
             ahead.shutdown(wait=False, cancel_futures=True)
@@ -227,9 +242,10 @@ class _Walker:
     def _pages(self, ahead: ThreadPoolExecutor) -> bool:
         visited: set[str] = set()
         previous: Reading | None = None
-        fetched: Future[Reading] | None = ahead.submit(
-            self._fetch, self.walk.cursor or self._first_url()
-        )
+        if self.walk.cursor == ENDED:
+            return True
+        fetched: Future[Reading] | None = ahead.submit(self._fetch, self._next_url())
+        paused = False
         while fetched is not None:
             reading = fetched.result()
             visited.add(reading.url)
@@ -244,12 +260,15 @@ class _Walker:
             fetched = None
             if reading.next_url is not None and not ended and not paused:
                 fetched = ahead.submit(self._fetch, reading.next_url)
-            self._store(reading)
+            self._store(reading, ENDED if ended else reading.next_url)
             previous = reading
         return not paused
 
-    def _first_url(self) -> str:
+    def _next_url(self) -> str:
         size = min(self.options.page_size, self.options.limit or self.options.page_size)
+        if self.walk.cursor is not None:
+            # Pages of this run's size, not of the run's that has left off there.
+            return re.sub(r"(?<=[?&]limit=)\d+", str(size), self.walk.cursor)
         query = ListingQuery(
             author=self.options.author,
             filters=self.options.filters,
@@ -268,12 +287,12 @@ class _Walker:
                     reading.features(record)
         return reading
 
-    def _store(self, reading: "Reading") -> None:
+    def _store(self, reading: Reading, cursor: str | None) -> None:
         with self.connection.begin() as transaction:
             unchanged = self.walk.counts.unchanged
             take_in(self.connection, self.walk, reading)
             self.read_ahead = (self.walk.counts.unchanged - unchanged) * 2 < reading.size
-            self.walk.cursor = reading.next_url
+            self.walk.cursor = cursor
             if self.options.dry_run:
                 self.undone[self.walk.counts.pages] = catalog.seen_ids(self.connection)
                 transaction.rollback()
@@ -312,10 +331,11 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
     counts.pages = 1
     walk.counts.add(counts)
     if walk.kind == "full":
-        passes.remember_page(
-            connection, walk.scope, walk.counts.pages, catalog.seen_ids(connection)
-        )
-    seen = reading.moments if walk.high_water is None else [*reading.moments, walk.high_water]
+        listed = catalog.seen_ids(connection, [refused.key for refused, _ in rejected])
+        passes.remember_page(connection, walk.scope, walk.counts.pages, listed)
+    seen = [moment for moment in reading.moments if moment <= walk.as_of + CLOCK_SLACK]
+    if walk.high_water is not None:
+        seen.append(walk.high_water)
     walk.high_water = max(seen, default=None)
 
 
@@ -345,25 +365,46 @@ def _write(  # noqa: PLR0917 - what take_in has found out
 
 
 def _finish(
-    connection: Connection, walk: Pass, options: Options, undone: dict[int, list[int]]
+    connection: Connection,
+    walk: Pass,
+    options: Options,
+    before: passes.Standing,
+    undone: dict[int, list[int]],
 ) -> None:
     """Close a complete pass; after a full sweep, mark what it did not find as gone."""
-    with connection.begin() as transaction:
-        if walk.kind == "full":
-            for page, ids in undone.items():
-                passes.remember_page(connection, walk.scope, page, ids)
-            walk.counts.gone += vanished.mark_gone(
-                connection,
-                walk.scope,
-                author=options.author,
-                tags=options.filters,
-                as_of=walk.as_of,
-                accept=options.accept_gone,
-            )
-            passes.raise_watermark(connection, walk.scope, walk.as_of - SWEEP_SLACK)
-        passes.finish(connection, walk, watermark=walk.high_water if walk.kind == "delta" else None)
-        if options.dry_run:
-            transaction.rollback()
+    # A pass that began above the watermark has left a gap: the next delta has to read it.
+    whole = walk.since is None or (before.watermark is not None and walk.since <= before.watermark)
+    try:
+        with connection.begin() as transaction:
+            if walk.kind == "full":
+                _mark_gone(connection, walk, options, undone)
+                passes.raise_watermark(connection, walk.scope, walk.as_of - SWEEP_SLACK)
+            moves = walk.kind == "delta" and whole
+            passes.finish(connection, walk, watermark=walk.high_water if moves else None)
+            if options.dry_run:
+                transaction.rollback()
+    except HubError:
+        # A sweep that is not believed is not gone on with: the next one reads everything again.
+        if not options.dry_run:
+            with connection.begin():
+                passes.abandon(connection, walk)
+        raise
+
+
+def _mark_gone(
+    connection: Connection, walk: Pass, options: Options, undone: dict[int, list[int]]
+) -> None:
+    for page, ids in undone.items():
+        passes.remember_page(connection, walk.scope, page, ids)
+    # A model that lost the tag asked for is not listed under it any more, and not gone either.
+    if not options.filters:
+        walk.counts.gone += vanished.mark_gone(
+            connection,
+            walk.scope,
+            author=options.author,
+            as_of=walk.as_of,
+            accept=options.accept_gone,
+        )
 
 
 def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) -> None:
@@ -402,7 +443,8 @@ def _tidy(connection: Connection, walk: Pass) -> None:
             indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
             indexes.merge_pending(connection)
         if large:
-            features.count_frequencies(connection)
+            features.forget_unused_sets(connection)
+            indexes.build_nearest(connection)
     if large:
         with connection.begin():
             for table in ANALYZED:

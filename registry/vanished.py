@@ -1,6 +1,5 @@
 """Models that a full sweep no longer finds, and names that no listing shows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,7 +30,6 @@ def mark_gone(
     scope: str,
     *,
     author: str | None,
-    tags: Sequence[str],
     as_of: datetime,
     accept: bool,
 ) -> int:
@@ -41,18 +39,17 @@ def mark_gone(
         connection: in the transaction that ends the sweep.
         scope: of the sweep, whose pages are in `store.sweep_pages`.
         author: only this author's models were asked for, if given.
-        tags: only models with all of these tags were asked for.
         as_of: when the sweep was made.
         accept: believe any loss, however large.
 
     Raises:
         HubError: when more than LARGEST_LOSS would be gone; nothing is then marked.
     """
+    # What a delta brought in since the sweep began may stand above where the sweep was by then.
     condition = """
-        m.state NOT IN ('gone', 'stub')
-        AND (cast(:author AS text) IS NULL OR m.author = :author)
-        AND m.tags @> cast(:tags AS text[])"""
-    parameters = {"scope": scope, "author": author, "tags": list(tags), "as_of": as_of}
+        m.state NOT IN ('gone', 'stub') AND m.changed_at <= :as_of
+        AND (cast(:author AS text) IS NULL OR m.author = :author)"""
+    parameters = {"scope": scope, "author": author, "as_of": as_of}
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE swept ON COMMIT DROP AS

@@ -16,7 +16,7 @@ QUERIES = {
         SELECT * FROM registry.lineage
          ORDER BY child COLLATE "C", parent COLLATE "C", relation""",
     "features": """
-        SELECT m.name, s.features::text, s.dimensions
+        SELECT m.name, s.features::text
           FROM store.model_features f JOIN store.models m USING (model_id)
           JOIN store.feature_sets s USING (feature_set_id)
          ORDER BY m.name COLLATE "C" """,

@@ -175,7 +175,6 @@ def test_models_like_one(catalog: Connection) -> None:
     for name, columns in other.items():
         model(catalog, name, **given | columns)
     features.refresh_features(catalog)
-    features.count_frequencies(catalog)
     title = "Models like one, under a permissive licence, below 8 B parameters"
     found = [row[0] for row in answer(catalog, title) if row[0].startswith(("new", "meta"))]
     assert found == ["new/twin", "new/cousin"]

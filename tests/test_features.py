@@ -39,17 +39,16 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
             shown.setdefault(name, {})[place] = round(value, 2) if size else value
     stored = connection.execute(
         text("""
-        SELECT m.name, s.features::text, s.dimensions
+        SELECT m.name, s.features::text
           FROM store.models m JOIN store.model_features USING (model_id)
           JOIN store.feature_sets s USING (feature_set_id)""")
     ).all()
     assert {name for name, *_ in stored} == set(shown)
     assert len(stored) > 700
-    for name, vector, dimensions in stored:
-        values = entries(FeatureSet("", vector, tuple(dimensions)))
+    for name, vector in stored:
+        values = entries(FeatureSet("", vector))
         length = math.sqrt(sum(value**2 for value in shown[name].values()))
         assert values.keys() == shown[name].keys()
-        assert dimensions == sorted(values.keys() - {features.SIZE})
         for place, value in shown[name].items():
             assert values[place] == pytest.approx(value / length, rel=1e-4)
     # What was computed from records is what is computed from what is stored.
@@ -110,5 +109,5 @@ def test_features_that_were_lost_are_taken_away(connection: Connection) -> None:
     connection.execute(text("UPDATE store.models SET tags = '{}', parameters = NULL"))
     assert features.refresh_features(connection, [key]) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.model_features")) == 0
-    features.count_frequencies(connection)
+    assert features.forget_unused_sets(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.feature_sets")) == 0

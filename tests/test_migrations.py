@@ -46,9 +46,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.model_families VALUES (1, 1, NULL, 0), (2, 1, 1, 1)",
     ),
     "0003": (
-        """INSERT INTO store.feature_sets (fingerprint, features, dimensions)
-           VALUES (gen_random_uuid(), '{3:0.6,5:0.8}/16777216', '{3,5}')""",
-        "INSERT INTO store.feature_frequencies VALUES (3, 1)",
+        """INSERT INTO store.feature_sets (fingerprint, features)
+           VALUES (gen_random_uuid(), '{3:0.6,5:0.8}/16777216')""",
         "INSERT INTO store.model_features VALUES (1, 1)",
         "UPDATE store.similarity_weights SET weight = 0.25 WHERE name = 'alpha'",
     ),
@@ -288,10 +287,9 @@ def test_every_other_table_is_small_by_nature() -> None:
     assert {table.name for table in schema.metadata.tables.values()} - {
         table.name for table in schema.LARGE_TABLES
     } == {
-        # By word, by feature set and by dimension: reference tables, the same on every node.
+        # By word and by feature set: reference tables, the same on every node.
         "search_vocabulary",
         "feature_sets",
-        "feature_frequencies",
         "similarity_weights",
         "sync_passes",
         "sweep_pages",

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -5,6 +6,7 @@ from typing import Any
 
 import pytest
 from exported import exported
+from hub_faults import Body, Faults, listing
 from sqlalchemy import Engine, text
 
 from registry import sync
@@ -14,6 +16,7 @@ from registry.demo.sample import models as sample_models
 from registry.demo.server import HubServer
 from registry.errors import HubError, LockHeldError
 from registry.hub import Hub
+from registry.passes import Counts
 from registry.sync import Options, Report
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -306,3 +309,94 @@ def test_history_follows_replayed_days(engine: Engine) -> None:
         " GROUP BY model HAVING count(*) = 2) AS twice",
     )
     assert grown[0][0] > 100
+
+
+def test_a_delta_between_two_halves_of_a_sweep_takes_nothing_from_it(
+    engine: Engine, server: HubServer
+) -> None:
+    run(engine, server)
+    run(engine, server, full=True, limit=100)
+    later = DAY + timedelta(hours=1)
+    touched(server, 200, lastModified="2026-06-01T00:30:00.000Z")
+    fresh = {**next(iter(generate(1, start=900))), "lastModified": "2026-06-01T00:40:00.000Z"}
+    server.put({**fresh, "createdAt": "2026-06-01T00:40:00.000Z"})
+    assert run(engine, server, as_of=later).counts.new == 1
+    report = run(engine, server, full=True, as_of=later)
+    assert report.resumed
+    assert report.counts.gone == 0
+    assert rows(engine, "SELECT count(*) FROM registry.models WHERE state = 'gone'") == [(0,)]
+
+
+def test_a_forward_since_leaves_the_watermark_where_it_was(
+    engine: Engine, server: HubServer
+) -> None:
+    before = run(engine, server).watermark
+    touched(server, 3, lastModified="2026-05-30T00:00:00.000Z", pipeline_tag="gap")
+    touched(server, 4, lastModified="2026-05-31T00:00:00.000Z")
+    report = run(engine, server, since=datetime(2026, 5, 30, 12, tzinfo=UTC))
+    assert report.watermark == before
+    run(engine, server)
+    gap = rows(engine, "SELECT count(*) FROM registry.models WHERE pipeline_tag = 'gap'")
+    assert gap == [(1,)]
+
+
+def test_dates_that_are_wrong_lose_nothing(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    for number in range(10, 130):
+        touched(server, number, lastModified=f"2026-05-31T12:00:{number % 60:02}.000Z")
+    touched(server, 5, lastModified="2999-01-01T00:00:00.000Z")
+    report = run(engine, server)
+    assert report.counts.changed == 121
+    assert report.watermark is not None
+    assert report.watermark < DAY
+    touched(server, 6, lastModified="2026-05-31T13:00:00.000Z")
+    assert run(engine, server).counts.changed == 1
+
+
+def test_a_pass_that_was_read_to_its_end_is_not_read_again(
+    engine: Engine, server: HubServer
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def die_at_the_end(counts: Counts, expected: int | None) -> None:
+        if counts.records == 250:
+            raise KilledError
+
+    hub = Hub(server.url)
+    with pytest.raises(KilledError):
+        sync.sync_models(engine, Options(lookups=0), source=hub, watch=die_at_the_end)
+    asked = len(server.requests)
+    report = sync.sync_models(engine, Options(lookups=0), source=hub)
+    assert len(server.requests) == asked
+    assert report.resumed
+    assert report.counts.records == 250
+    assert rows(engine, "SELECT count(*) > 100 FROM store.search_vocabulary") == [(True,)]
+
+
+def test_a_sweep_by_tag_does_not_take_a_lost_tag_for_a_lost_model(
+    engine: Engine, server: HubServer
+) -> None:
+    run(engine, server)
+    number, record = next(
+        (number, record) for number, record in enumerate(generate(250)) if "gguf" in record["tags"]
+    )
+    touched(server, number, tags=[tag for tag in record["tags"] if tag != "gguf"])
+    assert run(engine, server, full=True, filters=("gguf",)).counts.gone == 0
+    assert state(engine, record["id"]) != "gone"
+
+
+def test_a_small_first_try_does_not_make_later_pages_small(
+    engine: Engine, server: HubServer
+) -> None:
+    run(engine, server, limit=10)
+    assert run(engine, server).counts.pages == 1 + 3
+
+
+@pytest.mark.parametrize("levels", [5, 900, 1000, 1015, 3000])
+def test_a_nameless_record_however_deep_stops_nothing(engine: Engine, levels: int) -> None:
+    deep = b'{"q": ' + b"[" * levels + b"]" * levels + b"}"
+    body = b"[" + deep + b"," + json.dumps(next(iter(generate(1)))).encode() + b"]"
+    with HubServer(faults=Faults({listing: Body(body)})) as server:
+        report = run(engine, server)
+    assert (report.counts.quarantined, report.counts.new) == (1, 1)

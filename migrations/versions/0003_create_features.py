@@ -6,7 +6,6 @@ Why: one sparse vector a model; what each relation weighs is configuration (SimR
 import pgvector.sqlalchemy
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "0003"
 down_revision = "0002"
@@ -45,29 +44,8 @@ def upgrade() -> None:
             nullable=False,
             comment="L2-normalised; dimension 1 is the size",
         ),
-        sa.Column(
-            "dimensions",
-            postgresql.ARRAY(sa.Integer()),
-            nullable=False,
-            comment="those in use, but for the size",
-        ),
         sa.PrimaryKeyConstraint("feature_set_id", name=op.f("feature_sets_pkey")),
         sa.UniqueConstraint("fingerprint", name=op.f("feature_sets_fingerprint_key")),
-        schema="store",
-    )
-    op.create_index(
-        "feature_sets_dimensions_idx",
-        "feature_sets",
-        ["dimensions"],
-        unique=False,
-        schema="store",
-        postgresql_using="gin",
-    )
-    op.create_table(
-        "feature_frequencies",
-        sa.Column("dimension", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("sets", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("dimension", name=op.f("feature_frequencies_pkey")),
         schema="store",
     )
     op.create_table(
@@ -109,5 +87,4 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("similarity_weights", schema="store")
     op.drop_table("model_features", schema="store")
-    op.drop_table("feature_frequencies", schema="store")
     op.drop_table("feature_sets", schema="store")

@@ -1,6 +1,7 @@
 -- similar_models(model, k): the k models most like one by features and lineage, most alike first.
 -- combined = alpha x feature (cosine) + (1 - alpha) x lineage (weight of the strongest relation),
--- all in [0, 1]. Exact over all models, but for parents of more than 20,000 children. Models that are
+-- all in [0, 1]. Exact in catalogs without an HNSW index, but for parents of more than 20,000
+-- children. Models that are
 -- equally alike come in order of their downloads as far as they were looked at.
 CREATE FUNCTION registry.similar_models(model text, k integer DEFAULT 10)
 RETURNS TABLE (name text, feature double precision, lineage double precision,
@@ -61,7 +62,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.similar_models(text, integer) IS
-    'The models most like one by metadata and lineage, for any model of the catalog, the most alike first; the more downloaded of two that are equally alike. Exact, except that of a parent''s children at most 20,000 are looked at.
+    'The models most like one by metadata and lineage, for any model of the catalog, the most alike first; the more downloaded of two that are equally alike. Exact up to 40,000 different sets of features; beyond, the nearest by features come from an HNSW index, and of a parent''s children at most 20,000 are looked at.
 model: any name of the model
 k: most rows to return
 name: name of the other model

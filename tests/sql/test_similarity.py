@@ -34,7 +34,6 @@ def catalog(connection: Connection) -> Connection:
         edge(connection, child, parent, relation)
     alias(connection, "base", "old base")
     features.refresh_features(connection)
-    features.count_frequencies(connection)
     return connection
 
 
