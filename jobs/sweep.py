@@ -1,5 +1,6 @@
 """Every Sunday (23 3 * * 0): read the whole listing, find the vanished, refresh all counters."""
 
+import logging
 import sys
 
 from registry import db, sync
@@ -8,8 +9,13 @@ from registry.errors import RegistryError
 
 def main() -> int:
     """Run one full sweep; return the exit code of `registry sync`."""
+    # What the Hub makes us wait for goes to the cron log.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("registry").setLevel(logging.INFO)
     try:
-        with db.engine(db.setting()) as engine:
+        where = db.setting()
+        with db.engine(where) as engine:
+            db.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options(full=True))
     except RegistryError as error:
         print(f"sweep: {error}", file=sys.stderr)

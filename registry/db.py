@@ -238,6 +238,20 @@ def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | N
     return _migrate(opened, revision, command.upgrade)
 
 
+def set_up_embedded(where: Setting, opened: Engine) -> str | None:
+    """Bring an empty embedded database to head; any other is its owner's to upgrade.
+
+    Returns:
+        The revision it was brought to, or None where there was nothing to do.
+    """
+    if where.url is not None:
+        return None
+    with opened.connect() as connection:
+        if current_revision(connection) is not None:
+            return None
+    return upgrade(opened)[1]
+
+
 def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
     """Take the database back to a revision in one transaction, as `upgrade` does forward."""
     return _migrate(opened, revision, command.downgrade)

@@ -107,12 +107,8 @@ def _set_up(application: Application, engine: Engine) -> None:
     """Bring an empty embedded database to head; any other is its owner's to upgrade."""
     from registry import db
 
-    if application.setting().url is not None:
-        return
-    with engine.connect() as connection:
-        empty = db.current_revision(connection) is None
-    if empty:
-        _, revision = db.upgrade(engine)
+    revision = db.set_up_embedded(application.setting(), engine)
+    if revision is not None:
         say(f"Set up the embedded database, at revision {revision}.")
 
 
