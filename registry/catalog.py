@@ -114,8 +114,6 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql(_TEMPORARY.replace("COLUMNS", columns))
     # A page touches a thousand rows of tables of any size: always by index, never by a scan.
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
-    # A page that a crash of the server takes back takes the cursor back with it: no need to wait.
-    connection.exec_driver_sql("SET synchronous_commit = off")
 
 
 def compare(

@@ -50,9 +50,8 @@ class Reading:
 
     def reaches(self, since: datetime | None) -> bool:
         """Tell whether the page goes back beyond where a pass is to stop."""
-        # Two in a row: one date that is wrong must not end a pass.
-        last = self.moments[-2:]
-        return since is not None and bool(last) and max(last) < since
+        # The listing is in order: one date that is wrong, further up, must not end a pass.
+        return since is not None and bool(self.moments) and self.moments[-1] < since
 
     def repeats(self, previous: "Reading | None") -> bool:
         """Tell whether the page has the same models as the one before."""

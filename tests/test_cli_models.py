@@ -157,7 +157,7 @@ def test_search_as_csv_has_raw_numbers(sample: Commands) -> None:
 
 
 def test_search_as_a_table_fits_narrow_windows(sample: Commands) -> None:
-    wide = sample.done("models", "search", BASE, "--limit", "1", "--format", "table")
+    wide = sample.done("models", "search", BASE, "--limit", "1", "--format", "table", COLUMNS="200")
     assert "7.2B" in wide
     assert "family" in wide
     result = sample("models", "search", BASE, "--limit", "1", "--format", "table", COLUMNS="50")
