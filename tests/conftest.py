@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the run its place for a server; the workers of pytest-xdist are told theirs."""
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts background jobs so; what the tests start must be interruptible all the same.
+        # A shell starts background jobs so; what the tests start must be interruptible still.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if given is None:
         # A run that is ended by SIGTERM takes its server along, as one that is interrupted does.
