@@ -105,8 +105,8 @@ def merge_pending(connection: Connection) -> None:
             )
 
 
-EXACT_UP_TO = 40_000
-"""Feature sets up to which every one is looked at, in about 20 ms, and no index is kept."""
+EXACT_UP_TO = 100_000
+"""Feature sets up to which every one is looked at, in about 50 ms, and no index is kept."""
 
 
 def build_nearest(connection: Connection) -> bool:

@@ -62,7 +62,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.similar_models(text, integer) IS
-    'The models most like one by metadata and lineage, for any model of the catalog, the most alike first; the more downloaded of two that are equally alike. Exact up to 40,000 different sets of features; beyond, the nearest by features come from an HNSW index, and of a parent''s children at most 20,000 are looked at.
+    'The models most like one by metadata and lineage, for any model of the catalog, the most alike first; the more downloaded of two that are equally alike. Exact up to 100,000 different sets of features; beyond, the nearest by features come from an HNSW index, and of a parent''s children at most 20,000 are looked at.
 model: any name of the model
 k: most rows to return
 name: name of the other model
