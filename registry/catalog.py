@@ -1,94 +1,51 @@
 """Models in the database: what a page of records changes, names and aliases, counters, history.
 
-A page goes through temporary tables: every record's name, fingerprint and counters first; then,
-only for those whose fingerprint is new, the whole record. The set logic is SQL.
+What is new is copied straight into its tables. Everything else goes through temporary tables:
+every record's name, fingerprint and counters first; then, only for those whose fingerprint has
+changed, the whole record. The set logic is SQL.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
-from registry.db import copy_rows
+from registry.db import copy_lines
 from registry.identity import follow_renames
-from registry.records import ModelRecord
+from registry.reading import Entry
+from registry.rows import (
+    COUNTER_COLUMNS,
+    DOCUMENT_COLUMNS,
+    MODEL_COLUMNS,
+    MOST_POPULAR,
+    SIGHTING_COLUMNS,
+)
 from registry.schema import models
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What is looked at of every record of a page, changed or not."""
-
-    name: str
-    hub_id: str | None
-    digest: int
-    downloads: int | None
-    downloads_all_time: int | None
-    likes: int | None
-    trending_score: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Which names of a page are new to the catalog, changed, or as they were.
 
-    `orphans` are keys of models whose parent was found under another name: their families need to
-    be computed again.
+    Attributes:
+        fresh: nothing is stored under the name.
+        stubs: only children have named it so far.
+        changed: the record is another than the stored one, or was gone.
+        unchanged: all but the counters is as it is stored.
+        orphans: keys of models whose parent was found under another name: their families need to
+            be computed again.
     """
 
-    new: frozenset[str]
+    fresh: frozenset[str]
+    stubs: frozenset[str]
     changed: frozenset[str]
     unchanged: frozenset[str]
     orphans: tuple[int, ...]
 
-
-MOST_POPULAR = 4
-"""Highest step of `models.popularity`: 10,000 downloads a month and more."""
-
-_SIGHTING_COLUMNS = (
-    "name",
-    "hub_id",
-    "digest",
-    "downloads",
-    "downloads_all_time",
-    "likes",
-    "trending_score",
-)
-
-_MODEL_COLUMNS = (
-    "name",
-    "hub_id",
-    "author",
-    "state",
-    "sha",
-    "created_at",
-    "last_modified",
-    "gated",
-    "pipeline_tag",
-    "library",
-    "license",
-    "license_name",
-    "license_link",
-    "languages",
-    "datasets",
-    "arxiv",
-    "tags",
-    "architectures",
-    "model_type",
-    "parameters",
-    "parameters_source",
-    "dtypes",
-    "quantization",
-    "new_version",
-    "unread",
-    "digest",
-    "popularity",
-)
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (
@@ -108,96 +65,151 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_keys (
 
 def prepare(connection: Connection) -> None:
     """Make the temporary tables that pages go through, and set the session up for pages."""
-    columns = ", ".join(
-        f"{name} {models.c[name].type.compile(_DIALECT)}" for name in _MODEL_COLUMNS
-    )
+    columns = ", ".join(f"{name} {models.c[name].type.compile(_DIALECT)}" for name in MODEL_COLUMNS)
     connection.exec_driver_sql(_TEMPORARY.replace("COLUMNS", columns))
     # A page touches a thousand rows of tables of any size: always by index, never by a scan.
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
 
 
-def compare(
-    connection: Connection, sightings: Iterable[Sighting], *, as_of: datetime
-) -> Comparison:
+def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: datetime) -> Comparison:
     """Load a page's sightings, follow renames, and tell which records need to be read.
 
     Args:
         connection: in the page's transaction, after `prepare`.
-        sightings: one per name.
+        sightings: a row of `rows.SIGHTING_COLUMNS` for each name.
         as_of: when the page was observed; renames are dated by it.
     """
     # Empty already, unless one transaction takes in several pages.
     connection.exec_driver_sql(
         "DELETE FROM incoming_sightings; DELETE FROM incoming_models; DELETE FROM incoming_keys"
     )
-    copy_rows(
-        connection,
-        "incoming_sightings",
-        _SIGHTING_COLUMNS,
-        (
-            (
-                s.name,
-                s.hub_id,
-                s.digest,
-                s.downloads,
-                s.downloads_all_time,
-                s.likes,
-                s.trending_score,
-            )
-            for s in sightings
-        ),
-    )
-    orphans = follow_renames(connection, as_of)
-    rows = connection.execute(
-        text("""
-        SELECT s.name,
-               CASE WHEN m.model_id IS NULL OR m.state = 'stub' THEN 'new'
-                    WHEN m.digest IS DISTINCT FROM s.digest OR m.gone_at IS NOT NULL THEN 'changed'
-                    ELSE 'unchanged' END AS verdict
-          FROM incoming_sightings s LEFT JOIN store.models m USING (name)""")
-    ).all()
-    verdicts: dict[str, list[str]] = {"new": [], "changed": [], "unchanged": []}
-    for name, verdict in rows:
-        verdicts[verdict].append(name)
+    copy_lines(connection, "incoming_sightings", SIGHTING_COLUMNS, sightings.values())
+    orphans = follow_renames(connection, as_of) if _renamed(connection) else []
+    verdicts: dict[str, frozenset[str]] = {
+        row.verdict: frozenset(row.names)
+        for row in connection.execute(
+            text("""
+            SELECT CASE WHEN m.state = 'stub' THEN 'stub'
+                        WHEN m.digest IS DISTINCT FROM s.digest OR m.gone_at IS NOT NULL
+                        THEN 'changed'
+                        ELSE 'unchanged' END AS verdict,
+                   array_agg(s.name) AS names
+              FROM incoming_sightings s JOIN store.models m USING (name)
+             GROUP BY 1""")
+        )
+    }
+    known = frozenset().union(*verdicts.values())
     return Comparison(
-        frozenset(verdicts["new"]),
-        frozenset(verdicts["changed"]),
-        frozenset(verdicts["unchanged"]),
-        tuple(orphans),
+        fresh=frozenset(sightings) - known,
+        stubs=verdicts.get("stub", frozenset()),
+        changed=verdicts.get("changed", frozenset()),
+        unchanged=verdicts.get("unchanged", frozenset()),
+        orphans=tuple(orphans),
     )
 
 
-def upsert_models(
-    connection: Connection,
-    records: Sequence[tuple[ModelRecord, int]],
-    *,
-    as_of: datetime,
+def _renamed(connection: Connection) -> bool:
+    """Tell whether a name of the page stands for another repository than before."""
+    return bool(
+        connection.scalar(
+            text("""
+            SELECT EXISTS (
+                SELECT FROM incoming_sightings s JOIN store.models m USING (hub_id)
+                 WHERE m.name <> s.name
+            ) OR EXISTS (
+                SELECT FROM incoming_sightings s JOIN store.models m USING (name)
+                 WHERE m.hub_id <> s.hub_id
+            )""")
+        )
+    )
+
+
+def add_models(
+    connection: Connection, entries: Sequence[Entry], *, as_of: datetime
 ) -> dict[str, int]:
-    """Write new and changed records, with their raw documents.
+    """Write models that nothing is stored of, with their documents and counters.
 
     Args:
         connection: in the page's transaction, after `compare`.
-        records: each with its fingerprint.
+        entries: the models; none of their names is in the catalog.
         as_of: when they were observed.
 
     Returns:
         The models' keys by name.
     """
-    copy_rows(
+    if not entries:
+        return {}
+    keys = connection.scalars(
+        text("""
+        SELECT nextval('store.models_model_id_seq') FROM generate_series(1, :count)"""),
+        {"count": len(entries)},
+    ).all()
+    moment = as_of.isoformat()
+    keyed = list(zip(keys, entries, strict=True))
+    copy_lines(
+        connection,
+        "store.models",
+        ("model_id", *MODEL_COLUMNS, "first_seen", "changed_at"),
+        (f"{key}\t{entry.model}\t{moment}\t{moment}" for key, entry in keyed),
+    )
+    copy_lines(
+        connection,
+        "store.documents",
+        ("model_id", *DOCUMENT_COLUMNS),
+        (f"{key}\t{entry.document}" for key, entry in keyed),
+    )
+    copy_lines(
+        connection,
+        "store.counters",
+        ("model_id", *COUNTER_COLUMNS),
+        (f"{key}\t{entry.counters}" for key, entry in keyed),
+    )
+    copy_lines(
+        connection,
+        "store.model_history",
+        ("model_id", "observed_at", *COUNTER_COLUMNS),
+        (f"{key}\t{moment}\t{entry.counters}" for key, entry in keyed),
+    )
+    _note_keys(connection, keyed)
+    return {entry.name: key for key, entry in keyed}
+
+
+def _note_keys(connection: Connection, keyed: Iterable[tuple[int, Entry]]) -> None:
+    copy_lines(
+        connection,
+        "incoming_keys",
+        ("model_id", "name"),
+        (f"{key}\t{entry.name}" for key, entry in keyed),
+    )
+
+
+def merge_models(
+    connection: Connection, entries: Sequence[Entry], *, as_of: datetime
+) -> dict[str, int]:
+    """Write changed records over the stored ones, with their documents.
+
+    Args:
+        connection: in the page's transaction, after `compare`.
+        entries: models of any kind: changed, known as stubs, or new.
+        as_of: when they were observed.
+
+    Returns:
+        The models' keys by name.
+    """
+    if not entries:
+        return {}
+    copy_lines(
         connection,
         "incoming_models",
-        ("ordinal", "card", "config", *_MODEL_COLUMNS),
-        (
-            (ordinal, record.card, record.config, *_model_row(record, digest))
-            for ordinal, (record, digest) in enumerate(records)
-        ),
+        ("ordinal", *DOCUMENT_COLUMNS, *MODEL_COLUMNS),
+        (f"{ordinal}\t{entry.document}\t{entry.model}" for ordinal, entry in enumerate(entries)),
     )
-    columns = ", ".join(_MODEL_COLUMNS)
+    columns = ", ".join(MODEL_COLUMNS)
     assignments = ", ".join(
         f"{column} = coalesce(excluded.{column}, models.{column})"
         if column == "hub_id"
         else f"{column} = excluded.{column}"
-        for column in _MODEL_COLUMNS
+        for column in MODEL_COLUMNS
     )
     rows = connection.execute(
         text(f"""
@@ -222,78 +234,27 @@ def upsert_models(
     return keys
 
 
-def _model_row(record: ModelRecord, digest: int) -> tuple[object, ...]:
-    return (
-        record.name,
-        record.hub_id,
-        record.author,
-        _state(record),
-        record.sha,
-        record.created_at,
-        record.last_modified,
-        record.gated,
-        record.pipeline_tag,
-        record.library,
-        record.license,
-        record.license_name,
-        record.license_link,
-        _array(record.languages),
-        _array(record.datasets),
-        _array(record.arxiv),
-        _array(record.tags),
-        _array(record.architectures),
-        record.model_type,
-        record.parameters,
-        record.parameters_source,
-        orjson.dumps(dict(record.dtypes)).decode() if record.dtypes else None,
-        record.quantization,
-        record.new_version,
-        _array(record.unread),
-        digest,
-        _popularity(record.downloads),
-    )
-
-
-def _popularity(downloads: int | None) -> int:
-    return min(len(str(downloads)) - 1, MOST_POPULAR) if downloads else 0
-
-
-def _array(values: tuple[str, ...]) -> str | list[str]:
-    """Return an array in a form that COPY takes.
-
-    Postgres' array literal is JSON's with other brackets, except for some escapes;
-    writing it so takes a tenth of the driver's time for lists, which was a fifth of a page's.
-    """
-    if not values:
-        return "{}"
-    literal = orjson.dumps(values).decode()
-    if "\\" in literal:
-        return list(values)
-    return "{" + literal[1:-1] + "}"
-
-
-def _state(record: ModelRecord) -> str:
-    if record.disabled:
-        return "disabled"
-    if record.private:
-        return "private"
-    return "gated" if record.gated else "available"
-
-
-def update_counters(connection: Connection, *, as_of: datetime) -> int:
+def update_counters(connection: Connection, names: Sequence[str], *, as_of: datetime) -> int:
     """Write the page's counters where they changed, and keep a line of history for each change.
+
+    Args:
+        connection: in the page's transaction, after the models were written.
+        names: whose counters to look at, among the page's.
+        as_of: when they were observed.
 
     Returns:
         How many models' counters changed.
     """
+    if not names:
+        return 0
     connection.execute(
         text("""
         UPDATE store.models m
            SET popularity = least(length(greatest(s.downloads, 1)::text) - 1, :most)
           FROM incoming_sightings s
-         WHERE m.name = s.name
+         WHERE m.name = s.name AND s.name = ANY (:names)
            AND m.popularity <> least(length(greatest(s.downloads, 1)::text) - 1, :most)"""),
-        {"most": MOST_POPULAR},
+        {"most": MOST_POPULAR, "names": list(names)},
     )
     result = connection.execute(
         text("""
@@ -302,6 +263,7 @@ def update_counters(connection: Connection, *, as_of: datetime) -> int:
                    (model_id, downloads, downloads_all_time, likes, trending_score)
             SELECT m.model_id, s.downloads, s.downloads_all_time, s.likes, s.trending_score
               FROM incoming_sightings s JOIN store.models m USING (name)
+             WHERE s.name = ANY (:names)
              ORDER BY m.model_id
                 ON CONFLICT (model_id) DO UPDATE
                SET downloads = excluded.downloads,
@@ -318,7 +280,7 @@ def update_counters(connection: Connection, *, as_of: datetime) -> int:
             ON CONFLICT (model_id, observed_at) DO UPDATE
            SET downloads = excluded.downloads, downloads_all_time = excluded.downloads_all_time,
                likes = excluded.likes, trending_score = excluded.trending_score"""),
-        {"as_of": as_of},
+        {"as_of": as_of, "names": list(names)},
     )
     return result.rowcount
 

@@ -160,6 +160,31 @@ def copy_rows(
     return count
 
 
+def copy_lines(
+    connection: Connection, table: str, columns: Sequence[str], lines: Iterable[str]
+) -> None:
+    """Load rows that are COPY text already, as the connection's transaction.
+
+    Args:
+        connection: where to load.
+        table: trusted name of the table, as SQL.
+        columns: trusted names of its columns.
+        lines: one for each row, without its line end; a page of them is sent at once.
+    """
+    body = "\n".join(lines)
+    if not body:
+        return
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    try:
+        with (
+            driver_connection(connection).cursor() as cursor,
+            cursor.copy(statement.encode()) as copy,
+        ):
+            copy.write(body + "\n")
+    except psycopg.Error as error:
+        raise DBAPIError(statement, None, error) from error
+
+
 @contextmanager
 def exclusive(opened: Engine, name: str) -> Iterator[None]:
     """Hold the advisory lock of a job; the database frees it if this process dies.

@@ -1,4 +1,4 @@
-"""Feature vectors of models, kept as sets that models share, for similarity.
+"""Feature vectors of models, for similarity.
 
 What a model's features are stands twice: here, where a first sync computes a hundred thousand of
 them (20 us each; in SQL it took 150), and in `registry.features`, where people read them. A test
@@ -8,14 +8,12 @@ holds both together.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from sqlalchemy import Connection, text
-
-from registry.db import copy_rows
-from registry.schema import FEATURE_DIMENSIONS
+FEATURE_DIMENSIONS = 1 << 24
+"""Length of a model's sparse feature vector: feature names are hashed into it."""
 
 SIZE = 1
 """Dimension of the size; every other feature is hashed to one from 2."""
@@ -27,8 +25,7 @@ _CLASS_SUFFIX = re.compile(r"(For[A-Z].*|LMHeadModel|Model|HeadModel)$", re.DOTA
 _SHORTEST_FAMILY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """What the features of a model are computed from, as in the columns of `store.models`."""
 
     parameters: int | None
@@ -38,8 +35,7 @@ class Traits:
     tags: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureSet:
+class FeatureSet(NamedTuple):
     """The features of a model as a vector of length 1.
 
     Attributes:
@@ -109,77 +105,3 @@ def _names(traits: Traits) -> Iterator[str]:
         lowered = tag.lower()
         if ":" not in tag and not tag.endswith("_compatible") and lowered not in {task, family}:
             yield f"tag:{lowered}"
-
-
-def write_features(connection: Connection, found: Iterable[tuple[int, FeatureSet | None]]) -> int:
-    """Write the features of models by key; None takes away what a model had.
-
-    Returns:
-        How many models have other features than before.
-    """
-    rows = list(found)
-    sets = {features.fingerprint: features for _, features in rows if features is not None}
-    connection.exec_driver_sql(
-        "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sets (fingerprint uuid PRIMARY KEY,"
-        " features sparsevec) ON COMMIT DELETE ROWS;"
-        "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_features (model_id bigint PRIMARY KEY,"
-        " fingerprint uuid) ON COMMIT DELETE ROWS;"
-        "DELETE FROM incoming_sets; DELETE FROM incoming_features"
-    )
-    copy_rows(
-        connection,
-        "incoming_sets",
-        ("fingerprint", "features"),
-        ((each.fingerprint, each.vector) for each in sets.values()),
-    )
-    copy_rows(
-        connection,
-        "incoming_features",
-        ("model_id", "fingerprint"),
-        ((key, None if each is None else each.fingerprint) for key, each in rows),
-    )
-    connection.exec_driver_sql("""
-        INSERT INTO store.feature_sets (fingerprint, features)
-        SELECT fingerprint, features FROM incoming_sets i
-         WHERE NOT EXISTS (
-                   SELECT FROM store.feature_sets s WHERE s.fingerprint = i.fingerprint)
-            ON CONFLICT DO NOTHING""")
-    written = connection.exec_driver_sql("""
-        INSERT INTO store.model_features AS f (model_id, feature_set_id)
-        SELECT i.model_id, s.feature_set_id
-          FROM incoming_features i JOIN store.feature_sets s USING (fingerprint)
-            ON CONFLICT (model_id) DO UPDATE SET feature_set_id = excluded.feature_set_id
-         WHERE f.feature_set_id <> excluded.feature_set_id""").rowcount
-    lost = connection.exec_driver_sql("""
-        DELETE FROM store.model_features f USING incoming_features i
-         WHERE f.model_id = i.model_id AND i.fingerprint IS NULL""").rowcount
-    return written + lost
-
-
-def refresh_features(connection: Connection, model_ids: Sequence[int] | None = None) -> int:
-    """Compute the features of some models, or of all, from what is stored of them.
-
-    Returns:
-        How many models have other features than before.
-    """
-    rows = connection.execute(
-        text(
-            "SELECT model_id, parameters, model_type, architectures, pipeline_tag, tags"
-            "  FROM store.models WHERE cast(:ids AS bigint[]) IS NULL OR model_id = ANY (:ids)"
-            " ORDER BY model_id"
-        ),
-        {"ids": None if model_ids is None else list(model_ids)},
-        execution_options={"yield_per": 10_000},
-    )
-    return sum(
-        write_features(connection, ((row[0], feature_set(Traits(*row[1:]))) for row in page))
-        for page in rows.partitions()
-    )
-
-
-def forget_unused_sets(connection: Connection) -> int:
-    """Delete the feature sets that no model has any more; return how many there were."""
-    return connection.exec_driver_sql("""
-        DELETE FROM store.feature_sets s
-         WHERE NOT EXISTS (SELECT FROM store.model_features f
-                            WHERE f.feature_set_id = s.feature_set_id)""").rowcount

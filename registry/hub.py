@@ -89,6 +89,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class RawPage:
+    """One page of the listing as it came; `next_url` is None on the last one."""
+
+    body: bytes
+    next_url: str | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """What the Hub shows of one model.
 
@@ -172,6 +181,13 @@ class Hub:
         answer cannot be used.
         """
         return self._ask(url, self._page)
+
+    def fetch_raw(self, url: str) -> RawPage:
+        """Fetch one page without reading it; a body that is no list of records is not noticed.
+
+        Raises as `fetch_page` does.
+        """
+        return self._ask(url, self._raw)
 
     def lookup(self, name: str) -> Lookup:
         """Ask for one model by its name, present or former.
@@ -273,6 +289,20 @@ class Hub:
             self._allowed_at = time.monotonic() + limit.resets_in + 1
 
     def _page(self, reply: _Reply) -> Page:
+        raw = self._raw(reply)
+        try:
+            records = decode_page(reply.body)
+        except HubError as error:
+            raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
+        return Page(
+            records=records,
+            next_url=raw.next_url,
+            url=reply.url,
+            size_bytes=len(reply.body),
+            rate_limit=_rate_limit(reply.headers),
+        )
+
+    def _raw(self, reply: _Reply) -> RawPage:
         if reply.status in (400, 410) and "cursor=" in urlsplit(reply.url).query:
             raise CursorExpiredError(
                 f"The Hub no longer knows the listing's cursor ({_message(reply)}); "
@@ -280,22 +310,12 @@ class Hub:
             )
         if reply.status != httpx.codes.OK:
             raise _refusal(reply)
-        try:
-            records = decode_page(reply.body)
-        except HubError as error:
-            raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
         next_url = _join(reply.url, reply.next_link) if reply.next_link else None
         if next_url is not None:
             self._own(next_url)
         if next_url == reply.url:
             raise HubError(f"The page {reply.url} names itself as the next one.")
-        return Page(
-            records=records,
-            next_url=next_url,
-            url=reply.url,
-            size_bytes=len(reply.body),
-            rate_limit=_rate_limit(reply.headers),
-        )
+        return RawPage(reply.body, next_url, reply.url)
 
 
 class _GarbledReplyError(HubError):

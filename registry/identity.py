@@ -8,20 +8,12 @@ from registry.errors import ModelNotFoundError
 
 
 def follow_renames(connection: Connection, as_of: datetime) -> list[int]:
-    """Give rows the names that their Hub keys have now; former names become aliases."""
-    moved = connection.scalar(
-        text("""
-        SELECT EXISTS (
-            SELECT FROM incoming_sightings s JOIN store.models m USING (hub_id)
-             WHERE m.name <> s.name
-        ) OR EXISTS (
-            SELECT FROM incoming_sightings s JOIN store.models m USING (name)
-             WHERE m.hub_id <> s.hub_id
-        )""")
-    )
+    """Give rows the names that their Hub keys have now; former names become aliases.
+
+    Returns:
+        Keys of models whose parent was found under another name.
+    """
     orphans: list[int] = []
-    if not moved:
-        return orphans
     # The name belongs to another repository now: its former holder steps aside, under a name that
     # no repository can have, until the listing shows what became of it.
     connection.execute(

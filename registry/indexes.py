@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import Connection, Index, text
+from sqlalchemy import Connection, Engine, Index, text
 
 from registry.schema import (
     counters,
@@ -53,20 +53,21 @@ def drop_before_load(connection: Connection) -> bool:
     return True
 
 
-def build_missing(connection: Connection) -> list[str]:
-    """Build the deferred indexes that are not there; return their names.
+def build_missing(engine: Engine) -> list[str]:
+    """Build the deferred indexes that are not there, in a session of its own; return their names.
 
     Queries go on meanwhile; writers wait.
     """
-    present = set(
-        connection.scalars(text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'"))
-    )
-    missing = [index for index in _deferred() if index.name not in present]
-    if missing:
-        connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
-    for index in missing:
-        index.create(connection)
-    return [str(index.name) for index in missing]
+    with engine.begin() as connection:
+        present = set(
+            connection.scalars(text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'"))
+        )
+        missing = [index for index in _deferred() if index.name not in present]
+        if missing:
+            connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+        for index in missing:
+            index.create(connection)
+        return [str(index.name) for index in missing]
 
 
 def refresh_vocabulary(connection: Connection, *, since: datetime | None = None) -> None:

@@ -2,24 +2,48 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from registry.db import copy_rows
+from registry.db import copy_lines, copy_rows
 from registry.identity import merge_stub
-from registry.records import ModelRecord
+from registry.reading import Entry
+from registry.rows import NULL
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
-    child text, parent text, relation text, source text, confidence real, position smallint,
-    parent_id bigint
+    child_id bigint, parent_id bigint, relation text, source text, confidence real,
+    position smallint, PRIMARY KEY (child_id, parent_id, relation, source)
 ) ON COMMIT DELETE ROWS;
-CREATE INDEX IF NOT EXISTS incoming_edges_child_idx ON incoming_edges (child);
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
     model_id bigint PRIMARY KEY, primary_parent_id bigint, family_id bigint,
     generation smallint, in_cycle boolean
 ) ON COMMIT DELETE ROWS;
 """
+
+_EDGE_COLUMNS = ("child_id", "parent_id", "relation", "source", "confidence", "position")
+_FAMILY_COLUMNS = ("model_id", "primary_parent_id", "family_id", "generation", "in_cycle")
+
+# What a family follows first: what a model was made from alone, then the sources of a merge.
+_FOLLOWED = {"finetune": 1, "adapter": 1, "quantized": 1, "merge": 2, "base_unknown": 3}
+
+
+class _Target(NamedTuple):
+    """The model that a parent's name stands for."""
+
+    model_id: int
+    name: str
+
+
+class _Edge(NamedTuple):
+    child_id: int
+    parent_id: int
+    relation: str
+    source: str
+    confidence: float
+    position: int
+    parent: str
 
 
 def prepare(connection: Connection) -> None:
@@ -27,9 +51,10 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql(_TEMPORARY)
 
 
-def upsert_edges(
+def write_edges(
     connection: Connection,
-    records: Sequence[ModelRecord],
+    fresh: Mapping[int, Entry],
+    known: Mapping[int, Entry],
     *,
     orphans: Iterable[int] = (),
     as_of: datetime,
@@ -37,40 +62,34 @@ def upsert_edges(
     """Make the edges of the given models those of their records, and place them in families.
 
     Args:
-        connection: in the page's transaction, after `catalog.upsert_models`.
-        records: the new and changed models of the page.
-        orphans: other models whose first parent needs to be found again.
+        connection: in the page's transaction, after the models were written.
+        fresh: the models of the page, by key, that had no row before: nothing is stored of them.
+        known: the other new and changed models of the page.
+        orphans: models whose first parent needs to be found again.
         as_of: when they were observed.
 
     Returns:
         How many edges were added, changed or removed.
     """
-    adopted = _adopt_stubs(connection, records, as_of)
-    connection.exec_driver_sql("DELETE FROM incoming_edges")
-    copy_rows(
+    entries = [*fresh.values(), *known.values()]
+    adopted = _adopt_stubs(connection, entries, as_of)
+    named = {parent.name for entry in entries for parent in entry.parents}
+    parents, stubs = _resolve_parents(connection, named, as_of)
+    added = _edges(fresh, parents)
+    copy_lines(
         connection,
-        "incoming_edges",
-        ("child", "parent", "relation", "source", "confidence", "position"),
-        (
-            (record.name, p.name, p.relation, p.source, p.confidence, p.position)
-            for record in records
-            for p in record.parents
-        ),
+        "store.edges",
+        _EDGE_COLUMNS,
+        ("\t".join(map(str, edge[:6])) for edge in added),
     )
-    stubs = _resolve_parents(connection, as_of)
-    changed = _replace_edges(connection)
-    new = connection.scalars(
-        text("""
-        SELECT i.model_id FROM incoming_keys i
-         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = i.model_id)""")
-    ).all()
-    refresh_families(connection, {*orphans, *adopted, *stubs, *changed, *new})
-    return len(changed)
+    changed = _replace_edges(connection, known, _edges(known, parents))
+    first: dict[int, int | None] = dict.fromkeys([*fresh, *stubs])
+    first |= _first_parents(added)
+    refresh_families(connection, {*orphans, *adopted, *changed}, unplaced=first)
+    return len(added) + len(changed)
 
 
-def _adopt_stubs(
-    connection: Connection, records: Sequence[ModelRecord], as_of: datetime
-) -> list[int]:
+def _adopt_stubs(connection: Connection, entries: Sequence[Entry], as_of: datetime) -> list[int]:
     """Let stubs that are a model of the page under another spelling or a former name go into it."""
     children = _inherit_children(connection)
     spelled = connection.execute(
@@ -82,7 +101,7 @@ def _adopt_stubs(
     ).all()
     for stub_id, model_id in spelled:
         children += merge_stub(connection, stub_id, into=model_id, source="case", as_of=as_of)
-    renames = {old: new for record in records for old, new in record.renames if old != new}
+    renames = {old: new for entry in entries for old, new in entry.renames if old != new}
     if renames:
         # What a card calls its parent is another name of it, unless a model goes by that name.
         connection.execute(
@@ -134,68 +153,121 @@ def _inherit_children(connection: Connection) -> list[int]:
     )
 
 
-def _resolve_parents(connection: Connection, as_of: datetime) -> list[int]:
-    """Find the model that each parent's name stands for; make and return stubs of the rest."""
-    for condition in (
-        "m.name = i.parent",
-        "lower(m.name) = lower(i.parent)",
-    ):
-        connection.execute(
-            text(f"""
-            UPDATE incoming_edges i SET parent_id = m.model_id
-              FROM store.models m WHERE i.parent_id IS NULL AND {condition}""")  # noqa: S608
-        )
-    connection.execute(
+def _resolve_parents(
+    connection: Connection, names: Iterable[str], as_of: datetime
+) -> tuple[dict[str, _Target], list[int]]:
+    """Find the model that each parent's name stands for; make stubs of the rest.
+
+    Returns:
+        The models by the names asked for, and the keys of new stubs.
+    """
+    wanted = sorted(names)
+    found = _by_name(connection, wanted)
+    missing = [name for name in wanted if name not in found]
+    if not missing:
+        return found, []
+    aliased = connection.execute(
         text("""
-        UPDATE incoming_edges i SET parent_id = a.model_id
-          FROM (SELECT alias, max(model_id) AS model_id, max(confidence) AS confidence
-                  FROM store.model_aliases
-                 WHERE alias IN (SELECT parent FROM incoming_edges WHERE parent_id IS NULL)
-                 GROUP BY alias HAVING count(*) = 1) a
-         WHERE i.parent_id IS NULL AND a.alias = i.parent""")
+        SELECT a.alias, m.model_id, m.name
+          FROM (SELECT alias, min(model_id) AS model_id FROM store.model_aliases
+                 WHERE alias = ANY (:missing) GROUP BY alias HAVING count(*) = 1) a
+          JOIN store.models m USING (model_id)"""),
+        {"missing": missing},
     )
+    found |= {alias: _Target(model_id, name) for alias, model_id, name in aliased}
+    missing = [name for name in missing if name not in found]
+    if not missing:
+        return found, []
     stubs = connection.scalars(
         text("""
         WITH unknown AS (
-            SELECT DISTINCT ON (lower(parent)) parent FROM incoming_edges
-             WHERE parent_id IS NULL ORDER BY lower(parent), parent
+            SELECT DISTINCT ON (lower(name)) name FROM unnest(cast(:missing AS text[])) AS n (name)
+             ORDER BY lower(name), name COLLATE "C"
+        ), stubs AS (
+            SELECT name, CASE WHEN name LIKE '%/%' THEN split_part(name, '/', 1) END AS author
+              FROM unknown
         )
-        INSERT INTO store.models (name, author, state, first_seen, changed_at)
-        SELECT parent, CASE WHEN parent LIKE '%/%' THEN split_part(parent, '/', 1) END,
-               'stub', :as_of, :as_of
-          FROM unknown ORDER BY parent
+        INSERT INTO store.models (name, author, state, first_seen, changed_at, search)
+        SELECT name, author, 'stub', :as_of, :as_of,
+               store.search_document(name, author, NULL, NULL, 0::smallint, '{}')
+          FROM stubs ORDER BY name COLLATE "C"
         RETURNING model_id"""),
-        {"as_of": as_of},
+        {"as_of": as_of, "missing": missing},
     ).all()
-    if stubs:
-        connection.execute(
-            text("""
-            UPDATE incoming_edges i SET parent_id = m.model_id FROM store.models m
-             WHERE i.parent_id IS NULL AND lower(m.name) = lower(i.parent)""")
-        )
-    return list(stubs)
+    return found | _by_name(connection, missing), list(stubs)
 
 
-def _replace_edges(connection: Connection) -> list[int]:
+def _by_name(connection: Connection, names: Sequence[str]) -> dict[str, _Target]:
+    """Find models by name, in any case where there is none in just this one."""
+    if not names:
+        return {}
+    rows = connection.execute(
+        text("""
+        SELECT DISTINCT ON (n.name) n.name AS wanted, m.model_id, m.name
+          FROM unnest(cast(:names AS text[])) AS n (name)
+          JOIN store.models m ON lower(m.name) = lower(n.name)
+         ORDER BY n.name, m.name = n.name DESC, m.state = 'stub', m.model_id"""),
+        {"names": names},
+    )
+    return {wanted: _Target(model_id, name) for wanted, model_id, name in rows}
+
+
+def _edges(children: Mapping[int, Entry], parents: Mapping[str, _Target]) -> list[_Edge]:
+    """Return the edges of the given models, each once."""
+    found: dict[tuple[int, int, str, str], _Edge] = {}
+    for child_id, entry in children.items():
+        for parent in entry.parents:
+            model_id, name = parents[parent.name]
+            edge = _Edge(
+                child_id,
+                model_id,
+                parent.relation,
+                parent.source,
+                parent.confidence,
+                parent.position,
+                name,
+            )
+            kept = found.setdefault(edge[:4], edge)
+            if kept.position > edge.position:
+                found[edge[:4]] = edge
+    return list(found.values())
+
+
+def _first_parents(edges: Iterable[_Edge]) -> dict[int, int | None]:
+    """Return the parent that each child belongs to a family through, as `refresh_families`."""
+    best: dict[int, tuple[tuple[int, float, int, str], int]] = {}
+    for edge in edges:
+        if edge.parent_id != edge.child_id:
+            rank = (_FOLLOWED[edge.relation], -edge.confidence, edge.position, edge.parent)
+            if edge.child_id not in best or rank < best[edge.child_id][0]:
+                best[edge.child_id] = rank, edge.parent_id
+    return {child: parent for child, (_, parent) in best.items()}
+
+
+def _replace_edges(
+    connection: Connection, children: Mapping[int, Entry], edges: Sequence[_Edge]
+) -> list[int]:
     """Write the edges that differ from the stored ones; return the children concerned."""
+    if not children:
+        return []
+    connection.exec_driver_sql("DELETE FROM incoming_edges")
+    copy_rows(connection, "incoming_edges", _EDGE_COLUMNS, (edge[:6] for edge in edges))
     removed = connection.scalars(
         text("""
         DELETE FROM store.edges e
-         USING incoming_keys i
-         WHERE e.child_id = i.model_id
+         WHERE e.child_id = ANY (:children)
            AND NOT EXISTS (
                    SELECT FROM incoming_edges n
-                    WHERE n.child = i.name AND n.parent_id = e.parent_id
+                    WHERE n.child_id = e.child_id AND n.parent_id = e.parent_id
                       AND n.relation = e.relation AND n.source = e.source)
-        RETURNING e.child_id""")
+        RETURNING e.child_id"""),
+        {"children": list(children)},
     ).all()
     written = connection.scalars(
         text("""
         INSERT INTO store.edges AS e (child_id, parent_id, relation, source, confidence, position)
-        SELECT DISTINCT ON (i.model_id, n.parent_id, n.relation, n.source)
-               i.model_id, n.parent_id, n.relation, n.source, n.confidence, n.position
-          FROM incoming_edges n JOIN incoming_keys i ON i.name = n.child
-         ORDER BY i.model_id, n.parent_id, n.relation, n.source, n.position
+        SELECT child_id, parent_id, relation, source, confidence, position
+          FROM incoming_edges ORDER BY child_id, parent_id
             ON CONFLICT (child_id, parent_id, relation, source) DO UPDATE
            SET confidence = excluded.confidence, position = excluded.position
          WHERE (e.confidence, e.position) IS DISTINCT FROM (excluded.confidence, excluded.position)
@@ -204,39 +276,33 @@ def _replace_edges(connection: Connection) -> list[int]:
     return [*removed, *written]
 
 
-def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
+def refresh_families(
+    connection: Connection,
+    model_ids: Iterable[int],
+    *,
+    unplaced: Mapping[int, int | None] | None = None,
+) -> int:
     """Compute the place in their families of the given models and of all that descend from them.
 
     A model's first parent is the one it was fine-tuned, adapted or quantized from, else the first
     source of a merge; a family is the tree of first parents below one root. Where first parents
     lead in a circle, the member whose name sorts first is taken for the root.
 
+    Args:
+        connection: in a transaction.
+        model_ids: models whose edges are as stored.
+        unplaced: models that have no place yet, with the key of their first parent.
+
     Returns:
         How many models changed their place.
     """
-    ids = sorted(model_ids)
-    if not ids:
-        return 0
-    found = connection.execute(
-        text("""
-        SELECT c.model_id, p.parent_id, f.model_id IS NOT NULL AS known,
-               f.primary_parent_id IS DISTINCT FROM p.parent_id AS moved
-          FROM unnest(cast(:ids AS bigint[])) AS c (model_id)
-          LEFT JOIN store.model_families f USING (model_id)
-          LEFT JOIN LATERAL (
-              SELECT e.parent_id
-                FROM store.edges e JOIN store.models parent ON parent.model_id = e.parent_id
-               WHERE e.child_id = c.model_id AND e.parent_id <> e.child_id
-               ORDER BY CASE e.relation WHEN 'merge' THEN 2 WHEN 'base_unknown' THEN 3 ELSE 1 END,
-                        e.confidence DESC, e.position, parent.name
-               LIMIT 1) p ON true"""),
-        {"ids": ids},
-    ).all()
-    parents = {row.model_id: row.parent_id for row in found if row.moved or not row.known}
+    unplaced = unplaced or {}
+    parents, known = _moved(connection, sorted({*model_ids} - unplaced.keys()))
+    parents |= unplaced
     if not parents:
         return 0
     # Nothing hangs below a model that has had no place yet.
-    _add_descendants(connection, parents, [row.model_id for row in found if row.known])
+    _add_descendants(connection, parents, known)
     # Who is not below a moved model has kept its place, and the walk upwards ends there.
     outside = {parent for parent in parents.values() if parent is not None} - parents.keys()
     kept = connection.execute(
@@ -248,10 +314,57 @@ def refresh_families(connection: Connection, model_ids: Iterable[int]) -> int:
     )
     places = {row.model_id: (row.family_id, row.generation, False) for row in kept}
     _place(connection, parents, places)
+    copy_lines(
+        connection,
+        "store.model_families",
+        _FAMILY_COLUMNS,
+        (
+            "\t".join(map(str, (model, NULL if parent is None else parent, *places[model])))
+            for model, parent in unplaced.items()
+        ),
+    )
+    moved = {model: parent for model, parent in parents.items() if model not in unplaced}
+    return len(unplaced) + _move(connection, moved, places)
+
+
+def _moved(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, int | None], list[int]]:
+    """Return the first parents of those models that have another one now or no place yet.
+
+    And which of them have a place.
+    """
+    if not ids:
+        return {}, []
+    found = connection.execute(
+        text("""
+        SELECT c.model_id, p.parent_id, f.model_id IS NOT NULL AS known,
+               f.primary_parent_id IS DISTINCT FROM p.parent_id AS moved
+          FROM unnest(cast(:ids AS bigint[])) AS c (model_id)
+          LEFT JOIN store.model_families f USING (model_id)
+          LEFT JOIN LATERAL (
+              SELECT e.parent_id
+                FROM store.edges e JOIN store.models parent ON parent.model_id = e.parent_id
+               WHERE e.child_id = c.model_id AND e.parent_id <> e.child_id
+               ORDER BY CASE e.relation WHEN 'merge' THEN 2 WHEN 'base_unknown' THEN 3 ELSE 1 END,
+                        e.confidence DESC, e.position, parent.name COLLATE "C"
+               LIMIT 1) p ON true"""),
+        {"ids": ids},
+    ).all()
+    parents = {row.model_id: row.parent_id for row in found if row.moved or not row.known}
+    return parents, [row.model_id for row in found if row.known and row.moved]
+
+
+def _move(
+    connection: Connection,
+    parents: Mapping[int, int | None],
+    places: Mapping[int, tuple[int, int, bool]],
+) -> int:
+    """Write the places of models that may have one; return how many have another now."""
+    if not parents:
+        return 0
     copy_rows(
         connection,
         "incoming_families",
-        ("model_id", "primary_parent_id", "family_id", "generation", "in_cycle"),
+        _FAMILY_COLUMNS,
         ((model, parent, *places[model]) for model, parent in parents.items()),
     )
     result = connection.execute(

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from registry.recipes import merged_models
 from registry.values import MAX_TEXT, short_text, texts
@@ -32,8 +32,7 @@ _URL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parent:
+class Parent(NamedTuple):
     """One model that another was made from.
 
     `position` is the place in the list it was read from (0 first); `confidence` lies in (0, 1].

@@ -5,21 +5,21 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry.records import Rejected
+from registry.reading import Refusal
 
 
 def put_in(
     connection: Connection,
     source: str,
-    rejected: Sequence[tuple[Rejected, str]],
+    refusals: Sequence[Refusal],
     *,
     as_of: datetime,
 ) -> None:
-    """Keep records that could not be read, each with the beginning of its text.
+    """Keep records that could not be read, each with how it begins.
 
     A record seen before with the same reason is left as it is.
     """
-    if not rejected:
+    if not refusals:
         return
     connection.execute(
         text("""
@@ -31,12 +31,12 @@ def put_in(
         [
             {
                 "source": source,
-                "key": item.key,
-                "reason": item.reason,
-                "payload": payload,
+                "key": refused.key,
+                "reason": refused.reason,
+                "payload": refused.payload,
                 "as_of": as_of,
             }
-            for item, payload in rejected
+            for refused in refusals
         ],
     )
 
@@ -45,7 +45,7 @@ def release(connection: Connection, source: str) -> None:
     """Forget the quarantined records that the page's models have replaced."""
     connection.execute(
         text("""
-        DELETE FROM store.quarantine q USING incoming_models i
+        DELETE FROM store.quarantine q USING incoming_keys i
          WHERE q.source = :source AND q.key = i.name"""),
         {"source": source},
     )

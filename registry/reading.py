@@ -1,52 +1,103 @@
-"""One page of raw records, with what is needed of each before the database is asked."""
+"""One page of raw records, with what is needed of each before the database is asked.
 
-from collections.abc import Sequence
+Pure, and its results can be sent from one process to another.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from registry.catalog import Sighting
 from registry.features import FeatureSet, Traits, feature_set
+from registry.parentage import Parent
 from registry.records import ModelRecord, Rejected, counters, digest, name_of, parse_record
+from registry.rows import counter_line, document_line, model_line, sighting_line
 from registry.values import short_text, storable, timestamp
 
 PAYLOAD_KEPT = 10_000
 """Characters of a rejected record that the quarantine keeps."""
 
 
+class Entry(NamedTuple):
+    """One readable record, ready to be written.
+
+    `model`, `document` and `counters` are rows of COPY text, as in `registry.rows`.
+    """
+
+    name: str
+    model: str
+    document: str
+    counters: str
+    parents: tuple[Parent, ...]
+    renames: tuple[tuple[str, str], ...]
+    features: FeatureSet | None
+    partly_read: bool
+
+
+class Refusal(NamedTuple):
+    """One record that cannot be read: why, under which key it was seen, and how it begins."""
+
+    key: str
+    reason: str
+    payload: str
+
+
 @dataclass(slots=True)
 class Reading:
-    """One page, with what is needed of each of its records before the database is asked."""
+    """One page.
+
+    Attributes:
+        url: its address.
+        next_url: that of the next one, None on the last.
+        size: number of its records, repeated and unreadable ones included.
+        sightings: a row of `rows.SIGHTING_COLUMNS` for each name, in the listing's order.
+        nameless: what has no usable name.
+        moments: the last changes of its records, in their order, where they can be read.
+    """
 
     url: str
     next_url: str | None
     size: int
-    by_name: dict[str, object]
-    nameless: list[object]
-    sightings: dict[str, Sighting]
+    sightings: dict[str, str]
+    nameless: list[Refusal]
     moments: list[datetime]
-    _parsed: dict[str, ModelRecord | Rejected] = field(default_factory=dict)
-    _features: dict[str, FeatureSet | None] = field(default_factory=dict)
+    _raw: dict[str, object] = field(default_factory=dict)
+    _counters: dict[str, str] = field(default_factory=dict)
+    _digests: dict[str, int] = field(default_factory=dict)
+    _read: dict[str, Entry | Refusal] = field(default_factory=dict)
 
-    def parsed(self, name: str) -> ModelRecord | Rejected:
-        """Return the whole record of a name, read once."""
-        found = self._parsed.get(name)
+    def note(self, name: str, key: str | None, raw: object) -> None:
+        """Take note of a record by its fingerprint and counters."""
+        fingerprint, counted = digest(raw), counter_line(counters(raw))
+        self.sightings[name] = sighting_line(name, key, fingerprint, counted)
+        self._raw[name], self._counters[name], self._digests[name] = raw, counted, fingerprint
+
+    def entry(self, name: str) -> Entry | Refusal:
+        """Return what a record says, read once."""
+        found = self._read.get(name)
         if found is None:
-            found = self._parsed[name] = parse_record(self.by_name[name])
+            raw, known = self._raw[name], self._counters[name]
+            found = self._read[name] = _entry(raw, self._digests[name], known)
         return found
 
-    def features(self, record: ModelRecord) -> FeatureSet | None:
-        """Return the features of one of the page's records, computed once."""
-        if record.name not in self._features:
-            self._features[record.name] = feature_set(
-                Traits(
-                    record.parameters,
-                    record.model_type,
-                    record.architectures,
-                    record.pipeline_tag,
-                    record.tags,
-                )
-            )
-        return self._features[record.name]
+    def entries(self, names: Iterable[str]) -> tuple[list[Entry], list[Refusal]]:
+        """Return what the records of these names say, and those that cannot be read."""
+        entries: list[Entry] = []
+        refusals: list[Refusal] = []
+        for name in names:
+            found = self.entry(name)
+            if isinstance(found, Entry):
+                entries.append(found)
+            else:
+                refusals.append(found)
+        return entries, refusals
+
+    def complete(self) -> "Reading":
+        """Read every record, and let go of what it was read from."""
+        for name in self.sightings:
+            self.entry(name)
+        self._raw, self._counters, self._digests = {}, {}, {}
+        return self
 
     def reaches(self, since: datetime | None) -> bool:
         """Tell whether the page goes back beyond where a pass is to stop."""
@@ -57,56 +108,81 @@ class Reading:
         """Tell whether the page has the same models as the one before."""
         return (
             previous is not None
-            and bool(self.by_name)
-            and self.by_name.keys() == previous.by_name.keys()
+            and bool(self.sightings)
+            and self.sightings.keys() == previous.sightings.keys()
         )
 
 
 def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:
     """Name and fingerprint the raw records of a page; nothing in them makes it fail."""
-    by_name: dict[str, object] = {}
-    nameless: list[object] = []
-    keys: set[str] = set()
-    for raw in records:
-        name = name_of(raw)
-        key = _hub_id(raw)
-        if name is None:
-            nameless.append(raw)
-        elif name not in by_name and key not in keys:
-            # The newer of two rows of one repository comes first in the listing.
-            by_name[name] = raw
-            if key is not None:
-                keys.add(key)
-    moments = [
-        moment
-        for raw in records
-        if isinstance(raw, dict) and (moment := timestamp(raw.get("lastModified"))) is not None
-    ]
-    return Reading(
+    reading = Reading(
         url=url,
         next_url=next_url,
         size=len(records),
-        by_name=by_name,
-        nameless=nameless,
-        sightings={name: _sighting(name, raw) for name, raw in by_name.items()},
-        moments=moments,
+        sightings={},
+        nameless=[],
+        moments=list(_moments(records)),
+    )
+    keys: set[str] = set()
+    for raw in records:
+        name = name_of(raw)
+        if name is None:
+            reading.nameless.append(_nameless(raw))
+            continue
+        assert isinstance(raw, Mapping)
+        key = short_text(raw.get("_id"))
+        # The newer of two rows of one repository comes first in the listing.
+        if name not in reading.sightings and key not in keys:
+            if key is not None:
+                keys.add(key)
+            reading.note(name, key, raw)
+    return reading
+
+
+def _moments(records: Iterable[object]) -> Iterator[datetime]:
+    for raw in records:
+        if isinstance(raw, dict):
+            moment = timestamp(raw.get("lastModified"))
+            if moment is not None:
+                yield moment
+
+
+def _entry(raw: object, fingerprint: int, counted: str) -> Entry | Refusal:
+    record = parse_record(raw)
+    if isinstance(record, Rejected):
+        return Refusal(record.key, record.reason, _payload(raw))
+    return entry(record, fingerprint, counted)
+
+
+def entry(record: ModelRecord, fingerprint: int, counted: str) -> Entry:
+    """Make a record ready to be written; `counted` is its `counter_line`."""
+    return Entry(
+        name=record.name,
+        model=model_line(record, fingerprint),
+        document=document_line(record),
+        counters=counted,
+        parents=record.parents,
+        renames=record.renames,
+        features=feature_set(
+            Traits(
+                record.parameters,
+                record.model_type,
+                record.architectures,
+                record.pipeline_tag,
+                record.tags,
+            )
+        ),
+        partly_read=bool(record.unread),
     )
 
 
-def _hub_id(raw: object) -> str | None:
-    return short_text(raw.get("_id")) if isinstance(raw, dict) else None
+def _nameless(raw: object) -> Refusal:
+    refused = raw if isinstance(raw, Rejected) else parse_record(raw)
+    assert isinstance(refused, Rejected)
+    return Refusal(refused.key or f"digest {digest(raw):x}", refused.reason, _payload(raw))
 
 
-def _sighting(name: str, raw: object) -> Sighting:
-    return Sighting(
-        name=name,
-        hub_id=_hub_id(raw),
-        digest=digest(raw),
-        **counters(raw)._asdict(),
-    )
-
-
-def payload(raw: object) -> str:
+def _payload(raw: object) -> str:
     """Return the beginning of a raw record as text, for the quarantine."""
     try:
         return storable(ascii(raw)[:PAYLOAD_KEPT])

@@ -256,7 +256,7 @@ def _flattened(value: object) -> Iterator[str]:
             yield f"[{len(item)}"
             todo += item
         else:
-            yield hex(item) if isinstance(item, int) else ascii(item)
+            yield hex(item) if type(item) is int else ascii(item)
 
 
 def parse_record(raw: object) -> ModelRecord | Rejected:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Computed,
     DateTime,
     Double,
     ForeignKey,
@@ -36,6 +35,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
+from registry.features import FEATURE_DIMENSIONS
+
 metadata = MetaData(
     schema="store",
     naming_convention={
@@ -51,9 +52,6 @@ MODEL_STATES = ("available", "gated", "private", "disabled", "gone", "stub")
 RELATIONS = ("finetune", "adapter", "merge", "quantized", "base_unknown")
 EDGE_SOURCES = ("tag", "card", "merge_config")
 ALIAS_SOURCES = ("rename", "case", "card", "user")
-
-FEATURE_DIMENSIONS = 1 << 24
-"""Length of a model's sparse feature vector: feature names are hashed into it."""
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -127,10 +125,6 @@ class ModelColumns(TypedColumns):
     )
     search: Named[Any] = Column(
         TSVECTOR,
-        Computed(
-            "store.search_document(name, author, license, parameters, popularity, tags)",
-            persisted=True,
-        ),
         nullable=True,
         comment="lexemes of name, tags, author, licence, size and popularity",
     )
@@ -143,6 +137,10 @@ models = Table(
     UniqueConstraint("name"),
     CheckConstraint(_one_of("state", MODEL_STATES), name="state"),
     Index("models_hub_id_idx", "hub_id", unique=True, postgresql_where=text("hub_id IS NOT NULL")),
+    # Stubs are few: whether one is waiting under a name is asked of every new model.
+    Index("models_stub_idx", _lower("name"), postgresql_where=text("state = 'stub'")),
+    # Always empty: what was written without its lexemes is completed by a trigger.
+    Index("models_unsearchable_idx", "model_id", postgresql_where=text("search IS NULL")),
     Index("models_lower_name_idx", _lower("name"), postgresql_ops={"lowered": "text_pattern_ops"}),
     Index("models_author_idx", "author"),
     Index("models_last_modified_idx", "last_modified"),
@@ -344,7 +342,7 @@ class FeatureColumns(TypedColumns):
     """Which set of features a model has; a model of which nothing is known has no row."""
 
     model_id = _model_id()
-    feature_set_id: Named[int] = Column(BigInteger, ForeignKey("store.feature_sets.feature_set_id"))
+    feature_set_id: Named[int] = Column(BigInteger, comment="of feature_sets")
 
 
 model_features = Table(

@@ -7,8 +7,8 @@ the page that it was on.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -17,34 +17,33 @@ from sqlalchemy.exc import DBAPIError
 
 from registry import (
     catalog,
-    features,
+    feature_store,
     identity,
     indexes,
     joblog,
     lineage,
     passes,
-    quarantine,
     vanished,
 )
 from registry.db import exclusive, require_head, translated
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError
 from registry.hub import Hub, ListingQuery
+from registry.intake import take_in
+from registry.pages import Pages
 from registry.passes import Counts, Pass
-from registry.reading import Reading, payload, read
-from registry.records import ModelRecord, Rejected, digest, parse_record
+from registry.readers import Readers
+from registry.reading import Reading, read
 
 _log = logging.getLogger(__name__)
-
-SOURCE = "hub"
 
 SWEEP_SLACK = timedelta(hours=1)
 """How far the Hub's clock and ours may differ when a full sweep moves the delta's watermark."""
 
-CLOCK_SLACK = timedelta(days=1)
-"""How much later than the observation a change may be dated before its date is held to be wrong."""
-
 ENDED = ""
 """The cursor of a pass that has read the listing to its end, but is not closed yet."""
+
+READ_BESIDE_FROM = 1000
+"""Records after which pages of mostly new ones are read by processes of their own."""
 
 MOST_RESTARTS = 3
 """How often one run starts over because the Hub has forgotten the listing's cursor."""
@@ -154,11 +153,11 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
         walker.expected = options.limit or before.swept_models
         if not options.dry_run:
             with connection.begin():
-                indexes.drop_before_load(connection)
+                walker.first = indexes.drop_before_load(connection)
         complete = walker.walk_to_end()
         # Before the pass is closed: a run that is killed in here does it again.
         if not options.dry_run:
-            _tidy(connection, walk)
+            _tidy(engine, connection, walk)
         if complete:
             _finish(connection, walk, options, before, walker.undone)
         if complete and not options.dry_run:
@@ -202,7 +201,7 @@ def _begin(before: passes.Standing, scope: str, kind: passes.Kind, options: Opti
 
 @dataclass(slots=True)
 class _Walker:
-    """Takes in page after page; while one goes into the database, the next is fetched and read."""
+    """Takes in page after page; while one goes into the database, the next ones are read."""
 
     connection: Connection
     source: Hub
@@ -210,20 +209,21 @@ class _Walker:
     options: Options
     watch: Watcher
     expected: int | None = None
+    # Whether the catalog was empty: all that comes is new.
+    first: bool = False
     taken: int = 0
-    # Reading a record costs ten times its fingerprint: it is done ahead only while most are new.
-    read_ahead: bool = True
+    written: int = 0
+    readers: Readers | None = None
     # The models of each page, where a dry run has undone the page itself.
     undone: dict[int, list[int]] = field(default_factory=dict)
 
     def walk_to_end(self) -> bool:
         """Return whether the pass came to its end, rather than to the limit asked for."""
         restarts = 0
-        ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub")
         try:
             while True:
                 try:
-                    return self._pages(ahead)
+                    return self._pages()
                 except CursorExpiredError:
                     restarts += 1
                     if restarts > MOST_RESTARTS:
@@ -236,33 +236,42 @@ class _Walker:
                         with self.connection.begin():
                             passes.forget_sweep(self.connection, self.walk.scope)
         finally:
-            # Not waited for: the Hub may take minutes, and whoever interrupts a sync means now.
-            ahead.shutdown(wait=False, cancel_futures=True)
+            if self.readers is not None:
+                self.readers.close()
 
-    def _pages(self, ahead: ThreadPoolExecutor) -> bool:
-        visited: set[str] = set()
-        previous: Reading | None = None
+    def _pages(self) -> bool:
         if self.walk.cursor == ENDED:
             return True
-        fetched: Future[Reading] | None = ahead.submit(self._fetch, self._next_url())
-        paused = False
-        while fetched is not None:
-            reading = fetched.result()
-            visited.add(reading.url)
-            if reading.next_url in visited or reading.repeats(previous):
-                raise HubError(
-                    f"The Hub's listing goes in a circle: {reading.url} leads back to a page that "
-                    "was read before. Everything up to there is stored; try again later."
-                )
-            self.taken += reading.size
-            ended = reading.next_url is None or reading.reaches(self.walk.since)
-            paused = not ended and self.taken >= (self.options.limit or self.taken + 1)
-            fetched = None
-            if reading.next_url is not None and not ended and not paused:
-                fetched = ahead.submit(self._fetch, reading.next_url)
-            self._store(reading, ENDED if ended else reading.next_url)
-            previous = reading
-        return not paused
+        visited: set[str] = set()
+        previous: Reading | None = None
+        pages = Pages(self.source, self._next_url())
+        try:
+            while True:
+                reading = pages.take()
+                visited.add(reading.url)
+                if reading.next_url in visited or reading.repeats(previous):
+                    raise HubError(
+                        f"The Hub's listing goes in a circle: {reading.url} leads back to a page "
+                        "that was read before. Everything up to there is stored; try again later."
+                    )
+                self.taken += reading.size
+                ended = reading.next_url is None or reading.reaches(self.walk.since)
+                if ended:
+                    self._store(reading, ENDED)
+                    return True
+                if self.taken >= (self.options.limit or self.taken + 1):
+                    self._store(reading, reading.next_url)
+                    return False
+                if self.first:
+                    pages.read_by(self._readers_for(reading, new=reading.size))
+                pages.go_on()
+                self._store(reading, reading.next_url)
+                written = self.walk.counts.new + self.walk.counts.changed
+                pages.read_by(self._readers_for(reading, new=written - self.written))
+                self.written = written
+                previous = reading
+        finally:
+            pages.stop()
 
     def _next_url(self) -> str:
         size = min(self.options.page_size, self.options.limit or self.options.page_size)
@@ -277,21 +286,20 @@ class _Walker:
         )
         return self.source.first_url(query)
 
-    def _fetch(self, url: str) -> "Reading":
-        page = self.source.fetch_page(url)
-        reading = read(page.records, page.url, page.next_url)
-        if self.read_ahead:
-            for name in reading.by_name:
-                record = reading.parsed(name)
-                if isinstance(record, ModelRecord):
-                    reading.features(record)
-        return reading
+    def _readers_for(self, reading: Reading, *, new: int) -> Readers | None:
+        """Return who reads the pages to come: processes of their own once most records are new.
+
+        Reading a record costs ten times its fingerprint, which is all that an unchanged one needs.
+        """
+        if new * 2 <= reading.size or self.taken < READ_BESIDE_FROM:
+            return None
+        if self.readers is None:
+            self.readers = Readers()
+        return self.readers
 
     def _store(self, reading: Reading, cursor: str | None) -> None:
         with self.connection.begin() as transaction:
-            unchanged = self.walk.counts.unchanged
             take_in(self.connection, self.walk, reading)
-            self.read_ahead = (self.walk.counts.unchanged - unchanged) * 2 < reading.size
             self.walk.cursor = cursor
             if self.options.dry_run:
                 self.undone[self.walk.counts.pages] = catalog.seen_ids(self.connection)
@@ -299,69 +307,6 @@ class _Walker:
             else:
                 passes.save(self.connection, self.walk)
         self.watch(self.walk.counts, self.expected)
-
-
-def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
-    """Take one page into the catalog, in the connection's transaction.
-
-    The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
-    the rest of the page lands.
-    """
-    compared = catalog.compare(connection, reading.sightings.values(), as_of=walk.as_of)
-    readable: list[tuple[ModelRecord, int]] = []
-    rejected: list[tuple[Rejected, str]] = []
-    for name, raw in reading.by_name.items():
-        if name not in compared.unchanged:
-            parsed = reading.parsed(name)
-            if isinstance(parsed, Rejected):
-                rejected.append((parsed, payload(raw)))
-            else:
-                readable.append((parsed, reading.sightings[name].digest))
-    for raw in reading.nameless:
-        refused = raw if isinstance(raw, Rejected) else parse_record(raw)
-        assert isinstance(refused, Rejected)
-        key = refused.key or f"digest {digest(raw):x}"
-        rejected.append((Rejected(key, refused.reason), payload(raw)))
-    counts = _write(connection, walk, reading, readable, rejected, compared.orphans)
-    named = {record.name for record, _ in readable}
-    counts.records = reading.size
-    counts.new = len(compared.new & named)
-    counts.changed = len(compared.changed & named)
-    counts.unchanged = len(compared.unchanged)
-    counts.pages = 1
-    walk.counts.add(counts)
-    if walk.kind == "full":
-        listed = catalog.seen_ids(connection, [refused.key for refused, _ in rejected])
-        passes.remember_page(connection, walk.scope, walk.counts.pages, listed)
-    seen = [moment for moment in reading.moments if moment <= walk.as_of + CLOCK_SLACK]
-    if walk.high_water is not None:
-        seen.append(walk.high_water)
-    walk.high_water = max(seen, default=None)
-
-
-def _write(  # noqa: PLR0917 - what take_in has found out
-    connection: Connection,
-    walk: Pass,
-    reading: Reading,
-    readable: Sequence[tuple[ModelRecord, int]],
-    rejected: Sequence[tuple[Rejected, str]],
-    orphans: Sequence[int],
-) -> Counts:
-    counts = Counts(
-        quarantined=len(rejected), partly_read=sum(bool(record.unread) for record, _ in readable)
-    )
-    if readable or orphans:
-        keys = catalog.upsert_models(connection, readable, as_of=walk.as_of)
-        counts.edges_changed = lineage.upsert_edges(
-            connection, [record for record, _ in readable], orphans=orphans, as_of=walk.as_of
-        )
-        features.write_features(
-            connection, ((keys[record.name], reading.features(record)) for record, _ in readable)
-        )
-        quarantine.release(connection, SOURCE)
-    counts.counters_changed = catalog.update_counters(connection, as_of=walk.as_of)
-    quarantine.put_in(connection, SOURCE, rejected, as_of=walk.as_of)
-    return counts
 
 
 def _finish(
@@ -430,20 +375,26 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
         walk.counts.looked_up += 1
 
 
-def _tidy(connection: Connection, walk: Pass) -> None:
+def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Build the indexes that a first load went without, and let the planner know of a large one."""
     written = walk.counts.new + walk.counts.changed
     with connection.begin():
-        indexes.build_missing(connection)
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )
-        large = written > max(1000, 0.05 * (known or 0))
+    large = written > max(1000, 0.05 * (known or 0))
+    # Two sessions: the words of all models take as long to count as the indexes to build.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
+        built = beside.submit(indexes.build_missing, engine)
         if written:
-            indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
+            with connection.begin():
+                indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
+        built.result()
+    with connection.begin():
+        if written:
             indexes.merge_pending(connection)
         if large:
-            features.forget_unused_sets(connection)
+            feature_store.forget_unused_sets(connection)
             indexes.build_nearest(connection)
     if large:
         with connection.begin():

@@ -8,7 +8,9 @@ from factories import NOON
 from sqlalchemy import Connection
 
 from registry import catalog, lineage
-from registry.records import ModelRecord, counters, digest, parse_record
+from registry.intake import write
+from registry.passes import Pass
+from registry.reading import read
 
 
 def record(
@@ -27,27 +29,13 @@ def take(
     lineage.prepare(connection)
     # A sync commits each page, and so empties them.
     connection.exec_driver_sql("TRUNCATE incoming_sightings, incoming_models, incoming_edges")
-    compared = catalog.compare(connection, [_sighting(raw) for raw in records], as_of=as_of)
-    written = [
-        (_parsed(raw), digest(raw)) for raw in records if raw["id"] not in compared.unchanged
-    ]
-    catalog.upsert_models(connection, written, as_of=as_of)
-    lineage.upsert_edges(
-        connection, [each for each, _ in written], orphans=compared.orphans, as_of=as_of
+    reading = read(records)
+    compared = catalog.compare(connection, reading.sightings, as_of=as_of)
+    write(
+        connection,
+        Pass(scope="test", kind="delta", as_of=as_of),
+        reading,
+        compared,
+        reading.entries(name for name in reading.sightings if name not in compared.unchanged)[0],
     )
-    catalog.update_counters(connection, as_of=as_of)
     return compared
-
-
-def _sighting(raw: Mapping[str, object]) -> catalog.Sighting:
-    hub_id = raw.get("_id")
-    assert hub_id is None or isinstance(hub_id, str)
-    return catalog.Sighting(
-        name=str(raw["id"]), hub_id=hub_id, digest=digest(raw), **counters(raw)._asdict()
-    )
-
-
-def _parsed(raw: Mapping[str, object]) -> ModelRecord:
-    parsed = parse_record(raw)
-    assert isinstance(parsed, ModelRecord), parsed
-    return parsed

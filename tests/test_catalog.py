@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from registry import catalog, identity, quarantine
 from registry.catalog import Comparison
-from registry.records import Rejected
+from registry.reading import Refusal
 
 LATER = NOON + timedelta(days=1)
 MODELS = "SELECT name, state, hub_id FROM store.models ORDER BY name"
@@ -25,11 +25,17 @@ SELECT m.name, h.observed_at, h.downloads, h.likes
 def test_a_page_tells_new_changed_and_unchanged_apart(connection: Connection) -> None:
     stub(connection, "org/stub")
     first = take(connection, record("org/a", sha="1"), record("org/b", sha="1"))
-    assert first == Comparison(frozenset({"org/a", "org/b"}), frozenset(), frozenset(), ())
+    assert first == Comparison(
+        fresh=frozenset({"org/a", "org/b"}),
+        stubs=frozenset(),
+        changed=frozenset(),
+        unchanged=frozenset(),
+        orphans=(),
+    )
     second = take(
         connection, record("org/a", sha="1"), record("org/b", sha="2"), record("org/stub")
     )
-    assert second.new == {"org/stub"}
+    assert second.stubs == {"org/stub"}
     assert second.changed == {"org/b"}
     assert second.unchanged == {"org/a"}
     assert rows(connection, "SELECT name, sha, state FROM store.models ORDER BY name") == [
@@ -143,7 +149,7 @@ def test_a_name_that_another_repository_took_is_no_longer_the_former_holders(
 ) -> None:
     take(connection, record("org/a", hub_id="1", downloads=5))
     compared = take(connection, record("org/a", hub_id="2", downloads=0), as_of=LATER)
-    assert compared.new == {"org/a"}
+    assert compared.fresh == {"org/a"}
     assert rows(connection, MODELS) == [("org/a", "available", "2"), ("org/a@1", "gone", "1")]
     assert rows(connection, ALIASES) == [("org/a@1", "org/a", "rename", LATER)]
     assert rows(connection, HISTORY) == [("org/a", LATER, 0, None), ("org/a@1", NOON, 5, None)]
@@ -225,10 +231,10 @@ def test_text_of_any_kind_comes_through_unharmed(connection: Connection) -> None
 
 
 def test_a_record_in_quarantine_is_kept_until_it_can_be_read(connection: Connection) -> None:
-    refused = [(Rejected("org/a", "is odd"), "{"), (Rejected("org/b", "is odd"), "[")]
+    refused = [Refusal("org/a", "is odd", "{"), Refusal("org/b", "is odd", "[")]
     quarantine.put_in(connection, "hub", refused, as_of=NOON)
     quarantine.put_in(connection, "hub", refused[:1], as_of=LATER)
-    quarantine.put_in(connection, "hub", [(Rejected("org/b", "is worse"), "[")], as_of=LATER)
+    quarantine.put_in(connection, "hub", [Refusal("org/b", "is worse", "[")], as_of=LATER)
     query = "SELECT key, reason, seen_at, payload FROM registry.quarantine ORDER BY key"
     assert rows(connection, query) == [
         ("org/a", "is odd", NOON, "{"),

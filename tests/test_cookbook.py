@@ -10,7 +10,7 @@ from databases import REPOSITORY
 from factories import NOON, alias, counters, edge, history, model, rows, stub
 from sqlalchemy import Connection, text
 
-from registry import features, lineage
+from registry import feature_store, lineage
 
 BASE = "mistralai/Mistral-7B-v0.1"
 TEXT = (REPOSITORY / "docs" / "cookbook.md").read_text()
@@ -174,7 +174,7 @@ def test_models_like_one(catalog: Connection) -> None:
     }
     for name, columns in other.items():
         model(catalog, name, **given | columns)
-    features.refresh_features(catalog)
+    feature_store.refresh_features(catalog)
     title = "Models like one, under a permissive licence, below 8 B parameters"
     found = [row[0] for row in answer(catalog, title) if row[0].startswith(("new", "meta"))]
     assert found == ["new/twin", "new/cousin"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from registry import features, passes, reading, sync
+from registry import feature_store, features, intake, passes, reading
 from registry.catalog import prepare
 from registry.demo.generator import generate
 from registry.demo.sample import models as sample_models
@@ -28,7 +28,7 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
     prepare_lineage(connection)
     walk = passes.Pass(scope="test", kind="delta", as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
-    sync.take_in(connection, walk, reading.read(records))
+    intake.take_in(connection, walk, reading.read(records))
     shown: dict[str, dict[int, float]] = {}
     for name, feature, value in connection.execute(
         text("SELECT model, feature, value FROM registry.features")
@@ -52,7 +52,7 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
         for place, value in shown[name].items():
             assert values[place] == pytest.approx(value / length, rel=1e-4)
     # What was computed from records is what is computed from what is stored.
-    assert features.refresh_features(connection) == 0
+    assert feature_store.refresh_features(connection) == 0
 
 
 @given(
@@ -104,10 +104,10 @@ def test_nothing_known_is_no_vector() -> None:
 
 def test_features_that_were_lost_are_taken_away(connection: Connection) -> None:
     key = model(connection, "org/a", tags=["chat"], parameters=7_000_000_000)
-    assert features.refresh_features(connection, [key]) == 1
-    assert features.refresh_features(connection, [key]) == 0
+    assert feature_store.refresh_features(connection, [key]) == 1
+    assert feature_store.refresh_features(connection, [key]) == 0
     connection.execute(text("UPDATE store.models SET tags = '{}', parameters = NULL"))
-    assert features.refresh_features(connection, [key]) == 1
+    assert feature_store.refresh_features(connection, [key]) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.model_features")) == 0
-    assert features.forget_unused_sets(connection) == 1
+    assert feature_store.forget_unused_sets(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.feature_sets")) == 0

@@ -58,6 +58,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.quarantine VALUES ('hub', 'org/odd', 'no name', '{}', :t)",
         "INSERT INTO store.job_runs (job, started_at, status) VALUES ('sync', :t, 'running')",
     ),
+    "0005": (),
 }
 
 SAMPLES = {

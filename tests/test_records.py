@@ -213,7 +213,7 @@ def test_nothing_raises(raw: object) -> None:
     assert name_of(raw) is None or isinstance(raw, dict)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(FIELDS), any_json)
 def test_any_value_in_one_field_leaves_the_others(field: str, value: object) -> None:
     outcome = parse_record({**RECORD, field: value})
@@ -226,7 +226,7 @@ def test_any_value_in_one_field_leaves_the_others(field: str, value: object) -> 
         assert field == "config" or outcome.model_type == "llama"
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.dictionaries(st.sampled_from(CARD_FIELDS), any_json, max_size=4))
 def test_any_value_in_the_card_leaves_the_record(card: dict[str, object]) -> None:
     record = parsed({**RECORD, "cardData": card})

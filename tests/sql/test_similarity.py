@@ -5,7 +5,7 @@ import pytest
 from factories import alias, edge, model, rows
 from sqlalchemy import Connection
 
-from registry import features
+from registry import feature_store
 
 SIMILARITY = "SELECT feature, lineage, combined, learned FROM registry.similarity(:a, :b)"
 
@@ -33,7 +33,7 @@ def catalog(connection: Connection) -> Connection:
     ):
         edge(connection, child, parent, relation)
     alias(connection, "base", "old base")
-    features.refresh_features(connection)
+    feature_store.refresh_features(connection)
     return connection
 
 

@@ -1,0 +1,74 @@
+"""One page of the listing into the catalog."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from registry import catalog, feature_store, lineage, passes, quarantine
+from registry.passes import Counts, Pass
+from registry.reading import Entry, Reading
+
+SOURCE = "hub"
+
+CLOCK_SLACK = timedelta(days=1)
+"""How much later than the observation a change may be dated before its date is held to be wrong."""
+
+
+def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
+    """Take one page into the catalog, in the connection's transaction.
+
+    The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
+    the rest of the page lands.
+    """
+    compared = catalog.compare(connection, reading.sightings, as_of=walk.as_of)
+    wanted = [name for name in reading.sightings if name not in compared.unchanged]
+    entries, refusals = reading.entries(wanted)
+    refusals += reading.nameless
+    counts = write(connection, walk, reading, compared, entries)
+    quarantine.put_in(connection, SOURCE, refusals, as_of=walk.as_of)
+    counts.quarantined = len(refusals)
+    counts.records = reading.size
+    counts.unchanged = len(compared.unchanged)
+    counts.pages = 1
+    walk.counts.add(counts)
+    if walk.kind == "full":
+        listed = catalog.seen_ids(connection, [refused.key for refused in refusals])
+        passes.remember_page(connection, walk.scope, walk.counts.pages, listed)
+    seen = [moment for moment in reading.moments if moment <= walk.as_of + CLOCK_SLACK]
+    if walk.high_water is not None:
+        seen.append(walk.high_water)
+    walk.high_water = max(seen, default=None)
+
+
+def write(
+    connection: Connection,
+    walk: Pass,
+    reading: Reading,
+    compared: catalog.Comparison,
+    entries: list[Entry],
+) -> Counts:
+    """Write what is new or changed, and everybody's counters."""
+    fresh = [entry for entry in entries if entry.name in compared.fresh]
+    known = [entry for entry in entries if entry.name not in compared.fresh]
+    added = catalog.add_models(connection, fresh, as_of=walk.as_of)
+    merged = catalog.merge_models(connection, known, as_of=walk.as_of)
+    counts = Counts(
+        new=len(fresh) + sum(entry.name in compared.stubs for entry in known),
+        changed=sum(entry.name in compared.changed for entry in known),
+        partly_read=sum(entry.partly_read for entry in entries),
+    )
+    if entries or compared.orphans:
+        new = {added[entry.name]: entry for entry in fresh}
+        others = {merged[entry.name]: entry for entry in known}
+        counts.edges_changed = lineage.write_edges(
+            connection, new, others, orphans=compared.orphans, as_of=walk.as_of
+        )
+        feature_store.add_features(connection, {key: entry.features for key, entry in new.items()})
+        feature_store.replace_features(
+            connection, {key: entry.features for key, entry in others.items()}
+        )
+        quarantine.release(connection, SOURCE)
+    counts.counters_changed = len(added) + catalog.update_counters(
+        connection, [name for name in reading.sightings if name not in added], as_of=walk.as_of
+    )
+    return counts
