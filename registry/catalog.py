@@ -5,7 +5,7 @@ every record's name, fingerprint and counters first; then, only for those whose 
 changed, the whole record. The set logic is SQL.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,9 +57,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
     PRIMARY KEY (name)
 ) WITH (toast_tuple_target = 8160)  -- compressing what is read once takes longer than all the rest
   ON COMMIT DELETE ROWS;
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming_keys (
-    model_id bigint PRIMARY KEY, name text UNIQUE
-) ON COMMIT DELETE ROWS;
 """
 
 
@@ -80,9 +77,7 @@ def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: date
         as_of: when the page was observed; renames are dated by it.
     """
     # Empty already, unless one transaction takes in several pages.
-    connection.exec_driver_sql(
-        "DELETE FROM incoming_sightings; DELETE FROM incoming_models; DELETE FROM incoming_keys"
-    )
+    connection.exec_driver_sql("DELETE FROM incoming_sightings; DELETE FROM incoming_models")
     copy_lines(connection, "incoming_sightings", SIGHTING_COLUMNS, sightings.values())
     orphans = follow_renames(connection, as_of) if _renamed(connection) else []
     verdicts: dict[str, frozenset[str]] = {
@@ -170,17 +165,7 @@ def add_models(
         ("model_id", "observed_at", *COUNTER_COLUMNS),
         (f"{key}\t{moment}\t{entry.counters}" for key, entry in keyed),
     )
-    _note_keys(connection, keyed)
     return {entry.name: key for key, entry in keyed}
-
-
-def _note_keys(connection: Connection, keyed: Iterable[tuple[int, Entry]]) -> None:
-    copy_lines(
-        connection,
-        "incoming_keys",
-        ("model_id", "name"),
-        (f"{key}\t{entry.name}" for key, entry in keyed),
-    )
 
 
 def merge_models(
@@ -213,14 +198,10 @@ def merge_models(
     )
     rows = connection.execute(
         text(f"""
-        WITH written AS (
-            INSERT INTO store.models ({columns}, first_seen, changed_at)
-            SELECT {columns}, :as_of, :as_of FROM incoming_models ORDER BY ordinal
-                ON CONFLICT (name) DO UPDATE
-               SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL
-            RETURNING model_id, name
-        )
-        INSERT INTO incoming_keys (model_id, name) SELECT model_id, name FROM written
+        INSERT INTO store.models ({columns}, first_seen, changed_at)
+        SELECT {columns}, :as_of, :as_of FROM incoming_models ORDER BY ordinal
+            ON CONFLICT (name) DO UPDATE
+           SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL
         RETURNING name, model_id"""),  # noqa: S608
         {"as_of": as_of},
     )
@@ -228,7 +209,7 @@ def merge_models(
     connection.execute(
         text("""
         INSERT INTO store.documents (model_id, card, config)
-        SELECT k.model_id, i.card, i.config FROM incoming_models i JOIN incoming_keys k USING (name)
+        SELECT m.model_id, i.card, i.config FROM incoming_models i JOIN store.models m USING (name)
             ON CONFLICT (model_id) DO UPDATE SET card = excluded.card, config = excluded.config""")
     )
     return keys

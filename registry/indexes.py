@@ -34,12 +34,7 @@ _TABLES = (models, counters, feature_sets, model_features, model_families)
 
 def _deferred() -> list[Index]:
     return sorted(
-        (
-            each
-            for table in (models, counters, feature_sets)
-            for each in table.indexes
-            if each.name in DEFERRED
-        ),
+        (each for table in _TABLES for each in table.indexes if each.name in DEFERRED),
         key=lambda index: str(index.name),
     )
 

@@ -1,10 +1,12 @@
 """One page of the listing into the catalog."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import Connection
 
-from registry import catalog, feature_store, lineage, passes, quarantine
+from registry import catalog, feature_store, passes, quarantine
 from registry.passes import Counts, Pass
 from registry.reading import Entry, Reading
 
@@ -14,8 +16,32 @@ CLOCK_SLACK = timedelta(days=1)
 """How much later than the observation a change may be dated before its date is held to be wrong."""
 
 
-def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
+class LineageWriter(Protocol):
+    """What is done about the parents that the models of a page state."""
+
+    def __call__(
+        self,
+        connection: Connection,
+        fresh: dict[int, Entry],
+        known: dict[int, Entry],
+        *,
+        orphans: Iterable[int],
+        as_of: datetime,
+    ) -> int:
+        """Take the parents of models by key; return how many edges that changed."""
+        ...
+
+
+def take_in(
+    connection: Connection, walk: Pass, reading: Reading, write_lineage: LineageWriter
+) -> None:
     """Take one page into the catalog, in the connection's transaction.
+
+    Args:
+        connection: in a transaction.
+        walk: the pass that the page belongs to.
+        reading: the page.
+        write_lineage: `lineage.write_edges`, or `first_load.set_aside`.
 
     The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
     the rest of the page lands.
@@ -24,12 +50,12 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
     wanted = [name for name in reading.sightings if name not in compared.unchanged]
     entries, refusals = reading.entries(wanted)
     refusals += reading.nameless
-    counts = write(connection, walk, reading, compared, entries)
+    counts = write(connection, walk, reading, compared, entries, write_lineage)
     quarantine.put_in(connection, SOURCE, refusals, as_of=walk.as_of)
     counts.quarantined = len(refusals)
     counts.records = reading.size
     counts.unchanged = len(compared.unchanged)
-    counts.pages = 1
+    counts.pages = reading.pages
     walk.counts.add(counts)
     if walk.kind == "full":
         listed = catalog.seen_ids(connection, [refused.key for refused in refusals])
@@ -40,12 +66,13 @@ def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
     walk.high_water = max(seen, default=None)
 
 
-def write(
+def write(  # noqa: PLR0917 - what take_in has found out
     connection: Connection,
     walk: Pass,
     reading: Reading,
     compared: catalog.Comparison,
     entries: list[Entry],
+    write_lineage: LineageWriter,
 ) -> Counts:
     """Write what is new or changed, and everybody's counters."""
     fresh = [entry for entry in entries if entry.name in compared.fresh]
@@ -60,7 +87,7 @@ def write(
     if entries or compared.orphans:
         new = {added[entry.name]: entry for entry in fresh}
         others = {merged[entry.name]: entry for entry in known}
-        counts.edges_changed = lineage.write_edges(
+        counts.edges_changed = write_lineage(
             connection, new, others, orphans=compared.orphans, as_of=walk.as_of
         )
         feature_store.add_features(connection, {key: entry.features for key, entry in new.items()})

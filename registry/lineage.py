@@ -16,6 +16,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
     child_id bigint, parent_id bigint, relation text, source text, confidence real,
     position smallint, PRIMARY KEY (child_id, parent_id, relation, source)
 ) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_keys (
+    model_id bigint PRIMARY KEY, name text UNIQUE
+) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
     model_id bigint PRIMARY KEY, primary_parent_id bigint, family_id bigint,
     generation smallint, in_cycle boolean
@@ -53,8 +56,8 @@ def prepare(connection: Connection) -> None:
 
 def write_edges(
     connection: Connection,
-    fresh: Mapping[int, Entry],
-    known: Mapping[int, Entry],
+    fresh: dict[int, Entry],
+    known: dict[int, Entry],
     *,
     orphans: Iterable[int] = (),
     as_of: datetime,
@@ -72,9 +75,21 @@ def write_edges(
         How many edges were added, changed or removed.
     """
     entries = [*fresh.values(), *known.values()]
-    adopted = _adopt_stubs(connection, entries, as_of)
+    connection.exec_driver_sql("DELETE FROM incoming_keys; DELETE FROM incoming_edges")
+    copy_lines(
+        connection,
+        "incoming_keys",
+        ("model_id", "name"),
+        (f"{key}\t{entry.name}" for key, entry in (fresh | known).items()),
+    )
+    adopted = _adopt_stubs(connection, as_of)
     named = {parent.name for entry in entries for parent in entry.parents}
-    parents, stubs = _resolve_parents(connection, named, as_of)
+    parents, stubs = resolve_parents(connection, named, as_of)
+    merged = _heed_renames(connection, entries, as_of)
+    if merged:
+        parents, _ = resolve_parents(connection, named, as_of)
+        stubs = [stub for stub in stubs if stub not in merged]
+        adopted += [child for children in merged.values() for child in children]
     added = _edges(fresh, parents)
     copy_lines(
         connection,
@@ -89,8 +104,12 @@ def write_edges(
     return len(added) + len(changed)
 
 
-def _adopt_stubs(connection: Connection, entries: Sequence[Entry], as_of: datetime) -> list[int]:
-    """Let stubs that are a model of the page under another spelling or a former name go into it."""
+def _adopt_stubs(connection: Connection, as_of: datetime) -> list[int]:
+    """Let stubs that are a model of the page under another spelling go into it.
+
+    Returns:
+        Keys of their children.
+    """
     children = _inherit_children(connection)
     spelled = connection.execute(
         text("""
@@ -101,32 +120,44 @@ def _adopt_stubs(connection: Connection, entries: Sequence[Entry], as_of: dateti
     ).all()
     for stub_id, model_id in spelled:
         children += merge_stub(connection, stub_id, into=model_id, source="case", as_of=as_of)
-    renames = {old: new for entry in entries for old, new in entry.renames if old != new}
-    if renames:
-        # What a card calls its parent is another name of it, unless a model goes by that name.
-        connection.execute(
-            text("""
-            INSERT INTO store.model_aliases (model_id, alias, source, confidence)
-            SELECT m.model_id, r.old, 'card', 0.8
-              FROM unnest(cast(:old AS text[]), cast(:new AS text[])) AS r (old, new)
-              JOIN store.models m ON m.name = r.new
-             WHERE NOT EXISTS (
-                       SELECT FROM store.models other
-                        WHERE other.name = r.old AND other.state <> 'stub')
-                ON CONFLICT DO NOTHING"""),
-            {"old": list(renames), "new": list(renames.values())},
-        )
-        aliased = connection.execute(
-            text("""
-            SELECT stub.model_id AS stub_id, min(a.model_id) AS model_id
-              FROM store.models stub JOIN store.model_aliases a ON a.alias = stub.name
-             WHERE stub.state = 'stub' AND stub.name = ANY (:old) AND a.model_id <> stub.model_id
-             GROUP BY stub.model_id"""),
-            {"old": list(renames)},
-        ).all()
-        for stub_id, model_id in aliased:
-            children += merge_stub(connection, stub_id, into=model_id, source="card", as_of=as_of)
     return children
+
+
+def _heed_renames(
+    connection: Connection, entries: Sequence[Entry], as_of: datetime
+) -> dict[int, list[int]]:
+    """Make what cards call a parent another name of it, unless a model goes by that name.
+
+    Returns:
+        Stubs of such names, which went into the models that they stand for, with their children.
+    """
+    renames = {old: new for entry in entries for old, new in entry.renames if old != new}
+    if not renames:
+        return {}
+    connection.execute(
+        text("""
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence)
+        SELECT m.model_id, r.old, 'card', 0.8
+          FROM unnest(cast(:old AS text[]), cast(:new AS text[])) AS r (old, new)
+          JOIN store.models m ON m.name = r.new
+         WHERE NOT EXISTS (
+                   SELECT FROM store.models other
+                    WHERE other.name = r.old AND other.state <> 'stub')
+            ON CONFLICT DO NOTHING"""),
+        {"old": list(renames), "new": list(renames.values())},
+    )
+    aliased = connection.execute(
+        text("""
+        SELECT stub.model_id AS stub_id, min(a.model_id) AS model_id
+          FROM store.models stub JOIN store.model_aliases a ON a.alias = stub.name
+         WHERE stub.state = 'stub' AND stub.name = ANY (:old) AND a.model_id <> stub.model_id
+         GROUP BY stub.model_id"""),
+        {"old": list(renames)},
+    ).all()
+    return {
+        stub_id: merge_stub(connection, stub_id, into=model_id, source="card", as_of=as_of)
+        for stub_id, model_id in aliased
+    }
 
 
 def _inherit_children(connection: Connection) -> list[int]:
@@ -153,7 +184,7 @@ def _inherit_children(connection: Connection) -> list[int]:
     )
 
 
-def _resolve_parents(
+def resolve_parents(
     connection: Connection, names: Iterable[str], as_of: datetime
 ) -> tuple[dict[str, _Target], list[int]]:
     """Find the model that each parent's name stands for; make stubs of the rest.
@@ -250,7 +281,6 @@ def _replace_edges(
     """Write the edges that differ from the stored ones; return the children concerned."""
     if not children:
         return []
-    connection.exec_driver_sql("DELETE FROM incoming_edges")
     copy_rows(connection, "incoming_edges", _EDGE_COLUMNS, (edge[:6] for edge in edges))
     removed = connection.scalars(
         text("""

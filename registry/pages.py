@@ -10,6 +10,9 @@ from registry.hub import Hub
 from registry.readers import Readers, Task, UnreadableError
 from registry.reading import Reading, read
 
+AHEAD = 4
+"""Pages that may wait, read, for the database."""
+
 
 class _Fetched(NamedTuple):
     """A page that was fetched and is being read, or why it was not."""
@@ -17,6 +20,7 @@ class _Fetched(NamedTuple):
     url: str
     next_url: str | None
     reading: Future[Reading]
+    whole: bool
 
 
 class _Ahead(threading.Thread):
@@ -43,7 +47,7 @@ class _Ahead(threading.Thread):
             except BaseException as error:  # noqa: BLE001 - for whoever takes the page
                 failed: Future[Reading] = Future()
                 failed.set_exception(error)
-                page = _Fetched(url, None, failed)
+                page = _Fetched(url, None, failed, whole=False)
             self.fetched.put(page)
             url = page.next_url
 
@@ -65,6 +69,7 @@ class Pages:
         self._readers: Readers | None = None
         self._deep = False
         self._ahead = self._start(url, permits=1)
+        self._next: _Fetched | None = None
 
     def _start(self, url: str, permits: int) -> _Ahead:
         ahead = _Ahead(url, self._fetch, permits)
@@ -77,7 +82,7 @@ class Pages:
         Raises:
             HubError: and its kinds, as `Hub.fetch_page`.
         """
-        page = self._ahead.fetched.get()
+        page, self._next = self._next or self._ahead.fetched.get(), None
         try:
             return page.reading.result()
         except UnreadableError:
@@ -88,6 +93,14 @@ class Pages:
                 if again.next_url is not None:
                     self._ahead = self._start(again.next_url, permits=0)
             return again
+
+    def ready(self) -> bool:
+        """Tell whether the next page is there and read by a reader, so that none has to wait."""
+        if self._next is None and not self._ahead.fetched.empty():
+            self._next = self._ahead.fetched.get()
+        if self._next is None or not self._next.whole:
+            return False
+        return self._next.reading.done() and self._next.reading.exception() is None
 
     def go_on(self) -> None:
         """Allow for one more page to be fetched."""
@@ -100,7 +113,7 @@ class Pages:
         """
         if readers is not None and not self._deep:
             self._deep = True
-            self._ahead.permits.release(readers.count)
+            self._ahead.permits.release(readers.count + AHEAD)
         self._readers = readers
 
     def stop(self) -> None:
@@ -112,9 +125,10 @@ class Pages:
         if readers is None:
             done: Future[Reading] = Future()
             done.set_result(self._read_here(url))
-            return _Fetched(url, done.result().next_url, done)
+            return _Fetched(url, done.result().next_url, done, whole=False)
         raw = self._source.fetch_raw(url)
-        return _Fetched(url, raw.next_url, readers.submit(Task(raw.body, raw.url, raw.next_url)))
+        reading = readers.submit(Task(raw.body, raw.url, raw.next_url))
+        return _Fetched(url, raw.next_url, reading, whole=True)
 
     def _read_here(self, url: str) -> Reading:
         page = self._source.fetch_page(url)

@@ -42,10 +42,10 @@ def put_in(
 
 
 def release(connection: Connection, source: str) -> None:
-    """Forget the quarantined records that the page's models have replaced."""
+    """Forget the quarantined records that readable ones of the page replace."""
     connection.execute(
         text("""
-        DELETE FROM store.quarantine q USING incoming_keys i
+        DELETE FROM store.quarantine q USING incoming_sightings i
          WHERE q.source = :source AND q.key = i.name"""),
         {"source": source},
     )

@@ -4,7 +4,7 @@ Pure, and its results can be sent from one process to another.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -52,6 +52,8 @@ class Reading:
         size: number of its records, repeated and unreadable ones included.
         sightings: a row of `rows.SIGHTING_COLUMNS` for each name, in the listing's order.
         nameless: what has no usable name.
+        pages: number of the listing's pages that it holds.
+        names: by the Hub's own key, where there is one.
         moments: the last changes of its records, in their order, where they can be read.
     """
 
@@ -61,13 +63,20 @@ class Reading:
     sightings: dict[str, str]
     nameless: list[Refusal]
     moments: list[datetime]
+    pages: int = 1
+    names: dict[str, str] = field(default_factory=dict)
     _raw: dict[str, object] = field(default_factory=dict)
     _counters: dict[str, str] = field(default_factory=dict)
     _digests: dict[str, int] = field(default_factory=dict)
     _read: dict[str, Entry | Refusal] = field(default_factory=dict)
 
     def note(self, name: str, key: str | None, raw: object) -> None:
-        """Take note of a record by its fingerprint and counters."""
+        """Take note of a record by its fingerprint and counters, unless it is there already."""
+        # The newer of two rows of one repository comes first in the listing.
+        if name in self.sightings or (key is not None and key in self.names):
+            return
+        if key is not None:
+            self.names[key] = name
         fingerprint, counted = digest(raw), counter_line(counters(raw))
         self.sightings[name] = sighting_line(name, key, fingerprint, counted)
         self._raw[name], self._counters[name], self._digests[name] = raw, counted, fingerprint
@@ -91,6 +100,24 @@ class Reading:
             else:
                 refusals.append(found)
         return entries, refusals
+
+    def joined(self, following: "Reading") -> "Reading":
+        """Return this page and the next one, all of whose records have been read, as one."""
+        again = {following.names[key] for key in following.names.keys() & self.names.keys()}
+        again |= following.sightings.keys() & self.sightings.keys()
+        fresh = [name for name in following.sightings if name not in again]
+        return replace(
+            self,
+            url=following.url,
+            next_url=following.next_url,
+            size=self.size + following.size,
+            pages=self.pages + following.pages,
+            sightings=self.sightings | {name: following.sightings[name] for name in fresh},
+            names=following.names | self.names,
+            nameless=self.nameless + following.nameless,
+            moments=self.moments + following.moments,
+            _read=self._read | {name: following.entry(name) for name in fresh},
+        )
 
     def complete(self) -> "Reading":
         """Read every record, and let go of what it was read from."""
@@ -123,7 +150,6 @@ def read(records: Sequence[object], url: str = "", next_url: str | None = None) 
         nameless=[],
         moments=list(_moments(records)),
     )
-    keys: set[str] = set()
     for raw in records:
         name = name_of(raw)
         if name is None:
@@ -131,11 +157,7 @@ def read(records: Sequence[object], url: str = "", next_url: str | None = None) 
             continue
         assert isinstance(raw, Mapping)
         key = short_text(raw.get("_id"))
-        # The newer of two rows of one repository comes first in the listing.
-        if name not in reading.sightings and key not in keys:
-            if key is not None:
-                keys.add(key)
-            reading.note(name, key, raw)
+        reading.note(name, key, raw)
     return reading
 
 

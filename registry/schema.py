@@ -287,6 +287,30 @@ edges = Table(
 )
 
 
+class PendingEdgeColumns(TypedColumns):
+    """What models say of their parents, while the catalog is loaded for the first time."""
+
+    child_id: Named[int] = Column(BigInteger)
+    parent: Named[str] = Column(Text, comment="name, as the child has it")
+    relation: Named[str] = Column(Text)
+    source: Named[str] = Column(Text)
+    confidence: Named[float] = Column(REAL)
+    position: Named[int] = Column(SmallInteger)
+
+
+pending_edges = Table("pending_edges", metadata, PendingEdgeColumns)
+
+
+class PendingRenameColumns(TypedColumns):
+    """Former names of parents, likewise."""
+
+    former: Named[str] = Column(Text)
+    present: Named[str] = Column(Text)
+
+
+pending_renames = Table("pending_renames", metadata, PendingRenameColumns)
+
+
 class FamilyColumns(TypedColumns):
     """A model's place in its family: the tree of first parents."""
 

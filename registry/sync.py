@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from registry import (
     catalog,
     feature_store,
+    first_load,
     identity,
     indexes,
     joblog,
@@ -44,6 +45,9 @@ ENDED = ""
 
 READ_BESIDE_FROM = 1000
 """Records after which pages of mostly new ones are read by processes of their own."""
+
+PAGES_AT_ONCE = 5
+"""Pages that one transaction takes in, where they are there already."""
 
 MOST_RESTARTS = 3
 """How often one run starts over because the Hub has forgotten the listing's cursor."""
@@ -153,7 +157,8 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
         walker.expected = options.limit or before.swept_models
         if not options.dry_run:
             with connection.begin():
-                walker.first = indexes.drop_before_load(connection)
+                walker.first = first_load.under_way(connection)
+                indexes.drop_before_load(connection)
         complete = walker.walk_to_end()
         # Before the pass is closed: a run that is killed in here does it again.
         if not options.dry_run:
@@ -209,7 +214,7 @@ class _Walker:
     options: Options
     watch: Watcher
     expected: int | None = None
-    # Whether the catalog was empty: all that comes is new.
+    # Whether the catalog is loaded for the first time: all that comes is new.
     first: bool = False
     taken: int = 0
     written: int = 0
@@ -242,36 +247,48 @@ class _Walker:
     def _pages(self) -> bool:
         if self.walk.cursor == ENDED:
             return True
-        visited: set[str] = set()
-        previous: Reading | None = None
         pages = Pages(self.source, self._next_url())
         try:
-            while True:
-                reading = pages.take()
-                visited.add(reading.url)
-                if reading.next_url in visited or reading.repeats(previous):
-                    raise HubError(
-                        f"The Hub's listing goes in a circle: {reading.url} leads back to a page "
-                        "that was read before. Everything up to there is stored; try again later."
-                    )
-                self.taken += reading.size
-                ended = reading.next_url is None or reading.reaches(self.walk.since)
-                if ended:
-                    self._store(reading, ENDED)
-                    return True
-                if self.taken >= (self.options.limit or self.taken + 1):
-                    self._store(reading, reading.next_url)
-                    return False
-                if self.first:
-                    pages.read_by(self._readers_for(reading, new=reading.size))
-                pages.go_on()
-                self._store(reading, reading.next_url)
-                written = self.walk.counts.new + self.walk.counts.changed
-                pages.read_by(self._readers_for(reading, new=written - self.written))
-                self.written = written
-                previous = reading
+            return self._follow(pages)
         finally:
             pages.stop()
+
+    def _follow(self, pages: Pages) -> bool:
+        visited: set[str] = set()
+        previous: Reading | None = None
+        held: Reading | None = None
+        while True:
+            page = pages.take()
+            visited.add(page.url)
+            circles = page.next_url in visited or page.repeats(previous)
+            ended = page.next_url is None or page.reaches(self.walk.since)
+            if not circles:
+                previous = page
+                self.taken += page.size
+                held = page if held is None else held.joined(page)
+                if not ended and not self._paused():
+                    if self.first:
+                        pages.read_by(self._readers_for(page.size, new=page.size))
+                    pages.go_on()
+                    # What waits already goes along: a page costs as much as all its records.
+                    if held.pages < PAGES_AT_ONCE and pages.ready():
+                        continue
+            if held is not None:
+                self._store(held, ENDED if ended and not circles else held.next_url)
+            if circles:
+                raise HubError(
+                    f"The Hub's listing goes in a circle: {page.url} leads back to a page that "
+                    "was read before. Everything up to there is stored; try again later."
+                )
+            if ended or self._paused():
+                return ended
+            written = self.walk.counts.new + self.walk.counts.changed
+            assert held is not None
+            pages.read_by(self._readers_for(held.size, new=written - self.written))
+            self.written, held = written, None
+
+    def _paused(self) -> bool:
+        return self.options.limit is not None and self.taken >= self.options.limit
 
     def _next_url(self) -> str:
         size = min(self.options.page_size, self.options.limit or self.options.page_size)
@@ -286,12 +303,12 @@ class _Walker:
         )
         return self.source.first_url(query)
 
-    def _readers_for(self, reading: Reading, *, new: int) -> Readers | None:
+    def _readers_for(self, records: int, *, new: int) -> Readers | None:
         """Return who reads the pages to come: processes of their own once most records are new.
 
         Reading a record costs ten times its fingerprint, which is all that an unchanged one needs.
         """
-        if new * 2 <= reading.size or self.taken < READ_BESIDE_FROM:
+        if new * 2 <= records or self.taken < READ_BESIDE_FROM:
             return None
         if self.readers is None:
             self.readers = Readers()
@@ -299,7 +316,8 @@ class _Walker:
 
     def _store(self, reading: Reading, cursor: str | None) -> None:
         with self.connection.begin() as transaction:
-            take_in(self.connection, self.walk, reading)
+            write_lineage = first_load.set_aside if self.first else lineage.write_edges
+            take_in(self.connection, self.walk, reading, write_lineage)
             self.walk.cursor = cursor
             if self.options.dry_run:
                 self.undone[self.walk.counts.pages] = catalog.seen_ids(self.connection)
@@ -366,7 +384,7 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
         with connection.begin():
             if isinstance(found.record, dict):
                 extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
-                take_in(connection, extra, read([found.record]))
+                take_in(connection, extra, read([found.record]), lineage.write_edges)
                 orphans = identity.settle_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of
                 )
@@ -379,6 +397,7 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Build the indexes that a first load went without, and let the planner know of a large one."""
     written = walk.counts.new + walk.counts.changed
     with connection.begin():
+        walk.counts.edges_changed += first_load.settle(connection, as_of=walk.as_of)
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )

@@ -37,5 +37,6 @@ def take(
         reading,
         compared,
         reading.entries(name for name in reading.sightings if name not in compared.unchanged)[0],
+        lineage.write_edges,
     )
     return compared

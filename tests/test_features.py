@@ -13,6 +13,7 @@ from registry.demo.generator import generate
 from registry.demo.sample import models as sample_models
 from registry.features import FeatureSet, Traits, dimension, feature_set
 from registry.lineage import prepare as prepare_lineage
+from registry.lineage import write_edges
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -28,7 +29,7 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
     prepare_lineage(connection)
     walk = passes.Pass(scope="test", kind="delta", as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
-    intake.take_in(connection, walk, reading.read(records))
+    intake.take_in(connection, walk, reading.read(records), write_edges)
     shown: dict[str, dict[int, float]] = {}
     for name, feature, value in connection.execute(
         text("SELECT model, feature, value FROM registry.features")

@@ -58,7 +58,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.quarantine VALUES ('hub', 'org/odd', 'no name', '{}', :t)",
         "INSERT INTO store.job_runs (job, started_at, status) VALUES ('sync', :t, 'running')",
     ),
-    "0005": (),
+    "0005": (
+        "INSERT INTO store.pending_edges VALUES (1, 'org/base', 'finetune', 'tag', 1, 0)",
+        "INSERT INTO store.pending_renames VALUES ('org/old', 'org/base')",
+    ),
 }
 
 SAMPLES = {
@@ -291,6 +294,9 @@ def test_every_other_table_is_small_by_nature() -> None:
         # By word and by feature set: reference tables, the same on every node.
         "search_vocabulary",
         "feature_sets",
+        # Empty but while the catalog is loaded for the first time.
+        "pending_edges",
+        "pending_renames",
         "similarity_weights",
         "sync_passes",
         "sweep_pages",

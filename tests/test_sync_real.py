@@ -98,8 +98,6 @@ def test_every_real_record_lands_with_the_hubs_own_edges(engine: Engine, shared:
 
 OTHER_NAMES = {
     "Spestly/Athena-1-3B",  # renamed to aayanmishra-ml/Athena-1-3B, as other cards tell
-    "unsloth/Phi-3-mini-4k-instruct-bnb-4bit",  # on the Hub with a small p
-    "unsloth/Phi-3.5-mini-instruct-bnb-4bit",
 }
 EXTRA_EDGES = 245
 EXTRA_TO_STUBS = 204

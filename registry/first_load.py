@@ -1,0 +1,164 @@
+"""The lineage of a first load, which is resolved when all models are in.
+
+The listing shows children before their parents. Page by page, every parent would first be made a
+stub, and filled in soon after: a third of a first load. So what models say of their parents is set
+aside meanwhile, and stubs are made only of those that never came.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+
+from sqlalchemy import Connection, text
+
+from registry.db import copy_lines
+from registry.lineage import refresh_families, resolve_parents
+from registry.reading import Entry
+
+NAMES_AT_ONCE = 5000
+
+
+def under_way(connection: Connection) -> bool:
+    """Tell whether the catalog is still to be loaded for the first time, or that has been begun."""
+    return not connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)"))
+
+
+def set_aside(
+    connection: Connection,
+    fresh: dict[int, Entry],
+    known: dict[int, Entry],
+    *,
+    orphans: Iterable[int] = (),  # noqa: ARG001 - as `write_edges`
+    as_of: datetime,  # noqa: ARG001
+) -> int:
+    """Keep what models say of their parents until `settle`.
+
+    Args:
+        connection: in the page's transaction, after the models were written.
+        fresh: the new models of the page, by key.
+        known: the changed ones; what they said before is forgotten.
+        orphans: models whose parent was found under another name: all are yet to be.
+        as_of: when they were observed.
+
+    Returns:
+        0: no edge is written yet.
+    """
+    if known:
+        connection.execute(
+            text("DELETE FROM store.pending_edges WHERE child_id = ANY (:known)"),
+            {"known": list(known)},
+        )
+    entries = fresh | known
+    copy_lines(
+        connection,
+        "store.pending_edges",
+        ("child_id", "parent", "relation", "source", "confidence", "position"),
+        (
+            "\t".join(map(str, (key, *parent)))
+            for key, entry in entries.items()
+            for parent in entry.parents
+        ),
+    )
+    copy_lines(
+        connection,
+        "store.pending_renames",
+        ("former", "present"),
+        (
+            f"{former}\t{present}"
+            for entry in entries.values()
+            for former, present in entry.renames
+            if former != present
+        ),
+    )
+    return 0
+
+
+def settle(connection: Connection, *, as_of: datetime) -> int:
+    """Turn what was set aside into edges, and place all models in families.
+
+    Args:
+        connection: in a transaction, which ends the first load.
+        as_of: when the models were observed.
+
+    Returns:
+        How many edges were added.
+    """
+    waiting = connection.scalar(text("SELECT EXISTS (SELECT FROM store.pending_edges)"))
+    if not waiting and not under_way(connection):
+        return 0
+    # Here a whole catalog is joined, where a page touches a thousand rows.
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '128MB'")
+    connection.exec_driver_sql("""
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence)
+        SELECT DISTINCT m.model_id, r.former, 'card', 0.8
+          FROM store.pending_renames r JOIN store.models m ON m.name = r.present
+         WHERE NOT EXISTS (SELECT FROM store.models other WHERE other.name = r.former)
+            ON CONFLICT DO NOTHING""")
+    _resolve(connection, as_of)
+    added = connection.exec_driver_sql("""
+        INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
+        SELECT DISTINCT ON (e.child_id, p.model_id, e.relation, e.source)
+               e.child_id, p.model_id, e.relation, e.source, e.confidence, e.position
+          FROM store.pending_edges e JOIN pending_parents p ON p.name = e.parent
+         ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position
+            ON CONFLICT DO NOTHING""").rowcount
+    _place(connection)
+    connection.exec_driver_sql("TRUNCATE store.pending_edges, store.pending_renames")
+    return added
+
+
+def _resolve(connection: Connection, as_of: datetime) -> None:
+    """Find the models that all parents' names stand for."""
+    connection.exec_driver_sql(
+        "CREATE TEMPORARY TABLE pending_parents (name text PRIMARY KEY, model_id bigint)"
+        " ON COMMIT DROP"
+    )
+    names = iter(
+        sorted(connection.scalars(text("SELECT DISTINCT parent FROM store.pending_edges")))
+    )
+    while some := list(islice(names, NAMES_AT_ONCE)):
+        found, _ = resolve_parents(connection, some, as_of)
+        copy_lines(
+            connection,
+            "pending_parents",
+            ("name", "model_id"),
+            (f"{name}\t{target.model_id}" for name, target in found.items()),
+        )
+
+
+def _place(connection: Connection) -> None:
+    """Place all models in families, from the roots down; then those that no root leads to.
+
+    And those that somebody else has placed while their edges were still waiting.
+    """
+    placed = connection.scalars(
+        text("""
+        SELECT DISTINCT e.child_id FROM store.pending_edges e
+          JOIN store.model_families f ON f.model_id = e.child_id""")
+    ).all()
+    connection.exec_driver_sql("""
+        CREATE TEMPORARY TABLE first_parents ON COMMIT DROP AS
+        SELECT DISTINCT ON (e.child_id) e.child_id, e.parent_id
+          FROM store.edges e JOIN store.models parent ON parent.model_id = e.parent_id
+         WHERE e.parent_id <> e.child_id
+         ORDER BY e.child_id,
+                  CASE e.relation WHEN 'merge' THEN 2 WHEN 'base_unknown' THEN 3 ELSE 1 END,
+                  e.confidence DESC, e.position, parent.name COLLATE "C" """)
+    connection.exec_driver_sql("ANALYZE first_parents")
+    connection.exec_driver_sql("""
+        INSERT INTO store.model_families (model_id, primary_parent_id, family_id, generation)
+        WITH RECURSIVE placed AS (
+            SELECT m.model_id, NULL::bigint AS parent_id, m.model_id AS family_id, 0 AS generation
+              FROM store.models m LEFT JOIN first_parents f ON f.child_id = m.model_id
+             WHERE f.child_id IS NULL
+            UNION ALL
+            SELECT f.child_id, f.parent_id, p.family_id, least(p.generation + 1, 32767)
+              FROM placed p JOIN first_parents f ON f.parent_id = p.model_id
+        )
+        SELECT * FROM placed ON CONFLICT DO NOTHING""")
+    in_circles = connection.scalars(
+        text("""
+        SELECT f.child_id FROM first_parents f
+         WHERE NOT EXISTS (SELECT FROM store.model_families k WHERE k.model_id = f.child_id)""")
+    ).all()
+    refresh_families(connection, {*in_circles, *placed})

@@ -1,0 +1,122 @@
+"""A first load sets lineage aside: it has to end with what page by page would have led to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from exported import exported
+from factories import NOON, rows
+from pages import record
+from sqlalchemy import Connection, text
+
+from registry import catalog, first_load, lineage
+from registry.demo.generator import generate
+from registry.demo.sample import models as sample_models
+from registry.intake import LineageWriter, take_in
+from registry.passes import Pass
+from registry.reading import read
+
+LINEAGE = "SELECT child, parent, relation FROM registry.lineage ORDER BY 1, 2, 3"
+PLACES = """
+SELECT m.name, m.state, root.name, f.generation, f.in_cycle
+  FROM store.models m
+  JOIN store.model_families f USING (model_id)
+  JOIN store.models root ON root.model_id = f.family_id
+ ORDER BY m.name COLLATE "C" """
+
+
+def load(
+    connection: Connection,
+    records: Sequence[Any],
+    write_lineage: LineageWriter,
+    page: int = 50,
+) -> None:
+    catalog.prepare(connection)
+    lineage.prepare(connection)
+    walk = Pass(scope="test", kind="delta", as_of=NOON)
+    for start in range(0, len(records), page):
+        take_in(connection, walk, read(records[start : start + page]), write_lineage)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_both_ways_lead_to_the_same_catalog(connection: Connection, *, backwards: bool) -> None:
+    records = [*sample_models(NOON.date()), *generate(600)]
+    if backwards:
+        records.reverse()
+    savepoint = connection.begin_nested()
+    load(connection, records, lineage.write_edges)
+    paged = exported(connection)
+    savepoint.rollback()
+
+    assert first_load.under_way(connection)
+    load(connection, records, first_load.set_aside)
+    assert first_load.under_way(connection)
+    assert rows(connection, "SELECT count(*) FROM store.edges") == [(0,)]
+    added = first_load.settle(connection, as_of=NOON)
+    assert not first_load.under_way(connection)
+    assert rows(connection, "SELECT count(*) FROM store.edges") == [(added,)]
+    for table, lines in exported(connection).items():
+        assert lines == paged[table], table
+    assert first_load.settle(connection, as_of=NOON) == 0
+
+
+def test_odd_parents(connection: Connection) -> None:
+    records = [
+        record("o/self", "finetune:o/self"),
+        record("o/one", "finetune:o/two"),
+        record("o/two", "finetune:o/one"),
+        record("o/below", "adapter:o/two"),
+        record("o/cased", "finetune:O/ROOT"),
+        record("o/root"),
+        record("o/lost", "finetune:gone/Missing"),
+        record("o/lost-too", "quantized:gone/missing"),
+        record("o/merge", "merge:o/cased", "merge:o/root"),
+    ]
+    load(connection, records, first_load.set_aside, page=2)
+    first_load.settle(connection, as_of=NOON)
+    assert rows(connection, PLACES) == [
+        ("gone/Missing", "stub", "gone/Missing", 0, False),
+        ("o/below", "available", "o/one", 2, False),
+        ("o/cased", "available", "o/root", 1, False),
+        ("o/lost", "available", "gone/Missing", 1, False),
+        ("o/lost-too", "available", "gone/Missing", 1, False),
+        ("o/merge", "available", "o/root", 2, False),
+        ("o/one", "available", "o/one", 0, True),
+        ("o/root", "available", "o/root", 0, False),
+        ("o/self", "available", "o/self", 0, False),
+        ("o/two", "available", "o/one", 1, True),
+    ]
+
+
+def test_of_a_model_that_is_listed_again_the_last_counts(connection: Connection) -> None:
+    load(connection, [record("o/a", "finetune:o/old"), record("o/b")], first_load.set_aside)
+    load(connection, [record("o/a", "finetune:o/b")], first_load.set_aside)
+    first_load.settle(connection, as_of=NOON)
+    assert rows(connection, LINEAGE) == [("o/a", "o/b", "finetune")]
+
+
+def test_a_former_name_of_a_parent_stands_for_it(connection: Connection) -> None:
+    records = [
+        record("o/a", "finetune:new/base", cardData={"base_model": "old/base"}),
+        record("o/b", cardData={"base_model": "old/base"}),
+        record("new/base"),
+    ]
+    load(connection, records, first_load.set_aside)
+    first_load.settle(connection, as_of=NOON)
+    assert rows(connection, LINEAGE) == [
+        ("o/a", "new/base", "finetune"),
+        ("o/b", "new/base", "finetune"),
+    ]
+
+
+def test_a_model_that_was_placed_meanwhile_is_placed_anew(connection: Connection) -> None:
+    load(connection, [record("o/a", "finetune:o/b"), record("o/b")], first_load.set_aside)
+    lineage.refresh_families(
+        connection, connection.scalars(text("SELECT model_id FROM store.models")).all()
+    )
+    assert not first_load.under_way(connection)
+    assert first_load.settle(connection, as_of=NOON) == 1
+    assert [row[0::2] for row in rows(connection, PLACES)] == [
+        ("o/a", "o/b", False),
+        ("o/b", "o/b", False),
+    ]
