@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
@@ -114,7 +115,9 @@ class _Reader:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                # What it has not been told yet cannot be told any more.
+                with suppress(OSError):
+                    stream.close()
 
 
 class Readers:
