@@ -5,7 +5,7 @@ every record's name, fingerprint and counters first; then, only for those whose 
 changed, the whole record. The set logic is SQL.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from registry.db import copy_lines
 from registry.identity import follow_renames
-from registry.reading import Entry
+from registry.reading import Entry, Reading
 from registry.rows import (
     COUNTER_COLUMNS,
     DOCUMENT_COLUMNS,
@@ -68,16 +68,20 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
 
 
-def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: datetime) -> Comparison:
+def compare(connection: Connection, reading: Reading, *, as_of: datetime) -> Comparison:
     """Load a page's sightings, follow renames, and tell which records need to be read.
 
     Args:
         connection: in the page's transaction, after `prepare`.
-        sightings: a row of `rows.SIGHTING_COLUMNS` for each name.
+        reading: the page.
         as_of: when the page was observed; renames are dated by it.
     """
+    sightings = reading.sightings
     # Empty already, unless one transaction takes in several pages.
     connection.exec_driver_sql("DELETE FROM incoming_sightings; DELETE FROM incoming_models")
+    if not _any_known(connection, reading):
+        nothing: frozenset[str] = frozenset()
+        return Comparison(frozenset(sightings), nothing, nothing, nothing, ())
     copy_lines(connection, "incoming_sightings", SIGHTING_COLUMNS, sightings.values())
     orphans = follow_renames(connection, as_of) if _renamed(connection) else []
     verdicts: dict[str, frozenset[str]] = {
@@ -100,6 +104,18 @@ def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: date
         changed=verdicts.get("changed", frozenset()),
         unchanged=verdicts.get("unchanged", frozenset()),
         orphans=tuple(orphans),
+    )
+
+
+def _any_known(connection: Connection, reading: Reading) -> bool:
+    """Tell whether any of the page is in the catalog; on a first load nothing is."""
+    return bool(
+        connection.scalar(
+            text("""
+            SELECT EXISTS (SELECT FROM store.models WHERE name = ANY (:names))
+                OR EXISTS (SELECT FROM store.models WHERE hub_id = ANY (:hub_ids))"""),
+            {"names": list(reading.sightings), "hub_ids": list(reading.names)},
+        )
     )
 
 
@@ -266,15 +282,11 @@ def update_counters(connection: Connection, names: Sequence[str], *, as_of: date
     return result.rowcount
 
 
-def seen_ids(connection: Connection, names: Sequence[str] = ()) -> list[int]:
-    """Return the keys of the models of the page and of these names, in ascending order."""
+def model_ids(connection: Connection, names: Sequence[str]) -> list[int]:
+    """Return the keys of the models of these names, in ascending order."""
     return list(
         connection.scalars(
-            text("""
-            SELECT m.model_id FROM incoming_sightings s JOIN store.models m USING (name)
-             UNION
-            SELECT m.model_id FROM store.models m WHERE m.name = ANY (:names)
-             ORDER BY 1"""),
+            text("SELECT model_id FROM store.models WHERE name = ANY (:names) ORDER BY 1"),
             {"names": list(names)},
         )
     )

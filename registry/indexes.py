@@ -11,6 +11,7 @@ from registry.schema import (
     model_families,
     model_features,
     models,
+    search_vocabulary,
 )
 
 _log = logging.getLogger(__name__)
@@ -73,8 +74,14 @@ def refresh_vocabulary(connection: Connection, *, since: datetime | None = None)
         since: add the words of models that changed at or after this moment, and leave the counts
             of the others as they are; None counts everything anew, 11 s per million models.
     """
+    (trigrams,) = search_vocabulary.indexes
+    known = connection.scalar(text("SELECT EXISTS (SELECT FROM store.search_vocabulary)"))
+    first = since is None and not known
     if since is None:
         connection.exec_driver_sql("DELETE FROM store.search_vocabulary")
+        if first:
+            # Built afterwards, in half the time.
+            trigrams.drop(connection)
         source = "SELECT search FROM store.models"
     else:
         moment = since.isoformat()
@@ -82,10 +89,12 @@ def refresh_vocabulary(connection: Connection, *, since: datetime | None = None)
     connection.execute(
         text("""
         INSERT INTO store.search_vocabulary (word, models)
-        SELECT word, ndoc FROM ts_stat(:source) WHERE length(word) <= 60
+        SELECT word, ndoc FROM ts_stat(:source) WHERE length(word) <= 60 ORDER BY word COLLATE "C"
             ON CONFLICT (word) DO NOTHING"""),
         {"source": source},
     )
+    if first:
+        trigrams.create(connection)
 
 
 def merge_pending(connection: Connection) -> None:

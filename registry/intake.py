@@ -46,7 +46,7 @@ def take_in(
     The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
     the rest of the page lands.
     """
-    compared = catalog.compare(connection, reading.sightings, as_of=walk.as_of)
+    compared = catalog.compare(connection, reading, as_of=walk.as_of)
     wanted = [name for name in reading.sightings if name not in compared.unchanged]
     entries, refusals = reading.entries(wanted)
     refusals += reading.nameless
@@ -58,7 +58,9 @@ def take_in(
     counts.pages = reading.pages
     walk.counts.add(counts)
     if walk.kind == "full":
-        listed = catalog.seen_ids(connection, [refused.key for refused in refusals])
+        listed = catalog.model_ids(
+            connection, [*reading.sightings, *(refused.key for refused in refusals)]
+        )
         passes.remember_page(connection, walk.scope, walk.counts.pages, listed)
     seen = [moment for moment in reading.moments if moment <= walk.as_of + CLOCK_SLACK]
     if walk.high_water is not None:
@@ -94,7 +96,7 @@ def write(  # noqa: PLR0917 - what take_in has found out
         feature_store.replace_features(
             connection, {key: entry.features for key, entry in others.items()}
         )
-        quarantine.release(connection, SOURCE)
+        quarantine.release(connection, SOURCE, [entry.name for entry in entries])
     counts.counters_changed = len(added) + catalog.update_counters(
         connection, [name for name in reading.sightings if name not in added], as_of=walk.as_of
     )

@@ -41,11 +41,10 @@ def put_in(
     )
 
 
-def release(connection: Connection, source: str) -> None:
-    """Forget the quarantined records that readable ones of the page replace."""
+def release(connection: Connection, source: str, names: Sequence[str]) -> None:
+    """Forget the quarantined records that readable ones of these names replace."""
     connection.execute(
         text("""
-        DELETE FROM store.quarantine q USING incoming_sightings i
-         WHERE q.source = :source AND q.key = i.name"""),
-        {"source": source},
+        DELETE FROM store.quarantine WHERE source = :source AND key = ANY (:names)"""),
+        {"source": source, "names": list(names)},
     )

@@ -320,7 +320,9 @@ class _Walker:
             take_in(self.connection, self.walk, reading, write_lineage)
             self.walk.cursor = cursor
             if self.options.dry_run:
-                self.undone[self.walk.counts.pages] = catalog.seen_ids(self.connection)
+                self.undone[self.walk.counts.pages] = catalog.model_ids(
+                    self.connection, list(reading.sightings)
+                )
                 transaction.rollback()
             else:
                 passes.save(self.connection, self.walk)

@@ -241,14 +241,14 @@ def test_a_record_in_quarantine_is_kept_until_it_can_be_read(connection: Connect
         ("org/b", "is worse", LATER, "["),
     ]
     take(connection, record("org/a"))
-    quarantine.release(connection, "hub")
+    quarantine.release(connection, "hub", ["org/a"])
     assert rows(connection, query) == [("org/b", "is worse", LATER, "[")]
 
 
 def test_the_models_of_a_page_are_known_by_their_keys(connection: Connection) -> None:
     take(connection, record("org/other"))
     take(connection, record("org/b"), record("org/a"))
-    keys = catalog.seen_ids(connection)
+    keys = catalog.model_ids(connection, ["org/b", "nobody", "org/a"])
     assert keys == sorted(keys)
     assert set(
         connection.scalars(

@@ -97,7 +97,7 @@ def test_a_whole_page_is_searched_by_what_it_says(connection: Connection) -> Non
     records = [*generate(300), {"id": "org/Ärger-7B", "tags": ["模型"]}]
     entries, _ = read(records).entries(str(record["id"]) for record in records)
     catalog.prepare(connection)
-    catalog.compare(connection, read(records).sightings, as_of=NOON)
+    catalog.compare(connection, read(records), as_of=NOON)
     catalog.add_models(connection, entries, as_of=NOON)
     assert connection.scalar(text("SELECT count(*) FROM store.models")) == len(records)
     assert not connection.scalar(
