@@ -4,9 +4,7 @@ Modules here import only click, the standard library and each other when they lo
 `registry --help` answers at once; everything else is imported inside the commands.
 """
 
-import os
 import sys
-import threading
 
 import click
 
@@ -79,12 +77,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        registry(prog_name="registry")
-    except SystemExit as ended:
-        if threading.active_count() > 1:
-            # Python would wait for a thread that waits for the Hub; whatever was begun is undone.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(ended.code if isinstance(ended.code, int) else 1)
-        raise
+    registry(prog_name="registry")
