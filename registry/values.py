@@ -96,9 +96,11 @@ def texts(value: object) -> tuple[list[str], bool]:
         return [], False
     elements = value if isinstance(value, list) else [value]
     if _clean_texts(elements):
-        stripped = dict.fromkeys(map(str.strip, elements))
-        stripped.pop("", None)
-        return list(stripped), False
+        stripped = list(map(str.strip, elements))
+        different = set(stripped)
+        if len(different) == len(stripped) and "" not in different:
+            return stripped, False
+        return [text for text in dict.fromkeys(stripped) if text], False
     kept = [text for element in elements[:MAX_LIST] if (text := short_text(element))]
     wanted = sum(element not in (None, "") for element in elements)
     return list(dict.fromkeys(kept)), len(kept) < wanted
