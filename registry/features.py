@@ -8,9 +8,11 @@ holds both together.
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
+
+from registry.values import Memo
 
 FEATURE_DIMENSIONS = 1 << 24
 """Length of a model's sparse feature vector: feature names are hashed into it."""
@@ -79,29 +81,42 @@ def feature_set(traits: Traits) -> FeatureSet | None:
     size = 0.0
     if traits.parameters is not None and traits.parameters > 0:
         size = round(math.log2(max(traits.parameters / 1e6, 1)) / 12, 2)
-    dimensions = tuple(sorted({dimension(name) for name in _names(traits)}))
+    dimensions = tuple(sorted(_dimensions(traits)))
     squares = size * size + len(dimensions)
     if squares == 0:
         return None
-    written = f"{size}:{dimensions}".encode()
-    one = f"{1 / math.sqrt(squares):.7g}"
+    # The tuple as Python writes it, "(2,)" where it has one element.
+    listed = f"{dimensions}"
+    fingerprint = hashlib.blake2b(f"{size}:{listed}".encode(), digest_size=16).hexdigest()
     entries = [f"{SIZE}:{size / math.sqrt(squares):.7g}"] if size else []
-    entries += [f"{each}:{one}" for each in dimensions]
-    return FeatureSet(
-        hashlib.blake2b(written, digest_size=16).hexdigest(),
-        f"{{{','.join(entries)}}}/{FEATURE_DIMENSIONS}",
-    )
+    if dimensions:
+        one = f":{1 / math.sqrt(squares):.7g}"
+        entries.append(listed[1:-1].rstrip(",").replace(", ", f"{one},") + one)
+    return FeatureSet(fingerprint, f"{{{','.join(entries)}}}/{FEATURE_DIMENSIONS}")
 
 
-def _names(traits: Traits) -> Iterator[str]:
+def _dimensions(traits: Traits) -> set[int]:
     first = traits.architectures[0] if traits.architectures else None
     family = architecture_family(traits.model_type, first)
     task = traits.pipeline_tag
+    found = dict(filter(None, map(_OF_TAG.__getitem__, traits.tags[:MOST_TAGS])))
+    for name in (family, task):
+        if name is not None:
+            found.pop(name, None)
+    dimensions = set(found.values())
     if family is not None:
-        yield f"architecture:{family}"
+        dimensions.add(dimension(f"architecture:{family}"))
     if task is not None:
-        yield f"task:{task}"
-    for tag in traits.tags[:MOST_TAGS]:
-        lowered = tag.lower()
-        if ":" not in tag and not tag.endswith("_compatible") and lowered not in {task, family}:
-            yield f"tag:{lowered}"
+        dimensions.add(dimension(f"task:{task}"))
+    return dimensions
+
+
+def _of_tag(tag: str) -> tuple[str, int] | None:
+    """Return a tag in lower case and its dimension, None if it tells nothing of the model."""
+    if ":" in tag or tag.endswith("_compatible"):
+        return None
+    lowered = tag.lower()
+    return lowered, dimension(f"tag:{lowered}")
+
+
+_OF_TAG = Memo(_of_tag)

@@ -1,6 +1,6 @@
 """The lexemes that a search finds a model by, as `store.search_document` makes them.
 
-It stands twice because it is most of what storing a model costs: here it takes 8 us, in the
+It stands twice because it is most of what storing a model costs: here it takes 5 us, in the
 database 40. A test holds both together.
 """
 
@@ -8,11 +8,17 @@ import math
 import re
 from collections.abc import Sequence
 
+from registry.values import Memo
+
 MOST_TAGS = 200
 
-_LETTER_BEFORE_DIGIT = re.compile("([a-z])(?=[0-9])")
-_SEPARATORS = str.maketrans("-_/.", "    ")
+_BETWEEN_LETTER_AND_DIGIT = re.compile("(?<=[a-z])(?=[0-9])")
 _TOP = ("", "", " top=2", " top=3 top=2", " top=4 top=3 top=2")
+
+_EMPTY = frozenset({"", "#"})
+
+_FOREIGN = ""
+"""Stands for a tag beyond ASCII; no lexeme is empty."""
 
 
 def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL function
@@ -28,12 +34,9 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
     None where anything is beyond ASCII: what a letter is and its lower case are then for the
     database's locale to say, which completes the row itself.
     """
-    told = " #".join(
-        [tag for tag in tags[:MOST_TAGS] if ":" not in tag and not tag.endswith("_compatible")]
-    )
-    if not f"{name}{author}{license_id}{told}".isascii():
-        return None
-    words = _LETTER_BEFORE_DIGIT.sub(r"\1 ", name.lower()).translate(_SEPARATORS)
+    words = _BETWEEN_LETTER_AND_DIGIT.sub(" ", name.lower())
+    # A sixth of what `translate` takes.
+    words = words.replace("-", " ").replace("_", " ").replace("/", " ").replace(".", " ")
     if author is not None:
         words += f" author={author.lower().replace(' ', '_')}"
     if license_id is not None:
@@ -41,9 +44,26 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
     if parameters is not None and parameters > 0:
         words += f" size={math.floor(math.log(parameters) / math.log(2))}"
     words += _TOP[popularity]
-    if told:
-        words += f" #{told.replace('-', ' #').lower()}"
-    lexemes = set(words.split(" ")) - {"", "#"}
-    if "'" in words or "\\" in words:
-        lexemes = {each.replace("\\", "\\\\").replace("'", "''") for each in lexemes}
+    lexemes = set(_escaped(words).split(" ")) - _EMPTY
+    lexemes.update(*map(_OF_TAG.__getitem__, tags[:MOST_TAGS]))
+    # Of the text as it was: the lower case of U+212A, the sign of the kelvin, is an ASCII letter.
+    if _FOREIGN in lexemes or not f"{name}{author}{license_id}".isascii():
+        return None
     return "'" + "' '".join(lexemes) + "'" if lexemes else ""
+
+
+def _of_tag(tag: str) -> tuple[str, ...]:
+    """Return the lexemes of a tag: none if it tells nothing, _FOREIGN if it is not ASCII."""
+    if ":" in tag or tag.endswith("_compatible"):
+        return ()
+    if not tag.isascii():
+        return (_FOREIGN,)
+    words = _escaped("#" + tag.lower().replace("-", " #")).split(" ")
+    return tuple(word for word in words if word not in _EMPTY)
+
+
+_OF_TAG = Memo(_of_tag)
+
+
+def _escaped(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("'", "''")

@@ -8,7 +8,6 @@ either a tagged parent under a former name or a parent that the Hub no longer sh
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from registry.recipes import merged_models
@@ -45,8 +44,7 @@ class Parent(NamedTuple):
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parentage:
+class Parentage(NamedTuple):
     """A model's parents, the (former, present) names met on the way, and what was unreadable."""
 
     parents: tuple[Parent, ...] = ()

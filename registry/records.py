@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Literal, NamedTuple, TypeVar
 
 import orjson
@@ -64,9 +63,11 @@ PARSER_VERSION = 1
 
 _T = TypeVar("_T")
 
-_COUNTERS = frozenset({"downloads", "downloadsAllTime", "likes", "trendingScore"})
+_VERSION = PARSER_VERSION.to_bytes(2)
 
-_PREFIXES = ("", "base_model", "license", "language", "dataset", "arxiv")
+_COUNTERS = ("downloads", "downloadsAllTime", "likes", "trendingScore")
+
+_PREFIXES = ("base_model", "license", "language", "dataset", "arxiv")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
 _ID = re.compile(r'"id"\s*:\s*"([^"\\]{1,255})"')
 _ARXIV = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?", re.ASCII)
@@ -86,8 +87,7 @@ _LANGUAGES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
+class ModelRecord(NamedTuple):
     """One model as one reply of the Hub describes it; a field is None (or empty) where unknown.
 
     `parameters` counts weights; `dtypes` counts them by data type. `card` and `config` are the
@@ -233,13 +233,14 @@ def digest(raw: object) -> int:
     `PARSER_VERSION` changes it. About 8 us for a record of 2 KB.
     """
     if isinstance(raw, dict):
-        raw = {key: value for key, value in raw.items() if key not in _COUNTERS}
+        raw = raw.copy()
+        for key in _COUNTERS:
+            raw.pop(key, None)
     try:
         content = orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # lone surrogates, integers beyond 64 bits, or more than 254 levels
         content = "\0".join(_flattened(raw)).encode()
-    version = PARSER_VERSION.to_bytes(2)
-    hashed = hashlib.blake2b(content, digest_size=8, person=version).digest()
+    hashed = hashlib.blake2b(content, digest_size=8, person=_VERSION).digest()
     return int.from_bytes(hashed, signed=True)
 
 
@@ -287,61 +288,59 @@ def parse_record(raw: object) -> ModelRecord | Rejected:
     gguf = take("gguf", _mapping) or {}
     tags = fields.texts("tags")
     tagged = _by_prefix(tags)
-    plain = tagged[""]
 
     weights = read_weights(name, raw.get("safetensors"), gguf)
     if not weights.complete:
         fields.unread.append("safetensors")
-    has_gguf = bool(gguf) or "gguf" in plain
-    full_weights = bool(weights.dtypes) or "safetensors" in plain or "pytorch" in plain
-    quantized_to = quantization(name, config, plain, gguf_only=has_gguf and not full_weights)
+    has_gguf = bool(gguf) or "gguf" in tags
+    full_weights = bool(weights.dtypes) or "safetensors" in tags or "pytorch" in tags
+    quantized_to = quantization(name, config, tags, gguf_only=has_gguf and not full_weights)
     library = take("library_name", short_text) or take("library_name", short_text, card)
     parentage = read_parentage(
         tagged["base_model"],
         card,
-        adapter=library == "peft" or "peft" in plain,
+        adapter=library == "peft" or "peft" in tags,
         quantized=has_gguf or quantized_to is not None,
     )
-    languages = _unique(map(str.lower, fields.texts("language", card)))
+    languages = _unique([text.lower() for text in fields.texts("language", card)])
+    # By position, in a third of the time that it takes by name.
     return ModelRecord(
-        name=name,
-        hub_id=take("_id", short_text),
-        author=take("author", short_text) or name.rpartition("/")[0] or None,
-        sha=take("sha", short_text),
-        created_at=take("createdAt", timestamp),
-        last_modified=take("lastModified", timestamp),
-        downloads=take("downloads", count),
-        downloads_all_time=take("downloadsAllTime", count),
-        likes=take("likes", count),
-        trending_score=take("trendingScore", number),
-        gated=fields.gate("gated"),
-        private=fields.flag("private"),
-        disabled=fields.flag("disabled"),
-        pipeline_tag=take("pipeline_tag", short_text) or take("pipeline_tag", short_text, card),
-        library=library or next((tag for tag in plain if tag in _LIBRARIES), None),
-        license=take("license", _license, card) or next(iter(tagged["license"]), None),
-        license_name=take("license_name", short_text, card),
-        license_link=take("license_link", short_text, card),
-        languages=tuple(
-            languages or tagged["language"] or [tag for tag in plain if tag in _LANGUAGES]
-        ),
-        datasets=_unique(fields.texts("datasets", card), tagged["dataset"]),
-        arxiv=_papers(tagged["arxiv"]),
-        tags=tuple(tags),
-        architectures=tuple(fields.texts("architectures", config)),
-        model_type=take("model_type", short_text, config)
+        name,
+        take("_id", short_text),
+        take("author", short_text) or name.rpartition("/")[0] or None,
+        take("sha", short_text),
+        take("createdAt", timestamp),
+        take("lastModified", timestamp),
+        take("downloads", count),
+        take("downloadsAllTime", count),
+        take("likes", count),
+        take("trendingScore", number),
+        fields.gate("gated"),
+        fields.flag("private"),
+        fields.flag("disabled"),
+        take("pipeline_tag", short_text) or take("pipeline_tag", short_text, card),
+        library or next((tag for tag in tags if tag in _LIBRARIES), None),
+        take("license", _license, card) or next(iter(tagged["license"]), None),
+        take("license_name", short_text, card),
+        take("license_link", short_text, card),
+        tuple(languages or tagged["language"] or [tag for tag in tags if tag in _LANGUAGES]),
+        _unique(fields.texts("datasets", card) + tagged["dataset"]),
+        _papers(tagged["arxiv"]),
+        tuple(tags),
+        tuple(fields.texts("architectures", config)),
+        take("model_type", short_text, config)
         or take("architecture", short_text, gguf)
-        or tagged_model_type(plain),
-        parameters=weights.parameters,
-        parameters_source=weights.source,
-        dtypes=weights.dtypes,
-        quantization=quantized_to,
-        new_version=take("new_version", model_reference, card),
-        card=fields.keep("cardData", raw_card),
-        config=fields.keep("config", raw_config),
-        parents=parentage.parents,
-        renames=parentage.renames,
-        unread=_unique(fields.unread, parentage.unread),
+        or tagged_model_type(tags),
+        weights.parameters,
+        weights.source,
+        weights.dtypes,
+        quantized_to,
+        take("new_version", model_reference, card),
+        fields.keep("cardData", raw_card),
+        fields.keep("config", raw_config),
+        parentage.parents,
+        parentage.renames,
+        _unique([*fields.unread, *parentage.unread]),
     )
 
 
@@ -370,7 +369,10 @@ class _Fields:
         return result
 
     def texts(self, key: str, source: Mapping[str, object] | None = None) -> list[str]:
-        kept, partial = texts((self.raw if source is None else source).get(key))
+        value = (self.raw if source is None else source).get(key)
+        if value is None:
+            return []
+        kept, partial = texts(value)
         if partial:
             self.unread.append(key)
         return kept
@@ -393,8 +395,10 @@ class _Fields:
         return None
 
     def keep(self, key: str, value: Mapping[str, object] | None) -> str | None:
-        text = None if value is None else document(value)
-        if value is not None and text is None:
+        if value is None:
+            return None
+        text = document(value)
+        if text is None:
             self.unread.append(key)
         return text
 
@@ -412,16 +416,13 @@ def _lower_keys(card: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _by_prefix(tags: Iterable[str]) -> Mapping[str, list[str]]:
-    """Sort tags such as `license:mit` by what stands before the colon; "" has all the others."""
+    """Group tags such as `license:mit` by what stands before the colon."""
     groups: dict[str, list[str]] = {prefix: [] for prefix in _PREFIXES}
-    plain = groups[""]
     for tag in tags:
         if ":" in tag:
             prefix, _, rest = tag.partition(":")
             if rest and prefix in groups:
                 groups[prefix].append(rest)
-                continue
-        plain.append(tag)
     return groups
 
 
@@ -432,9 +433,8 @@ def _license(value: object) -> str | None:
 
 
 def _papers(tags: list[str]) -> tuple[str, ...]:
-    matches = map(_ARXIV.fullmatch, tags)
-    return tuple(dict.fromkeys(match[1] for match in matches if match)) if tags else ()
+    return _unique([match[1] for tag in tags if (match := _ARXIV.fullmatch(tag))])
 
 
-def _unique(*lists: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(chain(*lists)))[:MAX_LIST]
+def _unique(texts: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))[:MAX_LIST] if texts else ()

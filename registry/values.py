@@ -3,7 +3,9 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import orjson
 
@@ -21,8 +23,28 @@ MAX_DIGITS = 1_000
 
 _BIGINT = 2**63 - 1
 
+_T = TypeVar("_T")
+
 # Postgres' text and jsonb accept neither U+0000 nor half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Memo(dict[str, _T]):
+    """What a function makes of the texts that it was asked for; a full one starts anew.
+
+    For texts that come again and again, as tags do: asking for one with `memo[text]` takes half
+    as long as asking a function with an `lru_cache`.
+    """
+
+    def __init__(self, make: Callable[[str], _T], most: int = 20_000) -> None:
+        super().__init__()
+        self._make, self._most = make, most
+
+    def __missing__(self, text: str) -> _T:
+        if len(self) >= self._most:
+            self.clear()
+        made = self[text] = self._make(text)
+        return made
 
 
 def storable(text: str) -> str:
@@ -74,7 +96,11 @@ def texts(value: object) -> tuple[list[str], bool]:
         return [], False
     elements = value if isinstance(value, list) else [value]
     if _clean_texts(elements):
-        return [text for text in dict.fromkeys(map(str.strip, elements)) if text], False
+        stripped = list(map(str.strip, elements))
+        different = set(stripped)
+        if len(different) == len(stripped) and "" not in different:
+            return stripped, False
+        return [text for text in dict.fromkeys(stripped) if text], False
     kept = [text for element in elements[:MAX_LIST] if (text := short_text(element))]
     wanted = sum(element not in (None, "") for element in elements)
     return list(dict.fromkeys(kept)), len(kept) < wanted

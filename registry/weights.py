@@ -79,21 +79,7 @@ def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> 
     in an I32, bitsandbytes two in a U8) it counts the packed numbers, so it understates; the
     data types show where that may be.
     """
-    header = safetensors if isinstance(safetensors, dict) else {}
-    by_dtype = header.get("parameters")
-    total = count(header.get("total"))
-    dtypes = {
-        dtype: weights
-        for key, value in (by_dtype.items() if isinstance(by_dtype, dict) else ())
-        if (dtype := short_text(key)) and (weights := count(value)) is not None
-    }
-    complete = (
-        (safetensors is None or header is safetensors)
-        and (total is not None or header.get("total") is None)
-        and (by_dtype is None or (isinstance(by_dtype, dict) and len(dtypes) == len(by_dtype)))
-    )
-    if len(dtypes) > _MAX_DTYPES:
-        dtypes, complete = {}, False
+    total, dtypes, complete = (None, {}, True) if safetensors is None else _header(safetensors)
     if total := total or count(sum(dtypes.values())):
         return Weights(total, "safetensors", dtypes, complete)
     if total := count(gguf.get("total")):
@@ -101,6 +87,27 @@ def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> 
     if total := parameters_in_name(name):
         return Weights(total, "name", dtypes, complete)
     return Weights(None, None, dtypes, complete)
+
+
+def _header(safetensors: object) -> tuple[int | None, dict[str, int], bool]:
+    """Read the total, the weights of each data type, and whether all of them could be read."""
+    if not isinstance(safetensors, dict):
+        return None, {}, False
+    stated, by_dtype = safetensors.get("total"), safetensors.get("parameters")
+    total = count(stated)
+    complete = total is not None or stated is None
+    dtypes: dict[str, int] = {}
+    if isinstance(by_dtype, dict):
+        for key, value in by_dtype.items():
+            dtype, weights = short_text(key), count(value)
+            if dtype and weights is not None:
+                dtypes[dtype] = weights
+        complete = complete and len(dtypes) == len(by_dtype)
+    elif by_dtype is not None:
+        complete = False
+    if len(dtypes) > _MAX_DTYPES:
+        return total, {}, False
+    return total, dtypes, complete
 
 
 def parameters_in_name(name: str) -> int | None:
@@ -135,11 +142,12 @@ def quantization(
     if gguf_only:
         return "gguf"
     named = name.rpartition("/")[2].lower()
-    method = _first(tags, _METHOD_TAGS)
-    if method is None and (found := _METHOD_IN_NAME.search(named)):
-        method = _METHODS[found[1]]
-    bits = _first(tags, _BIT_TAGS)
-    if bits is None and (found := _BITS_IN_NAME.search(named)):
+    method, bits = _first(tags, _METHOD_TAGS), _first(tags, _BIT_TAGS)
+    # Looking for each word takes half the time of the pattern, and most names have none.
+    if method is None and [word for word in _METHODS if word in named]:
+        found = _METHOD_IN_NAME.search(named)
+        method = _METHODS[found[1]] if found else None
+    if bits is None and "bit" in named and (found := _BITS_IN_NAME.search(named)):
         bits = found[1]
     if method == "mlx" and bits is None:  # a framework; its weights need not be quantized
         return None
