@@ -1,7 +1,7 @@
 """Feature vectors of models, for similarity.
 
 What a model's features are stands twice: here, where a first sync computes a hundred thousand of
-them (20 us each; in SQL it took 150), and in `registry.features`, where people read them. A test
+them (14 us each; in SQL it took 150), and in `registry.features`, where people read them. A test
 holds both together.
 """
 

@@ -120,7 +120,7 @@ def read_parentage(
     for name in unmatched:
         if "/" in name:
             certainty = _AMBIGUOUS if ambiguous else confidence
-            parents.append(_parent(name, relation, "card", certainty, listed.index(name)))
+            parents.append(Parent(name, relation, "card", certainty, listed.index(name)))
         else:  # had it been a model's name, the Hub would have tagged it
             complete = False
     if not complete:
@@ -130,16 +130,8 @@ def read_parentage(
         present |= {name.lower(): name for name in present} | dict(renames)
         for position, name in enumerate(recipe):
             name_now = present.get(name) or present.get(name.lower(), name)
-            parents.append(_parent(name_now, "merge", "merge_config", _STATED, position))
+            parents.append(Parent(name_now, "merge", "merge_config", _STATED, position))
     return Parentage(_distinct(parents), tuple(renames), tuple(unread))
-
-
-def _parent(
-    name: str, relation: Relation, source: EdgeSource, confidence: float, position: int
-) -> Parent:
-    return Parent(
-        name=name, relation=relation, source=source, confidence=confidence, position=position
-    )
 
 
 def _tagged(tags: Sequence[str]) -> tuple[list[Parent], bool]:
@@ -147,14 +139,17 @@ def _tagged(tags: Sequence[str]) -> tuple[list[Parent], bool]:
 
     The Hub tags each parent twice, with the relation and without it; the second says nothing new.
     """
-    parents, complete = [], True
+    parents: list[Parent] = []
+    complete = True
+    if not tags:
+        return parents, complete
     typed = [tag.partition(":") for tag in tags if ":" in tag]
     names = {name for _, _, name in typed}
     bare = [("", "", tag) for tag in tags if ":" not in tag and tag not in names]
     for position, (kind, _, name) in enumerate(typed + bare):
         if model_name(name):
             relation = _RELATIONS.get(kind, "base_unknown")
-            parents.append(_parent(name, relation, "tag", 1.0, position))
+            parents.append(Parent(name, relation, "tag", 1.0, position))
         else:
             complete = False
     return parents, complete

@@ -5,6 +5,7 @@ passes them on. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-F
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import orjson
 
@@ -113,15 +114,14 @@ def document_line(record: ModelRecord) -> str:
 def model_line(record: ModelRecord, digest: int) -> str:
     """Return the columns MODEL_COLUMNS."""
     popularity = _popularity(record.downloads)
-    created, modified = record.created_at, record.last_modified
     return line((
         record.name,
         record.hub_id,
         record.author,
         _state(record),
         record.sha,
-        None if created is None else created.isoformat(),
-        None if modified is None else modified.isoformat(),
+        _moment(record.created_at),
+        _moment(record.last_modified),
         record.gated,
         record.pipeline_tag,
         record.library,
@@ -146,6 +146,11 @@ def model_line(record: ModelRecord, digest: int) -> str:
             record.name, record.author, record.license, record.parameters, popularity, record.tags
         ),
     ))  # fmt: skip
+
+
+def _moment(moment: datetime | None) -> str | None:
+    # A third of what `isoformat` takes, for the same.
+    return None if moment is None else orjson.dumps(moment)[1:-1].decode()
 
 
 def _popularity(downloads: int | None) -> int:
