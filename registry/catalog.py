@@ -8,6 +8,7 @@ changed, the whole record. The set logic is SQL.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
@@ -46,6 +47,12 @@ class Comparison:
     unchanged: frozenset[str]
     orphans: tuple[int, ...]
 
+    @classmethod
+    def nothing_known(cls, reading: Reading) -> Self:
+        """Return what comparing a page with an empty catalog tells."""
+        nothing: frozenset[str] = frozenset()
+        return cls(frozenset(reading.sightings), nothing, nothing, nothing, ())
+
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (
@@ -79,9 +86,6 @@ def compare(connection: Connection, reading: Reading, *, as_of: datetime) -> Com
     sightings = reading.sightings
     # Empty already, unless one transaction takes in several pages.
     connection.exec_driver_sql("DELETE FROM incoming_sightings; DELETE FROM incoming_models")
-    if not _any_known(connection, reading):
-        nothing: frozenset[str] = frozenset()
-        return Comparison(frozenset(sightings), nothing, nothing, nothing, ())
     copy_lines(connection, "incoming_sightings", SIGHTING_COLUMNS, sightings.values())
     orphans = follow_renames(connection, as_of) if _renamed(connection) else []
     verdicts: dict[str, frozenset[str]] = {
@@ -104,18 +108,6 @@ def compare(connection: Connection, reading: Reading, *, as_of: datetime) -> Com
         changed=verdicts.get("changed", frozenset()),
         unchanged=verdicts.get("unchanged", frozenset()),
         orphans=tuple(orphans),
-    )
-
-
-def _any_known(connection: Connection, reading: Reading) -> bool:
-    """Tell whether any of the page is in the catalog; on a first load nothing is."""
-    return bool(
-        connection.scalar(
-            text("""
-            SELECT EXISTS (SELECT FROM store.models WHERE name = ANY (:names))
-                OR EXISTS (SELECT FROM store.models WHERE hub_id = ANY (:hub_ids))"""),
-            {"names": list(reading.sightings), "hub_ids": list(reading.names)},
-        )
     )
 
 

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from registry import embedded
@@ -181,6 +181,8 @@ def copy_lines(
             cursor.copy(statement.encode()) as copy,
         ):
             copy.write(body + "\n")
+    except psycopg.IntegrityError as error:
+        raise IntegrityError(statement, None, error) from error
     except psycopg.Error as error:
         raise DBAPIError(statement, None, error) from error
 

@@ -10,10 +10,14 @@ from datetime import datetime
 from itertools import islice
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
+from registry import intake
+from registry.catalog import Comparison
 from registry.db import copy_lines
 from registry.lineage import refresh_families, resolve_parents
-from registry.reading import Entry
+from registry.passes import Pass
+from registry.reading import Entry, Reading
 
 NAMES_AT_ONCE = 5000
 
@@ -21,6 +25,20 @@ NAMES_AT_ONCE = 5000
 def under_way(connection: Connection) -> bool:
     """Tell whether the catalog is still to be loaded for the first time, or that has been begun."""
     return not connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)"))
+
+
+def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
+    """Take one page into the catalog, as `intake.take_in`, with its lineage set aside.
+
+    Nothing of it is known yet, but where the listing repeats itself: only then is it looked for.
+    """
+    try:
+        with connection.begin_nested():
+            intake.take_compared(
+                connection, walk, reading, Comparison.nothing_known(reading), set_aside
+            )
+    except IntegrityError:
+        intake.take_in(connection, walk, reading, set_aside)
 
 
 def set_aside(

@@ -47,6 +47,17 @@ def take_in(
     the rest of the page lands.
     """
     compared = catalog.compare(connection, reading, as_of=walk.as_of)
+    take_compared(connection, walk, reading, compared, write_lineage)
+
+
+def take_compared(
+    connection: Connection,
+    walk: Pass,
+    reading: Reading,
+    compared: catalog.Comparison,
+    write_lineage: LineageWriter,
+) -> None:
+    """Take in one page that was compared with what is known; otherwise as `take_in`."""
     wanted = [name for name in reading.sightings if name not in compared.unchanged]
     entries, refusals = reading.entries(wanted)
     refusals += reading.nameless

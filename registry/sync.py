@@ -21,6 +21,7 @@ from registry import (
     first_load,
     identity,
     indexes,
+    intake,
     joblog,
     lineage,
     passes,
@@ -29,7 +30,6 @@ from registry import (
 from registry.db import exclusive, require_head, translated
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError
 from registry.hub import Hub, ListingQuery
-from registry.intake import take_in
 from registry.pages import Pages
 from registry.passes import Counts, Pass
 from registry.readers import Readers
@@ -316,8 +316,10 @@ class _Walker:
 
     def _store(self, reading: Reading, cursor: str | None) -> None:
         with self.connection.begin() as transaction:
-            write_lineage = first_load.set_aside if self.first else lineage.write_edges
-            take_in(self.connection, self.walk, reading, write_lineage)
+            if self.first:
+                first_load.take_in(self.connection, self.walk, reading)
+            else:
+                intake.take_in(self.connection, self.walk, reading, lineage.write_edges)
             self.walk.cursor = cursor
             if self.options.dry_run:
                 self.undone[self.walk.counts.pages] = catalog.model_ids(
@@ -386,7 +388,7 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
         with connection.begin():
             if isinstance(found.record, dict):
                 extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
-                take_in(connection, extra, read([found.record]), lineage.write_edges)
+                intake.take_in(connection, extra, read([found.record]), lineage.write_edges)
                 orphans = identity.settle_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of
                 )

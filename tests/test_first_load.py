@@ -120,3 +120,26 @@ def test_a_model_that_was_placed_meanwhile_is_placed_anew(connection: Connection
         ("o/a", "o/b", False),
         ("o/b", "o/b", False),
     ]
+
+
+def test_a_listing_that_repeats_itself_is_compared_with_what_is_there(
+    connection: Connection,
+) -> None:
+    catalog.prepare(connection)
+    lineage.prepare(connection)
+    walk = Pass(scope="test", kind="delta", as_of=NOON)
+    for page in (
+        [record("o/a", hub_id="1", sha="1"), record("o/b", hub_id="2", sha="1")],
+        [record("o/b", hub_id="2", sha="1"), record("o/c", hub_id="3")],
+        [record("o/renamed", hub_id="1", sha="1"), record("o/d")],
+        [record("o/d", sha="2")],
+    ):
+        first_load.take_in(connection, walk, read(page))
+    first_load.settle(connection, as_of=NOON)
+    assert (walk.counts.new, walk.counts.changed, walk.counts.unchanged) == (4, 2, 1)
+    assert rows(connection, "SELECT name, sha FROM registry.models ORDER BY name") == [
+        ("o/b", "1"),
+        ("o/c", None),
+        ("o/d", "2"),
+        ("o/renamed", "1"),
+    ]
