@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -66,13 +66,15 @@ class SearchFilter:
 
     @property
     def is_simple(self) -> bool:
-        """Whether `registry.search_models` has all the filters that are set."""
+        """Whether `store.matching_models` is fast at all the filters that are set."""
         others = (
             self.task, self.library, self.family, self.architecture, self.quantization,
             self.created_after, self.created_before, self.modified_after, self.modified_before,
         )  # fmt: skip
         few = len(self.licenses) <= 1 and len(self.tags) <= 1 and not self.states
-        return few and all(each is None for each in others)
+        # Other tags are no lexemes; see `store.is_telling`.
+        told = all(":" not in tag and not tag.endswith("_compatible") for tag in self.tags)
+        return few and told and all(each is None for each in others)
 
     @property
     def words(self) -> str | None:
@@ -119,11 +121,15 @@ def search_models(connection: Connection, wanted: SearchFilter) -> list[FoundMod
         if not conditions:
             return _describe(connection, _most_relevant(connection, words, wanted.limit))
         return _describe(connection, _relevant(connection, wanted, words, conditions))
-    either = " | ".join(f"({query})" for query in _queries(connection, words, TIERS[:2]))
-    found = _find(connection, wanted, either or None, conditions, sort) if either else []
+    tiers = _meanings(connection, words, TIERS[:2])
+    found: list[int] = []
+    if tiers:
+        either = " | ".join(f"({each.query})" for each in tiers)
+        meaning = _Words(either, sum(each.models for each in tiers))
+        found = _find(connection, wanted, meaning, conditions, sort)
     if not found:
-        for query in _queries(connection, words, TIERS[2:]):
-            found = _find(connection, wanted, query, conditions, sort)
+        for meaning in _meanings(connection, words, TIERS[2:]):
+            found = _find(connection, wanted, meaning, conditions, sort)
     return _describe(connection, found)
 
 
@@ -154,16 +160,23 @@ def _relevant(
         # Who names a model exactly wants it and its like, not what is spelled similarly.
         if len(found) >= wanted.limit or (tier == "similar" and found):
             break
-        for query in _queries(connection, words, [tier]):
-            found |= dict.fromkeys(_find(connection, wanted, query, conditions, "downloads"))
+        for meaning in _meanings(connection, words, [tier]):
+            found |= dict.fromkeys(_find(connection, wanted, meaning, conditions, "downloads"))
     return list(found)[: wanted.limit]
 
 
-def _queries(connection: Connection, words: str, tiers: Sequence[str]) -> list[str]:
-    """Return what the words mean in each tier, as a tsquery; nothing where they mean nothing."""
-    rows = connection.scalars(
+class _Words(NamedTuple):
+    """What words mean in a tier, as a tsquery, and how many models that finds at most."""
+
+    query: str
+    models: int
+
+
+def _meanings(connection: Connection, words: str, tiers: Sequence[str]) -> list[_Words]:
+    """Return what the words mean in each tier; nothing where they mean nothing."""
+    rows = connection.execute(
         text("""
-        SELECT q.query::text
+        SELECT q.query::text, q.estimate
           FROM unnest(cast(:tiers AS text[])) WITH ORDINALITY AS t (tier, place),
                store.search_terms(:words) AS terms,
                store.search_query(terms, t.tier) AS q
@@ -171,18 +184,23 @@ def _queries(connection: Connection, words: str, tiers: Sequence[str]) -> list[s
          ORDER BY t.place"""),
         {"words": words, "tiers": list(tiers)},
     )
-    return list(rows)
+    return [_Words(*row) for row in rows]
 
 
 def _find(
     connection: Connection,
     wanted: SearchFilter,
-    query: str | None,
+    words: _Words | None,
     conditions: Sequence[ColumnElement[bool]],
     sort: Sort,
 ) -> list[int]:
     """Return the keys of the models that have the words and meet the conditions, in order."""
-    parts = [f"({each})" for each in (query, *_lexemes(connection, wanted)) if each]
+    if sort == "downloads" and wanted.is_simple:
+        keys = _most_downloaded(connection, wanted, words)
+        if keys is not None:
+            return keys
+    lexemes = _lexemes(connection, wanted)
+    parts = [f"({each})" for each in (words and words.query, *lexemes) if each]
     if sort != "downloads":
         return _scan(connection, parts, conditions, sort, wanted.limit)
     # Those with most downloads are found among the popular: no need to fetch all to sort them.
@@ -193,6 +211,35 @@ def _find(
         if len(found) >= wanted.limit:
             break
     return found
+
+
+def _most_downloaded(
+    connection: Connection, wanted: SearchFilter, words: _Words | None
+) -> list[int] | None:
+    """Do as `_find` does, by a function that asks the index only for what pays.
+
+    None where the index knows of nothing that is asked for.
+    """
+    keys: list[int] | None = connection.scalar(
+        text("""
+        SELECT store.matching_models(
+                   s.queries, s.counts, :limit, :author, :license, :tag, :low, :high)
+          FROM (SELECT array_remove(f.queries || cast(:words AS tsquery), NULL) AS queries,
+                       array_remove(f.counts || cast(:models AS bigint), NULL) AS counts
+                  FROM store.search_filter(:author, :license, :tag, :low, :high) AS f) AS s
+         WHERE s.queries <> '{}'"""),
+        {
+            "words": words and words.query,
+            "models": words and words.models,
+            "author": wanted.author,
+            "license": wanted.licenses[0] if wanted.licenses else None,
+            "tag": wanted.tags[0] if wanted.tags else None,
+            "low": wanted.min_parameters,
+            "high": wanted.max_parameters,
+            "limit": wanted.limit,
+        },
+    )
+    return keys
 
 
 def _scan(
@@ -218,13 +265,17 @@ def _lexemes(connection: Connection, wanted: SearchFilter) -> list[str]:
     """
     rows = connection.execute(
         text("""
-        SELECT (store.search_filter(:author, NULL, NULL, :low, :high)).query::text AS of_all,
-               (SELECT string_agg(f.query::text, ' | ')
+        SELECT (SELECT string_agg(format('(%s)', query), ' & ')
+                  FROM store.search_filter(:author, NULL, NULL, :low, :high) AS f,
+                       unnest(f.queries) AS query) AS of_all,
+               (SELECT string_agg(query::text, ' | ')
                   FROM unnest(cast(:licenses AS text[])) AS wanted,
-                       store.search_filter(NULL, wanted, NULL, NULL, NULL) AS f) AS of_licenses,
-               (SELECT string_agg(f.query::text, ' & ')
+                       store.search_filter(NULL, wanted, NULL, NULL, NULL) AS f,
+                       unnest(f.queries) AS query) AS of_licenses,
+               (SELECT string_agg(query::text, ' & ')
                   FROM unnest(cast(:tags AS text[])) AS wanted,
-                       store.search_filter(NULL, NULL, wanted, NULL, NULL) AS f) AS of_tags"""),
+                       store.search_filter(NULL, NULL, wanted, NULL, NULL) AS f,
+                       unnest(f.queries) AS query) AS of_tags"""),
         {
             "author": wanted.author,
             "low": wanted.min_parameters,

@@ -33,7 +33,7 @@ BEGIN
       FROM store.search_filter(search_models.by_author, search_models.by_license,
                                search_models.by_tag, search_models.min_parameters,
                                search_models.max_parameters);
-    IF terms IS NULL AND filter.query IS NULL THEN
+    IF terms IS NULL AND filter.queries = '{}' THEN
         IF search_models.by_tag IS NULL THEN
             found := ARRAY(SELECT c.model_id FROM store.counters AS c
                             ORDER BY c.downloads DESC NULLS LAST, c.model_id LIMIT wanted);
@@ -50,7 +50,8 @@ BEGIN
         END IF;
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSIF terms IS NULL THEN
-        found := store.matching_models(filter.query, filter.estimate, wanted, search_models.by_tag,
+        found := store.matching_models(filter.queries, filter.counts, wanted,
+                                       NULL, search_models.by_license, search_models.by_tag,
                                        search_models.min_parameters, search_models.max_parameters);
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSE
@@ -74,8 +75,8 @@ BEGIN
             SELECT * INTO step FROM store.search_query(terms, tiers[rank + 1]);
             CONTINUE WHEN step.query IS NULL;
             hits := store.matching_models(
-                CASE WHEN filter.query IS NULL THEN step.query ELSE step.query && filter.query END,
-                least(step.estimate, filter.estimate), wanted, search_models.by_tag,
+                step.query || filter.queries, step.estimate || filter.counts, wanted,
+                NULL, search_models.by_license, search_models.by_tag,
                 search_models.min_parameters, search_models.max_parameters);
             found := found || hits;
             ranks := ranks || array_fill(rank::smallint, ARRAY[cardinality(hits)]);

@@ -107,11 +107,36 @@ def test_filters(warm: Connection) -> None:
         filters(licenses=(licence,), tags=(tag,), min_parameters=low, max_parameters=high)
         for licence in licences[:5] for tag in tags[:10] for low, high in sizes[1:3]
     ]  # fmt: skip
+    rng = random.Random(11)
+    # Frequent and rare, wide and narrow, some that go together and many that find nothing.
+    widths = [*sizes, (None, 5 * 10**8), (10**9, None), (5 * 10**5, 6 * 10**5), (7 * 10**9,) * 2]
+    mixed = []
+    for number in range(120):
+        low, high = rng.choice(widths)
+        chosen = {
+            "licenses": (rng.choice(licences),),
+            "tags": (rng.choice(tags[:4] if number % 2 else tags),),
+            "min_parameters": low,
+            "max_parameters": high,
+        }
+        match number % 6:
+            case 0:
+                del chosen["licenses"]
+            case 1:
+                del chosen["tags"]
+            case 2:
+                chosen["min_parameters"] = chosen["max_parameters"] = None
+            case _:
+                pass
+        mixed.append(filters(**chosen))
     for title, calls in (
-        ("licence", by_licence), ("tag", by_tag), ("size", by_size), ("all three", together),
+        ("licence", by_licence), ("tag", by_tag), ("size", by_size),
+        ("all three", together), ("two or three, mixed", mixed),
     ):  # fmt: skip
         timed(calls[:3])
         report(f"filter by {title}", timed(calls))
+    empty = sum(not call() for call in mixed)
+    print(f"of {len(mixed)} mixed filters, {empty} find nothing")
 
 
 def test_lineage(warm: Connection) -> None:

@@ -1,3 +1,4 @@
+from itertools import product
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ from factories import alias, counters, model, rows, stub
 from sqlalchemy import Connection, text
 
 from registry import indexes
+from registry.search import SearchFilter, search_models
 
 
 @pytest.fixture
@@ -121,3 +123,60 @@ def test_no_query_is_an_error(catalog: Connection, query: str) -> None:
 def test_a_stub_is_found_by_its_name(catalog: Connection) -> None:
     stub(catalog, "delta/unseen")
     assert found(catalog, "delta/unseen") == [("delta/unseen", "exact")]
+
+
+@pytest.fixture
+def crowd(connection: Connection) -> Connection:
+    """Three hundred models of all popularities, whose licence, tag and size go together or not."""
+    for number in range(300):
+        tags = ["text-generation", "red"] if number % 3 else ["red", "blue-green"]
+        key = model(
+            connection,
+            f"acme/crowd-{number:03}",
+            license=("mit", "apache-2.0", "gpl-3.0")[number % 7 % 3],
+            tags=tags,
+            parameters=10**9 + number * 10**7,
+            popularity=number % 5,
+        )
+        counters(connection, key, downloads=10 ** (number % 5) + number)
+    indexes.refresh_vocabulary(connection)
+    connection.exec_driver_sql("ANALYZE store.models")
+    return connection
+
+
+LOW, HIGH = 2 * 10**9, 3 * 10**9
+TAGS = (None, "red", "text-generation", "blue-green", "blue", "absent")
+LICENSES = (None, "mit", "GPL-3.0", "absent")
+SIZES = ((None, None), (LOW, HIGH), (HIGH, None), (LOW, LOW))
+
+
+def test_filters_together_find_what_reading_every_model_finds(crowd: Connection) -> None:
+    # In one test, because making the crowd takes longer than all searches.
+    for tag, license_id, (low, high), limit in product(TAGS, LICENSES, SIZES, (5, 50)):
+        given = {"tag": tag, "license": license_id, "low": low, "high": high, "limit": limit}
+        searched = rows(
+            crowd,
+            "SELECT name"
+            "  FROM registry.search_models(NULL, :limit, NULL, :license, :tag, :low, :high)",
+            **given,
+        )
+        read = rows(
+            crowd,
+            """
+            SELECT name
+              FROM store.models JOIN store.counters USING (model_id)
+             WHERE coalesce(license = lower(:license), cast(:license AS text) IS NULL)
+               AND (cast(:tag AS text) IS NULL OR tags @> ARRAY[:tag])
+               AND parameters BETWEEN coalesce(:low, 0) AND coalesce(:high, cast(10^18 AS bigint))
+             ORDER BY downloads DESC, model_id LIMIT :limit""",
+            **given,
+        )
+        assert searched == read, given
+        filters = SearchFilter(
+            licenses=[license_id] if license_id else [],
+            tags=[tag] if tag else [],
+            min_parameters=low,
+            max_parameters=high,
+            limit=limit,
+        )
+        assert [(each.name,) for each in search_models(crowd, filters)] == read, given

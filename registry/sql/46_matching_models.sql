@@ -1,0 +1,113 @@
+-- matching_models(queries, counts, wanted, ...): ids of the most downloaded models that match every
+-- query, best first; counts says how many each query finds alone. Looks among the popular first
+-- (lexemes top=4, top=3, top=2), as far up as the number of hits says that enough may be found, so
+-- that neither frequent nor rare words fetch many rows.
+--
+-- Of several queries the hits are first taken to be as many as chance would give: the stage that then
+-- costs least is tried first, and the index asked for what pays (see index_question). Queries may
+-- exclude or imply each other: where that leaves far too few hits, or too many rows to fetch, the
+-- stages are gone through one by one, and the index is asked for all.
+CREATE FUNCTION store.matching_models(
+    queries tsquery[], counts bigint[], wanted integer,
+    exact_author text, by_license text, by_tag text, min_parameters bigint, max_parameters bigint)
+RETURNS bigint[]
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
+AS $$
+DECLARE
+    total CONSTANT double precision := greatest(
+        (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = 'store.models'::regclass), 1);
+    -- A tag that is no lexeme passes unknown few: nothing to guess by.
+    guessing CONSTANT boolean := cardinality(queries) > 1
+        AND (by_tag IS NULL OR store.is_telling(by_tag));
+    everything tsquery := queries[1];
+    by_chance double precision := total;  -- hits among all models
+    expected double precision := counts[1];  -- hits at most
+    doubtful boolean := false;
+    step record;
+    most bigint;  -- rows to fetch; null where there is no limit
+    fetched bigint;
+    hits bigint[];
+    found bigint[] := '{}';
+    looked_through integer := 0;
+BEGIN
+    FOR part IN 1..cardinality(queries) LOOP
+        by_chance := by_chance * least(counts[part] / total, 1);
+        expected := least(expected, counts[part]);
+        IF part > 1 THEN
+            everything := everything && queries[part];
+        END IF;
+    END LOOP;
+    FOR step IN
+        WITH stages AS MATERIALIZED (
+            SELECT CASE v.word WHEN 'top=4' THEN 1 WHEN 'top=3' THEN 2 ELSE 3 END AS place,
+                   v.word, v.models, least(v.models / total, 1) AS share
+              FROM store.search_vocabulary AS v
+             WHERE v.word IN ('top=4', 'top=3', 'top=2')
+               AND expected * least(v.models / total, 1) >= 1.5 * wanted
+             UNION ALL
+            SELECT 4, NULL, total::bigint, 1
+        ),
+        choices AS MATERIALIZED (
+            SELECT s.place, s.share, q.asked, q.unasked, q.fetches, q.cost
+              FROM stages AS s,
+                   store.index_question(queries, counts, s.word, s.models, total) AS q
+             WHERE guessing
+        ),
+        guess AS (
+            SELECT *
+              FROM choices AS c
+             WHERE c.place = 4 OR by_chance * c.share >= 1.5 * wanted
+             ORDER BY c.cost, c.place
+             LIMIT 1
+        )
+        SELECT *
+          FROM (SELECT 1 AS turn, g.* FROM guess AS g
+                 UNION ALL
+                SELECT 2, c.* FROM choices AS c
+                 UNION ALL
+                SELECT 3, s.place, s.share,
+                       CASE WHEN s.word IS NULL THEN everything
+                            ELSE everything && store.quoted_lexeme(s.word)::tsquery END,
+                       NULL, NULL, NULL
+                  FROM stages AS s) AS steps
+         ORDER BY turn > 1, place, turn
+    LOOP
+        CONTINUE WHEN step.place <= looked_through
+            OR (step.turn = 2 AND doubtful)
+            OR (step.turn > 1 AND step.place < 4 AND expected * step.share < 1.5 * wanted);
+        most := CASE WHEN step.turn < 3 THEN greatest(3000, 2 * step.fetches) END;
+        SELECT count(*), coalesce(array_agg(m.model_id) FILTER (
+                   WHERE (step.unasked IS NULL OR m.search @@ step.unasked)
+                     AND (exact_author IS NULL OR m.author = exact_author)
+                     AND (by_license IS NULL OR lower(m.license) = lower(by_license))
+                     AND (by_tag IS NULL OR m.tags @> ARRAY[by_tag])
+                     AND (min_parameters IS NULL OR m.parameters >= min_parameters)
+                     AND (max_parameters IS NULL OR m.parameters <= max_parameters)), '{}')
+          INTO fetched, hits
+          FROM (SELECT m.model_id, m.author, m.license, m.tags, m.parameters, m.search
+                  FROM store.models AS m
+                 WHERE m.search @@ step.asked
+                 LIMIT most) AS m;
+        doubtful := doubtful
+            OR fetched >= most
+            OR (step.turn = 1 AND cardinality(hits) < 0.25 * by_chance * step.share);
+        CONTINUE WHEN fetched >= most;
+        found := ARRAY(
+            SELECT c.model_id
+              FROM store.counters AS c
+              JOIN unnest(hits) AS h (model_id) ON h.model_id = c.model_id
+             ORDER BY c.downloads DESC NULLS LAST, c.model_id
+             LIMIT wanted);
+        EXIT WHEN cardinality(found) >= wanted OR step.place = 4;
+        expected := least(expected, cardinality(found) / step.share);
+        looked_through := step.place;
+    END LOOP;
+    RETURN found;
+END;
+$$;
+
+COMMENT ON FUNCTION store.matching_models(tsquery[], bigint[], integer, text, text, text, bigint, bigint) IS
+    'Keys of the most downloaded models that match, the best first.';
