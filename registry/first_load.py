@@ -21,6 +21,9 @@ from registry.reading import Entry, Reading
 
 NAMES_AT_ONCE = 5000
 
+# Here a whole catalog is joined, where a page touches a thousand rows.
+_WHOLE = "SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '128MB'"
+
 
 def under_way(connection: Connection) -> bool:
     """Tell whether the catalog is still to be loaded for the first time, or that has been begun."""
@@ -91,46 +94,29 @@ def set_aside(
     return 0
 
 
-def settle(connection: Connection, *, as_of: datetime) -> int:
-    """Turn what was set aside into edges, and place all models in families.
+def resolve(connection: Connection, *, as_of: datetime) -> bool:
+    """Find the models that all names of parents stand for, and make stubs of those there are not.
 
     Args:
-        connection: in a transaction, which ends the first load.
+        connection: in a transaction; what is found is kept for this session's `settle`.
         as_of: when the models were observed.
 
     Returns:
-        How many edges were added.
+        Whether there is anything to settle.
     """
     waiting = connection.scalar(text("SELECT EXISTS (SELECT FROM store.pending_edges)"))
     if not waiting and not under_way(connection):
-        return 0
-    # Here a whole catalog is joined, where a page touches a thousand rows.
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '128MB'")
+        return False
+    connection.exec_driver_sql(
+        "CREATE TEMPORARY TABLE pending_parents (name text PRIMARY KEY, model_id bigint)"
+    )
+    connection.exec_driver_sql(_WHOLE)
     connection.exec_driver_sql("""
         INSERT INTO store.model_aliases (model_id, alias, source, confidence)
         SELECT DISTINCT m.model_id, r.former, 'card', 0.8
           FROM store.pending_renames r JOIN store.models m ON m.name = r.present
          WHERE NOT EXISTS (SELECT FROM store.models other WHERE other.name = r.former)
             ON CONFLICT DO NOTHING""")
-    _resolve(connection, as_of)
-    added = connection.exec_driver_sql("""
-        INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
-        SELECT DISTINCT ON (e.child_id, p.model_id, e.relation, e.source)
-               e.child_id, p.model_id, e.relation, e.source, e.confidence, e.position
-          FROM store.pending_edges e JOIN pending_parents p ON p.name = e.parent
-         ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position
-            ON CONFLICT DO NOTHING""").rowcount
-    _place(connection)
-    connection.exec_driver_sql("TRUNCATE store.pending_edges, store.pending_renames")
-    return added
-
-
-def _resolve(connection: Connection, as_of: datetime) -> None:
-    """Find the models that all parents' names stand for."""
-    connection.exec_driver_sql(
-        "CREATE TEMPORARY TABLE pending_parents (name text PRIMARY KEY, model_id bigint)"
-        " ON COMMIT DROP"
-    )
     names = iter(
         sorted(connection.scalars(text("SELECT DISTINCT parent FROM store.pending_edges")))
     )
@@ -142,6 +128,30 @@ def _resolve(connection: Connection, as_of: datetime) -> None:
             ("name", "model_id"),
             (f"{name}\t{target.model_id}" for name, target in found.items()),
         )
+    return True
+
+
+def settle(connection: Connection) -> int:
+    """Turn what was set aside into edges, and place all models in families.
+
+    Args:
+        connection: in a transaction, which ends the first load; after `resolve`.
+
+    Returns:
+        How many edges were added.
+    """
+    connection.exec_driver_sql(_WHOLE)
+    added = connection.exec_driver_sql("""
+        INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
+        SELECT DISTINCT ON (e.child_id, p.model_id, e.relation, e.source)
+               e.child_id, p.model_id, e.relation, e.source, e.confidence, e.position
+          FROM store.pending_edges e JOIN pending_parents p ON p.name = e.parent
+         ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position
+            ON CONFLICT DO NOTHING""").rowcount
+    _place(connection)
+    connection.exec_driver_sql("TRUNCATE store.pending_edges, store.pending_renames")
+    connection.exec_driver_sql("DROP TABLE pending_parents")
+    return added
 
 
 def _place(connection: Connection) -> None:

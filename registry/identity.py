@@ -89,6 +89,7 @@ def merge_stub(
            UNION ALL SELECT :model, name, :source, 1, :as_of
              FROM store.models WHERE model_id = :stub
            ON CONFLICT DO NOTHING""",
+        "DELETE FROM store.edges WHERE parent_id = :stub",
         "DELETE FROM store.models WHERE model_id = :stub",
     ):
         connection.execute(text(statement), key)

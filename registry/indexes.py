@@ -1,6 +1,7 @@
 """What searches are made fast by: indexes that are built after a first load, and a vocabulary."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, Index, text
@@ -36,7 +37,8 @@ _TABLES = (models, counters, feature_sets, model_features, model_families)
 def _deferred() -> list[Index]:
     return sorted(
         (each for table in _TABLES for each in table.indexes if each.name in DEFERRED),
-        key=lambda index: str(index.name),
+        # Those of families last: they are being written while those of models are built.
+        key=lambda index: (index.table is model_families, str(index.name)),
     )
 
 
@@ -49,21 +51,33 @@ def drop_before_load(connection: Connection) -> bool:
     return True
 
 
-def build_missing(engine: Engine) -> list[str]:
-    """Build the deferred indexes that are not there, in a session of its own; return their names.
+def build_missing(engine: Engine, *, analyze: bool) -> None:
+    """Build the deferred indexes that are not there, each in a transaction of its own.
 
-    Queries go on meanwhile; writers wait.
+    Queries go on meanwhile; writers of the table wait.
+
+    Args:
+        engine: of a database at head.
+        analyze: gather statistics of models and counters afterwards.
     """
     with engine.begin() as connection:
         present = set(
             connection.scalars(text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'"))
         )
-        missing = [index for index in _deferred() if index.name not in present]
-        if missing:
-            connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
-        for index in missing:
-            index.create(connection)
-        return [str(index.name) for index in missing]
+    for index in _deferred():
+        if index.name not in present:
+            with engine.begin() as connection:
+                connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+                index.create(connection)
+    if analyze:
+        with engine.begin() as connection:
+            gather_statistics(connection, ("models", "counters"))
+
+
+def gather_statistics(connection: Connection, tables: Iterable[str]) -> None:
+    """Let the planner know of what large passes have written."""
+    for table in tables:
+        connection.exec_driver_sql(f"ANALYZE store.{table}")
 
 
 def refresh_vocabulary(connection: Connection, *, since: datetime | None = None) -> None:

@@ -256,19 +256,14 @@ documents = Table("documents", metadata, DocumentColumns)
 
 
 class EdgeColumns(TypedColumns):
-    """One statement that one model was made from another; several sources may state the same."""
+    """One statement that one model was made from another; several sources may state the same.
 
-    child_id = Column(
-        BigInteger,
-        ForeignKey("store.models.model_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    )
+    Without foreign keys, as `_model_id`.
+    """
+
+    child_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="the model")
     parent_id = Column(
-        BigInteger,
-        ForeignKey("store.models.model_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
+        BigInteger, primary_key=True, autoincrement=False, comment="what it was made from"
     )
     relation = Column(Text, primary_key=True, comment="one of RELATIONS")
     source = Column(Text, primary_key=True, comment="one of EDGE_SOURCES")

@@ -5,10 +5,12 @@ all of it by creation, and so finds what vanished. Killed at any point, the next
 the page that it was on.
 """
 
+import gc
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -49,14 +51,16 @@ READ_BESIDE_FROM = 1000
 PAGES_AT_ONCE = 5
 """Pages that one transaction takes in, where they are there already."""
 
+OBJECTS_BETWEEN_COLLECTIONS = 500_000
+"""More than the pages that wait hold; the default of 700 cost 12 us a model."""
+
 MOST_RESTARTS = 3
 """How often one run starts over because the Hub has forgotten the listing's cursor."""
 
 ANALYZED = (
-    "models", "counters", "edges", "model_families", "model_features", "feature_sets",
-    "search_vocabulary",
+    "edges", "model_families", "model_features", "feature_sets", "search_vocabulary",
 )  # fmt: skip
-"""Tables whose statistics a large pass brings up to date."""
+"""Tables whose statistics a large pass brings up to date, besides those with deferred indexes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +163,8 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
             with connection.begin():
                 walker.first = first_load.under_way(connection)
                 indexes.drop_before_load(connection)
-        complete = walker.walk_to_end()
+        with _seldom_collected():
+            complete = walker.walk_to_end()
         # Before the pass is closed: a run that is killed in here does it again.
         if not options.dry_run:
             _tidy(engine, connection, walk)
@@ -202,6 +207,17 @@ def _begin(before: passes.Standing, scope: str, kind: passes.Kind, options: Opti
     since = None if kind == "full" else options.since or before.watermark
     as_of = options.as_of or datetime.now(UTC)
     return Pass(scope=scope, kind=kind, as_of=as_of, since=since)
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Have Python look for cycles seldom: pages are many objects without any."""
+    before = gc.get_threshold()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(slots=True)
@@ -398,17 +414,20 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
 
 
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
-    """Build the indexes that a first load went without, and let the planner know of a large one."""
+    """Settle a first load, build the indexes that it went without, and gather statistics."""
     written = walk.counts.new + walk.counts.changed
     with connection.begin():
-        walk.counts.edges_changed += first_load.settle(connection, as_of=walk.as_of)
+        unsettled = first_load.resolve(connection, as_of=walk.as_of)
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )
     large = written > max(1000, 0.05 * (known or 0))
-    # Two sessions: the words of all models take as long to count as the indexes to build.
+    # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
-        built = beside.submit(indexes.build_missing, engine)
+        built = beside.submit(indexes.build_missing, engine, analyze=large)
+        if unsettled:
+            with connection.begin():
+                walk.counts.edges_changed += first_load.settle(connection)
         if written:
             with connection.begin():
                 indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
@@ -421,5 +440,4 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
             indexes.build_nearest(connection)
     if large:
         with connection.begin():
-            for table in ANALYZED:
-                connection.exec_driver_sql(f"ANALYZE store.{table}")
+            indexes.gather_statistics(connection, ANALYZED)

@@ -284,7 +284,7 @@ def test_large_tables_are_keyed_by_model(engine: Engine, table: Any) -> None:
             if foreign["referred_table"] == "models"
             for column in foreign["constrained_columns"]
         }
-    assert key & (models or {"model_id"})
+    assert key & (models or {"model_id", "child_id"})
 
 
 def test_every_other_table_is_small_by_nature() -> None:
