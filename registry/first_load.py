@@ -146,8 +146,11 @@ def settle(connection: Connection) -> int:
         SELECT DISTINCT ON (e.child_id, p.model_id, e.relation, e.source)
                e.child_id, p.model_id, e.relation, e.source, e.confidence, e.position
           FROM store.pending_edges e JOIN pending_parents p ON p.name = e.parent
-         ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position
-            ON CONFLICT DO NOTHING""").rowcount
+         WHERE NOT EXISTS (
+                   SELECT FROM store.edges known
+                    WHERE known.child_id = e.child_id AND known.parent_id = p.model_id
+                      AND known.relation = e.relation AND known.source = e.source)
+         ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position""").rowcount
     _place(connection)
     connection.exec_driver_sql("TRUNCATE store.pending_edges, store.pending_renames")
     connection.exec_driver_sql("DROP TABLE pending_parents")
@@ -183,7 +186,8 @@ def _place(connection: Connection) -> None:
             SELECT f.child_id, f.parent_id, p.family_id, least(p.generation + 1, 32767)
               FROM placed p JOIN first_parents f ON f.parent_id = p.model_id
         )
-        SELECT * FROM placed ON CONFLICT DO NOTHING""")
+        SELECT * FROM placed p
+         WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = p.model_id)""")
     in_circles = connection.scalars(
         text("""
         SELECT f.child_id FROM first_parents f

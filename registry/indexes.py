@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Index, text
 
 from registry.schema import (
     counters,
-    feature_sets,
+    edges,
     model_families,
     model_features,
     models,
@@ -28,17 +28,19 @@ DEFERRED = (
     "counters_trending_score_idx",
     "model_features_feature_set_id_idx",
     "model_families_family_id_idx",
+    "model_families_primary_parent_id_idx",
+    "edges_parent_id_child_id_idx",
 )
 
 
-_TABLES = (models, counters, feature_sets, model_features, model_families)
+_TABLES = (models, counters, model_features, model_families, edges)
 
 
 def _deferred() -> list[Index]:
     return sorted(
         (each for table in _TABLES for each in table.indexes if each.name in DEFERRED),
-        # Those of families last: they are being written while those of models are built.
-        key=lambda index: (index.table is model_families, str(index.name)),
+        # Those of lineage last: it is being written while those of models are built.
+        key=lambda index: (index.table in {model_families, edges}, str(index.name)),
     )
 
 
@@ -93,18 +95,20 @@ def refresh_vocabulary(connection: Connection, *, since: datetime | None = None)
     first = since is None and not known
     if since is None:
         connection.exec_driver_sql("DELETE FROM store.search_vocabulary")
+        conflict = ""
         if first:
             # Built afterwards, in half the time.
             trigrams.drop(connection)
         source = "SELECT search FROM store.models"
     else:
         moment = since.isoformat()
+        conflict = "ON CONFLICT (word) DO NOTHING"
         source = f"SELECT search FROM store.models WHERE changed_at >= '{moment}'"  # noqa: S608
     connection.execute(
-        text("""
+        text(f"""
         INSERT INTO store.search_vocabulary (word, models)
         SELECT word, ndoc FROM ts_stat(:source) WHERE length(word) <= 60 ORDER BY word COLLATE "C"
-            ON CONFLICT (word) DO NOTHING"""),
+        {conflict}"""),  # noqa: S608
         {"source": source},
     )
     if first:
