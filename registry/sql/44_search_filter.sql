@@ -16,7 +16,9 @@ BEGIN
         SELECT 3, 'size=' || n
           FROM generate_series(
                    floor(ln(greatest(min_parameters, 1)::double precision) / ln(2.0::double precision))::integer,
-                   floor(ln(greatest(coalesce(max_parameters, 1::bigint << 44), 1)::double precision)
+                   floor(ln(greatest(coalesce(max_parameters,
+                                              greatest(min_parameters, 1::bigint << 44)),
+                                     1)::double precision)
                          / ln(2.0::double precision))::integer) AS n
          WHERE min_parameters IS NOT NULL OR max_parameters IS NOT NULL
         UNION ALL

@@ -29,6 +29,9 @@ DECLARE
     ranks smallint[] := '{}';
     last_rank integer := 0;
 BEGIN
+    IF search_models.min_parameters > search_models.max_parameters THEN
+        RETURN;
+    END IF;
     SELECT * INTO filter
       FROM store.search_filter(search_models.by_author, search_models.by_license,
                                search_models.by_tag, search_models.min_parameters,

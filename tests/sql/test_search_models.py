@@ -180,3 +180,12 @@ def test_filters_together_find_what_reading_every_model_finds(crowd: Connection)
             limit=limit,
         )
         assert [(each.name,) for each in search_models(crowd, filters)] == read, given
+
+
+@pytest.mark.parametrize("query", [None, "alpha", "acme/Alpha-7B"])
+@pytest.mark.parametrize(("low", "high"), [(8 * 10**9, 10**9), (2**60, None), (2**45, 2**46)])
+def test_sizes_that_no_model_has_find_none(
+    catalog: Connection, query: str | None, low: int, high: int | None
+) -> None:
+    given = "SELECT name FROM registry.search_models(:query, 9, NULL, NULL, NULL, :low, :high)"
+    assert rows(catalog, given, query=query, low=low, high=high) == []
