@@ -120,6 +120,12 @@ class _Reader:
                     stream.close()
 
 
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 class Readers:
     """Some of these processes, which share the pages handed to them."""
 
@@ -129,12 +135,17 @@ class Readers:
         Raises:
             OSError: when none can be started.
         """
-        self.count = count or min(MOST, len(os.sched_getaffinity(0)))
+        self.count = count or min(MOST, _cores())
         self._all: list[_Reader] = []
         self._idle: SimpleQueue[_Reader] = SimpleQueue()
-        for _ in range(self.count):
-            self._all.append(_Reader())
-            self._idle.put(self._all[-1])
+        try:
+            for _ in range(self.count):
+                self._all.append(_Reader())
+                self._idle.put(self._all[-1])
+        except OSError:
+            for reader in self._all:
+                reader.end()
+            raise
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="reader")
 
     def __enter__(self) -> Self:

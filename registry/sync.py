@@ -235,6 +235,8 @@ class _Walker:
     taken: int = 0
     written: int = 0
     readers: Readers | None = None
+    # Whether no readers can be had, so that this process has to do without.
+    alone: bool = False
     # The models of each page, where a dry run has undone the page itself.
     undone: dict[int, list[int]] = field(default_factory=dict)
 
@@ -326,8 +328,12 @@ class _Walker:
         """
         if new * 2 <= records or self.taken < READ_BESIDE_FROM:
             return None
-        if self.readers is None:
-            self.readers = Readers()
+        if self.readers is None and not self.alone:
+            try:
+                self.readers = Readers()
+            except OSError as error:
+                self.alone = True
+                _log.warning("No process to read pages could be started (%s): this one does", error)
         return self.readers
 
     def _store(self, reading: Reading, cursor: str | None) -> None:

@@ -1,15 +1,17 @@
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from databases import Databases
 from exported import exported
 from hub_faults import Body, Faults, listing
 from sqlalchemy import Engine, text
 
-from registry import sync
+from registry import db, sync
 from registry.demo.generator import generate
 from registry.demo.sample import MISSING, RENAMED
 from registry.demo.sample import models as sample_models
@@ -400,3 +402,21 @@ def test_a_nameless_record_however_deep_stops_nothing(engine: Engine, levels: in
     with HubServer(faults=Faults({listing: Body(body)})) as server:
         report = run(engine, server)
     assert (report.counts.quarantined, report.counts.new) == (1, 1)
+
+
+def test_a_large_first_sync_reads_beside_and_ends_as_page_by_page(
+    engine: Engine, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = list(generate(3000))
+    with HubServer(records, page_limit=200, rate_limit=None) as server:
+        report = run(engine, server)
+        assert (report.counts.new, report.counts.pages) == (3000, 15)
+        with databases.made(template=databases.template()) as url:
+            other = db.create_engine(url)
+            # Where no process can be started, this one does it all.
+            monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+            alone = run(other, server)
+            with engine.connect() as one, other.connect() as two:
+                assert exported(one) == exported(two)
+            other.dispose()
+    assert alone.counts == report.counts
