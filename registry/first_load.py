@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from registry import intake
 from registry.catalog import Comparison
 from registry.db import copy_lines
-from registry.lineage import refresh_families, resolve_parents
+from registry.families import BEST_PARENT_FIRST, refresh_families
+from registry.lineage import resolve_parents
 from registry.passes import Pass
 from registry.reading import Entry, Reading
 
@@ -167,14 +168,12 @@ def _place(connection: Connection) -> None:
         SELECT DISTINCT e.child_id FROM store.pending_edges e
           JOIN store.model_families f ON f.model_id = e.child_id""")
     ).all()
-    connection.exec_driver_sql("""
+    connection.exec_driver_sql(f"""
         CREATE TEMPORARY TABLE first_parents ON COMMIT DROP AS
         SELECT DISTINCT ON (e.child_id) e.child_id, e.parent_id
           FROM store.edges e JOIN store.models parent ON parent.model_id = e.parent_id
          WHERE e.parent_id <> e.child_id
-         ORDER BY e.child_id,
-                  CASE e.relation WHEN 'merge' THEN 2 WHEN 'base_unknown' THEN 3 ELSE 1 END,
-                  e.confidence DESC, e.position, parent.name COLLATE "C" """)
+         ORDER BY e.child_id, {BEST_PARENT_FIRST}""")  # noqa: S608
     connection.exec_driver_sql("ANALYZE first_parents")
     connection.exec_driver_sql("""
         INSERT INTO store.model_families (model_id, primary_parent_id, family_id, generation)

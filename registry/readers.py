@@ -12,8 +12,7 @@ import sys
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
-from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 from registry.errors import HubError
 from registry.reading import Reading, read
@@ -147,19 +146,6 @@ class Readers:
                 reader.end()
             raise
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="reader")
-
-    def __enter__(self) -> Self:
-        """Use them for a block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """End them, whatever they are doing."""
-        self.close()
 
     def submit(self, task: Task) -> Future[Reading]:
         """Have a page read.

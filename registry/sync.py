@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry import (
     catalog,
+    families,
     feature_store,
     first_load,
     identity,
@@ -414,7 +415,7 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
                 orphans = identity.settle_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of
                 )
-                lineage.refresh_families(connection, orphans)
+                families.refresh_families(connection, orphans)
             vanished.note_answer(connection, each, found.state, walk.as_of)
         walk.counts.looked_up += 1
 

@@ -10,7 +10,7 @@ from databases import REPOSITORY
 from factories import NOON, alias, counters, edge, history, model, rows, stub
 from sqlalchemy import Connection, text
 
-from registry import feature_store, lineage
+from registry import families, feature_store
 
 BASE = "mistralai/Mistral-7B-v0.1"
 TEXT = (REPOSITORY / "docs" / "cookbook.md").read_text()
@@ -80,8 +80,8 @@ def catalog(connection: Connection) -> Connection:
         edge(connection, child, parent, relation, position=position)
         edge(connection, child, parent, relation, source="card", confidence=0.9)
     alias(connection, BASE, "mistralai/old-name")
-    lineage.prepare(connection)
-    lineage.refresh_families(connection, keys)
+    families.prepare(connection)
+    families.refresh_families(connection, keys)
     return connection
 
 

@@ -9,7 +9,7 @@ from factories import NOON, rows
 from pages import record
 from sqlalchemy import Connection, text
 
-from registry import catalog, first_load, lineage
+from registry import catalog, families, first_load, lineage
 from registry.demo.generator import generate
 from registry.demo.sample import models as sample_models
 from registry.intake import LineageWriter, take_in
@@ -115,7 +115,7 @@ def test_a_former_name_of_a_parent_stands_for_it(connection: Connection) -> None
 
 def test_a_model_that_was_placed_meanwhile_is_placed_anew(connection: Connection) -> None:
     load(connection, [record("o/a", "finetune:o/b"), record("o/b")], first_load.set_aside)
-    lineage.refresh_families(
+    families.refresh_families(
         connection, connection.scalars(text("SELECT model_id FROM store.models")).all()
     )
     assert not first_load.under_way(connection)

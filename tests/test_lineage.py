@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pages import record, take
 from sqlalchemy import Connection, Engine, text
 
-from registry import lineage, schema
+from registry import families, lineage, schema
 
 LATER = NOON + timedelta(days=1)
 FAMILIES = "SELECT name, family_root, generation FROM registry.models ORDER BY name"
@@ -83,7 +83,7 @@ def family_of(connection: Connection, key: int) -> str:
     parents = connection.scalars(
         text("SELECT parent_id FROM store.edges WHERE child_id = :key"), {"key": key}
     ).all()
-    lineage.refresh_families(connection, [key, *parents])
+    families.refresh_families(connection, [key, *parents])
     ((root,),) = rows(
         connection,
         "SELECT family_root FROM registry.models WHERE name = 'me/child' AND generation = 1",
@@ -234,18 +234,18 @@ def test_a_card_does_not_rename_a_model_that_is_there(connection: Connection) ->
 def test_the_number_of_models_that_moved_is_told(connection: Connection) -> None:
     keys = [model(connection, name) for name in ("a", "b", "c")]
     lineage.prepare(connection)
-    assert lineage.refresh_families(connection, []) == 0
-    assert lineage.refresh_families(connection, keys) == 3
-    assert lineage.refresh_families(connection, keys) == 0
+    assert families.refresh_families(connection, []) == 0
+    assert families.refresh_families(connection, keys) == 3
+    assert families.refresh_families(connection, keys) == 0
     edge(connection, "c", "b")
     edge(connection, "b", "a")
-    assert lineage.refresh_families(connection, keys) == 2
+    assert families.refresh_families(connection, keys) == 2
 
 
 def test_a_stub_has_a_place_too(connection: Connection) -> None:
     key = stub(connection, "org/unseen")
     lineage.prepare(connection)
-    lineage.refresh_families(connection, [key])
+    families.refresh_families(connection, [key])
     assert rows(connection, FAMILIES) == [("org/unseen", "org/unseen", 0)]
 
 
@@ -277,7 +277,7 @@ def test_families_kept_batch_by_batch_are_those_computed_at_once(
     with migrated.connect() as connection:
         keys = [model(connection, f"m{number}") for number in NUMBERS]
         lineage.prepare(connection)
-        lineage.refresh_families(connection, keys)
+        families.refresh_families(connection, keys)
         edges: dict[int, Sequence[tuple[int, str, float]]] = {}
         for batch in batches:
             edges |= batch
@@ -299,7 +299,7 @@ def test_families_kept_batch_by_batch_are_those_computed_at_once(
             ]
             if written:
                 connection.execute(schema.edges.insert(), written)
-            lineage.refresh_families(connection, [keys[child] for child in batch])
+            families.refresh_families(connection, [keys[child] for child in batch])
             found = rows(
                 connection,
                 "SELECT model_id, family_id, generation, in_cycle FROM store.model_families",

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -29,7 +30,7 @@ def alive(pid: int) -> bool:
 
 def test_a_process_reads_what_is_read_here() -> None:
     here = read_whole(PAGE)
-    with Readers(2) as readers:
+    with closing(Readers(2)) as readers:
         there = [readers.submit(PAGE) for _ in range(5)]
         for future in there:
             reading = future.result(60)
@@ -46,7 +47,7 @@ def test_a_process_reads_what_is_read_here() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[", b"<html>", b'{"error": "busy"}', b"\xff"])
 def test_a_body_that_is_no_list_of_records_is_told(body: bytes) -> None:
-    with Readers(1) as readers:
+    with closing(Readers(1)) as readers:
         with pytest.raises(UnreadableError):
             readers.submit(PAGE._replace(body=body)).result(60)
         assert readers.submit(PAGE).result(60).size == 202
@@ -54,7 +55,7 @@ def test_a_body_that_is_no_list_of_records_is_told(body: bytes) -> None:
 
 def test_a_page_is_read_although_its_reader_was_killed() -> None:
     before = processes(os.getpid())
-    with Readers(1) as readers:
+    with closing(Readers(1)) as readers:
         readers.submit(PAGE).result(60)
         (reader,) = processes(os.getpid()) - before
         os.kill(reader, signal.SIGKILL)
@@ -89,7 +90,7 @@ time.sleep(60)
 
 def test_readers_are_gone_when_they_are_closed() -> None:
     before = processes(os.getpid())
-    with Readers(2) as readers:
+    with closing(Readers(2)) as readers:
         started = processes(os.getpid()) - before
         assert len(started) == 2
         pending = readers.submit(PAGE)
