@@ -50,6 +50,8 @@ def replace_features(connection: Connection, found: Mapping[int, FeatureSet | No
 def _set_ids(connection: Connection, found: Iterable[FeatureSet | None]) -> dict[str, int]:
     """Return the keys of feature sets by fingerprint; those that are new are written."""
     sets = {features.fingerprint: features for features in found if features is not None}
+    if not sets:
+        return {}
     rows = connection.execute(
         text("""
         SELECT encode(uuid_send(fingerprint), 'hex'), feature_set_id FROM store.feature_sets

@@ -44,16 +44,15 @@ def _deferred() -> list[Index]:
     )
 
 
-def drop_before_load(connection: Connection) -> bool:
-    """Drop the deferred indexes if the catalog is empty; return whether it was."""
+def drop_before_load(connection: Connection) -> None:
+    """Drop the deferred indexes if the catalog is empty."""
     if connection.scalar(text("SELECT EXISTS (SELECT FROM store.models)")):
-        return False
+        return
     for index in _deferred():
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS store.{index.name}")
-    return True
 
 
-def build_missing(engine: Engine, *, analyze: bool) -> None:
+def build_missing(engine: Engine, *, analyze: bool = False) -> None:
     """Build the deferred indexes that are not there, each in a transaction of its own.
 
     Queries go on meanwhile; writers of the table wait.

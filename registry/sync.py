@@ -164,6 +164,9 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
             with connection.begin():
                 walker.first = first_load.under_way(connection)
                 indexes.drop_before_load(connection)
+            if not walker.first:
+                # A first load that was killed at its very end has left some to be built.
+                indexes.build_missing(engine)
         with _seldom_collected():
             complete = walker.walk_to_end()
         # Before the pass is closed: a run that is killed in here does it again.

@@ -420,3 +420,22 @@ def test_a_large_first_sync_reads_beside_and_ends_as_page_by_page(
                 assert exported(one) == exported(two)
             other.dispose()
     assert alone.counts == report.counts
+
+
+def test_indexes_that_a_killed_first_load_left_out_are_built_before_the_next_pages(
+    engine: Engine, server: HubServer
+) -> None:
+    run(engine, server)
+    present = "SELECT count(*) FROM pg_indexes WHERE schemaname = 'store'"
+    ((before,),) = rows(engine, present)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX store.edges_parent_id_child_id_idx")
+    built: list[int] = []
+    hub = Hub(server.url, first_wait=0.01, patience=2)
+    sync.sync_models(
+        engine,
+        Options(as_of=DAY, lookups=0, full=True),
+        source=hub,
+        watch=lambda _counts, _expected: built.append(rows(engine, present)[0][0]),
+    )
+    assert built == [before] * 3
