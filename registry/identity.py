@@ -127,9 +127,21 @@ def model_id(connection: Connection, name: str) -> int:
 
 
 def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str, ...]:
-    """Return the names most like one that does not exist, the likeliest first."""
-    rows = connection.scalars(
-        text("SELECT name FROM registry.search_models(:name, :limit)"),
-        {"name": name, "limit": limit},
-    )
-    return tuple(rows)
+    """Return the names most like one that does not exist, the likeliest first.
+
+    Where nothing has all of its words, or words spelled alike, one of them is left out.
+    """
+    words = connection.scalar(text("SELECT store.search_terms(:name)"), {"name": name}) or []
+    without = [
+        " ".join(word for place, word in enumerate(words) if place != left_out)
+        # The shortest first: it tells least, and is the hardest to mend.
+        for left_out in sorted(range(len(words)), key=lambda place: len(words[place]))
+    ]
+    for query in (name, *(each for each in without if each)):
+        found = connection.scalars(
+            text("SELECT name FROM registry.search_models(:query, :limit)"),
+            {"query": query, "limit": limit},
+        ).all()
+        if found:
+            return tuple(found)
+    return ()

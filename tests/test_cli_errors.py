@@ -96,6 +96,13 @@ def test_unknown_model_with_suggestions(sample: Commands) -> None:
     assert "mistralai/M" in err
 
 
+def test_a_word_that_nothing_has_does_not_spoil_the_suggestions(sample: Commands) -> None:
+    err = sample.refused(1, "models", "show", "mistral-7b-xqz")
+    assert "Did you mean" in err
+    assert "istral-7B" in err
+    assert "Did you mean" not in sample.refused(1, "models", "show", "qqqqq")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
