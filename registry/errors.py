@@ -61,6 +61,35 @@ class CursorExpiredError(HubError):
     """The Hub no longer knows the listing's cursor."""
 
 
+class UnreadableFileError(RegistryError):
+    """A file cannot be read as what it should be."""
+
+    def __init__(
+        self,
+        path: object,
+        problem: str,
+        *,
+        line: int | None = None,
+        row: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        """Say what is wrong where.
+
+        Args:
+            path: of the file.
+            problem: a sentence: what is wrong, and what to do.
+            line: its line, from 1, in a text file.
+            row: its row, from 1, in a file that has no lines.
+            field: its column, or the key in a document.
+        """
+        self.path, self.problem, self.line, self.row, self.field = path, problem, line, row, field
+        places = [str(path)]
+        places += [f"line {line}"] if line is not None else []
+        places += [f"row {row}"] if row is not None else []
+        places += [f"field {field!r}"] if field is not None else []
+        super().__init__(f"{', '.join(places)}: {problem}")
+
+
 class ModelNotFoundError(RegistryError):
     """No model of that name is in the registry."""
 
