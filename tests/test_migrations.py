@@ -62,6 +62,24 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.pending_edges VALUES (1, 'org/base', 'finetune', 'tag', 1, 0)",
         "INSERT INTO store.pending_renames VALUES ('org/old', 'org/base')",
     ),
+    "0006": (
+        "INSERT INTO store.benchmarks (name, version, item_count) VALUES ('arc', '1', 2)",
+        """INSERT INTO store.measures (benchmark_id, metric, filter, higher_is_better)
+           VALUES (1, 'acc', '', true)""",
+        "INSERT INTO store.items (benchmark_id, ordinal, item) VALUES (1, 0, 'arc.1')",
+        "INSERT INTO store.item_statistics VALUES (1, '{1}', '{1}')",
+        "INSERT INTO store.setups (fingerprint, details) VALUES (gen_random_uuid(), '{}')",
+        "INSERT INTO store.sources (name) VALUES ('leaderboard')",
+        """INSERT INTO store.imports (path, format, bytes, sha256, imported_at, summary)
+           VALUES ('a.csv', 'table', 1, 'ab', :t, '{}')""",
+        """INSERT INTO store.evaluated_names (name, model_id, method, confidence)
+           VALUES ('org__base', 1, 'harness', 1)""",
+        """INSERT INTO store.runs (model_id, run_id, benchmark_id, measure_id, setup_id, source_id,
+                                   name_id, complete, verified, right_bits)
+           VALUES (1, 7, 1, 1, 1, 1, 1, true, false, B'1')""",
+        "INSERT INTO store.answers (model_id, run_id, benchmark_id) VALUES (1, 7, 1)",
+        "INSERT INTO store.model_aliases VALUES (1, 'org__base', 'evaluation', 1, NULL, NULL)",
+    ),
 }
 
 SAMPLES = {
@@ -257,7 +275,13 @@ def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> N
 
     db.downgrade(engine, "-1")
     with engine.connect() as connection:
-        assert objects(connection) == {"is_telling", "search_words", "search_document"}
+        assert objects(connection) == {
+            "is_telling",
+            "search_words",
+            "search_document",
+            "complete_search_documents",
+            "renew_search_document",
+        }
         assert connection.scalar(text("SELECT count(*) FROM store.sql_objects")) == 0
 
     db.downgrade(engine, "base")
@@ -303,6 +327,15 @@ def test_every_other_table_is_small_by_nature() -> None:
         "quarantine",
         "job_runs",
         "sql_objects",
+        # By benchmark, by setup or by spelling: reference tables.
+        "benchmarks",
+        "measures",
+        "items",
+        "item_statistics",
+        "setups",
+        "sources",
+        "imports",
+        "evaluated_names",
     }
 
 

@@ -1,9 +1,4 @@
-"""Every table of the registry, in Postgres schema `store`.
-
-The tables may change between versions; what users query are the views and functions of schema
-`registry`, in `registry/sql/`. Every table that grows with the catalog carries a model's key in
-its primary key, so that it can be distributed by model (see `LARGE_TABLES`).
-"""
+"""Models, names, counters, documents, lineage, families and features."""
 
 from datetime import datetime
 from typing import Any
@@ -20,9 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    Integer,
-    Label,
-    MetaData,
     Named,
     SmallInteger,
     Table,
@@ -30,57 +22,17 @@ from sqlalchemy import (
     TypedColumns,
     UniqueConstraint,
     Uuid,
-    literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from registry.features import FEATURE_DIMENSIONS
-
-metadata = MetaData(
-    schema="store",
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    },
-)
+from registry.schema.base import lowered, metadata, model_key, one_of, texts, time, time_or_null
 
 MODEL_STATES = ("available", "gated", "private", "disabled", "gone", "stub")
 RELATIONS = ("finetune", "adapter", "merge", "quantized", "base_unknown")
 EDGE_SOURCES = ("tag", "card", "merge_config")
-ALIAS_SOURCES = ("rename", "case", "card", "user")
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
-
-
-def _lower(column: str) -> Label[str]:
-    # A labelled expression: Alembic can compare it only with the operator class stated apart.
-    return literal_column(f"lower({column})", Text).label("lowered")
-
-
-def _model_id() -> Column[int]:
-    """Return the key of a table beside `models`, which the sync alone writes, a row for a row.
-
-    Without foreign keys: checking those of five tables took a fifth of a first sync.
-    """
-    return Column(BigInteger, primary_key=True, autoincrement=False, comment="the model")
-
-
-def _texts(comment: str) -> Column[Any]:
-    return Column(ARRAY(Text), nullable=False, server_default=text("'{}'"), comment=comment)
-
-
-def _time(comment: str) -> Column[datetime]:
-    return Column(DateTime(timezone=True), nullable=False, comment=comment)
-
-
-def _time_or_null(comment: str) -> Column[datetime | None]:
-    return Column(DateTime(timezone=True), comment=comment)
+ALIAS_SOURCES = ("rename", "case", "card", "user", "evaluation")
 
 
 class ModelColumns(TypedColumns):
@@ -92,32 +44,32 @@ class ModelColumns(TypedColumns):
     author: Named[str | None] = Column(Text)
     state: Named[str] = Column(Text, comment="one of MODEL_STATES")
     sha: Named[str | None] = Column(Text, comment="commit of the main branch")
-    created_at: Named[datetime | None] = _time_or_null("on the Hub; never before 2022-03-02")
-    last_modified: Named[datetime | None] = _time_or_null("on the Hub")
+    created_at: Named[datetime | None] = time_or_null("on the Hub; never before 2022-03-02")
+    last_modified: Named[datetime | None] = time_or_null("on the Hub")
     gated: Named[str | None] = Column(Text, comment="auto or manual; null where open")
     pipeline_tag: Named[str | None] = Column(Text, comment="task")
     library: Named[str | None] = Column(Text)
     license: Named[str | None] = Column(Text, comment="the Hub's identifier, lower case")
     license_name: Named[str | None] = Column(Text)
     license_link: Named[str | None] = Column(Text)
-    languages: Named[list[str]] = _texts("as the card states them")
-    datasets: Named[list[str]] = _texts("trained on, by card or tag")
-    arxiv: Named[list[str]] = _texts("arXiv ids, without version")
-    tags: Named[list[str]] = _texts("as the Hub lists them")
-    architectures: Named[list[str]] = _texts("of config.json")
+    languages: Named[list[str]] = texts("as the card states them")
+    datasets: Named[list[str]] = texts("trained on, by card or tag")
+    arxiv: Named[list[str]] = texts("arXiv ids, without version")
+    tags: Named[list[str]] = texts("as the Hub lists them")
+    architectures: Named[list[str]] = texts("of config.json")
     model_type: Named[str | None] = Column(Text, comment="of config.json")
     parameters: Named[int | None] = Column(BigInteger, comment="number of weights")
     parameters_source: Named[str | None] = Column(Text, comment="safetensors, gguf or name")
     dtypes: Named[Any] = Column(JSONB, nullable=True, comment="number of weights by data type")
     quantization: Named[str | None] = Column(Text, comment="method, such as gptq")
     new_version: Named[str | None] = Column(Text, comment="name of the successor the card names")
-    unread: Named[list[str]] = _texts("fields of the Hub's record that could not be read")
+    unread: Named[list[str]] = texts("fields of the Hub's record that could not be read")
     digest: Named[int | None] = Column(
         BigInteger, comment="fingerprint of the record without its counters"
     )
-    first_seen: Named[datetime] = _time("when the registry first heard of it")
-    changed_at: Named[datetime] = _time("when the record last changed")
-    gone_at: Named[datetime | None] = _time_or_null("when it was found to be gone")
+    first_seen: Named[datetime] = time("when the registry first heard of it")
+    changed_at: Named[datetime] = time("when the record last changed")
+    gone_at: Named[datetime | None] = time_or_null("when it was found to be gone")
     popularity: Named[int] = Column(
         SmallInteger,
         server_default=text("0"),
@@ -135,13 +87,13 @@ models = Table(
     metadata,
     ModelColumns,
     UniqueConstraint("name"),
-    CheckConstraint(_one_of("state", MODEL_STATES), name="state"),
+    CheckConstraint(one_of("state", MODEL_STATES), name="state"),
     Index("models_hub_id_idx", "hub_id", unique=True, postgresql_where=text("hub_id IS NOT NULL")),
     # Stubs are few: whether one is waiting under a name is asked of every new model.
-    Index("models_stub_idx", _lower("name"), postgresql_where=text("state = 'stub'")),
+    Index("models_stub_idx", lowered("name"), postgresql_where=text("state = 'stub'")),
     # Always empty: what was written without its lexemes is completed by a trigger.
     Index("models_unsearchable_idx", "model_id", postgresql_where=text("search IS NULL")),
-    Index("models_lower_name_idx", _lower("name"), postgresql_ops={"lowered": "text_pattern_ops"}),
+    Index("models_lower_name_idx", lowered("name"), postgresql_ops={"lowered": "text_pattern_ops"}),
     Index("models_author_idx", "author"),
     Index("models_last_modified_idx", "last_modified"),
     Index("models_created_at_idx", "created_at"),
@@ -186,19 +138,19 @@ class AliasColumns(TypedColumns):
     alias: Named[str] = Column(Text, primary_key=True)
     source: Named[str] = Column(Text, comment="one of ALIAS_SOURCES")
     confidence: Named[float] = Column(REAL)
-    valid_from: Named[datetime | None] = _time_or_null("when the name was first seen")
-    valid_to: Named[datetime | None] = _time_or_null("when the name ceased to be the present one")
+    valid_from: Named[datetime | None] = time_or_null("when the name was first seen")
+    valid_to: Named[datetime | None] = time_or_null("when the name ceased to be the present one")
 
 
 model_aliases = Table(
     "model_aliases",
     metadata,
     AliasColumns,
-    CheckConstraint(_one_of("source", ALIAS_SOURCES), name="source"),
+    CheckConstraint(one_of("source", ALIAS_SOURCES), name="source"),
     Index("model_aliases_alias_idx", "alias"),
     Index(
         "model_aliases_lower_alias_idx",
-        _lower("alias"),
+        lowered("alias"),
         postgresql_ops={"lowered": "text_pattern_ops"},
     ),
 )
@@ -207,7 +159,7 @@ model_aliases = Table(
 class CounterColumns(TypedColumns):
     """The latest counters; narrow, because most models' downloads change every day."""
 
-    model_id = _model_id()
+    model_id = model_key()
     downloads: Named[int | None] = Column(BigInteger, comment="last 30 days")
     downloads_all_time: Named[int | None] = Column(BigInteger)
     likes: Named[int | None] = Column(BigInteger)
@@ -227,7 +179,7 @@ counters = Table(
 class HistoryColumns(TypedColumns):
     """The counters at each moment at which one of them was seen to have changed."""
 
-    model_id = _model_id()
+    model_id = model_key()
     observed_at = Column(DateTime(timezone=True), primary_key=True)
     downloads: Named[int | None] = Column(BigInteger)
     downloads_all_time: Named[int | None] = Column(BigInteger)
@@ -247,7 +199,7 @@ model_history = Table(
 class DocumentColumns(TypedColumns):
     """The raw card and configuration, apart from the columns that searches read."""
 
-    model_id = _model_id()
+    model_id = model_key()
     card: Named[Any] = Column(JSONB, nullable=True, comment="front matter of the model card")
     config: Named[Any] = Column(JSONB, nullable=True, comment="what the Hub keeps of config.json")
 
@@ -258,7 +210,7 @@ documents = Table("documents", metadata, DocumentColumns)
 class EdgeColumns(TypedColumns):
     """One statement that one model was made from another; several sources may state the same.
 
-    Without foreign keys, as `_model_id`.
+    Without foreign keys, as `base.model_key` says.
     """
 
     child_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="the model")
@@ -275,8 +227,8 @@ edges = Table(
     "edges",
     metadata,
     EdgeColumns,
-    CheckConstraint(_one_of("relation", RELATIONS), name="relation"),
-    CheckConstraint(_one_of("source", EDGE_SOURCES), name="source"),
+    CheckConstraint(one_of("relation", RELATIONS), name="relation"),
+    CheckConstraint(one_of("source", EDGE_SOURCES), name="source"),
     CheckConstraint("confidence > 0 AND confidence <= 1", name="confidence"),
     Index("edges_parent_id_child_id_idx", "parent_id", "child_id"),
 )
@@ -309,7 +261,7 @@ pending_renames = Table("pending_renames", metadata, PendingRenameColumns)
 class FamilyColumns(TypedColumns):
     """A model's place in its family: the tree of first parents."""
 
-    model_id = _model_id()
+    model_id = model_key()
     family_id: Named[int] = Column(BigInteger, comment="model_id of the family's root")
     primary_parent_id: Named[int | None] = Column(
         BigInteger, comment="the parent through which it belongs to the family"
@@ -360,7 +312,7 @@ feature_sets = Table(
 class FeatureColumns(TypedColumns):
     """Which set of features a model has; a model of which nothing is known has no row."""
 
-    model_id = _model_id()
+    model_id = model_key()
     feature_set_id: Named[int] = Column(BigInteger, comment="of feature_sets")
 
 
@@ -386,110 +338,3 @@ similarity_weights = Table(
     WeightColumns,
     CheckConstraint("weight >= 0 AND weight <= 1", name="weight"),
 )
-
-
-class PassColumns(TypedColumns):
-    """Where each kind of sync stands; it moves in the transaction of the page it describes."""
-
-    scope = Column(Text, primary_key=True, comment="endpoint and filters")
-    kind = Column(Text, primary_key=True, comment="delta or full")
-    watermark: Named[datetime | None] = _time_or_null("everything up to here has been taken in")
-    swept_at: Named[datetime | None] = _time_or_null("as-of time of the last complete full sweep")
-    swept_models: Named[int | None] = Column(BigInteger, comment="models in that sweep")
-    under_way: Named[bool] = Column(
-        Boolean, server_default=text("false"), comment="begun and not finished"
-    )
-    as_of: Named[datetime | None] = _time_or_null("observation time of the pass under way")
-    since: Named[datetime | None] = _time_or_null("where the pass under way stops")
-    high_water: Named[datetime | None] = _time_or_null("newest change that the pass has seen")
-    cursor: Named[str | None] = Column(Text, comment="address of the next page")
-    pages: Named[int] = Column(Integer, server_default=text("0"), comment="pages taken in")
-    summary: Named[Any] = Column(JSONB, nullable=True, comment="counts of the pass so far")
-
-
-sync_passes = Table(
-    "sync_passes",
-    metadata,
-    PassColumns,
-    CheckConstraint(_one_of("kind", ("delta", "full")), name="kind"),
-)
-
-
-class SweepColumns(TypedColumns):
-    """Which models each page of a full sweep under way held."""
-
-    scope = Column(Text, primary_key=True)
-    page = Column(Integer, primary_key=True, autoincrement=False)
-    model_ids: Named[list[int]] = Column(ARRAY(BigInteger), nullable=False)
-
-
-sweep_pages = Table("sweep_pages", metadata, SweepColumns)
-
-
-class LookupColumns(TypedColumns):
-    """When a name that no listing shows was last asked for on its own, and the answer."""
-
-    model_id = _model_id()
-    looked_up_at: Named[datetime] = _time("as-of time of the question")
-    answer: Named[str] = Column(Text, comment="listed, renamed, disabled or gone")
-
-
-lookups = Table("lookups", metadata, LookupColumns)
-
-
-class QuarantineColumns(TypedColumns):
-    """Records that could not be read, with the reason."""
-
-    source = Column(Text, primary_key=True)
-    key = Column(Text, primary_key=True)
-    reason: Named[str] = Column(Text)
-    payload: Named[str | None] = Column(Text, comment="beginning of the record, as text")
-    seen_at: Named[datetime] = _time("when it was first seen so")
-
-
-quarantine = Table("quarantine", metadata, QuarantineColumns)
-
-
-class JobRunColumns(TypedColumns):
-    """One row per run of a job."""
-
-    job_run_id = Column(BigInteger, Identity(always=True), primary_key=True)
-    job: Named[str] = Column(Text)
-    started_at: Named[datetime] = _time("UTC")
-    finished_at: Named[datetime | None] = _time_or_null("UTC")
-    status: Named[str] = Column(Text, comment="running, done, failed or interrupted")
-    summary: Named[Any] = Column(JSONB, nullable=True)
-
-
-job_runs = Table(
-    "job_runs",
-    metadata,
-    JobRunColumns,
-    CheckConstraint(_one_of("status", ("running", "done", "failed", "interrupted")), name="status"),
-    Index("job_runs_job_started_at_idx", "job", "started_at"),
-)
-
-
-class ObjectColumns(TypedColumns):
-    """The views and functions that the registry itself created in schema `registry`."""
-
-    ordinal = Column(Integer, primary_key=True, autoincrement=False)
-    kind: Named[str] = Column(Text, comment="VIEW or FUNCTION")
-    identity: Named[str] = Column(Text, comment="name, with argument types for a function")
-    fingerprint: Named[str] = Column(Text, comment="of all SQL files together")
-
-
-sql_objects = Table("sql_objects", metadata, ObjectColumns)
-
-LARGE_TABLES = (
-    models,
-    model_aliases,
-    counters,
-    model_history,
-    documents,
-    edges,
-    model_families,
-    model_features,
-    lookups,
-)
-"""Tables that grow with the catalog."""

@@ -1,0 +1,102 @@
+"""Every table of the registry, in Postgres schema `store`.
+
+The tables may change between versions; what users query are the views and functions of schema
+`registry`, in `registry/sql/`. Every table that grows with the catalog carries a model's key in
+its primary key, so that it can be distributed by model (see `LARGE_TABLES`).
+"""
+
+from registry.schema.base import metadata
+from registry.schema.catalog import (
+    ALIAS_SOURCES,
+    EDGE_SOURCES,
+    MODEL_STATES,
+    RELATIONS,
+    counters,
+    documents,
+    edges,
+    feature_sets,
+    model_aliases,
+    model_families,
+    model_features,
+    model_history,
+    models,
+    pending_edges,
+    pending_renames,
+    search_vocabulary,
+    similarity_weights,
+)
+from registry.schema.evaluations import (
+    NAME_METHODS,
+    answers,
+    benchmarks,
+    evaluated_names,
+    imports,
+    item_statistics,
+    items,
+    measures,
+    runs,
+    setups,
+    sources,
+)
+from registry.schema.operations import (
+    job_runs,
+    lookups,
+    quarantine,
+    sql_objects,
+    sweep_pages,
+    sync_passes,
+)
+
+__all__ = [
+    "ALIAS_SOURCES",
+    "EDGE_SOURCES",
+    "LARGE_TABLES",
+    "MODEL_STATES",
+    "NAME_METHODS",
+    "RELATIONS",
+    "answers",
+    "benchmarks",
+    "counters",
+    "documents",
+    "edges",
+    "evaluated_names",
+    "feature_sets",
+    "imports",
+    "item_statistics",
+    "items",
+    "job_runs",
+    "lookups",
+    "measures",
+    "metadata",
+    "model_aliases",
+    "model_families",
+    "model_features",
+    "model_history",
+    "models",
+    "pending_edges",
+    "pending_renames",
+    "quarantine",
+    "runs",
+    "search_vocabulary",
+    "setups",
+    "similarity_weights",
+    "sources",
+    "sql_objects",
+    "sweep_pages",
+    "sync_passes",
+]
+
+LARGE_TABLES = (
+    models,
+    model_aliases,
+    counters,
+    model_history,
+    documents,
+    edges,
+    model_families,
+    model_features,
+    lookups,
+    runs,
+    answers,
+)
+"""Tables that grow with the catalog."""
