@@ -1,11 +1,14 @@
 """The names that stand for a model: listed, and added or taken away by a person."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
 from registry.errors import RegistryError, UsageError
+from registry.families import prepare, refresh_families
+from registry.identity import merge_stub
+from registry.resolution import release
 
 LONGEST = 255
 """Characters that an alias may have."""
@@ -36,7 +39,9 @@ def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
 
 
 def add_alias(connection: Connection, model_id: int, alias: str) -> None:
-    """Let a model be found by one more name; nothing happens if it is one already.
+    """Let a model be found by one more name, and have the runs that go by it.
+
+    Nothing happens if it is one already.
 
     Raises:
         UsageError: when the alias is empty or too long.
@@ -47,12 +52,19 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> None:
         raise UsageError(f"An alias is 1 to {LONGEST} printable characters; {alias[:60]!r} is not.")
     holder = connection.execute(
         text("""
-        SELECT m.name, m.name = :alias AS is_name FROM store.models m
+        SELECT m.model_id, m.name, m.state, m.name = :alias AS is_name FROM store.models m
           LEFT JOIN store.model_aliases a ON a.model_id = m.model_id AND a.alias = :alias
          WHERE (m.name = :alias OR a.alias IS NOT NULL) AND m.model_id <> :model
          ORDER BY is_name DESC LIMIT 1"""),
         {"alias": alias, "model": model_id},
     ).one_or_none()
+    if holder is not None and holder.is_name and holder.state == "stub":
+        # Known by that name only, as a parent or from an evaluation: now it is known what it is.
+        now = datetime.now(UTC)
+        children = merge_stub(connection, holder.model_id, into=model_id, source="user", as_of=now)
+        prepare(connection)
+        refresh_families(connection, children)
+        return
     if holder is not None and holder.is_name:
         raise RegistryError(
             f"{alias} is the present name of another model, so it cannot be an alias."
@@ -70,10 +82,11 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> None:
             ON CONFLICT DO NOTHING"""),
         {"alias": alias, "model": model_id},
     )
+    release(connection, alias, as_of=datetime.now(UTC))
 
 
 def remove_alias(connection: Connection, model_id: int, alias: str) -> None:
-    """Let a model no longer be found by a name.
+    """Let a model no longer be found by a name; runs that go by it are looked after anew.
 
     Raises:
         RegistryError: when the alias is none of its aliases.
@@ -85,3 +98,4 @@ def remove_alias(connection: Connection, model_id: int, alias: str) -> None:
     if removed.rowcount == 0:
         name = list_aliases(connection, model_id)[0].alias
         raise RegistryError(f"{alias.strip()} is not an alias of {name}.")
+    release(connection, alias.strip(), as_of=datetime.now(UTC))

@@ -1,5 +1,6 @@
 """Which model a name stands for: renames, stubs that turn out to be known models, and aliases."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -60,10 +61,38 @@ def follow_renames(connection: Connection, as_of: datetime) -> list[int]:
     return orphans
 
 
+def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) -> list[int]:
+    """Add models of which nothing is known but a name: as a parent, or in an evaluation.
+
+    Args:
+        connection: in a transaction.
+        names: that no model has.
+        as_of: when they were heard of.
+
+    Returns:
+        Their keys, in the names' byte order.
+    """
+    return list(
+        connection.scalars(
+            text("""
+            WITH stubs AS (
+                SELECT name, CASE WHEN name LIKE '%/%' THEN split_part(name, '/', 1) END AS author
+                  FROM unnest(CAST(:names AS text[])) AS n (name)
+            )
+            INSERT INTO store.models (name, author, state, first_seen, changed_at, search)
+            SELECT name, author, 'stub', :as_of, :as_of,
+                   store.search_document(name, author, NULL, NULL, 0::smallint, '{}')
+              FROM stubs ORDER BY name COLLATE "C"
+            RETURNING model_id"""),
+            {"as_of": as_of, "names": list(names)},
+        )
+    )
+
+
 def merge_stub(
     connection: Connection, stub_id: int, *, into: int, source: str, as_of: datetime
 ) -> list[int]:
-    """Make a stub an alias of the model that it turned out to be.
+    """Make a stub an alias of the model that it turned out to be, which takes over its runs.
 
     Args:
         connection: in a transaction.
@@ -89,6 +118,13 @@ def merge_stub(
            UNION ALL SELECT :model, name, :source, 1, :as_of
              FROM store.models WHERE model_id = :stub
            ON CONFLICT DO NOTHING""",
+        "UPDATE store.runs SET model_id = :model WHERE model_id = :stub",
+        "UPDATE store.answers SET model_id = :model WHERE model_id = :stub",
+        """UPDATE store.evaluated_names SET model_id = :model,
+                  method = CASE WHEN method <> 'unresolved' THEN method
+                                WHEN :source IN ('case', 'user') THEN :source ELSE 'alias' END,
+                  confidence = CASE WHEN method <> 'unresolved' THEN confidence ELSE 1 END
+            WHERE model_id = :stub""",
         "DELETE FROM store.edges WHERE parent_id = :stub",
         "DELETE FROM store.models WHERE model_id = :stub",
     ):

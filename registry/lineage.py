@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from registry import families
 from registry.db import copy_lines, copy_rows
-from registry.identity import merge_stub
+from registry.identity import add_stubs, merge_stub
 from registry.reading import Entry
 
 _TEMPORARY = """
@@ -202,23 +202,10 @@ def resolve_parents(
     missing = [name for name in missing if name not in found]
     if not missing:
         return found, []
-    stubs = connection.scalars(
-        text("""
-        WITH unknown AS (
-            SELECT DISTINCT ON (lower(name)) name FROM unnest(cast(:missing AS text[])) AS n (name)
-             ORDER BY lower(name), name COLLATE "C"
-        ), stubs AS (
-            SELECT name, CASE WHEN name LIKE '%/%' THEN split_part(name, '/', 1) END AS author
-              FROM unknown
-        )
-        INSERT INTO store.models (name, author, state, first_seen, changed_at, search)
-        SELECT name, author, 'stub', :as_of, :as_of,
-               store.search_document(name, author, NULL, NULL, 0::smallint, '{}')
-          FROM stubs ORDER BY name COLLATE "C"
-        RETURNING model_id"""),
-        {"as_of": as_of, "missing": missing},
-    ).all()
-    return found | _by_name(connection, missing), list(stubs)
+    # Children may spell one parent in several ways.
+    spelt = {name.lower(): name for name in sorted(missing, reverse=True)}
+    stubs = add_stubs(connection, spelt.values(), as_of=as_of)
+    return found | _by_name(connection, missing), stubs
 
 
 def _by_name(connection: Connection, names: Sequence[str]) -> dict[str, _Target]:

@@ -91,7 +91,7 @@ def to_look_up(connection: Connection, *, as_of: datetime, limit: int) -> list[U
           LEFT JOIN store.lookups l USING (model_id)
          WHERE (m.state = 'stub' OR (m.state = 'gone' AND m.gone_at = :as_of))
            AND (l.model_id IS NULL OR l.looked_up_at < :again)
-           AND m.name NOT LIKE '%@%'
+           AND m.name ~ '^[[:alnum:]._-]+(/[[:alnum:]._-]+)?$'
          ORDER BY m.state, (SELECT count(*) FROM store.edges e WHERE e.parent_id = m.model_id) DESC,
                   m.name
          LIMIT :limit"""),

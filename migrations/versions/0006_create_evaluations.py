@@ -228,7 +228,14 @@ def upgrade() -> None:
         sa.Column("unit", sa.Text(), nullable=True, comment="null for a share"),
         sa.PrimaryKeyConstraint("measure_id", name=op.f("measures_pkey")),
         sa.UniqueConstraint(
-            "benchmark_id", "metric", "filter", name=op.f("measures_benchmark_id_metric_filter_key")
+            "benchmark_id",
+            "metric",
+            "filter",
+            "lower",
+            "upper",
+            "unit",
+            name=op.f("measures_key"),
+            postgresql_nulls_not_distinct=True,
         ),
         schema="store",
     )

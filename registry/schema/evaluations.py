@@ -64,7 +64,20 @@ class MeasureColumns(TypedColumns):
 
 
 measures = Table(
-    "measures", metadata, MeasureColumns, UniqueConstraint("benchmark_id", "metric", "filter")
+    "measures",
+    metadata,
+    MeasureColumns,
+    # The same metric on another scale is another measure.
+    UniqueConstraint(
+        "benchmark_id",
+        "metric",
+        "filter",
+        "lower",
+        "upper",
+        "unit",
+        name="measures_key",
+        postgresql_nulls_not_distinct=True,
+    ),
 )
 
 

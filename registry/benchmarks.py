@@ -1,0 +1,311 @@
+"""Benchmarks, their measures and items, setups and sources in the database: found or added."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from uuid import UUID
+
+import numpy as np
+import orjson
+from sqlalchemy import Connection, text
+
+from registry.db import copy_rows
+from registry.errors import RegistryError
+from registry.evaluation import Benchmark, Item, Measure, Setup, Source, content_hash
+from registry.packing import Ordinals
+from registry.rows import array
+
+ITEMS_AT_ONCE = 10_000
+
+
+def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
+    """Return the key of a benchmark's version, which is added if it is new.
+
+    What was not known of it before is completed; what is known stays.
+    """
+    values = {
+        "name": benchmark.name,
+        "version": benchmark.version,
+        "domain": benchmark.domain,
+        "description": benchmark.description,
+        "url": benchmark.url,
+    }
+    connection.execute(
+        text("""
+        INSERT INTO store.benchmarks AS b (name, version, domain, description, url)
+        VALUES (:name, :version, :domain, :description, :url)
+            ON CONFLICT (name, version) DO UPDATE
+           SET domain = coalesce(b.domain, excluded.domain),
+               description = coalesce(b.description, excluded.description),
+               url = coalesce(b.url, excluded.url)
+         WHERE (b.domain IS NULL AND excluded.domain IS NOT NULL)
+            OR (b.description IS NULL AND excluded.description IS NOT NULL)
+            OR (b.url IS NULL AND excluded.url IS NOT NULL)"""),
+        values,
+    )
+    query = "SELECT benchmark_id FROM store.benchmarks WHERE name = :name AND version = :version"
+    return _key(connection, query, values)
+
+
+def _key(connection: Connection, query: str, values: Mapping[str, object]) -> int:
+    return int(connection.execute(text(query), values).scalar_one())
+
+
+def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
+    """Return the key of a measure of a benchmark, which is added if it is new.
+
+    The same metric on another scale is a measure of its own. A benchmark's first measure with
+    bounds is what leaderboards show of it.
+    """
+    values = {
+        "benchmark": benchmark,
+        "metric": measure.metric,
+        "filter": measure.filter,
+        "lower": measure.lower,
+        "upper": measure.upper,
+        "higher": measure.higher_is_better,
+        "random": measure.random_baseline,
+        "unit": measure.unit,
+    }
+    connection.execute(
+        text("""
+        INSERT INTO store.measures (
+               benchmark_id, metric, filter, lower, upper, higher_is_better, random_baseline, unit)
+        VALUES (:benchmark, :metric, :filter, :lower, :upper, :higher, :random, :unit)
+            ON CONFLICT DO NOTHING"""),
+        values,
+    )
+    found = _key(
+        connection,
+        """
+        SELECT measure_id FROM store.measures
+         WHERE (benchmark_id, metric, filter) = (:benchmark, :metric, :filter)
+           AND (lower, upper, unit) IS NOT DISTINCT FROM (
+                   CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))""",
+        values,
+    )
+    connection.execute(
+        text("""
+        UPDATE store.benchmarks b SET measure_id = m.measure_id
+          FROM store.measures m
+         WHERE b.benchmark_id = :benchmark AND m.measure_id = :measure
+           AND (b.measure_id IS NULL
+                OR m.upper IS NOT NULL AND EXISTS (
+                       SELECT FROM store.measures s
+                        WHERE s.measure_id = b.measure_id AND s.upper IS NULL))"""),
+        {"benchmark": benchmark, "measure": found},
+    )
+    return found
+
+
+def setup_id(connection: Connection, setup: Setup) -> int:
+    """Return the key of a setup, which is added if it is new."""
+    fingerprint = setup.fingerprint()
+    connection.execute(
+        text("""
+        INSERT INTO store.setups (fingerprint, harness, harness_version, task_version, shots,
+                                  prompt_template, chat_template, precision, details)
+        SELECT :fingerprint, :harness, :harness_version, :task_version, :shots,
+               :prompt_template, :chat_template, :precision, CAST(:details AS jsonb)
+         WHERE NOT EXISTS (SELECT FROM store.setups WHERE fingerprint = :fingerprint)"""),
+        {
+            "fingerprint": fingerprint,
+            "harness": setup.harness,
+            "harness_version": setup.harness_version,
+            "task_version": setup.task_version,
+            "shots": setup.shots,
+            "prompt_template": setup.prompt_template,
+            "chat_template": setup.chat_template,
+            "precision": setup.precision,
+            "details": orjson.dumps(dict(setup.details)).decode(),
+        },
+    )
+    query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
+    return _key(connection, query, {"fingerprint": fingerprint})
+
+
+def source_id(connection: Connection, source: Source) -> int:
+    """Return the key of a source, which is added if it is new."""
+    values = {"name": source.name, "url": source.url}
+    connection.execute(
+        text("""
+        INSERT INTO store.sources (name, url) SELECT :name, :url
+         WHERE NOT EXISTS (SELECT FROM store.sources WHERE name = :name)"""),
+        values,
+    )
+    connection.execute(
+        text("""
+        UPDATE store.sources SET url = :url
+         WHERE name = :name AND url IS NULL AND CAST(:url AS text) IS NOT NULL"""),
+        values,
+    )
+    return _key(connection, "SELECT source_id FROM store.sources WHERE name = :name", values)
+
+
+def place_items(
+    connection: Connection, benchmark: int, items: Sequence[Item]
+) -> tuple[Ordinals, int]:
+    """Find the items of a benchmark, and add those that are new at its end.
+
+    An item is known by its name; one whose name is new, by its content: prompt and choices. What
+    was not known of it before is completed.
+
+    Args:
+        connection: in a transaction.
+        benchmark: key of the benchmark's version.
+        items: no two of one name.
+
+    Returns:
+        The ordinal of each item, in their order, and how many items are new.
+
+    Raises:
+        RegistryError: when an item asks something else than one of its name that is known.
+    """
+    key = {"benchmark": benchmark}
+    known = connection.scalar(
+        text("SELECT item_count FROM store.benchmarks WHERE benchmark_id = :benchmark FOR UPDATE"),
+        key,
+    )
+    if not known:
+        _add_first(connection, benchmark, items)
+        return np.arange(len(items), dtype=np.int32), len(items)
+    if not any(each.prompt or each.domain or each.answer or each.choices for each in items):
+        names = connection.execute(
+            text("SELECT item, ordinal FROM store.items WHERE benchmark_id = :benchmark"), key
+        )
+        places: dict[str, int] = {row.item: row.ordinal for row in names}
+        if all(each.item in places for each in items):
+            return np.array([places[each.item] for each in items], np.int32), 0
+    connection.exec_driver_sql("""
+        CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
+            place integer, item text, content_hash uuid, prompt text, choices text[], answer text,
+            domain text, ordinal integer) ON COMMIT DROP""")
+    connection.exec_driver_sql("TRUNCATE incoming_items")
+    rows = iter(enumerate(items))
+    while some := list(islice(rows, ITEMS_AT_ONCE)):
+        copy_rows(
+            connection,
+            "incoming_items",
+            ("place", "item", "content_hash", "prompt", "choices", "answer", "domain"),
+            _rows(some),
+        )
+    connection.exec_driver_sql("ANALYZE incoming_items")
+    connection.execute(
+        text("""
+        UPDATE incoming_items i SET ordinal = k.ordinal
+          FROM store.items k WHERE k.benchmark_id = :benchmark AND k.item = i.item"""),
+        key,
+    )
+    _refuse_other_content(connection, benchmark)
+    connection.execute(
+        text("""
+        WITH same AS (
+            SELECT i.place, min(k.ordinal) AS ordinal
+              FROM incoming_items i
+              JOIN store.items k ON k.benchmark_id = :benchmark
+                                AND k.content_hash = i.content_hash
+             WHERE i.ordinal IS NULL
+               AND NOT EXISTS (SELECT FROM incoming_items o WHERE o.ordinal = k.ordinal)
+             GROUP BY i.place HAVING count(*) = 1
+        ), clear AS (
+            SELECT min(place) AS place, ordinal FROM same GROUP BY ordinal HAVING count(*) = 1
+        )
+        UPDATE incoming_items i SET ordinal = c.ordinal FROM clear c WHERE c.place = i.place"""),
+        key,
+    )
+    added = connection.execute(
+        text("""
+        WITH placed AS (
+            SELECT i.place, :known + row_number() OVER (ORDER BY i.place) - 1 AS ordinal
+              FROM incoming_items i WHERE i.ordinal IS NULL
+        )
+        UPDATE incoming_items i SET ordinal = p.ordinal FROM placed p WHERE p.place = i.place"""),
+        {"known": known},
+    ).rowcount
+    if added:
+        connection.execute(
+            text("""
+            INSERT INTO store.items (
+                   benchmark_id, ordinal, item, content_hash, prompt, choices, answer, domain)
+            SELECT :benchmark, i.ordinal, i.item, i.content_hash, i.prompt, i.choices, i.answer,
+                   i.domain
+              FROM incoming_items i, store.benchmarks b
+             WHERE b.benchmark_id = :benchmark AND i.ordinal >= b.item_count
+             ORDER BY i.ordinal"""),
+            key,
+        )
+        connection.execute(
+            text("""
+            UPDATE store.benchmarks SET item_count = item_count + :added
+             WHERE benchmark_id = :benchmark"""),
+            {**key, "added": added},
+        )
+    _complete(connection, benchmark)
+    ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
+    return np.array(ordinals, np.int32), added
+
+
+def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
+    """Add the items of a benchmark that has none yet."""
+    copy_rows(
+        connection,
+        "store.items",
+        (
+            "ordinal", "item", "content_hash", "prompt", "choices", "answer", "domain",
+            "benchmark_id",
+        ),
+        ((*row, benchmark) for row in _rows(enumerate(items))),
+    )  # fmt: skip
+    connection.execute(
+        text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
+        {"benchmark": benchmark, "count": len(items)},
+    )
+
+
+def _rows(items: Iterable[tuple[int, Item]]) -> Iterable[Sequence[object]]:
+    for place, item in items:
+        content: UUID | None = content_hash(item)
+        yield (
+            place,
+            item.item,
+            content,
+            item.prompt,
+            array(item.choices),
+            item.answer,
+            item.domain,
+        )
+
+
+def _refuse_other_content(connection: Connection, benchmark: int) -> None:
+    other = connection.execute(
+        text("""
+        SELECT i.item, b.name FROM incoming_items i
+          JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
+          JOIN store.benchmarks b USING (benchmark_id)
+         WHERE k.content_hash <> i.content_hash ORDER BY i.place LIMIT 1"""),
+        {"benchmark": benchmark},
+    ).one_or_none()
+    if other is not None:
+        raise RegistryError(
+            f"Item {other.item} of {other.name} asks something else here than what is stored under "
+            "that name: import it as another version of the benchmark (--benchmark-version)."
+        )
+
+
+def _complete(connection: Connection, benchmark: int) -> None:
+    """Add what is told of items for the first time."""
+    connection.execute(
+        text("""
+        UPDATE store.items k
+           SET content_hash = coalesce(k.content_hash, i.content_hash),
+               prompt = coalesce(k.prompt, i.prompt),
+               choices = CASE WHEN k.choices = '{}' THEN i.choices ELSE k.choices END,
+               answer = coalesce(k.answer, i.answer),
+               domain = coalesce(k.domain, i.domain)
+          FROM incoming_items i
+         WHERE k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
+           AND ((k.prompt IS NULL AND i.prompt IS NOT NULL)
+                OR (k.choices = '{}' AND i.choices <> '{}')
+                OR (k.answer IS NULL AND i.answer IS NOT NULL)
+                OR (k.domain IS NULL AND i.domain IS NOT NULL))"""),
+        {"benchmark": benchmark},
+    )

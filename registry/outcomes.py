@@ -1,0 +1,208 @@
+"""Outcomes out of the database: as arrays of models by items, whole, streamed or on disk.
+
+Where a model has several runs on a benchmark, each item's outcome is taken from the run preferred
+for it, as leaderboards do: complete before limited, verified before not, the newest first.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from registry.errors import UsageError
+from registry.packing import unpack
+
+MODELS_AT_ONCE = 256
+
+# What is preferred comes last: it is unpacked over the rest.
+_RUNS = """
+SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
+       varbit_send(r.present_bits) AS present_bits, array_send(r.grades) AS grades
+  FROM store.runs r
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+  JOIN store.measures shown ON shown.measure_id = b.measure_id
+ WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
+   AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+ ORDER BY m.name COLLATE "C", r.benchmark_id,
+          (k.metric, k.filter) = (shown.metric, shown.filter), r.complete, r.verified,
+          r.evaluated_at NULLS FIRST, r.run_id
+"""
+
+
+class Column(NamedTuple):
+    """An item as a column of outcomes."""
+
+    benchmark: str
+    version: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeMatrix:
+    """Outcomes of models on items.
+
+    Attributes:
+        models: names of the M models, sorted by byte.
+        columns: the N items: benchmarks by name and version, items in their order there.
+        values: float32, M x N, outcomes in [0, 1]; NaN where a model was not observed on an item.
+    """
+
+    models: Sequence[str]
+    columns: Sequence[Column]
+    values: NDArray[np.float32]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Return bool, M x N: what was observed."""
+        return ~np.isnan(self.values)
+
+
+class _Span(NamedTuple):
+    """Where a benchmark's items stand among the columns."""
+
+    key: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The benchmarks and models asked for; None is all there are."""
+
+    columns: Sequence[Column]
+    spans: Sequence[_Span]
+    models: Sequence[int] | None
+
+
+def select(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+) -> Selection:
+    """Find the columns of outcomes.
+
+    Args:
+        connection: to read from.
+        models: any names of models; None is all that have outcomes.
+        benchmarks: names, each with all its versions, or name@version; None is all.
+
+    Raises:
+        UsageError: naming a benchmark or model that there is none of.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT b.benchmark_id, b.name, b.version,
+               ARRAY(SELECT i.item FROM store.items i WHERE i.benchmark_id = b.benchmark_id
+                      ORDER BY i.ordinal) AS items
+          FROM store.benchmarks b
+         WHERE (CAST(:names AS text[]) IS NULL OR b.name = ANY (:names)
+                OR b.name || '@' || b.version = ANY (:names))
+           AND EXISTS (SELECT FROM store.runs r
+                        WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)
+         ORDER BY b.name COLLATE "C", b.version COLLATE "C", b.benchmark_id"""),
+        {"names": None if benchmarks is None else list(benchmarks)},
+    ).all()
+    columns: list[Column] = []
+    spans: list[_Span] = []
+    for row in rows:
+        spans.append(_Span(row.benchmark_id, len(columns), len(columns) + len(row.items)))
+        columns += [Column(row.name, row.version, item) for item in row.items]
+    there = {column.benchmark for column in columns}
+    there |= {f"{column.benchmark}@{column.version}" for column in columns}
+    for name in benchmarks or ():
+        if name not in there:
+            raise UsageError(f"There are no outcomes on a benchmark named {name!r}.")
+    return Selection(columns, spans, _keys(connection, models))
+
+
+def _keys(connection: Connection, models: Sequence[str] | None) -> list[int] | None:
+    if models is None:
+        return None
+    rows = connection.execute(
+        text("""
+        SELECT w.name, registry.model_id(w.name) AS model_id
+          FROM unnest(CAST(:names AS text[])) AS w (name)"""),
+        {"names": list(models)},
+    ).all()
+    for row in rows:
+        if row.model_id is None:
+            raise UsageError(f"No model named {row.name!r} is in the registry.")
+    return [row.model_id for row in rows]
+
+
+def stream_outcomes(
+    connection: Connection, selection: Selection, *, models_at_once: int = MODELS_AT_ONCE
+) -> Iterator[OutcomeMatrix]:
+    """Yield the outcomes of some models after others, each on all columns.
+
+    Args:
+        connection: in a transaction; nothing else may use it meanwhile.
+        selection: by `select`.
+        models_at_once: rows of each matrix but the last.
+    """
+    spans = {span.key: span for span in selection.spans}
+    rows = connection.execute(
+        text(_RUNS),
+        {"benchmarks": list(spans), "models": selection.models},
+        execution_options={"stream_results": True, "max_row_buffer": 64},
+    )
+    width = len(selection.columns)
+    names: list[str] = []
+    values = np.full((models_at_once, width), np.nan, np.float32)
+    for row in rows:
+        if not names or names[-1] != row.name:
+            if len(names) == models_at_once:
+                yield OutcomeMatrix(names, selection.columns, values)
+                names, values = [], np.full((models_at_once, width), np.nan, np.float32)
+            names.append(row.name)
+        span = spans[row.benchmark_id]
+        into = values[len(names) - 1, span.start : span.stop]
+        unpack(row.right_bits, row.present_bits, row.grades, into)
+    if names:
+        yield OutcomeMatrix(names, selection.columns, values[: len(names)])
+
+
+def read_outcomes(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    path: Path | None = None,
+) -> OutcomeMatrix:
+    """Read the outcomes of models on benchmarks into one array.
+
+    Args:
+        connection: to read from.
+        models: any names of models; None is all that have outcomes.
+        benchmarks: names, each with all its versions, or name@version; None is all.
+        path: a file (.npy) to keep the values in, mapped into memory; None is memory itself.
+
+    Raises:
+        UsageError: naming a benchmark or model that there is none of.
+    """
+    selection = select(connection, models=models, benchmarks=benchmarks)
+    count = connection.scalar(
+        text("""
+        SELECT count(DISTINCT model_id) FROM store.runs
+         WHERE right_bits IS NOT NULL AND benchmark_id = ANY (:benchmarks)
+           AND (CAST(:models AS bigint[]) IS NULL OR model_id = ANY (:models))"""),
+        {"benchmarks": [span.key for span in selection.spans], "models": selection.models},
+    )
+    shape = (int(count or 0), len(selection.columns))
+    values: NDArray[np.float32]
+    if path is None or 0 in shape:
+        values = np.empty(shape, np.float32)
+    else:
+        values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    names: list[str] = []
+    for some in stream_outcomes(connection, selection):
+        values[len(names) : len(names) + len(some.models)] = some.values
+        names += some.models
+    return OutcomeMatrix(names, selection.columns, values)

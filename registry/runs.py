@@ -1,0 +1,351 @@
+"""Runs in the database: what a block of evaluations adds and changes."""
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from uuid import UUID
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from registry import benchmarks, resolution
+from registry.db import copy_rows
+from registry.errors import RegistryError
+from registry.evaluation import Benchmark, Block, Measure, Run, Setup, Source
+from registry.packing import Ordinals, Packed, pack, pack_answers
+from registry.values import MAX_TEXT, storable
+
+_TEMPORARY = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_runs (
+    place integer, name text, run_id bigint, measure_id integer, setup_id integer,
+    source_id integer, score double precision, evaluated_at timestamptz, item_count integer,
+    standard_error real, complete boolean, verified boolean, right_bits varbit,
+    present_bits varbit, grades real[], revision text, codes bytea, texts text[],
+    input_tokens integer[], output_tokens integer[], latencies real[]
+) ON COMMIT DROP
+"""
+
+_COLUMNS = (
+    "place", "name", "run_id", "measure_id", "setup_id", "source_id", "score", "evaluated_at",
+    "item_count", "standard_error", "complete", "verified", "right_bits", "present_bits", "grades",
+    "revision", "codes", "texts", "input_tokens", "output_tokens", "latencies",
+)  # fmt: skip
+
+# A file that tells the score alone leaves the outcomes that another one told.
+_MERGE = """
+WITH incoming AS (
+    SELECT n.model_id, n.name_id, i.*
+      FROM incoming_runs i JOIN store.evaluated_names n USING (name)
+), written AS (
+    INSERT INTO store.runs AS r (
+           model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
+           name_id, import_id, item_count, standard_error, complete, verified, right_bits,
+           present_bits, grades, revision)
+    SELECT model_id, run_id, score, evaluated_at, :benchmark, measure_id, setup_id, source_id,
+           name_id, :import, item_count, standard_error, complete, verified, right_bits,
+           present_bits, grades, revision
+      FROM incoming ORDER BY model_id, run_id
+        ON CONFLICT (model_id, run_id) DO UPDATE
+       SET score = excluded.score, import_id = excluded.import_id,
+           item_count = excluded.item_count, standard_error = excluded.standard_error,
+           complete = excluded.complete, verified = excluded.verified,
+           right_bits = coalesce(excluded.right_bits, r.right_bits),
+           present_bits = CASE WHEN excluded.right_bits IS NULL THEN r.present_bits
+                               ELSE excluded.present_bits END,
+           grades = CASE WHEN excluded.right_bits IS NULL THEN r.grades ELSE excluded.grades END
+     WHERE (excluded.right_bits IS NOT NULL
+            AND (r.score, r.item_count, r.standard_error, r.complete, r.verified, r.right_bits,
+                 r.present_bits, r.grades)
+                IS DISTINCT FROM (
+                    excluded.score, excluded.item_count, excluded.standard_error,
+                    excluded.complete, excluded.verified, excluded.right_bits,
+                    excluded.present_bits, excluded.grades))
+        OR (r.right_bits IS NULL
+            AND (r.score, r.item_count, r.standard_error, r.complete, r.verified)
+                IS DISTINCT FROM (
+                    excluded.score, excluded.item_count, excluded.standard_error,
+                    excluded.complete, excluded.verified))
+    RETURNING (xmax = 0) AS added
+)
+SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added) AS changed
+  FROM written
+"""
+
+_MERGE_ANSWERS = """
+INSERT INTO store.answers AS a (
+       model_id, run_id, benchmark_id, codes, texts, input_tokens, output_tokens, latencies)
+SELECT n.model_id, i.run_id, :benchmark, i.codes, i.texts, i.input_tokens, i.output_tokens,
+       i.latencies
+  FROM incoming_runs i JOIN store.evaluated_names n USING (name)
+ WHERE coalesce(i.codes IS NOT NULL, false) OR i.input_tokens IS NOT NULL
+    OR i.output_tokens IS NOT NULL OR i.latencies IS NOT NULL
+    ON CONFLICT (model_id, run_id) DO UPDATE
+   SET codes = excluded.codes, texts = excluded.texts, input_tokens = excluded.input_tokens,
+       output_tokens = excluded.output_tokens, latencies = excluded.latencies
+ WHERE (a.codes, a.texts, a.input_tokens, a.output_tokens, a.latencies)
+       IS DISTINCT FROM (excluded.codes, excluded.texts, excluded.input_tokens,
+                         excluded.output_tokens, excluded.latencies)
+"""
+
+
+@dataclass(slots=True)
+class Written:
+    """What blocks added and changed; `outcomes` counts those of all runs, known ones included."""
+
+    runs: int = 0
+    added: int = 0
+    changed: int = 0
+    outcomes: int = 0
+    items_added: int = 0
+    unresolved: int = 0
+    benchmarks: set[int] = field(default_factory=set)
+
+    @property
+    def unchanged(self) -> int:
+        """Runs that were known just so."""
+        return self.runs - self.added - self.changed
+
+    def add(self, other: "Written") -> None:
+        """Count what another block did as well."""
+        self.runs += other.runs
+        self.added += other.added
+        self.changed += other.changed
+        self.outcomes += other.outcomes
+        self.items_added += other.items_added
+        self.unresolved += other.unresolved
+        self.benchmarks |= other.benchmarks
+
+
+def run_id(benchmark: Benchmark, run: Run, setup: UUID) -> int:
+    """Return what makes a run this run, as a signed 64-bit integer, the same in every registry.
+
+    That is its model as spelt, its revision, the benchmark's version, metric, filter, setup,
+    source and date; not its results. `setup` is the fingerprint of its setup.
+    """
+    told = orjson.dumps([
+        benchmark.name,
+        benchmark.version,
+        run.measure.metric,
+        run.measure.filter,
+        run.model,
+        run.revision,
+        setup,
+        run.source.name,
+        None if run.evaluated_at is None else run.evaluated_at.astimezone(UTC).isoformat(),
+    ])  # fmt: skip
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), signed=True)
+
+
+def write_block(
+    connection: Connection, block: Block, *, as_of: datetime, import_id: int | None = None
+) -> Written:
+    """Take in what some models did on one version of a benchmark.
+
+    Args:
+        connection: in a transaction.
+        block: read once.
+        as_of: when names in it were heard of.
+        import_id: key of the file that it is from.
+
+    Raises:
+        RegistryError: when the block contradicts itself or what is stored.
+    """
+    key = benchmarks.benchmark_id(connection, block.benchmark)
+    ordinals, items_added = np.zeros(0, np.int32), 0
+    if block.items:
+        ordinals, items_added = benchmarks.place_items(connection, key, block.items)
+    connection.exec_driver_sql(_TEMPORARY)
+    connection.exec_driver_sql("TRUNCATE incoming_runs")
+    written = Written(items_added=items_added, benchmarks={key})
+    rows = _Rows(connection, key, block.benchmark, ordinals)
+    for run in block.runs:
+        rows.add(run)
+        if rows.is_full():
+            rows.send()
+    rows.send()
+    written.runs, written.outcomes = rows.runs, rows.outcomes
+    if not written.runs:
+        return written
+    connection.exec_driver_sql("ANALYZE incoming_runs")
+    _refuse_contradictions(connection, block.benchmark)
+    names = connection.scalars(text("SELECT DISTINCT name FROM incoming_runs")).all()
+    written.unresolved = resolution.resolve(connection, names, as_of=as_of)
+    merged = connection.execute(text(_MERGE), {"benchmark": key, "import": import_id}).one()
+    written.added, written.changed = merged.added, merged.changed
+    connection.execute(text(_MERGE_ANSWERS), {"benchmark": key})
+    if rows.outcomes and (written.added or written.changed):
+        # They are of another state of things; `statistics` makes them anew.
+        connection.execute(
+            text("DELETE FROM store.item_statistics WHERE benchmark_id = :benchmark"),
+            {"benchmark": key},
+        )
+    return written
+
+
+class _Rows:
+    """The rows of a block's runs, sent some at a time: a block need not fit in memory."""
+
+    MOST_RUNS = 500
+    MOST_CHARACTERS = 16_000_000
+
+    def __init__(
+        self, connection: Connection, key: int, benchmark: Benchmark, ordinals: Ordinals
+    ) -> None:
+        self.connection, self.key, self.benchmark, self.ordinals = (
+            connection, key, benchmark, ordinals,
+        )  # fmt: skip
+        self.runs = self.outcomes = self._characters = 0
+        self._rows: list[list[object]] = []
+        self._measures: dict[Measure, int] = {}
+        self._setups: dict[int, tuple[int, UUID, Setup]] = {}
+        self._known_setups: dict[UUID, int] = {}
+        self._sources: dict[str, int] = {}
+
+    def is_full(self) -> bool:
+        """Tell whether it is time to send them."""
+        return len(self._rows) >= self.MOST_RUNS or self._characters >= self.MOST_CHARACTERS
+
+    def send(self) -> None:
+        """Send those that wait to the temporary table."""
+        copy_rows(self.connection, "incoming_runs", _COLUMNS, self._rows)
+        self._rows.clear()
+        self._characters = 0
+
+    def add(self, run: Run) -> None:
+        """Make a run's row.
+
+        Raises:
+            RegistryError: when its score or its model's name cannot be stored.
+        """
+        what = f"{run.model[:MAX_TEXT]!r} on {self.benchmark.name}"
+        name = storable(run.model.strip())
+        if not name or len(name) > MAX_TEXT or not name.isprintable():
+            raise RegistryError(f"A model's name is 1 to {MAX_TEXT} printable characters: {what}.")
+        packed = None if run.outcomes is None else self._packed(run, what)
+        score, error, items = run.score, run.standard_error, run.items
+        if packed is not None:
+            score, items = run.measure.raw(packed.mean), packed.observed
+            error = packed.standard_error
+            if error is not None:
+                error = abs(run.measure.raw(error) - run.measure.raw(0.0))
+            self._characters += len(packed.right) + len(packed.grades or "")
+        if score is None and packed is None:
+            raise RegistryError(f"There is neither a score nor an outcome of {what}.")
+        if score is not None and not math.isfinite(score):
+            raise RegistryError(f"The score {score} of {what} is no finite number.")
+        setup, fingerprint = self._setup(run.setup)
+        self._rows.append([
+            self.runs,
+            name,
+            run_id(self.benchmark, run, fingerprint),
+            self._measure(run.measure),
+            setup,
+            self._source(run.source),
+            score,
+            run.evaluated_at,
+            items,
+            error if error is not None and math.isfinite(error) else None,
+            run.complete,
+            run.verified,
+            packed and packed.right,
+            packed and packed.present,
+            packed and packed.grades,
+            run.revision,
+            *self._answers(run, packed),
+        ])  # fmt: skip
+        self.runs += 1
+        self.outcomes += packed.observed if packed else 0
+
+    def _packed(self, run: Run, what: str) -> Packed | None:
+        outcomes = run.outcomes
+        assert outcomes is not None
+        if len(outcomes) != len(self.ordinals):
+            raise RegistryError(
+                f"There are {len(outcomes)} outcomes of {what}, but {len(self.ordinals)} items."
+            )
+        # NaN is neither.
+        if bool(np.any((outcomes < 0) | (outcomes > 1))):
+            raise RegistryError(f"An outcome of {what} is outside [0, 1].")
+        return pack(outcomes, self.ordinals)
+
+    def _answers(self, run: Run, packed: Packed | None) -> list[object]:
+        """Return the last five columns: codes, texts, tokens read and written, latencies."""
+        if packed is None:
+            return [None] * 5
+        length = len(packed.right)
+        answers = None
+        if run.answers is not None:
+            kept = [
+                None if answer is None or place >= length else storable(answer)
+                for answer, place in zip(run.answers, self.ordinals.tolist(), strict=True)
+            ]
+            inside = self.ordinals < length
+            answers = pack_answers(
+                [answer for answer, kept_ in zip(kept, inside, strict=True) if kept_],
+                self.ordinals[inside],
+                length,
+            )
+        return [
+            answers and answers.codes,
+            answers and answers.texts,
+            self._numbers(run.input_tokens, length),
+            self._numbers(run.output_tokens, length),
+            self._numbers(run.latencies, length),
+        ]
+
+    def _numbers(
+        self, numbers: NDArray[np.int32] | NDArray[np.float32] | None, length: int
+    ) -> list[float | None] | None:
+        if numbers is None:
+            return None
+        placed: list[float | None] = [None] * length
+        for place, number in zip(self.ordinals.tolist(), numbers.tolist(), strict=True):
+            if place < length and number >= 0:
+                placed[place] = number
+        return placed if any(number is not None for number in placed) else None
+
+    def _measure(self, measure: Measure) -> int:
+        if measure not in self._measures:
+            self._measures[measure] = benchmarks.measure_id(self.connection, self.key, measure)
+        return self._measures[measure]
+
+    def _setup(self, setup: Setup) -> tuple[int, UUID]:
+        """Return a setup's key and fingerprint; runs share the object, so it is known by that."""
+        if id(setup) not in self._setups:
+            fingerprint = setup.fingerprint()
+            if fingerprint not in self._known_setups:
+                self._known_setups[fingerprint] = benchmarks.setup_id(self.connection, setup)
+            # Kept along, so that no other object can have its id.
+            self._setups[id(setup)] = (self._known_setups[fingerprint], fingerprint, setup)
+        return self._setups[id(setup)][:2]
+
+    def _source(self, source: Source) -> int:
+        if source.name not in self._sources:
+            self._sources[source.name] = benchmarks.source_id(self.connection, source)
+        return self._sources[source.name]
+
+
+def _refuse_contradictions(connection: Connection, benchmark: Benchmark) -> None:
+    """Drop runs that a block tells twice alike; refuse those that it tells differently."""
+    twice = connection.execute(
+        text("""
+        SELECT a.name, a.score AS one, b.score AS other
+          FROM incoming_runs a JOIN incoming_runs b ON b.run_id = a.run_id AND b.place > a.place
+         WHERE (a.score, a.item_count, a.right_bits, a.present_bits, a.grades)
+               IS DISTINCT FROM (b.score, b.item_count, b.right_bits, b.present_bits, b.grades)
+         ORDER BY a.place LIMIT 1""")
+    ).one_or_none()
+    if twice is not None:
+        raise RegistryError(
+            f"There are two results of {twice.name} on {benchmark.name} that nothing tells apart, "
+            f"{twice.one:g} and {twice.other:g}: map what differs between the runs (revision, "
+            "precision, shots, date or details), or remove one."
+        )
+    connection.execute(
+        text("""
+        DELETE FROM incoming_runs b USING incoming_runs a
+         WHERE b.run_id = a.run_id AND b.place > a.place""")
+    )

@@ -1,0 +1,42 @@
+-- benchmarks: one row per version of a benchmark, with the measure that leaderboards show.
+CREATE VIEW registry.benchmarks AS
+SELECT b.name AS benchmark, b.version, m.metric, m.filter, b.item_count AS items, b.domain,
+       m.unit, m.lower AS lowest, m.upper AS highest, m.higher_is_better, m.random_baseline,
+       b.description, b.url,
+       (SELECT count(*) FROM store.runs r WHERE r.benchmark_id = b.benchmark_id) AS runs
+  FROM store.benchmarks b
+  LEFT JOIN store.measures m ON m.measure_id = b.measure_id;
+
+COMMENT ON VIEW registry.benchmarks IS
+    'One row per version of a benchmark, with the measure that leaderboards show of it.
+
+Example:
+SELECT benchmark, version, metric, items, runs FROM registry.benchmarks ORDER BY runs DESC;';
+COMMENT ON COLUMN registry.benchmarks.benchmark IS
+    'Name of the benchmark, as its source has it.';
+COMMENT ON COLUMN registry.benchmarks.version IS
+    'Version of the benchmark; empty where no source knows of one.';
+COMMENT ON COLUMN registry.benchmarks.metric IS
+    'What is measured, such as acc or exact_match.';
+COMMENT ON COLUMN registry.benchmarks.filter IS
+    'How answers were extracted from replies, such as strict-match; empty if plainly.';
+COMMENT ON COLUMN registry.benchmarks.items IS
+    'Number of its items that are known; 0 where only scores are.';
+COMMENT ON COLUMN registry.benchmarks.domain IS
+    'What it is about, where its source tells.';
+COMMENT ON COLUMN registry.benchmarks.unit IS
+    'Unit of raw scores, such as %; null for a share.';
+COMMENT ON COLUMN registry.benchmarks.lowest IS
+    'Raw score of the worst; null where there is no bound.';
+COMMENT ON COLUMN registry.benchmarks.highest IS
+    'Raw score at the other end; null where there is no bound.';
+COMMENT ON COLUMN registry.benchmarks.higher_is_better IS
+    'False for perplexities and errors.';
+COMMENT ON COLUMN registry.benchmarks.random_baseline IS
+    'Raw score of guessing, where it is known.';
+COMMENT ON COLUMN registry.benchmarks.description IS
+    'What its source says of it.';
+COMMENT ON COLUMN registry.benchmarks.url IS
+    'Where it is from.';
+COMMENT ON COLUMN registry.benchmarks.runs IS
+    'Number of runs on it, by whatever measure.';

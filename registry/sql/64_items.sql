@@ -1,0 +1,30 @@
+-- items: one row per question of a benchmark.
+CREATE VIEW registry.items AS
+SELECT b.name AS benchmark, b.version, i.item, i.ordinal, i.domain, i.prompt, i.choices, i.answer,
+       i.content_hash
+  FROM store.items i
+  JOIN store.benchmarks b USING (benchmark_id);
+
+COMMENT ON VIEW registry.items IS
+    'One row per question of a benchmark.
+
+Example:
+SELECT domain, count(*) FROM registry.items GROUP BY domain ORDER BY count DESC;';
+COMMENT ON COLUMN registry.items.benchmark IS
+    'Name of the benchmark.';
+COMMENT ON COLUMN registry.items.version IS
+    'Version of the benchmark.';
+COMMENT ON COLUMN registry.items.item IS
+    'Name by which its source knows the item; unique in the benchmarks version.';
+COMMENT ON COLUMN registry.items.ordinal IS
+    'Place of the item in the benchmark, from 0; it never changes.';
+COMMENT ON COLUMN registry.items.domain IS
+    'What it is about, where its source tells.';
+COMMENT ON COLUMN registry.items.prompt IS
+    'What it asks, where its source tells.';
+COMMENT ON COLUMN registry.items.choices IS
+    'What there is to choose from; empty where that is not known.';
+COMMENT ON COLUMN registry.items.answer IS
+    'The right answer, where its source tells.';
+COMMENT ON COLUMN registry.items.content_hash IS
+    'Fingerprint of prompt and choices: alike for one question in two benchmarks.';

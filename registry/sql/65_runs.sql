@@ -1,0 +1,87 @@
+-- runs: one row per run, with how it was run and where it is from.
+CREATE VIEW registry.runs AS
+SELECT r.run_id AS run, m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
+       s.name AS source, r.complete, r.verified, r.item_count AS items,
+       store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
+       r.score AS raw_score,
+       r.standard_error AS raw_standard_error,
+       r.right_bits IS NOT NULL AS has_outcomes,
+       r.revision, r.evaluated_at, t.harness, t.harness_version, t.task_version, t.shots,
+       t.prompt_template, t.chat_template, t.precision, t.details,
+       n.name AS spelling, n.method AS resolved_by, n.confidence AS name_confidence,
+       i.path AS file, i.imported_at
+  FROM store.runs r
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+  JOIN store.setups t ON t.setup_id = r.setup_id
+  JOIN store.sources s ON s.source_id = r.source_id
+  JOIN store.evaluated_names n ON n.name_id = r.name_id
+  LEFT JOIN store.imports i ON i.import_id = r.import_id;
+
+COMMENT ON VIEW registry.runs IS
+    'One row per run: one model on one version of a benchmark, under one setup, by one measure, as one source tells it. Sources may disagree: each keeps its row.
+
+Example:
+SELECT model, metric, filter, shots, score, source
+  FROM registry.runs
+ WHERE benchmark = ''gsm8k'' AND complete
+ ORDER BY score DESC NULLS LAST LIMIT 10;';
+COMMENT ON COLUMN registry.runs.run IS
+    'Key of the run: a fingerprint of what makes it this run, the same in every registry.';
+COMMENT ON COLUMN registry.runs.model IS
+    'Name of the model, as it is now.';
+COMMENT ON COLUMN registry.runs.benchmark IS
+    'Name of the benchmark.';
+COMMENT ON COLUMN registry.runs.version IS
+    'Version of the benchmark.';
+COMMENT ON COLUMN registry.runs.metric IS
+    'What was measured.';
+COMMENT ON COLUMN registry.runs.filter IS
+    'How answers were extracted from replies; empty if plainly.';
+COMMENT ON COLUMN registry.runs.source IS
+    'Who says so: a leaderboard, a harness, the Hub.';
+COMMENT ON COLUMN registry.runs.complete IS
+    'False for a run that was limited to some of the items.';
+COMMENT ON COLUMN registry.runs.verified IS
+    'Whether the source vouches for it beyond saying so.';
+COMMENT ON COLUMN registry.runs.items IS
+    'Number of items that the score is of, where known.';
+COMMENT ON COLUMN registry.runs.score IS
+    'Score as a share in [0, 1], higher being better; null where the metric has no bounds.';
+COMMENT ON COLUMN registry.runs.raw_score IS
+    'Score as the source states it, or as it follows from the outcomes.';
+COMMENT ON COLUMN registry.runs.raw_standard_error IS
+    'Standard error of the raw score, where it is stated or there are outcomes.';
+COMMENT ON COLUMN registry.runs.has_outcomes IS
+    'Whether the outcome on each item is known, in view outcomes.';
+COMMENT ON COLUMN registry.runs.revision IS
+    'Commit, branch or checkpoint of the model, where known.';
+COMMENT ON COLUMN registry.runs.evaluated_at IS
+    'When, where known.';
+COMMENT ON COLUMN registry.runs.harness IS
+    'Program that ran it, where known.';
+COMMENT ON COLUMN registry.runs.harness_version IS
+    'Version or commit of that program.';
+COMMENT ON COLUMN registry.runs.task_version IS
+    'The harnesss own version of the task.';
+COMMENT ON COLUMN registry.runs.shots IS
+    'Examples in the prompt; null where unknown.';
+COMMENT ON COLUMN registry.runs.prompt_template IS
+    'Name or hash of the template of the prompt.';
+COMMENT ON COLUMN registry.runs.chat_template IS
+    'Name or hash of the template of the chat; empty if none was used, null if unknown.';
+COMMENT ON COLUMN registry.runs.precision IS
+    'Data type that it was run in, such as bfloat16.';
+COMMENT ON COLUMN registry.runs.details IS
+    'Anything else that tells two runs apart.';
+COMMENT ON COLUMN registry.runs.spelling IS
+    'Name of the model as the source spells it.';
+COMMENT ON COLUMN registry.runs.resolved_by IS
+    'How the model was found, as in evaluated_names.';
+COMMENT ON COLUMN registry.runs.name_confidence IS
+    'How sure that is, in [0, 1].';
+COMMENT ON COLUMN registry.runs.file IS
+    'File that it was imported from; null for what the sync took from the Hub.';
+COMMENT ON COLUMN registry.runs.imported_at IS
+    'When that file was last imported.';

@@ -1,0 +1,38 @@
+-- outcomes: one row per model and item, unpacked. The bits of a run are taken out of storage once
+-- a run (OFFSET 0 keeps it so), however many items are asked for.
+CREATE VIEW registry.outcomes AS
+SELECT m.name AS model, b.name AS benchmark, i.item,
+       CASE WHEN f.grades IS NULL THEN get_bit(f.right_bits, i.ordinal)::real
+            ELSE f.grades[i.ordinal + 1] END AS outcome,
+       r.run_id AS run, b.version, i.domain
+  FROM store.runs r
+  CROSS JOIN LATERAL (
+      SELECT r.right_bits || B'' AS right_bits, r.present_bits || B'' AS present_bits,
+             CASE WHEN r.grades IS NOT NULL THEN r.grades || '{}'::real[] END AS grades
+      OFFSET 0) f
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+  JOIN store.items i ON i.benchmark_id = r.benchmark_id
+                    AND i.ordinal + 0 < length(f.right_bits)  -- + 0: no condition of an index
+ WHERE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1;
+
+COMMENT ON VIEW registry.outcomes IS
+    'One row per run and item that it observed. Filter by model, benchmark or item; all of it is billions of rows. A model has several rows for an item where it has several runs.
+
+Example:
+SELECT item, outcome FROM registry.outcomes
+ WHERE model = ''mistralai/Mistral-7B-v0.1'' AND benchmark = ''gsm8k'';';
+COMMENT ON COLUMN registry.outcomes.model IS
+    'Name of the model, as it is now.';
+COMMENT ON COLUMN registry.outcomes.benchmark IS
+    'Name of the benchmark.';
+COMMENT ON COLUMN registry.outcomes.item IS
+    'Name of the item in the benchmark.';
+COMMENT ON COLUMN registry.outcomes.outcome IS
+    'In [0, 1]: 1 is right, 0 wrong, graded answers lie between.';
+COMMENT ON COLUMN registry.outcomes.run IS
+    'Key of the run, as in runs.';
+COMMENT ON COLUMN registry.outcomes.version IS
+    'Version of the benchmark.';
+COMMENT ON COLUMN registry.outcomes.domain IS
+    'What the item is about, where its source tells.';

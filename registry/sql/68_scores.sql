@@ -1,0 +1,69 @@
+-- scores: one row per score that any source states or that follows from outcomes.
+CREATE VIEW registry.scores AS
+SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
+       store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
+       r.score AS raw_score, k.unit,
+       CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
+       END AS standard_error,
+       CASE WHEN k.upper > k.lower AND k.higher_is_better AND k.random_baseline < k.upper
+            THEN (r.score - k.random_baseline) / (k.upper - k.random_baseline)
+       END AS above_chance,
+       CASE WHEN r.right_bits IS NULL THEN 'reported' ELSE 'measured' END AS kind,
+       s.name AS source, r.item_count AS items, r.complete, r.verified, t.harness, t.shots,
+       t.precision, r.revision, r.evaluated_at, r.run_id AS run
+  FROM store.runs r
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+  JOIN store.setups t ON t.setup_id = r.setup_id
+  JOIN store.sources s ON s.source_id = r.source_id;
+
+COMMENT ON VIEW registry.scores IS
+    'One row per score of a model on a benchmark, with where it is from; scores that contradict each other stand side by side. See leaderboard for one score per model and benchmark.
+
+Example:
+SELECT model, count(*), min(score), max(score) FROM registry.scores
+ WHERE benchmark = ''mmlu'' AND metric = ''acc''
+ GROUP BY model HAVING max(score) - min(score) > 0.02;';
+COMMENT ON COLUMN registry.scores.model IS
+    'Name of the model, as it is now.';
+COMMENT ON COLUMN registry.scores.benchmark IS
+    'Name of the benchmark.';
+COMMENT ON COLUMN registry.scores.version IS
+    'Version of the benchmark.';
+COMMENT ON COLUMN registry.scores.metric IS
+    'What was measured.';
+COMMENT ON COLUMN registry.scores.filter IS
+    'How answers were extracted from replies; empty if plainly.';
+COMMENT ON COLUMN registry.scores.score IS
+    'Share in [0, 1], higher being better; null where the metric has no bounds.';
+COMMENT ON COLUMN registry.scores.raw_score IS
+    'Score as the source states it, or as it follows from the outcomes.';
+COMMENT ON COLUMN registry.scores.unit IS
+    'Unit of the raw score, such as %; null for a share.';
+COMMENT ON COLUMN registry.scores.standard_error IS
+    'Standard error of score: of the outcomes mean where they are known, else as stated.';
+COMMENT ON COLUMN registry.scores.above_chance IS
+    'Score with guessing at 0 and the best at 1; below 0 is worse than guessing; null where guessings score is not known.';
+COMMENT ON COLUMN registry.scores.kind IS
+    'measured where the outcomes are known, else reported.';
+COMMENT ON COLUMN registry.scores.source IS
+    'Who says so.';
+COMMENT ON COLUMN registry.scores.items IS
+    'Number of items that it is of, where known.';
+COMMENT ON COLUMN registry.scores.complete IS
+    'False for a run that was limited to some of the items.';
+COMMENT ON COLUMN registry.scores.verified IS
+    'Whether the source vouches for it.';
+COMMENT ON COLUMN registry.scores.harness IS
+    'Program that ran it, where known.';
+COMMENT ON COLUMN registry.scores.shots IS
+    'Examples in the prompt; null where unknown.';
+COMMENT ON COLUMN registry.scores.precision IS
+    'Data type that it was run in.';
+COMMENT ON COLUMN registry.scores.revision IS
+    'Commit, branch or checkpoint of the model, where known.';
+COMMENT ON COLUMN registry.scores.evaluated_at IS
+    'When, where known.';
+COMMENT ON COLUMN registry.scores.run IS
+    'Key of the run, as in runs.';

@@ -1,0 +1,59 @@
+-- leaderboard: one preferred score per model and benchmark.
+CREATE VIEW registry.leaderboard AS
+SELECT DISTINCT ON (m.name, b.name, b.version)
+       m.name AS model, b.name AS benchmark,
+       store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
+       CASE WHEN r.right_bits IS NULL THEN 'reported' ELSE 'measured' END AS kind,
+       b.version, k.metric, k.filter, r.score AS raw_score, k.unit,
+       CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
+       END AS standard_error,
+       r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
+       r.run_id AS run
+  FROM store.runs r
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+  JOIN store.measures shown ON shown.measure_id = b.measure_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+                       AND (k.metric, k.filter) = (shown.metric, shown.filter)
+  JOIN store.sources s ON s.source_id = r.source_id
+ ORDER BY m.name, b.name, b.version, r.complete DESC, r.verified DESC,
+          r.evaluated_at DESC NULLS LAST, r.right_bits IS NULL, r.run_id;
+
+COMMENT ON VIEW registry.leaderboard IS
+    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one, a verified before another, then the newest, then one whose outcomes are known.
+
+Example:
+SELECT model, score, kind, source FROM registry.leaderboard
+ WHERE benchmark = ''gsm8k'' ORDER BY score DESC NULLS LAST LIMIT 10;';
+COMMENT ON COLUMN registry.leaderboard.model IS
+    'Name of the model, as it is now.';
+COMMENT ON COLUMN registry.leaderboard.benchmark IS
+    'Name of the benchmark.';
+COMMENT ON COLUMN registry.leaderboard.score IS
+    'Share in [0, 1], higher being better; null where the metric has no bounds.';
+COMMENT ON COLUMN registry.leaderboard.kind IS
+    'measured where the outcomes are known, else reported.';
+COMMENT ON COLUMN registry.leaderboard.version IS
+    'Version of the benchmark.';
+COMMENT ON COLUMN registry.leaderboard.metric IS
+    'What was measured.';
+COMMENT ON COLUMN registry.leaderboard.filter IS
+    'How answers were extracted from replies; empty if plainly.';
+COMMENT ON COLUMN registry.leaderboard.raw_score IS
+    'Score as the source states it, or as it follows from the outcomes.';
+COMMENT ON COLUMN registry.leaderboard.unit IS
+    'Unit of the raw score; null for a share.';
+COMMENT ON COLUMN registry.leaderboard.standard_error IS
+    'Standard error of score, where known.';
+COMMENT ON COLUMN registry.leaderboard.items IS
+    'Number of items that it is of, where known.';
+COMMENT ON COLUMN registry.leaderboard.complete IS
+    'False for a run that was limited to some of the items.';
+COMMENT ON COLUMN registry.leaderboard.verified IS
+    'Whether the source vouches for it.';
+COMMENT ON COLUMN registry.leaderboard.source IS
+    'Who says so.';
+COMMENT ON COLUMN registry.leaderboard.evaluated_at IS
+    'When, where known.';
+COMMENT ON COLUMN registry.leaderboard.run IS
+    'Key of the run, as in runs.';
