@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -141,9 +142,15 @@ def source_id(connection: Connection, source: Source) -> int:
     return _key(connection, "SELECT source_id FROM store.sources WHERE name = :name", values)
 
 
-def place_items(
-    connection: Connection, benchmark: int, items: Sequence[Item]
-) -> tuple[Ordinals, int]:
+class Placed(NamedTuple):
+    """Where items stand in their benchmark, how many are new, and how many are told more of."""
+
+    ordinals: Ordinals
+    added: int = 0
+    completed: int = 0
+
+
+def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> Placed:
     """Find the items of a benchmark, and add those that are new at its end.
 
     An item is known by its name; one whose name is new, by its content: prompt and choices. What
@@ -155,11 +162,13 @@ def place_items(
         items: no two of one name.
 
     Returns:
-        The ordinal of each item, in their order, and how many items are new.
+        The ordinal of each item, in their order.
 
     Raises:
         RegistryError: when an item asks something else than one of its name that is known.
     """
+    if not items:
+        return Placed(np.zeros(0, np.int32))
     key = {"benchmark": benchmark}
     known = connection.scalar(
         text("SELECT item_count FROM store.benchmarks WHERE benchmark_id = :benchmark FOR UPDATE"),
@@ -167,14 +176,14 @@ def place_items(
     )
     if not known:
         _add_first(connection, benchmark, items)
-        return np.arange(len(items), dtype=np.int32), len(items)
+        return Placed(np.arange(len(items), dtype=np.int32), len(items))
     if not any(each.prompt or each.domain or each.answer or each.choices for each in items):
         names = connection.execute(
             text("SELECT item, ordinal FROM store.items WHERE benchmark_id = :benchmark"), key
         )
         places: dict[str, int] = {row.item: row.ordinal for row in names}
         if all(each.item in places for each in items):
-            return np.array([places[each.item] for each in items], np.int32), 0
+            return Placed(np.array([places[each.item] for each in items], np.int32))
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
             place integer, item text, content_hash uuid, prompt text, choices text[], answer text,
@@ -239,9 +248,9 @@ def place_items(
              WHERE benchmark_id = :benchmark"""),
             {**key, "added": added},
         )
-    _complete(connection, benchmark)
+    completed = _complete(connection, benchmark)
     ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
-    return np.array(ordinals, np.int32), added
+    return Placed(np.array(ordinals, np.int32), added, completed)
 
 
 def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
@@ -291,9 +300,9 @@ def _refuse_other_content(connection: Connection, benchmark: int) -> None:
         )
 
 
-def _complete(connection: Connection, benchmark: int) -> None:
-    """Add what is told of items for the first time."""
-    connection.execute(
+def _complete(connection: Connection, benchmark: int) -> int:
+    """Add what is told of items for the first time; return of how many."""
+    return connection.execute(
         text("""
         UPDATE store.items k
            SET content_hash = coalesce(k.content_hash, i.content_hash),
@@ -308,4 +317,4 @@ def _complete(connection: Connection, benchmark: int) -> None:
                 OR (k.answer IS NULL AND i.answer IS NOT NULL)
                 OR (k.domain IS NULL AND i.domain IS NOT NULL))"""),
         {"benchmark": benchmark},
-    )
+    ).rowcount

@@ -100,6 +100,8 @@ class Written:
     changed: int = 0
     outcomes: int = 0
     items_added: int = 0
+    items_completed: int = 0
+    answers: int = 0
     unresolved: int = 0
     benchmarks: set[int] = field(default_factory=set)
 
@@ -108,6 +110,13 @@ class Written:
         """Runs that were known just so."""
         return self.runs - self.added - self.changed
 
+    @property
+    def changes(self) -> int:
+        """Rows that were added or changed."""
+        return (
+            self.added + self.changed + self.items_added + self.items_completed + self.answers
+        )
+
     def add(self, other: "Written") -> None:
         """Count what another block did as well."""
         self.runs += other.runs
@@ -115,6 +124,8 @@ class Written:
         self.changed += other.changed
         self.outcomes += other.outcomes
         self.items_added += other.items_added
+        self.items_completed += other.items_completed
+        self.answers += other.answers
         self.unresolved += other.unresolved
         self.benchmarks |= other.benchmarks
 
@@ -154,13 +165,13 @@ def write_block(
         RegistryError: when the block contradicts itself or what is stored.
     """
     key = benchmarks.benchmark_id(connection, block.benchmark)
-    ordinals, items_added = np.zeros(0, np.int32), 0
-    if block.items:
-        ordinals, items_added = benchmarks.place_items(connection, key, block.items)
+    placed = benchmarks.place_items(connection, key, block.items)
     connection.exec_driver_sql(_TEMPORARY)
     connection.exec_driver_sql("TRUNCATE incoming_runs")
-    written = Written(items_added=items_added, benchmarks={key})
-    rows = _Rows(connection, key, block.benchmark, ordinals)
+    written = Written(
+        items_added=placed.added, items_completed=placed.completed, benchmarks={key}
+    )
+    rows = _Rows(connection, key, block.benchmark, placed.ordinals)
     for run in block.runs:
         rows.add(run)
         if rows.is_full():
@@ -175,7 +186,8 @@ def write_block(
     written.unresolved = resolution.resolve(connection, names, as_of=as_of)
     merged = connection.execute(text(_MERGE), {"benchmark": key, "import": import_id}).one()
     written.added, written.changed = merged.added, merged.changed
-    connection.execute(text(_MERGE_ANSWERS), {"benchmark": key})
+    answers = connection.execute(text(_MERGE_ANSWERS), {"benchmark": key})
+    written.answers = answers.rowcount
     if rows.outcomes and (written.added or written.changed):
         # They are of another state of things; `statistics` makes them anew.
         connection.execute(

@@ -13,6 +13,7 @@ from registry.cli.application import Application
 from registry.cli.database import database
 from registry.cli.demo import demo
 from registry.cli.doctor import doctor
+from registry.cli.evals import evals
 from registry.cli.failures import RegistryGroup
 from registry.cli.jobs import jobs
 from registry.cli.lineage import lineage
@@ -64,6 +65,7 @@ for command in (
     models,
     lineage,
     similar,
+    evals,
     query,
     jobs,
     demo,

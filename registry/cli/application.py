@@ -55,6 +55,15 @@ class Application:
         with db.engine(self.setting()) as opened:
             yield opened
 
+    def set_up(self, engine: Engine) -> None:
+        """Bring an empty embedded database to head; any other is its owner's to upgrade."""
+        from registry import db
+        from registry.cli.failures import say
+
+        revision = db.set_up_embedded(self.setting(), engine)
+        if revision is not None:
+            say(f"Set up the embedded database, at revision {revision}.")
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that cannot write."""

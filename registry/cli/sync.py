@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
-    from sqlalchemy import Engine
-
     from registry.passes import Counts
     from registry.sync import Options, Report, Watcher
 
@@ -85,7 +83,7 @@ def run_sync(ctx: click.Context, options: Options, output: Output | None = None)
     began = time.monotonic()
     try:
         with application.engine() as engine:
-            _set_up(application, engine)
+            application.set_up(engine)
             with _progress() as watch:
                 report = sync_models(engine, options, watch=watch)
     except (Exception, KeyboardInterrupt) as error:
@@ -101,15 +99,6 @@ def run_sync(ctx: click.Context, options: Options, output: Output | None = None)
     if report.counts.quarantined:
         say('Some records could not be read: registry query "SELECT * FROM quarantine"')
         ctx.exit(SOME_QUARANTINED)
-
-
-def _set_up(application: Application, engine: Engine) -> None:
-    """Bring an empty embedded database to head; any other is its owner's to upgrade."""
-    from registry import db
-
-    revision = db.set_up_embedded(application.setting(), engine)
-    if revision is not None:
-        say(f"Set up the embedded database, at revision {revision}.")
 
 
 def _print_report(output: Output, report: Report, seconds: float) -> None:

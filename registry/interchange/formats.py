@@ -1,0 +1,115 @@
+"""Which format a file is in, and how it is read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from registry.errors import UnreadableFileError, UsageError
+from registry.evaluation import Content, Notes
+from registry.interchange import every_eval_ever, hub_eval_files, json_files, lm_eval, tables
+
+FORMATS: Mapping[str, str] = {
+    "lm-eval": "results_*.json and samples_*.jsonl of lm-evaluation-harness, old and new",
+    "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
+    "hub": ".eval_results/*.yaml of a model's repository, model-index of its README.md",
+    "table": "Parquet, CSV or JSON lines (.gz too), by a mapping of columns",
+}
+"""Names of formats, and what is in them."""
+
+_LARGEST_CARD = 5_000_000
+
+
+class Reader:
+    """Reads files of evaluations, as far as a person has said how, and else as they are."""
+
+    def __init__(
+        self, format_: str | None = None, mapping: str | None = None,
+        roles: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Take what is known beforehand.
+
+        Args:
+            format_: one of FORMATS for all files; None finds it out.
+            mapping: a preset's name, or the path of a YAML file; makes every file a table.
+            roles: columns, over those of the mapping.
+
+        Raises:
+            UsageError: naming what there is none of.
+        """
+        if format_ is not None and format_ not in FORMATS:
+            raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
+        if format_ not in {None, "table"} and (mapping or roles):
+            raise UsageError(f"Only tables have columns to be mapped, not {format_}.")
+        chosen = tables.load_mapping(mapping) if mapping is not None else None
+        if roles:
+            chosen = tables.override(chosen or tables.load_mapping("long"), dict(roles))
+        self._format = "table" if chosen is not None else format_
+        self._mapping = chosen
+
+    def format_of(self, path: Path) -> str | None:
+        """Return the format of a file, None where none fits."""
+        if self._format is not None:
+            return self._format
+        if lm_eval.reads(path):
+            return "lm-eval"
+        if every_eval_ever.reads(path):
+            return "every-eval-ever"
+        if hub_eval_files.reads(path) and _has_results(path):
+            return "hub"
+        return None if tables.detect(path) is None else "table"
+
+    def read(self, path: Path, format_: str, notes: Notes) -> Iterator[Content]:
+        """Yield what a file of a format holds.
+
+        Raises:
+            UnreadableFileError: naming the file, the line or row, and the field.
+        """
+        match format_:
+            case "lm-eval":
+                yield from lm_eval.read(path, notes)
+            case "every-eval-ever":
+                yield from every_eval_ever.read(path, notes)
+            case "hub":
+                yield from hub_eval_files.read(path, notes)
+            case _:
+                mapping = self._mapping or tables.detect(path)
+                if mapping is None:
+                    raise UsageError(self.unknown(path))
+                yield from tables.read(path, mapping, notes)
+
+    @staticmethod
+    def unknown(path: Path) -> str:
+        """Return the sentence for a file that no format fits."""
+        return (
+            f"{path} is in no format that is known by its name or its columns; name one by "
+            f"--format ({', '.join(FORMATS)}), or say what its columns mean by --mapping "
+            f"({', '.join(tables.presets())}, or a YAML file) or --column ROLE=COLUMN."
+        )
+
+    @staticmethod
+    def without_parts(files: Sequence[Path]) -> list[Path]:
+        """Return files without those that others of them bring along: rows of an aggregate."""
+        if not any(".jsonl" in path.name for path in files):
+            return list(files)
+        parts = {part for path in files if path.suffix == ".json" for part in _parts(path)}
+        return [path for path in files if path.absolute() not in parts]
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    if not every_eval_ever.reads(path):
+        return
+    try:
+        content = json_files.document(path)
+    except UnreadableFileError:
+        return
+    told = content.get("detailed_evaluation_results") if isinstance(content, dict) else None
+    file = told.get("file_path") if isinstance(told, dict) else None
+    if isinstance(file, str):
+        yield (path.absolute().parent / file).absolute()
+
+
+def _has_results(path: Path) -> bool:
+    """Tell whether a README.md has results in its front matter; most have none."""
+    if path.name != "README.md":
+        return True
+    with path.open("rb") as file:
+        return b"model-index:" in file.read(_LARGEST_CARD)
