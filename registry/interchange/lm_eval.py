@@ -12,7 +12,7 @@ from pathlib import Path
 from registry.errors import UnreadableFileError
 from registry.evaluation import Block, Notes
 from registry.interchange import json_files
-from registry.interchange.lm_eval_results import Report
+from registry.interchange.lm_eval_results import Report, safe_name
 from registry.interchange.lm_eval_samples import read_samples
 
 _RESULTS = re.compile(r"results(?:_.*)?\.json(?:\.gz)?")
@@ -61,7 +61,7 @@ def read(path: Path, notes: Notes) -> Iterator[Block]:
             yield from _report(path, content).blocks(notes)
             return
     report = _beside(path, samples["time"] if samples else None)
-    task = samples["task"] if samples else _old_task(path, report)
+    task = _task(samples["task"], report) if samples else _old_task(path, report)
     if report is None:
         notes.left_out("files of samples without their results file: their setups are unknown")
     yield read_samples(path, task, report, notes)
@@ -97,9 +97,14 @@ def _beside(path: Path, time: str | None) -> Report | None:
     return None
 
 
+def _task(name: str, report: Report | None) -> str:
+    """Find a task by its name in that of a file, where some characters are replaced."""
+    fitting = [task for task in report.tasks if safe_name(task) == name] if report else []
+    return fitting[0] if fitting else name
+
+
 def _old_task(path: Path, report: Report | None) -> str:
     """Find the task in a name such as pretrained__gpt2_arc_easy.jsonl, of before 0.4.3."""
     stem = path.name.partition(".json")[0]
     fitting = [task for task in report.tasks if stem.endswith(task)] if report else []
     return max(fitting, key=len, default=stem)
-

@@ -27,6 +27,7 @@ MODEL_ARGS_KEPT = (
 _MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")  # the first one wins
 _SHA = re.compile(r"[0-9a-f]{40}")
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_UNSAFE = re.compile(r'["<>:/|\\?*\[\]\x00-\x1f]+')
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)")
 
 
@@ -46,6 +47,11 @@ def time_in_name(name: str) -> datetime | None:
 def plain_filter(name: str) -> str:
     """Return a filter's name; lm-eval calls it `none` where there is none."""
     return "" if name == "none" else name
+
+
+def safe_name(name: str) -> str:
+    """Return a name as lm-eval puts it into those of files."""
+    return _UNSAFE.sub("__", name).strip(".") or "_"
 
 
 class Report:
