@@ -1,0 +1,100 @@
+"""JSON documents and JSON lines in files, plain or gzipped; every error names file and line.
+
+Takes what Python's own JSON writer produces: NaN, infinities and escaped lone surrogates too.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from registry.errors import UnreadableFileError
+
+
+def document(path: Path) -> object:
+    """Return the one JSON value that a file holds.
+
+    Raises:
+        UnreadableFileError: it cannot be opened, is not UTF-8, is cut off or is not JSON.
+    """
+    with _opened(path) as file:
+        return parsed(_content(path, file), path)
+
+
+def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield the objects of a file of JSON lines, or of a JSON list, each with its number from 1.
+
+    Lines are read as they are asked for. Empty ones count, but are not yielded.
+
+    Raises:
+        UnreadableFileError: as `document`, or a row is no object; a list's rows count as lines.
+    """
+    with _opened(path) as file:
+        for number, line in enumerate(_lines(path, file), start=1):
+            if number == 1 and line.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+                content = parsed(line + _content(path, file), path)
+                elements = content if isinstance(content, list) else []
+                yield from ((row, _row(value, path, row)) for row, value in enumerate(elements, 1))
+                return
+            if line.strip():
+                yield number, _row(parsed(line, path, line=number), path, number)
+
+
+def parsed(content: bytes, path: Path, *, line: int | None = None) -> object:
+    """Return the value of JSON text; `path` and `line` are for the error only."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        problem = error
+    try:
+        value: object = json.loads(content.decode())
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(path, f"this is not UTF-8: {error.reason}.", line=line) from error
+    except RecursionError as error:
+        raise UnreadableFileError(path, "this is nested too deeply.", line=line) from error
+    except ValueError as error:
+        if not content.strip():
+            raise UnreadableFileError(path, "there is nothing in it.", line=line) from error
+        place = line if line is not None else problem.lineno
+        raise UnreadableFileError(
+            path, f"this is not JSON, or was cut off: {problem.msg}.", line=place
+        ) from error
+    return value
+
+
+def _row(value: object, path: Path, number: int) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise UnreadableFileError(path, "an object was expected here.", line=number)
+    return value
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - by the caller
+    except OSError as error:
+        raise UnreadableFileError(path, f"{error.strerror or error}.") from error
+    return opened  # type: ignore[return-value] # a GzipFile reads as a BinaryIO does
+
+
+def _content(path: Path, file: BinaryIO) -> bytes:
+    try:
+        return file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableFileError(path, f"it cannot be read to its end: {error}.") from error
+
+
+def _lines(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    lines = iter(file)
+    while True:
+        try:
+            line = next(lines, None)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnreadableFileError(path, f"it cannot be read to its end: {error}.") from error
+        if line is None:
+            return
+        yield line

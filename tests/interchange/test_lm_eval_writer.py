@@ -1,0 +1,139 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from registry.evaluation import Benchmark, Block, Item, Measure, Notes, Run, Setup, Source
+from registry.interchange import lm_eval
+from registry.interchange.lm_eval_writer import write
+from registry.measures import in_percent, known_measure
+
+SOURCE = Source(name="lm-eval")
+SETUP = Setup(
+    harness="lm-eval",
+    harness_version="0.4.9",
+    task_version="3",
+    shots=5,
+    prompt_template="41e4",
+    chat_template="c0ffee",
+    precision="bfloat16",
+    details={"base": "acme/base", "gen_kwargs": "temperature=0", "fewshot_as_multiturn": "True"},
+)
+RUN = Run(
+    model="acme/lora",
+    measure=known_measure("exact_match", "strict-match"),
+    source=SOURCE,
+    setup=SETUP,
+    revision="0123456789abcdef0123456789abcdef01234567",
+    evaluated_at=datetime(2026, 1, 21, 3, 44, 18, 458_309, UTC),
+)
+ITEMS = [Item("h0", "1+1?", ("2", "3"), "2"), Item("h1", "2+2?"), Item("h2")]
+FIELDS = ("model", "measure", "source", "setup", "revision", "evaluated_at", "complete")
+
+
+def facts(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in FIELDS}
+
+
+def read(files: list[Path], kind: str) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for path in files:
+        assert lm_eval.reads(path)
+        if path.name.startswith(kind):
+            for block in lm_eval.read(path, Notes()):
+                found.setdefault(block.benchmark.name, []).extend(block.runs)
+    return found
+
+
+def test_scores_are_read_again_as_they_were(tmp_path: Path) -> None:
+    score = replace(RUN, score=0.1, standard_error=0.03, items=1319)
+    plain = replace(score, measure=known_measure("acc"), standard_error=None)
+    limited = replace(score, complete=False, items=10, model="acme/a,b=c", setup=Setup(shots=0))
+    cost = replace(plain, measure=known_measure("word_perplexity"), score=17.5, items=None)
+    address = "https://huggingface.co/datasets/openai/gsm8k"
+    blocks = [
+        Block(benchmark=Benchmark(name="gsm8k", url=address), runs=iter([score, plain, limited])),
+        Block(benchmark=Benchmark(name="wiki/text"), runs=[cost]),
+    ]
+    files = write(blocks, tmp_path)
+    assert len(files) == 2
+    again = read(files, "results")
+    expected = [score, plain, replace(limited, setup=Setup(harness="lm-eval", shots=0))]
+    for run, wanted in zip(again["gsm8k"] + again["wiki/text"], [*expected, cost], strict=True):
+        assert facts(run) == facts(wanted)
+        assert (run.score, run.standard_error) == (wanted.score, wanted.standard_error)
+        assert run.items == wanted.items
+    (block, *_) = lm_eval.read(files[0], Notes())
+    assert block.benchmark.url == address
+
+
+def test_outcomes_are_read_again_as_they_were(tmp_path: Path) -> None:
+    outcomes = np.array([1, np.nan, 0.25], np.float32)
+    answers = ["2", None, "x\u2028y"]
+    runs = [
+        replace(RUN, outcomes=outcomes, answers=answers),
+        replace(RUN, outcomes=outcomes[::-1], measure=known_measure("brier_score")),
+        replace(RUN, outcomes=np.ones(3, np.float32), evaluated_at=None, revision="v1"),
+    ]
+    block = Block(benchmark=Benchmark(name="wiki/text"), items=ITEMS, runs=runs)
+    files = write([block], tmp_path)
+    assert [path.name for path in files] == [
+        "results_2026-01-21T03-44-18.458309.json",
+        "results.json",
+        "samples_wiki__text_2026-01-21T03-44-18.458309.jsonl",
+        "samples_wiki__text.jsonl",
+    ]
+    # A revision that is no commit has no place beside an adapter's.
+    runs[2] = replace(runs[2], revision=None)
+    for run, wanted in zip(read(files, "samples")["wiki/text"], runs, strict=True):
+        assert facts(run) == facts(wanted)
+        np.testing.assert_array_equal(run.outcomes, wanted.outcomes)
+        assert run.answers == wanted.answers
+    (first,) = lm_eval.read(files[2], Notes())
+    assert list(first.items) == ITEMS
+    scores = [run.score for run in read(files, "results")["wiki/text"]]
+    assert scores == pytest.approx([0.625, 0.375, 1.0])
+
+
+def test_percents_become_shares(tmp_path: Path) -> None:
+    measure = in_percent(known_measure("acc"))
+    score = replace(RUN, measure=measure, score=25.0, standard_error=5.0)
+    outcomes = replace(RUN, measure=replace(measure, filter="x"), outcomes=np.ones(3, np.float32))
+    blocks = [
+        Block(benchmark=Benchmark(name="a"), runs=[score]),
+        Block(benchmark=Benchmark(name="b"), items=ITEMS, runs=[outcomes]),
+    ]
+    files = write(blocks, tmp_path)
+    (run,) = read(files, "results")["a"]
+    assert (run.score, run.standard_error, run.measure) == (0.25, 0.05, known_measure("acc"))
+    (again,) = read(files, "samples")["b"]
+    np.testing.assert_array_equal(again.outcomes, [1, 1, 1])
+
+
+def test_runs_that_differ_only_in_their_setup_do_not_share_a_file(tmp_path: Path) -> None:
+    few = replace(RUN, score=0.5, setup=replace(SETUP, shots=0))
+    many = replace(RUN, score=0.75)
+    mine = replace(many, measure=Measure(metric="mine", lower=None, upper=None))
+    block = Block(benchmark=Benchmark(name="t"), runs=[few, many, mine])
+    files = write([block], tmp_path)
+    assert [path.parent.name for path in files] == ["acme__lora", "acme__lora-2"]
+    again = read(files, "results")["t"]
+    assert [(run.setup.shots, run.score) for run in again] == [(0, 0.5), (5, 0.75), (5, 0.75)]
+
+
+def test_the_files_look_like_those_of_lm_eval(tmp_path: Path) -> None:
+    run = replace(RUN, outcomes=np.array([1, 0, 1], np.float32))
+    results, samples = write(
+        [Block(benchmark=Benchmark(name="t"), items=ITEMS, runs=[run])], tmp_path
+    )
+    content = json.loads(results.read_text())
+    assert content["n-samples"] == {"t": {"effective": 3, "original": 3}}
+    assert content["higher_is_better"] == {"t": {"exact_match": True}}
+    assert content["config"]["model_args"] == {"pretrained": "acme/base", "peft": "acme/lora"}
+    first = json.loads(samples.read_text().splitlines()[0])
+    assert first["metrics"] == ["exact_match"]
+    assert (first["doc_hash"], first["filter"], first["exact_match"]) == ("h0", "strict-match", 1)
