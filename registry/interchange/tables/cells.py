@@ -14,6 +14,7 @@ from registry.interchange.tables.mapping import Scale
 from registry.values import MAX_TEXT
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FLAGS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 _TRUTH = {"true": 1.0, "false": 0.0}
 _SLACK = 1e-6  # of a scale's width: numbers are rounded on their way through files
@@ -61,12 +62,14 @@ def name_of(text: str | None, what: str, field: str) -> str:
         BadCellError: there is none, or none that can be kept.
     """
     name = (text or "").strip()
+    if 0 < len(name) <= MAX_TEXT and name.isascii() and "\0" not in name:
+        return name
     if not name:
         raise BadCellError(f"The {what} is empty. Give it a name, or remove the row.", field=field)
     if len(name) > MAX_TEXT:
         problem = f"The {what} {shown(name)} has {len(name)} characters; {MAX_TEXT} are allowed."
         raise BadCellError(problem, field=field)
-    if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+    if "\0" in name or _SURROGATE.search(name):
         problem = f"The {what} {shown(name)} holds a character that cannot be stored."
         raise BadCellError(problem, field=field)
     return name

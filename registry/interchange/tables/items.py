@@ -6,31 +6,46 @@ import orjson
 
 from registry.evaluation import Item
 from registry.interchange.tables.cells import BadCellError, name_of, shown, text_of
+from registry.interchange.tables.mapping import ITEM_TEXTS
 from registry.interchange.tables.rows import Sheet
 from registry.values import storable
 
 
-def item_of(sheet: Sheet, values: Mapping[str, object], row: int | None = None) -> Item:
-    """Read an item; `row` is its place in the file, from 0.
+class Items:
+    """Makes items; what is the same for all rows is found out once."""
 
-    Raises:
-        BadCellError: a cell is not what its role asks for.
-    """
-    roles, tell = sheet.layout.roles, sheet.teller(values, row)
-    formula = roles["item"]
-    columns = formula.columns
-    if len(formula.parts) == 1 and columns and isinstance(values[columns[0]], str):
-        name: str | None = str(values[columns[0]])  # an item may be called "NA"
-    else:
-        name = formula.text(tell)
-    domain = roles["domain"].text(tell) if "domain" in roles else None
-    return Item(
-        name_of(name, "item's name", formula.label),
-        prompt=_whole(sheet, values, "prompt"),
-        choices=_choices(sheet, values),
-        answer=_whole(sheet, values, "right_answer"),
-        domain=name_of(domain, "domain", roles["domain"].label) if domain else None,
-    )
+    def __init__(self, sheet: Sheet) -> None:
+        layout = sheet.layout
+        self._sheet = sheet
+        self._name = layout.roles["item"]
+        # An item may be called "NA", so that a plain column is not asked what is missing.
+        self._column = self._name.columns[0] if self._name.is_plain else None
+        self._label = self._name.label
+        self._has_texts = bool(layout.columns_of(ITEM_TEXTS) or layout.choices)
+
+    def item(self, values: Mapping[str, object], row: int | None = None) -> Item:
+        """Read an item; `row` is its place in the file, from 0.
+
+        Raises:
+            BadCellError: a cell is not what its role asks for.
+        """
+        name = values[self._column] if self._column is not None else None
+        if not isinstance(name, str):
+            name = self._name.text(self._sheet.teller(values, row))
+        name = name_of(name, "item's name", self._label)
+        return self._with_texts(name, values) if self._has_texts else Item(name)
+
+
+    def _with_texts(self, name: str, values: Mapping[str, object]) -> Item:
+        sheet, role = self._sheet, self._sheet.layout.roles.get("domain")
+        domain = role.text(sheet.teller(values)) if role else None
+        return Item(
+            name,
+            prompt=_whole(sheet, values, "prompt"),
+            choices=_choices(sheet, values),
+            answer=_whole(sheet, values, "right_answer"),
+            domain=name_of(domain, "domain", role.label) if role and domain else None,
+        )
 
 
 def _whole(sheet: Sheet, values: Mapping[str, object], role: str) -> str | None:

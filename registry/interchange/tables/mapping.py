@@ -40,7 +40,8 @@ RUN_ROLES = (
     "source",
     "source_url",
 )
-ITEM_ROLES = ("item", "prompt", "choices", "right_answer", "domain")
+ITEM_TEXTS = ("prompt", "choices", "right_answer", "domain")
+ITEM_ROLES = ("item", *ITEM_TEXTS)
 CELL_ROLES = ("outcome", "answer", "input_tokens", "output_tokens", "latency")
 SCORE_ROLES = ("score", "standard_error", "items")
 NAME_ROLES = ("name", "confidence")
@@ -85,6 +86,11 @@ class Formula(NamedTuple):
     def columns(self) -> tuple[str, ...]:
         """The columns that it is made of."""
         return tuple(name for _, name in self.parts if name is not None and name[:1] != "@")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is just a column."""
+        return len(self.parts) == 1 and bool(self.columns)
 
     @property
     def label(self) -> str:

@@ -1,16 +1,18 @@
 """Long tables: one outcome a row."""
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from registry.evaluation import Benchmark, Block, Item, Outcomes, Run
+from registry.evaluation import Benchmark, Block, Item, Run
 from registry.interchange.tables.cells import BadCellError, OutcomeCells
-from registry.interchange.tables.items import item_of
-from registry.interchange.tables.mapping import BENCHMARK_ROLES, ITEM_ROLES, RUN_ROLES
+from registry.interchange.tables.items import Items
+from registry.interchange.tables.mapping import BENCHMARK_ROLES, ITEM_TEXTS, RUN_ROLES
 from registry.interchange.tables.planes import Planes
 from registry.interchange.tables.rows import Rows, Sheet
 from registry.interchange.tables.runs import Head, Heads
@@ -22,6 +24,7 @@ from registry.interchange.tables.spool import (
     decode_floats,
     encode_binary,
     encode_floats,
+    is_binary,
     matrix,
 )
 from registry.interchange.tables.vocabulary import Grouping
@@ -57,17 +60,20 @@ class _Long:
         self._run_groups = Grouping(tuple(dict.fromkeys(run_columns)))
         item_columns = [*benchmark, *layout.columns_of(("item",))]
         self._item_groups = Grouping(tuple(dict.fromkeys(item_columns)))
-        self._text_columns = (*layout.columns_of(ITEM_ROLES), *layout.choices)
+        self._benchmark_columns = benchmark
+        self._text_columns = (*layout.columns_of(ITEM_TEXTS), *layout.choices)
         self._outcome = layout.roles["outcome"].columns[0]
         self._planes = Planes(sheet)
         self._heads = Heads(sheet)
+        self._reader = Items(sheet)
+        self._columns_of: dict[tuple[object, ...], _Columns] = {}
         self._runs: list[Head] = []
-        self._items: list[tuple[Benchmark, Item]] = []
+        self._items: list[Item] = []
+        self._benchmark_of: list[Benchmark] = []
         # Groups of columns may be the same run or item all the same, as 1 and 1.0 are.
-        self._run_of: list[int] = []
-        self._item_of: list[int] = []
+        self._run_of = array("i")
+        self._item_of = array("i")
         self._run_numbers: dict[object, int] = {}
-        self._item_numbers: dict[object, int] = {}
         self._cells = OutcomeCells(
             scale=layout.scale,
             labels=layout.labels,
@@ -93,34 +99,43 @@ class _Long:
             with self._sheet.places(rows):
                 outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
                 planes = self._planes.read(rows)
-            if self._binary:
-                self._binary = _is_binary(outcomes)
-            self._spool.write(Chunk(runs, items, [encode_floats(outcomes), *planes]))
+            encoded = encode_floats(outcomes)
+            self._binary = self._binary and is_binary(encoded)
+            self._spool.write(Chunk(runs, items, [encoded, *planes]))
 
     def _numbers(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return the runs and the items of rows; new ones are read."""
         runs = self._run_groups.group(
             [rows.columns[name] for name in self._run_groups.columns], rows.length
         )
-        known = len(self._run_of)
-        for group, row in enumerate(runs.first_rows.tolist(), known):
+        for cells, row in _new(
+            self._run_groups.values_from(len(self._run_of)), runs.first_rows
+        ):
             with self._sheet.places(rows, row):
-                self._add_run(self._heads.head(self._run_groups.values(group)))
+                self._add_run(self._heads.head(cells))
         items = self._item_groups.group(
             [rows.columns[name] for name in self._item_groups.columns], rows.length
         )
-        known = len(self._item_of)
-        texts = {name: rows.columns[name].take(pa.array(items.first_rows)).to_pylist()
-                 for name in self._text_columns}
-        for place, row in enumerate(items.first_rows.tolist()):
-            values = self._item_groups.values(known + place)
-            values |= {name: column[place] for name, column in texts.items()}
-            with self._sheet.places(rows, row):
-                self._add_item(self._heads.benchmark(values), item_of(self._sheet, values))
+        values = self._item_groups.values_from(len(self._item_of))
+        for name in self._text_columns:
+            values[name] = rows.columns[name].take(pa.array(items.first_rows)).to_pylist()
+        for cells, row in _new(values, items.first_rows):
+            try:
+                self._add_item(self._benchmark(cells), self._reader.item(cells))
+            except BadCellError as bad:
+                raise self._sheet.error(bad, rows.number(row)) from None
         return (
             np.asarray(self._run_of, np.int32)[runs.groups],
             np.asarray(self._item_of, np.int32)[items.groups],
         )
+
+    def _benchmark(self, cells: Mapping[str, object]) -> "_Columns":
+        key = tuple([cells[name] for name in self._benchmark_columns])
+        if key not in self._columns_of:
+            benchmark = self._heads.benchmark(cells)
+            same = (each for each in self._columns_of.values() if each.benchmark == benchmark)
+            self._columns_of[key] = next(same, None) or _Columns(benchmark, {})
+        return self._columns_of[key]
 
     def _add_run(self, head: Head) -> None:
         number = self._run_numbers.setdefault(head.key, len(self._runs))
@@ -128,11 +143,11 @@ class _Long:
             self._runs.append(head)
         self._run_of.append(number)
 
-    def _add_item(self, benchmark: Benchmark, item: Item) -> None:
-        key = benchmark.name, benchmark.version, item.item
-        number = self._item_numbers.setdefault(key, len(self._items))
+    def _add_item(self, columns: "_Columns", item: Item) -> None:
+        number = columns.numbers.setdefault(item.item, len(self._items))
         if number == len(self._items):
-            self._items.append((benchmark, item))
+            self._items.append(item)
+            self._benchmark_of.append(columns.benchmark)
         self._item_of.append(number)
 
     def arrange(self) -> list[Block]:
@@ -150,7 +165,7 @@ class _Long:
         return [
             Block(
                 benchmark=table.benchmark,
-                items=[self._items[number][1] for number in table.items],
+                items=[self._items[number] for number in table.items],
                 runs=self._runs_of(table, cells),
             )
             for table in tables
@@ -161,7 +176,7 @@ class _Long:
         for number, head in enumerate(self._runs):
             key = head.benchmark.name, head.benchmark.version
             found.setdefault(key, _Matrix(head.benchmark, [], [])).runs.append(number)
-        for number, (benchmark, _) in enumerate(self._items):
+        for number, benchmark in enumerate(self._benchmark_of):
             found[benchmark.name, benchmark.version].items.append(number)
         return list(found.values())
 
@@ -175,7 +190,7 @@ class _Long:
             at = bases[chunk.runs] + places[chunk.items]
             new: Cells = chunk.planes[0]
             if self._binary:
-                new = encode_binary(decode_floats(chunk.planes[0]))
+                new = encode_binary(chunk.planes[0])
             if not new.all():
                 there = np.flatnonzero(new)
                 at, new = at[there], new[there]
@@ -215,7 +230,7 @@ class _Long:
                     continue
                 if seen is not None and outcome != seen:
                     model = self._runs[int(runs[row])].model
-                    item = self._items[int(items[row])][1].item
+                    item = self._items[int(items[row])].item
                     problem = (
                         f"Item {item!r} of {model!r} has another outcome in a row before. "
                         "Keep one of them, or map the column that tells the two runs apart."
@@ -239,6 +254,21 @@ class _Long:
             )
 
 
+def _new(
+    values: Mapping[str, list[object]], rows: NDArray[np.int64]
+) -> Iterator[tuple[dict[str, object], int]]:
+    """Yield the cells of groups, by column, and the rows where they were first met."""
+    for place, row in enumerate(rows.tolist()):
+        yield {name: column[place] for name, column in values.items()}, row
+
+
+class _Columns(NamedTuple):
+    """The items of a benchmark: their numbers by name."""
+
+    benchmark: Benchmark
+    numbers: dict[str, int]
+
+
 @dataclass
 class _Matrix:
     """The runs and items of a benchmark, by number, and where its cells start."""
@@ -248,6 +278,3 @@ class _Matrix:
     items: list[int]
     start: int = 0
 
-
-def _is_binary(outcomes: Outcomes) -> bool:
-    return bool(((outcomes == 0) | (outcomes == 1) | np.isnan(outcomes)).all())

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from registry.errors import UnreadableFileError
 from registry.evaluation import Notes
-from registry.interchange.tables.cells import BadCellError
+from registry.interchange.tables.cells import BadCellError, text_of
 from registry.interchange.tables.mapping import FILE, ROW, Condition, Layout
-from registry.interchange.tables.cells import text_of
 from registry.interchange.tables.sources import Batch, Table
 
 
@@ -43,7 +42,8 @@ class Sheet(NamedTuple):
     def rows(self, columns: Sequence[str]) -> Iterator[Rows]:
         """Yield the rows that count, with these columns."""
         where = self.layout.where
-        wanted = tuple(dict.fromkeys([*columns, *where]))
+        # Without any column there would be no rows either.
+        wanted = tuple(dict.fromkeys([*columns, *where])) or tuple(self.table.columns[:1])
         for batch in self.table.batches(wanted):
             yield _counting(batch, where) if where else Rows(*batch)
 

@@ -89,7 +89,7 @@ class Heads:
         """
         cells = _Cells(self.sheet, values, texts)
         benchmark = self.benchmark(values, texts)
-        named = texts.get("benchmark") or cells.text("benchmark") or benchmark.name
+        named = cells.text("benchmark") or benchmark.name
         stated: MeasureRule = series.measure if series else {}
         return Head(
             benchmark=benchmark,
@@ -191,7 +191,7 @@ class _Cells:
     def model(self) -> str | None:
         """The model's name; one that is called "None" or "NA" is so, and not missing."""
         formula = self._roles.get("model")
-        if formula is None or len(formula.parts) != 1 or not formula.columns:
+        if formula is None or not formula.is_plain:
             return self.text("model")
         value = self._values[formula.columns[0]]
         return value if isinstance(value, str) else self.text("model")

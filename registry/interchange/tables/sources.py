@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from registry.errors import UnreadableFileError
 
-ROWS = 1 << 20
+ROWS = 1 << 18
 """Rows of a batch of a Parquet file, if it has few columns."""
 
 CELLS = 1 << 24

@@ -23,8 +23,10 @@ _NAN = np.float32(np.nan).view(np.int32)
 
 def encode_floats(values: NDArray[np.float32]) -> NDArray[np.int32]:
     """Encode numbers, NaN being missing."""
-    clean = np.where(np.isnan(values), np.float32(np.nan), values)
-    return np.asarray(clean.view(np.int32) ^ _NAN)
+    missing = np.isnan(values)
+    if missing.any():  # of the many NaNs there are, take one
+        values = np.where(missing, np.float32(np.nan), values)
+    return np.asarray(values.view(np.int32) ^ _NAN)
 
 
 def decode_floats(cells: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -36,9 +38,17 @@ BINARY = np.array([np.nan, 0.0, 1.0], np.float32)
 """Outcomes by their encoding in a byte."""
 
 
-def encode_binary(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Encode outcomes that are all 0, 1 or missing."""
-    return np.where(np.isnan(values), np.uint8(0), np.nan_to_num(values).astype(np.uint8) + 1)
+_WRONG, _RIGHT = encode_floats(np.array([0.0, 1.0], np.float32))
+
+
+def is_binary(cells: NDArray[np.int32]) -> bool:
+    """Tell whether encoded numbers are all 0, 1 or missing."""
+    return bool(((cells == _RIGHT) | (cells == _WRONG) | (cells == 0)).all())
+
+
+def encode_binary(cells: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Encode such numbers in a byte, where `BINARY` has them."""
+    return (cells == _WRONG).view(np.uint8) | ((cells == _RIGHT).view(np.uint8) << 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from registry.interchange.tables.cells import text_of
 
-Codes: TypeAlias = NDArray[np.int64]
+Codes: TypeAlias = NDArray[np.int32]
 """One number a row."""
 
 
@@ -35,16 +35,20 @@ class Vocabulary:
             fresh = words.filter(pc.and_(places.is_null(), words.is_valid())).unique()
             self._values = pa.concat_arrays([self._values, fresh])
             places = pc.index_in(words, value_set=self._values)
-        numbers = np.append(places.fill_null(-1).to_numpy().astype(np.int64) + 1, 0)
+        numbers = np.append(places.fill_null(-1).to_numpy().astype(np.int32) + np.int32(1), np.int32(0))
         indices = array.indices
         if indices.null_count:
             indices = indices.fill_null(len(words))
         return np.asarray(numbers[indices.to_numpy()])
 
-    def value(self, code: int) -> object:
-        """Return the value of a number."""
-        return None if code == 0 or self._values is None else self._values[code - 1].as_py()
-
+    def values(self, codes: Codes) -> list[object]:
+        """Return the values of numbers."""
+        if self._values is None or not len(self._values):
+            return [None] * len(codes)
+        # Before the first value there is none: null.
+        places = pa.array(codes - 1, mask=codes == 0)
+        values: list[object] = self._values.take(places).to_pylist()
+        return values
 
     def texts(self) -> NDArray[np.object_]:
         """Return all values as texts, by number; null and empty ones are None."""
@@ -76,26 +80,27 @@ class Grouping:
         """Return the groups of the rows of a batch, whose columns are given in their order."""
         if length == 0:
             return Grouped(np.empty(0, np.int32), np.empty(0, np.int64))
-        codes: Codes = np.zeros(length, np.int64)
+        codes: Codes = np.zeros(length, np.int32)
         for index, (array, vocabulary) in enumerate(zip(arrays, self._vocabularies, strict=True)):
             own = vocabulary.codes(array)
             if index == 0:
                 codes = own
             else:
-                codes = self._pairs[index - 1].codes(pa.array((codes << 32) | own))
+                codes = self._pairs[index - 1].codes(pa.array((codes.astype(np.int64) << 32) | own))
         return self._dense(codes)
 
-    def values(self, group: int) -> dict[str, object]:
-        """Return the values that a group stands for, by column."""
-        code = self._codes[group]
-        values: list[object] = []
+    def values_from(self, group: int) -> dict[str, list[object]]:
+        """Return the values that this and all later groups stand for, by column."""
+        if group == self.size:
+            return {name: [] for name in self.columns}
+        codes = np.asarray(self._codes[group:], np.int32)
+        columns: list[list[object]] = []
         for index in range(len(self.columns) - 1, 0, -1):
-            pair = self._pairs[index - 1].value(code)
-            assert isinstance(pair, int)
-            values.append(self._vocabularies[index].value(pair & 0xFFFFFFFF))
-            code = pair >> 32
-        values += [vocabulary.value(code) for vocabulary in self._vocabularies[:1]]
-        return dict(zip(self.columns, reversed(values), strict=True))
+            pairs = np.asarray(self._pairs[index - 1].values(codes), np.int64)
+            columns.append(self._vocabularies[index].values((pairs & 0xFFFFFFFF).astype(np.int32)))
+            codes = (pairs >> 32).astype(np.int32)
+        columns += [vocabulary.values(codes) for vocabulary in self._vocabularies[:1]]
+        return dict(zip(self.columns, reversed(columns), strict=True))
 
     def _dense(self, codes: Codes) -> Grouped:
         """Number the codes that rows really have."""
