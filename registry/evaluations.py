@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from registry import families, item_statistics, joblog, resolution, runs
 from registry.db import exclusive, require_head, translated
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
-from registry.evaluation import Block, Content, Names, Notes, Run, Source
+from registry.evaluation import Block, Names, Notes, Run, Source
 from registry.interchange import formats
 
 JOB = "evals import"
@@ -145,10 +145,10 @@ def _import_all(
         reports.append(report)
         try:
             report.format = reader.format_of(path)
-            if report.format is None and by_name:
-                raise RegistryError(reader.unknown(path))
             if report.format is not None:
-                _import(engine, reader, path, report, options, read)
+                _import(engine, reader, report, options, read)
+            elif by_name:
+                report.status, report.error = "failed", reader.unknown(path)
         except DatabaseUnreachableError:
             raise
         except RegistryError as error:
@@ -169,11 +169,11 @@ def _import_all(
 def _import(
     engine: Engine,
     reader: formats.Reader,
-    path: Path,
     report: FileReport,
     options: Options,
     read: Callable[[int], None],
 ) -> None:
+    path = Path(report.path)
     notes = Notes()
     now = datetime.now(UTC)
     with engine.begin() as connection:
@@ -186,8 +186,7 @@ def _import(
                     report.names, resolution.state_names(connection, content, as_of=now)
                 )
                 continue
-            told = report.written.runs
-            block = _as_asked(content, options, lambda count, told=told: read(told + count))
+            block = _as_asked(content, options, read, before=report.written.runs)
             report.written.add(runs.write_block(connection, block, as_of=now, import_id=key))
         report.left_out = notes.counts
         changed = report.written.changes + report.names.added
@@ -201,7 +200,7 @@ def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.State
     return resolution.Stated(*(a + b for a, b in zip(one, other, strict=True)))
 
 
-def _as_asked(block: Block, options: Options, read: Callable[[int], None]) -> Block:
+def _as_asked(block: Block, options: Options, read: Callable[[int], None], *, before: int) -> Block:
     """Give a block the benchmark and the source that the options name, and count its runs."""
     benchmark = block.benchmark
     if options.benchmark is not None:
@@ -213,7 +212,7 @@ def _as_asked(block: Block, options: Options, read: Callable[[int], None]) -> Bl
     def counted() -> Iterator[Run]:
         for number, run in enumerate(block.runs, 1):
             yield run if source is None else replace(run, source=source)
-            read(number)
+            read(before + number)
 
     return Block(benchmark=benchmark, items=block.items, runs=counted())
 

@@ -113,9 +113,7 @@ class Written:
     @property
     def changes(self) -> int:
         """Rows that were added or changed."""
-        return (
-            self.added + self.changed + self.items_added + self.items_completed + self.answers
-        )
+        return self.added + self.changed + self.items_added + self.items_completed + self.answers
 
     def add(self, other: "Written") -> None:
         """Count what another block did as well."""
@@ -168,9 +166,7 @@ def write_block(
     placed = benchmarks.place_items(connection, key, block.items)
     connection.exec_driver_sql(_TEMPORARY)
     connection.exec_driver_sql("TRUNCATE incoming_runs")
-    written = Written(
-        items_added=placed.added, items_completed=placed.completed, benchmarks={key}
-    )
+    written = Written(items_added=placed.added, items_completed=placed.completed, benchmarks={key})
     rows = _Rows(connection, key, block.benchmark, placed.ordinals)
     for run in block.runs:
         rows.add(run)

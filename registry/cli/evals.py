@@ -59,7 +59,7 @@ def evals() -> None:
 )
 @click.option(
     "--as",
-    "format_",
+    "file_format",
     type=click.Choice(FORMATS),
     help="The files' format.  [default: found out for each]",
 )
@@ -98,7 +98,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
 
     application = ctx.ensure_object(Application)
     roles = dict(_role(each) for each in chosen.pop("columns"))
-    options = Options(format=chosen.pop("format_"), roles=roles, **_without(chosen, "paths"))
+    options = Options(format=chosen.pop("file_format"), roles=roles, **_without(chosen, "paths"))
     began = time.monotonic()
     try:
         with application.engine() as engine:
@@ -128,15 +128,18 @@ def _role(text: str) -> tuple[str, str]:
     return role.strip(), column
 
 
-def _report(
-    output: Output, reports: list[FileReport], seconds: float, *, dry_run: bool
-) -> None:
+def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_run: bool) -> None:
     from registry.evaluations import counts
 
     rows = []
     for report in reports:
-        told = {"path": report.path, "status": report.status, "format": report.format}
-        told |= {"error": report.error} | counts(report)
+        told: dict[str, Any] = {
+            "path": report.path,
+            "status": report.status,
+            "format": report.format,
+            "error": report.error,
+            **counts(report),
+        }
         rows.append([told[field.name] for field in IMPORTED])
     output.rows(IMPORTED, rows, empty="There is no file there.")
     for report in reports:

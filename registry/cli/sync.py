@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
+
     from registry.passes import Counts
     from registry.sync import Options, Report, Watcher
 

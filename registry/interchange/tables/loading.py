@@ -156,9 +156,7 @@ def _mapping(node: Node, name: str, document: dict[str, object]) -> Mapping_:
     keys = node.keys((*_LAYOUT_KEYS, "about", "files"))
     about = keys.pop("about").text() if "about" in keys else ""
     if "files" not in keys:
-        return Mapping_(
-            name=name, about=about, layouts=(_layout(node, keys),), document=document
-        )
+        return Mapping_(name=name, about=about, layouts=(_layout(node, keys),), document=document)
     elements = keys.pop("files").elements()
     if not elements:
         raise Node(node.file, [], "files").wrong("a list of at least one file")

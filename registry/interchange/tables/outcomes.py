@@ -108,9 +108,7 @@ class _Long:
         runs = self._run_groups.group(
             [rows.columns[name] for name in self._run_groups.columns], rows.length
         )
-        for cells, row in _new(
-            self._run_groups.values_from(len(self._run_of)), runs.first_rows
-        ):
+        for cells, row in _new(self._run_groups.values_from(len(self._run_of)), runs.first_rows):
             with self._sheet.places(rows, row):
                 self._add_run(self._heads.head(cells))
         items = self._item_groups.group(
@@ -277,4 +275,3 @@ class _Matrix:
     runs: list[int]
     items: list[int]
     start: int = 0
-
