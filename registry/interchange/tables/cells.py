@@ -127,9 +127,7 @@ class OutcomeCells:
             for label, raw in labels.items()
         }
         self._numbers = {
-            float(label): share
-            for label, share in self._labels.items()
-            if _NUMBER.fullmatch(label)
+            float(label): share for label, share in self._labels.items() if _NUMBER.fullmatch(label)
         }
 
     def read(self, array: pa.Array, field: str) -> Outcomes:
@@ -166,7 +164,9 @@ class OutcomeCells:
             values = (values - lower) / (upper - lower)
             for where, share in replaced:
                 values[where] = share
-        if len(values) and not (np.nanmin(values, initial=0) >= -_SLACK and np.nanmax(values, initial=0) <= 1 + _SLACK):
+        if len(values) and not (
+            np.nanmin(values, initial=0) >= -_SLACK and np.nanmax(values, initial=0) <= 1 + _SLACK
+        ):
             row = int(np.flatnonzero((values < -_SLACK) | (values > 1 + _SLACK))[0])
             raise self._outside(raw[row].item(), field, row)
         shares = values.astype(np.float32)
@@ -182,7 +182,11 @@ class OutcomeCells:
         else:
             shares, bad = words, {}
         shares = np.append(shares, np.float32(np.nan))
-        at = indices.fill_null(len(shares) - 1).to_numpy() if indices.null_count else indices.to_numpy()
+        at = (
+            indices.fill_null(len(shares) - 1).to_numpy()
+            if indices.null_count
+            else indices.to_numpy()
+        )
         if bad:
             rows = np.flatnonzero(np.isin(at, list(bad)))
             if len(rows):
@@ -235,5 +239,3 @@ class OutcomeCells:
 
 def _is_clean(words: pa.Array) -> bool:
     return bool(pa.types.is_integer(words.type) or pa.types.is_floating(words.type))
-
-

@@ -35,7 +35,6 @@ class Items:
         name = name_of(name, "item's name", self._label)
         return self._with_texts(name, values) if self._has_texts else Item(name)
 
-
     def _with_texts(self, name: str, values: Mapping[str, object]) -> Item:
         sheet, role = self._sheet, self._sheet.layout.roles.get("domain")
         domain = role.text(sheet.teller(values)) if role else None

@@ -108,9 +108,7 @@ class _Long:
         runs = self._run_groups.group(
             [rows.columns[name] for name in self._run_groups.columns], rows.length
         )
-        for cells, row in _new(
-            self._run_groups.values_from(len(self._run_of)), runs.first_rows
-        ):
+        for cells, row in _new(self._run_groups.values_from(len(self._run_of)), runs.first_rows):
             with self._sheet.places(rows, row):
                 self._add_run(self._heads.head(cells))
         items = self._item_groups.group(
@@ -244,12 +242,12 @@ class _Long:
         width = len(table.items)
         for place, number in enumerate(table.runs):
             begin = table.start + place * width
-            row = [np.asarray(plane[begin : begin + width]) for plane in cells]
+            row: list[Cells] = [np.asarray(plane[begin : begin + width]) for plane in cells]
             if not row[0].any():
                 self._sheet.notes.left_out("runs without any outcome")
                 continue
             yield self._runs[number].run(
-                outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0]),
+                outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0].view(np.int32)),
                 **self._planes.decode(row[1:]),
             )
 
@@ -277,4 +275,3 @@ class _Matrix:
     runs: list[int]
     items: list[int]
     start: int = 0
-

@@ -72,6 +72,7 @@ class Planes:
         return np.nan_to_num(numbers + 1).astype(np.int32)
 
     def _numbers(self, array: pa.Array, column: str) -> NDArray[np.float64]:
+        numbers: NDArray[np.float64]
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):

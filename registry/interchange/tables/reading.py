@@ -38,7 +38,9 @@ def read(path: Path, mapping: Mapping_, notes: Notes) -> Iterator[Content]:
     layout = mapping.layout(path.name, table.columns)
     if layout is None:
         meant = ", ".join(layout.match or "*" for layout in mapping.layouts)
-        problem = f"It is neither named nor laid out as the mapping {mapping.name!r} says ({meant})."
+        problem = (
+            f"It is neither named nor laid out as the mapping {mapping.name!r} says ({meant})."
+        )
         raise UnreadableFileError(path, problem)
     _check_columns(table, layout, notes)
     yield from _READERS[layout.kind](Sheet(table, layout, notes))

@@ -35,7 +35,9 @@ class Vocabulary:
             fresh = words.filter(pc.and_(places.is_null(), words.is_valid())).unique()
             self._values = pa.concat_arrays([self._values, fresh])
             places = pc.index_in(words, value_set=self._values)
-        numbers = np.append(places.fill_null(-1).to_numpy().astype(np.int32) + np.int32(1), np.int32(0))
+        numbers = np.append(
+            places.fill_null(-1).to_numpy().astype(np.int32) + np.int32(1), np.int32(0)
+        )
         indices = array.indices
         if indices.null_count:
             indices = indices.fill_null(len(words))
