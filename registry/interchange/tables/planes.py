@@ -60,7 +60,7 @@ class Planes:
 
     def _read(self, role: str, column: str, array: pa.Array) -> NDArray[np.int32]:
         if role == "answer":
-            return self._answers.codes(array)
+            return self._answers.codes(array).astype(np.int32)
         numbers = self._numbers(array, column)
         if role == "latency":
             return encode_floats(numbers.astype(np.float32))
