@@ -179,6 +179,14 @@ def test_a_bad_row_of_parquet_is_named(tmp_path: Path) -> None:
     assert (error.line, error.row, error.field) == (None, 2, "outcome")
 
 
+@pytest.mark.parametrize("field", ["model", "item", "outcome"])
+def test_columns_of_lists_are_refused(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "t.parquet"
+    columns: dict[str, list[object]] = {name: ["1"] for name in HEADER.strip().split(",")}
+    pq.write_table(pa.table({**columns, field: [["1"]]}), path)
+    assert refused(path).field == field
+
+
 @pytest.mark.parametrize(
     ("content", "name", "says"),
     [

@@ -96,8 +96,8 @@ class _Long:
     def collect(self) -> None:
         """Read the file into the spool."""
         for rows in self._sheet.rows(self._names):
-            runs, items = self._numbers(rows)
             with self._sheet.places(rows):
+                runs, items = self._numbers(rows)
                 outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
                 planes = self._planes.read(rows)
             encoded = encode_floats(outcomes)

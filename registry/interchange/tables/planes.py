@@ -59,6 +59,8 @@ class Planes:
         }
 
     def _read(self, role: str, column: str, array: pa.Array) -> NDArray[np.int32]:
+        if pa.types.is_nested(array.type):
+            raise BadCellError(f"A column of type {array.type} is no {role}.", field=column)
         if role == "answer":
             return self._answers.codes(array).astype(np.int32)
         numbers = self._numbers(array, column)

@@ -51,6 +51,10 @@ class Sheet(NamedTuple):
         empty = True
         for batch in self.table.batches(wanted):
             empty = empty and batch.length == 0
+            for name in where:
+                if pa.types.is_nested(kind := batch.columns[name].type):
+                    problem = f"A column of type {kind} cannot be compared with a text."
+                    raise self.table.error(problem, field=name)
             yield _counting(batch, where) if where else Rows(*batch)
         if empty:
             raise self.table.error("It has columns, but no rows.")

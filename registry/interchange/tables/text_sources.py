@@ -18,7 +18,7 @@ from registry.errors import UnreadableFileError
 from registry.interchange.tables.cells import BadCellError, text_of
 from registry.interchange.tables.sources import Batch
 
-BLOCK = 1 << 26
+BLOCK = 1 << 25
 """Bytes read at once, and the most that a row may have."""
 
 LINES = 1 << 14

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from registry.interchange.tables.cells import text_of
+from registry.interchange.tables.cells import BadCellError, text_of
 
 Codes: TypeAlias = NDArray[np.int64]
 """One number a row."""
@@ -102,7 +102,14 @@ class Grouping:
         self._codes: list[int] = []
 
     def group(self, arrays: Sequence[pa.Array], length: int) -> Grouped:
-        """Return the groups of the rows of a batch, whose columns are given in their order."""
+        """Return the groups of the rows of a batch, whose columns are given in their order.
+
+        Raises:
+            BadCellError: a column holds lists or objects, which name nothing.
+        """
+        for name, array in zip(self.columns, arrays, strict=True):
+            if pa.types.is_nested(array.type):
+                raise BadCellError(f"A column of type {array.type} names nothing.", field=name)
         if length == 0:
             return Grouped(np.empty(0, np.int32), np.empty(0, np.int64))
         codes: Codes = np.zeros(length, np.int64)
