@@ -263,7 +263,7 @@ def list_unresolved(connection: Connection) -> list[Unresolved]:
               FROM store.models m
              WHERE NOT EXISTS (SELECT FROM unresolved u WHERE u.model_id = m.model_id)
         ), alike AS (
-            SELECT u.name_id, (array_agg(k.name ORDER BY k.name COLLATE "C"))[:3] AS names
+            SELECT u.name_id, array_agg(k.name ORDER BY k.name COLLATE "C") AS names
               FROM unresolved u JOIN known k USING (plain)
              WHERE u.plain <> '' GROUP BY u.name_id
         ), counted AS (
@@ -275,7 +275,9 @@ def list_unresolved(connection: Connection) -> list[Unresolved]:
           FROM unresolved u LEFT JOIN alike a USING (name_id) LEFT JOIN counted c USING (name_id)
          ORDER BY runs DESC, u.name COLLATE "C" """)
     )
-    return [Unresolved(row.name, row.runs, row.benchmarks, tuple(row.suggestions)) for row in rows]
+    return [
+        Unresolved(row.name, row.runs, row.benchmarks, tuple(row.suggestions[:3])) for row in rows
+    ]
 
 
 class Stated(NamedTuple):

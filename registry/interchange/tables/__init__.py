@@ -1,6 +1,6 @@
 """Any table of evaluations - Parquet, CSV, JSON lines - by a mapping that says what is where.
 
-A mapping is a YAML file or a built-in one: see `docs` of `loading` and the files in `presets`.
+A mapping is a YAML file or a built-in one: see `Layout` and the files in `presets`.
 """
 
 from registry.interchange.tables.loading import detect, load_mapping, override, presets
