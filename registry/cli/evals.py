@@ -91,8 +91,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     Examples:
       registry evals import results/org__model/
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
-      registry evals import mine.csv --column model=name --column item=question_id \\
-          --column outcome=correct --benchmark mine
+      registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
     """
     from registry.evaluations import Options, import_files
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def presets() -> tuple[str, ...]:
     return tuple(sorted(name[:-5] for name in names if name.endswith(".yaml")))
 
 
+@cache
+def _built_in(name: str) -> Mapping_:
+    # Kept: all of them are asked whether they know the columns of every table in a folder.
+    text = (files(__package__) / "presets" / f"{name}.yaml").read_text("utf-8")
+    return _parse(text, name, f"{name}.yaml")
+
+
 def load_mapping(name_or_path: str | Path) -> Mapping_:
     """Load a mapping: a built-in one by its name, or one of a YAML file.
 
@@ -29,9 +37,7 @@ def load_mapping(name_or_path: str | Path) -> Mapping_:
     """
     known = presets()
     if str(name_or_path) in known:
-        name = str(name_or_path)
-        text = (files(__package__) / "presets" / f"{name}.yaml").read_text("utf-8")
-        return _parse(text, name, f"{name}.yaml")
+        return _built_in(str(name_or_path))
     path = Path(name_or_path)
     if not path.is_file():
         raise UsageError(

@@ -5,11 +5,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from registry.evaluation import Measure
+from registry.measures import known_measure
 
 Kind = Literal[
     "outcomes",
@@ -254,9 +255,10 @@ class Layout:
         self, metric: str | None, filter_: str | None, benchmark: str, stated: MeasureRule
     ) -> Measure:
         """Return what is measured; the most particular statement holds."""
-        rule: dict[str, object] = {"metric": "acc", **self.measure}
-        if metric:
-            rule["metric"] = metric
+        named = str(metric or self.measure.get("metric", "acc"))
+        # What is commonly meant by the metric's name; outcomes lie in [0, 1] whatever it is.
+        scale = known_measure(named) if self.kind.startswith("scores") else Measure(metric=named)
+        rule: dict[str, object] = {**asdict(scale), **self.measure, "metric": named}
         if filter_:
             rule["filter"] = filter_
         rule |= self.measures.get(str(rule["metric"]), {})
