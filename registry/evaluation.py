@@ -6,7 +6,7 @@ whoever reads a format yields blocks, whoever writes one takes them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
@@ -201,6 +201,26 @@ class Run:
     input_tokens: NDArray[np.int32] | None = None
     output_tokens: NDArray[np.int32] | None = None
     latencies: NDArray[np.float32] | None = None
+
+
+def run_id(benchmark: Benchmark, run: Run, setup: UUID) -> int:
+    """Return what makes a run this run, as a signed 64-bit integer, the same in every registry.
+
+    That is its model as spelt, its revision, the benchmark's version, metric, filter, setup,
+    source and date; not its results. `setup` is the fingerprint of its setup.
+    """
+    told = orjson.dumps([
+        benchmark.name,
+        benchmark.version,
+        run.measure.metric,
+        run.measure.filter,
+        run.model,
+        run.revision,
+        setup,
+        run.source.name,
+        None if run.evaluated_at is None else run.evaluated_at.astimezone(UTC).isoformat(),
+    ])  # fmt: skip
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), signed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -66,11 +66,12 @@ def pack(outcomes: Outcomes, ordinals: Ordinals) -> Packed | None:
         variance = mean * (1 - mean) * number / (number - 1) if number > 1 else None
         grades = None
     else:
-        values = kept.astype(np.float64)
-        mean = float(values.mean())
-        variance = float(values.var(ddof=1)) if number > 1 else None
         graded = np.zeros(length, np.float32)
         graded[places] = kept
+        # Summed by ordinal: the same score to the last bit, however a file orders its items.
+        values = graded[np.sort(places)].astype(np.float64)
+        mean = float(values.mean())
+        variance = float(values.var(ddof=1)) if number > 1 else None
         listed = orjson.dumps(graded, option=orjson.OPT_SERIALIZE_NUMPY).decode()
         grades = "{" + listed[1:-1] + "}"
     return Packed(

@@ -1,20 +1,18 @@
 """Runs in the database: what a block of evaluations adds and changes."""
 
 import math
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry import benchmarks, resolution
 from registry.db import copy_rows
 from registry.errors import RegistryError
-from registry.evaluation import Benchmark, Block, Measure, Run, Setup, Source
+from registry.evaluation import Benchmark, Block, Measure, Run, Setup, Source, run_id
 from registry.packing import Ordinals, Packed, pack, pack_answers
 from registry.values import MAX_TEXT, storable
 
@@ -128,26 +126,6 @@ class Written:
         self.benchmarks |= other.benchmarks
 
 
-def run_id(benchmark: Benchmark, run: Run, setup: UUID) -> int:
-    """Return what makes a run this run, as a signed 64-bit integer, the same in every registry.
-
-    That is its model as spelt, its revision, the benchmark's version, metric, filter, setup,
-    source and date; not its results. `setup` is the fingerprint of its setup.
-    """
-    told = orjson.dumps([
-        benchmark.name,
-        benchmark.version,
-        run.measure.metric,
-        run.measure.filter,
-        run.model,
-        run.revision,
-        setup,
-        run.source.name,
-        None if run.evaluated_at is None else run.evaluated_at.astimezone(UTC).isoformat(),
-    ])  # fmt: skip
-    return int.from_bytes(blake2b(told, digest_size=8).digest(), signed=True)
-
-
 def write_block(
     connection: Connection, block: Block, *, as_of: datetime, import_id: int | None = None
 ) -> Written:
@@ -232,6 +210,8 @@ class _Rows:
         name = storable(run.model.strip())
         if not name or len(name) > MAX_TEXT or not name.isprintable():
             raise RegistryError(f"A model's name is 1 to {MAX_TEXT} printable characters: {what}.")
+        if name != run.model:
+            run = replace(run, model=name)  # it is this run by what is kept of it
         packed = None if run.outcomes is None else self._packed(run, what)
         score, error, items = run.score, run.standard_error, run.items
         if packed is not None:

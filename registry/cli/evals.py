@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 """Exit code where some files could not be imported, and others were."""
 
-FORMATS = ("lm-eval", "every-eval-ever", "hub", "table")
+FORMATS = ("lm-eval", "every-eval-ever", "hub", "registry", "table")
 
 IMPORTED = (
     Field("path", "file"),

@@ -5,12 +5,20 @@ from pathlib import Path
 
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluation import Content, Notes
-from registry.interchange import every_eval_ever, hub_eval_files, json_files, lm_eval, tables
+from registry.interchange import (
+    archive,
+    every_eval_ever,
+    hub_eval_files,
+    json_files,
+    lm_eval,
+    tables,
+)
 
 FORMATS: Mapping[str, str] = {
     "lm-eval": "results_*.json and samples_*.jsonl of lm-evaluation-harness, old and new",
     "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
     "hub": ".eval_results/*.yaml of a model's repository, model-index of its README.md",
+    "registry": "manifest.json and the tables beside it, as `registry evals export` writes them",
     "table": "Parquet, CSV or JSON lines (.gz too), by a mapping of columns",
 }
 """Names of formats, and what is in them."""
@@ -50,6 +58,8 @@ class Reader:
         """Return the format of a file, None where none fits."""
         if self._format is not None:
             return self._format
+        if archive.reads(path):
+            return "registry"
         if lm_eval.reads(path):
             return "lm-eval"
         if every_eval_ever.reads(path):
@@ -79,6 +89,8 @@ class Reader:
                 yield from every_eval_ever.read(path, notes)
             case "hub":
                 yield from hub_eval_files.read(path, notes)
+            case "registry":
+                yield from archive.read(path, notes)
             case _:
                 mapping = self._mapping or self._detect(path)
                 if mapping is None:
@@ -96,9 +108,14 @@ class Reader:
 
     @staticmethod
     def without_parts(files: Sequence[Path]) -> list[Path]:
-        """Return files without those that others of them bring along: rows of an aggregate."""
+        """Return files without those that others of them bring along.
+
+        That is the rows of an aggregate, and all that an archive's manifest lists.
+        """
+        archived = {part for path in files if archive.reads(path) for part in archive.parts(path)}
+        files = [path for path in files if path.absolute() not in archived]
         if not any(".jsonl" in path.name for path in files):
-            return list(files)
+            return files
         parts = {part for path in files if path.suffix == ".json" for part in _parts(path)}
         return [path for path in files if path.absolute() not in parts]
 
