@@ -30,6 +30,15 @@ def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
         "description": benchmark.description,
         "url": benchmark.url,
     }
+    query = """
+        SELECT benchmark_id FROM store.benchmarks
+         WHERE name = :name AND version = :version
+           AND (domain IS NOT NULL OR CAST(:domain AS text) IS NULL)
+           AND (description IS NOT NULL OR CAST(:description AS text) IS NULL)
+           AND (url IS NOT NULL OR CAST(:url AS text) IS NULL)"""
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
     connection.execute(
         text("""
         INSERT INTO store.benchmarks AS b (name, version, domain, description, url)
@@ -43,7 +52,6 @@ def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
             OR (b.url IS NULL AND excluded.url IS NOT NULL)"""),
         values,
     )
-    query = "SELECT benchmark_id FROM store.benchmarks WHERE name = :name AND version = :version"
     return _key(connection, query, values)
 
 
@@ -67,23 +75,22 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
         "random": measure.random_baseline,
         "unit": measure.unit,
     }
+    query = """
+        SELECT measure_id FROM store.measures
+         WHERE (benchmark_id, metric, filter) = (:benchmark, :metric, :filter)
+           AND (lower, upper, unit) IS NOT DISTINCT FROM (
+                   CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))"""
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
     connection.execute(
         text("""
         INSERT INTO store.measures (
                benchmark_id, metric, filter, lower, upper, higher_is_better, random_baseline, unit)
-        VALUES (:benchmark, :metric, :filter, :lower, :upper, :higher, :random, :unit)
-            ON CONFLICT DO NOTHING"""),
+        VALUES (:benchmark, :metric, :filter, :lower, :upper, :higher, :random, :unit)"""),
         values,
     )
-    found = _key(
-        connection,
-        """
-        SELECT measure_id FROM store.measures
-         WHERE (benchmark_id, metric, filter) = (:benchmark, :metric, :filter)
-           AND (lower, upper, unit) IS NOT DISTINCT FROM (
-                   CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))""",
-        values,
-    )
+    found = _key(connection, query, values)
     connection.execute(
         text("""
         UPDATE store.benchmarks b SET measure_id = m.measure_id
@@ -100,46 +107,44 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
 
 def setup_id(connection: Connection, setup: Setup) -> int:
     """Return the key of a setup, which is added if it is new."""
-    fingerprint = setup.fingerprint()
+    values = {
+        "fingerprint": setup.fingerprint(),
+        "harness": setup.harness,
+        "harness_version": setup.harness_version,
+        "task_version": setup.task_version,
+        "shots": setup.shots,
+        "prompt_template": setup.prompt_template,
+        "chat_template": setup.chat_template,
+        "precision": setup.precision,
+        "details": orjson.dumps(dict(setup.details)).decode(),
+    }
+    query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
     connection.execute(
         text("""
         INSERT INTO store.setups (fingerprint, harness, harness_version, task_version, shots,
                                   prompt_template, chat_template, precision, details)
-        SELECT :fingerprint, :harness, :harness_version, :task_version, :shots,
-               :prompt_template, :chat_template, :precision, CAST(:details AS jsonb)
-         WHERE NOT EXISTS (SELECT FROM store.setups WHERE fingerprint = :fingerprint)"""),
-        {
-            "fingerprint": fingerprint,
-            "harness": setup.harness,
-            "harness_version": setup.harness_version,
-            "task_version": setup.task_version,
-            "shots": setup.shots,
-            "prompt_template": setup.prompt_template,
-            "chat_template": setup.chat_template,
-            "precision": setup.precision,
-            "details": orjson.dumps(dict(setup.details)).decode(),
-        },
+        VALUES (:fingerprint, :harness, :harness_version, :task_version, :shots,
+                :prompt_template, :chat_template, :precision, CAST(:details AS jsonb))"""),
+        values,
     )
-    query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
-    return _key(connection, query, {"fingerprint": fingerprint})
+    return _key(connection, query, values)
 
 
 def source_id(connection: Connection, source: Source) -> int:
     """Return the key of a source, which is added if it is new."""
     values = {"name": source.name, "url": source.url}
+    query = "SELECT source_id FROM store.sources WHERE name = :name"
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
     connection.execute(
-        text("""
-        INSERT INTO store.sources (name, url) SELECT :name, :url
-         WHERE NOT EXISTS (SELECT FROM store.sources WHERE name = :name)"""),
+        text("INSERT INTO store.sources (name, url) VALUES (:name, :url)"),
         values,
     )
-    connection.execute(
-        text("""
-        UPDATE store.sources SET url = :url
-         WHERE name = :name AND url IS NULL AND CAST(:url AS text) IS NOT NULL"""),
-        values,
-    )
-    return _key(connection, "SELECT source_id FROM store.sources WHERE name = :name", values)
+    return _key(connection, query, values)
 
 
 class Placed(NamedTuple):

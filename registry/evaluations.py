@@ -1,7 +1,7 @@
 """Imports of evaluations: one file and one transaction at a time, whatever the format."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,14 +180,18 @@ def _import(
         families.prepare(connection)
         key = _import_id(connection, path, report.format or "", now)
         contents = reader.read(path, report.format or "", notes)
-        for content in contents:
-            if isinstance(content, Names):
-                report.names = _added(
-                    report.names, resolution.state_names(connection, content, as_of=now)
-                )
-                continue
-            block = _as_asked(content, options, read, before=report.written.runs)
-            report.written.add(runs.write_block(connection, block, as_of=now, import_id=key))
+
+        def blocks() -> Iterator[Block]:
+            for content in contents:
+                if isinstance(content, Names):
+                    stated = resolution.state_names(connection, content, as_of=now)
+                    report.names = _added(report.names, stated)
+                else:
+                    yield _as_asked(content, options)
+
+        report.written = runs.write_blocks(
+            connection, _counted(blocks(), read), as_of=now, import_id=key
+        )
         report.left_out = notes.counts
         changed = report.written.changes + report.names.added
         report.status = "imported" if changed else "unchanged"
@@ -200,21 +204,33 @@ def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.State
     return resolution.Stated(*(a + b for a, b in zip(one, other, strict=True)))
 
 
-def _as_asked(block: Block, options: Options, read: Callable[[int], None], *, before: int) -> Block:
-    """Give a block the benchmark and the source that the options name, and count its runs."""
+def _as_asked(block: Block, options: Options) -> Block:
+    """Give a block the benchmark and the source that the options name."""
     benchmark = block.benchmark
     if options.benchmark is not None:
         benchmark = replace(benchmark, name=options.benchmark)
     if options.benchmark_version is not None:
         benchmark = replace(benchmark, version=options.benchmark_version)
-    source = None if options.source is None else Source(name=options.source)
+    runs_ = block.runs
+    if options.source is not None:
+        source = Source(name=options.source)
+        runs_ = (replace(run, source=source) for run in block.runs)
+    return replace(block, benchmark=benchmark, runs=runs_)
 
-    def counted() -> Iterator[Run]:
-        for number, run in enumerate(block.runs, 1):
-            yield run if source is None else replace(run, source=source)
-            read(before + number)
 
-    return Block(benchmark=benchmark, items=block.items, runs=counted())
+def _counted(blocks: Iterable[Block], read: Callable[[int], None]) -> Iterator[Block]:
+    """Tell how many runs were read so far."""
+    count = 0
+
+    def counted(runs_: Iterable[Run]) -> Iterator[Run]:
+        nonlocal count
+        for run in runs_:
+            count += 1
+            yield run
+            read(count)
+
+    for block in blocks:
+        yield replace(block, runs=counted(block.runs))
 
 
 def _import_id(connection: Connection, path: Path, format_: str, now: datetime) -> int:

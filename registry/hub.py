@@ -33,6 +33,7 @@ _EXPAND = (
     "disabled",
     "downloads",
     "downloadsAllTime",
+    "evalResults",
     "gated",
     "gguf",
     "lastModified",

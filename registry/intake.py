@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from registry import catalog, feature_store, passes, quarantine
+from registry import catalog, feature_store, hub_scores, passes, quarantine
 from registry.passes import Counts, Pass
 from registry.reading import Entry, Reading
 
@@ -107,6 +107,7 @@ def write(  # noqa: PLR0917 - what take_in has found out
         feature_store.replace_features(
             connection, {key: entry.features for key, entry in others.items()}
         )
+        hub_scores.set_aside(connection, new, others)
         quarantine.release(connection, SOURCE, [entry.name for entry in entries])
     counts.counters_changed = len(added) + catalog.update_counters(
         connection, [name for name in reading.sightings if name not in added], as_of=walk.as_of

@@ -26,6 +26,7 @@ class Counts:
     edges_changed: int = 0
     counters_changed: int = 0
     looked_up: int = 0
+    scores_changed: int = 0
 
     def add(self, other: "Counts") -> None:
         """Add another's counts to these."""

@@ -32,6 +32,7 @@ class Entry(NamedTuple):
     renames: tuple[tuple[str, str], ...]
     features: FeatureSet | None
     partly_read: bool
+    evaluations: str | None
 
 
 class Refusal(NamedTuple):
@@ -211,6 +212,7 @@ def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | Refusal]:
             renames=record.renames,
             features=traits,
             partly_read=bool(record.unread),
+            evaluations=record.evaluations,
         )
         for record, model, document, traits in zip(read, models, documents, features, strict=True)
     }

@@ -93,7 +93,8 @@ class ModelRecord(NamedTuple):
     `parameters` counts weights; `dtypes` counts them by data type. `card` and `config` are the
     raw JSON documents, as text that Postgres' jsonb accepts. `unread` names the fields of the
     reply that were there but could not be read. `renames` pairs a parent's former name with its
-    present one, as far as the record itself tells.
+    present one, as far as the record itself tells. `evaluations` is the JSON of the Hub's
+    evaluation results: an empty list where only the card has some, None where there are none.
     """
 
     name: str
@@ -130,6 +131,7 @@ class ModelRecord(NamedTuple):
     parents: tuple[Parent, ...]
     renames: tuple[tuple[str, str], ...]
     unread: tuple[str, ...]
+    evaluations: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +343,7 @@ def parse_record(raw: object) -> ModelRecord | Rejected:
         parentage.parents,
         parentage.renames,
         _unique([*fields.unread, *parentage.unread]),
+        _evaluations(raw.get("evalResults"), card),
     )
 
 
@@ -401,6 +404,12 @@ class _Fields:
         if text is None:
             self.unread.append(key)
         return text
+
+
+def _evaluations(results: object, card: Mapping[str, object]) -> str | None:
+    if isinstance(results, list) and results:
+        return document(results)
+    return "[]" if card.get("model-index") else None
 
 
 def _mapping(value: object) -> Mapping[str, object] | None:

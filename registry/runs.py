@@ -1,6 +1,7 @@
-"""Runs in the database: what a block of evaluations adds and changes."""
+"""Runs in the database: what blocks of evaluations add and change."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -18,18 +19,18 @@ from registry.values import MAX_TEXT, storable
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_runs (
-    place integer, name text, run_id bigint, measure_id integer, setup_id integer,
-    source_id integer, score double precision, evaluated_at timestamptz, item_count integer,
-    standard_error real, complete boolean, verified boolean, right_bits varbit,
+    place integer, benchmark_id integer, name text, run_id bigint, measure_id integer,
+    setup_id integer, source_id integer, score double precision, evaluated_at timestamptz,
+    item_count integer, standard_error real, complete boolean, verified boolean, right_bits varbit,
     present_bits varbit, grades real[], revision text, codes bytea, texts text[],
     input_tokens integer[], output_tokens integer[], latencies real[]
 ) ON COMMIT DROP
 """
 
 _COLUMNS = (
-    "place", "name", "run_id", "measure_id", "setup_id", "source_id", "score", "evaluated_at",
-    "item_count", "standard_error", "complete", "verified", "right_bits", "present_bits", "grades",
-    "revision", "codes", "texts", "input_tokens", "output_tokens", "latencies",
+    "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
+    "evaluated_at", "item_count", "standard_error", "complete", "verified", "right_bits",
+    "present_bits", "grades", "revision", "codes", "texts", "input_tokens", "output_tokens", "latencies",
 )  # fmt: skip
 
 # A file that tells the score alone leaves the outcomes that another one told.
@@ -42,7 +43,7 @@ WITH incoming AS (
            model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
            name_id, import_id, item_count, standard_error, complete, verified, right_bits,
            present_bits, grades, revision)
-    SELECT model_id, run_id, score, evaluated_at, :benchmark, measure_id, setup_id, source_id,
+    SELECT model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
            name_id, :import, item_count, standard_error, complete, verified, right_bits,
            present_bits, grades, revision
       FROM incoming ORDER BY model_id, run_id
@@ -75,7 +76,7 @@ SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added)
 _MERGE_ANSWERS = """
 INSERT INTO store.answers AS a (
        model_id, run_id, benchmark_id, codes, texts, input_tokens, output_tokens, latencies)
-SELECT n.model_id, i.run_id, :benchmark, i.codes, i.texts, i.input_tokens, i.output_tokens,
+SELECT n.model_id, i.run_id, i.benchmark_id, i.codes, i.texts, i.input_tokens, i.output_tokens,
        i.latencies
   FROM incoming_runs i JOIN store.evaluated_names n USING (name)
  WHERE coalesce(i.codes IS NOT NULL, false) OR i.input_tokens IS NOT NULL
@@ -126,69 +127,78 @@ class Written:
         self.benchmarks |= other.benchmarks
 
 
-def write_block(
-    connection: Connection, block: Block, *, as_of: datetime, import_id: int | None = None
+def write_blocks(
+    connection: Connection,
+    blocks: Iterable[Block],
+    *,
+    as_of: datetime,
+    import_id: int | None = None,
 ) -> Written:
-    """Take in what some models did on one version of a benchmark.
+    """Take in what some models did on some benchmarks.
 
     Args:
         connection: in a transaction.
-        block: read once.
-        as_of: when names in it were heard of.
-        import_id: key of the file that it is from.
+        blocks: each read once, one after the other.
+        as_of: when names in them were heard of.
+        import_id: key of the file that they are from; None for what the Hub shows with models.
 
     Raises:
-        RegistryError: when the block contradicts itself or what is stored.
+        RegistryError: when they contradict themselves or what is stored.
     """
-    key = benchmarks.benchmark_id(connection, block.benchmark)
-    placed = benchmarks.place_items(connection, key, block.items)
     connection.exec_driver_sql(_TEMPORARY)
     connection.exec_driver_sql("TRUNCATE incoming_runs")
-    written = Written(items_added=placed.added, items_completed=placed.completed, benchmarks={key})
-    rows = _Rows(connection, key, block.benchmark, placed.ordinals)
-    for run in block.runs:
-        rows.add(run)
-        if rows.is_full():
-            rows.send()
+    written = Written()
+    rows = _Rows(connection)
+    for block in blocks:
+        key = benchmarks.benchmark_id(connection, block.benchmark)
+        placed = benchmarks.place_items(connection, key, block.items)
+        written.benchmarks.add(key)
+        written.items_added += placed.added
+        written.items_completed += placed.completed
+        rows.begin(key, block.benchmark, placed.ordinals)
+        for run in block.runs:
+            rows.add(run)
+            if rows.is_full():
+                rows.send()
     rows.send()
     written.runs, written.outcomes = rows.runs, rows.outcomes
     if not written.runs:
         return written
     connection.exec_driver_sql("ANALYZE incoming_runs")
-    _refuse_contradictions(connection, block.benchmark)
+    _refuse_contradictions(connection)
     names = connection.scalars(text("SELECT DISTINCT name FROM incoming_runs")).all()
     written.unresolved = resolution.resolve(connection, names, as_of=as_of)
-    merged = connection.execute(text(_MERGE), {"benchmark": key, "import": import_id}).one()
+    merged = connection.execute(text(_MERGE), {"import": import_id}).one()
     written.added, written.changed = merged.added, merged.changed
-    answers = connection.execute(text(_MERGE_ANSWERS), {"benchmark": key})
-    written.answers = answers.rowcount
+    if rows.outcomes:
+        written.answers = connection.execute(text(_MERGE_ANSWERS)).rowcount
     if rows.outcomes and (written.added or written.changed):
-        # They are of another state of things; `statistics` makes them anew.
-        connection.execute(
-            text("DELETE FROM store.item_statistics WHERE benchmark_id = :benchmark"),
-            {"benchmark": key},
-        )
+        # They are of another state of things; `item_statistics` makes them anew.
+        connection.exec_driver_sql("""
+            DELETE FROM store.item_statistics s
+             WHERE EXISTS (SELECT FROM incoming_runs i
+                            WHERE i.benchmark_id = s.benchmark_id AND i.right_bits IS NOT NULL)""")
     return written
 
 
 class _Rows:
-    """The rows of a block's runs, sent some at a time: a block need not fit in memory."""
+    """The rows of blocks' runs, sent some at a time: a block need not fit in memory."""
 
     MOST_RUNS = 500
     MOST_CHARACTERS = 16_000_000
 
-    def __init__(
-        self, connection: Connection, key: int, benchmark: Benchmark, ordinals: Ordinals
-    ) -> None:
-        self.connection, self.key, self.benchmark, self.ordinals = (
-            connection, key, benchmark, ordinals,
-        )  # fmt: skip
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.runs = self.outcomes = self._characters = 0
         self._rows: list[list[object]] = []
-        self._measures: dict[Measure, int] = {}
+        self._measures: dict[tuple[int, Measure], int] = {}
         self._setups: dict[int, tuple[int, UUID, Setup]] = {}
         self._known_setups: dict[UUID, int] = {}
         self._sources: dict[str, int] = {}
+
+    def begin(self, key: int, benchmark: Benchmark, ordinals: Ordinals) -> None:
+        """Go on with the runs of another block."""
+        self.key, self.benchmark, self.ordinals = key, benchmark, ordinals
 
     def is_full(self) -> bool:
         """Tell whether it is time to send them."""
@@ -227,6 +237,7 @@ class _Rows:
         setup, fingerprint = self._setup(run.setup)
         self._rows.append([
             self.runs,
+            self.key,
             name,
             run_id(self.benchmark, run, fingerprint),
             self._measure(run.measure),
@@ -296,9 +307,10 @@ class _Rows:
         return placed if any(number is not None for number in placed) else None
 
     def _measure(self, measure: Measure) -> int:
-        if measure not in self._measures:
-            self._measures[measure] = benchmarks.measure_id(self.connection, self.key, measure)
-        return self._measures[measure]
+        known = (self.key, measure)
+        if known not in self._measures:
+            self._measures[known] = benchmarks.measure_id(self.connection, self.key, measure)
+        return self._measures[known]
 
     def _setup(self, setup: Setup) -> tuple[int, UUID]:
         """Return a setup's key and fingerprint; runs share the object, so it is known by that."""
@@ -316,19 +328,21 @@ class _Rows:
         return self._sources[source.name]
 
 
-def _refuse_contradictions(connection: Connection, benchmark: Benchmark) -> None:
-    """Drop runs that a block tells twice alike; refuse those that it tells differently."""
+def _refuse_contradictions(connection: Connection) -> None:
+    """Drop runs that blocks tell twice alike; refuse those that they tell differently."""
     twice = connection.execute(
         text("""
-        SELECT a.name, a.score AS one, b.score AS other
-          FROM incoming_runs a JOIN incoming_runs b ON b.run_id = a.run_id AND b.place > a.place
+        SELECT a.name, k.name AS benchmark, a.score AS one, b.score AS other
+          FROM incoming_runs a
+          JOIN incoming_runs b ON b.run_id = a.run_id AND b.place > a.place
+          JOIN store.benchmarks k ON k.benchmark_id = a.benchmark_id
          WHERE (a.score, a.item_count, a.right_bits, a.present_bits, a.grades)
                IS DISTINCT FROM (b.score, b.item_count, b.right_bits, b.present_bits, b.grades)
          ORDER BY a.place LIMIT 1""")
     ).one_or_none()
     if twice is not None:
         raise RegistryError(
-            f"There are two results of {twice.name} on {benchmark.name} that nothing tells apart, "
+            f"There are two results of {twice.name} on {twice.benchmark} that nothing tells apart, "
             f"{twice.one:g} and {twice.other:g}: map what differs between the runs (revision, "
             "precision, shots, date or details), or remove one."
         )

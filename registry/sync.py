@@ -22,16 +22,19 @@ from registry import (
     families,
     feature_store,
     first_load,
+    hub_scores,
     identity,
     indexes,
     intake,
+    item_statistics,
     joblog,
     lineage,
     passes,
+    resolution,
     vanished,
 )
 from registry.db import exclusive, require_head, translated
-from registry.errors import CursorExpiredError, HubError, HubUnavailableError
+from registry.errors import CursorExpiredError, HubError, HubUnavailableError, LockHeldError
 from registry.hub import Hub, ListingQuery
 from registry.pages import Pages
 from registry.passes import Counts, Pass
@@ -42,6 +45,9 @@ _log = logging.getLogger(__name__)
 
 SWEEP_SLACK = timedelta(hours=1)
 """How far the Hub's clock and ours may differ when a full sweep moves the delta's watermark."""
+
+EVALUATIONS = "evals import"
+"""The lock of whoever writes evaluations."""
 
 ENDED = ""
 """The cursor of a pass that has read the listing to its end, but is not closed yet."""
@@ -79,6 +85,8 @@ class Options:
         lookups: how many unlisted names to ask about one by one.
         accept_gone: believe a full sweep that finds much of the catalog gone.
         page_size: records per page, at most 1,000.
+        evaluations: take up the scores that the Hub shows with models, rather than leave them to
+            a later run.
     """
 
     full: bool = False
@@ -91,6 +99,7 @@ class Options:
     lookups: int = 200
     accept_gone: bool = False
     page_size: int = 1000
+    evaluations: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +185,8 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
             _finish(connection, walk, options, before, walker.undone)
         if complete and not options.dry_run:
             _look_up(connection, source, walk, options)
+        if options.evaluations and not options.dry_run:
+            _take_up(engine, connection, walk)
         with connection.begin():
             watermark = passes.standing(connection, scope, "delta").watermark
     return Report(
@@ -421,6 +432,25 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
                 families.refresh_families(connection, orphans)
             vanished.note_answer(connection, each, found.state, walk.as_of)
         walk.counts.looked_up += 1
+
+
+def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
+    """Take up the scores that the Hub shows with models, and find models for names without one."""
+    try:
+        with exclusive(engine, EVALUATIONS):
+            while True:
+                with connection.begin():
+                    written = hub_scores.take_up(connection, as_of=walk.as_of)
+                if written is None:
+                    break
+                walk.counts.scores_changed += written.added + written.changed
+            if walk.counts.new + walk.counts.changed:
+                with connection.begin():
+                    resolution.resolve_again(connection)
+                with connection.begin():
+                    item_statistics.refresh(connection)
+    except LockHeldError:
+        _log.warning("Evaluations are being imported: the next sync takes up the Hub's scores")
 
 
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:

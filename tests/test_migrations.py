@@ -78,6 +78,7 @@ ROWS: dict[str, tuple[str, ...]] = {
                                    name_id, complete, verified, right_bits)
            VALUES (1, 7, 1, 1, 1, 1, 1, true, false, B'1')""",
         "INSERT INTO store.answers (model_id, run_id, benchmark_id) VALUES (1, 7, 1)",
+        "INSERT INTO store.pending_evaluations VALUES (1, '[]')",
         "INSERT INTO store.model_aliases VALUES (1, 'org__base', 'evaluation', 1, NULL, NULL)",
     ),
 }

@@ -317,6 +317,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("sources_name_key")),
         schema="store",
     )
+    op.create_table(
+        "pending_evaluations",
+        sa.Column(
+            "model_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the model"
+        ),
+        sa.Column(
+            "eval_results",
+            postgresql.JSONB(),
+            nullable=True,
+            comment="of .eval_results; those of model-index are in the card",
+        ),
+        sa.PrimaryKeyConstraint("model_id", name=op.f("pending_evaluations_pkey")),
+        schema="store",
+    )
     op.execute("ALTER TABLE store.runs ALTER right_bits SET STORAGE EXTERNAL")
 
 
@@ -329,6 +343,7 @@ def downgrade() -> None:
     )
     op.drop_table("sources", schema="store")
     op.drop_table("setups", schema="store")
+    op.drop_table("pending_evaluations", schema="store")
     op.drop_index("runs_name_id_idx", table_name="runs", schema="store")
     op.drop_index("runs_benchmark_id_idx", table_name="runs", schema="store")
     op.drop_table("runs", schema="store")

@@ -56,6 +56,11 @@ EVERY = 10.0
     help="How many unlisted names to ask about one by one.",
 )
 @click.option("--accept-gone", is_flag=True, help="Believe a sweep that finds much of it gone.")
+@click.option(
+    "--evaluations/--no-evaluations",
+    default=True,
+    help="Whether to take up the scores in model cards, or leave them to a later run.",
+)
 @output_options
 @click.pass_context
 def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:

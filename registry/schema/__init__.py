@@ -34,6 +34,7 @@ from registry.schema.evaluations import (
     item_statistics,
     items,
     measures,
+    pending_evaluations,
     runs,
     setups,
     sources,
@@ -74,6 +75,7 @@ __all__ = [
     "model_history",
     "models",
     "pending_edges",
+    "pending_evaluations",
     "pending_renames",
     "quarantine",
     "runs",
@@ -98,5 +100,6 @@ LARGE_TABLES = (
     lookups,
     runs,
     answers,
+    pending_evaluations,
 )
 """Tables that grow with the catalog."""

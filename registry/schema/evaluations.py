@@ -262,3 +262,15 @@ class StatisticColumns(TypedColumns):
 
 
 item_statistics = Table("item_statistics", metadata, StatisticColumns)
+
+
+class PendingEvaluationColumns(TypedColumns):
+    """Models whose results on the Hub are yet to be taken up, since their records changed."""
+
+    model_id = model_key()
+    eval_results: Named[Any] = Column(
+        JSONB, nullable=True, comment="of .eval_results; those of model-index are in the card"
+    )
+
+
+pending_evaluations = Table("pending_evaluations", metadata, PendingEvaluationColumns)
