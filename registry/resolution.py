@@ -42,6 +42,8 @@ WITH wanted AS (
     UNION ALL
     SELECT w.name, w.rank, 3, 'case', min(m.model_id), 1
       FROM wanted w JOIN store.models m ON lower(m.name) = lower(w.spelt)
+     WHERE NOT EXISTS (SELECT FROM store.evaluated_names n
+                        WHERE n.model_id = m.model_id AND n.method = 'unresolved')
      GROUP BY w.name, w.rank HAVING count(*) = 1
     UNION ALL
     SELECT w.name, w.rank, 4, 'case', min(a.model_id), max(a.confidence)
@@ -60,6 +62,8 @@ _UNDER_ANY_AUTHOR = """
 SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confidence
   FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[])) AS w (name, spelt)
   JOIN store.models m ON lower(split_part(m.name, '/', 2)) = lower(w.spelt)
+ WHERE NOT EXISTS (SELECT FROM store.evaluated_names n
+                    WHERE n.model_id = m.model_id AND n.method = 'unresolved')
  GROUP BY w.name HAVING count(*) = 1"""
 
 
