@@ -30,7 +30,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_runs (
 _COLUMNS = (
     "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
     "evaluated_at", "item_count", "standard_error", "complete", "verified", "right_bits",
-    "present_bits", "grades", "revision", "codes", "texts", "input_tokens", "output_tokens", "latencies",
+    "present_bits", "grades", "revision", "codes", "texts", "input_tokens", "output_tokens",
+    "latencies",
 )  # fmt: skip
 
 # A file that tells the score alone leaves the outcomes that another one told.
