@@ -31,7 +31,7 @@ SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
    AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
  ORDER BY m.name COLLATE "C", r.benchmark_id,
           (k.metric, k.filter) = (shown.metric, shown.filter), r.complete, r.verified,
-          r.evaluated_at NULLS FIRST, r.run_id
+          r.evaluated_at NULLS FIRST, r.run_id DESC
 """
 
 
