@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from registry.outcomes import select, stream_outcomes
+from registry.outcomes import select_by_key, stream_outcomes
 
 
 def refresh(connection: Connection) -> int:
@@ -23,7 +23,7 @@ def refresh(connection: Connection) -> int:
     """
     stale = connection.execute(
         text("""
-        SELECT b.benchmark_id, b.name || '@' || b.version AS name FROM store.benchmarks b
+        SELECT b.benchmark_id FROM store.benchmarks b
          WHERE NOT EXISTS (SELECT FROM store.item_statistics s
                             WHERE s.benchmark_id = b.benchmark_id)
            AND EXISTS (SELECT FROM store.runs r
@@ -31,7 +31,7 @@ def refresh(connection: Connection) -> int:
          ORDER BY b.benchmark_id""")
     ).all()
     for row in stale:
-        selection = select(connection, benchmarks=[row.name])
+        selection = select_by_key(connection, row.benchmark_id)
         width = len(selection.columns)
         models, sums = np.zeros(width, np.int64), np.zeros(width, np.float64)
         for some in stream_outcomes(connection, selection):

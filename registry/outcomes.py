@@ -4,7 +4,7 @@ Where a model has several runs on a benchmark, each item's outcome is taken from
 for it, as leaderboards do: complete before limited, verified before not, the newest first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -96,30 +96,47 @@ def select(
     Raises:
         UsageError: naming a benchmark or model that there is none of.
     """
-    rows = connection.execute(
-        text("""
-        SELECT b.benchmark_id, b.name, b.version,
-               ARRAY(SELECT i.item FROM store.items i WHERE i.benchmark_id = b.benchmark_id
-                      ORDER BY i.ordinal) AS items
-          FROM store.benchmarks b
-         WHERE (CAST(:names AS text[]) IS NULL OR b.name = ANY (:names)
-                OR b.name || '@' || b.version = ANY (:names))
-           AND EXISTS (SELECT FROM store.runs r
-                        WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)
-         ORDER BY b.name COLLATE "C", b.version COLLATE "C", b.benchmark_id"""),
-        {"names": None if benchmarks is None else list(benchmarks)},
-    ).all()
-    columns: list[Column] = []
-    spans: list[_Span] = []
-    for row in rows:
-        spans.append(_Span(row.benchmark_id, len(columns), len(columns) + len(row.items)))
-        columns += [Column(row.name, row.version, item) for item in row.items]
+    columns, spans = _columns(
+        connection, {"names": None if benchmarks is None else list(benchmarks)}
+    )
     there = {column.benchmark for column in columns}
     there |= {f"{column.benchmark}@{column.version}" for column in columns}
     for name in benchmarks or ():
         if name not in there:
             raise UsageError(f"There are no outcomes on a benchmark named {name!r}.")
     return Selection(columns, spans, _keys(connection, models))
+
+
+def select_by_key(connection: Connection, benchmark: int) -> Selection:
+    """Find the columns of one version of a benchmark, and all models that have outcomes on it."""
+    columns, spans = _columns(connection, {"key": benchmark})
+    return Selection(columns, spans, None)
+
+
+def _columns(
+    connection: Connection, wanted: Mapping[str, object]
+) -> tuple[list[Column], list[_Span]]:
+    """Return the items of benchmarks, by `names` (None is all) or by `key`, and their places."""
+    rows = connection.execute(
+        text("""
+        SELECT b.benchmark_id, b.name, b.version,
+               ARRAY(SELECT i.item FROM store.items i WHERE i.benchmark_id = b.benchmark_id
+                      ORDER BY i.ordinal) AS items
+          FROM store.benchmarks b
+         WHERE (CAST(:key AS integer) IS NULL OR b.benchmark_id = :key)
+           AND (CAST(:names AS text[]) IS NULL OR b.name = ANY (:names)
+                OR b.name || '@' || b.version = ANY (:names))
+           AND EXISTS (SELECT FROM store.runs r
+                        WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)
+         ORDER BY b.name COLLATE "C", b.version COLLATE "C", b.benchmark_id"""),
+        {"key": None, "names": None, **wanted},
+    ).all()
+    columns: list[Column] = []
+    spans: list[_Span] = []
+    for row in rows:
+        spans.append(_Span(row.benchmark_id, len(columns), len(columns) + len(row.items)))
+        columns += [Column(row.name, row.version, item) for item in row.items]
+    return columns, spans
 
 
 def _keys(connection: Connection, models: Sequence[str] | None) -> list[int] | None:

@@ -1,7 +1,7 @@
 """Runs in the database: what a block of evaluations adds and changes."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import UUID
@@ -50,8 +50,9 @@ WITH incoming AS (
       FROM incoming ORDER BY model_id, run_id
         ON CONFLICT (model_id, run_id) DO UPDATE
        SET score = excluded.score, import_id = excluded.import_id,
-           measure_id = excluded.measure_id, item_count = excluded.item_count, standard_error = excluded.standard_error,
-           complete = excluded.complete, verified = excluded.verified,
+           measure_id = excluded.measure_id, item_count = excluded.item_count,
+           standard_error = excluded.standard_error, complete = excluded.complete,
+           verified = excluded.verified,
            right_bits = coalesce(excluded.right_bits, r.right_bits),
            present_bits = CASE WHEN excluded.right_bits IS NULL THEN r.present_bits
                                ELSE excluded.present_bits END,
@@ -230,8 +231,12 @@ class _Rows:
         """
         what = f"{run.model[:MAX_TEXT]!r} on {self.benchmark.name}"
         name = storable(run.model.strip())
-        if not name or len(name) > MAX_TEXT or not name.isprintable():
+        if not resolution.nameable(name):
             raise RegistryError(f"A model's name is 1 to {MAX_TEXT} printable characters: {what}.")
+        revision = run.revision and storable(run.revision)
+        if (name, revision) != (run.model, run.revision):
+            # What is not stored does not tell runs apart either.
+            run = replace(run, model=name, revision=revision)
         packed = None if run.outcomes is None else self._packed(run, what)
         score, error, items = run.score, run.standard_error, run.items
         if packed is not None:
