@@ -6,7 +6,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
-import orjson
 from sqlalchemy import Connection, text
 
 from registry.db import copy_rows
@@ -14,6 +13,7 @@ from registry.errors import RegistryError
 from registry.evaluation import Benchmark, Item, Measure, Setup, Source, content_hash
 from registry.packing import Ordinals
 from registry.rows import array
+from registry.values import document
 
 ITEMS_AT_ONCE = 10_000
 
@@ -116,7 +116,7 @@ def setup_id(connection: Connection, setup: Setup) -> int:
         "prompt_template": setup.prompt_template,
         "chat_template": setup.chat_template,
         "precision": setup.precision,
-        "details": orjson.dumps(dict(setup.details)).decode(),
+        "details": document(dict(setup.details)) or "{}",
     }
     query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
     known = connection.scalar(text(query), values)

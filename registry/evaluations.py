@@ -143,27 +143,43 @@ def _import_all(
 
         report = FileReport(str(path))
         reports.append(report)
-        try:
-            report.format = reader.format_of(path)
-            if report.format is not None:
-                _import(engine, reader, report, options, read)
-            elif by_name:
-                report.status, report.error = "failed", reader.unknown(path)
-        except DatabaseUnreachableError:
-            raise
-        except RegistryError as error:
-            report.status, report.error = "failed", str(error)
-            report.written = runs.Written()
-        except DBAPIError as error:
-            sentence = translated(error, doing=f"import {path}")
-            if isinstance(sentence, DatabaseUnreachableError):
-                raise
-            report.status, report.error = "failed", str(sentence)
-            report.written = runs.Written()
+        _attempt(engine, reader, report, options, read, by_name=by_name)
     if not options.dry_run:
         with engine.begin() as connection:
             item_statistics.refresh(connection)
     return reports
+
+
+def _attempt(
+    engine: Engine,
+    reader: formats.Reader,
+    report: FileReport,
+    options: Options,
+    read: Callable[[int], None],
+    *,
+    by_name: bool,
+) -> None:
+    """Import one file; what is wrong with it is told in its report."""
+    path = Path(report.path)
+    try:
+        report.format = reader.format_of(path)
+        if report.format is not None:
+            _import(engine, reader, report, options, read)
+        elif by_name:
+            report.status, report.error = "failed", reader.unknown(path)
+    except (RegistryError, OSError, UnicodeError, DBAPIError) as error:
+        if isinstance(error, DBAPIError):
+            sentence = str(known := translated(error, doing=f"import {path}"))
+            if isinstance(known, DatabaseUnreachableError):
+                raise
+        elif isinstance(error, DatabaseUnreachableError):
+            raise
+        elif isinstance(error, OSError):
+            sentence = f"{path}: {error.strerror or error}."
+        else:
+            sentence = str(error)
+        report.status, report.error = "failed", sentence
+        report.written, report.names = runs.Written(), resolution.Stated(0, 0, 0)
 
 
 def _import(

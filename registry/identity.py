@@ -118,6 +118,12 @@ def merge_stub(
            UNION ALL SELECT :model, name, :source, 1, :as_of
              FROM store.models WHERE model_id = :stub
            ON CONFLICT DO NOTHING""",
+        # Where both have outcomes, one model was counted as two.
+        """DELETE FROM store.item_statistics s
+            WHERE s.benchmark_id IN (SELECT r.benchmark_id FROM store.runs r
+                                      WHERE r.model_id = :stub AND r.right_bits IS NOT NULL)
+              AND s.benchmark_id IN (SELECT r.benchmark_id FROM store.runs r
+                                      WHERE r.model_id = :model AND r.right_bits IS NOT NULL)""",
         "UPDATE store.runs SET model_id = :model WHERE model_id = :stub",
         "UPDATE store.answers SET model_id = :model WHERE model_id = :stub",
         """UPDATE store.evaluated_names SET model_id = :model,

@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from registry.outcomes import select, stream_outcomes
+from registry.outcomes import of_benchmark, stream_outcomes
 
 
 def refresh(connection: Connection) -> int:
@@ -23,7 +23,7 @@ def refresh(connection: Connection) -> int:
     """
     stale = connection.execute(
         text("""
-        SELECT b.benchmark_id, b.name || '@' || b.version AS name FROM store.benchmarks b
+        SELECT b.benchmark_id, b.item_count FROM store.benchmarks b
          WHERE NOT EXISTS (SELECT FROM store.item_statistics s
                             WHERE s.benchmark_id = b.benchmark_id)
            AND EXISTS (SELECT FROM store.runs r
@@ -31,8 +31,7 @@ def refresh(connection: Connection) -> int:
          ORDER BY b.benchmark_id""")
     ).all()
     for row in stale:
-        selection = select(connection, benchmarks=[row.name])
-        width = len(selection.columns)
+        selection, width = of_benchmark(row.benchmark_id, row.item_count), row.item_count
         models, sums = np.zeros(width, np.int64), np.zeros(width, np.float64)
         for some in stream_outcomes(connection, selection):
             models += np.count_nonzero(some.mask, axis=0)

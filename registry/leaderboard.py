@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -57,7 +58,7 @@ def rank(
         ModelNotFoundError: where there is no model for the family.
     """
     chosen = _chosen(connection, benchmarks)
-    keys = [key for key, _ in chosen]
+    keys = [each.key for each in chosen]
     of_family = None if family is None else identity.model_id(connection, family)
     rows = connection.execute(
         text("""
@@ -83,8 +84,8 @@ def rank(
                               AND f.family_id = o.family_id))
          ORDER BY s.benchmarks DESC, s.average DESC, s.model"""),
         {
-            "names": [name for _, name in chosen],
-            "plain": sorted({name.rpartition("@")[0] for _, name in chosen}),
+            "names": [each.name for each in chosen],
+            "plain": sorted({each.benchmark for each in chosen}),
             "query": query,
             "family": of_family,
         },
@@ -92,7 +93,7 @@ def rank(
     whole = [row for row in rows if row.benchmarks == len(keys)]
     shown = rows if partial else whole
     return Ranking(
-        benchmarks=[name.removesuffix("@") for _, name in chosen],
+        benchmarks=[each.name.removesuffix("@") for each in chosen],
         rows=[
             Row(
                 row.model,
@@ -108,12 +109,18 @@ def rank(
     )
 
 
-def _chosen(connection: Connection, names: Sequence[str]) -> list[tuple[int, str]]:
+class _Chosen(NamedTuple):
+    key: int
+    benchmark: str
+    name: str
+
+
+def _chosen(connection: Connection, names: Sequence[str]) -> list[_Chosen]:
     """Return the keys of benchmarks' versions, and their names with the version."""
     if not names:
         rows = connection.execute(
             text("""
-            SELECT b.benchmark_id, b.name || '@' || b.version AS name
+            SELECT b.benchmark_id, b.name, b.name || '@' || b.version
               FROM store.benchmarks b
               JOIN store.measures m ON m.measure_id = b.measure_id AND m.upper IS NOT NULL
              ORDER BY (SELECT count(DISTINCT model_id) FROM store.runs r
@@ -121,12 +128,12 @@ def _chosen(connection: Connection, names: Sequence[str]) -> list[tuple[int, str
              LIMIT :limit"""),
             {"limit": USUAL_BENCHMARKS},
         ).all()
-        return sorted((tuple(row) for row in rows), key=lambda row: row[1])
-    chosen: list[tuple[int, str]] = []
+        return sorted((_Chosen(*row) for row in rows), key=lambda each: each.name)
+    chosen: list[_Chosen] = []
     for name in names:
         found = connection.execute(
             text("""
-            SELECT b.benchmark_id, b.name || '@' || b.version AS name
+            SELECT b.benchmark_id, b.name, b.name || '@' || b.version
               FROM store.benchmarks b
              WHERE b.benchmark_id IN (SELECT store.benchmark_ids(:name)) ORDER BY b.version"""),
             {"name": name},
@@ -135,5 +142,5 @@ def _chosen(connection: Connection, names: Sequence[str]) -> list[tuple[int, str
             raise UsageError(
                 f"There is no benchmark {name!r}; `registry evals benchmarks` lists them."
             )
-        chosen += [tuple(row) for row in found]
+        chosen += [_Chosen(*row) for row in found]
     return list(dict.fromkeys(chosen))

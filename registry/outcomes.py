@@ -31,7 +31,7 @@ SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
    AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
  ORDER BY m.name COLLATE "C", r.benchmark_id,
           (k.metric, k.filter) = (shown.metric, shown.filter), r.complete, r.verified,
-          r.evaluated_at NULLS FIRST, r.run_id
+          r.evaluated_at NULLS FIRST, r.run_id DESC
 """
 
 
@@ -79,6 +79,11 @@ class Selection:
     spans: Sequence[_Span]
     models: Sequence[int] | None
 
+    @property
+    def width(self) -> int:
+        """Number of items."""
+        return self.spans[-1].stop if self.spans else 0
+
 
 def select(
     connection: Connection,
@@ -96,6 +101,24 @@ def select(
     Raises:
         UsageError: naming a benchmark or model that there is none of.
     """
+    columns, spans = _columns(connection, benchmarks)
+    there = {column.benchmark for column in columns}
+    there |= {f"{column.benchmark}@{column.version}" for column in columns}
+    for name in benchmarks or ():
+        if name not in there:
+            raise UsageError(f"There are no outcomes on a benchmark named {name!r}.")
+    return Selection(columns, spans, _keys(connection, models))
+
+
+def of_benchmark(key: int, items: int) -> Selection:
+    """Return all outcomes on one version of a benchmark, whose columns are not named."""
+    return Selection((), [_Span(key, 0, items)], None)
+
+
+def _columns(
+    connection: Connection, benchmarks: Sequence[str] | None
+) -> tuple[list[Column], list[_Span]]:
+    """Return the items of benchmarks, and their places."""
     rows = connection.execute(
         text("""
         SELECT b.benchmark_id, b.name, b.version,
@@ -114,12 +137,7 @@ def select(
     for row in rows:
         spans.append(_Span(row.benchmark_id, len(columns), len(columns) + len(row.items)))
         columns += [Column(row.name, row.version, item) for item in row.items]
-    there = {column.benchmark for column in columns}
-    there |= {f"{column.benchmark}@{column.version}" for column in columns}
-    for name in benchmarks or ():
-        if name not in there:
-            raise UsageError(f"There are no outcomes on a benchmark named {name!r}.")
-    return Selection(columns, spans, _keys(connection, models))
+    return columns, spans
 
 
 def _keys(connection: Connection, models: Sequence[str] | None) -> list[int] | None:
@@ -153,7 +171,7 @@ def stream_outcomes(
         {"benchmarks": list(spans), "models": selection.models},
         execution_options={"stream_results": True, "max_row_buffer": 64},
     )
-    width = len(selection.columns)
+    width = selection.width
     names: list[str] = []
     values = np.full((models_at_once, width), np.nan, np.float32)
     for row in rows:

@@ -22,6 +22,7 @@ from registry.evaluation import Names
 from registry.families import refresh_families
 from registry.identity import add_stubs
 from registry.spelling import spellings
+from registry.values import MAX_TEXT
 
 NAMES_AT_ONCE = 5_000
 
@@ -176,13 +177,15 @@ def resolve_again(connection: Connection) -> int:
 
 def release(connection: Connection, name: str, *, as_of: datetime) -> None:
     """Forget what a name was found to stand for, and look for it anew; its runs move along."""
-    known = connection.execute(
-        text("SELECT name_id FROM store.evaluated_names WHERE name = :name"), {"name": name}
+    method = connection.execute(
+        text("SELECT method FROM store.evaluated_names WHERE name = :name"), {"name": name}
     ).scalar_one_or_none()
-    if known is None:
+    if method is None:
         return
     found = _found(connection, [name])
     if name not in found:
+        if method == "unresolved":
+            return
         (stub,) = add_stubs(connection, [name], as_of=as_of)
         _place(connection, [stub])
         found = {name: _Found(stub, "unresolved", 0.0)}
@@ -203,12 +206,20 @@ def _move(connection: Connection, found: Mapping[str, _Found]) -> None:
             SELECT * FROM unnest(CAST(:names AS text[]), CAST(:keys AS bigint[]),
                                  CAST(:methods AS text[]), CAST(:confidences AS real[]))
                        AS f (name, model_id, method, confidence)
+        ), wanted AS (
+            SELECT n.name_id, n.model_id AS before, f.model_id, f.method, f.confidence
+              FROM found f JOIN store.evaluated_names n USING (name)
+             UNION ALL
+            -- Other spellings of a name without a model stood for its stub.
+            SELECT o.name_id, o.model_id, f.model_id, o.method, least(o.confidence, f.confidence)
+              FROM found f
+              JOIN store.evaluated_names n ON n.name = f.name AND n.method = 'unresolved'
+              JOIN store.evaluated_names o ON o.model_id = n.model_id AND o.name_id <> n.name_id
         ), moved AS (
             UPDATE store.evaluated_names n
-               SET model_id = f.model_id, method = f.method, confidence = f.confidence
-              FROM found f, store.evaluated_names old
-             WHERE n.name = f.name AND old.name_id = n.name_id
-            RETURNING n.name_id, old.model_id AS before, n.model_id
+               SET model_id = w.model_id, method = w.method, confidence = w.confidence
+              FROM wanted w WHERE n.name_id = w.name_id
+            RETURNING n.name_id, w.before, n.model_id
         )
         INSERT INTO moved_names SELECT name_id, before, model_id FROM moved"""),
         {
@@ -287,12 +298,18 @@ def list_unresolved(connection: Connection) -> list[Unresolved]:
 class Stated(NamedTuple):
     """What became of names that a source states: aliases added, known before, and refused.
 
-    A name is refused that is another model's own, or that stands for another model already.
+    A name is refused that is another model's own, that stands for another model already, or that
+    no model can have; see `nameable`.
     """
 
     added: int
     known: int
     refused: int
+
+
+def nameable(name: str) -> bool:
+    """Tell whether a model can go by a name: 1 to MAX_TEXT printable characters, stripped."""
+    return 0 < len(name) <= MAX_TEXT and name.isprintable() and name == name.strip()
 
 
 def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Stated:
@@ -306,7 +323,15 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
         names: what the source states.
         as_of: when.
     """
-    wanted = sorted({each.model for each in names.names})
+    stated: dict[tuple[str, str], float] = {}
+    unfit = 0
+    for each in names.names:
+        key = each.name.strip(), each.model.strip()
+        if all(map(nameable, key)):
+            stated[key] = max(each.confidence, stated.get(key, 0.0))
+        else:
+            unfit += 1
+    wanted = sorted({model for _, model in stated})
     rows = connection.execute(
         text("SELECT name, model_id FROM store.models WHERE name = ANY (:names)"),
         {"names": wanted},
@@ -326,7 +351,7 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
         connection,
         "stated_names",
         ("name", "model_id", "confidence"),
-        ((each.name, keys[each.model], each.confidence) for each in names.names),
+        ((name, keys[model], worth) for (name, model), worth in stated.items()),
     )
     known = connection.scalar(
         text("""
@@ -353,4 +378,4 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
         {"as_of": as_of},
     ).rowcount
     resolve_again(connection)
-    return Stated(added, int(known or 0), len(names.names) - added - int(known or 0))
+    return Stated(added, int(known or 0), len(stated) + unfit - added - int(known or 0))

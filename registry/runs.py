@@ -50,24 +50,25 @@ WITH incoming AS (
       FROM incoming ORDER BY model_id, run_id
         ON CONFLICT (model_id, run_id) DO UPDATE
        SET score = excluded.score, import_id = excluded.import_id,
-           item_count = excluded.item_count, standard_error = excluded.standard_error,
-           complete = excluded.complete, verified = excluded.verified,
+           measure_id = excluded.measure_id, item_count = excluded.item_count,
+           standard_error = excluded.standard_error, complete = excluded.complete,
+           verified = excluded.verified,
            right_bits = coalesce(excluded.right_bits, r.right_bits),
            present_bits = CASE WHEN excluded.right_bits IS NULL THEN r.present_bits
                                ELSE excluded.present_bits END,
            grades = CASE WHEN excluded.right_bits IS NULL THEN r.grades ELSE excluded.grades END
      WHERE (excluded.right_bits IS NOT NULL
-            AND (r.score, r.item_count, r.standard_error, r.complete, r.verified, r.right_bits,
-                 r.present_bits, r.grades)
+            AND (r.measure_id, r.score, r.item_count, r.standard_error, r.complete, r.verified,
+                 r.right_bits, r.present_bits, r.grades)
                 IS DISTINCT FROM (
-                    excluded.score, excluded.item_count, excluded.standard_error,
-                    excluded.complete, excluded.verified, excluded.right_bits,
-                    excluded.present_bits, excluded.grades))
+                    excluded.measure_id, excluded.score, excluded.item_count,
+                    excluded.standard_error, excluded.complete, excluded.verified,
+                    excluded.right_bits, excluded.present_bits, excluded.grades))
         OR (r.right_bits IS NULL
-            AND (r.score, r.item_count, r.standard_error, r.complete, r.verified)
+            AND (r.measure_id, r.score, r.item_count, r.standard_error, r.complete, r.verified)
                 IS DISTINCT FROM (
-                    excluded.score, excluded.item_count, excluded.standard_error,
-                    excluded.complete, excluded.verified))
+                    excluded.measure_id, excluded.score, excluded.item_count,
+                    excluded.standard_error, excluded.complete, excluded.verified))
     RETURNING (xmax = 0) AS added
 )
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added) AS changed
@@ -219,10 +220,12 @@ class _Rows:
         """
         what = f"{run.model[:MAX_TEXT]!r} on {self.benchmark.name}"
         name = storable(run.model.strip())
-        if not name or len(name) > MAX_TEXT or not name.isprintable():
+        if not resolution.nameable(name):
             raise RegistryError(f"A model's name is 1 to {MAX_TEXT} printable characters: {what}.")
-        if name != run.model:
-            run = replace(run, model=name)  # it is this run by what is kept of it
+        revision = run.revision and storable(run.revision)
+        if (name, revision) != (run.model, run.revision):
+            # What is not stored does not tell runs apart either.
+            run = replace(run, model=name, revision=revision)
         packed = None if run.outcomes is None else self._packed(run, what)
         score, error, items = run.score, run.standard_error, run.items
         if packed is not None:

@@ -461,6 +461,8 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )
+        # Stubs that evaluations made may have gone into the models they stand for.
+        item_statistics.refresh(connection)
     large = written > max(1000, 0.05 * (known or 0))
     # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:

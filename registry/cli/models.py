@@ -267,7 +267,7 @@ def _print_aliases(
     changes: tuple[tuple[str, ...], tuple[str, ...]],
     output: Output,
 ) -> None:
-    from registry import identity
+    from registry import identity, item_statistics
     from registry.aliases import add_alias, list_aliases, remove_alias
 
     added, removed = changes
@@ -278,6 +278,8 @@ def _print_aliases(
             remove_alias(connection, key, each)
         for each in added:
             add_alias(connection, key, each)
+        if removed or added:
+            item_statistics.refresh(connection)
         known = list_aliases(connection, key)
     output.rows(
         [
@@ -292,11 +294,13 @@ def _print_aliases(
 
 
 def _print_unresolved(application: Application, output: Output, *, resolve: bool) -> None:
+    from registry import item_statistics
     from registry.resolution import list_unresolved, resolve_again
 
     with application.writing() if resolve else application.reading() as connection:
         if resolve:
             say(f"{resolve_again(connection):,} names were found.")
+            item_statistics.refresh(connection)
         names = list_unresolved(connection)
     output.rows(
         [

@@ -102,7 +102,7 @@ class Reader:
         """Return the sentence for a file that no format fits."""
         return (
             f"{path} is in no format that is known by its name or its columns; name one by "
-            f"--format ({', '.join(FORMATS)}), or say what its columns mean by --mapping "
+            f"--as ({', '.join(FORMATS)}), or say what its columns mean by --mapping "
             f"({', '.join(tables.presets())}, or a YAML file) or --column ROLE=COLUMN."
         )
 

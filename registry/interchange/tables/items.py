@@ -48,6 +48,8 @@ class Items:
             for place in range(count):
                 if bare and isinstance(name := names[place], str):
                     made.append(Item(name_of(name, "item's name", self._label)))
+                elif bare and type(name) is int and str(name) not in self._sheet.layout.missing:
+                    made.append(Item(str(name)))
                 else:
                     made.append(self.item({key: cells[place] for key, cells in columns.items()}))
         except BadCellError as bad:
