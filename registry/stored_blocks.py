@@ -21,6 +21,7 @@ RUNS_AT_ONCE = 64
 """Runs that are fetched ahead, at most."""
 
 _WANTED = """
+      (CAST(:benchmarks AS integer[]) IS NULL OR r.benchmark_id = ANY (:benchmarks))
   AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
   AND (CAST(:sources AS integer[]) IS NULL OR r.source_id = ANY (:sources))"""
 
@@ -29,7 +30,7 @@ SELECT b.benchmark_id, b.name, b.version, b.domain, b.description, b.url, b.item
        b.measure_id
   FROM store.benchmarks b
  WHERE (CAST(:benchmarks AS integer[]) IS NULL OR b.benchmark_id = ANY (:benchmarks))
-   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id {_WANTED})
+   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id AND {_WANTED})
         OR b.item_count > 0 AND CAST(:models AS bigint[]) IS NULL
            AND CAST(:sources AS integer[]) IS NULL)
  ORDER BY b.name COLLATE "C", b.version COLLATE "C"
@@ -56,7 +57,7 @@ _ALL_RUNS = f"""{_COLUMNS}
           FROM store.runs r
           JOIN store.evaluated_names n ON n.name_id = r.name_id
           JOIN store.models m ON m.model_id = r.model_id
-         WHERE r.benchmark_id = :benchmark {_WANTED}
+         WHERE r.benchmark_id = :benchmark AND {_WANTED}
          ORDER BY r.measure_id = :shown DESC, n.name COLLATE "C", r.run_id
         OFFSET 0) s {_JOINS}
 """  # noqa: S608 - of constants
@@ -69,7 +70,7 @@ _PREFERRED_RUNS = f"""{_COLUMNS}
           JOIN store.models m ON m.model_id = r.model_id
           JOIN store.measures k ON k.measure_id = r.measure_id
           JOIN store.measures shown ON shown.measure_id = :shown
-         WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL {_WANTED}
+         WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL AND {_WANTED}
          ORDER BY m.name COLLATE "C", (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
                   r.complete DESC, r.verified DESC, r.evaluated_at DESC NULLS LAST, r.run_id
         OFFSET 0) s {_JOINS}
@@ -133,13 +134,26 @@ def stored_names(
           FROM store.evaluated_names n JOIN store.models m USING (model_id)
          WHERE n.name <> m.name AND EXISTS (
                    SELECT FROM store.runs r
-                    WHERE r.name_id = n.name_id
-                      AND (CAST(:benchmarks AS integer[]) IS NULL
-                           OR r.benchmark_id = ANY (:benchmarks)) {_WANTED})
+                    WHERE r.name_id = n.name_id AND {_WANTED})
          ORDER BY n.name COLLATE "C" """),  # noqa: S608 - of constants
         _wanted(connection, models, benchmarks, sources)._asdict(),
     )
     return [StatedName(*row) for row in rows]
+
+
+def count_runs(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> int:
+    """Return the number of such runs, of all that `stored_blocks` yields."""
+    found = connection.scalar(
+        text(f"SELECT count(*) FROM store.runs r WHERE {_WANTED}"),  # noqa: S608 - of constants
+        _wanted(connection, models, benchmarks, sources)._asdict(),
+    )
+    return int(found or 0)
 
 
 class _Wanted(NamedTuple):
