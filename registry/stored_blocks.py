@@ -4,7 +4,8 @@ The reverse of `registry.runs`. A block at a time, its runs one by one from a cu
 however many outcomes there are, those of some dozen runs are in memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ def stored_blocks(
     models: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield what is stored of evaluations: a block for each version of a benchmark, by name.
 
     Runs have their models as their sources spell them, so that importing them again gives the
@@ -111,7 +112,7 @@ def preferred_blocks(
     models: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield what counts of evaluations: of each model the run preferred on each benchmark.
 
     As `stored_blocks`, but only runs with outcomes, one a model, which has its present name.
@@ -208,17 +209,17 @@ def _blocks(
     for row in connection.execute(text(_BENCHMARKS), wanted._asdict()).all():
         items = _items(connection, row.benchmark_id)
         values = {**wanted._asdict(), "benchmark": row.benchmark_id, "shown": row.measure_id}
-        yield Block(
-            benchmark=Benchmark(
-                name=row.name,
-                version=row.version,
-                domain=row.domain,
-                description=row.description,
-                url=row.url,
-            ),
-            items=items,
-            runs=_runs(connection, query, values, items=len(items), name=name, setups=setups),
+        benchmark = Benchmark(
+            name=row.name,
+            version=row.version,
+            domain=row.domain,
+            description=row.description,
+            url=row.url,
         )
+        runs = _runs(connection, query, values, items=len(items), name=name, setups=setups)
+        # Who stops early leaves no cursor behind.
+        with closing(runs):
+            yield Block(benchmark=benchmark, items=items, runs=runs)
 
 
 def _items(connection: Connection, benchmark: int) -> list[Item]:
@@ -239,17 +240,14 @@ def _runs(
     items: int,
     name: Callable[[Row[Any]], str],
     setups: dict[int, Setup],
-) -> Iterator[Run]:
-    rows = connection.execute(
-        text(query),
-        values,
-        execution_options={"stream_results": True, "max_row_buffer": RUNS_AT_ONCE},
-    )
-    for row in rows:
-        if row.setup_id not in setups:
-            told = {each.name: row.setup[each.name] for each in fields(Setup)}
-            setups[row.setup_id] = Setup(**told)
-        yield _run(row, name(row), setups[row.setup_id], items)
+) -> Generator[Run, None, None]:
+    streamed = {"stream_results": True, "max_row_buffer": RUNS_AT_ONCE}
+    with connection.execute(text(query), values, execution_options=streamed) as rows:
+        for row in rows:
+            if row.setup_id not in setups:
+                told = {each.name: row.setup[each.name] for each in fields(Setup)}
+                setups[row.setup_id] = Setup(**told)
+            yield _run(row, name(row), setups[row.setup_id], items)
 
 
 def _run(row: Row[Any], model: str, setup: Setup, items: int) -> Run:
