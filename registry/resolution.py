@@ -11,6 +11,7 @@ cases, so they are suggested to people and never taken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -234,6 +235,49 @@ def _move(connection: Connection, found: Mapping[str, _Found]) -> None:
         "DROP TABLE unnamed",
     ):
         connection.exec_driver_sql(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A name that stands for no known model: its runs, and models whose names are like it."""
+
+    name: str
+    runs: int
+    benchmarks: int
+    suggestions: tuple[str, ...]
+
+
+def list_unresolved(connection: Connection) -> list[Unresolved]:
+    """Return the names that stand for no known model, those with most runs first.
+
+    Suggested are models of the same name but for case and punctuation, under any author.
+    """
+    rows = connection.execute(
+        text("""
+        WITH unresolved AS MATERIALIZED (
+            SELECT n.name_id, n.name, n.model_id,
+                   regexp_replace(lower(n.name), '^.*/|[^a-z0-9]', '', 'g') AS plain
+              FROM store.evaluated_names n WHERE n.method = 'unresolved'
+        ), known AS MATERIALIZED (
+            SELECT m.name, regexp_replace(lower(m.name), '^.*/|[^a-z0-9]', '', 'g') AS plain
+              FROM store.models m
+             WHERE NOT EXISTS (SELECT FROM unresolved u WHERE u.model_id = m.model_id)
+        ), alike AS (
+            SELECT u.name_id, array_agg(k.name ORDER BY k.name COLLATE "C") AS names
+              FROM unresolved u JOIN known k USING (plain)
+             WHERE u.plain <> '' GROUP BY u.name_id
+        ), counted AS (
+            SELECT r.name_id, count(*) AS runs, count(DISTINCT r.benchmark_id) AS benchmarks
+              FROM unresolved JOIN store.runs r USING (name_id) GROUP BY r.name_id
+        )
+        SELECT u.name, coalesce(c.runs, 0) AS runs, coalesce(c.benchmarks, 0) AS benchmarks,
+               coalesce(a.names, '{}') AS suggestions
+          FROM unresolved u LEFT JOIN alike a USING (name_id) LEFT JOIN counted c USING (name_id)
+         ORDER BY runs DESC, u.name COLLATE "C" """)
+    )
+    return [
+        Unresolved(row.name, row.runs, row.benchmarks, tuple(row.suggestions[:3])) for row in rows
+    ]
 
 
 class Stated(NamedTuple):

@@ -95,8 +95,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     Examples:
       registry evals import results/org__model/
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
-      registry evals import mine.csv --column model=name --column item=question_id \\
-          --column outcome=correct --benchmark mine
+      registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
     """
     from registry.evaluations import Options, import_files
 
@@ -168,6 +167,9 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
         say("A dry run: nothing was changed.")
 
 
+def _ignore(path: str, number: int, of: int, read: int) -> None: ...
+
+
 @contextmanager
 def _progress() -> Iterator[Watcher]:
     """Draw on stderr which file is under way, where somebody looks."""
@@ -178,7 +180,7 @@ def _progress() -> Iterator[Watcher]:
 
     screen = Console(file=sys.stderr)
     if not screen.is_terminal:
-        yield lambda *_: None
+        yield _ignore
         return
     columns = (
         TextColumn("{task.description}", markup=False),

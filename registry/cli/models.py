@@ -16,6 +16,7 @@ from registry.cli.output import (
     count,
     day,
     decimals,
+    grouped,
     output_options,
     plain,
     printable,
@@ -226,28 +227,50 @@ def _print_side_by_side(output: Output, profiles: list[Profile]) -> None:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--add", "added", multiple=True, metavar="ALIAS", help="Add a name; repeatable.")
 @click.option("--remove", "removed", multiple=True, metavar="ALIAS", help="Take a name away.")
+@click.option(
+    "--unresolved",
+    is_flag=True,
+    help="List the names in evaluations that stand for no known model.",
+)
+@click.option("--resolve", is_flag=True, help="Look for those names again, and move their runs.")
 @output_options
 @pass_application
-def alias(
-    application: Application,
-    name: str,
-    added: tuple[str, ...],
-    removed: tuple[str, ...],
-    output: Output,
-) -> None:
+def alias(application: Application, /, name: str | None, output: Output, **asked: Any) -> None:
     """Print, add and remove names of a model.
+
+    Evaluations that go by a name move to the model that it is given to.
 
     \b
     Examples:
       registry models alias mistralai/Mistral-7B-v0.1
       registry models alias mistralai/Mistral-7B-v0.1 --add mistral-7b
+      registry models alias --unresolved
     """
+    changes = (asked["added"], asked["removed"])
+    of_all = asked["unresolved"] or asked["resolve"]
+    if name is None and (any(changes) or not of_all):
+        raise UsageError("Name a model, or ask for --unresolved names.")
+    if name is None:
+        _print_unresolved(application, output, resolve=asked["resolve"])
+    elif of_all:
+        raise UsageError("--unresolved and --resolve are about all names; leave the model out.")
+    else:
+        _print_aliases(application, name, changes, output)
+
+
+def _print_aliases(
+    application: Application,
+    name: str,
+    changes: tuple[tuple[str, ...], tuple[str, ...]],
+    output: Output,
+) -> None:
     from registry import identity
     from registry.aliases import add_alias, list_aliases, remove_alias
 
+    added, removed = changes
     opened = application.writing() if added or removed else application.reading()
     with opened as connection:
         key = identity.model_id(connection, name)
@@ -266,3 +289,24 @@ def alias(
         ],
         map(astuple, known),
     )
+
+
+def _print_unresolved(application: Application, output: Output, *, resolve: bool) -> None:
+    from registry.resolution import list_unresolved, resolve_again
+
+    with application.writing() if resolve else application.reading() as connection:
+        if resolve:
+            say(f"{resolve_again(connection):,} names were found.")
+        names = list_unresolved(connection)
+    output.rows(
+        [
+            Field("name", whole=True),
+            Field("runs", look=grouped, right=True),
+            Field("benchmarks", look=grouped, right=True),
+            Field("suggestions", "perhaps", whole=True),
+        ],
+        map(astuple, names),
+        empty="Every name in the evaluations stands for a known model.",
+    )
+    if names:
+        say("Give one to its model: registry models alias MODEL --add NAME")

@@ -52,6 +52,7 @@ class Reader:
             chosen = tables.override(chosen or tables.load_mapping("long"), dict(roles))
         self._format = "table" if chosen is not None else format_
         self._mapping = chosen
+        self._detected: dict[Path, tables.Mapping_ | None] = {}
 
     def format_of(self, path: Path) -> str | None:
         """Return the format of a file, None where none fits."""
@@ -65,7 +66,15 @@ class Reader:
             return "every-eval-ever"
         if hub_eval_files.reads(path) and _has_results(path):
             return "hub"
-        return None if tables.detect(path) is None else "table"
+        return None if self._detect(path) is None else "table"
+
+    def _detect(self, path: Path) -> tables.Mapping_ | None:
+        """Return what a table's columns mean, as far as they tell; None for what is no table."""
+        if not path.name.lower().removesuffix(".gz").endswith(tables.ENDINGS):
+            return None
+        if path not in self._detected:
+            self._detected = {path: tables.detect(path)}
+        return self._detected[path]
 
     def read(self, path: Path, format_: str, notes: Notes) -> Iterator[Content]:
         """Yield what a file of a format holds.
@@ -83,7 +92,7 @@ class Reader:
             case "registry":
                 yield from archive.read(path, notes)
             case _:
-                mapping = self._mapping or tables.detect(path)
+                mapping = self._mapping or self._detect(path)
                 if mapping is None:
                     raise UsageError(self.unknown(path))
                 yield from tables.read(path, mapping, notes)

@@ -172,6 +172,7 @@ class OutcomeCells:
         shares = values.astype(np.float32)
         if values.dtype != np.float32:
             np.clip(shares, 0, 1, out=shares)
+            shares += 0.0  # there is a negative zero, which is not encoded as zero is
         return 1 - shares if self._reverse else shares
 
     def _by_word(self, array: pa.Array, words: Outcomes | None, field: str) -> Outcomes:
@@ -219,7 +220,7 @@ class OutcomeCells:
         share = (raw - lower) / (upper - lower)
         if not -_SLACK <= share <= 1 + _SLACK:
             raise self._outside(cell, None, 0)
-        return min(max(share, 0.0), 1.0)
+        return min(max(share, 0.0), 1.0) + 0.0
 
     def _outside(self, cell: object, field: str | None, row: int) -> BadCellError:
         lower, upper = self._scale

@@ -1,6 +1,6 @@
 """Items from the cells of a row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -34,6 +34,26 @@ class Items:
             name = self._name.text(self._sheet.teller(values, row))
         name = name_of(name, "item's name", self._label)
         return self._with_texts(name, values) if self._has_texts else Item(name)
+
+    def items(self, columns: Mapping[str, Sequence[object]], count: int) -> list[Item]:
+        """Read that many items, whose cells are given by column.
+
+        Raises:
+            BadCellError: as `item`; its row is the place of the bad one.
+        """
+        made: list[Item] = []
+        bare = not self._has_texts and self._column is not None
+        names = columns[self._column] if self._column is not None else ()
+        try:
+            for place in range(count):
+                if bare and isinstance(name := names[place], str):
+                    made.append(Item(name_of(name, "item's name", self._label)))
+                else:
+                    made.append(self.item({key: cells[place] for key, cells in columns.items()}))
+        except BadCellError as bad:
+            bad.row = len(made)
+            raise
+        return made
 
     def _with_texts(self, name: str, values: Mapping[str, object]) -> Item:
         sheet, role = self._sheet, self._sheet.layout.roles.get("domain")

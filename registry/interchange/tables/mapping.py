@@ -5,11 +5,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from registry.evaluation import Measure
+from registry.measures import known_measure
 
 Kind = Literal[
     "outcomes",
@@ -23,22 +24,25 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 
 BENCHMARK_ROLES = ("benchmark", "version", "benchmark_url")
-RUN_ROLES = (
-    "model",
-    "revision",
-    "metric",
-    "filter",
-    "shots",
-    "precision",
-    "evaluated_at",
-    "complete",
+SETUP_ROLES = (
     "harness",
     "harness_version",
     "task_version",
+    "shots",
     "prompt_template",
     "chat_template",
-    "source",
-    "source_url",
+    "precision",
+)
+MEASURE_ROLES = ("metric", "filter")
+SOURCE_ROLES = ("source", "source_url")
+RUN_ROLES = (
+    "model",
+    "revision",
+    "evaluated_at",
+    "complete",
+    *MEASURE_ROLES,
+    *SETUP_ROLES,
+    *SOURCE_ROLES,
 )
 ITEM_TEXTS = ("prompt", "choices", "right_answer", "domain")
 ITEM_ROLES = ("item", *ITEM_TEXTS)
@@ -68,10 +72,27 @@ MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "<na>"})
 """Cells that say that there is nothing, in lower case."""
 
 
-class Formula(NamedTuple):
-    """How a text is made of a row: literal texts, each followed by the value of a column or not."""
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """How a text is made of a row: literal texts, each followed by the value of a column or not.
+
+    Attributes:
+        parts: the literal texts, each with the column after it.
+        columns: the columns that it is made of.
+        is_plain: whether it is just a column.
+        label: what to call it in a message about a cell.
+    """
 
     parts: tuple[tuple[str, str | None], ...]
+    columns: tuple[str, ...] = field(init=False)
+    is_plain: bool = field(init=False)
+    label: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = tuple(name for _, name in self.parts if name is not None and name[:1] != "@")
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "is_plain", len(self.parts) == 1 and bool(columns))
+        object.__setattr__(self, "label", ", ".join(columns) if columns else "constant")
 
     @classmethod
     def parse(cls, text: str) -> "Formula":
@@ -81,21 +102,6 @@ class Formula(NamedTuple):
         pieces = re.split(r"\{([^{}]*)\}", text[1:])
         columns: list[str | None] = [*pieces[1::2], None]
         return cls(tuple(zip(pieces[::2], columns, strict=True)))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that it is made of."""
-        return tuple(name for _, name in self.parts if name is not None and name[:1] != "@")
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is just a column."""
-        return len(self.parts) == 1 and bool(self.columns)
-
-    @property
-    def label(self) -> str:
-        """What to call it in a message about a cell."""
-        return ", ".join(self.columns) or "constant"
 
     def text(self, value: Callable[[str], str | None]) -> str | None:
         """Return the text for a row, `value` telling its cells; None if any of them is missing."""
@@ -122,6 +128,9 @@ class Scale(NamedTuple):
 
     lower: float = 0.0
     upper: float = 1.0
+
+
+SHARES = Scale()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +198,7 @@ class Layout:
     choices: tuple[str, ...] = ()
     details: Mapping[str, Formula] = field(default_factory=dict)
     where: Mapping[str, Condition] = field(default_factory=dict)
-    scale: Scale = Scale()
+    scale: Scale = SHARES
     labels: Mapping[str, float | None] = field(default_factory=dict)
     missing: frozenset[str] = MISSING
     measure: MeasureRule = field(default_factory=dict)
@@ -246,9 +255,10 @@ class Layout:
         self, metric: str | None, filter_: str | None, benchmark: str, stated: MeasureRule
     ) -> Measure:
         """Return what is measured; the most particular statement holds."""
-        rule: dict[str, object] = {"metric": "acc", **self.measure}
-        if metric:
-            rule["metric"] = metric
+        named = str(metric or self.measure.get("metric", "acc"))
+        # What is commonly meant by the metric's name; outcomes lie in [0, 1] whatever it is.
+        scale = known_measure(named) if self.kind.startswith("scores") else Measure(metric=named)
+        rule: dict[str, object] = {**asdict(scale), **self.measure, "metric": named}
         if filter_:
             rule["filter"] = filter_
         rule |= self.measures.get(str(rule["metric"]), {})

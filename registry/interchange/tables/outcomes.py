@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ class _Long:
         self._planes = Planes(sheet)
         self._heads = Heads(sheet)
         self._reader = Items(sheet)
-        self._columns_of: dict[tuple[object, ...], _Columns] = {}
+        self._columns: dict[tuple[object, ...], _Columns] = {}
         self._runs: list[Head] = []
         self._items: list[Item] = []
         self._benchmark_of: list[Benchmark] = []
@@ -83,7 +84,7 @@ class _Long:
         self._binary = True
 
     @property
-    def _columns(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         return (
             *self._run_groups.columns,
             *self._item_groups.columns,
@@ -94,9 +95,9 @@ class _Long:
 
     def collect(self) -> None:
         """Read the file into the spool."""
-        for rows in self._sheet.rows(self._columns):
-            runs, items = self._numbers(rows)
+        for rows in self._sheet.rows(self._names):
             with self._sheet.places(rows):
+                runs, items = self._numbers(rows)
                 outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
                 planes = self._planes.read(rows)
             encoded = encode_floats(outcomes)
@@ -114,39 +115,47 @@ class _Long:
         items = self._item_groups.group(
             [rows.columns[name] for name in self._item_groups.columns], rows.length
         )
-        values = self._item_groups.values_from(len(self._item_of))
-        for name in self._text_columns:
-            values[name] = rows.columns[name].take(pa.array(items.first_rows)).to_pylist()
-        for cells, row in _new(values, items.first_rows):
-            try:
-                self._add_item(self._benchmark(cells), self._reader.item(cells))
-            except BadCellError as bad:
-                raise self._sheet.error(bad, rows.number(row)) from None
+        self._add_items(rows, items.first_rows)
         return (
             np.asarray(self._run_of, np.int32)[runs.groups],
             np.asarray(self._item_of, np.int32)[items.groups],
         )
 
-    def _benchmark(self, cells: Mapping[str, object]) -> "_Columns":
-        key = tuple([cells[name] for name in self._benchmark_columns])
-        if key not in self._columns_of:
-            benchmark = self._heads.benchmark(cells)
-            same = (each for each in self._columns_of.values() if each.benchmark == benchmark)
-            self._columns_of[key] = next(same, None) or _Columns(benchmark, {})
-        return self._columns_of[key]
+    def _add_items(self, rows: Rows, at: NDArray[np.int64]) -> None:
+        """Read the items that these rows are the first of."""
+        values = self._item_groups.values_from(len(self._item_of))
+        for name in self._text_columns:
+            values[name] = rows.columns[name].take(pa.array(at)).to_pylist()
+        try:
+            items = self._reader.items(values, len(at))
+        except BadCellError as bad:
+            raise self._sheet.error(bad, rows.number(int(at[bad.row]))) from None
+        benchmarks = [values[name] for name in self._benchmark_columns]
+        keys = zip(*benchmarks, strict=True) if benchmarks else repeat((), len(items))
+        for item, key in zip(items, keys, strict=True):
+            columns = self._columns.get(key) or self._new_columns(key)
+            number = columns.numbers.setdefault(item.item, len(self._items))
+            if number == len(self._items):
+                self._items.append(item)
+                self._benchmark_of.append(columns.benchmark)
+            self._item_of.append(number)
+
+    def _new_columns(self, key: tuple[object, ...]) -> "_Columns":
+        cells = dict(zip(self._benchmark_columns, key, strict=True))
+        benchmark = self._heads.benchmark(cells)
+        for columns in self._columns.values():
+            if _identity(columns.benchmark) == _identity(benchmark):
+                break
+        else:
+            columns = _Columns(benchmark, {})
+        self._columns[key] = columns
+        return columns
 
     def _add_run(self, head: Head) -> None:
         number = self._run_numbers.setdefault(head.key, len(self._runs))
         if number == len(self._runs):
             self._runs.append(head)
         self._run_of.append(number)
-
-    def _add_item(self, columns: "_Columns", item: Item) -> None:
-        number = columns.numbers.setdefault(item.item, len(self._items))
-        if number == len(self._items):
-            self._items.append(item)
-            self._benchmark_of.append(columns.benchmark)
-        self._item_of.append(number)
 
     def arrange(self) -> list[Block]:
         """Put the outcomes into matrices, one a benchmark, end to end."""
@@ -172,10 +181,11 @@ class _Long:
     def _tables(self) -> list["_Matrix"]:
         found: dict[tuple[str, str], _Matrix] = {}
         for number, head in enumerate(self._runs):
-            key = head.benchmark.name, head.benchmark.version
-            found.setdefault(key, _Matrix(head.benchmark, [], [])).runs.append(number)
+            found.setdefault(
+                _identity(head.benchmark), _Matrix(head.benchmark, [], [])
+            ).runs.append(number)
         for number, benchmark in enumerate(self._benchmark_of):
-            found[benchmark.name, benchmark.version].items.append(number)
+            found[_identity(benchmark)].items.append(number)
         return list(found.values())
 
     def _filled(
@@ -219,7 +229,7 @@ class _Long:
     ) -> Exception:
         """Find the rows that contradict each other by reading the file again."""
         seen: float | None = None
-        for rows in self._sheet.rows(self._columns):
+        for rows in self._sheet.rows(self._names):
             runs, items = self._numbers(rows)
             outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
             for row in np.flatnonzero(bases[runs] + places[items] == cell).tolist():
@@ -242,12 +252,12 @@ class _Long:
         width = len(table.items)
         for place, number in enumerate(table.runs):
             begin = table.start + place * width
-            row = [np.asarray(plane[begin : begin + width]) for plane in cells]
+            row: list[Cells] = [np.asarray(plane[begin : begin + width]) for plane in cells]
             if not row[0].any():
                 self._sheet.notes.left_out("runs without any outcome")
                 continue
             yield self._runs[number].run(
-                outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0]),
+                outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0].view(np.int32)),
                 **self._planes.decode(row[1:]),
             )
 
@@ -258,6 +268,10 @@ def _new(
     """Yield the cells of groups, by column, and the rows where they were first met."""
     for place, row in enumerate(rows.tolist()):
         yield {name: column[place] for name, column in values.items()}, row
+
+
+def _identity(benchmark: Benchmark) -> tuple[str, str]:
+    return benchmark.name, benchmark.version
 
 
 class _Columns(NamedTuple):

@@ -59,8 +59,10 @@ class Planes:
         }
 
     def _read(self, role: str, column: str, array: pa.Array) -> NDArray[np.int32]:
+        if pa.types.is_nested(array.type):
+            raise BadCellError(f"A column of type {array.type} is no {role}.", field=column)
         if role == "answer":
-            return self._answers.codes(array)
+            return self._answers.codes(array).astype(np.int32)
         numbers = self._numbers(array, column)
         if role == "latency":
             return encode_floats(numbers.astype(np.float32))
@@ -72,6 +74,7 @@ class Planes:
         return np.nan_to_num(numbers + 1).astype(np.int32)
 
     def _numbers(self, array: pa.Array, column: str) -> NDArray[np.float64]:
+        numbers: NDArray[np.float64]
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):

@@ -40,12 +40,24 @@ class Sheet(NamedTuple):
     notes: Notes
 
     def rows(self, columns: Sequence[str]) -> Iterator[Rows]:
-        """Yield the rows that count, with these columns."""
+        """Yield the rows that count, with these columns.
+
+        Raises:
+            UnreadableFileError: the file cannot be read, or has no rows at all.
+        """
         where = self.layout.where
         # Without any column there would be no rows either.
         wanted = tuple(dict.fromkeys([*columns, *where])) or tuple(self.table.columns[:1])
+        empty = True
         for batch in self.table.batches(wanted):
+            empty = empty and batch.length == 0
+            for name in where:
+                if pa.types.is_nested(kind := batch.columns[name].type):
+                    problem = f"A column of type {kind} cannot be compared with a text."
+                    raise self.table.error(problem, field=name)
             yield _counting(batch, where) if where else Rows(*batch)
+        if empty:
+            raise self.table.error("It has columns, but no rows.")
 
     @property
     def file(self) -> str:

@@ -8,7 +8,7 @@ from registry.evaluation import Benchmark, Block, Measure, Run
 from registry.interchange.tables.cells import BadCellError, count_of, number_of, shown
 from registry.interchange.tables.mapping import Formula, WideColumn
 from registry.interchange.tables.rows import Sheet
-from registry.interchange.tables.runs import NO_SERIES, Head, Heads
+from registry.interchange.tables.runs import NO_TEXTS, Head, Heads
 
 _Number = TypeVar("_Number", int, float)
 
@@ -90,17 +90,15 @@ class _Scores:
         Raises:
             BadCellError: a cell is not what it should be, or says otherwise than another.
         """
-        tell = self.sheet.teller(values)
         head = self._heads.head(
             values,
             series=column.series if column else None,
-            texts=column.texts if column else NO_SERIES,
+            texts=column.texts if column else NO_TEXTS,
         )
-        text = score.text(tell)
-        if text is None:
+        number = self._read(values, score, number_of)
+        if number is None:
             self.sheet.notes.left_out("cells without a score")
             return
-        number = number_of(text, score.label)
         _check(number, head.measure, score.label)
         if self._is_known(head, number, score.label):
             self.sheet.notes.left_out("scores that are said again")
@@ -108,8 +106,8 @@ class _Scores:
         self._runs.setdefault(head.benchmark, []).append(
             head.run(
                 score=number,
-                standard_error=_read(number_of, error, tell),
-                items=_read(count_of, items, tell),
+                standard_error=self._read(values, error, number_of),
+                items=self._read(values, items, count_of),
             )
         )
 
@@ -117,6 +115,15 @@ class _Scores:
         """Yield what was read."""
         for benchmark, runs in self._runs.items():
             yield Block(benchmark=benchmark, runs=runs)
+
+    def _read(
+        self,
+        values: Mapping[str, object],
+        formula: Formula | None,
+        number: Callable[[str, str], _Number],
+    ) -> _Number | None:
+        text = formula.text(self.sheet.teller(values)) if formula else None
+        return number(text, formula.label) if formula and text is not None else None
 
     def _is_known(self, head: Head, score: float, column: str) -> bool:
         key = head.key
@@ -131,15 +138,6 @@ class _Scores:
             )
             raise BadCellError(problem, field=column)
         return True
-
-
-def _read(
-    number: Callable[[str, str], _Number],
-    formula: Formula | None,
-    tell: Callable[[str], str | None],
-) -> _Number | None:
-    text = formula.text(tell) if formula else None
-    return number(text, formula.label) if formula and text is not None else None
 
 
 def _check(score: float, measure: Measure, column: str) -> None:

@@ -29,8 +29,13 @@ class Batch(NamedTuple):
 class Table(Protocol):
     """A file that is a table."""
 
-    path: Path
-    columns: list[str]
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the rows in their order.

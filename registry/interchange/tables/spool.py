@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 IN_MEMORY = 1 << 26
 """Bytes up to which no file is made."""
 
-Cells: TypeAlias = NDArray[np.uint8] | NDArray[np.int32]
+Cells: TypeAlias = NDArray[np.uint8 | np.int32]
 """Encoded so that 0 is missing, as never written parts of a file read as zeros."""
 
 _NAN = np.float32(np.nan).view(np.int32)
@@ -48,7 +48,7 @@ def is_binary(cells: NDArray[np.int32]) -> bool:
 
 def encode_binary(cells: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Encode such numbers in a byte, where `BINARY` has them."""
-    return (cells == _WRONG).view(np.uint8) | ((cells == _RIGHT).view(np.uint8) << 1)
+    return np.asarray((cells == _WRONG).view(np.uint8) | ((cells == _RIGHT).view(np.uint8) << 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Tables in text files, whose cells are all texts; a bad one is found by its line."""
 
 import csv
-import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from gzip import GzipFile
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import orjson
 import pyarrow as pa
@@ -17,7 +18,7 @@ from registry.errors import UnreadableFileError
 from registry.interchange.tables.cells import BadCellError, text_of
 from registry.interchange.tables.sources import Batch
 
-BLOCK = 1 << 26
+BLOCK = 1 << 25
 """Bytes read at once, and the most that a row may have."""
 
 LINES = 1 << 14
@@ -196,17 +197,17 @@ def _batch(start: int, length: int, cells: dict[str, list[str | None]]) -> Batch
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
     """Open a file, compressed or not; errors in reading it are errors of the file."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield file
+        with path.open("rb") as file:
+            yield GzipFile(fileobj=file) if path.suffix == ".gz" else file
     except _BROKEN as problem:
         message = f"It cannot be read to its end ({problem}). Fetch it again."
         raise UnreadableFileError(path, message) from problem
 
 
-def _decoded(path: Path, file: IO[bytes]) -> Iterator[str]:
+def _decoded(path: Path, file: BufferedIOBase) -> Iterator[str]:
     """Yield lines as texts, with their ends."""
     for number, line in enumerate(file, 1):
         try:
