@@ -1,7 +1,8 @@
 """Exports of evaluations: as they are at one moment, whole or not at all, whatever the format."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +157,10 @@ class _Export:
 
     def write(self, place: Path) -> dict[Path, int]:
         """Write all that is wanted to a folder or file; return the rows of tables by path."""
-        blocks = self._stored()
+        with closing(self._stored()) as blocks:
+            return self._write(blocks, place)
+
+    def _write(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
         if self._format == "hub":
             blocks = self._on_hub(losses.whole(blocks, self.notes))
         blocks = losses.counted(blocks, self._format, self.notes)
@@ -190,13 +194,14 @@ class _Export:
             )
         return rows
 
-    def _stored(self) -> Iterator[Block]:
+    def _stored(self) -> Generator[Block, None, None]:
         """Yield what is stored, and count it as it is read."""
         ask = preferred_blocks if self._format == "long" else stored_blocks
-        for block in ask(self._connection, **self._wanted):
-            self._blocks += 1
-            self._watch(block.benchmark.name, self.runs)
-            yield replace(block, runs=self._counted(block))
+        with closing(ask(self._connection, **self._wanted)) as stored:
+            for block in stored:
+                self._blocks += 1
+                self._watch(block.benchmark.name, self.runs)
+                yield replace(block, runs=self._counted(block))
 
     def _counted(self, block: Block) -> Iterator[Run]:
         for run in block.runs:

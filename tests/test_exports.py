@@ -2,8 +2,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ STRICT_RUN = Run(
     measure=STRICT,
     source=HARNESS,
     setup=SETUP,
-    revision="main",
+    revision="0123456789abcdef0123456789abcdef01234567",
     evaluated_at=NOON,
     outcomes=outcomes(1, 0, 1, 1),
     answers=["2", None, 'x,\n"y"', ""],
@@ -291,12 +291,12 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
     (file,) = done.files
     assert file.path == tmp_path / "out" / "acme" / "large" / ".eval_results" / "registry.yaml"
     assert done.left_out == {
-        "marks that a run is verified": 2,
+        "marks that a run is verified": 3,
         "runs that were limited to some of the items": 2,
         "runs of models whose names are none of the Hub's": 1,
         "runs without a score on a data set of the Hub": 7,
         "runs' outcomes on items": 6,
-        "runs' revisions of the model": 7,
+        "runs' revisions of the model": 8,
         "runs' setups (harness, shots, templates, precision)": 8,
         "runs' sources that have no address": 5,
         "runs' standard errors": 8,
@@ -406,9 +406,8 @@ def test_what_is_there_already_stays(source: Engine, tmp_path: Path, format_: st
     (target / "mine").write_text("mine")
     with pytest.raises(UsageError, match="The folder .* is not empty"):
         exported(source, target, format_)
-    for name in ("out.csv", "out"):
-        with pytest.raises(UsageError, match="There is a file|is not empty"):
-            exported(source, target / "mine", format_)
+    with pytest.raises(UsageError, match="There is a file"):
+        exported(source, target / "mine", format_)
     with pytest.raises(UsageError, match="There is no folder"):
         exported(source, tmp_path / "none" / "out", format_)
     (target / "mine").rename(target / "mine.csv")
@@ -515,12 +514,13 @@ def test_runs_come_from_a_cursor(connection: Connection) -> None:
         for n in range(400)
     )
     write_block(connection, Block(benchmark=GSM8K, items=items, runs=runs), as_of=NOON)
-    (block,) = stored_blocks(connection, benchmarks=["gsm8k"])
-    began = time.perf_counter()
-    first = next(iter(block.runs))
-    assert first.model == "org/m0000"
-    assert connection.scalar(text("SELECT count(*) FROM pg_cursors WHERE name <> ''")) == 1
-    assert time.perf_counter() - began < 5
+    cursors = text("SELECT count(*) FROM pg_cursors WHERE name <> ''")
+    with closing(stored_blocks(connection, benchmarks=["gsm8k"])) as blocks:
+        first = next(iter(next(blocks).runs))
+        assert first.model == "org/m0000"
+        assert connection.scalar(cursors) == 1
+    # Who stops early leaves none behind.
+    assert connection.scalar(cursors) == 0
 
 
 def test_the_command_tells_files_and_losses(source_url: str, tmp_path: Path) -> None:
@@ -539,7 +539,7 @@ def test_the_command_tells_files_and_losses(source_url: str, tmp_path: Path) -> 
     )
     assert result.exit_code == 0, result.output
     assert "lm-eval has no place for 1 runs' tokens and latencies" in result.stderr
-    assert "7 runs, 20 outcomes in" in result.stderr
+    assert "7 runs, 18 outcomes in" in result.stderr
     again = commands.refused(2, "evals", "export", str(tmp_path / "two"))
     assert "is not empty; name one that does not exist" in again
     assert "There is no benchmark 'x'" in commands.refused(
