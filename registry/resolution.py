@@ -359,7 +359,10 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
          WHERE EXISTS (SELECT FROM store.models m
                         WHERE m.model_id = s.model_id AND m.name = s.name)
             OR EXISTS (SELECT FROM store.model_aliases a
-                        WHERE a.model_id = s.model_id AND a.alias = s.name)""")
+                        WHERE a.model_id = s.model_id AND a.alias = s.name)
+            OR EXISTS (SELECT FROM store.evaluated_names n
+                        WHERE n.model_id = s.model_id AND n.name = s.name
+                          AND n.confidence >= s.confidence)""")
     )
     added = connection.execute(
         text("""
@@ -367,6 +370,10 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
         SELECT DISTINCT ON (s.name) s.model_id, s.name, 'evaluation', s.confidence, :as_of
           FROM stated_names s
          WHERE NOT EXISTS (SELECT FROM store.model_aliases a WHERE a.alias = s.name)
+           -- What was found as surely without an alias needs none.
+           AND NOT EXISTS (SELECT FROM store.evaluated_names n
+                            WHERE n.model_id = s.model_id AND n.name = s.name
+                              AND n.confidence >= s.confidence)
            AND NOT EXISTS (
                    SELECT FROM store.models m
                      LEFT JOIN store.evaluated_names n

@@ -4,7 +4,8 @@ The reverse of `registry.runs`. A block at a time, its runs one by one from a cu
 however many outcomes there are, those of some dozen runs are in memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ RUNS_AT_ONCE = 64
 """Runs that are fetched ahead, at most."""
 
 _WANTED = """
+      (CAST(:benchmarks AS integer[]) IS NULL OR r.benchmark_id = ANY (:benchmarks))
   AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
   AND (CAST(:sources AS integer[]) IS NULL OR r.source_id = ANY (:sources))"""
 
@@ -29,7 +31,7 @@ SELECT b.benchmark_id, b.name, b.version, b.domain, b.description, b.url, b.item
        b.measure_id
   FROM store.benchmarks b
  WHERE (CAST(:benchmarks AS integer[]) IS NULL OR b.benchmark_id = ANY (:benchmarks))
-   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id {_WANTED})
+   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id AND {_WANTED})
         OR b.item_count > 0 AND CAST(:models AS bigint[]) IS NULL
            AND CAST(:sources AS integer[]) IS NULL)
  ORDER BY b.name COLLATE "C", b.version COLLATE "C"
@@ -56,7 +58,7 @@ _ALL_RUNS = f"""{_COLUMNS}
           FROM store.runs r
           JOIN store.evaluated_names n ON n.name_id = r.name_id
           JOIN store.models m ON m.model_id = r.model_id
-         WHERE r.benchmark_id = :benchmark {_WANTED}
+         WHERE r.benchmark_id = :benchmark AND {_WANTED}
          ORDER BY r.measure_id = :shown DESC, n.name COLLATE "C", r.run_id
         OFFSET 0) s {_JOINS}
 """  # noqa: S608 - of constants
@@ -69,7 +71,7 @@ _PREFERRED_RUNS = f"""{_COLUMNS}
           JOIN store.models m ON m.model_id = r.model_id
           JOIN store.measures k ON k.measure_id = r.measure_id
           JOIN store.measures shown ON shown.measure_id = :shown
-         WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL {_WANTED}
+         WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL AND {_WANTED}
          ORDER BY m.name COLLATE "C", (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
                   r.complete DESC, r.verified DESC, r.evaluated_at DESC NULLS LAST, r.run_id
         OFFSET 0) s {_JOINS}
@@ -82,7 +84,7 @@ def stored_blocks(
     models: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield what is stored of evaluations: a block for each version of a benchmark, by name.
 
     Runs have their models as their sources spell them, so that importing them again gives the
@@ -110,7 +112,7 @@ def preferred_blocks(
     models: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield what counts of evaluations: of each model the run preferred on each benchmark.
 
     As `stored_blocks`, but only runs with outcomes, one a model, which has its present name.
@@ -133,13 +135,26 @@ def stored_names(
           FROM store.evaluated_names n JOIN store.models m USING (model_id)
          WHERE n.name <> m.name AND EXISTS (
                    SELECT FROM store.runs r
-                    WHERE r.name_id = n.name_id
-                      AND (CAST(:benchmarks AS integer[]) IS NULL
-                           OR r.benchmark_id = ANY (:benchmarks)) {_WANTED})
+                    WHERE r.name_id = n.name_id AND {_WANTED})
          ORDER BY n.name COLLATE "C" """),  # noqa: S608 - of constants
         _wanted(connection, models, benchmarks, sources)._asdict(),
     )
     return [StatedName(*row) for row in rows]
+
+
+def count_runs(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> int:
+    """Return the number of such runs, of all that `stored_blocks` yields."""
+    found = connection.scalar(
+        text(f"SELECT count(*) FROM store.runs r WHERE {_WANTED}"),  # noqa: S608 - of constants
+        _wanted(connection, models, benchmarks, sources)._asdict(),
+    )
+    return int(found or 0)
 
 
 class _Wanted(NamedTuple):
@@ -194,17 +209,17 @@ def _blocks(
     for row in connection.execute(text(_BENCHMARKS), wanted._asdict()).all():
         items = _items(connection, row.benchmark_id)
         values = {**wanted._asdict(), "benchmark": row.benchmark_id, "shown": row.measure_id}
-        yield Block(
-            benchmark=Benchmark(
-                name=row.name,
-                version=row.version,
-                domain=row.domain,
-                description=row.description,
-                url=row.url,
-            ),
-            items=items,
-            runs=_runs(connection, query, values, items=len(items), name=name, setups=setups),
+        benchmark = Benchmark(
+            name=row.name,
+            version=row.version,
+            domain=row.domain,
+            description=row.description,
+            url=row.url,
         )
+        runs = _runs(connection, query, values, items=len(items), name=name, setups=setups)
+        # Who stops early leaves no cursor behind.
+        with closing(runs):
+            yield Block(benchmark=benchmark, items=items, runs=runs)
 
 
 def _items(connection: Connection, benchmark: int) -> list[Item]:
@@ -225,17 +240,14 @@ def _runs(
     items: int,
     name: Callable[[Row[Any]], str],
     setups: dict[int, Setup],
-) -> Iterator[Run]:
-    rows = connection.execute(
-        text(query),
-        values,
-        execution_options={"stream_results": True, "max_row_buffer": RUNS_AT_ONCE},
-    )
-    for row in rows:
-        if row.setup_id not in setups:
-            told = {each.name: row.setup[each.name] for each in fields(Setup)}
-            setups[row.setup_id] = Setup(**told)
-        yield _run(row, name(row), setups[row.setup_id], items)
+) -> Generator[Run, None, None]:
+    streamed = {"stream_results": True, "max_row_buffer": RUNS_AT_ONCE}
+    with connection.execute(text(query), values, execution_options=streamed) as rows:
+        for row in rows:
+            if row.setup_id not in setups:
+                told = {each.name: row.setup[each.name] for each in fields(Setup)}
+                setups[row.setup_id] = Setup(**told)
+            yield _run(row, name(row), setups[row.setup_id], items)
 
 
 def _run(row: Row[Any], model: str, setup: Setup, items: int) -> Run:

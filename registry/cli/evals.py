@@ -11,6 +11,7 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
+from registry.cli.evals_export import export
 from registry.cli.failures import INTERRUPTED, Failure, say
 from registry.cli.output import Field, Output, count, grouped, output_options
 from registry.cli.parameters import AT_LEAST_ONE
@@ -51,6 +52,9 @@ def evals() -> None:
     Example:
       registry evals import results/
     """
+
+
+evals.add_command(export)
 
 
 @evals.command("import")

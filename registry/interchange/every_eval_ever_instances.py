@@ -1,6 +1,7 @@
 """Rows of instances of Every Eval Ever: what models did on each sample of some evaluations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -77,15 +78,19 @@ class Instances:
             ]
             yield self._block(Benchmark(name=name), runs)
 
-    def joined(self, benchmark: Benchmark, runs: Sequence[tuple[str, Run]]) -> Block:
+    def joined(
+        self, benchmark: Benchmark, runs: Sequence[tuple[str, Run]], known: AbstractSet[str]
+    ) -> Block:
         """Return the block of an aggregate's runs, each under its id, with the rows of each.
 
         Rows name the result that they are of; if they do not, they are of the evaluation's only
-        result, or else of a `score` of its own.
+        result, or else of a `score` of its own. `known` are the ids of all results, also of those
+        on another version of the benchmark.
         """
-        known = {key for key, _ in runs if key}
         unnamed = [
-            group for group in self._groups if group[0] == benchmark.name and group[1] not in known
+            group
+            for group in self._groups
+            if group[0] == benchmark.name and group[1] not in known - {""}
         ]
         paired: list[tuple[Run, _Group]] = []
         for key, run in runs:

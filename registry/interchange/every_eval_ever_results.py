@@ -54,7 +54,9 @@ class Aggregate:
         """Yield a block for each benchmark, with items where there are instances of it."""
         together: dict[Benchmark, list[_Result]] = {}
         first: dict[tuple[str, str], Benchmark] = {}
+        keys: set[str] = set()
         for result in self._results():
+            keys.add(result.key)
             same = (result.benchmark.name, result.benchmark.version)
             together.setdefault(first.setdefault(same, result.benchmark), []).append(result)
         for benchmark, results in together.items():
@@ -62,7 +64,7 @@ class Aggregate:
             if instances is None:
                 yield Block(benchmark=benchmark, runs=[run for _, run in runs])
             else:
-                yield instances.joined(benchmark, runs)
+                yield instances.joined(benchmark, runs, keys)
 
     def _results(self) -> Iterator[_Result]:
         entries = self._content.get("evaluation_results")

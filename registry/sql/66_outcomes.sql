@@ -2,7 +2,7 @@
 -- a run (OFFSET 0 keeps it so), however many items are asked for.
 CREATE VIEW registry.outcomes AS
 SELECT m.name AS model, b.name AS benchmark, i.item,
-       CASE WHEN f.grades IS NULL THEN get_bit(f.right_bits, i.ordinal)::real
+       CASE WHEN f.grades IS NULL THEN store.bit_at(f.right_bits, i.ordinal)::real
             ELSE f.grades[i.ordinal + 1] END AS outcome,
        r.run_id AS run, b.version, i.domain
   FROM store.runs r
@@ -14,7 +14,7 @@ SELECT m.name AS model, b.name AS benchmark, i.item,
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
   JOIN store.items i ON i.benchmark_id = r.benchmark_id
                     AND i.ordinal + 0 < length(f.right_bits)  -- + 0: no condition of an index
- WHERE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1;
+ WHERE f.present_bits IS NULL OR store.bit_at(f.present_bits, i.ordinal) = 1;
 
 COMMENT ON VIEW registry.outcomes IS
     'One row per run and item that it observed. Filter by model, benchmark or item; all of it is billions of rows. A model has several rows for an item where it has several runs.

@@ -2,7 +2,8 @@
 CREATE VIEW registry.answers AS
 SELECT m.name AS model, b.name AS benchmark, i.item,
        f.texts[nullif(
-           CASE length(f.codes) / nullif(length(f.right_bits), 0)
+           CASE CASE WHEN i.ordinal < length(f.right_bits)
+                     THEN length(f.codes) / length(f.right_bits) END
                WHEN 1 THEN get_byte(f.codes, i.ordinal)
                WHEN 2 THEN get_byte(f.codes, 2 * i.ordinal) * 256
                            + get_byte(f.codes, 2 * i.ordinal + 1)
@@ -11,7 +12,7 @@ SELECT m.name AS model, b.name AS benchmark, i.item,
                            + get_byte(f.codes, 4 * i.ordinal + 2) * 256
                            + get_byte(f.codes, 4 * i.ordinal + 3)
            END, 0)] AS answer,
-       get_bit(f.right_bits, i.ordinal) = 1 AS is_right,
+       store.bit_at(f.right_bits, i.ordinal) = 1 AS is_right,
        f.input_tokens[i.ordinal + 1] AS input_tokens,
        f.output_tokens[i.ordinal + 1] AS output_tokens,
        f.latencies[i.ordinal + 1] AS latency_ms,
@@ -29,7 +30,7 @@ SELECT m.name AS model, b.name AS benchmark, i.item,
   JOIN store.benchmarks b ON b.benchmark_id = a.benchmark_id
   JOIN store.items i ON i.benchmark_id = a.benchmark_id
                     AND i.ordinal + 0 < length(f.right_bits)  -- + 0: no condition of an index
- WHERE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1;
+ WHERE f.present_bits IS NULL OR store.bit_at(f.present_bits, i.ordinal) = 1;
 
 COMMENT ON VIEW registry.answers IS
     'What models answered and what that took: one row per run and item, where sources tell.

@@ -26,11 +26,13 @@ AS $$
       JOIN store.items i ON i.benchmark_id = p.benchmark_id
                         AND i.ordinal + 0 < least(length(p.right_a), length(p.right_b))
       CROSS JOIN LATERAL (
-          SELECT coalesce(p.grades_a[i.ordinal + 1], get_bit(p.right_a, i.ordinal)) AS outcome_a,
-                 coalesce(p.grades_b[i.ordinal + 1], get_bit(p.right_b, i.ordinal)) AS outcome_b
+          SELECT coalesce(p.grades_a[i.ordinal + 1], store.bit_at(p.right_a, i.ordinal))
+                     AS outcome_a,
+                 coalesce(p.grades_b[i.ordinal + 1], store.bit_at(p.right_b, i.ordinal))
+                     AS outcome_b
           ) d
-     WHERE coalesce(get_bit(p.present_a, i.ordinal), 1) = 1
-       AND coalesce(get_bit(p.present_b, i.ordinal), 1) = 1
+     WHERE coalesce(store.bit_at(p.present_a, i.ordinal), 1) = 1
+       AND coalesce(store.bit_at(p.present_b, i.ordinal), 1) = 1
        AND d.outcome_a <> d.outcome_b
      ORDER BY abs(d.outcome_a - d.outcome_b) DESC, p.means[i.ordinal + 1], p.version, i.ordinal
      LIMIT "limit"

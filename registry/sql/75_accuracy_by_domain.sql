@@ -16,13 +16,13 @@ AS $$
             OR k.benchmark_id IN (SELECT store.benchmark_ids(accuracy_by_domain.benchmark))
     ), seen AS MATERIALIZED (
         SELECT x.name, x.version, i.domain,
-               coalesce(x.grades[i.ordinal + 1], get_bit(x.right_bits, i.ordinal))::float8
+               coalesce(x.grades[i.ordinal + 1], store.bit_at(x.right_bits, i.ordinal))::float8
                    AS outcome,
                nullif(x.means[i.ordinal + 1], 'NaN') AS mean
           FROM mine x
           JOIN store.items i ON i.benchmark_id = x.benchmark_id
                             AND i.ordinal + 0 < length(x.right_bits)
-         WHERE coalesce(get_bit(x.present_bits, i.ordinal), 1) = 1
+         WHERE coalesce(store.bit_at(x.present_bits, i.ordinal), 1) = 1
     )
     SELECT name, version, domain, count(*), avg(outcome), stddev_samp(outcome) / sqrt(count(*)),
            avg(mean)
