@@ -3,8 +3,10 @@
 MADE UP, all of it: the names of the models are real, what they answer here is not, and says nothing
 about them. What it is good for is that the truth is known. A model of ability t gets an item of
 discrimination a and difficulty b right with probability 1 / (1 + exp(-a (t - b))), on its own, as
-two-parameter item response theory has it; a graded item is the mean of four such draws. Whatever is
-estimated from the outcomes can be compared with `ability`, `benchmarks` and `probabilities`.
+two-parameter item response theory has it; a graded item is the mean of four such draws. b is a
+normal number, a is exp(0.3 times one), and nobody guesses. Given these, draws are independent.
+Whatever is estimated from the outcomes can be compared with `ability`, `benchmarks` (which have the
+items' a and b) and `probabilities`.
 
 An ability is 0.4 for each doubling of the model's parameters from 7 billion, plus an offset that
 runs in families: 0.35 times a normal number for a model without parents, else the mean of its
