@@ -63,13 +63,17 @@ def test_revisions_sql_jobs_and_the_sample_travel_in_the_wheel(installed: Path) 
 def test_the_demo_runs_from_the_wheel(installed: Path, directory: Path) -> None:
     result = run(installed, "-m", "registry", "demo", "--directory", str(directory))
     assert result.returncode == 0, result.stdout + result.stderr
-    # Counts, a family tree, a search, what is alike, growth, and where to go from here.
+    # Counts, a family tree, a search, what is alike, growth, logs and scores that are made up,
+    # and where to go from here.
     for shown in (
         "380",
         "├─ Open-Orca/Mistral-7B-OpenOrca  (finetune)",
         "mistralai/Mixtral-8x7B-Instruct-v0.1",
         "HuggingFaceH4/zephyr-7b-alpha",
         "more than a month ago",
+        "all made up here",
+        "\nmistralai__Mistral-7B-v0.1/results_2025-07-01T12-00-00.json ",
+        "demo-sums   size",
         "Now try these yourself",
     ):
         assert shown in result.stdout

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from registry.cli.parameters import AT_LEAST_ONE
 from registry.errors import UsageError, was_interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from registry.evaluations import FileReport, Watcher
 
@@ -144,7 +146,8 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
             **counts(report),
         }
         rows.append([told[field.name] for field in IMPORTED])
-    output.rows(IMPORTED, rows, empty="There is no file there.")
+    fields = [replace(IMPORTED[0], look=_below([report.path for report in reports])), *IMPORTED[1:]]
+    output.rows(fields, rows, empty="There is no file there.")
     for report in reports:
         if report.error:
             say(report.error)
@@ -168,6 +171,14 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
 
 
 def _ignore(path: str, number: int, of: int, read: int) -> None: ...
+
+
+def _below(paths: list[str]) -> Callable[[Any], str]:
+    """Return how to show a path: without the folder that all are in, which leaves no room."""
+    folder = os.path.commonpath([Path(path).absolute().parent for path in paths] or [Path("/")])
+    if len(paths) == 1 or folder == "/":
+        return str
+    return lambda path: os.path.relpath(path, folder)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""The tour of `registry demo`: a catalog made from nothing, offline, and asked questions."""
+"""The tour of `registry demo`: a catalog made from nothing, offline, and asked questions.
+
+Its evaluations are made up, and it says so wherever it shows a score.
+"""
 
 import os
 import shlex
@@ -9,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from registry import db, embedded
+from registry.demo import evaluation_files
 from registry.demo.sample import RENAMED, models
 from registry.demo.server import HubServer
 from registry.errors import RegistryError
@@ -22,6 +26,18 @@ SELECT now.model, now.downloads, now.downloads - before.downloads AS more_than_a
   JOIN registry.model_history AS before USING (model)
  WHERE now.observed_at > before.observed_at
  ORDER BY more_than_a_month_ago DESC LIMIT 5"""
+
+SEPARATING = f"""\
+SELECT item, prompt, outcome_a AS base, outcome_b AS tuned,
+       round(mean_outcome::numeric, 2) AS all_models
+  FROM registry.separating_items(
+       '{BASE}', '{DERIVED}', 'demo-sums', 5)"""  # noqa: S608 - names of ours
+
+AGREEING = f"""\
+SELECT on_benchmark, items, round(agreement::numeric, 2) AS agreement,
+       round(kappa::numeric, 2) AS kappa,
+       both_right, only_a AS only_base, only_b AS only_tuned, both_wrong
+  FROM registry.agreement('{BASE}', '{DERIVED}')"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +66,28 @@ QUESTIONS = (
     ),
 )
 
+OUTCOMES = (
+    Step(
+        "Which models do best, by those scores: made up, and no word on the real models",
+        "evals leaderboard --limit 8 --format table",
+    ),
+    Step(
+        f"What tells {BASE} from {DERIVED} (made up too)",
+        f'query "{SEPARATING}" --format table',
+    ),
+    Step(
+        "How often these two are right on the same items (made up too)",
+        f'query "{AGREEING}" --format table',
+    ),
+)
+
 NEXT = (
     f"models show {DERIVED}",
     f"models compare {DERIVED} openchat/openchat_3.5",
     "lineage show mlabonne/AlphaMonarch-7B --format mermaid",
     'query "SELECT root, models, median_parameters FROM registry.families ORDER BY 2 DESC"',
+    f"evals leaderboard --family {BASE}",
+    "query \"SELECT * FROM registry.hardest_items('demo-cities', 5)\"",
     "doctor",
     "db start && registry db url     # for psql, a notebook or a BI tool",
 )
@@ -85,6 +118,9 @@ def run(directory: Path | None = None) -> None:
         _take_in(directory, today)
         for step in QUESTIONS:
             _show(directory, step)
+        _take_in_evaluations(directory)
+        for step in OUTCOMES:
+            _show(directory, step)
     print("\nNow try these yourself:")
     print(f"  export REGISTRY_DATA_DIR={shlex.quote(str(directory))}")
     for command in NEXT:
@@ -104,6 +140,22 @@ def _take_in(directory: Path, today: date) -> None:
             "The same Hub today: all counters, and what changed", "sync --full --format table"
         )
         _show(directory, again, hub.url)
+
+
+def _take_in_evaluations(directory: Path) -> None:
+    """Write evaluations that nobody ever made to files, and import them."""
+    files = evaluation_files.write(directory)
+    table = Step(
+        "Evaluations of these models, all made up here: a table of what a board might tell",
+        f"evals import {shlex.quote(str(files.board))} "
+        f"--mapping {shlex.quote(str(files.mapping))} --format table",
+    )
+    logs = Step(
+        "Made-up logs of a harness, in the form of lm-eval's",
+        f"evals import {shlex.quote(str(files.logs))} --format table",
+    )
+    _show(directory, table)
+    _show(directory, logs)
 
 
 def _show(directory: Path, step: Step, endpoint: str | None = None) -> None:

@@ -1,0 +1,318 @@
+"""Evaluations of the sample's models that nobody ever made: drawn from a planted model.
+
+MADE UP, all of it: the names of the models are real, what they answer here is not, and says nothing
+about them. What it is good for is that the truth is known. A model of ability t gets an item of
+discrimination a and difficulty b right with probability 1 / (1 + exp(-a (t - b))), on its own, as
+two-parameter item response theory has it; a graded item is the mean of four such draws. b is a
+normal number, a is exp(0.3 times one), and nobody guesses. Given these, draws are independent.
+Whatever is estimated from the outcomes can be compared with `ability`, `benchmarks` (which have the
+items' a and b) and `probabilities`.
+
+An ability is 0.4 for each doubling of the model's parameters from 7 billion, plus an offset that
+runs in families: 0.35 times a normal number for a model without parents, else the mean of its
+parents' offsets plus 0.15 times one. Models tuned to follow instructions gain 0.5 on what asks for
+an order to be kept and 0.3 on negations.
+
+Everything is fixed by names and the seed, on any machine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from itertools import chain
+from math import log2
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.demo import questions
+from registry.demo.descent import Numbers, Shares, shares
+from registry.demo.sample import RENAMED, models
+from registry.evaluation import Benchmark, Block, Item, Measure, Outcomes, Run, Setup, Source
+
+BOARD = Source(name="demo board (made up)")
+"""Who states the outcomes of nearly all models."""
+
+HARNESS = Source(name="lm-eval")
+"""What the logs of a few models look as if they came from."""
+
+SETUP = Setup(harness="lm-eval", harness_version="made-up-by-registry-demo", shots=0)
+
+STATED_AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
+LOGGED_AT = datetime(2025, 7, 1, 12, tzinfo=UTC)
+
+UNKNOWN = "made-up-lab/no-such-model-7b"
+"""A name on the board that stands for no model."""
+
+MODELS = (
+    *("meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.2-1B-Instruct"),
+    *("meta-llama/Llama-3.2-3B", "meta-llama/Llama-3.2-3B-Instruct"),
+    *("meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-8B-Instruct"),
+    *("meta-llama/Llama-3.1-70B", "meta-llama/Llama-3.1-70B-Instruct"),
+    *("meta-llama/Llama-2-7b-hf", "meta-llama/Llama-2-7b-chat-hf"),
+    *("meta-llama/Llama-2-13b-hf", "meta-llama/Llama-2-13b-chat-hf"),
+    *("meta-llama/Llama-2-70b-hf", "meta-llama/Llama-2-70b-chat-hf"),
+    *("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B-Instruct"),
+    *("Qwen/Qwen2.5-1.5B", "Qwen/Qwen2.5-1.5B-Instruct"),
+    *("Qwen/Qwen2.5-3B", "Qwen/Qwen2.5-3B-Instruct"),
+    *("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B-Instruct"),
+    *("Qwen/Qwen2.5-14B", "Qwen/Qwen2.5-14B-Instruct"),
+    *("Qwen/Qwen2.5-32B", "Qwen/Qwen2.5-32B-Instruct"),
+    *("Qwen/Qwen2.5-72B", "Qwen/Qwen2.5-72B-Instruct"),
+    *("google/gemma-2-2b", "google/gemma-2-2b-it"),
+    *("google/gemma-2-9b", "google/gemma-2-9b-it"),
+    *("google/gemma-2-27b", "google/gemma-2-27b-it"),
+    *("01-ai/Yi-6B", "01-ai/Yi-6B-Chat", "01-ai/Yi-34B", "01-ai/Yi-34B-Chat"),
+    *("mistralai/Mistral-7B-v0.1", "HuggingFaceH4/zephyr-7b-beta"),
+    *("teknium/OpenHermes-2.5-Mistral-7B", "mlabonne/NeuralHermes-2.5-Mistral-7B"),
+    *("mistralai/Mixtral-8x7B-v0.1", "mistralai/Mixtral-8x7B-Instruct-v0.1"),
+    *("mistralai/Mistral-Nemo-Base-2407", "mistralai/Mistral-Nemo-Instruct-2407"),
+    "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+)
+"""The models that are evaluated, by their present names; all have known sizes."""
+
+SPELT: Mapping[str, str] = {
+    "google/gemma-2-9b": "google__gemma-2-9b",
+    "meta-llama/Llama-3.1-8B": "meta-llama/Meta-Llama-3.1-8B",
+}
+"""Models that the board calls otherwise: as a harness names its folders, and as they once were."""
+
+TWICE = "HuggingFaceH4/zephyr-7b-beta"
+"""Is on the board and in the logs, which disagree on about one item in fifteen."""
+
+LIMITED = "01-ai/Yi-34B-Chat"
+"""Was logged on the first `LIMIT` capitals only; the board has it on all else."""
+
+LIMIT = 50
+
+LOGGED: Mapping[str, tuple[str, ...]] = {
+    "mistralai/Mistral-7B-v0.1": ("demo-sums", "demo-cities"),
+    TWICE: ("demo-sums", "demo-cities"),
+    LIMITED: ("demo-cities",),
+}
+"""Models with logs, on which benchmarks; but for `TWICE` they are not on the board there."""
+
+_USUAL_SIZE = 7e9
+_A_DOUBLING, _FAMILY, _OWN = 0.4, 0.35, 0.15
+_TUNED: Mapping[str | None, float] = {"demo-order": 0.5, "demo-odd": 0.3}
+_REDRAWN = 0.15
+_GRADES = 4
+# Columns of draws: what one number is drawn for never shows in another.
+_OF_MODEL, _DISCRIMINATION, _DIFFICULTY, _WRONG, _AGAIN, _OUTCOME = 1, 2, 3, 4, 5, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Planted:
+    """One benchmark and its truth.
+
+    Attributes:
+        benchmark: what it is called.
+        measure: a share of right answers.
+        items: its n questions.
+        discrimination: of each item, n positive numbers around 1.
+        difficulty: of each item, n numbers around 0, on the scale of abilities.
+        draws: how many draws an outcome is the mean of; 1 where answers are right or wrong.
+        answered: whether what models answered is told.
+    """
+
+    benchmark: Benchmark
+    measure: Measure
+    items: tuple[Item, ...]
+    discrimination: NDArray[np.float64]
+    difficulty: NDArray[np.float64]
+    draws: int = 1
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    parameters: int | None
+    parents: tuple[str, ...]
+    tuned: bool
+
+
+@cache
+def benchmarks(seed: int = 0) -> tuple[Planted, ...]:
+    """Return the benchmarks and the parameters of their items."""
+    right = Measure(metric="acc")
+    return (
+        _planted("demo-sums", "sums", right, questions.arithmetic(), seed, answered=True),
+        _planted("demo-cities", "geography", right, questions.capitals(), seed),
+        _planted("demo-odd", "language", right, questions.negation(), seed),
+        _planted(
+            "demo-order",
+            "language",
+            Measure(metric="neighbours_in_order"),
+            questions.sorting(),
+            seed,
+            draws=_GRADES,
+        ),
+    )
+
+
+def ability(model: str, benchmark: str | None = None, *, seed: int = 0) -> float:
+    """Return the planted ability of a model of the sample whose size is known, or of `UNKNOWN`.
+
+    Args:
+        model: its present name.
+        benchmark: one where those may be better that follow instructions; None for the others.
+        seed: of all the draws.
+    """
+    facts = _facts()[model]
+    if facts.parameters is None:
+        raise KeyError(model)
+    size = _A_DOUBLING * log2(facts.parameters / _USUAL_SIZE)
+    gain = _TUNED.get(benchmark, 0.0) if facts.tuned else 0.0
+    return size + _offset(model, seed) + gain
+
+
+def probabilities(model: str, planted: Planted, *, seed: int = 0) -> NDArray[np.float64]:
+    """Return how likely a model is to get each of a benchmark's n items right."""
+    distance = ability(model, planted.benchmark.name, seed=seed) - planted.difficulty
+    chance: NDArray[np.float64] = 1 / (1 + np.exp(-planted.discrimination * distance))
+    return chance
+
+
+def blocks(seed: int = 0) -> Iterator[Block]:
+    """Yield all evaluations: those of the board, then the logged ones."""
+    return chain(board(seed), logs(seed))
+
+
+def board(seed: int = 0) -> Iterator[Block]:
+    """Yield what the board states: a block a benchmark, of all models that were not logged."""
+    for planted in benchmarks(seed):
+        name = planted.benchmark.name
+        runs = [
+            _run(model, planted, seed)
+            for model in (*MODELS, UNKNOWN)
+            if model == TWICE or name not in LOGGED.get(model, ())
+        ]
+        yield Block(benchmark=planted.benchmark, items=planted.items, runs=runs)
+
+
+def logs(seed: int = 0) -> Iterator[Block]:
+    """Yield what was logged: a block a benchmark, and one more for the limited run."""
+    for planted in benchmarks(seed):
+        name = planted.benchmark.name
+        models = [model for model, names in LOGGED.items() if name in names]
+        for limit in (None, LIMIT):
+            some = [model for model in models if (model == LIMITED) == (limit is not None)]
+            runs = [_logged(_run(model, planted, seed, again=True), limit) for model in some]
+            if runs:
+                items = planted.items[:limit]
+                yield Block(benchmark=planted.benchmark, items=items, runs=runs)
+
+
+def _run(model: str, planted: Planted, seed: int, *, again: bool = False) -> Run:
+    """Draw one run as the board has it, or, in part, once more."""
+    numbers = _numbers(f"{model} on {planted.benchmark.name}", len(planted.items))
+    chance = probabilities(model, planted, seed=seed)
+    redrawn = again & (shares(numbers, seed, _AGAIN) < _REDRAWN)
+    draws = [
+        np.where(
+            redrawn,
+            shares(numbers, seed, _OUTCOME + planted.draws + column),
+            shares(numbers, seed, _OUTCOME + column),
+        )
+        < chance
+        for column in range(planted.draws)
+    ]
+    outcomes = np.mean(draws, axis=0).astype(np.float32)
+    answers = _answers(planted.items, outcomes, shares(numbers, seed, _WRONG))
+    return Run(
+        model=SPELT.get(model, model),
+        measure=planted.measure,
+        source=BOARD,
+        evaluated_at=STATED_AT,
+        outcomes=outcomes,
+        answers=answers if planted.answered else None,
+    )
+
+
+def _logged(run: Run, limit: int | None) -> Run:
+    assert run.outcomes is not None
+    return replace(
+        run,
+        source=HARNESS,
+        setup=SETUP,
+        evaluated_at=LOGGED_AT,
+        complete=limit is None,
+        outcomes=run.outcomes[:limit],
+        answers=None if run.answers is None else run.answers[:limit],
+    )
+
+
+def _answers(items: Sequence[Item], outcomes: Outcomes, share: Shares) -> list[str | None]:
+    """Return the right answer where it was found, else one of the other choices."""
+    found = []
+    for item, outcome, drawn in zip(items, outcomes.tolist(), share.tolist(), strict=True):
+        wrong = [choice for choice in item.choices if choice != item.answer]
+        found.append(item.answer if outcome == 1 or not wrong else wrong[int(drawn * len(wrong))])
+    return found
+
+
+def _planted(
+    name: str,
+    domain: str,
+    measure: Measure,
+    items: tuple[Item, ...],
+    seed: int,
+    *,
+    draws: int = 1,
+    answered: bool = False,
+) -> Planted:
+    numbers = _numbers(name, len(items))
+    benchmark = Benchmark(
+        name=name,
+        domain=domain,
+        description="Made up for the tour of the registry: nobody ever ran it.",
+    )
+    return Planted(
+        benchmark=benchmark,
+        measure=measure,
+        items=items,
+        discrimination=np.exp(0.3 * _normal(numbers, seed, _DISCRIMINATION)),
+        difficulty=_normal(numbers, seed, _DIFFICULTY),
+        draws=draws,
+        answered=answered,
+    )
+
+
+@cache
+def _facts() -> Mapping[str, _Facts]:
+    facts = {UNKNOWN: _Facts(int(_USUAL_SIZE), (), tuned=False)}
+    for record in models(STATED_AT.date()):
+        stated = record["cardData"].get("base_model", [])
+        stated = [stated] if isinstance(stated, str) else stated
+        parents = [RENAMED.get(name, name) for name in stated]
+        facts[record["id"]] = _Facts(
+            parameters=record.get("safetensors", {}).get("total"),
+            # One model names itself.
+            parents=tuple(name for name in parents if name != record["id"]),
+            tuned="conversational" in record["tags"],
+        )
+    return facts
+
+
+@cache
+def _offset(model: str, seed: int) -> float:
+    own = float(_normal(_numbers(model, 1), seed, _OF_MODEL)[0])
+    parents = _facts()[model].parents if model in _facts() else ()
+    if not parents:
+        return _FAMILY * own
+    return sum(_offset(parent, seed) for parent in parents) / len(parents) + _OWN * own
+
+
+def _numbers(name: str, count: int) -> Numbers:
+    """Return numbers to draw by, which no other name has."""
+    first = int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
+    return first + np.arange(count)
+
+
+def _normal(numbers: Numbers, seed: int, column: int) -> NDArray[np.float64]:
+    quantile = NormalDist().inv_cdf
+    drawn = shares(numbers, seed, column).tolist()
+    return np.array([quantile(max(share, 2.0**-53)) for share in drawn])
