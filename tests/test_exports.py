@@ -25,7 +25,7 @@ from registry.evaluations import FileReport, Options, import_files
 from registry.exports import FORMATS, Exported, Selection, export
 from registry.interchange import tables
 from registry.measures import in_percent, known_measure
-from registry.runs import write_block
+from registry.runs import write_blocks
 from registry.stored_blocks import stored_blocks
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -138,7 +138,7 @@ def filled(connection: Connection) -> None:
     factories.alias(connection, "acme/large-v2", "acme/large-2", confidence=0.75)
     families.prepare(connection)
     for block in BLOCKS:
-        write_block(connection, block, as_of=NOON)
+        write_blocks(connection, [block], as_of=NOON)
 
 
 @pytest.fixture(scope="module")
@@ -498,7 +498,7 @@ def test_an_export_is_of_one_moment(databases: Databases, tmp_path: Path) -> Non
                     more = replace(SCORE, model="late")
                     for name in ("gsm8k", "zzz"):
                         block = Block(benchmark=Benchmark(name=name), runs=[more])
-                        write_block(connection, block, as_of=NOON)
+                        write_blocks(connection, [block], as_of=NOON)
 
         done = export(engine, tmp_path / "out", "parquet", watch=add)
         assert done.runs == 11
@@ -513,7 +513,7 @@ def test_runs_come_from_a_cursor(connection: Connection) -> None:
         replace(PLAIN, model=f"org/m{n:04}", outcomes=rng.random(2000).astype(np.float32))
         for n in range(400)
     )
-    write_block(connection, Block(benchmark=GSM8K, items=items, runs=runs), as_of=NOON)
+    write_blocks(connection, [Block(benchmark=GSM8K, items=items, runs=runs)], as_of=NOON)
     cursors = text("SELECT count(*) FROM pg_cursors WHERE name <> ''")
     with closing(stored_blocks(connection, benchmarks=["gsm8k"])) as blocks:
         first = next(iter(next(blocks).runs))

@@ -6,7 +6,7 @@ from factories import NOON
 from sqlalchemy import Connection
 
 from registry.evaluation import Benchmark, Block, Item, Measure, Run, Source
-from registry.runs import write_block
+from registry.runs import write_blocks
 
 
 def test_a_bit_beyond_the_end_is_null(connection: Connection) -> None:
@@ -29,7 +29,7 @@ def test_runs_limited_to_some_items_can_be_asked_in_any_order(connection: Connec
         whole, model="org/limited", outcomes=some, complete=False, answers=["B"] * 300
     )
     block = Block(benchmark=Benchmark(name="b"), items=items, runs=[whole, limited])
-    write_block(connection, block, as_of=NOON)
+    write_blocks(connection, [block], as_of=NOON)
     for condition in ("outcome < 0.5", "outcome < 0.5 AND benchmark = 'b'", "outcome + 0 = 0"):
         query = f"SELECT model, item FROM registry.outcomes WHERE {condition} ORDER BY item"
         wanted = [("org/limited", "i1"), ("org/limited", "i2")]
