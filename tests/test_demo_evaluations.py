@@ -12,8 +12,7 @@ from sqlalchemy import Engine, text
 
 from registry import leaderboard, sync
 from registry.demo import evaluation_files, questions
-from registry.demo.evaluation_files import Files
-from registry.demo.evaluations import (
+from registry.demo.evaluated import (
     BOARD,
     HARNESS,
     LIMIT,
@@ -24,6 +23,9 @@ from registry.demo.evaluations import (
     STATED_AT,
     TWICE,
     UNKNOWN,
+)
+from registry.demo.evaluation_files import Files
+from registry.demo.evaluations import (
     Planted,
     ability,
     benchmarks,

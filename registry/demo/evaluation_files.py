@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.demo import evaluations
+from registry.demo.evaluated import BOARD
 from registry.evaluation import Block
 from registry.interchange import lm_eval_writer
 
@@ -22,7 +23,7 @@ MAPPING = f"""\
 about: A board of scores that nobody ever measured, for the tour of the registry.
 layout: outcomes
 columns:
-  source: ={evaluations.BOARD.name}
+  source: ={BOARD.name}
   model: model
   benchmark: benchmark
   metric: metric
