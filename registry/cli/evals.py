@@ -167,9 +167,6 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
         say("A dry run: nothing was changed.")
 
 
-def _ignore(path: str, number: int, of: int, read: int) -> None: ...
-
-
 @contextmanager
 def _progress() -> Iterator[Watcher]:
     """Draw on stderr which file is under way, where somebody looks."""
@@ -180,7 +177,7 @@ def _progress() -> Iterator[Watcher]:
 
     screen = Console(file=sys.stderr)
     if not screen.is_terminal:
-        yield _ignore
+        yield lambda *_: None
         return
     columns = (
         TextColumn("{task.description}", markup=False),
