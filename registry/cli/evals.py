@@ -191,7 +191,7 @@ def _progress() -> Iterator[Watcher]:
 
     screen = Console(file=sys.stderr)
     if not screen.is_terminal:
-        yield _ignore
+        yield lambda *_: None
         return
     columns = (
         TextColumn("{task.description}", markup=False),

@@ -21,7 +21,8 @@ ENDINGS: Mapping[Encoding, str] = {"parquet": ".parquet", "csv": ".csv.gz"}
 ROWS = 1 << 17
 """Rows of a batch that is read."""
 
-_LONGEST_ROW = 1 << 26  # bytes of a row of CSV
+# Bytes of CSV that are read at once, some of them ahead; where a row has more, the next.
+_BLOCKS = (1 << 21, 1 << 26, 1 << 30)
 _COMPRESSION = 6  # of gzip; its best takes thrice the time for 2 % less
 _DICTIONARY = 1 << 26  # bytes; names of items are told once, however many there are
 
@@ -121,21 +122,39 @@ def _parquet(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def _csv(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    flat = _flat(schema)
+    done = 0
+    for block in _BLOCKS:
+        try:
+            for batch in _parsed(path, schema, block, skip=done):
+                yield batch
+                done += batch.num_rows
+        except pa.ArrowInvalid:
+            # A row that is longer than a block is no mistake yet.
+            if block == _BLOCKS[-1]:
+                raise
+        else:
+            return
+
+
+def _parsed(path: Path, schema: pa.Schema, block: int, *, skip: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows after the first `skip`, a block of bytes at a time."""
     with pc.open_csv(
         path,
-        read_options=pc.ReadOptions(block_size=_LONGEST_ROW, use_threads=False),
+        read_options=pc.ReadOptions(block_size=block, use_threads=False),
         parse_options=pc.ParseOptions(newlines_in_values=True),
         convert_options=pc.ConvertOptions(
-            column_types=flat,
+            column_types=_flat(schema),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
             null_values=[""],
         ),
     ) as file:
         _require(path, file.schema.names, schema)
+        start = 0
         for batch in file:
-            columns = [_as_list(batch.column(field.name), field) for field in schema]
+            rest = batch.slice(max(skip - start, 0))
+            start += batch.num_rows
+            columns = [_as_list(rest.column(field.name), field) for field in schema]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

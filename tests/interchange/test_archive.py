@@ -126,6 +126,16 @@ def test_outcomes_in_pieces_are_put_together(
     assert again == [facts(block)]
 
 
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_texts_may_be_long(tmp_path: Path, encoding: Encoding) -> None:
+    items = [Item("short"), Item("long", prompt='a"\n' * 1_000_000), Item("last")]
+    run = Run(model="m", measure=RUN.measure, source=RUN.source, outcomes=RUN.outcomes,
+              answers=["x", "y\r\n" * 1_000_000, None])  # fmt: skip
+    block = Block(benchmark=Benchmark(name="b"), items=items, runs=[run, replace(run, model="n")])
+    again = list(map(facts, blocks_of(written(tmp_path, encoding, [block]))))
+    assert again == [facts(block)]
+
+
 def test_the_tables_are_as_other_programs_want_them(tmp_path: Path) -> None:
     written(tmp_path, "parquet")
     runs = pq.read_table(tmp_path / "runs.parquet").to_pylist()
