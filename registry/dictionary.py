@@ -27,8 +27,8 @@ version to version. The tables are in schema `store` and may change. Grant the r
   alias, and then each of them in any case. A name that stands for several models counts as unknown,
   and what is asked about an unknown model comes back empty.
 - **States.** `available`; `gated` (listed, but access must be asked for); `private`; `disabled` (by
-  the Hub); `gone` (was listed once, is no longer); `stub` (named as a parent, but never seen in a
-  listing: little is known of it). No model is ever deleted.
+  the Hub); `gone` (was listed once, is no longer); `stub` (named as a parent or in an evaluation,
+  but never seen in a listing: little is known of it). No model is ever deleted.
 - **Relations.** `finetune`; `adapter` (such as LoRA); `merge` (of several models); `quantized`
   (the same weights in fewer bits, GGUF files included); `base_unknown` (the parent is stated, but
   not how it was used).
@@ -36,6 +36,9 @@ version to version. The tables are in schema `store` and may change. Grant the r
   configuration in the card), `card`. They may disagree: each statement is kept with its confidence.
 - **Families.** Follow each model's first parent up to where there is none: all models that arrive
   at one root are a family. A merge so belongs to the family of its first source only.
+- **Runs.** One model on one version of a benchmark, under one setup, by one measure, as one source
+  tells it. Scores are shares in [0, 1], higher being better, beside the raw value and its unit; an
+  item that was not observed has no row in `outcomes`, which is something else than a wrong one.
 - **Units.** Parameters are numbers of weights (7 B is 7e9), downloads are those of the last 30 days
   unless all-time, times are in UTC. Confidences, similarities and scores lie in [0, 1]. Distances
   are cosine distances, in [0, 2].

@@ -21,6 +21,10 @@ class Overview:
         aliases: number of aliases by source.
         history: rows of history.
         features: models with a feature vector.
+        runs: evaluation runs.
+        outcomes: outcomes that runs hold, one a model and item.
+        benchmarks: versions of benchmarks that there are runs on.
+        unresolved: names in evaluations that stand for no known model.
         quarantine: records in quarantine.
         estimated: which of the numbers are estimates.
         jobs: the last run of each job: job, started_at, finished_at, status, summary.
@@ -35,6 +39,10 @@ class Overview:
     aliases: Mapping[str, int]
     history: int
     features: int
+    runs: int
+    outcomes: int
+    benchmarks: int
+    unresolved: int
     quarantine: int
     estimated: Sequence[str]
     jobs: Sequence[Mapping[str, Any]]
@@ -70,6 +78,14 @@ def read_overview(connection: Connection) -> Overview:
         ),
         history=rows_of("history", "store.model_history"),
         features=rows_of("features", "store.model_features"),
+        runs=rows_of("runs", "store.runs"),
+        outcomes=_count(
+            connection, "SELECT sum(item_count) FROM store.runs WHERE right_bits IS NOT NULL"
+        ),
+        benchmarks=_count(connection, "SELECT count(DISTINCT benchmark_id) FROM store.runs"),
+        unresolved=_count(
+            connection, "SELECT count(*) FROM store.evaluated_names WHERE method = 'unresolved'"
+        ),
         quarantine=rows_of("quarantine", "store.quarantine"),
         estimated=estimated,
         jobs=last_runs(connection),
@@ -100,6 +116,10 @@ def last_runs(connection: Connection) -> list[dict[str, Any]]:
          ORDER BY named.job, started_at DESC""")
     )
     return [dict(row) for row in rows.mappings()]
+
+
+def _count(connection: Connection, statement: str) -> int:
+    return int(connection.scalar(text(statement)) or 0)
 
 
 def _grouped(connection: Connection, statement: str) -> dict[str, int]:

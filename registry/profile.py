@@ -34,6 +34,8 @@ class Profile:
         children: number of models made from it, by relation.
         family_models: number of models in its family, itself included.
         history: the latest HISTORY_KEPT observations of its counters, oldest first.
+        scores: its rows of `registry.leaderboard`: benchmark, version, score, raw_score, unit,
+            standard_error, kind and source.
         similar: the models most like it, rows of `registry.similar_models`.
     """
 
@@ -43,6 +45,7 @@ class Profile:
     children: Mapping[str, int]
     family_models: int
     history: Sequence[Observation]
+    scores: Sequence[Mapping[str, Any]]
     similar: Sequence[Mapping[str, Any]]
 
 
@@ -90,6 +93,12 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
          WHERE model_id = :key ORDER BY observed_at DESC LIMIT :limit"""),
         {**key, "limit": HISTORY_KEPT},
     ).all()
+    scores = connection.execute(
+        text("""
+        SELECT benchmark, version, score, raw_score, unit, standard_error, kind, source
+          FROM registry.leaderboard WHERE model = :name ORDER BY benchmark, version"""),
+        present,
+    ).mappings()
     return Profile(
         model=dict(model),
         aliases=list(aliases),
@@ -97,6 +106,7 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
         children={row.relation: row.children for row in children},
         family_models=max(members or 0, 1),
         history=[Observation(*row) for row in reversed(history)],
+        scores=[dict(row) for row in scores],
         similar=similar_models(connection, model["name"], similar) if similar else [],
     )
 

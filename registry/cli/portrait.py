@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CARD_SHOWN = 12
 """Lines of the card's front matter that are drawn."""
 
+SCORES_SHOWN = 12
+"""Benchmarks whose scores are drawn."""
+
 BARS = 30
 """Observations that a row of bars shows."""
 
@@ -67,6 +70,7 @@ def draw(screen: Console, profile: Profile) -> None:
             ("generation", plain(model["generation"])),
         ],
     )
+    _section(screen, "scores", _scores(profile))
     if profile.similar:
         _heading(screen, "most similar")
         fields = [field_of(name) for name in profile.similar[0]]
@@ -75,6 +79,21 @@ def draw(screen: Console, profile: Profile) -> None:
     _draw_card(screen, model["card"])
     if model["unread_fields"]:
         _section(screen, "not readable", [("fields", ", ".join(model["unread_fields"]))])
+
+
+def _scores(profile: Profile) -> list[tuple[str, str]]:
+    found = []
+    for each in profile.scores[:SCORES_SHOWN]:
+        told = f"{each['raw_score']:.4g}{each['unit'] or ''}"
+        if each["score"] is not None:
+            told = f"{100 * each['score']:.1f}%"
+            if each["standard_error"]:
+                told += f" ± {100 * each['standard_error']:.1f}"
+        name = f"{each['benchmark']} {each['version']}".strip()
+        found.append((printable(name), printable(f"{told}  {each['kind']}, {each['source']}")))
+    if len(profile.scores) > SCORES_SHOWN:
+        found.append(("", f"and {len(profile.scores) - SCORES_SHOWN:,} more in view leaderboard"))
+    return found
 
 
 def _cell(name: str, model: Any) -> str:

@@ -1,4 +1,4 @@
--- models: one row per model, stubs (known only as a parent) included.
+-- models: one row per model, stubs (known by their names only) included.
 CREATE VIEW registry.models AS
 SELECT m.name,
        m.author,
@@ -55,7 +55,7 @@ SELECT name, license, parameters, downloads
 COMMENT ON COLUMN registry.models.name IS 'The Hub''s org/name, as it is now; unique. A model whose name went over to another repository reads old/name@key until it is seen again.';
 COMMENT ON COLUMN registry.models.author IS 'Organisation or user who owns the repository: the part of the name before the slash.';
 COMMENT ON COLUMN registry.models.state IS
-    'available, gated (access must be asked for), private, disabled (by the Hub), gone (was listed once, is no longer) or stub (known only as a parent).';
+    'available, gated (access must be asked for), private, disabled (by the Hub), gone (was listed once, is no longer) or stub (known by its name only, as a parent or from an evaluation).';
 COMMENT ON COLUMN registry.models.license IS
     'Licence that the card or a tag states, by the Hub''s identifier in lower case, such as apache-2.0; other where license_name says which; null where none is stated.';
 COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096; parameters_source tells how it is known.';
