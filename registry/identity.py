@@ -132,6 +132,8 @@ def merge_stub(
                   confidence = CASE WHEN method <> 'unresolved' THEN confidence ELSE 1 END
             WHERE model_id = :stub""",
         "DELETE FROM store.edges WHERE parent_id = :stub",
+        "DELETE FROM store.model_families WHERE model_id = :stub",
+        "DELETE FROM store.lookups WHERE model_id = :stub",
         "DELETE FROM store.models WHERE model_id = :stub",
     ):
         connection.execute(text(statement), key)
