@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from databases import REPOSITORY
+from evaluated import block, items, run, write
 from factories import NOON, alias, counters, edge, history, model, rows, stub
 from sqlalchemy import Connection, text
 
 from registry import families, feature_store
+from registry.evaluation import Item, Source
 
 BASE = "mistralai/Mistral-7B-v0.1"
 TEXT = (REPOSITORY / "docs" / "cookbook.md").read_text()
@@ -197,6 +199,40 @@ def test_what_changed(catalog: Connection) -> None:
         (NOON.date(), "new", 3),
         ((NOON - DAY).date(), "gone", 1),
     ]
+
+
+def test_where_sources_disagree(connection: Connection) -> None:
+    board = Source(name="board")
+    blocks = (
+        block("arc", run("org/a", score=0.50), run("org/a", score=0.55, source=board)),
+        block("arc", run("org/b", score=0.50), run("org/b", score=0.51, source=board)),
+        block(
+            "arc", run("org/c", score=0.5), run("org/c", score=0.9, source=board, complete=False)
+        ),
+    )
+    write(connection, *blocks)
+    found = answer(connection, "Where sources disagree about a score")
+    assert [(row[0], row[1], row[4], row[5], row[6]) for row in found] == [
+        ("org/a", "arc", 0.5, 0.55, ["board", "tests"]),
+    ]
+
+
+def test_what_a_fine_tune_gained(catalog: Connection) -> None:
+    model(catalog, "HuggingFaceH4/zephyr-7b-beta")
+    asked = [*items(2, domain="sums"), Item("i2", domain="logic"), Item("i3", domain="logic")]
+    outcomes = {BASE: [1, 0, 1, 1], "HuggingFaceH4/zephyr-7b-beta": [1, 1, 1, 0]}
+    write(catalog, block("quiz", *(run(*each) for each in outcomes.items()), asked=asked))
+    assert answer(catalog, "What a fine-tune gained and lost") == [
+        ("sums", 2, 0.5, 1.0, 0.5),
+        ("logic", 2, 1.0, 0.5, -0.5),
+    ]
+
+
+def test_the_best_small_model_on_a_benchmark(catalog: Connection) -> None:
+    scores = {"me/chat": 0.6, BASE: 0.7, "me/closed": 0.8, "other/root": 0.9, "me/chat-2": 0.95}
+    write(catalog, block("demo-sums", *(run(name, score=each) for name, each in scores.items())))
+    title = "The best small model on a benchmark, under a permissive licence"
+    assert [row[:2] for row in answer(catalog, title)] == [(BASE, 0.7), ("me/chat", 0.6)]
 
 
 @pytest.mark.parametrize("title", QUERIES)
