@@ -1,18 +1,16 @@
 """Benchmarks, their measures and items, setups and sources in the database: found or added."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from uuid import UUID
 
 import numpy as np
 from sqlalchemy import Connection, text
 
-from registry.db import copy_rows
+from registry.db import copy_lines
 from registry.errors import RegistryError
 from registry.evaluation import Benchmark, Item, Measure, Setup, Source, content_hash
 from registry.packing import Ordinals
-from registry.rows import array
+from registry.rows import array, line
 from registry.values import document
 
 ITEMS_AT_ONCE = 10_000
@@ -194,13 +192,13 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
             place integer, item text, content_hash uuid, prompt text, choices text[], answer text,
             domain text, ordinal integer) ON COMMIT DROP""")
     connection.exec_driver_sql("TRUNCATE incoming_items")
-    rows = iter(enumerate(items))
-    while some := list(islice(rows, ITEMS_AT_ONCE)):
-        copy_rows(
+    for start in range(0, len(items), ITEMS_AT_ONCE):
+        some = enumerate(items[start : start + ITEMS_AT_ONCE], start)
+        copy_lines(
             connection,
             "incoming_items",
-            ("place", "item", "content_hash", "prompt", "choices", "answer", "domain"),
-            _rows(some),
+            ("place", *_COLUMNS),
+            [_line(place, item) for place, item in some],
         )
     connection.exec_driver_sql("ANALYZE incoming_items")
     connection.execute(
@@ -260,33 +258,35 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
 
 def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
     """Add the items of a benchmark that has none yet."""
-    copy_rows(
-        connection,
-        "store.items",
-        (
-            "ordinal", "item", "content_hash", "prompt", "choices", "answer", "domain",
-            "benchmark_id",
-        ),
-        ((*row, benchmark) for row in _rows(enumerate(items))),
-    )  # fmt: skip
+    for start in range(0, len(items), ITEMS_AT_ONCE):
+        some = enumerate(items[start : start + ITEMS_AT_ONCE], start)
+        copy_lines(
+            connection,
+            "store.items",
+            ("benchmark_id", "ordinal", *_COLUMNS),
+            [f"{benchmark}\t{_line(place, item)}" for place, item in some],
+        )
     connection.execute(
         text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
         {"benchmark": benchmark, "count": len(items)},
     )
 
 
-def _rows(items: Iterable[tuple[int, Item]]) -> Iterable[Sequence[object]]:
-    for place, item in items:
-        content: UUID | None = content_hash(item)
-        yield (
-            place,
-            item.item,
-            content,
-            item.prompt,
-            array(item.choices),
-            item.answer,
-            item.domain,
-        )
+_COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
+
+
+def _line(place: int, item: Item) -> str:
+    """Return an item's place and `_COLUMNS` as a row of COPY text."""
+    content = content_hash(item)
+    columns = line((
+        item.item,
+        None if content is None else content.hex,
+        item.prompt,
+        array(item.choices),
+        item.answer,
+        item.domain,
+    ))  # fmt: skip
+    return f"{place}\t{columns}"
 
 
 def _refuse_other_content(connection: Connection, benchmark: int) -> None:

@@ -194,7 +194,7 @@ def upgrade() -> None:
         sa.Column("answer", sa.Text(), nullable=True, comment="the right one"),
         sa.Column("domain", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("benchmark_id", "ordinal", name=op.f("items_pkey")),
-        sa.UniqueConstraint("benchmark_id", "item", name=op.f("items_benchmark_id_item_key")),
+        sa.UniqueConstraint("item", "benchmark_id", name=op.f("items_item_key")),
         schema="store",
     )
     op.create_index(
@@ -205,7 +205,6 @@ def upgrade() -> None:
         schema="store",
         postgresql_where=sa.text("content_hash IS NOT NULL"),
     )
-    op.create_index("items_item_idx", "items", ["item"], unique=False, schema="store")
     op.create_table(
         "measures",
         sa.Column("measure_id", sa.Integer(), sa.Identity(always=True), nullable=False),
@@ -348,7 +347,6 @@ def downgrade() -> None:
     op.drop_index("runs_benchmark_id_idx", table_name="runs", schema="store")
     op.drop_table("runs", schema="store")
     op.drop_table("measures", schema="store")
-    op.drop_index("items_item_idx", table_name="items", schema="store")
     op.drop_index(
         "items_content_hash_idx",
         table_name="items",

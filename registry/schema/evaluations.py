@@ -100,8 +100,8 @@ items = Table(
     "items",
     metadata,
     ItemColumns,
-    UniqueConstraint("benchmark_id", "item"),
-    Index("items_item_idx", "item"),
+    # The item first: it is also looked for whatever the benchmark.
+    UniqueConstraint("item", "benchmark_id", name="items_item_key"),
     Index(
         "items_content_hash_idx",
         "benchmark_id",

@@ -189,6 +189,9 @@ def test_four_million_outcomes(speed_database: str, engine: Engine, tmp_path: Pa
     outcomes = drawn(112, 36_054)
     path = tmp_path / "outcomes.parquet"
     write_long(path, outcomes)
+    small = tmp_path / "small.parquet"
+    write_long(small, drawn(2, 2))
+    import_files(engine, [small], Options(mapping="embedllm", benchmark="warm"))  # the libraries
     lowest = floor(plain(speed_database), path, outcomes.shape)
     seconds = load(engine, path)
     again = load(engine, path)
