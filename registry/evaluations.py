@@ -147,6 +147,8 @@ def _import_all(
     if not options.dry_run:
         with engine.begin() as connection:
             item_statistics.refresh(connection)
+            if changes := sum(report.written.changes for report in reports):
+                runs.gather_statistics(connection, changes)
     return reports
 
 

@@ -183,6 +183,29 @@ def write_blocks(
     return written
 
 
+_SMALL = ("benchmarks", "measures", "setups", "sources")
+_GROWING = ("runs", "answers", "items", "evaluated_names", "models")
+_SHARE = 0.05
+"""Rows that are new among all, from which the planner is told about a table again."""
+
+
+def gather_statistics(connection: Connection, added: int) -> None:
+    """Tell the planner what there is, after so many rows were added or changed.
+
+    Views unpack outcomes by joins over tables of a few rows, which Postgres by itself analyzes
+    only from 50 rows on: guessing there, it unpacks a whole benchmark to find one model.
+    """
+    grown = connection.scalars(
+        text("""
+        SELECT c.relname FROM pg_class c
+         WHERE c.relnamespace = 'store'::regnamespace AND c.relname = ANY (:tables)
+           AND (c.reltuples <= 0 OR :added > :share * c.reltuples)"""),
+        {"tables": list(_GROWING), "added": added, "share": _SHARE},
+    ).all()
+    for table in (*_SMALL, *sorted(grown)):
+        connection.exec_driver_sql(f"ANALYZE store.{table}")
+
+
 class _Rows:
     """The rows of blocks' runs, sent some at a time: a block need not fit in memory."""
 

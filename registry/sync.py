@@ -31,6 +31,7 @@ from registry import (
     lineage,
     passes,
     resolution,
+    runs,
     vanished,
 )
 from registry.db import exclusive, require_head, translated
@@ -449,6 +450,9 @@ def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
                     resolution.resolve_again(connection)
                 with connection.begin():
                     item_statistics.refresh(connection)
+            if walk.counts.scores_changed:
+                with connection.begin():
+                    runs.gather_statistics(connection, walk.counts.scores_changed)
     except LockHeldError:
         _log.warning("Evaluations are being imported: the next sync takes up the Hub's scores")
 

@@ -139,8 +139,7 @@ def load(engine: Engine, path: Path) -> float:
 def weight(engine: Engine) -> int:
     """Bytes of runs on disk, indexes and overhead included."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE store.runs")
-        connection.exec_driver_sql("VACUUM ANALYZE store.items")
+        connection.exec_driver_sql("VACUUM store.runs")
         return int(connection.scalar(text("SELECT pg_total_relation_size('store.runs')")) or 0)
 
 
@@ -174,7 +173,7 @@ def ask_all(engine: Engine) -> None:
 
 def read_back(engine: Engine, outcomes: NDArray[np.uint8]) -> None:
     with engine.connect() as connection:
-        seconds, found = best(lambda: read_outcomes(connection), 3)
+        seconds, found = best(lambda: read_outcomes(connection, benchmarks=["made-up"]), 3)
     place = found.models.index("org/model-5")
     order = [int(column.item) for column in found.columns]
     assert (found.values[place] == outcomes[5][order]).all()
