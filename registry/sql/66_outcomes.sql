@@ -14,7 +14,8 @@ SELECT m.name AS model, b.name AS benchmark, i.item,
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
   JOIN store.items i ON i.benchmark_id = r.benchmark_id
                     AND i.ordinal + 0 < length(f.right_bits)  -- + 0: no condition of an index
- WHERE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1;
+ WHERE CASE WHEN i.ordinal >= length(f.right_bits) THEN false  -- whatever is asked first
+            ELSE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1 END;
 
 COMMENT ON VIEW registry.outcomes IS
     'One row per run and item that it observed. Filter by model, benchmark or item; all of it is billions of rows. A model has several rows for an item where it has several runs.

@@ -29,7 +29,8 @@ SELECT m.name AS model, b.name AS benchmark, i.item,
   JOIN store.benchmarks b ON b.benchmark_id = a.benchmark_id
   JOIN store.items i ON i.benchmark_id = a.benchmark_id
                     AND i.ordinal + 0 < length(f.right_bits)  -- + 0: no condition of an index
- WHERE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1;
+ WHERE CASE WHEN i.ordinal >= length(f.right_bits) THEN false  -- whatever is asked first
+            ELSE f.present_bits IS NULL OR get_bit(f.present_bits, i.ordinal) = 1 END;
 
 COMMENT ON VIEW registry.answers IS
     'What models answered and what that took: one row per run and item, where sources tell.

@@ -29,9 +29,10 @@ AS $$
           SELECT coalesce(p.grades_a[i.ordinal + 1], get_bit(p.right_a, i.ordinal)) AS outcome_a,
                  coalesce(p.grades_b[i.ordinal + 1], get_bit(p.right_b, i.ordinal)) AS outcome_b
           ) d
-     WHERE coalesce(get_bit(p.present_a, i.ordinal), 1) = 1
-       AND coalesce(get_bit(p.present_b, i.ordinal), 1) = 1
-       AND d.outcome_a <> d.outcome_b
+     WHERE CASE WHEN i.ordinal >= least(length(p.right_a), length(p.right_b)) THEN false
+                ELSE coalesce(get_bit(p.present_a, i.ordinal), 1) = 1
+                     AND coalesce(get_bit(p.present_b, i.ordinal), 1) = 1
+                     AND d.outcome_a <> d.outcome_b END
      ORDER BY abs(d.outcome_a - d.outcome_b) DESC, p.means[i.ordinal + 1], p.version, i.ordinal
      LIMIT "limit"
 $$;

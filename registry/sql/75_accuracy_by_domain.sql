@@ -22,7 +22,8 @@ AS $$
           FROM mine x
           JOIN store.items i ON i.benchmark_id = x.benchmark_id
                             AND i.ordinal + 0 < length(x.right_bits)
-         WHERE coalesce(get_bit(x.present_bits, i.ordinal), 1) = 1
+         WHERE CASE WHEN i.ordinal >= length(x.right_bits) THEN false
+                    ELSE coalesce(get_bit(x.present_bits, i.ordinal), 1) = 1 END
     )
     SELECT name, version, domain, count(*), avg(outcome), stddev_samp(outcome) / sqrt(count(*)),
            avg(mean)
