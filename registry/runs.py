@@ -69,7 +69,14 @@ WITH incoming AS (
                 IS DISTINCT FROM (
                     excluded.measure_id, excluded.score, excluded.item_count,
                     excluded.standard_error, excluded.complete, excluded.verified))
-    RETURNING (xmax = 0) AS added
+    RETURNING r.model_id, r.run_id, (xmax = 0) AS added
+), outdated AS (
+    -- Answers to which other outcomes belonged.
+    DELETE FROM store.answers a USING written w, incoming i
+     WHERE NOT w.added AND (a.model_id, a.run_id) = (w.model_id, w.run_id)
+       AND (i.model_id, i.run_id) = (w.model_id, w.run_id) AND i.right_bits IS NOT NULL
+       AND i.codes IS NULL AND i.input_tokens IS NULL AND i.output_tokens IS NULL
+       AND i.latencies IS NULL
 )
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added) AS changed
   FROM written
@@ -81,7 +88,7 @@ INSERT INTO store.answers AS a (
 SELECT n.model_id, i.run_id, i.benchmark_id, i.codes, i.texts, i.input_tokens, i.output_tokens,
        i.latencies
   FROM incoming_runs i JOIN store.evaluated_names n USING (name)
- WHERE coalesce(i.codes IS NOT NULL, false) OR i.input_tokens IS NOT NULL
+ WHERE i.codes IS NOT NULL OR i.input_tokens IS NOT NULL
     OR i.output_tokens IS NOT NULL OR i.latencies IS NOT NULL
     ON CONFLICT (model_id, run_id) DO UPDATE
    SET codes = excluded.codes, texts = excluded.texts, input_tokens = excluded.input_tokens,

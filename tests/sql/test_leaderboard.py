@@ -1,0 +1,103 @@
+import itertools
+from typing import Any
+
+import factories
+import pytest
+from evaluated import block, day, generated, grid, run, setup, write
+from factories import rows
+from sqlalchemy import Connection
+
+from registry.errors import ModelNotFoundError, UsageError
+from registry.evaluation import Benchmark, Block, Measure
+from registry.leaderboard import rank
+
+
+def test_one_score_counts_of_every_kind_of_run(connection: Connection) -> None:
+    runs: list[dict[str, Any]] = [
+        {"complete": complete, "verified": verified, "evaluated_at": moment}
+        for complete, verified, moment in itertools.product(
+            (True, False), (True, False), (None, day(1), day(2))
+        )
+    ]
+    for number, told in enumerate(runs):
+        told["setup"] = setup(number=str(number))
+        told["score"] = number / 100
+    write(connection, block("b", *(run("m", **told) for told in runs)))
+    best = max(
+        runs,
+        key=lambda told: (
+            told["complete"], told["verified"], told["evaluated_at"] or day(1).replace(year=1)
+        ),
+    )  # fmt: skip
+    assert rows(connection, "SELECT score, complete, verified FROM registry.leaderboard") == [
+        (best["score"], True, True)
+    ]
+
+
+def test_outcomes_count_before_a_bare_score(connection: Connection) -> None:
+    write(connection, block("b", run("m", score=0.9), run("m", [1, 0], revision="r")))
+    assert rows(connection, "SELECT score, kind FROM registry.leaderboard") == [(0.5, "measured")]
+
+
+def test_scores_by_another_metric_do_not_count(connection: Connection) -> None:
+    other = Measure(metric="other")
+    write(connection, block("b", run("m", score=0.25), run("m", score=1.0, measure=other)))
+    write(connection, block("b", run("n", score=1.0, measure=other)))
+    assert rows(connection, "SELECT model, score FROM registry.leaderboard") == [("m", 0.25)]
+
+
+def test_a_bounded_measure_is_shown_before_an_unbounded(connection: Connection) -> None:
+    loose = Measure(metric="ppl", upper=None, higher_is_better=False)
+    write(connection, block("b", run("m", score=9.0, measure=loose), run("m", score=0.5)))
+    assert rows(connection, "SELECT metric, score FROM registry.leaderboard") == [("acc", 0.5)]
+
+
+def test_ranks_are_those_of_plain_means(connection: Connection) -> None:
+    made = {name: generated(seed, 10, 25) for seed, name in enumerate(("one", "two", "three"))}
+    write(connection, *(grid(name, outcomes) for name, outcomes in made.items()))
+    write(connection, grid("two", {"org/part": [1.0]}))
+
+    def mean(name: str, model: str) -> float:
+        seen = [each for each in made[name][model] if each is not None]
+        return sum(seen) / len(seen)
+
+    expected = sorted(
+        ((sum(mean(name, model) for name in ("two", "one")) / 2, model) for model in made["one"]),
+        key=lambda pair: (-pair[0], pair[1]),
+    )
+    ranking = rank(connection, benchmarks=["two", "one"])
+    assert [row.model for row in ranking.rows] == [model for _, model in expected]
+    assert [row.average for row in ranking.rows] == pytest.approx([mean for mean, _ in expected])
+    first = ranking.rows[0]
+    assert first.scores == pytest.approx([mean("two", first.model), mean("one", first.model)])
+    assert (ranking.benchmarks, ranking.incomplete) == (["two", "one"], 1)
+    partial = rank(connection, benchmarks=["two", "one"], partial=True)
+    assert (partial.rows[-1].model, partial.rows[-1].scores) == ("org/part", [1.0, None])
+    assert partial.incomplete == 0
+    assert len(rank(connection, limit=3).rows) == 3
+    assert rank(connection).benchmarks == ["one", "three", "two"]
+
+
+def test_only_some_models(connection: Connection) -> None:
+    factories.family(connection, "org/base", "org/base")
+    factories.family(connection, "me/child", "org/base", parent="org/base", generation=1)
+    factories.family(connection, "else/where", "else/where")
+    write(
+        connection, block("b", run("me/child", [1]), run("else/where", [0]), run("some/name", [0]))
+    )
+    assert [row.model for row in rank(connection, family="org/base").rows] == ["me/child"]
+    assert [row.model for row in rank(connection, query="name").rows] == ["some/name"]
+    with pytest.raises(UsageError, match="no benchmark 'nope'"):
+        rank(connection, benchmarks=["nope"])
+    with pytest.raises(ModelNotFoundError):
+        rank(connection, family="no/body")
+
+
+@pytest.mark.parametrize("version", ["2", "v@2", ""])
+def test_versions_of_a_benchmark(connection: Connection, version: str) -> None:
+    write(connection, block("org/b@x", run("m", [1]), version=version))
+    told = Block(benchmark=Benchmark(name="org/b@x", version="old"), runs=[run("m", score=0.5)])
+    write(connection, told)
+    named = rank(connection, benchmarks=[f"org/b@x@{version}"])
+    assert [(row.model, row.scores) for row in named.rows] == [("m", [1.0])]
+    assert len(rank(connection, benchmarks=["org/b@x"]).benchmarks) == 2

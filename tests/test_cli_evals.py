@@ -1,0 +1,128 @@
+"""`registry evals` on small files made here."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from cli_commands import Commands
+from evaluated import long_table
+
+ROWS = [
+    ("org/one", "b", "i0", 1), ("org/one", "b", "i1", 1), ("org/two", "b", "i0", 1),
+    ("org/two", "b", "i1", 0), ("org/one", "c", "i0", 0), ("org/two", "c", "i0", 1),
+    ("org/only", "c", "i0", 1),
+]  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return long_table(tmp_path / "t.csv", ROWS)
+
+
+@pytest.fixture
+def imported(commands: Commands, path: Path) -> Commands:
+    commands.done("evals", "import", str(path))
+    return commands
+
+
+def test_import_tells_what_became_of_each_file(commands: Commands, path: Path) -> None:
+    result = commands("evals", "import", str(path), "--format", "json")
+    assert result.exit_code == 0
+    assert "5 runs, 7 outcomes in " in result.stderr
+    assert "registry models alias --unresolved" in result.stderr
+    [told] = commands.json("evals", "import", str(path))
+    assert told == {
+        "path": str(path), "status": "unchanged", "format": "table", "runs": 5, "new": 0,
+        "changed": 0, "unchanged": 5, "outcomes": 7, "new_items": 0, "unresolved": 0,
+        "aliases": 0, "left_out": {}, "error": None,
+    }  # fmt: skip
+    assert "unchanged" in commands.done("evals", "import", str(path), "--format", "table")
+
+
+def test_a_dry_run_says_so(commands: Commands, path: Path) -> None:
+    result = commands("evals", "import", str(path), "--dry-run", "--format", "json")
+    assert "nothing was changed" in result.stderr
+    assert '"new": 5' in result.stdout.replace('":', '": ').replace("  ", " ")
+    assert commands.json("evals", "benchmarks") == []
+
+
+def test_columns_by_role(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("name,question,correct\nm,q1,1\nm,q2,0\n")
+    roles = ["model=name", "item=question", "outcome=correct", "benchmark==mine"]
+    options = [part for role in roles for part in ("--column", role)]
+    [told] = commands.json("evals", "import", str(path), *options)
+    assert (told["status"], told["outcomes"]) == ("imported", 2)
+    assert [each["benchmark"] for each in commands.json("evals", "benchmarks")] == ["mine"]
+    for wrong in ("model", "=x", "model="):
+        said = commands.refused(2, "evals", "import", str(path), "--column", wrong)
+        assert "--column is ROLE=COLUMN" in said
+
+
+def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("model,benchmark,item,outcome\nm,b,i,odd\n")
+    assert "bad.csv" in commands.refused(1, "evals", "import", str(bad))
+    assert "bad.csv" in commands.refused(3, "evals", "import", str(tmp_path))
+    assert "no file or folder" in commands.refused(2, "evals", "import", str(tmp_path / "no"))
+    commands.refused(2, "evals", "import", str(path), "--as", "odd")
+    assert "mapping" in commands.refused(2, "evals", "import", str(path), "--mapping", "nope")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "There is no file there." in commands("evals", "import", str(empty)).stderr
+    (empty / "notes.txt").write_text("notes")
+    skipped = commands("evals", "import", str(empty))
+    assert (skipped.exit_code, "1 files are in no format" in skipped.stderr) == (0, True)
+
+
+def test_leaderboard(imported: Commands) -> None:
+    ranked = imported.json("evals", "leaderboard")
+    assert [(each["model"], each["average"], each["b"], each["c"]) for each in ranked] == [
+        ("org/two", 0.75, 0.5, 1.0),
+        ("org/one", 0.5, 1.0, 0.0),
+    ]
+    assert "1 more models have scores on some" in imported("evals", "leaderboard").stderr
+    partial = imported.json("evals", "leaderboard", "--partial")
+    assert [(each["model"], each["b"]) for each in partial][-1] == ("org/only", None)
+    table = csv.DictReader(
+        io.StringIO(imported.done("evals", "leaderboard", "--benchmark", "c", "--format", "csv"))
+    )
+    assert [row["model"] for row in table] == ["org/only", "org/two", "org/one"]
+    [first] = imported.json("evals", "leaderboard", "--benchmark", "b", "--limit", "1")
+    assert first["model"] == "org/one"
+    assert imported.done("evals", "leaderboard", "--family", "org/two", "--format", "quiet") in {
+        "org/two\n",
+        "",
+    }
+    assert "75.0" in imported.done("evals", "leaderboard", "--format", "table")
+    assert "no benchmark 'x'" in imported.refused(2, "evals", "leaderboard", "--benchmark", "x")
+    assert "org/none" in imported.refused(1, "evals", "leaderboard", "--family", "org/none")
+
+
+def test_nothing_imported_yet(commands: Commands) -> None:
+    assert commands.json("evals", "leaderboard") == []
+    assert "No evaluations" in commands("evals", "benchmarks").stderr
+    assert commands.json("models", "alias", "--unresolved") == []
+
+
+def test_benchmarks(imported: Commands) -> None:
+    found = imported.json("evals", "benchmarks")
+    assert [(each["benchmark"], each["items"], each["runs"]) for each in found] == [
+        ("c", 1, 3),
+        ("b", 2, 2),
+    ]
+
+
+def test_mappings(commands: Commands) -> None:
+    found = {each["mapping"]: each["about"] for each in commands.json("evals", "mappings")}
+    assert {"long", "metabench", "mmlu-pro", "pythia"} <= found.keys()
+    assert all(found.values())
+
+
+def test_unresolved_names_and_models_at_once(imported: Commands) -> None:
+    assert "leave the model out" in imported.refused(
+        2, "models", "alias", "org/one", "--unresolved"
+    )
+    assert "Name a model" in imported.refused(2, "models", "alias")
+    assert len(imported.json("models", "alias", "--unresolved")) == 3
