@@ -10,10 +10,8 @@ from registry.db import copy_lines
 from registry.errors import RegistryError
 from registry.evaluation import Benchmark, Item, Measure, Setup, Source, content_hash
 from registry.packing import Ordinals
-from registry.rows import array, line
+from registry.rows import NULL, array, line
 from registry.values import document
-
-ITEMS_AT_ONCE = 10_000
 
 
 def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
@@ -192,14 +190,12 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
             place integer, item text, content_hash uuid, prompt text, choices text[], answer text,
             domain text, ordinal integer) ON COMMIT DROP""")
     connection.exec_driver_sql("TRUNCATE incoming_items")
-    for start in range(0, len(items), ITEMS_AT_ONCE):
-        some = enumerate(items[start : start + ITEMS_AT_ONCE], start)
-        copy_lines(
-            connection,
-            "incoming_items",
-            ("place", *_COLUMNS),
-            [_line(place, item) for place, item in some],
-        )
+    copy_lines(
+        connection,
+        "incoming_items",
+        ("place", *_COLUMNS),
+        (_line(place, item) for place, item in enumerate(items)),
+    )
     connection.exec_driver_sql("ANALYZE incoming_items")
     connection.execute(
         text("""
@@ -258,19 +254,20 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
 
 def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
     """Add the items of a benchmark that has none yet."""
-    for start in range(0, len(items), ITEMS_AT_ONCE):
-        some = enumerate(items[start : start + ITEMS_AT_ONCE], start)
-        copy_lines(
-            connection,
-            "store.items",
-            ("benchmark_id", "ordinal", *_COLUMNS),
-            [f"{benchmark}\t{_line(place, item)}" for place, item in some],
-        )
+    copy_lines(
+        connection,
+        "store.items",
+        ("benchmark_id", "ordinal", *_COLUMNS),
+        (f"{benchmark}\t{_line(place, item)}" for place, item in enumerate(items)),
+    )
     connection.execute(
         text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
         {"benchmark": benchmark, "count": len(items)},
     )
 
+
+_UNTOLD = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
+"""All columns but the first, where only an item's name is known."""
 
 _COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
 
@@ -278,6 +275,8 @@ _COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
 def _line(place: int, item: Item) -> str:
     """Return an item's place and `_COLUMNS` as a row of COPY text."""
     content = content_hash(item)
+    if content is None and item.answer is None and item.domain is None and not item.choices:
+        return f"{place}\t{line((item.item,))}{_UNTOLD}"
     columns = line((
         item.item,
         None if content is None else content.hex,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -30,6 +31,9 @@ from registry.errors import (
 
 OLDEST_POSTGRES = 160000
 OLDEST_PGVECTOR = (0, 8)
+
+LINES_AT_ONCE = 5_000
+"""Lines of a COPY that are sent at once: no fewer than a page of the Hub's listing has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +173,11 @@ def copy_lines(
         connection: where to load.
         table: trusted name of the table, as SQL.
         columns: trusted names of its columns.
-        lines: one for each row, without its line end; a page of them is sent at once.
+        lines: one for each row, without its line end; LINES_AT_ONCE are sent at once.
     """
-    body = "\n".join(lines)
-    if not body:
+    waiting = iter(lines)
+    some = list(islice(waiting, LINES_AT_ONCE))
+    if not some:
         return
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     try:
@@ -180,7 +185,10 @@ def copy_lines(
             driver_connection(connection).cursor() as cursor,
             cursor.copy(statement.encode()) as copy,
         ):
-            copy.write(body + "\n")
+            while some:
+                # The server takes these while the next ones are made.
+                copy.write("\n".join([*some, ""]))
+                some = list(islice(waiting, LINES_AT_ONCE))
     except psycopg.IntegrityError as error:
         raise IntegrityError(statement, None, error) from error
     except psycopg.Error as error:

@@ -41,15 +41,17 @@ class Items:
         Raises:
             BadCellError: as `item`; its row is the place of the bad one.
         """
-        made: list[Item] = []
         bare = not self._has_texts and self._column is not None
         names = columns[self._column] if self._column is not None else ()
+        if bare and all(type(name) is int for name in names):
+            texts = list(map(str, names))
+            if self._sheet.layout.missing.isdisjoint(texts):
+                return list(map(Item, texts))
+        made: list[Item] = []
         try:
             for place in range(count):
                 if bare and isinstance(name := names[place], str):
                     made.append(Item(name_of(name, "item's name", self._label)))
-                elif bare and type(name) is int and str(name) not in self._sheet.layout.missing:
-                    made.append(Item(str(name)))
                 else:
                     made.append(self.item({key: cells[place] for key, cells in columns.items()}))
         except BadCellError as bad:
