@@ -7,6 +7,7 @@ from evaluated import block, day, generated, grid, run, setup, write
 from factories import rows
 from sqlalchemy import Connection
 
+from registry import indexes
 from registry.errors import ModelNotFoundError, UsageError
 from registry.evaluation import Benchmark, Block, Measure
 from registry.leaderboard import rank
@@ -82,6 +83,9 @@ def test_only_some_models(connection: Connection) -> None:
     factories.family(connection, "org/base", "org/base")
     factories.family(connection, "me/child", "org/base", parent="org/base", generation=1)
     factories.family(connection, "else/where", "else/where")
+    # Words find what the Hub lists; a stub is found by its whole name only.
+    factories.counters(connection, "some/name", downloads=1)
+    indexes.refresh_vocabulary(connection)
     write(
         connection, block("b", run("me/child", [1]), run("else/where", [0]), run("some/name", [0]))
     )
