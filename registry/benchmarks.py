@@ -294,7 +294,10 @@ def _refuse_other_content(connection: Connection, benchmark: int) -> None:
         SELECT i.item, b.name FROM incoming_items i
           JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
           JOIN store.benchmarks b USING (benchmark_id)
-         WHERE k.content_hash <> i.content_hash ORDER BY i.place LIMIT 1"""),
+         WHERE k.content_hash <> i.content_hash
+           -- The same question without its choices is no other one.
+           AND (k.prompt <> i.prompt OR (k.choices <> '{}' AND i.choices <> '{}'))
+         ORDER BY i.place LIMIT 1"""),
         {"benchmark": benchmark},
     ).one_or_none()
     if other is not None:

@@ -141,7 +141,7 @@ sources = Table("sources", metadata, SourceColumns, UniqueConstraint("name"))
 
 
 class ImportColumns(TypedColumns):
-    """One row for each file that was imported, at its last import."""
+    """One row for each file that was imported; one that has changed since has another."""
 
     import_id = Column(Integer, Identity(always=True), primary_key=True)
     path: Named[str] = Column(Text, comment="as it was given")
