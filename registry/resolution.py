@@ -63,8 +63,6 @@ _UNDER_ANY_AUTHOR = """
 SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confidence
   FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[])) AS w (name, spelt)
   JOIN store.models m ON lower(split_part(m.name, '/', 2)) = lower(w.spelt)
- WHERE NOT EXISTS (SELECT FROM store.evaluated_names n
-                    WHERE n.model_id = m.model_id AND n.method = 'unresolved')
  GROUP BY w.name HAVING count(*) = 1"""
 
 

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -245,6 +246,10 @@ def _wait(directory: DataDirectory, launched: int | None) -> Server | None:
         time.sleep(0.02 if now - began < 2 else 0.2)  # noqa: PLR2004 - seconds
 
 
+# Its messages are in English: the cluster is made so.
+_RECOVERING = re.compile(r"the database system is (?:starting|shutting|not yet|in recovery)")
+
+
 def _ask(directory: DataDirectory, found: Postmaster, *, started: bool) -> Server | None:
     """Ask the server itself; None if it is starting or stopping.
 
@@ -260,9 +265,11 @@ def _ask(directory: DataDirectory, found: Postmaster, *, started: bool) -> Serve
                 "SELECT current_setting('data_directory'), current_setting('server_version')"
             ).fetchone()
     except psycopg.Error as error:
-        # A server that recovers from a backend's crash says so; one that left says nothing.
+        # A server that recovers from a backend's crash says so; one that left says nothing. What
+        # it says may be over by the time that it is asked again.
         answer = pq.PGconn.ping(f"host=127.0.0.1 port={found.port} connect_timeout=5".encode())
-        if answer == pq.Ping.REJECT or postmaster.find(directory.postgres) != found:
+        recovering = _RECOVERING.search(str(error)) is not None
+        if answer == pq.Ping.REJECT or recovering or postmaster.find(directory.postgres) != found:
             return None
         raise EmbeddedServerError(
             f"The embedded server in {directory.root} runs (process {found.pid}, port "
