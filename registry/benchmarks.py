@@ -58,8 +58,8 @@ def _key(connection: Connection, query: str, values: Mapping[str, object]) -> in
 def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
     """Return the key of a measure of a benchmark, which is added if it is new.
 
-    The same metric on another scale is a measure of its own. A benchmark's first measure with
-    bounds is what leaderboards show of it.
+    The same metric on another scale is a measure of its own. Until `show_commonest` has counted,
+    a benchmark's first measure with bounds is what leaderboards show of it.
     """
     values = {
         "benchmark": benchmark,
@@ -99,6 +99,39 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
         {"benchmark": benchmark, "measure": found},
     )
     return found
+
+
+def show_commonest(connection: Connection, benchmarks: Sequence[int]) -> None:
+    """Have leaderboards show of each benchmark the measure that most models have.
+
+    Of those that can be compared: with bounds, where there is one; among equals the first. What
+    the models did on each item together is to be counted anew where that changes.
+
+    Args:
+        connection: in a transaction.
+        benchmarks: keys of those whose runs may have changed.
+    """
+    changed = connection.scalars(
+        text("""
+        WITH counted AS (
+            SELECT benchmark_id, measure_id, count(DISTINCT model_id) AS models
+              FROM store.runs WHERE benchmark_id = ANY (:benchmarks)
+             GROUP BY benchmark_id, measure_id
+        ), commonest AS (
+            SELECT DISTINCT ON (c.benchmark_id) c.benchmark_id, c.measure_id
+              FROM counted c JOIN store.measures m USING (measure_id)
+             ORDER BY c.benchmark_id, m.upper IS NULL, c.models DESC, c.measure_id
+        )
+        UPDATE store.benchmarks b SET measure_id = c.measure_id
+          FROM commonest c
+         WHERE b.benchmark_id = c.benchmark_id AND b.measure_id IS DISTINCT FROM c.measure_id
+        RETURNING b.benchmark_id"""),
+        {"benchmarks": list(benchmarks)},
+    ).all()
+    connection.execute(
+        text("DELETE FROM store.item_statistics WHERE benchmark_id = ANY (:changed)"),
+        {"changed": list(changed)},
+    )
 
 
 def setup_id(connection: Connection, setup: Setup) -> int:

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry import families, item_statistics, joblog, resolution, runs
+from registry import benchmarks, families, item_statistics, joblog, resolution, runs
 from registry.db import exclusive, require_head, translated
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
 from registry.evaluation import Block, Names, Notes, Run, Source
@@ -92,7 +92,11 @@ def import_files(
         RegistryError: when the database fails; the file under way is undone.
     """
     options = options or Options()
-    reader = formats.Reader(options.format, options.mapping, options.roles)
+    roles = dict(options.roles)
+    if roles and options.benchmark is not None:
+        # The table need not have a column for what is told here.
+        roles.setdefault("benchmark", f"={options.benchmark}")
+    reader = formats.Reader(options.format, options.mapping, roles)
     files = list(_files(paths, reader))
     try:
         with engine.connect() as connection:
@@ -146,6 +150,8 @@ def _import_all(
         _attempt(engine, reader, report, options, read, by_name=by_name)
     if not options.dry_run:
         with engine.begin() as connection:
+            touched = {key for report in reports for key in report.written.benchmarks}
+            benchmarks.show_commonest(connection, sorted(touched))
             item_statistics.refresh(connection)
             if changes := sum(report.written.changes for report in reports):
                 runs.gather_statistics(connection, changes)

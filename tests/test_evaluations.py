@@ -588,3 +588,37 @@ def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, fo
     imported(engine, folder)
     assert contents(opened) == contents(engine)
     opened.dispose()
+
+
+def test_a_table_need_not_have_a_column_for_what_is_told(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("name,item,correct\norg/a,q1,1\norg/a,q2,0\n")
+    options = Options(roles={"model": "name", "outcome": "correct"}, benchmark="b")
+    (report,) = import_files(engine, [file], options)
+    assert report.error is None
+    with engine.connect() as connection:
+        found = rows(connection, "SELECT model, benchmark, item, outcome FROM registry.outcomes")
+    assert sorted(found) == [("org/a", "b", "q1", 1.0), ("org/a", "b", "q2", 0.0)]
+
+
+def test_leaderboards_show_the_measure_that_most_models_have(
+    engine: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "scores.csv"
+    mapping = tmp_path / "scores.yaml"
+    mapping.write_text(
+        "layout: scores\n"
+        "columns: {model: model, benchmark: benchmark, metric: metric, score: score}\n"
+    )
+    few = "model,benchmark,metric,score\norg/a,b,exact_match,0.5\norg/a,b,ppl,7\norg/b,b,ppl,8\n"
+    file.write_text(few)
+    shown = "SELECT metric FROM registry.benchmarks"
+    import_files(engine, [file], Options(mapping=str(mapping)))
+    with engine.connect() as connection:
+        assert rows(connection, shown) == [("exact_match",)]
+    file.write_text(few + "org/b,b,acc,0.25\norg/c,b,acc,0.75\n")
+    import_files(engine, [file], Options(mapping=str(mapping)))
+    with engine.connect() as connection:
+        assert rows(connection, shown) == [("acc",)]
+        found = rows(connection, "SELECT model, score FROM registry.leaderboard")
+    assert sorted(found) == [("org/b", 0.25), ("org/c", 0.75)]

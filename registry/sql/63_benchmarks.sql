@@ -17,9 +17,9 @@ COMMENT ON COLUMN registry.benchmarks.benchmark IS
 COMMENT ON COLUMN registry.benchmarks.version IS
     'Version of the benchmark; empty where no source knows of one.';
 COMMENT ON COLUMN registry.benchmarks.metric IS
-    'What is measured, such as acc or exact_match.';
+    'What is measured, such as acc or exact_match: the measure with bounds that most models have.';
 COMMENT ON COLUMN registry.benchmarks.filter IS
-    'How answers were extracted from replies, such as strict-match; empty if plainly.';
+    'How answers were extracted from replies, such as strict-match, or who judged them; empty if plainly.';
 COMMENT ON COLUMN registry.benchmarks.items IS
     'Number of its items that are known; 0 where only scores are.';
 COMMENT ON COLUMN registry.benchmarks.domain IS
