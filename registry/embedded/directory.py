@@ -121,14 +121,18 @@ class DataDirectory:
     @contextlib.contextmanager
     def initialising(self) -> Iterator[Path]:
         """Yield an empty directory to build PGDATA in; earlier ones, left half done, go."""
-        for left in self.root.glob(f"{_INIT_PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        self._clear_initialised()
         path = self.root / f"{_INIT_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
         path.mkdir(0o700)
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            # Ours, and what a killed start's initdb still wrote while we removed it at first.
+            self._clear_initialised()
+
+    def _clear_initialised(self) -> None:
+        for left in self.root.glob(f"{_INIT_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def try_lock(descriptor: int) -> bool:
