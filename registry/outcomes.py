@@ -1,7 +1,9 @@
 """Outcomes out of the database: as arrays of models by items, whole, streamed or on disk.
 
-Where a model has several runs on a benchmark, each item's outcome is taken from the run preferred
-for it, as leaderboards do: complete before limited, verified before not, the newest first.
+Where a model has several runs on a benchmark, one is preferred as leaderboards do: of the metric
+and filter that the benchmark is shown by, complete before limited, verified before not, the newest
+first. Items that it has no outcome on are filled from the next of the same metric and filter;
+outcomes of two metrics are never mixed in one model's row of a benchmark.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,20 +20,32 @@ from registry.packing import unpack
 
 MODELS_AT_ONCE = 256
 
-# What is preferred comes last: it is unpacked over the rest.
+# What is preferred comes last: it is unpacked over the rest of the same metric and filter.
 _RUNS = """
+WITH told AS (
+    SELECT r.run_id, r.model_id, r.benchmark_id, r.complete, r.verified, r.evaluated_at,
+           k.metric, k.filter,
+           first_value(r.measure_id) OVER (
+               PARTITION BY r.model_id, r.benchmark_id
+               ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+                        r.complete DESC, r.verified DESC, r.evaluated_at DESC NULLS LAST, r.run_id
+           ) AS preferred
+      FROM store.runs r
+      JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+      JOIN store.measures k ON k.measure_id = r.measure_id
+      JOIN store.measures shown ON shown.measure_id = b.measure_id
+     WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
+       AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+)
 SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
        varbit_send(r.present_bits) AS present_bits, array_send(r.grades) AS grades
-  FROM store.runs r
-  JOIN store.models m ON m.model_id = r.model_id
-  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
-  JOIN store.measures k ON k.measure_id = r.measure_id
-  JOIN store.measures shown ON shown.measure_id = b.measure_id
- WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
-   AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
- ORDER BY m.name COLLATE "C", r.benchmark_id,
-          (k.metric, k.filter) = (shown.metric, shown.filter), r.complete, r.verified,
-          r.evaluated_at NULLS FIRST, r.run_id DESC
+  FROM told t
+  JOIN store.measures p ON p.measure_id = t.preferred
+   AND (p.metric, p.filter) = (t.metric, t.filter)
+  JOIN store.runs r ON r.model_id = t.model_id AND r.run_id = t.run_id
+  JOIN store.models m ON m.model_id = t.model_id
+ ORDER BY m.name COLLATE "C", t.benchmark_id, t.complete, t.verified,
+          t.evaluated_at NULLS FIRST, t.run_id DESC
 """
 
 

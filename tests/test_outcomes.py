@@ -119,10 +119,14 @@ def test_nothing_at_all(connection: Connection, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_each_item_is_of_the_run_preferred_for_it(connection: Connection, seed: int) -> None:
-    """Several runs of one model: from the least preferred on, what each observed is laid over."""
+    """Several runs of one model: from the least preferred on, what each observed is laid over.
+
+    Those of another metric or filter give nothing, whatever else speaks for them.
+    """
     rng = np.random.default_rng(seed)
     order: list[dict[str, Any]] = [
         {"measure": Measure(metric="other"), "verified": True, "evaluated_at": day(9)},
+        {"measure": Measure(metric="acc", filter="strict"), "evaluated_at": day(9)},
         {"complete": False, "verified": True, "evaluated_at": day(8)},
         {"evaluated_at": None},
         {"evaluated_at": day(1)},
@@ -137,10 +141,28 @@ def test_each_item_is_of_the_run_preferred_for_it(connection: Connection, seed: 
         values = rng.random(40).astype(np.float32)
         seen = rng.random(40) < 0.4
         seen[number] = True
-        expected[seen] = values[seen]
+        if "measure" not in told:
+            expected[seen] = values[seen]
         outcomes = [float(v) if s else None for v, s in zip(values, seen, strict=True)]
         runs.append(run("m", outcomes, setup=setup(n=str(number)), **told))
     rng.shuffle(runs)
     write(connection, block("b", *runs))
     matrix = read_outcomes(connection, models=["m"])
     np.testing.assert_array_equal(matrix.values[0], expected)
+
+
+def test_a_model_without_the_shown_metric_has_its_preferred_one_alone(
+    connection: Connection,
+) -> None:
+    write(connection, grid("b", {"first": [1.0] * 3}))
+    lenient, strict = (Measure(metric="match", filter=each) for each in ("lenient", "strict"))
+    write(
+        connection,
+        block(
+            "b",
+            run("m", [None, 1.0, 1.0], measure=lenient, evaluated_at=day(1)),
+            run("m", [0.0, 0.0, None], measure=strict, evaluated_at=day(2)),
+        ),
+    )
+    matrix = read_outcomes(connection, models=["m"])
+    np.testing.assert_array_equal(matrix.values[0], [0.0, 0.0, np.nan])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from registry.errors import UnreadableFileError
 from registry.evaluation import Benchmark, Block, Measure, Notes, Run, Setup, Source
 from registry.measures import known_measure
-from registry.values import count, number, short_text, timestamp
+from registry.values import count, number, short_text, storable, timestamp
 
 SOURCE = Source(name="lm-eval")
 DATASETS = "https://huggingface.co/datasets/"
@@ -29,6 +29,10 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _UNSAFE = re.compile(r'["<>:/|\\?*\[\]\x00-\x1f]+')
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)")
+
+
+OURS = "llm_registry"
+"""Member of a results file that only we write: source, harness and details of its runs."""
 
 
 class Extent(NamedTuple):
@@ -118,6 +122,13 @@ class Report:
                 pass
         return time_in_name(self.path.name)
 
+    @cached_property
+    def source(self) -> Source:
+        """Who says so: lm-eval, unless we have written the file for another."""
+        told = _mapping(_mapping(self._content.get(OURS)).get("source"))
+        name = short_text(told.get("name"))
+        return Source(name=name, url=short_text(told.get("url"))) if name else SOURCE
+
     def benchmark(self, task: str) -> Benchmark:
         """Return the task as a benchmark; its address is that of its data set on the Hub."""
         data = self._of_task("configs", task).get("dataset_path")
@@ -134,7 +145,7 @@ class Report:
         precision = short_text(self._config.get("model_dtype")) or self._model_args.get("dtype")
         precision = (precision or "auto").removeprefix("torch.")
         return Setup(
-            harness="lm-eval",
+            harness=self._harness,
             harness_version=_scalar(content.get("lm_eval_version"))
             or _scalar(content.get("git_hash")),
             task_version=_scalar(self._value("versions", task)),
@@ -147,7 +158,16 @@ class Report:
         )
 
     @cached_property
+    def _harness(self) -> str | None:
+        ours = _mapping(self._content.get(OURS))
+        return short_text(ours.get("harness")) if "harness" in ours else "lm-eval"
+
+    @cached_property
     def _details(self) -> dict[str, str]:
+        ours = _mapping(self._content.get(OURS)).get("details")
+        if isinstance(ours, dict):
+            told = {storable(key): _scalar(value) for key, value in ours.items()}
+            return {key: text for key, text in told.items() if text}
         found = {
             "base": self.base,
             "fewshot_as_multiturn": _scalar(self._content.get("fewshot_as_multiturn") or None),
@@ -224,7 +244,7 @@ class Report:
             yield Run(
                 model=self.model,
                 measure=self.measure(task, metric, filtered_by),
-                source=SOURCE,
+                source=self.source,
                 setup=setup,
                 revision=self.revision,
                 evaluated_at=self.evaluated_at,

@@ -135,7 +135,7 @@ class _Runs:
             yield Run(
                 model=self._model,
                 measure=measure,
-                source=SOURCE,
+                source=SOURCE if self._report is None else self._report.source,
                 setup=self._setup,
                 revision=self._report.revision if self._report else None,
                 evaluated_at=self._report.evaluated_at

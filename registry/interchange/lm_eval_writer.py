@@ -13,12 +13,12 @@ from uuid import UUID
 import numpy as np
 
 from registry.evaluation import Block, Item, Measure, Run, Setup
-from registry.interchange.lm_eval_results import DATASETS, MODEL_ARGS_KEPT, safe_name
+from registry.interchange.lm_eval_results import DATASETS, MODEL_ARGS_KEPT, OURS, safe_name
 from registry.measures import known_measure
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
-_Key: TypeAlias = tuple[str, str | None, datetime | None, UUID, bool]
+_Key: TypeAlias = tuple[str, str | None, datetime | None, UUID, str, bool]
 
 
 @dataclass
@@ -47,9 +47,9 @@ def write(blocks: Iterable[Block], directory: Path) -> list[Path]:
 
     A results file holds the runs of one model, revision, time and setup; a file of samples, beside
     it, those of its runs on one task that have outcomes. All the runs of one block are in memory
-    at a time. Reading the files again gives the same runs, less what lm-eval has no place for:
-    sources and harnesses of other names, scales that are not its own, tokens, latencies, and
-    details of a setup that it does not know.
+    at a time. Sources, harnesses and details of setups, for which lm-eval has no place, stand in a
+    member of our own, which its tools pass over: without them runs could not be told apart again.
+    Reading the files gives the same runs, less scales that are not lm-eval's, tokens, latencies.
     """
     files: dict[tuple[_Key, int], _File] = {}
     samples: list[Path] = []
@@ -71,7 +71,8 @@ def write(blocks: Iterable[Block], directory: Path) -> list[Path]:
 
 def _file_for(files: dict[tuple[_Key, int], _File], directory: Path, task: str, run: Run) -> _File:
     whole = replace(run.setup, task_version=None, shots=None, prompt_template=None)
-    key = (run.model, run.revision, run.evaluated_at, whole.fingerprint(), run.complete)
+    told = (run.model, run.revision, run.evaluated_at, whole.fingerprint())
+    key = (*told, run.source.name, run.complete)
     for number in count():
         file = files.get((key, number))
         if file is None:
@@ -174,6 +175,11 @@ def _content(file: _File) -> dict[str, object]:
         "model_name_sanitized": safe_name(run.model),
         "fewshot_as_multiturn": details.get("fewshot_as_multiturn") == "True",
         "system_instruction_sha": details.get("system_instruction"),
+        OURS: {
+            "source": _stated({"name": run.source.name, "url": run.source.url}),
+            "harness": setup.harness,
+            "details": details,
+        },
     }
     if setup.harness_version is not None:
         content["lm_eval_version"] = setup.harness_version

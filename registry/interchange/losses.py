@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from registry.evaluation import Block, Notes, Run, Setup
+from registry.measures import known_measure
 
 _Loss: TypeAlias = tuple[str, Callable[[Run], bool]]
 
@@ -17,6 +18,11 @@ def _has_part_of_usage(run: Run) -> bool:
     return (run.input_tokens is None) != (run.output_tokens is None)
 
 
+def _has_own_scale(run: Run) -> bool:
+    known, own = known_measure(run.measure.metric), run.measure
+    return (known.lower, known.upper, known.unit) != (own.lower, own.upper, own.unit)
+
+
 _VERIFIED: _Loss = ("marks that a run is verified", lambda run: run.verified)
 _USAGE: _Loss = ("runs' tokens and latencies", _has_usage)
 _ANSWERS: _Loss = ("runs' answers", lambda run: run.answers is not None)
@@ -25,8 +31,7 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
     "lm-eval": (
         _VERIFIED,
         _USAGE,
-        ("runs' sources that are not lm-eval", lambda run: run.source.name != "lm-eval"),
-        ("runs' harnesses that are not lm-eval", lambda run: run.setup.harness != "lm-eval"),
+        ("runs' scales that are not lm-eval's", _has_own_scale),
     ),
     "every-eval-ever": (
         _VERIFIED,

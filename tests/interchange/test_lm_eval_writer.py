@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from registry.evaluation import Benchmark, Block, Item, Measure, Notes, Run, Setup, Source
+from registry.evaluation import (
+    Benchmark,
+    Block,
+    Item,
+    Measure,
+    Notes,
+    Run,
+    Setup,
+    Source,
+    run_id,
+)
 from registry.interchange import lm_eval
 from registry.interchange.lm_eval_writer import write
 from registry.measures import in_percent, known_measure
@@ -62,8 +72,8 @@ def test_scores_are_read_again_as_they_were(tmp_path: Path) -> None:
     files = write(blocks, tmp_path)
     assert len(files) == 2
     again = read(files, "results")
-    expected = [score, plain, replace(limited, setup=Setup(harness="lm-eval", shots=0))]
-    for run, wanted in zip(again["gsm8k"] + again["wiki/text"], [*expected, cost], strict=True):
+    expected = [score, plain, limited, cost]
+    for run, wanted in zip(again["gsm8k"] + again["wiki/text"], expected, strict=True):
         assert facts(run) == facts(wanted)
         assert (run.score, run.standard_error) == (wanted.score, wanted.standard_error)
         assert run.items == wanted.items
@@ -123,6 +133,29 @@ def test_runs_that_differ_only_in_their_setup_do_not_share_a_file(tmp_path: Path
     assert [path.parent.name for path in files] == ["acme__lora", "acme__lora-2"]
     again = read(files, "results")["t"]
     assert [(run.setup.shots, run.score) for run in again] == [(0, 0.5), (5, 0.75), (5, 0.75)]
+
+
+def test_runs_that_differ_only_in_what_lm_eval_has_no_place_for_stay_apart(tmp_path: Path) -> None:
+    outcomes = np.array([1, 0, 1], np.float32)
+    setup = Setup(harness="alpaca-eval", details={"judge": "a"})
+    judged = replace(RUN, source=Source(name="alpaca-eval", url="https://a.test"), setup=setup)
+    runs = [
+        replace(judged, outcomes=outcomes),
+        replace(judged, outcomes=1 - outcomes, setup=replace(setup, details={"judge": "b"})),
+        replace(judged, outcomes=outcomes * 0, source=Source(name="arena")),
+        replace(judged, outcomes=outcomes * 0 + 1, setup=Setup()),
+    ]
+    files = write([Block(benchmark=Benchmark(name="t"), items=ITEMS, runs=runs)], tmp_path)
+    assert len(files) == 8
+    again = [run for _, found in sorted(read(files, "samples").items()) for run in found]
+    benchmark = Benchmark(name="t")
+    before = {run_id(benchmark, run, run.setup.fingerprint()): run for run in runs}
+    assert len(before) == 4
+    after = {run_id(benchmark, run, run.setup.fingerprint()): run for run in again}
+    assert after.keys() == before.keys()
+    for key, run in after.items():
+        assert run.source == before[key].source
+        np.testing.assert_array_equal(run.outcomes, before[key].outcomes)
 
 
 def test_the_files_look_like_those_of_lm_eval(tmp_path: Path) -> None:
