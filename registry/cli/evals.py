@@ -171,9 +171,6 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
         say("A dry run: nothing was changed.")
 
 
-def _ignore(path: str, number: int, of: int, read: int) -> None: ...
-
-
 def _below(paths: list[str]) -> Callable[[Any], str]:
     """Return how to show a path: without the folder that all are in, which leaves no room."""
     folder = os.path.commonpath([Path(path).absolute().parent for path in paths] or [Path("/")])
