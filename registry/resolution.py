@@ -1,75 +1,22 @@
 """Which models the names in evaluations stand for: found with a method and a confidence, or not.
 
-A name is looked for as it is, then in what its spelling may mean (see `registry.spelling`): as a
-present name, as an alias, then each in another case; at last as the only model of that name under
-whatever author. What is not found is kept as a stub of its own name, so that its runs have a
+What `registry.matching` does not find is kept as a stub of its own name, so that its runs have a
 model, and moves when it is found later.
-
-Precision on 18,682 curated names, their 7,196 models as the catalog (tests/test_evaluations_real):
-exact 1.0, all methods together 0.994. Names alike but for punctuation were right in 97 of 100
-cases, so they are suggested to people and never taken.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from registry import matching
 from registry.db import copy_rows
 from registry.evaluation import Names
 from registry.families import refresh_families
 from registry.identity import add_stubs
-from registry.spelling import spellings
 from registry.values import MAX_TEXT
-
-NAMES_AT_ONCE = 5_000
-
-CONFIDENCE = {"exact": 1.0, "alias": 1.0, "user": 1.0, "case": 0.95, "harness": 0.95, "tail": 0.8}
-"""What a resolution by each method is worth; an alias is worth what its source is."""
-
-_FOUND = """
-WITH wanted AS (
-    SELECT * FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[]), CAST(:ranks AS int[]))
-               AS w (name, spelt, rank)
-), hits AS (
-    SELECT w.name, w.rank, 1 AS way, 'exact' AS method, m.model_id, 1::real AS confidence
-      FROM wanted w JOIN store.models m ON m.name = w.spelt
-    UNION ALL
-    SELECT w.name, w.rank, 2, 'alias', min(a.model_id), max(a.confidence)
-      FROM wanted w JOIN store.model_aliases a ON a.alias = w.spelt
-     GROUP BY w.name, w.rank HAVING count(DISTINCT a.model_id) = 1
-    UNION ALL
-    SELECT w.name, w.rank, 3, 'case', min(m.model_id), 1
-      FROM wanted w JOIN store.models m ON lower(m.name) = lower(w.spelt)
-     WHERE NOT EXISTS (SELECT FROM store.evaluated_names n
-                        WHERE n.model_id = m.model_id AND n.method = 'unresolved')
-     GROUP BY w.name, w.rank HAVING count(*) = 1
-    UNION ALL
-    SELECT w.name, w.rank, 4, 'case', min(a.model_id), max(a.confidence)
-      FROM wanted w JOIN store.model_aliases a ON lower(a.alias) = lower(w.spelt)
-     GROUP BY w.name, w.rank HAVING count(DISTINCT a.model_id) = 1
-)
-SELECT DISTINCT ON (h.name) h.name, h.model_id,
-       CASE WHEN h.rank > 0 THEN 'harness' ELSE h.method END AS method, h.confidence
-  FROM hits h
- WHERE NOT EXISTS (
-           SELECT FROM store.evaluated_names n
-            WHERE n.name = h.name AND n.model_id = h.model_id AND n.method = 'unresolved')
- ORDER BY h.name, h.rank, h.way"""
-
-_UNDER_ANY_AUTHOR = """
-SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confidence
-  FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[])) AS w (name, spelt)
-  JOIN store.models m ON lower(split_part(m.name, '/', 2)) = lower(w.spelt)
- GROUP BY w.name HAVING count(*) = 1"""
-
-
-class _Found(NamedTuple):
-    model_id: int
-    method: str
-    confidence: float
 
 
 def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) -> int:
@@ -91,7 +38,7 @@ def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) ->
             {"names": sorted(set(names))},
         )
     )
-    found = _found(connection, new)
+    found = matching.find(connection, new)
     unresolved = [name for name in new if name not in found]
     # A name that is an alias of several models, or is spelt in several cases, has no stub yet.
     stubs = dict(zip(unresolved, add_stubs(connection, unresolved, as_of=as_of), strict=True))
@@ -114,44 +61,6 @@ def _place(connection: Connection, stubs: Iterable[int]) -> None:
         refresh_families(connection, (), unplaced=dict.fromkeys(stubs))
 
 
-def _found(connection: Connection, names: Sequence[str]) -> dict[str, _Found]:
-    """Return what is found of names, by the first method that finds it."""
-    found: dict[str, _Found] = {}
-    for start in range(0, len(names), NAMES_AT_ONCE):
-        some = names[start : start + NAMES_AT_ONCE]
-        spelt = [
-            (name, spelling.name, rank)
-            for name in some
-            for rank, spelling in enumerate(spellings(name))
-        ]
-        found |= _asked(connection, _FOUND, spelt)
-        bare = [
-            (name, last.name, 0)
-            for name in some
-            if name not in found and "/" not in (last := spellings(name)[-1]).name
-        ]
-        if bare:
-            found |= _asked(connection, _UNDER_ANY_AUTHOR, bare)
-    return found
-
-
-def _asked(
-    connection: Connection, query: str, spelt: Sequence[tuple[str, str, int]]
-) -> dict[str, _Found]:
-    rows = connection.execute(
-        text(query),
-        {
-            "names": [name for name, _, _ in spelt],
-            "spelt": [spelling for _, spelling, _ in spelt],
-            "ranks": [rank for _, _, rank in spelt],
-        },
-    )
-    return {
-        row.name: _Found(row.model_id, row.method, row.confidence * CONFIDENCE[row.method])
-        for row in rows
-    }
-
-
 def resolve_again(connection: Connection) -> int:
     """Look for the names that were not found before, and move the runs of those found now.
 
@@ -168,7 +77,7 @@ def resolve_again(connection: Connection) -> int:
     names = connection.scalars(
         text("SELECT name FROM store.evaluated_names WHERE method = 'unresolved' ORDER BY name")
     ).all()
-    found = _found(connection, names)
+    found = matching.find(connection, names)
     _move(connection, found)
     return listed + len(found)
 
@@ -180,17 +89,17 @@ def release(connection: Connection, name: str, *, as_of: datetime) -> None:
     ).scalar_one_or_none()
     if method is None:
         return
-    found = _found(connection, [name])
+    found = matching.find(connection, [name])
     if name not in found:
         if method == "unresolved":
             return
         (stub,) = add_stubs(connection, [name], as_of=as_of)
         _place(connection, [stub])
-        found = {name: _Found(stub, "unresolved", 0.0)}
+        found = {name: matching.Found(stub, "unresolved", 0.0)}
     _move(connection, found)
 
 
-def _move(connection: Connection, found: Mapping[str, _Found]) -> None:
+def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
     """Give names the models that they stand for now, and their runs with them."""
     if not found:
         return
@@ -335,7 +244,7 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
         {"names": wanted},
     )
     keys: dict[str, int] = {row.name: row.model_id for row in rows}
-    found = _found(connection, [name for name in wanted if name not in keys])
+    found = matching.find(connection, [name for name in wanted if name not in keys])
     keys |= {name: each.model_id for name, each in found.items()}
     missing = [name for name in wanted if name not in keys]
     stubs = add_stubs(connection, missing, as_of=as_of)

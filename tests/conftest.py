@@ -6,7 +6,9 @@ REGISTRY_TEST_DATABASE_URL names a server to use instead, by the URL of a superu
 
 import os
 import secrets
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from databases import REPOSITORY, Databases, claim_directory
 from sqlalchemy import Connection, Engine
 
-from registry import db
+from registry import db, embedded
 
 pytest_plugins = ["cli_commands"]
 
@@ -81,6 +83,19 @@ def engine(database_url: str) -> Iterator[Engine]:
     opened = db.create_engine(database_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Path]:
+    """A directory for an embedded server of one's own, that may be killed."""
+    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
+    # Not pytest's own directory: run by root, the server has an account that cannot go there.
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        embedded.stop(directory)
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

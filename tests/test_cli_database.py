@@ -1,12 +1,8 @@
 """`registry db`, `status`, `doctor` and `jobs`."""
 
 import ast
-import contextlib
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import factories
@@ -74,26 +70,13 @@ def test_only_the_embedded_server_is_started(commands: Commands, command: str) -
     assert (make_url(commands.url or "").password or "no password") not in err
 
 
-@pytest.fixture
-def data_directory() -> Iterator[Path]:
-    """A place of its own for an embedded server."""
-    path = Path(tempfile.mkdtemp(prefix="registry-test-"))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        with contextlib.suppress(OSError):
-            embedded.stop(path)
-        shutil.rmtree(path)
-
-
-def test_embedded_server(data_directory: Path) -> None:
-    commands, place = Commands(None), {"REGISTRY_DATA_DIR": str(data_directory)}
+def test_embedded_server(own_server: Path) -> None:
+    commands, place = Commands(None), {"REGISTRY_DATA_DIR": str(own_server)}
     assert "`registry db start`" in commands.refused(4, "db", "url", **place)
     assert commands("db", "stop", **place).stderr == "The embedded server was not running.\n"
     # A command on its own starts it, and stops it at its end.
     assert "not set up yet" in commands.refused(4, "status", **place)
-    assert embedded.status(data_directory) is None
+    assert embedded.status(own_server) is None
     started = commands("db", "start", **place)
     assert started.exit_code == 0
     assert started.stderr.startswith("Started Postgres 18")
@@ -106,7 +89,7 @@ def test_embedded_server(data_directory: Path) -> None:
     assert checked.exit_code == 0, checked.output
     assert '"embedded, from embedded default"' in checked.stdout
     assert commands("db", "stop", **place).stderr == "Stopped the embedded server.\n"
-    assert embedded.status(data_directory) is None
+    assert embedded.status(own_server) is None
 
 
 def test_status(sample: Commands) -> None:

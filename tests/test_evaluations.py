@@ -3,13 +3,10 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -554,16 +551,6 @@ def test_an_import_killed_at_random_moments_ends_as_if_undisturbed(
     assert found == expected
     ended = asked(engine, "SELECT DISTINCT status FROM store.job_runs ORDER BY 1")
     assert ended == [("done",), ("interrupted",)]
-
-
-@pytest.fixture
-def own_server() -> Iterator[Path]:
-    """The directory of an embedded server of one's own, that may be killed."""
-    directory = Path(tempfile.mkdtemp(prefix="registry-kill-"))
-    directory.chmod(0o755)
-    yield directory
-    embedded.stop(directory)
-    shutil.rmtree(directory)
 
 
 def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, folder: Path) -> None:

@@ -49,7 +49,8 @@ def sent(bits: str | None) -> bytes | None:
     return len(bits).to_bytes(4) + packed
 
 
-def from_database(connection: Connection, packed: Packed) -> Outcomes:
+def stored(connection: Connection, packed: Packed) -> tuple[bytes, bytes | None, bytes | None]:
+    """Return what the database sends of packed outcomes: bits right and present, and grades."""
     [(right, present, grades)] = rows(
         connection,
         "SELECT varbit_send(CAST(:right AS varbit)), varbit_send(CAST(:present AS varbit)),"
@@ -58,6 +59,11 @@ def from_database(connection: Connection, packed: Packed) -> Outcomes:
         present=packed.present,
         grades=packed.grades,
     )
+    return right, present, grades
+
+
+def from_database(connection: Connection, packed: Packed) -> Outcomes:
+    right, present, grades = stored(connection, packed)
     assert (right, present) == (sent(packed.right), sent(packed.present))
     into = np.full(100, np.nan, np.float32)
     unpack(right, present, grades, into)
@@ -114,14 +120,7 @@ def test_what_is_missing_leaves_what_is_there(connection: Connection) -> None:
     packed = pack(np.array([1.0, MISSING, 0.25], np.float32), np.array([4, 1, 0], np.int32))
     assert packed is not None
     into = np.full(6, 0.75, np.float32)
-    [(right, present, grades)] = rows(
-        connection,
-        "SELECT varbit_send(CAST(:right AS varbit)), varbit_send(CAST(:present AS varbit)),"
-        "       array_send(CAST(:grades AS real[]))",
-        right=packed.right,
-        present=packed.present,
-        grades=packed.grades,
-    )
+    right, present, grades = stored(connection, packed)
     unpack(right, present, grades, into)
     assert into.tolist() == [0.25, 0.75, 0.75, 0.75, 1.0, 0.75]
 

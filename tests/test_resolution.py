@@ -7,7 +7,7 @@ from evaluated import SOURCE, block, grid, run, write
 from factories import NOON, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry import aliases, families, identity, item_statistics, resolution
+from registry import aliases, families, identity, item_statistics, matching
 from registry.errors import RegistryError
 from registry.evaluation import Item, Names, StatedName
 from registry.resolution import Stated, resolve, resolve_again, state_names
@@ -350,9 +350,10 @@ def test_removing_one_of_several_holders_of_a_name(catalog: Connection) -> None:
     assert found(catalog, "both") == ("other/twin", "alias", 1.0)
 
 
-def test_more_names_than_are_asked_for_at_once(
-    catalog: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolution, "NAMES_AT_ONCE", 3)
-    assert resolve(catalog, [f"n{number}" for number in range(8)] + [BASE], as_of=NOON) == 8
-    assert found(catalog, BASE)[1] == "exact"
+def test_more_names_than_are_asked_for_at_once(catalog: Connection) -> None:
+    names = [*(f"n{number}" for number in range(8)), BASE, "mistral-7b"]
+    matched = matching.find(catalog, names, at_once=3)
+    assert {name: each.method for name, each in matched.items()} == {
+        BASE: "exact",
+        "mistral-7b": "alias",
+    }

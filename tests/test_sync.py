@@ -413,7 +413,8 @@ def test_a_large_first_sync_reads_beside_and_ends_as_page_by_page(
         assert (report.counts.new, report.counts.pages) == (3000, 15)
         with databases.made(template=databases.template()) as url:
             other = db.create_engine(url)
-            # Where no process can be started, this one does it all.
+            # Readers are started with this interpreter: without it, as where no process can be
+            # started (a limit of processes, no memory), this one does it all.
             monkeypatch.setattr(sys, "executable", "/nonexistent/python")
             alone = run(other, server)
             with engine.connect() as one, other.connect() as two:

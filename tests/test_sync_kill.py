@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,16 +86,6 @@ def test_a_sync_killed_at_twenty_random_moments_ends_as_if_undisturbed(
         ended = connection.scalars(text("SELECT DISTINCT status FROM store.job_runs")).all()
     engine.dispose()
     assert set(ended) == {"done", "interrupted"}
-
-
-@pytest.fixture
-def own_server() -> Iterator[Path]:
-    """The directory of an embedded server of one's own, that may be killed."""
-    directory = Path(tempfile.mkdtemp(prefix="registry-kill-"))
-    directory.chmod(0o755)
-    yield directory
-    embedded.stop(directory)
-    shutil.rmtree(directory)
 
 
 def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(

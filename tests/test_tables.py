@@ -502,9 +502,11 @@ def test_embedllm_rows_carry_their_prompts(tmp_path: Path) -> None:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of temporary files, which nothing may be left in."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
+    # Files are made from 64 MiB on: this has small tables go through them too.
     monkeypatch.setattr("registry.interchange.tables.spool.IN_MEMORY", 16)
     yield folder
     assert not list(folder.iterdir())

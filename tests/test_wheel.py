@@ -1,15 +1,10 @@
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from registry import embedded
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,15 +24,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     return site
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="registry-wheel-"))
-    folder.chmod(0o755)
-    yield folder
-    embedded.stop(folder)
-    shutil.rmtree(folder)
 
 
 def run(site: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -60,8 +46,8 @@ def test_revisions_sql_jobs_and_the_sample_travel_in_the_wheel(installed: Path) 
         assert str(path.relative_to(ROOT)) in inside
 
 
-def test_the_demo_runs_from_the_wheel(installed: Path, directory: Path) -> None:
-    result = run(installed, "-m", "registry", "demo", "--directory", str(directory))
+def test_the_demo_runs_from_the_wheel(installed: Path, own_server: Path) -> None:
+    result = run(installed, "-m", "registry", "demo", "--directory", str(own_server))
     assert result.returncode == 0, result.stdout + result.stderr
     # Counts, a family tree, a search, what is alike, growth, logs and scores that are made up,
     # and where to go from here.
@@ -77,7 +63,7 @@ def test_the_demo_runs_from_the_wheel(installed: Path, directory: Path) -> None:
         "Now try these yourself",
     ):
         assert shown in result.stdout
-    again = run(installed, "-m", "registry", "demo", "--directory", str(directory))
+    again = run(installed, "-m", "registry", "demo", "--directory", str(own_server))
     assert again.returncode == 0, again.stdout + again.stderr
 
 

@@ -17,6 +17,7 @@ from registry.cli.evals_export import export
 from registry.cli.failures import INTERRUPTED, Failure, say
 from registry.cli.output import Field, Output, count, grouped, output_options
 from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.progress import drawn
 from registry.errors import UsageError, was_interrupted
 
 if TYPE_CHECKING:
@@ -170,9 +171,6 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
         say("A dry run: nothing was changed.")
 
 
-def _ignore(path: str, number: int, of: int, read: int) -> None: ...
-
-
 def _below(paths: list[str]) -> Callable[[Any], str]:
     """Return how to show a path: without the folder that all are in, which leaves no room."""
     folder = os.path.commonpath([Path(path).absolute().parent for path in paths] or [Path("/")])
@@ -184,15 +182,8 @@ def _below(paths: list[str]) -> Callable[[Any], str]:
 @contextmanager
 def _progress() -> Iterator[Watcher]:
     """Draw on stderr which file is under way, where somebody looks."""
-    import sys
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    screen = Console(file=sys.stderr)
-    if not screen.is_terminal:
-        yield lambda *_: None
-        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -200,13 +191,10 @@ def _progress() -> Iterator[Watcher]:
         TextColumn("{task.fields[read]:,} runs"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=screen, transient=True) as progress:
-        bar = progress.add_task("files", total=None, read=0)
+    with drawn(*columns, task="files", read=0) as update:
 
         def watch(path: str, number: int, of: int, read: int) -> None:
-            progress.update(
-                bar, description=Path(path).name[:40], completed=number, total=of, read=read
-            )
+            update(description=Path(path).name[:40], completed=number, total=of, read=read)
 
         yield watch
 

@@ -13,6 +13,7 @@ from registry.cli import figures
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.progress import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,25 +94,17 @@ def export(
 @contextmanager
 def _progress() -> Iterator[Watcher]:
     """Draw on stderr which benchmark is under way, where somebody looks."""
-    import sys
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    screen = Console(file=sys.stderr)
-    if not screen.is_terminal:
-        yield lambda *_: None
-        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         TextColumn("{task.completed:,.0f} runs"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=screen, transient=True) as progress:
-        bar = progress.add_task("looking", total=None)
+    with drawn(*columns, task="looking") as update:
 
         def watch(benchmark: str, runs: int) -> None:
-            progress.update(bar, description=benchmark[:40], completed=runs)
+            update(description=benchmark[:40], completed=runs)
 
         yield watch

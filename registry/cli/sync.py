@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from registry.cli.application import Application
 from registry.cli.failures import INTERRUPTED, Failure, say
 from registry.cli.output import Field, Output, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, MOMENT
+from registry.cli.progress import drawn, is_seen
 from registry.errors import was_interrupted
 
 if TYPE_CHECKING:
@@ -134,39 +134,34 @@ def _print_report(output: Output, report: Report, seconds: float) -> None:
 @contextmanager
 def _progress() -> Iterator[Watcher]:
     """Draw the progress on a terminal, or write a line of it now and then."""
-    if not sys.stderr.isatty():
+    if not is_seen():
         yield _Lines()
         return
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
-        Progress,
         SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
-    with Progress(
+    columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[said]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True, markup=False, highlight=False),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("sync", total=None, said="asking the Hub")
+    )
+    with drawn(*columns, task="sync", said="asking the Hub") as update:
         began = time.monotonic()
         first: list[int] = []
 
         def watch(counts: Counts, expected: int | None) -> None:
             if not first:
                 first.append(counts.records)
-            bar.update(
-                task, total=expected, completed=counts.records, said=_said(counts, began, first[0])
-            )
+            said = _said(counts, began, first[0])
+            update(total=expected, completed=counts.records, said=said)
 
         yield watch
 

@@ -114,6 +114,8 @@ def test_blocks_may_be_left_unread(tmp_path: Path, encoding: Encoding) -> None:
 def test_outcomes_in_pieces_are_put_together(
     tmp_path: Path, encoding: Encoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Pieces are cut from half a million rows on. What an archive is written and read with has no
+    # business with their size, so it is no parameter; this makes several of each of a small block.
     monkeypatch.setattr("registry.interchange.archive.writing.ROWS_AT_ONCE", 50)
     monkeypatch.setattr("registry.interchange.archive.writing._RUNS_AT_ONCE", 2)
     monkeypatch.setattr("registry.interchange.table_files.ROWS", 7)

@@ -1,0 +1,36 @@
+"""Progress on stderr, drawn where somebody looks."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import ProgressColumn
+
+
+def is_seen() -> bool:
+    """Tell whether stderr is a terminal, which can be drawn on."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def drawn(*columns: ProgressColumn, task: str, **fields: Any) -> Iterator[Callable[..., None]]:
+    """Draw how far a task is, until it is done.
+
+    Yields:
+        What takes its news, as `rich.progress.Progress.update` does: `completed`, `total`,
+        `description`, and the columns' own `fields`. It does nothing where nobody looks.
+    """
+    if not is_seen():
+        yield lambda **_: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield partial(progress.update, progress.add_task(task, total=None, **fields))
