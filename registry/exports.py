@@ -24,12 +24,12 @@ from registry.interchange import (
     losses,
 )
 from registry.interchange.new_files import new_file, new_folder
-from registry.stored_blocks import count_runs, preferred_blocks, stored_blocks, stored_names
+from registry.stored_blocks import count_runs, ranked_blocks, stored_blocks, stored_names
 
 FORMATS: Mapping[str, str] = {
     "parquet": "all that the registry knows: tables of runs, items and outcomes, with a manifest",
     "csv": "the same as gzipped CSV",
-    "long": "EmbedLLM's table: one outcome a row, of each model's preferred run",
+    "long": "one table, an outcome a row: EmbedLLM's columns, and which run it is of",
     "lm-eval": "results and samples of lm-evaluation-harness",
     "hub": ".eval_results/*.yaml for models' repositories on the Hub",
     "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
@@ -196,7 +196,7 @@ class _Export:
 
     def _stored(self) -> Generator[Block, None, None]:
         """Yield what is stored, and count it as it is read."""
-        ask = preferred_blocks if self._format == "long" else stored_blocks
+        ask = ranked_blocks if self._format == "long" else stored_blocks
         with closing(ask(self._connection, **self._wanted)) as stored:
             for block in stored:
                 self._blocks += 1
@@ -213,11 +213,11 @@ class _Export:
 
     def _write_long(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
         path = place / LONG_FILE if place.is_dir() else place
-        rows = {path: long_table.write(blocks, path)}
+        names = stored_names(self._connection, **self._wanted)
+        rows = {path: long_table.write(blocks, path, names)}
         others = count_runs(self._connection, **self._wanted) - self.runs
         if others:
-            what = "runs that are not their models' preferred ones, or have no outcomes"
-            self.notes.left_out(what, others)
+            self.notes.left_out("runs that have no outcomes", others)
         return rows
 
     def _write_hub(self, blocks: Iterable[Block], folder: Path) -> None:

@@ -307,17 +307,15 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
         assert factories.rows(connection, query) == [("acme/large", "cais/hle", 20.9, "A board")]
 
 
-AS_COLUMNS = {"benchmark": "benchmark", "version": "version"}
-PREFERRED = """
-SELECT m.name, b.name, b.version, o.item, o.domain, o.outcome
-  FROM store.benchmarks b CROSS JOIN store.preferred_runs(b.benchmark_id) p
-  JOIN store.models m USING (model_id)
-  JOIN registry.outcomes o ON o.run = p.run_id
- ORDER BY 1, 2, 3, 4"""
+LONG = """
+SELECT r.model, r.benchmark, r.version, r.metric, r.filter, r.source, r.complete, r.score,
+       o.item, o.domain, o.outcome
+  FROM registry.runs r JOIN registry.outcomes o USING (run)
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"""
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.csv.gz", "folder"])
-def test_the_long_table_has_preferred_runs(
+def test_the_long_table_makes_the_same_runs(
     source: Engine, engine: Engine, tmp_path: Path, name: str
 ) -> None:
     done = exported(source, tmp_path / name, "long")
@@ -325,31 +323,69 @@ def test_the_long_table_has_preferred_runs(
     assert file.path == tmp_path / name / ("outcomes.parquet" if name == "folder" else "")
     assert file.rows == done.outcomes
     assert done.left_out == {
+        "items' choices or right answers": 4,
+        "marks that a run is verified": 1,
         "runs' answers": 1,
         "runs' tokens and latencies": 1,
-        "runs' metrics, setups, sources and dates": 6,
-        "runs that are not their models' preferred ones, or have no outcomes": 5,
+        "runs' setups (harness, shots, templates, precision)": 8,
+        "runs' revisions of the model": 7,
+        "runs' dates": 7,
+        "runs' scales: outcomes are shares, higher being better": 1,
+        "runs that have no outcomes": 3,
     }
     found = tables.detect(file.path)
     assert found is not None
-    assert found.name == "embedllm"
-    imported(engine, file.path, Options(mapping="embedllm", roles=AS_COLUMNS))
+    assert found.name == "registry-long"
+    (report,) = imported(engine, file.path)
+    assert (report.written.runs, report.written.outcomes) == (8, done.outcomes)
     with source.connect() as before, engine.connect() as after:
-        assert factories.rows(after, PREFERRED) == factories.rows(before, PREFERRED)
+        assert factories.rows(after, LONG) == factories.rows(before, LONG)
+    (again,) = imported(engine, file.path)
+    assert (again.status, again.written.changes) == ("unchanged", 0)
 
 
-def test_one_benchmark_of_the_long_table_needs_no_more_than_its_mapping(
-    source: Engine, engine: Engine, tmp_path: Path
+def test_the_long_table_keeps_runs_apart_that_differ_in_what_it_does_not_tell(
+    databases: Databases, engine: Engine, tmp_path: Path
 ) -> None:
-    exported(source, tmp_path / "out.parquet", "long", benchmarks=["gsm8k@v2"])
+    runs = [
+        PLAIN,
+        replace(PLAIN, outcomes=outcomes(0, 0, 0, 1), evaluated_at=None),
+        replace(PLAIN, outcomes=outcomes(0, 0, 1, 1), setup=Setup()),
+        replace(PLAIN, outcomes=outcomes(0, 1, NAN, NAN), complete=False, revision="other"),
+    ]
+    with databases.made(template=databases.template()) as url:
+        other = db.create_engine(url)
+        with other.begin() as connection:
+            families.prepare(connection)
+            write_blocks(connection, [Block(benchmark=GSM8K, items=ITEMS, runs=runs)], as_of=NOON)
+        exported(other, tmp_path / "out.parquet", "long")
+        (report,) = imported(engine, tmp_path / "out.parquet")
+        assert report.written.added == 4
+        with other.connect() as before, engine.connect() as after:
+            wanted = factories.rows(before, LONG)
+            keys = factories.rows(before, "SELECT run::text FROM registry.runs ORDER BY 1")
+            assert factories.rows(after, LONG) == wanted
+            found = factories.rows(after, "SELECT details ->> 'run' FROM registry.runs ORDER BY 1")
+            assert found == keys
+        other.dispose()
+
+
+def test_the_long_table_tells_which_runs_are_preferred(source: Engine, tmp_path: Path) -> None:
+    exported(source, tmp_path / "out.parquet", "long")
     columns = pq.read_schema(tmp_path / "out.parquet").names
     assert columns == [
-        "prompt_id", "prompt", "model_name", "category", "label", "benchmark", "version"
+        "prompt_id", "prompt", "model_name", "category", "label", "benchmark", "version", "metric",
+        "filter", "source", "complete", "run", "preferred",
     ]  # fmt: skip
-    imported(engine, tmp_path / "out.parquet")
-    with engine.connect() as connection:
-        query = "SELECT benchmark, model, count(*) FROM registry.outcomes GROUP BY 1, 2"
-        assert factories.rows(connection, query) == [("embedllm", "acme/large", 4)]
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    found = {(row["model_name"], row["benchmark"], row["version"], row["run"], row["prompt_id"])
+             for row in rows if row["preferred"]}  # fmt: skip
+    preferred = """
+        SELECT m.name, b.name, b.version, p.run_id::text, o.item
+          FROM store.benchmarks b CROSS JOIN store.preferred_runs(b.benchmark_id) p
+          JOIN store.models m USING (model_id) JOIN registry.outcomes o ON o.run = p.run_id"""
+    with source.connect() as connection:
+        assert found == {tuple(row) for row in factories.rows(connection, preferred)}
 
 
 def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluation import Block, Measure, Names, Notes, Run, StatedName
-from registry.interchange import tables
+from registry.interchange import long_table, tables
 
 LONG = tables.load_mapping("long")
 HEADER = "model,benchmark,item,outcome\n"
@@ -478,6 +478,8 @@ def test_presets_are_valid(name: str) -> None:
     [
         ("model,benchmark,item,outcome", "long"),
         ("prompt_id,model_id,category_id,prompt,model_name,label", "embedllm"),
+        ("prompt_id,prompt,model_name,category,label", "embedllm"),
+        (",".join(long_table.SCHEMA.names), "registry-long"),
         ("model,prompt_id,prompt,category,label", "routereval"),
         ("model,prompt_id,prompt,category,score", "routereval"),
         ("sample_id,prompt,eval_name,m,m|model_response,m|total_cost", "routerbench"),

@@ -68,8 +68,8 @@ def export(
     """Write evaluations to a new folder, all of them or nothing.
 
     `registry evals import` reads every format again; from parquet and csv it makes the same runs.
-    The format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; it is
-    read with --mapping embedllm --column benchmark=benchmark --column version=version.
+    The format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; where
+    one label a model and prompt is wanted, take the rows that are preferred.
 
     \b
     Examples:
