@@ -291,15 +291,14 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
     (file,) = done.files
     assert file.path == tmp_path / "out" / "acme" / "large" / ".eval_results" / "registry.yaml"
     assert done.left_out == {
-        "marks that a run is verified": 3,
         "runs that were limited to some of the items": 2,
         "runs of models whose names are none of the Hub's": 1,
-        "runs without a score on a data set of the Hub": 7,
-        "runs' outcomes on items": 6,
-        "runs' revisions of the model": 8,
-        "runs' setups (harness, shots, templates, precision)": 8,
-        "runs' sources that have no address": 5,
-        "runs' standard errors": 8,
+        "runs on what is no data set of the Hub (org/name)": 7,
+        # Of the one run that has a place.
+        "marks that a run is verified": 1,
+        "runs' revisions of the model": 1,
+        "runs' setups (harness, shots, templates, precision)": 1,
+        "runs' standard errors": 1,
     }
     imported(engine, tmp_path / "out")
     with engine.connect() as connection:
@@ -498,6 +497,51 @@ export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), "parquet", watch=wait)
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".partial-")
     assert not list(left.glob("manifest.json"))
+    # Nor does it stay: the next one for the same place removes it, and nothing else.
+    (tmp_path / ".partial-0123abcd-other").mkdir()
+    (tmp_path / ".partial-mine-out").mkdir()
+    (tmp_path / ".partial-0123abcd-out").write_text("also left")
+    exported(db.create_engine(source_url), tmp_path / "out", "parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".partial-0123abcd-other",
+        ".partial-mine-out",
+        "out",
+    ]
+
+
+@pytest.mark.parametrize(("name", "format_"), [("out", "csv"), ("out.csv", "long")])
+def test_two_exports_to_one_place_leave_each_other_alone(
+    source_url: str, tmp_path: Path, name: str, format_: str
+) -> None:
+    """What a living process writes is not taken for a left-over."""
+    program = """
+import sys
+from pathlib import Path
+from registry import db
+from registry.exports import export
+def wait(benchmark, runs):
+    if runs == 3:
+        print("under way", flush=True)
+        sys.stdin.readline()
+export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], watch=wait)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, source_url, str(tmp_path / name), format_],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"under way\n"
+        (under_way,) = tmp_path.iterdir()
+        with pytest.raises(KeyboardInterrupt):
+            export(db.create_engine(source_url), tmp_path / name, format_, watch=interrupted)
+        assert list(tmp_path.iterdir()) == [under_way]
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def interrupted(benchmark: str, runs: int) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -600,6 +644,27 @@ def test_an_archive_is_imported_by_the_command(
         file.write(b"\0")
     stderr = commands.refused(1, "evals", "import", str(tmp_path / "out"))
     assert f"{tmp_path / 'out' / 'runs.csv.gz'}: it is not as the archive was written" in stderr
+
+
+def test_a_command_that_can_write_nothing_says_why(source_url: str, tmp_path: Path) -> None:
+    commands = Commands(source_url)
+    for format_, benchmark, reasons in (
+        ("hub", "gsm8k@", [
+            "1 runs that were limited to some of the items",
+            "1 runs of models whose names are none of the Hub's",
+            "5 runs on what is no data set of the Hub (org/name)",
+        ]),
+        ("long", "cais/hle", ["2 runs that have no outcomes"]),
+        ("lm-eval", "unused", []),
+    ):  # fmt: skip
+        said = commands.refused(
+            1, "evals", "export", str(tmp_path / "out"), "--as", format_, "--benchmark", benchmark
+        )
+        told = [f"{format_} has no place for {reason}" for reason in reasons]
+        found = [line for line in said.splitlines() if "has no place for" in line]
+        assert sorted(found) == sorted(told)
+        assert f"runs has a place in the format {format_}" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_export_is_an_error(commands: Commands, tmp_path: Path) -> None:
