@@ -38,10 +38,13 @@ def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
     return [Alias(*row) for row in rows]
 
 
-def add_alias(connection: Connection, model_id: int, alias: str) -> None:
+def add_alias(connection: Connection, model_id: int, alias: str) -> int:
     """Let a model be found by one more name, and have the runs that go by it.
 
     Nothing happens if it is one already.
+
+    Returns:
+        How many runs moved to the model.
 
     Raises:
         UsageError: when the alias is empty or too long.
@@ -50,6 +53,7 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> None:
     alias = alias.strip()
     if not alias or len(alias) > LONGEST or not alias.isprintable():
         raise UsageError(f"An alias is 1 to {LONGEST} printable characters; {alias[:60]!r} is not.")
+    before = _count_runs(connection, model_id)
     holder = connection.execute(
         text("""
         SELECT m.model_id, m.name, m.state, m.name = :alias AS is_name FROM store.models m
@@ -64,7 +68,7 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> None:
         children = merge_stub(connection, holder.model_id, into=model_id, source="user", as_of=now)
         prepare(connection)
         refresh_families(connection, children)
-        return
+        return _count_runs(connection, model_id) - before
     if holder is not None and holder.is_name:
         raise RegistryError(
             f"{alias} is the present name of another model, so it cannot be an alias."
@@ -83,14 +87,19 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> None:
         {"alias": alias, "model": model_id},
     )
     release(connection, alias, as_of=datetime.now(UTC))
+    return _count_runs(connection, model_id) - before
 
 
-def remove_alias(connection: Connection, model_id: int, alias: str) -> None:
+def remove_alias(connection: Connection, model_id: int, alias: str) -> int:
     """Let a model no longer be found by a name; runs that go by it are looked after anew.
+
+    Returns:
+        How many runs moved away from the model.
 
     Raises:
         RegistryError: when the alias is none of its aliases.
     """
+    before = _count_runs(connection, model_id)
     removed = connection.execute(
         text("DELETE FROM store.model_aliases WHERE model_id = :model AND alias = :alias"),
         {"alias": alias.strip(), "model": model_id},
@@ -99,3 +108,9 @@ def remove_alias(connection: Connection, model_id: int, alias: str) -> None:
         name = list_aliases(connection, model_id)[0].alias
         raise RegistryError(f"{alias.strip()} is not an alias of {name}.")
     release(connection, alias.strip(), as_of=datetime.now(UTC))
+    return before - _count_runs(connection, model_id)
+
+
+def _count_runs(connection: Connection, model_id: int) -> int:
+    query = text("SELECT count(*) FROM store.runs WHERE model_id = :model")
+    return int(connection.execute(query, {"model": model_id}).scalar_one())

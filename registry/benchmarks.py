@@ -7,10 +7,9 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from registry.db import copy_lines
-from registry.errors import RegistryError
-from registry.evaluation import Benchmark, Item, Measure, Setup, Source, content_hash
+from registry.evaluation import Benchmark, Item, Measure, Setup, Source
+from registry.items import COLUMNS, complete_items, find_items, item_line
 from registry.packing import Ordinals
-from registry.rows import NULL, array, line
 from registry.values import document
 
 
@@ -187,8 +186,8 @@ class Placed(NamedTuple):
 def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> Placed:
     """Find the items of a benchmark, and add those that are new at its end.
 
-    An item is known by its name; one whose name is new, by its content: prompt and choices. What
-    was not known of it before is completed.
+    An item is known by its name; one whose name is new, by its content: see `find_items`. What was
+    not known of it before is completed.
 
     Args:
         connection: in a transaction.
@@ -218,41 +217,7 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
         places: dict[str, int] = {row.item: row.ordinal for row in names}
         if all(each.item in places for each in items):
             return Placed(np.array([places[each.item] for each in items], np.int32))
-    connection.exec_driver_sql("""
-        CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
-            place integer, item text, content_hash uuid, prompt text, choices text[], answer text,
-            domain text, ordinal integer) ON COMMIT DROP""")
-    connection.exec_driver_sql("TRUNCATE incoming_items")
-    copy_lines(
-        connection,
-        "incoming_items",
-        ("place", *_COLUMNS),
-        (_line(place, item) for place, item in enumerate(items)),
-    )
-    connection.exec_driver_sql("ANALYZE incoming_items")
-    connection.execute(
-        text("""
-        UPDATE incoming_items i SET ordinal = k.ordinal
-          FROM store.items k WHERE k.benchmark_id = :benchmark AND k.item = i.item"""),
-        key,
-    )
-    _refuse_other_content(connection, benchmark)
-    connection.execute(
-        text("""
-        WITH same AS (
-            SELECT i.place, min(k.ordinal) AS ordinal
-              FROM incoming_items i
-              JOIN store.items k ON k.benchmark_id = :benchmark
-                                AND k.content_hash = i.content_hash
-             WHERE i.ordinal IS NULL
-               AND NOT EXISTS (SELECT FROM incoming_items o WHERE o.ordinal = k.ordinal)
-             GROUP BY i.place HAVING count(*) = 1
-        ), clear AS (
-            SELECT min(place) AS place, ordinal FROM same GROUP BY ordinal HAVING count(*) = 1
-        )
-        UPDATE incoming_items i SET ordinal = c.ordinal FROM clear c WHERE c.place = i.place"""),
-        key,
-    )
+    find_items(connection, benchmark, items)
     added = connection.execute(
         text("""
         WITH placed AS (
@@ -280,7 +245,7 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
              WHERE benchmark_id = :benchmark"""),
             {**key, "added": added},
         )
-    completed = _complete(connection, benchmark)
+    completed = complete_items(connection, benchmark)
     ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
     return Placed(np.array(ordinals, np.int32), added, completed)
 
@@ -290,71 +255,10 @@ def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) ->
     copy_lines(
         connection,
         "store.items",
-        ("benchmark_id", "ordinal", *_COLUMNS),
-        (f"{benchmark}\t{_line(place, item)}" for place, item in enumerate(items)),
+        ("benchmark_id", "ordinal", *COLUMNS),
+        (f"{benchmark}\t{item_line(place, item)}" for place, item in enumerate(items)),
     )
     connection.execute(
         text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
         {"benchmark": benchmark, "count": len(items)},
     )
-
-
-_UNTOLD = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
-"""All columns but the first, where only an item's name is known."""
-
-_COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
-
-
-def _line(place: int, item: Item) -> str:
-    """Return an item's place and `_COLUMNS` as a row of COPY text."""
-    content = content_hash(item)
-    if content is None and item.answer is None and item.domain is None and not item.choices:
-        return f"{place}\t{line((item.item,))}{_UNTOLD}"
-    columns = line((
-        item.item,
-        None if content is None else content.hex,
-        item.prompt,
-        array(item.choices),
-        item.answer,
-        item.domain,
-    ))  # fmt: skip
-    return f"{place}\t{columns}"
-
-
-def _refuse_other_content(connection: Connection, benchmark: int) -> None:
-    other = connection.execute(
-        text("""
-        SELECT i.item, b.name FROM incoming_items i
-          JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
-          JOIN store.benchmarks b USING (benchmark_id)
-         WHERE k.content_hash <> i.content_hash
-           -- The same question without its choices is no other one.
-           AND (k.prompt <> i.prompt OR (k.choices <> '{}' AND i.choices <> '{}'))
-         ORDER BY i.place LIMIT 1"""),
-        {"benchmark": benchmark},
-    ).one_or_none()
-    if other is not None:
-        raise RegistryError(
-            f"Item {other.item} of {other.name} asks something else here than what is stored under "
-            "that name: import it as another version of the benchmark (--benchmark-version)."
-        )
-
-
-def _complete(connection: Connection, benchmark: int) -> int:
-    """Add what is told of items for the first time; return of how many."""
-    return connection.execute(
-        text("""
-        UPDATE store.items k
-           SET content_hash = coalesce(k.content_hash, i.content_hash),
-               prompt = coalesce(k.prompt, i.prompt),
-               choices = CASE WHEN k.choices = '{}' THEN i.choices ELSE k.choices END,
-               answer = coalesce(k.answer, i.answer),
-               domain = coalesce(k.domain, i.domain)
-          FROM incoming_items i
-         WHERE k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
-           AND ((k.prompt IS NULL AND i.prompt IS NOT NULL)
-                OR (k.choices = '{}' AND i.choices <> '{}')
-                OR (k.answer IS NULL AND i.answer IS NOT NULL)
-                OR (k.domain IS NULL AND i.domain IS NOT NULL))"""),
-        {"benchmark": benchmark},
-    ).rowcount

@@ -76,6 +76,11 @@ class Benchmark:
     description: str | None = None
     url: str | None = None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it this one: name and version."""
+        return self.name, self.version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:

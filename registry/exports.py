@@ -24,12 +24,12 @@ from registry.interchange import (
     losses,
 )
 from registry.interchange.new_files import new_file, new_folder
-from registry.stored_blocks import count_runs, preferred_blocks, stored_blocks, stored_names
+from registry.stored_blocks import count_runs, ranked_blocks, stored_blocks, stored_names
 
 FORMATS: Mapping[str, str] = {
     "parquet": "all that the registry knows: tables of runs, items and outcomes, with a manifest",
     "csv": "the same as gzipped CSV",
-    "long": "EmbedLLM's table: one outcome a row, of each model's preferred run",
+    "long": "one table, an outcome a row: EmbedLLM's columns, and which run it is of",
     "lm-eval": "results and samples of lm-evaluation-harness",
     "hub": ".eval_results/*.yaml for models' repositories on the Hub",
     "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
@@ -75,6 +75,14 @@ class Exported:
     left_out: Mapping[str, int]
 
 
+class NothingToWriteError(RegistryError):
+    """Nothing of what is asked for has a place in the format; `left_out` says why."""
+
+    def __init__(self, message: str, left_out: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.left_out = left_out
+
+
 Watcher = Callable[[str, int], None]
 """Is told the benchmark under way and the number of runs read so far."""
 
@@ -102,6 +110,7 @@ def export(
     Raises:
         UsageError: when there is something at the target, or no such format, benchmark or source.
         ModelNotFoundError: when there is no such model.
+        NothingToWriteError: when the format has no place for any of it.
         RegistryError: when there is nothing to export, or it cannot be written or read.
     """
     if format_ not in FORMATS:
@@ -163,6 +172,7 @@ class _Export:
     def _write(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
         if self._format == "hub":
             blocks = self._on_hub(losses.whole(blocks, self.notes))
+            blocks = hub_eval_files.with_place(blocks, self.notes)
         blocks = losses.counted(blocks, self._format, self.notes)
         rows: dict[Path, int] = {}
         match self._format:
@@ -188,15 +198,16 @@ class _Export:
         if not self._blocks:
             raise RegistryError("There are no such evaluations; `registry evals import` adds some.")
         if not any(rows.values() if self._format == "long" else place.iterdir()):
-            raise RegistryError(
+            raise NothingToWriteError(
                 f"Nothing of these {self.runs:,} runs has a place in the format {self._format}: "
-                f"it holds {FORMATS[self._format]}."
+                f"it holds {FORMATS[self._format]}.",
+                self.notes.counts,
             )
         return rows
 
     def _stored(self) -> Generator[Block, None, None]:
         """Yield what is stored, and count it as it is read."""
-        ask = preferred_blocks if self._format == "long" else stored_blocks
+        ask = ranked_blocks if self._format == "long" else stored_blocks
         with closing(ask(self._connection, **self._wanted)) as stored:
             for block in stored:
                 self._blocks += 1
@@ -213,16 +224,16 @@ class _Export:
 
     def _write_long(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
         path = place / LONG_FILE if place.is_dir() else place
-        rows = {path: long_table.write(blocks, path)}
+        names = stored_names(self._connection, **self._wanted)
+        rows = {path: long_table.write(blocks, path, names)}
         others = count_runs(self._connection, **self._wanted) - self.runs
         if others:
-            what = "runs that are not their models' preferred ones, or have no outcomes"
-            self.notes.left_out(what, others)
+            self.notes.left_out("runs that have no outcomes", others)
         return rows
 
     def _write_hub(self, blocks: Iterable[Block], folder: Path) -> None:
         """Write a file for each model, in folders that are named as its repository."""
-        for model, content in hub_eval_files.write(blocks, self.notes).items():
+        for model, content in hub_eval_files.write(blocks).items():
             # Two underscores in a folder's name would be taken for all of the model's.
             place = folder / (model.replace("/", "__") if "__" in model else model)
             path = place / ".eval_results" / "registry.yaml"

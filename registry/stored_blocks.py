@@ -4,7 +4,7 @@ The reverse of `registry.runs`. A block at a time, its runs one by one from a cu
 however many outcomes there are, those of some dozen runs are in memory.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -64,8 +64,8 @@ _ALL_RUNS = f"""{_COLUMNS}
 """  # noqa: S608 - of constants
 
 # The same order as in store.preferred_runs, but of the runs that are asked for.
-_PREFERRED_RUNS = f"""{_COLUMNS}
-  FROM (SELECT DISTINCT ON (m.name COLLATE "C") r.*, n.name AS spelling, m.name AS model
+_RANKED_RUNS = f"""{_COLUMNS}
+  FROM (SELECT r.*, n.name AS spelling, m.name AS model
           FROM store.runs r
           JOIN store.evaluated_names n ON n.name_id = r.name_id
           JOIN store.models m ON m.model_id = r.model_id
@@ -103,22 +103,22 @@ def stored_blocks(
         UsageError: naming a benchmark or a source that there is none of.
     """
     wanted = _wanted(connection, models, benchmarks, sources)
-    yield from _blocks(connection, wanted, _ALL_RUNS, lambda row: str(row.spelling))
+    yield from _blocks(connection, wanted, _ALL_RUNS)
 
 
-def preferred_blocks(
+def ranked_blocks(
     connection: Connection,
     *,
     models: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
 ) -> Generator[Block, None, None]:
-    """Yield what counts of evaluations: of each model the run preferred on each benchmark.
+    """Yield runs with outcomes, those of one model after one another, the preferred one first.
 
-    As `stored_blocks`, but only runs with outcomes, one a model, which has its present name.
+    Else as `stored_blocks`.
     """
     wanted = _wanted(connection, models, benchmarks, sources)
-    yield from _blocks(connection, wanted, _PREFERRED_RUNS, lambda row: str(row.model))
+    yield from _blocks(connection, wanted, _RANKED_RUNS)
 
 
 def stored_names(
@@ -202,9 +202,7 @@ def _source_ids(connection: Connection, names: Sequence[str]) -> list[int]:
     return [keys[name] for name in names]
 
 
-def _blocks(
-    connection: Connection, wanted: _Wanted, query: str, name: Callable[[Row[Any]], str]
-) -> Iterator[Block]:
+def _blocks(connection: Connection, wanted: _Wanted, query: str) -> Iterator[Block]:
     setups: dict[int, Setup] = {}
     for row in connection.execute(text(_BENCHMARKS), wanted._asdict()).all():
         items = _items(connection, row.benchmark_id)
@@ -216,7 +214,7 @@ def _blocks(
             description=row.description,
             url=row.url,
         )
-        runs = _runs(connection, query, values, items=len(items), name=name, setups=setups)
+        runs = _runs(connection, query, values, items=len(items), setups=setups)
         # Who stops early leaves no cursor behind.
         with closing(runs):
             yield Block(benchmark=benchmark, items=items, runs=runs)
@@ -238,7 +236,6 @@ def _runs(
     values: dict[str, Any],
     *,
     items: int,
-    name: Callable[[Row[Any]], str],
     setups: dict[int, Setup],
 ) -> Generator[Run, None, None]:
     streamed = {"stream_results": True, "max_row_buffer": RUNS_AT_ONCE}
@@ -247,16 +244,16 @@ def _runs(
             if row.setup_id not in setups:
                 told = {each.name: row.setup[each.name] for each in fields(Setup)}
                 setups[row.setup_id] = Setup(**told)
-            yield _run(row, name(row), setups[row.setup_id], items)
+            yield _run(row, setups[row.setup_id], items)
 
 
-def _run(row: Row[Any], model: str, setup: Setup, items: int) -> Run:
+def _run(row: Row[Any], setup: Setup, items: int) -> Run:
     outcomes = None
     if row.right_bits is not None:
         outcomes = np.full(items, np.nan, np.float32)
         unpack(row.right_bits, row.present_bits, row.grades, outcomes)
     return Run(
-        model=model,
+        model=row.spelling,
         measure=Measure(**{each.name: row.measure[each.name] for each in fields(Measure)}),
         source=Source(name=row.source, url=row.url),
         setup=setup,

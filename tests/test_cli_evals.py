@@ -60,6 +60,37 @@ def test_columns_by_role(commands: Commands, tmp_path: Path) -> None:
         assert "--column is ROLE=COLUMN" in said
 
 
+def test_a_role_that_there_is_none_of(commands: Commands, tmp_path: Path, path: Path) -> None:
+    said = commands.refused(2, "evals", "import", str(path), "--column", "modell=name")
+    assert "There is no role 'modell' of columns; there are benchmark, version," in said
+    assert " model, " in said
+    assert " outcome, " in said
+    assert "standard_error" not in said  # which is of scores
+    assert "layout" not in said
+    options = ["--column", "layout=scores", "--column", "score=outcome"]
+    said = commands.refused(1, "evals", "import", str(path), *options)
+    assert "another score on 'b' in a row before" in said
+    said = commands.refused(2, "evals", "import", str(path), "--column", "layout=scores")
+    assert "needs a column for score" in said
+
+
+def test_what_contradicts_itself_is_told_by_file_and_model(
+    commands: Commands, tmp_path: Path, path: Path
+) -> None:
+    """Where only the benchmark that is asked for makes two blocks one."""
+    said = commands.refused(1, "evals", "import", str(path), "--benchmark", "one")
+    assert f"{path}: There are two results of org/" in said
+
+
+def test_giving_a_name_tells_how_many_runs_moved(imported: Commands) -> None:
+    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new")
+    assert given.exit_code == 0
+    assert "2 runs moved to org/one." in given.stderr
+    taken = imported("models", "alias", "org/one", "--remove", "org/two")
+    assert "2 runs moved away from org/one." in taken.stderr
+    assert "moved" not in imported("models", "alias", "org/one").stderr
+
+
 def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("model,benchmark,item,outcome\nm,b,i,odd\n")
@@ -70,10 +101,16 @@ def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
     assert "mapping" in commands.refused(2, "evals", "import", str(path), "--mapping", "nope")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "There is no file there." in commands("evals", "import", str(empty)).stderr
+    nothing = "Nothing was imported: no file there holds evaluations that can be read."
+    said = commands.refused(1, "evals", "import", str(empty))
+    assert "There is no file there." in said
+    assert nothing in said
     (empty / "notes.txt").write_text("notes")
-    skipped = commands("evals", "import", str(empty))
-    assert (skipped.exit_code, "1 files are in no format" in skipped.stderr) == (0, True)
+    said = commands.refused(1, "evals", "import", str(empty))
+    assert "1 files are in no format" in said
+    assert nothing in said
+    (empty / "t.csv").write_text(path.read_text())
+    assert commands("evals", "import", str(empty)).exit_code == 0
 
 
 def test_leaderboard(imported: Commands) -> None:

@@ -397,6 +397,58 @@ def test_two_items_of_one_content_are_two(connection: Connection) -> None:
     assert write(connection, block("b", run("o", [1]), asked=third)).items_added == 1
 
 
+TWINS = [Item("h0", prompt="?"), Item("h1", prompt="1+1?"), Item("h2", prompt="?")]
+
+
+@pytest.mark.parametrize(
+    ("named", "lands"),
+    [
+        ("h2", "h2"),
+        ("2", "h2"),  # its place in the benchmark
+        ("0", "h0"),
+        ("1", "1"),  # at that place is something else
+        ("other", "other"),
+    ],
+)
+def test_one_of_two_items_of_one_content(connection: Connection, named: str, lands: str) -> None:
+    """A file that is limited to one of them binds it to itself or to nothing, never its twin."""
+    write(connection, block("b", run("m", [1, 1, 0]), asked=TWINS))
+    written = write(connection, block("b", run("n", [1]), asked=[Item(named, prompt="?")]))
+    assert written.items_added == (lands == named != "h2")
+    found = rows(connection, "SELECT item, outcome FROM registry.outcomes WHERE model = 'n'")
+    assert found == [(lands, 1.0)]
+
+
+def test_limited_files_of_numbered_twins(connection: Connection) -> None:
+    for number in (0, 2):
+        asked = [Item(str(number), prompt="?")]
+        write(connection, block("b", run("m", [number / 2], revision=str(number)), asked=asked))
+    assert rows(connection, "SELECT item, outcome FROM registry.outcomes ORDER BY 1") == [
+        ("0", 0.0),
+        ("2", 1.0),
+    ]
+
+
+def test_twins_under_other_names_are_paired_in_order(connection: Connection) -> None:
+    write(connection, block("b", run("m", [1, 1, 0]), asked=TWINS))
+    other = [Item("x", prompt="1+1?"), Item("y", prompt="?"), Item("z", prompt="?")]
+    assert write(connection, block("b", run("n", [0, 1, 0.5]), asked=other)).items_added == 0
+    found = rows(connection, "SELECT item, outcome FROM registry.outcomes WHERE model = 'n'")
+    assert sorted(found) == [("h0", 1.0), ("h1", 0.0), ("h2", 0.5)]
+
+
+def test_answers_tell_twins_apart(connection: Connection) -> None:
+    """Such as pictures that are all asked about in the same words."""
+    known = [Item("h0", prompt="?", answer="cat"), Item("h1", prompt="?", answer="dog")]
+    write(connection, block("b", run("m", [1, 0]), asked=known))
+    other = [Item("x", prompt="?", answer="dog"), Item("y", prompt="?", answer="cat")]
+    assert write(connection, block("b", run("n", [1, 0]), asked=other)).items_added == 0
+    found = rows(connection, "SELECT item, outcome FROM registry.outcomes WHERE model = 'n'")
+    assert sorted(found) == [("h0", 0.0), ("h1", 1.0)]
+    other = [Item("v", prompt="?", answer="bird"), Item("w", prompt="?", answer="dog")]
+    assert write(connection, block("b", run("o", [1, 0]), asked=other)).items_added == 2
+
+
 def test_items_are_completed_and_never_emptied(connection: Connection) -> None:
     full = [Item("i0", prompt="?", choices=("x", "y"), answer="x", domain="d")]
     write(connection, block("b", run("m", [1])))

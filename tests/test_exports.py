@@ -289,15 +289,14 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
     (file,) = done.files
     assert file.path == tmp_path / "out" / "acme" / "large" / ".eval_results" / "registry.yaml"
     assert done.left_out == {
-        "marks that a run is verified": 3,
         "runs that were limited to some of the items": 2,
         "runs of models whose names are none of the Hub's": 1,
-        "runs without a score on a data set of the Hub": 7,
-        "runs' outcomes on items": 6,
-        "runs' revisions of the model": 8,
-        "runs' setups (harness, shots, templates, precision)": 8,
-        "runs' sources that have no address": 5,
-        "runs' standard errors": 8,
+        "runs on what is no data set of the Hub (org/name)": 7,
+        # Of the one run that has a place.
+        "marks that a run is verified": 1,
+        "runs' revisions of the model": 1,
+        "runs' setups (harness, shots, templates, precision)": 1,
+        "runs' standard errors": 1,
     }
     imported(engine, tmp_path / "out")
     with engine.connect() as connection:
@@ -305,17 +304,15 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
         assert factories.rows(connection, query) == [("acme/large", "cais/hle", 20.9, "A board")]
 
 
-AS_COLUMNS = {"benchmark": "benchmark", "version": "version"}
-PREFERRED = """
-SELECT m.name, b.name, b.version, o.item, o.domain, o.outcome
-  FROM store.benchmarks b CROSS JOIN store.preferred_runs(b.benchmark_id) p
-  JOIN store.models m USING (model_id)
-  JOIN registry.outcomes o ON o.run = p.run_id
- ORDER BY 1, 2, 3, 4"""
+LONG = """
+SELECT r.model, r.benchmark, r.version, r.metric, r.filter, r.source, r.complete, r.score,
+       o.item, o.domain, o.outcome
+  FROM registry.runs r JOIN registry.outcomes o USING (run)
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"""
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.csv.gz", "folder"])
-def test_the_long_table_has_preferred_runs(
+def test_the_long_table_makes_the_same_runs(
     source: Engine, engine: Engine, tmp_path: Path, name: str
 ) -> None:
     done = exported(source, tmp_path / name, "long")
@@ -323,31 +320,69 @@ def test_the_long_table_has_preferred_runs(
     assert file.path == tmp_path / name / ("outcomes.parquet" if name == "folder" else "")
     assert file.rows == done.outcomes
     assert done.left_out == {
+        "items' choices or right answers": 4,
+        "marks that a run is verified": 1,
         "runs' answers": 1,
         "runs' tokens and latencies": 1,
-        "runs' metrics, setups, sources and dates": 6,
-        "runs that are not their models' preferred ones, or have no outcomes": 5,
+        "runs' setups (harness, shots, templates, precision)": 8,
+        "runs' revisions of the model": 7,
+        "runs' dates": 7,
+        "runs' scales: outcomes are shares, higher being better": 1,
+        "runs that have no outcomes": 3,
     }
     found = tables.detect(file.path)
     assert found is not None
-    assert found.name == "embedllm"
-    imported(engine, file.path, Options(mapping="embedllm", roles=AS_COLUMNS))
+    assert found.name == "registry-long"
+    (report,) = imported(engine, file.path)
+    assert (report.written.runs, report.written.outcomes) == (8, done.outcomes)
     with source.connect() as before, engine.connect() as after:
-        assert factories.rows(after, PREFERRED) == factories.rows(before, PREFERRED)
+        assert factories.rows(after, LONG) == factories.rows(before, LONG)
+    (again,) = imported(engine, file.path)
+    assert (again.status, again.written.changes) == ("unchanged", 0)
 
 
-def test_one_benchmark_of_the_long_table_needs_no_more_than_its_mapping(
-    source: Engine, engine: Engine, tmp_path: Path
+def test_the_long_table_keeps_runs_apart_that_differ_in_what_it_does_not_tell(
+    databases: Databases, engine: Engine, tmp_path: Path
 ) -> None:
-    exported(source, tmp_path / "out.parquet", "long", benchmarks=["gsm8k@v2"])
+    runs = [
+        PLAIN,
+        replace(PLAIN, outcomes=outcomes(0, 0, 0, 1), evaluated_at=None),
+        replace(PLAIN, outcomes=outcomes(0, 0, 1, 1), setup=Setup()),
+        replace(PLAIN, outcomes=outcomes(0, 1, NAN, NAN), complete=False, revision="other"),
+    ]
+    with databases.made(template=databases.template()) as url:
+        other = db.create_engine(url)
+        with other.begin() as connection:
+            families.prepare(connection)
+            write_blocks(connection, [Block(benchmark=GSM8K, items=ITEMS, runs=runs)], as_of=NOON)
+        exported(other, tmp_path / "out.parquet", "long")
+        (report,) = imported(engine, tmp_path / "out.parquet")
+        assert report.written.added == 4
+        with other.connect() as before, engine.connect() as after:
+            wanted = factories.rows(before, LONG)
+            keys = factories.rows(before, "SELECT run::text FROM registry.runs ORDER BY 1")
+            assert factories.rows(after, LONG) == wanted
+            found = factories.rows(after, "SELECT details ->> 'run' FROM registry.runs ORDER BY 1")
+            assert found == keys
+        other.dispose()
+
+
+def test_the_long_table_tells_which_runs_are_preferred(source: Engine, tmp_path: Path) -> None:
+    exported(source, tmp_path / "out.parquet", "long")
     columns = pq.read_schema(tmp_path / "out.parquet").names
     assert columns == [
-        "prompt_id", "prompt", "model_name", "category", "label", "benchmark", "version"
+        "prompt_id", "prompt", "model_name", "category", "label", "benchmark", "version", "metric",
+        "filter", "source", "complete", "run", "preferred",
     ]  # fmt: skip
-    imported(engine, tmp_path / "out.parquet")
-    with engine.connect() as connection:
-        query = "SELECT benchmark, model, count(*) FROM registry.outcomes GROUP BY 1, 2"
-        assert factories.rows(connection, query) == [("embedllm", "acme/large", 4)]
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    found = {(row["model_name"], row["benchmark"], row["version"], row["run"], row["prompt_id"])
+             for row in rows if row["preferred"]}  # fmt: skip
+    preferred = """
+        SELECT m.name, b.name, b.version, p.run_id::text, o.item
+          FROM store.benchmarks b CROSS JOIN store.preferred_runs(b.benchmark_id) p
+          JOIN store.models m USING (model_id) JOIN registry.outcomes o ON o.run = p.run_id"""
+    with source.connect() as connection:
+        assert found == {tuple(row) for row in factories.rows(connection, preferred)}
 
 
 def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:
@@ -460,6 +495,51 @@ export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), "parquet", watch=wait)
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".partial-")
     assert not list(left.glob("manifest.json"))
+    # Nor does it stay: the next one for the same place removes it, and nothing else.
+    (tmp_path / ".partial-0123abcd-other").mkdir()
+    (tmp_path / ".partial-mine-out").mkdir()
+    (tmp_path / ".partial-0123abcd-out").write_text("also left")
+    exported(db.create_engine(source_url), tmp_path / "out", "parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".partial-0123abcd-other",
+        ".partial-mine-out",
+        "out",
+    ]
+
+
+@pytest.mark.parametrize(("name", "format_"), [("out", "csv"), ("out.csv", "long")])
+def test_two_exports_to_one_place_leave_each_other_alone(
+    source_url: str, tmp_path: Path, name: str, format_: str
+) -> None:
+    """What a living process writes is not taken for a left-over."""
+    program = """
+import sys
+from pathlib import Path
+from registry import db
+from registry.exports import export
+def wait(benchmark, runs):
+    if runs == 3:
+        print("under way", flush=True)
+        sys.stdin.readline()
+export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], watch=wait)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, source_url, str(tmp_path / name), format_],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"under way\n"
+        (under_way,) = tmp_path.iterdir()
+        with pytest.raises(KeyboardInterrupt):
+            export(db.create_engine(source_url), tmp_path / name, format_, watch=interrupted)
+        assert list(tmp_path.iterdir()) == [under_way]
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def interrupted(benchmark: str, runs: int) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -562,6 +642,27 @@ def test_an_archive_is_imported_by_the_command(
         file.write(b"\0")
     stderr = commands.refused(1, "evals", "import", str(tmp_path / "out"))
     assert f"{tmp_path / 'out' / 'runs.csv.gz'}: it is not as the archive was written" in stderr
+
+
+def test_a_command_that_can_write_nothing_says_why(source_url: str, tmp_path: Path) -> None:
+    commands = Commands(source_url)
+    for format_, benchmark, reasons in (
+        ("hub", "gsm8k@", [
+            "1 runs that were limited to some of the items",
+            "1 runs of models whose names are none of the Hub's",
+            "5 runs on what is no data set of the Hub (org/name)",
+        ]),
+        ("long", "cais/hle", ["2 runs that have no outcomes"]),
+        ("lm-eval", "unused", []),
+    ):  # fmt: skip
+        said = commands.refused(
+            1, "evals", "export", str(tmp_path / "out"), "--as", format_, "--benchmark", benchmark
+        )
+        told = [f"{format_} has no place for {reason}" for reason in reasons]
+        found = [line for line in said.splitlines() if "has no place for" in line]
+        assert sorted(found) == sorted(told)
+        assert f"runs has a place in the format {format_}" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_export_is_an_error(commands: Commands, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluation import Block, Measure, Names, Notes, Run, StatedName
-from registry.interchange import tables
+from registry.interchange import long_table, tables
 
 LONG = tables.load_mapping("long")
 HEADER = "model,benchmark,item,outcome\n"
@@ -366,6 +366,55 @@ def test_scores(tmp_path: Path) -> None:
     assert refused(written(tmp_path, twice), by).line == 3
 
 
+def test_two_names_of_one_benchmark_are_told_apart_by_row_or_column(tmp_path: Path) -> None:
+    """What a mapping makes one benchmark contradicts itself in the file, not in the database."""
+    by_url = {"benchmark": "benchmark", "benchmark_url": "url"}
+    wide = mapping(
+        tmp_path,
+        {"layout": "outcomes-by-item", "columns": {**by_url, "item": "item"}},
+        "wide",
+    )
+    error = refused(written(tmp_path, "benchmark,url,item,m\nb,u,i,1\nb,v,i,0\n"), wide)
+    assert (error.line, "other outcomes" in error.problem) == (3, True)
+    listed = mapping(
+        tmp_path,
+        {"layout": "items", "columns": {**by_url, "item": "item", "prompt": "prompt"}},
+        "listed",
+    )
+    error = refused(written(tmp_path, "benchmark,url,item,prompt\nb,u,i,1\nb,v,i,2\n"), listed)
+    assert (error.line, "another one" in error.problem) == (3, True)
+    scores = mapping(
+        tmp_path,
+        {
+            "layout": "scores",
+            "columns": {
+                **{name: name for name in ("benchmark", "model", "score", "source")},
+                "source_url": "url",
+            },
+        },
+        "scored",
+    )
+    text = "benchmark,model,score,source,url\nb,m,0.5,s,u\nb,m,0.25,s,v\n"
+    error = refused(written(tmp_path, text), scores)
+    assert (error.line, "another score" in error.problem) == (3, True)
+    models = mapping(
+        tmp_path,
+        {
+            "layout": "outcomes-by-model",
+            "columns": {"model": "model"},
+            "series": [{"pattern": "(?P<benchmark>[^.]+)[.](?P<item>.+)"}],
+            "benchmarks": {"ARC": {"name": "arc"}},
+        },
+        "models",
+    )
+    error = refused(written(tmp_path, "model,arc.1,ARC.1\nm,1,0\n"), models)
+    assert (error.field, "is item '1' as well" in error.problem) == ("ARC.1", True)
+    block, [run] = one(written(tmp_path, "model,arc.1,ARC.2\nm,1,0\n"), models)
+    assert [item.item for item in block.items] == ["1", "2"]
+    assert run.outcomes is not None
+    assert run.outcomes.tolist() == [1, 0]
+
+
 def test_items_and_names(tmp_path: Path) -> None:
     document = {
         "files": [
@@ -478,6 +527,8 @@ def test_presets_are_valid(name: str) -> None:
     [
         ("model,benchmark,item,outcome", "long"),
         ("prompt_id,model_id,category_id,prompt,model_name,label", "embedllm"),
+        ("prompt_id,prompt,model_name,category,label", "embedllm"),
+        (",".join(long_table.SCHEMA.names), "registry-long"),
         ("model,prompt_id,prompt,category,label", "routereval"),
         ("model,prompt_id,prompt,category,score", "routereval"),
         ("sample_id,prompt,eval_name,m,m|model_response,m|total_cost", "routerbench"),

@@ -119,6 +119,8 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         raise
     _report(output, reports, time.monotonic() - began, dry_run=options.dry_run)
     failed = [report for report in reports if report.status == "failed"]
+    if all(report.status == "skipped" for report in reports):
+        raise Failure("Nothing was imported: no file there holds evaluations that can be read.", 1)
     if failed:
         ctx.exit(1 if len(failed) == len(reports) else SOME_FAILED)
 
@@ -151,7 +153,8 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
     output.rows(fields, rows, empty="There is no file there.")
     for report in reports:
         if report.error:
-            say(report.error)
+            # What files say against each other or themselves is found where no path is known.
+            say(report.error if report.path in report.error else f"{report.path}: {report.error}")
         for what, times in report.left_out.items():
             say(f"{report.path}: left out {times:,} {what}")
         if report.names.refused:

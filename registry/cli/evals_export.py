@@ -16,7 +16,7 @@ from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.progress import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from registry.exports import Watcher
 
@@ -69,8 +69,8 @@ def export(
     """Write evaluations to a new folder, all of them or nothing.
 
     `registry evals import` reads every format again; from parquet and csv it makes the same runs.
-    The format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; it is
-    read with --mapping embedllm --column benchmark=benchmark --column version=version.
+    The format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; where
+    one label a model and prompt is wanted, take the rows that are preferred.
 
     \b
     Examples:
@@ -82,13 +82,21 @@ def export(
 
     began = time.monotonic()
     selection = exports.Selection(**{name: names or None for name, names in wanted.items()})
-    with application.engine() as engine, _progress() as watch:
-        done = exports.export(engine, target, file_format, selection, watch=watch)
+    try:
+        with application.engine() as engine, _progress() as watch:
+            done = exports.export(engine, target, file_format, selection, watch=watch)
+    except exports.NothingToWriteError as error:
+        _say_left_out(file_format, error.left_out)
+        raise
     output.rows(FILES, ([str(file.path), file.rows, file.bytes] for file in done.files))
-    for what, times in done.left_out.items():
-        say(f"{file_format} has no place for {times:,} {what}")
+    _say_left_out(file_format, done.left_out)
     say(f"{done.runs:,} runs, {done.outcomes:,} outcomes in "
         f"{figures.span(time.monotonic() - began)}.")  # fmt: skip
+
+
+def _say_left_out(file_format: str, left_out: Mapping[str, int]) -> None:
+    for what, times in left_out.items():
+        say(f"{file_format} has no place for {times:,} {what}")
 
 
 @contextmanager

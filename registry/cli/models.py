@@ -274,10 +274,8 @@ def _print_aliases(
     opened = application.writing() if added or removed else application.reading()
     with opened as connection:
         key = identity.model_id(connection, name)
-        for each in removed:
-            remove_alias(connection, key, each)
-        for each in added:
-            add_alias(connection, key, each)
+        away = sum([remove_alias(connection, key, each) for each in removed])
+        here = sum([add_alias(connection, key, each) for each in added])
         if removed or added:
             item_statistics.refresh(connection)
         known = list_aliases(connection, key)
@@ -291,6 +289,10 @@ def _print_aliases(
         ],
         map(astuple, known),
     )
+    if removed:
+        say(f"{away:,} runs moved away from {name}.")
+    if added:
+        say(f"{here:,} runs moved to {name}.")
 
 
 def _print_unresolved(application: Application, output: Output, *, resolve: bool) -> None:

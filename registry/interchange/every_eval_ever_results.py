@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from registry.errors import UnreadableFileError
-from registry.evaluation import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.evaluation import Benchmark, Block, Measure, Notes, Run, Setup, Source, run_id
 from registry.interchange.every_eval_ever_instances import Instances
 from registry.measures import known_measure
 from registry.values import count, number, short_text, timestamp
@@ -71,6 +71,7 @@ class Aggregate:
         if not isinstance(entries, list):
             raise self._error("a list was expected.", "evaluation_results")
         model, source = self._model(), self._source()
+        scores: dict[int, float] = {}
         for position, entry in enumerate(entries):
             at = f"evaluation_results[{position}]"
             if not isinstance(entry, dict):
@@ -98,6 +99,13 @@ class Aggregate:
                 items=next((n for sample in samples if (n := count(sample)) is not None), None),
                 complete=mapping(details.get("details")).get("complete") != "false",
             )
+            key = run_id(benchmark, run, run.setup.fingerprint())
+            if scores.setdefault(key, score) != score and not self.instances:
+                problem = (
+                    f"{model!r} has another score on {benchmark.name!r} in a result before, "
+                    f"{scores[key]:g}. Keep one of them, or tell what differs between the two."
+                )
+                raise self._error(problem, f"{at}.score_details.score")
             yield _Result(benchmark, run, short_text(entry.get("evaluation_result_id")) or "")
 
     def _model(self) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,22 +53,43 @@ def read(path: Path, notes: Notes, model: str | None = None) -> Iterator[Block]:
         yield from read_eval_results(model or _model(path, directory.parent), value, notes)
 
 
-def write(blocks: Iterable[Block], notes: Notes) -> dict[str, str]:
+def with_place(blocks: Iterable[Block], notes: Notes) -> Iterator[Block]:
+    """Yield blocks with the runs that `write` has a place for, and note the others.
+
+    Those are runs with a score on a data set of the Hub: `org/name` or `org/name/task`.
+    """
+    for block in blocks:
+        yield replace(block, runs=_with_place(block, notes))
+
+
+def _with_place(block: Block, notes: Notes) -> Iterator[Run]:
+    on_hub = _BENCHMARK.fullmatch(block.benchmark.name)
+    for run in block.runs:
+        if on_hub is None:
+            notes.left_out("runs on what is no data set of the Hub (org/name)")
+        elif _score(run) is None:
+            notes.left_out("runs without a score")
+        else:
+            yield run
+
+
+def write(blocks: Iterable[Block]) -> dict[str, str]:
     """Return a text for each model, to be put into its `.eval_results` as a YAML file.
 
     A run gives an entry: its raw score, on whatever scale that is, for the format knows none. A
-    metric that is not the benchmark's own `score` is told in the notes. Left out: runs on what is
-    no data set of the Hub (`org/name` or `org/name/task`), or without a score; that a result was
+    metric that is not the benchmark's own `score` is told in the notes. Left out: that a result was
     verified, which only a signature shows; sources without an address, which the format refuses.
+
+    Args:
+        blocks: all of whose runs have a place; see `with_place`.
     """
     entries: dict[str, list[dict[str, object]]] = {}
     for block in blocks:
         name = _BENCHMARK.fullmatch(block.benchmark.name)
         for run in block.runs:
             score = _score(run)
-            if name is None or score is None:
-                notes.left_out("runs without a score on a data set of the Hub")
-                continue
+            assert name is not None
+            assert score is not None
             dataset = {"id": name[1], "task_id": name[2] or "default"}
             if block.benchmark.version:
                 dataset["revision"] = block.benchmark.version

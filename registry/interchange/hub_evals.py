@@ -225,7 +225,8 @@ def _blocks(results: list[_Result], notes: Notes) -> list[Block]:
     met: dict[object, float | None] = {}
     for benchmark, run, *_ in results:
         version = (benchmark.name, benchmark.version)
-        key = (version, run.measure.metric, run.source, run.evaluated_at, run.setup.fingerprint())
+        setup = run.setup.fingerprint()
+        key = (version, run.measure.metric, run.source.name, run.evaluated_at, setup)
         if key in met:
             again = met[key] == run.score
             notes.left_out("results stated twice" if again else "results that contradict another")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from registry.evaluation import Block, Notes, Run, Setup
+from registry.evaluation import Block, Item, Measure, Notes, Run, Setup
 from registry.measures import known_measure
 
 _Loss: TypeAlias = tuple[str, Callable[[Run], bool]]
@@ -23,8 +23,14 @@ def _has_own_scale(run: Run) -> bool:
     return (known.lower, known.upper, known.unit) != (own.lower, own.upper, own.unit)
 
 
+def _has_a_scale(run: Run) -> bool:
+    plain = Measure(metric=run.measure.metric, filter=run.measure.filter)
+    return run.measure != plain
+
+
 _VERIFIED: _Loss = ("marks that a run is verified", lambda run: run.verified)
 _USAGE: _Loss = ("runs' tokens and latencies", _has_usage)
+_REVISIONS: _Loss = ("runs' revisions of the model", lambda run: run.revision is not None)
 _ANSWERS: _Loss = ("runs' answers", lambda run: run.answers is not None)
 
 _LOSSES: Mapping[str, Sequence[_Loss]] = {
@@ -45,15 +51,23 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
         _VERIFIED,
         ("runs' outcomes on items", lambda run: run.outcomes is not None),
         ("runs' setups (harness, shots, templates, precision)", lambda run: _is_told(run.setup)),
-        ("runs' revisions of the model", lambda run: run.revision is not None),
+        _REVISIONS,
         ("runs' standard errors", lambda run: run.standard_error is not None),
         ("runs' sources that have no address", lambda run: run.source.url is None),
     ),
     "long": (
+        _VERIFIED,
         _ANSWERS,
         _USAGE,
-        ("runs' metrics, setups, sources and dates", lambda _: True),
+        ("runs' setups (harness, shots, templates, precision)", lambda run: run.setup != Setup()),
+        _REVISIONS,
+        ("runs' dates", lambda run: run.evaluated_at is not None),
+        ("runs' scales: outcomes are shares, higher being better", _has_a_scale),
     ),
+}
+
+_LOST_OF_ITEMS: Mapping[str, tuple[str, Callable[[Item], bool]]] = {
+    "long": ("items' choices or right answers", lambda item: bool(item.choices or item.answer)),
 }
 
 
@@ -63,9 +77,11 @@ def _is_told(setup: Setup) -> bool:
 
 
 def counted(blocks: Iterable[Block], format_: str, notes: Notes) -> Iterator[Block]:
-    """Yield blocks, and note of their runs, as they are read, what a format cannot hold."""
-    losses = _LOSSES.get(format_, ())
+    """Yield blocks, and note of them, as they are read, what a format cannot hold."""
+    losses, of_items = _LOSSES.get(format_, ()), _LOST_OF_ITEMS.get(format_)
     for block in blocks:
+        if of_items and (times := sum(map(of_items[1], block.items))):
+            notes.left_out(of_items[0], times)
         yield replace(block, runs=_counted(block.runs, losses, notes))
 
 

@@ -1,8 +1,10 @@
 """Files and folders that are there whole or not at all: made beside their place, then moved."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -14,7 +16,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     """Have a folder to write into, which becomes `target` at the end of the block.
 
     It is beside the target and hidden meanwhile. Where the block fails, it is removed; where the
-    process is killed, it stays, and `target` is not there.
+    process is killed, it stays until the next one for this target, and `target` is not there.
 
     Raises:
         UsageError: when there is something at `target` already, or no folder to put it into.
@@ -24,27 +26,16 @@ def new_folder(target: Path) -> Iterator[Path]:
             raise UsageError(f"The folder {target} is not empty; name one that does not exist.")
     else:
         _refuse(target)
-    folder = _beside(target)
-    folder.mkdir()
-    try:
+    with _beside(target, is_folder=True) as folder:
         yield folder
-        folder.rename(target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
     """Have a file to write, which becomes `target` at the end of the block; as `new_folder`."""
     _refuse(target)
-    file = _beside(target)
-    try:
+    with _beside(target, is_folder=False) as file:
         yield file
-        file.rename(target)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
 
 
 def _refuse(target: Path) -> None:
@@ -54,7 +45,67 @@ def _refuse(target: Path) -> None:
         raise UsageError(f"There is no folder {target.parent} to write into.")
 
 
-def _beside(target: Path) -> Path:
+@contextmanager
+def _beside(target: Path, *, is_folder: bool) -> Iterator[Path]:
+    """Make something hidden, locked by this process as long as it lives, and move it at the end."""
     # The name's endings stay last: they tell what to write.
-    place = target.absolute()
-    return place.with_name(f".partial-{token_hex(4)}-{place.name[-100:]}")
+    name = target.absolute().name[-100:]
+    _remove_left_over(target.absolute().parent, name)
+    while True:
+        path = target.absolute().with_name(f".partial-{token_hex(4)}-{name}")
+        if is_folder:
+            path.mkdir()
+        else:
+            path.touch(exist_ok=False)
+        descriptor = _locked(path)
+        if descriptor is not None:
+            break
+    try:
+        yield path
+        path.rename(target)
+    except BaseException:
+        _remove(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path) -> int | None:
+    """Lock something new; None if another process took it for a left-over just before."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    with suppress(OSError):  # where nothing can be locked, left-overs stay
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if path.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _remove_left_over(folder: Path, name: str) -> None:
+    """Remove what processes left that were killed while they wrote something of this name.
+
+    A lock goes with its process, whatever ends that, so that what is not locked is nobody's.
+    """
+    with suppress(OSError):  # it is in nobody's way
+        for path in folder.iterdir():
+            random, dash, rest = path.name.removeprefix(".partial-").partition("-")
+            ours = path.name.startswith(".partial-") and len(random) == 8 and dash  # noqa: PLR2004
+            if not ours or rest != name:
+                continue
+            with suppress(OSError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(path)
+                finally:
+                    os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

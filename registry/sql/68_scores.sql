@@ -5,7 +5,7 @@ SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
        r.score AS raw_score, k.unit,
        CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
        END AS standard_error,
-       CASE WHEN k.upper > k.lower AND k.higher_is_better AND k.random_baseline < k.upper
+       CASE WHEN k.higher_is_better AND k.random_baseline < k.upper
             THEN (r.score - k.random_baseline) / (k.upper - k.random_baseline)
        END AS above_chance,
        CASE WHEN r.right_bits IS NULL THEN 'reported' ELSE 'measured' END AS kind,
@@ -44,7 +44,7 @@ COMMENT ON COLUMN registry.scores.unit IS
 COMMENT ON COLUMN registry.scores.standard_error IS
     'Standard error of score: of the outcomes mean where they are known, else as stated.';
 COMMENT ON COLUMN registry.scores.above_chance IS
-    'Score with guessing at 0 and the best at 1; below 0 is worse than guessing; null where guessings score is not known.';
+    'Score with guessing at 0 and the best at 1; below 0 is worse than guessing; null where the score of guessing or the best one is not known, and where lower is better.';
 COMMENT ON COLUMN registry.scores.kind IS
     'measured where the outcomes are known, else reported.';
 COMMENT ON COLUMN registry.scores.source IS

@@ -464,3 +464,14 @@ def test_any_json_gives_blocks_or_a_clear_error(
         content = aggregate(result(**part), **whole)
         content["detailed_evaluation_results"] = {"file_path": "x_samples.jsonl"}
         readable(directory, content, *(row(**changes) for changes in rows))
+
+
+def test_results_that_contradict_each_other_are_named(tmp_path: Path) -> None:
+    other = result(score_details={"score": 60.0})
+    wanted = (
+        r"field 'evaluation_results\[1\]\.score_details\.score': 'acme/large' has another score "
+        "on 'gsm8k' in a result before, 56.25"
+    )
+    with pytest.raises(UnreadableFileError, match=wanted):
+        blocks(saved(tmp_path, aggregate(result(), other)))
+    assert len(blocks(saved(tmp_path, aggregate(result(), result())))) == 1

@@ -119,7 +119,7 @@ def test_what_is_written_is_read_again_as_it_was(tmp_path: Path) -> None:
         Benchmark(name="cais/hle/a/b", url=url),
     ]
     blocks = [Block(benchmark=benchmark, runs=[run, other]) for benchmark in benchmarks]
-    texts = hub_eval_files.write(blocks, Notes())
+    texts = hub_eval_files.write(blocks)
     assert list(texts) == ["acme/large", "b"]
     for model, wanted in (("acme/large", run), ("b", other)):
         path = file(tmp_path, ".eval_results/x.yaml", texts[model])
@@ -146,11 +146,14 @@ def test_a_metric_is_told_in_the_notes_and_what_has_no_place_is_left_out() -> No
         Block(benchmark=Benchmark(name="gsm8k"), items=items, runs=[run]),
     ]
     notes = Notes()
-    assert yaml.safe_load(hub_eval_files.write(blocks, notes)["m"]) == [
+    assert yaml.safe_load(hub_eval_files.write(hub_eval_files.with_place(blocks, notes))["m"]) == [
         {
             "dataset": {"id": "a/b", "task_id": "default"},
             "value": 0.5,
             "notes": "tools, acc strict",
         }
     ]
-    assert notes.counts == {"runs without a score on a data set of the Hub": 2}
+    assert notes.counts == {
+        "runs without a score": 1,
+        "runs on what is no data set of the Hub (org/name)": 1,
+    }

@@ -23,7 +23,8 @@ NORMED = Measure(metric="normed", lower=None, upper=1.0, random_baseline=0.0)
         (ERROR, 0.2, 0.8, None),
         (ERROR, 1.5, 0.0, None),
         (PERPLEXITY, 7.5, None, None),
-        (NORMED, -0.25, None, None),
+        (NORMED, -0.25, None, -0.25),
+        (Measure(metric="open", upper=None, random_baseline=0.25), 0.5, None, None),
         (Measure(metric="elo", lower=None, upper=None), 1200.0, None, None),
     ],
 )

@@ -16,17 +16,18 @@ def read_items(sheet: Sheet) -> Iterator[Block]:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
     heads, reader = Heads(sheet), Items(sheet)
-    found: dict[Benchmark, dict[str, Item]] = {}
+    found: dict[tuple[str, str], tuple[Benchmark, dict[str, Item]]] = {}
     for rows in sheet.rows(sheet.layout.columns):
         columns = {name: array.to_pylist() for name, array in rows.columns.items()}
         for row in range(rows.length):
             values = {name: column[row] for name, column in columns.items()}
             with sheet.places(rows, row):
-                items = found.setdefault(heads.benchmark(values), {})
+                benchmark = heads.benchmark(values)
+                _, items = found.setdefault(benchmark.key, (benchmark, {}))
                 item = reader.item(values, rows.number(row))
                 if items.setdefault(item.item, item) is not item:
                     _again(sheet, items[item.item], item)
-    for benchmark, items in found.items():
+    for benchmark, items in found.values():
         yield Block(benchmark=benchmark, items=list(items.values()))
 
 

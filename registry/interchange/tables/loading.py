@@ -9,9 +9,9 @@ from pathlib import Path
 import yaml
 
 from registry.errors import UnreadableFileError, UsageError
-from registry.interchange.tables.mapping import ROLES, Mapping_
+from registry.interchange.tables.mapping import ROLES, Mapping_, roles_of
 from registry.interchange.tables.opening import open_table
-from registry.interchange.tables.parsing import parse_mapping
+from registry.interchange.tables.parsing import LAYOUT_KEYS, parse_mapping
 
 
 def presets() -> tuple[str, ...]:
@@ -66,6 +66,9 @@ def override(mapping: Mapping_, changes: Mapping[str, str]) -> Mapping_:
         layouts += elements
     for key, text in changes.items():
         parts = ["columns", key] if key in ROLES else key.split(".")
+        if parts[0] not in LAYOUT_KEYS:
+            usable = dict.fromkeys(r for each in mapping.layouts for r in roles_of(each.kind))
+            raise UsageError(f"There is no role {key!r} of columns; there are {', '.join(usable)}.")
         is_text = parts[0] in ("columns", "details", "where", "layout")
         value: object = text if is_text else _plain_value(key, text)
         for layout in layouts:

@@ -51,6 +51,17 @@ SCORE_ROLES = ("score", "standard_error", "items")
 NAME_ROLES = ("name", "confidence")
 ROLES = BENCHMARK_ROLES + RUN_ROLES + ITEM_ROLES + CELL_ROLES + SCORE_ROLES + NAME_ROLES
 
+
+def roles_of(kind: str) -> tuple[str, ...]:
+    """Return the roles that a layout of this kind has a use for."""
+    if kind == "names":
+        return ("name", "model", "confidence", *SOURCE_ROLES)
+    if kind == "items":
+        return BENCHMARK_ROLES + ITEM_ROLES
+    own = {"outcomes": CELL_ROLES, "scores": SCORE_ROLES}.get(kind, ())
+    return BENCHMARK_ROLES + RUN_ROLES + (ITEM_ROLES if kind.startswith("outcomes") else ()) + own
+
+
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "outcomes": ("benchmark", "model", "item", "outcome"),
     "outcomes-by-model": ("model",),

@@ -144,7 +144,7 @@ class _Long:
         cells = dict(zip(self._benchmark_columns, key, strict=True))
         benchmark = self._heads.benchmark(cells)
         for columns in self._columns.values():
-            if _identity(columns.benchmark) == _identity(benchmark):
+            if columns.benchmark.key == benchmark.key:
                 break
         else:
             columns = _Columns(benchmark, {})
@@ -181,11 +181,11 @@ class _Long:
     def _tables(self) -> list["_Matrix"]:
         found: dict[tuple[str, str], _Matrix] = {}
         for number, head in enumerate(self._runs):
-            found.setdefault(
-                _identity(head.benchmark), _Matrix(head.benchmark, [], [])
-            ).runs.append(number)
+            found.setdefault(head.benchmark.key, _Matrix(head.benchmark, [], [])).runs.append(
+                number
+            )
         for number, benchmark in enumerate(self._benchmark_of):
-            found[_identity(benchmark)].items.append(number)
+            found[benchmark.key].items.append(number)
         return list(found.values())
 
     def _filled(
@@ -268,10 +268,6 @@ def _new(
     """Yield the cells of groups, by column, and the rows where they were first met."""
     for place, row in enumerate(rows.tolist()):
         yield {name: column[place] for name, column in values.items()}, row
-
-
-def _identity(benchmark: Benchmark) -> tuple[str, str]:
-    return benchmark.name, benchmark.version
 
 
 class _Columns(NamedTuple):

@@ -20,7 +20,7 @@ from registry.interchange.tables.mapping import (
     Series,
 )
 
-_LAYOUT_KEYS = (
+LAYOUT_KEYS = (
     "layout",
     "columns",
     "details",
@@ -47,7 +47,7 @@ def parse_mapping(file: object, name: str, document: dict[str, object]) -> Mappi
         UnreadableFileError: it is none; names the key and what is allowed.
     """
     node = Node(file, document)
-    keys = node.keys((*_LAYOUT_KEYS, "about", "files"))
+    keys = node.keys((*LAYOUT_KEYS, "about", "files"))
     about = keys.pop("about").text() if "about" in keys else ""
     if "files" not in keys:
         return Mapping_(name=name, about=about, layouts=(_layout(node, keys),), document=document)
@@ -60,7 +60,7 @@ def parse_mapping(file: object, name: str, document: dict[str, object]) -> Mappi
 
 def _inherited(node: Node, base: Mapping[str, Node]) -> dict[str, Node]:
     """Return the keys for one file: its own, and those for all files where it has none."""
-    own = node.keys((*_LAYOUT_KEYS, "match"))
+    own = node.keys((*LAYOUT_KEYS, "match"))
     merged = {**base, **own}
     for key in ("columns", "details", "measures", "benchmarks"):
         if key in base and key in own:

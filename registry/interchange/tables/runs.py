@@ -56,7 +56,7 @@ class Head:
             self.model,
             self.measure.metric,
             self.measure.filter,
-            self.source,
+            self.source.name,
             id(self.setup),  # equal ones are the same object
             self.revision,
             self.evaluated_at,

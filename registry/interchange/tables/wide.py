@@ -33,21 +33,24 @@ def read_by_model(sheet: Sheet) -> Iterator[Block]:
     Raises:
         UnreadableFileError: a cell cannot be read, or two rows of a model contradict each other.
     """
-    found: dict[tuple[str | None, str | None], list[WideColumn]] = {}
-    for column in sheet.layout.wide_columns(sheet.table.columns):
-        key = column.texts.get("benchmark"), column.texts.get("version")
-        found.setdefault(key, []).append(column)
-    for columns in found.values():
-        yield _by_model(sheet, columns)
-
-
-def _by_model(sheet: Sheet, columns: list[WideColumn]) -> Block:
     heads = Heads(sheet)
+    found: dict[tuple[str, str], tuple[Benchmark, list[WideColumn]]] = {}
+    for column in sheet.layout.wide_columns(sheet.table.columns):
+        try:
+            benchmark = heads.benchmark({}, column.texts)
+        except BadCellError as bad:
+            raise sheet.table.error(bad.problem, field=column.name) from None
+        # Two names in the table may be one benchmark by the mapping.
+        found.setdefault(benchmark.key, (benchmark, []))[1].append(column)
+    for benchmark, columns in found.values():
+        yield _by_model(sheet, benchmark, columns)
+
+
+def _by_model(sheet: Sheet, benchmark: Benchmark, columns: list[WideColumn]) -> Block:
     items: dict[str, Item] = {}
     for column in columns:
         try:
             name = name_of(column.texts.get("item", column.name), "item's name", column.name)
-            benchmark = heads.benchmark({}, column.texts)
         except BadCellError as bad:
             raise sheet.table.error(bad.problem, field=column.name) from None
         if name in items:
@@ -55,12 +58,12 @@ def _by_model(sheet: Sheet, columns: list[WideColumn]) -> Block:
             raise sheet.table.error(problem, field=column.name)
         items[name] = Item(name, domain=column.texts.get("domain"))
     return Block(
-        benchmark=benchmark, items=list(items.values()), runs=_runs_by_model(sheet, heads, columns)
+        benchmark=benchmark, items=list(items.values()), runs=_runs_by_model(sheet, columns)
     )
 
 
-def _runs_by_model(sheet: Sheet, heads: Heads, columns: list[WideColumn]) -> Iterator[Run]:
-    cells = outcome_cells(sheet)
+def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
+    cells, heads = outcome_cells(sheet), Heads(sheet)
     known: dict[object, bytes] = {}
     own = sheet.layout.columns
     texts = {key: text for key, text in columns[0].texts.items() if key in _SHARED}
@@ -117,7 +120,7 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
     cells, heads, reader = outcome_cells(sheet), Heads(sheet), Items(sheet)
     own = sheet.layout.columns
-    tables: dict[Benchmark, _Table] = {}
+    tables: dict[tuple[str, str], _Table] = {}
     for rows in sheet.rows((*own, *(column.name for column in columns))):
         values = {name: rows.columns[name].to_pylist() for name in own}
         with sheet.places(rows):
@@ -129,14 +132,14 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
             with sheet.places(rows, row):
                 benchmark = heads.benchmark(told)
                 item = reader.item(told, rows.number(row))
-                table = tables.setdefault(benchmark, _Table(told))
+                table = tables.setdefault(benchmark.key, _Table(benchmark, told))
                 if _is_known(sheet, table.known, item.item, outcomes[row], item.item):
                     continue
             table.items.append(item)
             table.rows.append(outcomes[row])
-    for benchmark, table in tables.items():
+    for table in tables.values():
         yield Block(
-            benchmark=benchmark,
+            benchmark=table.benchmark,
             items=table.items,
             runs=_runs_by_item(sheet, heads, columns, table),
         )
@@ -146,6 +149,7 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
 class _Table:
     """The items of a benchmark and their outcomes; `values` are the cells of the first row."""
 
+    benchmark: Benchmark
     values: Mapping[str, object]
     items: list[Item] = field(default_factory=list)
     rows: list[Outcomes] = field(default_factory=list)
