@@ -397,6 +397,20 @@ def some_blocks(draw: st.DrawFn) -> list[Block]:
     return blocks
 
 
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_version_without_runs_leaves_those_of_another(encoding: Encoding, tmp_path: Path) -> None:
+    run = Run(
+        model="m",
+        measure=Measure(metric="acc"),
+        source=Source(name="s"),
+        outcomes=np.ones(1, np.float32),
+    )
+    first = Block(benchmark=Benchmark(name="b"), items=[Item("i")], runs=[run])
+    second = Block(benchmark=Benchmark(name="b", version="2"), items=[Item("i")], runs=[])
+    again = list(map(facts, blocks_of(written(tmp_path, encoding, [first, second]))))
+    assert again == [facts(first), facts(second)]
+
+
 @settings(max_examples=150, deadline=None)
 @given(blocks=some_blocks(), encoding=st.sampled_from(ENCODINGS))
 def test_any_blocks_are_read_again_as_they_were(blocks: list[Block], encoding: Encoding) -> None:

@@ -162,7 +162,9 @@ def _write_outcomes(folder: Path, path: str, block: Block, header: _Header) -> d
     if file.rows:
         return {path: file.rows}
     (folder / path).unlink()
-    (folder / path).parent.rmdir()
+    # Another version of the benchmark may have its file there.
+    if not any((folder / path).parent.iterdir()):
+        (folder / path).parent.rmdir()
     return {}
 
 
