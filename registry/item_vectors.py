@@ -4,8 +4,10 @@ They are kept by content hash, so that a text is encoded once, however many item
 share it.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -19,22 +21,22 @@ from registry.halfvecs import copy_vectors, read_vectors
 from registry.outcomes import Column
 
 TEXTS_AT_ONCE = 1_024
-"""Items of a batch: what is lost when a refresh is killed."""
+"""Texts of a batch, or a few more: what is lost when a refresh is killed."""
 
 COLUMNS_AT_ONCE = 100_000
 """Items that are asked for in one query."""
 
-# An item of white space asks nothing.
-_ASKING = r"""
-SELECT i.benchmark_id, i.ordinal, i.content_hash, i.prompt, i.choices
+# An item of white space asks nothing. Items are taken by their places: found by a search for what
+# is missing, each batch would cost as much as all that are left.
+_MISSING = r"""
+SELECT i.content_hash, i.prompt, i.choices
   FROM store.items i
- WHERE i.benchmark_id = ANY (:benchmarks)
-   AND (i.benchmark_id, i.ordinal) > (:benchmark, :ordinal)
+ WHERE i.benchmark_id = :benchmark AND i.ordinal >= :start AND i.ordinal < :stop
    AND i.content_hash IS NOT NULL
    AND (i.prompt ~ '\S' OR array_to_string(i.choices, '') ~ '\S')
    AND NOT EXISTS (SELECT FROM store.text_vectors v
                     WHERE v.encoder_id = :encoder AND v.content_hash = i.content_hash)
- ORDER BY i.benchmark_id, i.ordinal LIMIT :batch
+ ORDER BY i.ordinal
 """
 
 _COUNTS = r"""
@@ -88,7 +90,8 @@ def refresh(
         engine: the database.
         encoder: what makes the vectors.
         benchmarks: names, each with all its versions, or name@version; None is all.
-        batch: number of items taken at once.
+        batch: number of items looked at together, and of texts encoded together (up to twice
+            as many).
         on_progress: told, after each batch, how many texts were encoded, of how many.
 
     Raises:
@@ -100,15 +103,15 @@ def refresh(
         chosen = _chosen(connection, benchmarks)
         key = _enrolled(connection, encoder)
         counts = connection.execute(
-            text(_COUNTS),
-            {"encoder": key, "benchmarks": chosen},
+            text(_COUNTS), {"encoder": key, "benchmarks": list(chosen)}
         ).one()
+    windows = deque(
+        _Window(benchmark, start, start + batch)
+        for benchmark, items in chosen.items()
+        for start in range(0, items, batch)
+    )
     encoded = taken = 0
-    after = (-1, -1)
-    while True:
-        texts, after = _missing(engine, key, chosen, after, batch)
-        if not texts:
-            break
+    while texts := _missing(engine, key, windows, batch):
         vectors = _encoded(encoder, list(texts.values()))
         with engine.begin() as connection:
             encoded += _keep(connection, key, list(texts), vectors)
@@ -118,14 +121,27 @@ def refresh(
     return Refreshed(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
 
 
-def _chosen(connection: Connection, benchmarks: Sequence[str] | None) -> list[int]:
-    """Return the keys of benchmarks."""
-    rows = connection.execute(text("SELECT benchmark_id, name, version FROM store.benchmarks"))
+class _Window(NamedTuple):
+    """Some items of a benchmark, by their ordinals."""
+
+    benchmark: int
+    start: int
+    stop: int
+
+
+def _chosen(connection: Connection, benchmarks: Sequence[str] | None) -> dict[int, int]:
+    """Return the keys of benchmarks, and how many items each has."""
+    rows = connection.execute(
+        text("SELECT benchmark_id, name, version, item_count FROM store.benchmarks ORDER BY 1")
+    ).all()
+    if benchmarks is None:
+        return {row.benchmark_id: row.item_count for row in rows}
     names = {row.benchmark_id: {row.name, f"{row.name}@{row.version}"} for row in rows}
-    for name in benchmarks or ():
+    for name in benchmarks:
         if not any(name in each for each in names.values()):
             raise UsageError(f"There is no benchmark named {name!r}.")
-    return [key for key, each in names.items() if benchmarks is None or each & set(benchmarks)]
+    wanted = set(benchmarks)
+    return {row.benchmark_id: row.item_count for row in rows if names[row.benchmark_id] & wanted}
 
 
 def _enrolled(connection: Connection, encoder: Encoder) -> int:
@@ -156,26 +172,16 @@ def _known(connection: Connection, name: str) -> tuple[int, int]:
     return row.encoder_id, row.dimension
 
 
-def _missing(
-    engine: Engine, encoder: int, benchmarks: list[int], after: tuple[int, int], batch: int
-) -> tuple[dict[UUID, str], tuple[int, int]]:
-    """Return the next texts without a vector, and the last of the items that they are of."""
-    with engine.connect() as connection:
-        rows = connection.execute(
-            text(_ASKING),
-            {
-                "benchmarks": benchmarks,
-                "benchmark": after[0],
-                "ordinal": after[1],
-                "encoder": encoder,
-                "batch": batch,
-            },
-        ).all()
+def _missing(engine: Engine, encoder: int, windows: deque[_Window], batch: int) -> dict[UUID, str]:
+    """Take windows until they hold a batch of texts without a vector; return these."""
     texts: dict[UUID, str] = {}
-    for row in rows:
-        if row.content_hash not in texts:
-            texts[row.content_hash] = text_of(row.prompt, row.choices)
-    return texts, (rows[-1].benchmark_id, rows[-1].ordinal) if rows else after
+    with engine.connect() as connection:
+        while windows and len(texts) < batch:
+            of = {"encoder": encoder, **windows.popleft()._asdict()}
+            for row in connection.execute(text(_MISSING), of):
+                if row.content_hash not in texts:
+                    texts[row.content_hash] = text_of(row.prompt, row.choices)
+    return texts
 
 
 def _encoded(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from databases import REPOSITORY
 from evaluated import block, write
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
@@ -37,14 +38,11 @@ def engine(speed_database: str) -> Iterator[Engine]:
 
 
 def texts(count: int) -> list[str]:
-    """Texts of 300 characters, of words of all lengths."""
+    """Texts of 300 characters, of the words of our own pages."""
     made = random.Random(5)
-    letters = "etaoinshrdlucmfwypvbgkqjxz"
-    words = [
-        "".join(made.choices(letters, range(26, 0, -1), k=made.randint(1, 11)))
-        for _ in range(20_000)
-    ]
-    return [" ".join(made.choices(words, k=80))[:300] for _ in range(count)]
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    words = [word for page in pages for word in page.read_text().split()]
+    return [" ".join(made.choices(words, k=120))[:300] for _ in range(count)]
 
 
 @pytest.mark.parametrize(("name", "count"), [("hashing", 20_000), ("minilm", 500)])
