@@ -61,6 +61,10 @@ class CursorExpiredError(HubError):
     """The Hub no longer knows the listing's cursor."""
 
 
+class EncoderError(RegistryError):
+    """An encoder of texts cannot be opened or used."""
+
+
 class UnreadableFileError(RegistryError):
     """A file cannot be read as what it should be."""
 

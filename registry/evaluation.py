@@ -50,6 +50,14 @@ def content_hash(item: Item) -> UUID | None:
     return _fingerprint(content)
 
 
+def text_of(prompt: str, choices: Iterable[str] = ()) -> str:
+    """Return what an item asks as one text: its prompt, then each choice on a line of its own.
+
+    Items of one content hash have one text.
+    """
+    return "\n".join(_trimmed(part) for part in (prompt, *choices))
+
+
 def _trimmed(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 

@@ -175,7 +175,11 @@ def complete_items(connection: Connection, benchmark: int) -> int:
     return connection.execute(
         text("""
         UPDATE store.items k
-           SET content_hash = coalesce(k.content_hash, i.content_hash),
+           -- With its choices told, an item has another content.
+           SET content_hash = CASE WHEN k.choices = '{}' AND i.choices <> '{}'
+                                    AND k.prompt = i.prompt
+                                   THEN i.content_hash
+                                   ELSE coalesce(k.content_hash, i.content_hash) END,
                prompt = coalesce(k.prompt, i.prompt),
                choices = CASE WHEN k.choices = '{}' THEN i.choices ELSE k.choices END,
                answer = coalesce(k.answer, i.answer),

@@ -81,6 +81,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.pending_evaluations VALUES (1, '[]')",
         "INSERT INTO store.model_aliases VALUES (1, 'org__base', 'evaluation', 1, NULL, NULL)",
     ),
+    "0007": (
+        "INSERT INTO store.encoders (name, dimension) VALUES ('hashing-512', 2)",
+        "INSERT INTO store.text_vectors VALUES (1, gen_random_uuid(), '[1,0]')",
+    ),
 }
 
 SAMPLES = {
@@ -337,6 +341,9 @@ def test_every_other_table_is_small_by_nature() -> None:
         "sources",
         "imports",
         "evaluated_names",
+        # By encoder, and by text of an item.
+        "encoders",
+        "text_vectors",
     }
 
 

@@ -25,6 +25,7 @@ from registry.schema.catalog import (
     search_vocabulary,
     similarity_weights,
 )
+from registry.schema.embeddings import encoders, text_vectors
 from registry.schema.evaluations import (
     NAME_METHODS,
     answers,
@@ -60,6 +61,7 @@ __all__ = [
     "counters",
     "documents",
     "edges",
+    "encoders",
     "evaluated_names",
     "feature_sets",
     "imports",
@@ -86,6 +88,7 @@ __all__ = [
     "sql_objects",
     "sweep_pages",
     "sync_passes",
+    "text_vectors",
 ]
 
 LARGE_TABLES = (
