@@ -1,0 +1,52 @@
+"""Outcomes drawn from factors that are known, so that what was learned can be compared."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from registry.factorization.problem import ItemTexts, Problem
+
+Matrix = NDArray[np.float32]
+
+
+class Planted(NamedTuple):
+    problem: Problem
+    chances: Matrix
+    """True probabilities, models x items."""
+    outcomes: Matrix
+    """What was drawn, all of it."""
+
+
+def planted(
+    models: int,
+    items: int,
+    *,
+    rank: int = 3,
+    seen: float = 0.8,
+    text: float = 0.0,
+    graded: bool = False,
+    seed: int = 0,
+) -> Planted:
+    """Draw outcomes; `text` is how much of an item's vector its text tells, 0 for no texts."""
+    rng = np.random.default_rng(seed)
+    abilities, level = rng.normal(size=(models, rank)), rng.normal(size=models)
+    vectors = rng.normal(size=(items, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    told = vectors @ rng.normal(size=(16, rank + 1)) * 1.5
+    own = rng.normal(size=(items, rank + 1))
+    sides = text * told + (1 - text) * own
+    logits = abilities @ sides[:, :rank].T + level[:, None] + sides[:, rank]
+    chances = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    drawn = chances if graded else (rng.random(chances.shape) < chances)
+    outcomes = drawn.astype(np.float32)
+    shown = np.where(rng.random(chances.shape) < seen, outcomes, np.float32(np.nan))
+    texts = None
+    if text:
+        texts = ItemTexts(
+            vectors.astype(np.float32),
+            np.zeros((items, 2), np.float32),
+            csr_array((items, 4), dtype=np.float32),
+        )
+    return Planted(Problem(shown, texts), chances, outcomes)
