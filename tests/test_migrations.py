@@ -81,6 +81,22 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.pending_evaluations VALUES (1, '[]')",
         "INSERT INTO store.model_aliases VALUES (1, 'org__base', 'evaluation', 1, NULL, NULL)",
     ),
+    "0008": (
+        """INSERT INTO store.embedding_versions
+               (method, state, created_at, dimension, serving_dimension, model_count, item_count,
+                outcome_count, data_fingerprint, code_version, device, seed, seconds, settings,
+                trials, metrics)
+           VALUES ('mf', 'current', :t, 2, 3, 1, 1, 1, 'ab', '0', 'cpu', 0, 1, '{}', '[]', '{}')""",
+        "CREATE TABLE store.embeddings_1 PARTITION OF store.embeddings FOR VALUES IN (1)",
+        "INSERT INTO store.embeddings VALUES (1, 1, NULL, 'trained', '[1,2]')",
+        "CREATE TABLE store.serving_vectors_1 PARTITION OF store.serving_vectors FOR VALUES IN (1)",
+        "INSERT INTO store.serving_vectors VALUES (1, 1, '[1,2,3]')",
+        "CREATE TABLE store.item_embeddings_1 PARTITION OF store.item_embeddings FOR VALUES IN (1)",
+        "INSERT INTO store.item_embeddings VALUES (1, 0, 1, '[1,2]')",
+        """INSERT INTO store.training_comparisons (compared_at, data_fingerprint, settings, seconds)
+           VALUES (:t, 'ab', '{}', 1)""",
+        "INSERT INTO store.training_results VALUES (1, 'A', 'mf', 'log_loss', 0.5, 0.4, 0.6, 3)",
+    ),
 }
 
 SAMPLES = {
@@ -90,6 +106,7 @@ SAMPLES = {
     "double precision": "0.5",
     "text[]": "'{}'",
     "jsonb": "'{}'",
+    "public.vector": "NULL",
 }
 
 
@@ -337,6 +354,11 @@ def test_every_other_table_is_small_by_nature() -> None:
         "sources",
         "imports",
         "evaluated_names",
+        # By version, with the items of benchmarks; by comparison.
+        "embedding_versions",
+        "item_embeddings",
+        "training_comparisons",
+        "training_results",
     }
 
 
