@@ -25,7 +25,7 @@ INDEXED_FROM = 50_000
 MOST_INDEXED = 4_000
 """Dimensions up to which pgvector indexes vectors in half precision."""
 
-LINKS, BREADTH = 16, 100
+LINKS, BREADTH = 24, 100
 """Links of a vector in the index, and candidates that they are chosen from."""
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)

@@ -12,7 +12,7 @@ RETURNS TABLE (name text, distance double precision, kind text, uncertainty real
 LANGUAGE plpgsql STABLE
 SET jit = off
 SET enable_seqscan = on
-SET hnsw.ef_search = 100
+SET hnsw.ef_search = 200
 SET hnsw.iterative_scan = off
 SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
 AS $$
@@ -66,7 +66,7 @@ BEGIN
     END IF;
     IF wanted <= 300
        AND to_regclass(format('store.embeddings_%s_hnsw_idx', used.version_id)) IS NOT NULL THEN
-        PERFORM set_config('hnsw.ef_search', greatest(100, 3 * wanted + 1)::text, true),
+        PERFORM set_config('hnsw.ef_search', greatest(200, 3 * wanted + 1)::text, true),
                 set_config('enable_seqscan', 'off', true);
         IF sieve <> '' THEN
             PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
