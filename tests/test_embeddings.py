@@ -156,7 +156,8 @@ def test_vectors_are_turned_onto_the_current_version(connection: Connection) -> 
     stored = connection.scalars(
         text("SELECT vector::text FROM store.item_embeddings ORDER BY ordinal")
     ).all()
-    assert np.allclose([np.fromstring(v[1:-1], sep=",") for v in stored], drawn(3, seed=8), atol=1e-5)  # fmt: skip
+    read_items = [np.fromstring(each[1:-1], sep=",") for each in stored]
+    assert np.allclose(read_items, drawn(3, seed=8), atol=1e-5)
     assert (vectors.read_serving(connection)[1][read["org/m3"]] == serving[3]).all()
 
 

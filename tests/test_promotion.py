@@ -82,8 +82,8 @@ def test_without_two_models_in_common_there_is_no_churn() -> None:
 def test_the_log_loss_may_hardly_be_worse(
     before: float,
     after: float,
-    promoted: bool,
-    reason: str,  # noqa: FBT001
+    promoted: bool,  # noqa: FBT001
+    reason: str,
 ) -> None:
     verdict = judge(contender(drawn(20), before), contender(drawn(20), after))
     assert verdict.promoted is promoted

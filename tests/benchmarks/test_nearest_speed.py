@@ -27,7 +27,7 @@ K = 10
 
 
 def clustered(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return vectors in 1,000 well separated clusters, in each of which they vary in 24 directions."""
+    """Return vectors in 1,000 separate clusters, varying in 24 directions in each."""
     numbers = np.random.default_rng(seed)
     centres = numbers.standard_normal((1_000, DIMENSION), np.float32)
     directions = numbers.standard_normal((24, DIMENSION), np.float32) / np.sqrt(24)
