@@ -49,7 +49,7 @@ LISTED = (
 
 @click.group()
 def embeddings() -> None:
-    """Versions of learned embeddings: which there are, and which one is current.
+    """Versions of learned embeddings, one of which is current.
 
     \b
     Example:
@@ -84,7 +84,9 @@ def _print(output: Output, found: list[Version]) -> None:
 @output_options
 @pass_application
 def show(application: Application, version: int | None, output: Output) -> None:
-    """Print how a VERSION was trained and how well it predicts; the current one by default.
+    """Print how a version was trained.
+
+    And how well it predicts; VERSION is the current one by default.
 
     \b
     Examples:
@@ -139,7 +141,9 @@ def _instead(before: Version | None) -> str:
 @output_options
 @pass_application
 def rollback(application: Application, output: Output) -> None:
-    """Go back to the version that was current before; again, one further.
+    """Go back to the version that was current before.
+
+    Again, and it is one further back.
 
     \b
     Example:
@@ -158,7 +162,9 @@ def rollback(application: Application, output: Output) -> None:
 @click.argument("numbers", metavar="VERSION...", type=AT_LEAST_ONE, nargs=-1, required=True)
 @pass_application
 def drop(application: Application, numbers: tuple[int, ...]) -> None:
-    """Remove versions with their vectors, all of them or none; never the current one.
+    """Remove versions with their vectors.
+
+    All of them or none, and never the current one.
 
     \b
     Example:
@@ -185,9 +191,10 @@ def drop(application: Application, numbers: tuple[int, ...]) -> None:
 def export(
     application: Application, target: Path, file_format: str | None, version: int | None
 ) -> None:
-    """Write the vectors of a version to a new file, all of them or nothing.
+    """Write the vectors of a version to a new file.
 
-    Its metadata tell the version, the method, the encoder, the data and the code.
+    All of them or nothing. Its metadata tell the version, the method, the encoder, the data and
+    the code.
 
     \b
     Examples:

@@ -12,8 +12,6 @@ RETURNS TABLE (name text, distance double precision, kind text, uncertainty real
 LANGUAGE plpgsql STABLE
 SET jit = off
 SET enable_seqscan = on
-SET hnsw.ef_search = 200
-SET hnsw.iterative_scan = off
 SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
 AS $$
 #variable_conflict use_column
@@ -24,6 +22,9 @@ DECLARE
     own vector;
     members bigint;
     ids bigint[];
+    -- Those of pgvector cannot be clauses of the function: only a superuser may write such.
+    breadth text;
+    iterating text;
     sieve CONSTANT text := concat_ws(' AND ',
         CASE WHEN license IS NOT NULL THEN 'm.license = lower($4)' END,
         CASE WHEN task IS NOT NULL THEN 'm.pipeline_tag = $5' END,
@@ -66,11 +67,12 @@ BEGIN
     END IF;
     IF wanted <= 300
        AND to_regclass(format('store.embeddings_%s_hnsw_idx', used.version_id)) IS NOT NULL THEN
+        breadth := current_setting('hnsw.ef_search');
+        iterating := current_setting('hnsw.iterative_scan');
         PERFORM set_config('hnsw.ef_search', greatest(200, 3 * wanted + 1)::text, true),
+                set_config('hnsw.iterative_scan',
+                           CASE WHEN sieve <> '' THEN 'strict_order' ELSE 'off' END, true),
                 set_config('enable_seqscan', 'off', true);
-        IF sieve <> '' THEN
-            PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
-        END IF;
         -- As a scalar subquery, the filter is asked of each model that the index brings.
         EXECUTE format(
             'SELECT array_agg(n.model_id) FROM ('
@@ -84,7 +86,9 @@ BEGIN
                 'AND (SELECT %s FROM store.models AS m WHERE m.model_id = e.model_id)', sieve) END)
            INTO ids
           USING own, id, wanted, license, task, min_parameters, max_parameters, members;
-        PERFORM set_config('enable_seqscan', 'on', true);
+        PERFORM set_config('enable_seqscan', 'on', true),
+                set_config('hnsw.ef_search', breadth, true),
+                set_config('hnsw.iterative_scan', iterating, true);
     END IF;
     -- Of all vectors that pass, or of those that the index found.
     RETURN QUERY EXECUTE format(

@@ -16,12 +16,12 @@ DECLARE
     unknown text;
     allowed bigint[];
 BEGIN
+    IF prompt_vector IS NULL THEN
+        RETURN;
+    END IF;
     IF max_price IS NOT NULL THEN
         RAISE feature_not_supported USING MESSAGE =
             'No prices are kept yet, so models cannot be chosen by max_price';
-    END IF;
-    IF prompt_vector IS NULL THEN
-        RETURN;
     END IF;
     SELECT v.version_id, v.serving_dimension, v.encoder INTO used
       FROM store.embedding_versions AS v WHERE v.state = 'current';

@@ -7,6 +7,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import faiss
 import numpy as np
@@ -76,7 +77,7 @@ def ask(connection: Connection, name: str, more: str = "") -> list[int]:
 def measured(connection: Connection, asked: NDArray[np.int64], more: str = "") -> list[float]:
     for place in asked:
         ask(connection, f"org/m{place}", more)
-    return timed([lambda name=f"org/m{place}": ask(connection, name, more) for place in asked])
+    return timed([partial(ask, connection, f"org/m{place}", more) for place in asked])
 
 
 def with_faiss(
@@ -90,7 +91,7 @@ def with_faiss(
     built = time.perf_counter() - began
     for breadth in (20, 40, 80, 120, 160, 200, 300, 400, 600, 800):
         index.hnsw.efSearch = breadth
-        calls = [lambda row=unit[place : place + 1]: index.search(row, K + 1) for place in asked]
+        calls = [partial(index.search, unit[place : place + 1], K + 1) for place in asked]
         taken = timed(calls)
         hits = sum(
             len(set(index.search(unit[place : place + 1], K + 1)[1][0].tolist()) & expected)
@@ -147,7 +148,7 @@ def test_five_thousand_vectors_are_all_looked_at(engine: Engine) -> None:
         taken = measured(connection, asked)
     flat = faiss.IndexFlatIP(DIMENSION)
     flat.add(vectors)
-    least = timed([lambda row=vectors[at : at + 1]: flat.search(row, K) for at in asked])
+    least = timed([partial(flat.search, vectors[at : at + 1], K) for at in asked])
     print(
         f"\n5,000 x {DIMENSION}, exact: p50 {statistics.median(taken):.2f} ms, p95 "
         f"{percentile(taken, 0.95):.2f} ms; faiss flat {statistics.median(least):.2f} ms"
@@ -166,7 +167,7 @@ def test_routing(engine: Engine, dimension: int) -> None:
     written = [str(prompt.tolist()) for prompt in prompts[:200]]
     query = text("SELECT model FROM registry.route(CAST(:prompt AS vector))")
     with engine.connect() as connection:
-        calls = [lambda each=each: connection.scalar(query, {"prompt": each}) for each in written]
+        calls = [partial(connection.scalar, query, {"prompt": each}) for each in written]
         timed(calls)
         taken = timed(calls)
         chosen = [call() for call in calls]
