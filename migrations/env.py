@@ -1,5 +1,6 @@
 """How Alembic runs the registry's revisions: one transaction, with everything rebuilt at head."""
 
+import re
 from typing import Any
 
 from alembic import context
@@ -10,6 +11,8 @@ from registry.schema import metadata
 
 # Indexes that are built after a bulk load, by size; they come and go without a revision.
 UNMANAGED_INDEXES = {"feature_sets_hnsw_idx"}
+# Partitions of one version of embeddings each; they come and go with their versions.
+VERSIONS = re.compile(r"(embeddings|serving_vectors|item_embeddings)_\d+")
 
 
 def include_object(
@@ -25,6 +28,8 @@ def include_object(
 
 def include_name(name: str | None, type_: str, parent_names: Any) -> bool:
     """Compare schema `store` alone; whatever else is in the database is not ours."""
+    if type_ == "table" and name is not None and VERSIONS.fullmatch(name):
+        return False
     return name == "store" if type_ == "schema" else True
 
 

@@ -1,3 +1,26 @@
 """The SQL catalog of language models: lineage, features, outcomes and embeddings in Postgres."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.vectors import Embeddings
+
+__all__ = ["__version__", "load_embeddings"]
+
 __version__ = "0.1.0"
+
+
+def load_embeddings(url: str | None = None, version: int | None = None) -> "Embeddings":
+    """Read the learned vectors of models into arrays, all of one version.
+
+    Args:
+        url: of a Postgres; without it REGISTRY_DATABASE_URL, DATABASE_URL or the embedded server.
+        version: its number; the current one without.
+
+    Raises:
+        RegistryError: when the database cannot be read, there is no such version, or none is
+            current.
+    """
+    from registry.embedding_files import load  # noqa: PLC0415 - `import registry` loads little
+
+    return load(url, version)

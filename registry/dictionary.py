@@ -25,7 +25,10 @@ version to version. The tables are in schema `store` and may change. Grant the r
 - **Names.** A model is known by the Hub's `org/name`, as it is now. Views show that name.
   Functions take any name that stands for the model: the present one, a former one or another
   alias, and then each of them in any case. A name that stands for several models counts as unknown,
-  and what is asked about an unknown model comes back empty.
+  and what is asked about an unknown model comes back empty; `nearest_models` and `route`, which
+  need learned vectors, refuse with an error instead.
+- **Embeddings.** Learned vectors come in versions, of which one is current: views and functions
+  show that one, whole, unless told another. No version is current until one is promoted.
 - **States.** `available`; `gated` (listed, but access must be asked for); `private`; `disabled` (by
   the Hub); `gone` (was listed once, is no longer); `stub` (named as a parent or in an evaluation,
   but never seen in a listing: little is known of it). No model is ever deleted.

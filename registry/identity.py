@@ -126,6 +126,15 @@ def merge_stub(
                                       WHERE r.model_id = :model AND r.right_bits IS NOT NULL)""",
         "UPDATE store.runs SET model_id = :model WHERE model_id = :stub",
         "UPDATE store.answers SET model_id = :model WHERE model_id = :stub",
+        # Where both have a vector of one version, the model keeps its own.
+        """DELETE FROM store.embeddings e WHERE e.model_id = :stub
+              AND EXISTS (SELECT FROM store.embeddings o
+                           WHERE o.model_id = :model AND o.version_id = e.version_id)""",
+        """DELETE FROM store.serving_vectors e WHERE e.model_id = :stub
+              AND EXISTS (SELECT FROM store.serving_vectors o
+                           WHERE o.model_id = :model AND o.version_id = e.version_id)""",
+        "UPDATE store.embeddings SET model_id = :model WHERE model_id = :stub",
+        "UPDATE store.serving_vectors SET model_id = :model WHERE model_id = :stub",
         """UPDATE store.evaluated_names SET model_id = :model,
                   method = CASE WHEN method <> 'unresolved' THEN method
                                 WHEN :source IN ('case', 'user') THEN :source ELSE 'alias' END,

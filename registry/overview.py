@@ -26,6 +26,8 @@ class Overview:
         benchmarks: versions of benchmarks that there are runs on.
         unresolved: names in evaluations that stand for no known model.
         quarantine: records in quarantine.
+        embeddings: the current version of learned embeddings: version, method, models, dimension,
+            created_at, promoted_at; None while there is none.
         estimated: which of the numbers are estimates.
         jobs: the last run of each job: job, started_at, finished_at, status, summary.
         passes: where each kind of sync stands: scope, kind, watermark, swept_at, swept_models,
@@ -44,6 +46,7 @@ class Overview:
     benchmarks: int
     unresolved: int
     quarantine: int
+    embeddings: Mapping[str, Any] | None
     estimated: Sequence[str]
     jobs: Sequence[Mapping[str, Any]]
     passes: Sequence[Mapping[str, Any]]
@@ -87,6 +90,7 @@ def read_overview(connection: Connection) -> Overview:
             connection, "SELECT count(*) FROM store.evaluated_names WHERE method = 'unresolved'"
         ),
         quarantine=rows_of("quarantine", "store.quarantine"),
+        embeddings=_current_embeddings(connection),
         estimated=estimated,
         jobs=last_runs(connection),
         passes=[
@@ -116,6 +120,16 @@ def last_runs(connection: Connection) -> list[dict[str, Any]]:
          ORDER BY named.job, started_at DESC""")
     )
     return [dict(row) for row in rows.mappings()]
+
+
+def _current_embeddings(connection: Connection) -> dict[str, Any] | None:
+    row = connection.execute(
+        text("""
+        SELECT version, method, models, dimension, created_at, promoted_at
+          FROM registry.embedding_versions WHERE current""")
+    )
+    found = row.mappings().one_or_none()
+    return None if found is None else dict(found)
 
 
 def _count(connection: Connection, statement: str) -> int:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from databases import REPOSITORY
+from learned import drawn, kept
 from sqlalchemy import Connection, text
 
 from registry import dictionary, schema
@@ -109,4 +110,6 @@ def test_every_value_of_a_fixed_list_is_told(connection: Connection) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split("\n")[0][:40])
 def test_every_example_runs(connection: Connection, example: str) -> None:
+    # What asks for learned vectors is refused where there are none.
+    kept(connection, drawn(2), ["HuggingFaceH4/zephyr-7b-beta", "org/a"], serving=drawn(2))
     connection.exec_driver_sql(example)

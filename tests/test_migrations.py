@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 from databases import SETTINGS, Databases
 from factories import NOON
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from registry import db, embedded, roles, schema, sql
 from registry.embedded.directory import DataDirectory
@@ -85,6 +87,22 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.encoders (name, dimension) VALUES ('hashing-512', 2)",
         "INSERT INTO store.text_vectors VALUES (1, gen_random_uuid(), '[1,0]')",
     ),
+    "0008": (
+        """INSERT INTO store.embedding_versions
+               (method, state, created_at, dimension, serving_dimension, model_count, item_count,
+                outcome_count, data_fingerprint, code_version, device, seed, seconds, settings,
+                trials, metrics)
+           VALUES ('mf', 'current', :t, 2, 3, 1, 1, 1, 'ab', '0', 'cpu', 0, 1, '{}', '[]', '{}')""",
+        "CREATE TABLE store.embeddings_1 PARTITION OF store.embeddings FOR VALUES IN (1)",
+        "INSERT INTO store.embeddings VALUES (1, 1, NULL, 'trained', '[1,2]')",
+        "CREATE TABLE store.serving_vectors_1 PARTITION OF store.serving_vectors FOR VALUES IN (1)",
+        "INSERT INTO store.serving_vectors VALUES (1, 1, '[1,2,3]')",
+        "CREATE TABLE store.item_embeddings_1 PARTITION OF store.item_embeddings FOR VALUES IN (1)",
+        "INSERT INTO store.item_embeddings VALUES (1, 0, 1, '[1,2]')",
+        """INSERT INTO store.training_comparisons (compared_at, data_fingerprint, settings, seconds)
+           VALUES (:t, 'ab', '{}', 1)""",
+        "INSERT INTO store.training_results VALUES (1, 'A', 'mf', 'log_loss', 0.5, 0.4, 0.6, 3)",
+    ),
 }
 
 SAMPLES = {
@@ -94,6 +112,7 @@ SAMPLES = {
     "double precision": "0.5",
     "text[]": "'{}'",
     "jsonb": "'{}'",
+    "public.vector": "NULL",
 }
 
 
@@ -344,6 +363,11 @@ def test_every_other_table_is_small_by_nature() -> None:
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",
+        # By version, with the items of benchmarks; by comparison.
+        "embedding_versions",
+        "item_embeddings",
+        "training_comparisons",
+        "training_results",
     }
 
 
@@ -652,7 +676,13 @@ def assert_reads_everything_and_writes_nothing(connection: Connection) -> None:
     assert functions
     for name, types in functions:
         arguments = ", ".join(f"{SAMPLES[each]}::{each}" for each in types)
-        connection.exec_driver_sql(f"SELECT * FROM {name}({arguments})")
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(f"SELECT * FROM {name}({arguments})")
+        except DBAPIError as error:
+            # What needs learned vectors says that there are none.
+            if not isinstance(error.orig, psycopg.errors.NoDataFound):
+                raise
     relations = connection.scalars(
         text("""
         SELECT oid::regclass::text FROM pg_class

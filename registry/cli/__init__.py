@@ -13,6 +13,7 @@ from registry.cli.application import Application
 from registry.cli.database import database
 from registry.cli.demo import demo
 from registry.cli.doctor import doctor
+from registry.cli.embeddings import embeddings, nearest
 from registry.cli.evals import evals
 from registry.cli.failures import RegistryGroup
 from registry.cli.jobs import jobs
@@ -65,6 +66,8 @@ for command in (
     models,
     lineage,
     similar,
+    embeddings,
+    nearest,
     evals,
     query,
     jobs,

@@ -36,7 +36,7 @@ USUAL_DEPTH = 3
 
 @click.group()
 def lineage() -> None:
-    """What models were made from, and what was made from them.
+    """What models were made from, and what from them.
 
     \b
     Example:

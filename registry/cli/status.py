@@ -65,6 +65,7 @@ def _show(screen: Console, overview: Overview, where: str) -> None:
         ),
     ):
         _show_counts(screen, title, counts)
+    _show_embeddings(screen, overview)
     _show_jobs(screen, overview)
     if overview.estimated:
         screen.print(f"estimated: {', '.join(overview.estimated)}", style="dim")
@@ -77,6 +78,18 @@ def _show_counts(screen: Console, title: str, counts: Mapping[str, int]) -> None
     screen.print()
     fields = [Field(title), Field("number", "", look=grouped, right=True, kept=True)]
     screen.print(table(fields, rows, width=screen.width))
+
+
+def _show_embeddings(screen: Console, overview: Overview) -> None:
+    screen.print()
+    found = overview.embeddings
+    if found is None:
+        screen.print("No version of embeddings is current.")
+        return
+    screen.print(
+        f"embeddings  version {found['version']} ({found['method']}), {found['models']:,} models "
+        f"x {found['dimension']}, current since {figures.minute(found['promoted_at'])} UTC"
+    )
 
 
 def _show_jobs(screen: Console, overview: Overview) -> None:

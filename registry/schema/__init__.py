@@ -48,6 +48,17 @@ from registry.schema.operations import (
     sweep_pages,
     sync_passes,
 )
+from registry.schema.versions import (
+    VECTOR_KINDS,
+    VERSION_STATES,
+    VERSIONED_TABLES,
+    embedding_versions,
+    embeddings,
+    item_embeddings,
+    serving_vectors,
+    training_comparisons,
+    training_results,
+)
 
 __all__ = [
     "ALIAS_SOURCES",
@@ -56,15 +67,21 @@ __all__ = [
     "MODEL_STATES",
     "NAME_METHODS",
     "RELATIONS",
+    "VECTOR_KINDS",
+    "VERSIONED_TABLES",
+    "VERSION_STATES",
     "answers",
     "benchmarks",
     "counters",
     "documents",
     "edges",
     "encoders",
+    "embedding_versions",
+    "embeddings",
     "evaluated_names",
     "feature_sets",
     "imports",
+    "item_embeddings",
     "item_statistics",
     "items",
     "job_runs",
@@ -82,6 +99,7 @@ __all__ = [
     "quarantine",
     "runs",
     "search_vocabulary",
+    "serving_vectors",
     "setups",
     "similarity_weights",
     "sources",
@@ -89,6 +107,8 @@ __all__ = [
     "sweep_pages",
     "sync_passes",
     "text_vectors",
+    "training_comparisons",
+    "training_results",
 ]
 
 LARGE_TABLES = (
@@ -104,5 +124,7 @@ LARGE_TABLES = (
     runs,
     answers,
     pending_evaluations,
+    embeddings,
+    serving_vectors,
 )
 """Tables that grow with the catalog."""

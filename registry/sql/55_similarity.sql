@@ -1,7 +1,7 @@
 -- similarity(a, b): how alike two models are; one row, no row where a name is unknown.
 -- feature: cosine of size, architecture, task and tags; lineage: weight of the strongest relation;
--- combined: their mean as weighted by store.similarity_weights; learned: null until models have
--- learned embeddings. All in [0, 1]; a model to itself is 1.
+-- combined: their mean as weighted by store.similarity_weights; all in [0, 1]. learned: cosine of the
+-- current version's vectors, in [-1, 1]; null where one has none. A model to itself is 1.
 CREATE FUNCTION registry.similarity(a text, b text)
 RETURNS TABLE (feature double precision, lineage double precision, combined double precision,
                learned double precision)
@@ -9,7 +9,7 @@ LANGUAGE sql STABLE
 SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
 AS $$
     SELECT s.feature, s.lineage, alpha.weight * s.feature + (1 - alpha.weight) * s.lineage,
-           NULL::double precision
+           s.learned
       FROM (SELECT CASE WHEN m.a = m.b THEN 1 ELSE coalesce(
                        (SELECT 1 - (x.features <=> y.features)
                           FROM store.model_features AS f
@@ -17,7 +17,15 @@ AS $$
                           JOIN store.model_features AS g ON g.model_id = m.b
                           JOIN store.feature_sets AS y ON y.feature_set_id = g.feature_set_id
                          WHERE f.model_id = m.a), 0) END AS feature,
-                   CASE WHEN m.a = m.b THEN 1 ELSE store.lineage_similarity(m.a, m.b) END AS lineage
+                   CASE WHEN m.a = m.b THEN 1 ELSE store.lineage_similarity(m.a, m.b) END AS lineage,
+                   (SELECT CASE WHEN m.a = m.b THEN 1
+                                ELSE nullif(1 - (x.vector <=> y.vector), 'NaN') END
+                      FROM store.embeddings AS x, store.embeddings AS y
+                     WHERE x.version_id = (SELECT v.version_id FROM store.embedding_versions AS v
+                                            WHERE v.state = 'current')
+                       AND y.version_id = (SELECT v.version_id FROM store.embedding_versions AS v
+                                            WHERE v.state = 'current')
+                       AND x.model_id = m.a AND y.model_id = m.b) AS learned
               FROM (SELECT registry.model_id($1) AS a, registry.model_id($2) AS b) AS m
              WHERE m.a IS NOT NULL AND m.b IS NOT NULL) AS s,
            store.similarity_weights AS alpha
@@ -31,8 +39,8 @@ b: any name of another
 feature: cosine of their features (size, architecture, task, tags), in [0, 1]; 0 where one has none
 lineage: weight of the strongest relation between them (see similarity_weights), in [0, 1]
 combined: weighted mean of feature and lineage, in [0, 1]
-learned: similarity of learned embeddings; null as long as there are none
+learned: cosine of their learned vectors in the current version, in [-1, 1]; null where one has none
 
 Example:
-SELECT feature, lineage, combined
+SELECT feature, lineage, combined, learned
   FROM registry.similarity(''HuggingFaceH4/zephyr-7b-beta'', ''mistralai/Mistral-7B-v0.1'');';

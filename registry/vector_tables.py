@@ -1,0 +1,203 @@
+"""Vectors in and out of the database, by binary COPY, and the partition of each version.
+
+A version's partition is filled and indexed as a table of its own and then attached, which stops no
+reader: only dropping one does, for a moment.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from registry.db import driver_connection
+
+_log = logging.getLogger(__name__)
+
+INDEXED_FROM = 50_000
+"""Vectors of a version from which it has an HNSW index; fewer are all looked at, in some 20 ms."""
+
+MOST_INDEXED = 4_000
+"""Dimensions up to which pgvector indexes vectors in half precision."""
+
+LINKS, BREADTH = 24, 100
+"""Links of a vector in the index, and candidates that they are chosen from."""
+
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_ROWS_AT_ONCE = 8_192
+_SHARED_MEMORY_FULL = "53100"
+
+Column = NDArray[Any] | str | None
+"""A column to load: integers, real numbers, a matrix for vectors, one text for all rows, NULL."""
+
+
+def create_partition(
+    connection: Connection, table: str, version: int, *parts: Mapping[str, Column]
+) -> None:
+    """Create the partition of a version, with its rows; other transactions see it at the commit.
+
+    Args:
+        connection: in a transaction.
+        table: one of `schema.VERSIONED_TABLES`, by name.
+        version: key of the version.
+        parts: rows by column, one part after the other; version_id is added.
+    """
+    name = f"store.{table}_{version}"
+    connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE store.{table} INCLUDING ALL)")
+    owner = connection.scalar(
+        text("SELECT relowner::regrole::text FROM pg_class WHERE oid = CAST(:name AS regclass)"),
+        {"name": f"store.{table}"},
+    )
+    connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {owner}")
+    count = dimension = 0
+    for columns in parts:
+        vectors = columns["vector"]
+        assert isinstance(vectors, np.ndarray)
+        copy_in(connection, name, {**columns, "version_id": _repeated(version, len(vectors))})
+        count, dimension = count + len(vectors), vectors.shape[1]
+    if table == "embeddings":
+        build_index(connection, version, count, dimension)
+    connection.exec_driver_sql(f"ANALYZE {name}")
+    connection.exec_driver_sql(
+        f"ALTER TABLE store.{table} ATTACH PARTITION {name} FOR VALUES IN ({version})"
+    )
+
+
+def _repeated(number: int, times: int) -> NDArray[np.int32]:
+    return np.broadcast_to(np.int32(number), times)
+
+
+def drop_partition(connection: Connection, table: str, version: int) -> None:
+    """Drop the partition of a version, if it has one."""
+    connection.exec_driver_sql(f"DROP TABLE IF EXISTS store.{table}_{version}")
+
+
+def build_index(connection: Connection, version: int, count: int, dimension: int) -> bool:
+    """Build the HNSW index of a version's vectors where they are many; return whether it was.
+
+    In half precision, which halves it; what it finds is put in order by the vectors themselves.
+    """
+    if count < INDEXED_FROM or dimension > MOST_INDEXED:
+        return False
+    _log.info("Building the index of %s vectors; this takes some minutes", f"{count:,}")
+    needed = count * (2 * dimension + 16 * LINKS + 128) * 5 // 4
+    kilobytes = min(max(needed, 1 << 26), 1 << 33) >> 10
+    connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{kilobytes}kB'")
+    statement = (
+        f"CREATE INDEX embeddings_{version}_hnsw_idx ON store.embeddings_{version}"
+        f" USING hnsw ((vector::halfvec({dimension})) halfvec_cosine_ops)"
+        f" WITH (m = {LINKS}, ef_construction = {BREADTH})"
+    )
+    for workers in (min(os.cpu_count() or 1, 8), 0):
+        connection.exec_driver_sql(f"SET LOCAL max_parallel_maintenance_workers = {workers}")
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(statement)
+            break
+        except DBAPIError as error:
+            # Workers share memory, of which a container may have little.
+            full = isinstance(error.orig, psycopg.Error) and (
+                error.orig.sqlstate == _SHARED_MEMORY_FULL
+            )
+            if not (full and workers):
+                raise
+            _log.info("Too little shared memory to build it in parallel; building it alone")
+    return True
+
+
+def copy_in(connection: Connection, table: str, columns: Mapping[str, Column]) -> None:
+    """Load rows by binary COPY, as the connection's transaction.
+
+    Args:
+        connection: where to load.
+        table: trusted name of the table, as SQL.
+        columns: by trusted name; all arrays are of one length.
+    """
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    try:
+        with (
+            driver_connection(connection).cursor() as cursor,
+            cursor.copy(statement.encode()) as copy,
+        ):
+            copy.write(_SIGNATURE)
+            for rows in _encoded(list(columns.values())):
+                copy.write(rows)
+            copy.write(b"\xff\xff")
+    except psycopg.Error as error:
+        # The driver was called directly: fail as SQLAlchemy would have.
+        raise DBAPIError(statement, None, error) from error
+
+
+def _encoded(columns: Sequence[Column]) -> Iterator[bytes]:
+    """Yield rows as COPY has them: the number of fields, then each with its length before it."""
+    layout: list[Any] = [("fields", ">i2")]
+    for place, column in enumerate(columns):
+        layout += _field(place, column)
+    count = next(len(column) for column in columns if isinstance(column, np.ndarray))
+    rows = np.zeros(min(count, _ROWS_AT_ONCE), np.dtype(layout))
+    rows["fields"] = len(columns)
+    for place, column in enumerate(columns):
+        if column is None:
+            rows[f"length{place}"] = -1
+            continue
+        rows[f"length{place}"] = rows.dtype[f"value{place}"].itemsize
+        if isinstance(column, str):
+            rows[f"value{place}"] = column.encode()
+        elif column.ndim > 1:
+            rows[f"length{place}"] += 4
+            rows[f"head{place}"] = (column.shape[1], 0)
+    for start in range(0, count, _ROWS_AT_ONCE):
+        some = rows[: min(count - start, _ROWS_AT_ONCE)]
+        for place, column in enumerate(columns):
+            if isinstance(column, np.ndarray):
+                some[f"value{place}"] = column[start : start + len(some)]
+        yield some.tobytes()
+
+
+def _field(place: int, column: Column) -> list[Any]:
+    """Return the layout of a column: its length, the head of a vector, the value."""
+    length = (f"length{place}", ">i4")
+    if column is None:
+        return [length]
+    if isinstance(column, str):
+        return [length, (f"value{place}", f"S{len(column.encode())}")]
+    value = (f"value{place}", column.dtype.newbyteorder(">"), column.shape[1:])
+    return [length, (f"head{place}", ">i2", (2,)), value] if column.ndim > 1 else [length, value]
+
+
+def copy_out(connection: Connection, query: str, columns: Mapping[str, Any]) -> NDArray[np.void]:
+    """Read rows by binary COPY, in one piece.
+
+    Args:
+        connection: to read from.
+        query: trusted SQL, whose columns are never null.
+        columns: a numpy type for each, such as "i8"; the number of dimensions for a vector.
+
+    Returns:
+        A record array with these fields, big-endian as they came.
+    """
+    fields: list[Any] = [("", ">i2")]
+    for name, kind in columns.items():
+        fields.append((f"length of {name}", ">i4"))
+        if isinstance(kind, int):
+            fields += [(f"head of {name}", ">i4"), (name, ">f4", (kind,))]
+        else:
+            fields.append((name, f">{kind}"))
+    layout = np.dtype(fields)
+    data = bytearray()
+    try:
+        with (
+            driver_connection(connection).cursor() as cursor,
+            cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode()) as copy,
+        ):
+            for chunk in copy:
+                data += chunk
+    except psycopg.Error as error:
+        raise DBAPIError(query, None, error) from error
+    count = (len(data) - len(_SIGNATURE) - 2) // layout.itemsize
+    return np.frombuffer(data, layout, count, len(_SIGNATURE))

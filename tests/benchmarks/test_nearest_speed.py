@@ -1,0 +1,180 @@
+"""Nearest neighbours and routing: how fast, and at what recall, beside faiss in the same run.
+
+BENCHMARK_VECTORS sets the number of vectors of the large version.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import faiss
+import numpy as np
+import pytest
+from learned import trained
+from measuring import percentile, timed
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, text
+
+from registry import db, embeddings, routing, versions
+
+pytestmark = pytest.mark.benchmark
+
+VECTORS = int(os.environ.get("BENCHMARK_VECTORS", "1000000"))
+DIMENSION = 128
+ASKED = 200
+K = 10
+
+
+def clustered(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Return vectors in 1,000 separate clusters, varying in 24 directions in each."""
+    numbers = np.random.default_rng(seed)
+    centres = numbers.standard_normal((1_000, DIMENSION), np.float32)
+    directions = numbers.standard_normal((24, DIMENSION), np.float32) / np.sqrt(24)
+    found = centres[numbers.integers(0, len(centres), count)]
+    found += 0.6 * (numbers.standard_normal((count, 24), np.float32) @ directions)
+    found += 0.1 * numbers.standard_normal((count, DIMENSION), np.float32)
+    return np.asarray(found, np.float32)
+
+
+def fill(connection: Connection, count: int) -> list[str]:
+    """Insert models of which little is known; return their names."""
+    connection.execute(
+        text("""
+        INSERT INTO store.models (name, state, license, first_seen, changed_at)
+        SELECT 'org/m' || i, 'available', CASE WHEN i % 1000 = 0 THEN 'rare' END, now(), now()
+          FROM generate_series(0, :last) AS i"""),
+        {"last": count - 1},
+    )
+    connection.exec_driver_sql("ANALYZE store.models")
+    return [f"org/m{number}" for number in range(count)]
+
+
+def truth(unit: NDArray[np.float32], asked: NDArray[np.int64]) -> list[set[int]]:
+    """Return the K nearest of each, by looking at all."""
+    found = []
+    for place in asked:
+        cosine = unit @ unit[place]
+        cosine[place] = -np.inf
+        found.append(set(np.argpartition(cosine, -K)[-K:].tolist()))
+    return found
+
+
+@pytest.fixture
+def engine(speed_database: str) -> Iterator[Engine]:
+    opened = db.create_engine(speed_database)
+    db.upgrade(opened)
+    yield opened
+    opened.dispose()
+
+
+def ask(connection: Connection, name: str, more: str = "") -> list[int]:
+    query = f"SELECT name FROM registry.nearest_models(:name, {K}{more})"
+    return [int(each[5:]) for each in connection.scalars(text(query), {"name": name})]
+
+
+def measured(connection: Connection, asked: NDArray[np.int64], more: str = "") -> list[float]:
+    for place in asked:
+        ask(connection, f"org/m{place}", more)
+    return timed([partial(ask, connection, f"org/m{place}", more) for place in asked])
+
+
+def with_faiss(
+    unit: NDArray[np.float32], asked: NDArray[np.int64], near: list[set[int]], recall: float
+) -> str:
+    """Build faiss's HNSW, and search as broadly as it takes for this recall; tell how fast."""
+    began = time.perf_counter()
+    index = faiss.IndexHNSWFlat(DIMENSION, 24, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = 100
+    index.add(unit)
+    built = time.perf_counter() - began
+    for breadth in (20, 40, 80, 120, 160, 200, 300, 400, 600, 800):
+        index.hnsw.efSearch = breadth
+        calls = [partial(index.search, unit[place : place + 1], K + 1) for place in asked]
+        taken = timed(calls)
+        hits = sum(
+            len(set(index.search(unit[place : place + 1], K + 1)[1][0].tolist()) & expected)
+            for place, expected in zip(asked, near, strict=True)
+        )
+        if hits / (K * len(asked)) >= recall:
+            break
+    return (
+        f"faiss HNSW: built in {built:.0f} s, p50 {statistics.median(taken):.2f} ms, recall "
+        f"{hits / (K * len(asked)):.4f} (efSearch {breadth})"
+    )
+
+
+def test_a_million_vectors(engine: Engine) -> None:
+    vectors = clustered(VECTORS)
+    with engine.begin() as connection:
+        models = fill(connection, VECTORS)
+        began = time.perf_counter()
+        version = embeddings.save(connection, trained(models, vectors))
+        versions.promote(connection, version)
+    saved = time.perf_counter() - began
+    asked = np.random.default_rng(1).choice(VECTORS, ASKED, replace=False)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    near = truth(unit, asked)
+    with engine.connect() as connection:
+        size = connection.scalar(
+            text("SELECT pg_relation_size(to_regclass(:name))"),
+            {"name": f"store.embeddings_{version}_hnsw_idx"},
+        )
+        taken = measured(connection, asked)
+        hits = sum(
+            len(set(ask(connection, f"org/m{place}")) & expected)
+            for place, expected in zip(asked, near, strict=True)
+        )
+        rare = measured(connection, asked[:10], ", license => 'rare'")
+    recall = hits / (K * ASKED)
+    print(
+        f"\n{VECTORS:,} x {DIMENSION}: saved and indexed in {saved:.0f} s, index "
+        f"{(size or 0) / 1e6:,.0f} MB\n"
+        f"  nearest_models: p50 {statistics.median(taken):.2f} ms, p95 "
+        f"{percentile(taken, 0.95):.2f} ms, recall@{K} {recall:.4f}\n"
+        f"  with a filter that 1 in 1,000 passes: p50 {statistics.median(rare):.0f} ms\n"
+        f"  {with_faiss(unit, asked, near, recall)}"
+    )
+
+
+def test_five_thousand_vectors_are_all_looked_at(engine: Engine) -> None:
+    vectors = clustered(5_000)
+    with engine.begin() as connection:
+        version = embeddings.save(connection, trained(fill(connection, 5_000), vectors))
+        versions.promote(connection, version)
+    asked = np.arange(0, 5_000, 25)
+    with engine.connect() as connection:
+        taken = measured(connection, asked)
+    flat = faiss.IndexFlatIP(DIMENSION)
+    flat.add(vectors)
+    least = timed([partial(flat.search, vectors[at : at + 1], K) for at in asked])
+    print(
+        f"\n5,000 x {DIMENSION}, exact: p50 {statistics.median(taken):.2f} ms, p95 "
+        f"{percentile(taken, 0.95):.2f} ms; faiss flat {statistics.median(least):.2f} ms"
+    )
+
+
+@pytest.mark.parametrize("dimension", [384, 768])
+def test_routing(engine: Engine, dimension: int) -> None:
+    numbers = np.random.default_rng(0)
+    serving = numbers.standard_normal((112, dimension + 1), np.float32)
+    prompts = numbers.standard_normal((3_000, dimension), np.float32)
+    with engine.begin() as connection:
+        models = fill(connection, 112)
+        version = embeddings.save(connection, trained(models, clustered(112), serving=serving))
+        versions.promote(connection, version)
+    written = [str(prompt.tolist()) for prompt in prompts[:200]]
+    query = text("SELECT model FROM registry.route(CAST(:prompt AS vector))")
+    with engine.connect() as connection:
+        calls = [partial(connection.scalar, query, {"prompt": each}) for each in written]
+        timed(calls)
+        taken = timed(calls)
+        chosen = [call() for call in calls]
+    places = routing.choose(serving, prompts)
+    assert chosen == [models[place] for place in places[:200]]
+    batch = timed([lambda: routing.choose(serving, prompts)] * 20)
+    print(
+        f"\n112 models x {dimension + 1}: route p50 {statistics.median(taken):.2f} ms, p95 "
+        f"{percentile(taken, 0.95):.2f} ms; numpy, 3,000 prompts at once, {batch[0]:.1f} ms"
+    )

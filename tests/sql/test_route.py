@@ -1,0 +1,79 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from factories import alias, model, rows
+from learned import drawn, kept
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+ROUTE = "SELECT model, logit, probability FROM registry.route(CAST(:prompt AS vector), :k)"
+
+
+def written(vector: Any) -> str:
+    return str([float(each) for each in vector])
+
+
+def test_the_likeliest_models_come_first(connection: Connection) -> None:
+    serving, prompt = drawn(30, 6), drawn(1, 5, seed=4)[0]
+    version = kept(connection, drawn(30), serving=serving)
+    logits = serving[:, :5] @ prompt + serving[:, 5]
+    order = np.argsort(-logits)[:4]
+    found = rows(connection, ROUTE, prompt=written(prompt), k=4)
+    assert [row[0] for row in found] == [f"org/m{at}" for at in order]
+    assert [row[1] for row in found] == pytest.approx(logits[order], abs=1e-5)
+    assert [row[2] for row in found] == pytest.approx(1 / (1 + np.exp(-logits[order])), abs=1e-6)
+    assert rows(
+        connection,
+        "SELECT count(*), min(version) FROM registry.route(CAST(:p AS vector))",
+        p=written(prompt),
+    ) == [(1, version)]
+
+
+@pytest.mark.parametrize(("k", "number"), [(0, 0), (-3, 0), (None, 1), (99, 5)])
+def test_not_more_come_than_wanted(connection: Connection, k: int | None, number: int) -> None:
+    kept(connection, drawn(5), serving=drawn(5))
+    assert len(rows(connection, ROUTE, prompt="[1,2,3]", k=k)) == number
+    assert rows(connection, ROUTE, prompt=None, k=k) == []
+
+
+def test_extreme_logits_are_probabilities_still(connection: Connection) -> None:
+    kept(connection, drawn(2), serving=np.array([[3e4, 0], [-3e4, 0]], np.float32))
+    found = rows(connection, ROUTE, prompt="[1]", k=2)
+    assert [row[2] for row in found] == pytest.approx([1, 0])
+
+
+def test_a_pool_is_chosen_from_by_any_names(connection: Connection) -> None:
+    kept(connection, drawn(9), serving=np.array([[at, 0] for at in range(9)], np.float32))
+    alias(connection, "org/m4", "four")
+    model(connection, "org/bare")
+    query = "SELECT model FROM registry.route('[1]', 9, pool => :pool)"
+    pool = ["org/m2", "FOUR", "org/bare"]
+    assert rows(connection, query, pool=pool) == [("org/m4",), ("org/m2",)]
+    refused(connection, "None of the pool's models has a serving vector", "[1]", pool=["org/bare"])
+    refused(connection, "None of the pool's models has a serving vector", "[1]", pool=[])
+    refused(connection, "No model named 'nobody'", "[1]", pool=["org/m2", "nobody"])
+
+
+def refused(connection: Connection, message: str, prompt: str, **told: Any) -> None:
+    arguments = "".join(f", {each} => :{each}" for each in told)
+    query = f"SELECT registry.route(CAST(:prompt AS vector){arguments})"
+    with pytest.raises(DBAPIError, match=message), connection.begin_nested():
+        rows(connection, query, prompt=prompt, **told)
+
+
+def test_what_cannot_be_answered_is_said(connection: Connection) -> None:
+    refused(connection, "no embeddings yet", "[1,2]")
+    version = kept(connection, drawn(3))
+    refused(connection, f"Version {version} of the embeddings has no serving vectors", "[1,2]")
+    kept(connection, drawn(3, seed=1), serving=drawn(3, 385), encoder="small")
+    refused(connection, "has 2 dimensions; those of the encoder 'small' have 384", "[1,2]")
+    refused(connection, "No prices are kept yet", "[1,2]", max_price=0.5)
+
+
+def test_a_reader_may_route(connection: Connection) -> None:
+    kept(connection, drawn(3), serving=drawn(3))
+    connection.exec_driver_sql("SET LOCAL ROLE registry_reader")
+    assert len(rows(connection, ROUTE, prompt="[1,2,3]", k=3)) == 3
+    assert len(rows(connection, "SELECT * FROM registry.nearest_models('org/m0')")) == 2
+    assert len(rows(connection, "TABLE registry.embeddings")) == 3
