@@ -37,8 +37,9 @@ class Trained:
             cannot route.
         encoder: which one made the vectors of texts; None where none was used.
         items: the N items that it was trained on.
-        item_vectors: float32, (N, d), whose inner products with `vectors` the method is about,
-            or of other dimensions; None where it has none.
+        item_vectors: float32, (N, d + 1): the logit of model m on item i is the inner product of
+            [vectors[m], 1] and item_vectors[i]; or (N, d), without offsets; or of other
+            dimensions, which mean something else; None where the method has none.
         settings: all that it takes to train again, apart from the data.
         trials: of a search for settings: what was tried, and what came out.
         metrics: figures on held-out data, such as {"validation": {"log_loss": 0.52}}.
@@ -94,8 +95,8 @@ def save(connection: Connection, trained: Trained) -> int:
     vectors, items = trained.vectors, trained.item_vectors
     if turned is not None:
         vectors = alignment.turn(vectors, turned)
-        if items is not None and items.shape[1] == vectors.shape[1]:
-            items = alignment.turn(items, turned)
+        if items is not None:
+            items = _turned_along(items, vectors.shape[1], turned)
     version = _add_version(connection, trained, current if turned else None, turned)
     _write_embeddings(connection, version, trained, keys, vectors)
     if trained.serving is not None:
@@ -111,6 +112,14 @@ def save(connection: Connection, trained: Trained) -> int:
             {"benchmark_id": benchmark, "ordinal": ordinal, "vector": items},
         )
     return version
+
+
+def _turned_along(items: Floats, dimension: int, turned: alignment.Aligned) -> Floats:
+    """Turn items' vectors as models' were, so that inner products stay; offsets stay too."""
+    if items.shape[1] not in {dimension, dimension + 1}:
+        return items
+    vectors = alignment.turn(items[:, :dimension], turned)
+    return np.column_stack([vectors, items[:, dimension:]])
 
 
 def _check(trained: Trained) -> None:

@@ -24,11 +24,13 @@ class TrainingData:
         matrix: all outcomes, M x N.
         texts: of the N items; None without an encoder.
         encoder: name of the one that made the texts' vectors.
+        domains: of the N items; None where they are not known.
     """
 
     matrix: OutcomeMatrix
     texts: ItemTexts | None
     encoder: str | None
+    domains: Sequence[str | None]
 
     @property
     def held_out(self) -> Mask:
@@ -90,33 +92,36 @@ def read(
         UsageError: when there is no such benchmark, or the encoder has encoded nothing.
     """
     matrix = read_outcomes(connection, benchmarks=benchmarks)
-    if encoder is None:
-        return TrainingData(matrix, None, None)
-    told = _texts(connection, matrix.columns)
-    if not any(told):
-        return TrainingData(matrix, None, None)
+    told, domains = _texts(connection, matrix.columns)
+    if encoder is None or not any(told):
+        return TrainingData(matrix, None, None, domains)
     texts = ItemTexts(
         item_vectors.read(connection, encoder, matrix.columns),
         item_texts.traits(told),
         item_texts.words(told),
     )
-    return TrainingData(matrix, texts, encoder)
+    return TrainingData(matrix, texts, encoder, domains)
 
 
-def _texts(connection: Connection, columns: Sequence[Column]) -> list[ItemText | None]:
-    """Return what items ask; None for those of which it is not known."""
+def _texts(
+    connection: Connection, columns: Sequence[Column]
+) -> tuple[list[ItemText | None], list[str | None]]:
+    """Return what items ask, and their domains; None for those of which it is not known."""
     names = sorted({(column.benchmark, column.version) for column in columns})
     rows = connection.execute(
         text("""
-        SELECT b.name, b.version, i.item, i.prompt, i.choices
+        SELECT b.name, b.version, i.item, i.prompt, i.choices,
+               coalesce(i.domain, b.domain) AS domain
           FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[])) AS w (name, version)
           JOIN store.benchmarks b USING (name, version)
-          JOIN store.items i USING (benchmark_id)
-         WHERE i.prompt IS NOT NULL"""),
+          JOIN store.items i USING (benchmark_id)"""),
         {"names": [each[0] for each in names], "versions": [each[1] for each in names]},
     )
-    told = {
-        Column(row.name, row.version, row.item): ItemText(row.prompt, tuple(row.choices))
-        for row in rows
-    }
-    return [told.get(column) for column in columns]
+    texts: dict[Column, ItemText] = {}
+    domains: dict[Column, str] = {}
+    for row in rows:
+        column = Column(row.name, row.version, row.item)
+        if row.prompt is not None:
+            texts[column] = ItemText(row.prompt, tuple(row.choices))
+        domains[column] = row.domain
+    return [texts.get(each) for each in columns], [domains.get(each) for each in columns]

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from registry import identity
 from registry.errors import RegistryError
+from registry.outcomes import Column
 from registry.schema import VECTOR_KINDS
 from registry.vector_tables import copy_out
 from registry.versions import Version, read_version
@@ -151,6 +152,35 @@ def read_serving(
     keys = np.fromiter((row.model_id for row in named), np.int64, len(named))
     rows = rows[np.searchsorted(rows["model"], keys)]
     return [row.name for row in named], rows["vector"].astype(np.float32)
+
+
+def read_items(connection: Connection, version: int) -> tuple[list[Column], NDArray[np.float32]]:
+    """Read the vectors of items that a version was trained on.
+
+    Returns:
+        The N items, and float32, N x d'; none where the version has none.
+    """
+    dimension = connection.scalar(
+        text("SELECT vector_dims(vector) FROM store.item_embeddings WHERE version_id = :v LIMIT 1"),
+        {"v": version},
+    )
+    if dimension is None:
+        return [], np.zeros((0, 0), np.float32)
+    rows = copy_out(
+        connection,
+        "SELECT benchmark_id, ordinal, vector FROM store.item_embeddings"  # noqa: S608
+        f" WHERE version_id = {version:d} ORDER BY benchmark_id, ordinal",
+        {"benchmark": "i4", "ordinal": "i4", "vector": int(dimension)},
+    )
+    named = connection.execute(
+        text("""
+        SELECT b.name, b.version, i.item FROM store.item_embeddings e
+          JOIN store.items i USING (benchmark_id, ordinal)
+          JOIN store.benchmarks b USING (benchmark_id)
+         WHERE e.version_id = :v ORDER BY benchmark_id, ordinal"""),
+        {"v": version},
+    )
+    return [Column(*row) for row in named], rows["vector"].astype(np.float32)
 
 
 def nearest_models(

@@ -23,6 +23,7 @@ from registry.cli.query import query
 from registry.cli.similar import similar
 from registry.cli.status import status
 from registry.cli.sync import sync
+from registry.cli.train import train
 
 
 @click.group(
@@ -68,6 +69,7 @@ for command in (
     similar,
     embeddings,
     nearest,
+    train,
     evals,
     query,
     jobs,

@@ -48,6 +48,12 @@ def share(items: int) -> slice:
     return slice(items * rank() // size(), items * (rank() + 1) // size())
 
 
+def wait() -> None:
+    """Wait for the other processes."""
+    if size() > 1:
+        distributed.barrier()
+
+
 def total(tensor: Tensor) -> Tensor:
     """Return the sum over the processes of a tensor of one shape; the tensor itself is used up."""
     if size() > 1:

@@ -91,10 +91,10 @@ def learn(
     Raises:
         UsageError: where there is too little to learn from, or no method of the name.
     """
-    _check(problem)
+    check(problem)
     hidden = carve(problem, seed)
-    check = np.where(hidden, problem.outcomes, np.float32(np.nan))
-    search = _Search(problem.without(hidden), check, device, seed, watch)
+    held = np.where(hidden, problem.outcomes, np.float32(np.nan))
+    search = _Search(problem.without(hidden), held, device=device, seed=seed, watch=watch)
     if name == "blend":
         tried = search.blend()
     elif name in METHODS:
@@ -105,7 +105,12 @@ def learn(
     return Learned(_served(fit, problem), search.trials, search.figures(tried))
 
 
-def _check(problem: Problem) -> None:
+def check(problem: Problem) -> None:
+    """Make sure that there is something to learn.
+
+    Raises:
+        UsageError: saying what is missing.
+    """
     models, items = problem.outcomes.shape
     if not problem.count:
         raise UsageError("There are no outcomes to learn from: registry evals import PATH.")
@@ -153,10 +158,10 @@ class _Search:
     """Fits methods to the same outcomes, and keeps how they did on those held out."""
 
     def __init__(
-        self, problem: Problem, check: Matrix, device: str, seed: int, watch: Watcher
+        self, problem: Problem, held: Matrix, *, device: str, seed: int, watch: Watcher
     ) -> None:
         self.trials: list[Mapping[str, object]] = []
-        self._problem, self._check = problem, check
+        self._problem, self._check = problem, held
         self._device, self._seed, self._watch = device, seed, watch
         self._known = problem.told
 

@@ -1,0 +1,275 @@
+"""`registry train`: outcomes to a version of embeddings, and methods side by side."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli import figures
+from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, decimals, output_options
+from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.progress import drawn
+from registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registry.factorization.problem import Watcher
+    from registry.held_out import Comparison
+    from registry.training import Options
+    from registry.versions import Version
+
+METHODS = (
+    "blend",
+    "irt",
+    "rasch",
+    "mf",
+    "mf-text",
+    "text-regression",
+    "knn",
+    "weighted-knn",
+    "item-mean",
+    "model-mean",
+)
+SPLITS = ("cell", "item", "benchmark", "domain")
+METRICS = (
+    "accuracy",
+    "auc",
+    "log_loss",
+    "rmse",
+    "rmse_m",
+    "rmse_q",
+    "calibration_error",
+    "kendall_tau",
+)
+COMPARED = ("item-mean", "model-mean", "rasch", "knn", "weighted-knn", "irt", "blend")
+
+VERSION = (
+    Field("version", right=True, kept=True),
+    Field("method", kept=True),
+    Field("state", kept=True),
+    Field("models", right=True),
+    Field("items", right=True),
+    Field("outcomes", right=True),
+    Field("dimension", right=True),
+    Field("log_loss", look=decimals, right=True),
+    Field("auc", look=decimals, right=True),
+    Field("seconds", look=decimals, right=True),
+    Field("reason", whole=True),
+)
+
+
+@click.command()
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    help="How to learn; blend finds out on held-out outcomes. Repeatable with --evaluate.  "
+    "[default: blend]",
+)
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one, all versions or NAME@VERSION; repeatable.",
+)
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    default="minilm",
+    show_default=True,
+    help="Of what items ask: minilm, hashing, a sentence-transformers model, or none.",
+)
+@click.option(
+    "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU if there is one]"
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--evaluate", is_flag=True, help="Compare methods on held-out outcomes instead.")
+@click.option(
+    "--split",
+    "kinds",
+    multiple=True,
+    type=click.Choice(SPLITS),
+    help="What --evaluate holds out; repeatable.  [default: cell and item]",
+)
+@click.option(
+    "--seeds", type=AT_LEAST_ONE, default=5, show_default=True, help="Splits with --evaluate."
+)
+@click.option(
+    "--margin",
+    type=float,
+    help="Log loss that a version may lose against the current one.  [default: 0.002]",
+)
+@click.option(
+    "--most-churn",
+    type=click.FloatRange(0, 1),
+    help="Share of models' neighbours that may change.  [default: 0.5]",
+)
+@click.option("--promote/--no-promote", default=True, help="Whether it may become current.")
+@output_options
+@pass_application
+def train(
+    application: Application,
+    /,
+    output: Output,
+    methods: tuple[str, ...],
+    kinds: tuple[str, ...],
+    seeds: int,
+    *,
+    evaluate: bool,
+    **chosen: Any,
+) -> None:
+    """Learn embeddings of models from their outcomes.
+
+    They become a new version, and the current one if they predict outcomes that neither was
+    trained on no worse than it, and most models keep their neighbours. Settings and methods are
+    chosen on other outcomes held out. Under torchrun, every process computes a share.
+
+    \b
+    Examples:
+      registry train
+      registry train --benchmark mmlu-pro --method irt --no-promote
+      registry train --evaluate --split item --split domain --seeds 3
+      torchrun --standalone --nproc-per-node 2 -m registry train
+    """
+    _require_torch()
+    from registry.training import Options, train
+
+    told = {name: value for name, value in chosen.items() if value is not None}
+    told["encoder"] = None if told["encoder"] == "none" else told["encoder"]
+    told["benchmarks"] = told["benchmarks"] or None
+    if evaluate:
+        options = Options(**told)
+        _evaluate(application, output, options, methods=methods, kinds=kinds, seeds=seeds)
+        return
+    if len(methods) > 1 or kinds:
+        raise click.UsageError("Several methods and --split need --evaluate.")
+    if methods:
+        told["method"] = methods[0]
+    with application.engine() as engine, _progress() as watch:
+        application.set_up(engine)
+        version = train(engine, Options(**told), watch=watch)
+    if version is not None:
+        _print_version(output, version)
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    for module in ("torch", "sklearn"):
+        if find_spec(module) is None:
+            raise RegistryError(
+                f"Training needs {module}, which is not installed: "
+                "pip install 'llm-registry[train]'."
+            )
+
+
+def _print_version(output: Output, version: Version) -> None:
+    held = version.metrics["held_out"]
+    output.rows(
+        VERSION,
+        [
+            [
+                version.version,
+                version.method,
+                version.state,
+                version.models,
+                version.items,
+                version.outcomes,
+                version.dimension,
+                held["log_loss"],
+                held["auc"],
+                version.seconds,
+                version.reason,
+            ]
+        ],
+    )
+    if version.state == "refused":
+        say(f"Version {version.version} is kept, but not current: {version.reason}.")
+        say(f"registry embeddings promote {version.version} --force makes it current all the same.")
+
+
+def _evaluate(
+    application: Application,
+    output: Output,
+    options: Options,
+    *,
+    methods: tuple[str, ...],
+    kinds: tuple[str, ...],
+    seeds: int,
+) -> None:
+    from registry.comparison import compare
+
+    with application.engine() as engine, _progress() as watch:
+        application.set_up(engine)
+        found = compare(
+            engine,
+            options,
+            methods=methods or COMPARED,
+            kinds=kinds or ("cell", "item"),  # type: ignore[arg-type] # click has checked them
+            seeds=seeds,
+            watch=watch,
+        )
+    _print_comparison(output, found)
+    say(
+        f"Comparison {found.comparison}, kept in view training_results with 95% intervals; "
+        f"{figures.span(found.seconds)}."
+    )
+
+
+def _print_comparison(output: Output, found: Comparison) -> None:
+    fields = (
+        Field("split", kept=True),
+        Field("method", kept=True),
+        *(Field(metric, look=_interval, right=True) for metric in METRICS),
+        Field("seeds", right=True),
+    )
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for figure in found.figures:
+        row = rows.setdefault((figure.split, figure.method), {"seeds": figure.seeds})
+        row[figure.metric] = {
+            "mean": figure.mean,
+            "lower": figure.lower,
+            "upper": figure.upper,
+        }
+    output.rows(
+        fields,
+        (
+            [*key, *(row.get(metric) for metric in METRICS), row["seeds"]]
+            for key, row in rows.items()
+        ),
+    )
+
+
+def _interval(figure: Any) -> str:
+    """Write a mean with half of its interval."""
+    if figure is None:
+        return ""
+    half = "" if figure["lower"] is None else f" ±{figure['mean'] - figure['lower']:.4f}"
+    return f"{figure['mean']:.4f}{half}"
+
+
+@contextmanager
+def _progress() -> Iterator[Watcher]:
+    """Draw on stderr what is under way, where somebody looks."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with drawn(*columns, task="reading outcomes") as update:
+
+        def watch(what: str, step: int, of: int) -> None:
+            update(description=what, completed=step, total=of)
+
+        yield watch
