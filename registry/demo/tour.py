@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from registry import db, embedded
@@ -81,6 +82,17 @@ OUTCOMES = (
     ),
 )
 
+LEARNED = (
+    Step(
+        "Vectors of models learned from these outcomes, and how well they foretell others",
+        "train --encoder hashing --format table",
+    ),
+    Step(
+        f"What answers like {DERIVED}, by the learned vectors (of made-up outcomes)",
+        f"nearest {DERIVED} -k 5 --format table",
+    ),
+)
+
 NEXT = (
     f"models show {DERIVED}",
     f"models compare {DERIVED} openchat/openchat_3.5",
@@ -121,11 +133,21 @@ def run(directory: Path | None = None) -> None:
         _take_in_evaluations(directory)
         for step in OUTCOMES:
             _show(directory, step)
+        if can_train():
+            for step in LEARNED:
+                _show(directory, step)
+        else:
+            print("\nLearning vectors of models needs more: pip install 'llm-registry[train]'")
     print("\nNow try these yourself:")
     print(f"  export REGISTRY_DATA_DIR={shlex.quote(str(directory))}")
     for command in NEXT:
         print(f"  registry {command}")
     print("Then `unset REGISTRY_DATA_DIR` and run `registry sync --limit 10000` for the real Hub.")
+
+
+def can_train() -> bool:
+    """Tell whether what training needs is installed."""
+    return all(find_spec(module) is not None for module in ("torch", "sklearn"))
 
 
 def _take_in(directory: Path, today: date) -> None:

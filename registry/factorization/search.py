@@ -187,29 +187,28 @@ class _Search:
 
     def blend(self) -> Fit:
         """Fit what the blend is made of, and weigh it."""
-        parts = [self._response(), *map(self.tried, self._readers())]
+        parts = [*self._responses(), *map(self.tried, self._readers())]
         return Blend(tuple(part.method for part in parts)).of(parts, self._problem, self._check)
 
-    def _response(self) -> Fit:
-        """Return the item response model of the best rank and prior."""
-        best = self.tried(METHODS["rasch"])
-        least = self._loss(best)
-        for method in self._responses():
-            fit = self.tried(method)
-            loss = self._loss(fit)
-            if loss > least * (1 - LEAST_GAIN):
-                break
-            best, least = fit, loss
-        if isinstance(best.method, ItemResponse) and best.method.rank:
-            other = self.tried(replace(best.method, prior=1.0, sweeps=20))
-            best = other if self._loss(other) < least else best
-        return best
+    def _responses(self) -> list[Fit]:
+        """Return item response models: the best that has abilities beside the level.
 
-    def _responses(self) -> Iterator[Method]:
-        most = min(self._problem.outcomes.shape) // 2
-        for rank in RANKS:
-            if rank <= most:
-                yield ItemResponse(rank=rank, prior=0.5, sweeps=20)
+        It comes first, since vectors are taken from the first; with levels alone all models would
+        point the same way. The Rasch model stands beside it where that does better.
+        """
+        level = self.tried(METHODS["rasch"])
+        most = max(1, min(self._problem.outcomes.shape) // 2)
+        ranks = sorted({min(rank, most) for rank in RANKS})
+        best = self.tried(ItemResponse(rank=ranks[0], prior=0.5, sweeps=20))
+        for rank in ranks[1:]:
+            fit = self.tried(ItemResponse(rank=rank, prior=0.5, sweeps=20))
+            if self._loss(fit) > self._loss(best) * (1 - LEAST_GAIN):
+                break
+            best = fit
+        assert isinstance(best.method, ItemResponse)
+        other = self.tried(replace(best.method, prior=1.0, sweeps=20))
+        best = min(best, other, key=self._loss)
+        return [best] if self._loss(best) < self._loss(level) else [best, level]
 
     def _readers(self) -> Iterator[Method]:
         """Yield what reads texts, where there are any."""
