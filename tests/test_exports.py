@@ -21,10 +21,11 @@ from sqlalchemy import Connection, Engine, text
 from registry import db, families
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluation import Benchmark, Block, Item, Measure, Run, Setup, Source
-from registry.evaluations import FileReport, Options, import_files
+from registry.evaluations import Options, import_files
 from registry.exports import FORMATS, Exported, Selection, export
 from registry.interchange import tables
 from registry.measures import in_percent, known_measure
+from registry.reports import FileReport
 from registry.runs import write_blocks
 from registry.stored_blocks import stored_blocks
 
