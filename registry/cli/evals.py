@@ -9,6 +9,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.evals_export import export
 from registry.cli.evals_import import import_
+from registry.cli.evals_remove import remove
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, count, grouped, output_options
 from registry.cli.parameters import AT_LEAST_ONE
@@ -27,7 +28,7 @@ def evals() -> None:
     """
 
 
-for command in (import_, export):
+for command in (import_, export, remove):
     evals.add_command(command)
 
 
