@@ -134,6 +134,7 @@ def _import_all(
     options: Options,
 ) -> list[FileReport]:
     reports = []
+    alone = len(files) == 1
     # Opening a connection, and its first use of each table, takes longer than a small file.
     with engine.connect() as connection:
         if options.dry_run:
@@ -158,7 +159,7 @@ def _import_all(
                 report.format = reader.format_of(path)
                 if report.format is not None:
                     with transaction():
-                        _import(connection, reader, report, options, read)
+                        _import(connection, reader, report, options, read, alone=alone)
                 elif by_name:
                     report.fail(reader.unknown(path))
         if not options.dry_run:
@@ -203,6 +204,8 @@ def _import(
     report: FileReport,
     options: Options,
     read: Callable[[int], None],
+    *,
+    alone: bool,
 ) -> None:
     path, format_ = Path(report.path), report.format or ""
     notes = Notes()
@@ -219,7 +222,11 @@ def _import(
                 yield _as_asked(content, options)
 
     report.written = runs.write_blocks(
-        connection, _counted(blocks(), read), as_of=now, import_id=version.import_id
+        connection,
+        _counted(blocks(), read),
+        as_of=now,
+        import_id=version.import_id,
+        compared=not alone,
     )
     report.left_out = notes.counts
     report.left_over = imports.claim(connection, version)

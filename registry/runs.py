@@ -145,6 +145,7 @@ def write_blocks(
     *,
     as_of: datetime,
     import_id: int | None = None,
+    compared: bool = False,
 ) -> Written:
     """Take in what some models did on some benchmarks.
 
@@ -153,6 +154,7 @@ def write_blocks(
         blocks: each read once, one after the other.
         as_of: when names in them were heard of.
         import_id: key of the file that they are from; None for what the Hub shows with models.
+        compared: with what other files of the command told, see `contradictions.begin_command`.
 
     Raises:
         RegistryError: when they contradict themselves, what is stored, or another file of the
@@ -178,7 +180,7 @@ def write_blocks(
         return written
     names = connection.scalars(text("SELECT DISTINCT name FROM incoming_runs")).all()
     written.unresolved = resolution.resolve(connection, names, as_of=as_of)
-    if import_id is not None:
+    if import_id is not None and compared:
         contradictions.refuse(connection, import_id)
         contradictions.keep(connection, import_id)
     merged = connection.execute(text(_MERGE), {"import": import_id}).one()

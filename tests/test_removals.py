@@ -160,7 +160,7 @@ def test_what_there_is_none_of(engine: Engine, files: list[Path]) -> None:
         ({"sources": ["none"]}, UsageError, "No source is named 'none'"),
     ):
         with pytest.raises(error, match=said):
-            removed(engine, **selected)
+            removed(engine, dry_run=False, **selected)
     with db.exclusive(engine, imports.JOB), pytest.raises(LockHeldError):
         removed(engine, models=["m"])
     assert len(runs(engine)) == 5
