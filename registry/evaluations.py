@@ -1,22 +1,30 @@
 """Imports of evaluations: one file and one transaction at a time, whatever the format."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
-import orjson
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry import benchmarks, families, item_statistics, joblog, resolution, runs
+from registry import (
+    benchmarks,
+    contradictions,
+    families,
+    imports,
+    item_statistics,
+    joblog,
+    resolution,
+    runs,
+)
 from registry.db import exclusive, require_head, translated
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
 from registry.evaluation import Block, Names, Notes, Run, Source
 from registry.interchange import formats
-
-JOB = "evals import"
+from registry.reports import FileReport, counts, summary
 
 NOT_LOOKED_INTO = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
 """Folders in which no evaluations are looked for."""
@@ -45,22 +53,7 @@ class Options:
     dry_run: bool = False
 
 
-@dataclass(slots=True)
-class FileReport:
-    """What became of one file.
-
-    `status` is imported, unchanged (all of it was known), failed (nothing of it landed; `error`
-    says why) or skipped (no format fits; only of files found in a folder).
-    """
-
-    path: str
-    format: str | None = None
-    status: str = "skipped"
-    written: runs.Written = field(default_factory=runs.Written)
-    names: resolution.Stated = field(default_factory=lambda: resolution.Stated(0, 0, 0))
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    error: str | None = None
-
+_Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
 
 Watcher = Callable[[str, int, int, int], None]
 """Is told the file under way, its number from 1, how many there are, and the runs read of it."""
@@ -75,7 +68,8 @@ def import_files(
 ) -> list[FileReport]:
     """Import files of evaluations; each lands whole or not at all.
 
-    What is known already is left as it is, so importing a file again changes nothing.
+    What is known already is left as it is, so importing a file again changes nothing. What an
+    earlier import told otherwise is replaced; a file that contradicts one before it here fails.
 
     Args:
         engine: of a database at head.
@@ -101,12 +95,12 @@ def import_files(
     try:
         with engine.connect() as connection:
             require_head(connection)
-        with exclusive(engine, JOB):
+        with exclusive(engine, imports.JOB):
             if options.dry_run:
-                return _import_all(engine, reader, files, options, watch or _ignore)
-            with joblog.recorded(engine, JOB) as job:
-                reports = _import_all(engine, reader, files, options, watch or _ignore)
-                job.summary = _summary(reports)
+                return _import_all(engine, reader, files, watch or _ignore, options)
+            with joblog.recorded(engine, imports.JOB) as job:
+                reports = _import_all(engine, reader, files, watch or _ignore, options)
+                job.summary = summary(reports)
                 return reports
     except DBAPIError as error:
         raise translated(error, doing="import") from error
@@ -136,92 +130,110 @@ def _import_all(
     engine: Engine,
     reader: formats.Reader,
     files: Sequence[tuple[Path, bool]],
-    options: Options,
     watch: Watcher,
+    options: Options,
 ) -> list[FileReport]:
     reports = []
-    for number, (path, by_name) in enumerate(files, 1):
+    alone = len(files) == 1
+    # Opening a connection, and its first use of each table, takes longer than a small file.
+    with engine.connect() as connection:
+        if options.dry_run:
+            # All files are in one transaction, so that each finds those before it; it is undone.
+            connection.begin()
+            transaction: _Transaction = connection.begin_nested
+        else:
+            transaction = connection.begin
+        with transaction():
+            # Tables grow from file to file: a plan made for the first ones may never end.
+            connection.exec_driver_sql("SET plan_cache_mode = force_custom_plan")
+            contradictions.begin_command(connection)
+            families.prepare(connection)
+        for number, (path, by_name) in enumerate(files, 1):
 
-        def read(count: int, path: Path = path, number: int = number) -> None:
-            watch(str(path), number, len(files), count)
+            def read(count: int, path: Path = path, number: int = number) -> None:
+                watch(str(path), number, len(files), count)
 
-        report = FileReport(str(path))
-        reports.append(report)
-        _attempt(engine, reader, report, options, read, by_name=by_name)
-    if not options.dry_run:
-        with engine.begin() as connection:
-            touched = {key for report in reports for key in report.written.benchmarks}
-            benchmarks.show_commonest(connection, sorted(touched))
-            item_statistics.refresh(connection)
-            if changes := sum(report.written.changes for report in reports):
-                runs.gather_statistics(connection, changes)
+            report = FileReport(str(path))
+            reports.append(report)
+            with _told_in(report):
+                report.format = reader.format_of(path)
+                if report.format is not None:
+                    with transaction():
+                        _import(connection, reader, report, options, read, alone=alone)
+                elif by_name:
+                    report.fail(reader.unknown(path))
+        if not options.dry_run:
+            with transaction():
+                _settle(connection, reports)
     return reports
 
 
-def _attempt(
-    engine: Engine,
+def _settle(connection: Connection, reports: Sequence[FileReport]) -> None:
+    """Do what is done once for all files."""
+    touched = {key for report in reports for key in report.written.benchmarks}
+    benchmarks.show_commonest(connection, sorted(touched))
+    item_statistics.refresh(connection)
+    if changes := sum(report.written.changes for report in reports):
+        runs.gather_statistics(connection, changes)
+
+
+@contextmanager
+def _told_in(report: FileReport) -> Iterator[None]:
+    """Tell what is wrong with a file in its report, and go on with the next.
+
+    Raises:
+        DatabaseUnreachableError: when there is no going on.
+    """
+    try:
+        yield
+    except (RegistryError, OSError, UnicodeError, DBAPIError) as error:
+        known: Exception = error
+        if isinstance(error, DBAPIError):
+            known = translated(error, doing=f"import {report.path}")
+        if isinstance(known, DatabaseUnreachableError):
+            raise known from error
+        if isinstance(known, OSError):
+            report.fail(f"{report.path}: {known.strerror or known}.")
+        else:
+            report.fail(str(known))
+
+
+def _import(
+    connection: Connection,
     reader: formats.Reader,
     report: FileReport,
     options: Options,
     read: Callable[[int], None],
     *,
-    by_name: bool,
+    alone: bool,
 ) -> None:
-    """Import one file; what is wrong with it is told in its report."""
-    path = Path(report.path)
-    try:
-        report.format = reader.format_of(path)
-        if report.format is not None:
-            _import(engine, reader, report, options, read)
-        elif by_name:
-            report.status, report.error = "failed", reader.unknown(path)
-    except (RegistryError, OSError, UnicodeError, DBAPIError) as error:
-        if isinstance(error, DBAPIError):
-            sentence = str(known := translated(error, doing=f"import {path}"))
-            if isinstance(known, DatabaseUnreachableError):
-                raise
-        elif isinstance(error, DatabaseUnreachableError):
-            raise
-        elif isinstance(error, OSError):
-            sentence = f"{path}: {error.strerror or error}."
-        else:
-            sentence = str(error)
-        report.status, report.error = "failed", sentence
-        report.written, report.names = runs.Written(), resolution.Stated(0, 0, 0)
-
-
-def _import(
-    engine: Engine,
-    reader: formats.Reader,
-    report: FileReport,
-    options: Options,
-    read: Callable[[int], None],
-) -> None:
-    path = Path(report.path)
+    path, format_ = Path(report.path), report.format or ""
     notes = Notes()
     now = datetime.now(UTC)
-    with engine.begin() as connection:
-        families.prepare(connection)
-        key = _import_id(connection, path, report.format or "", now)
-        contents = reader.read(path, report.format or "", notes)
+    version = imports.begin(connection, path, format_, now)
+    contents = reader.read(path, format_, notes)
 
-        def blocks() -> Iterator[Block]:
-            for content in contents:
-                if isinstance(content, Names):
-                    stated = resolution.state_names(connection, content, as_of=now)
-                    report.names = _added(report.names, stated)
-                else:
-                    yield _as_asked(content, options)
+    def blocks() -> Iterator[Block]:
+        for content in contents:
+            if isinstance(content, Names):
+                stated = resolution.state_names(connection, content, as_of=now)
+                report.names = _added(report.names, stated)
+            else:
+                yield _as_asked(content, options)
 
-        report.written = runs.write_blocks(
-            connection, _counted(blocks(), read), as_of=now, import_id=key
-        )
-        report.left_out = notes.counts
-        changed = report.written.changes + report.names.added
-        report.status = "imported" if changed else "unchanged"
-        _keep_summary(connection, key, report)
-        if options.dry_run:
-            connection.rollback()
+    report.written = runs.write_blocks(
+        connection,
+        _counted(blocks(), read),
+        as_of=now,
+        import_id=version.import_id,
+        compared=not alone,
+    )
+    report.left_out = notes.counts
+    report.left_over = imports.claim(connection, version)
+    report.replaced = imports.by_path(connection, report.written.replaced)
+    changed = report.written.changes + report.names.added
+    report.status = "imported" if changed else "unchanged"
+    imports.finish(connection, version.import_id, counts(report))
 
 
 def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.Stated:
@@ -255,67 +267,3 @@ def _counted(blocks: Iterable[Block], read: Callable[[int], None]) -> Iterator[B
 
     for block in blocks:
         yield replace(block, runs=counted(block.runs))
-
-
-def _import_id(connection: Connection, path: Path, format_: str, now: datetime) -> int:
-    """Return the key of this very file's import; a file that changed has another."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    values = {
-        "path": str(path),
-        "format": format_,
-        "sha256": sha256,
-        "bytes": path.stat().st_size,
-        "now": now,
-    }
-    connection.execute(
-        text("""
-        INSERT INTO store.imports (path, format, bytes, sha256, imported_at, summary)
-        VALUES (:path, :format, :bytes, :sha256, :now, '{}') ON CONFLICT DO NOTHING"""),
-        values,
-    )
-    return int(
-        connection.execute(
-            text("""
-            SELECT import_id FROM store.imports
-             WHERE path = :path AND format = :format AND sha256 = :sha256"""),
-            values,
-        ).scalar_one()
-    )
-
-
-def _keep_summary(connection: Connection, key: int, report: FileReport) -> None:
-    connection.execute(
-        text("""
-        UPDATE store.imports SET summary = CAST(:summary AS jsonb)
-         WHERE import_id = :key AND summary = '{}'"""),
-        {"key": key, "summary": orjson.dumps(counts(report)).decode()},
-    )
-
-
-def counts(report: FileReport) -> dict[str, object]:
-    """Return the counts of a report by name, for people and programs alike."""
-    written = report.written
-    return {
-        "runs": written.runs,
-        "new": written.added,
-        "changed": written.changed,
-        "unchanged": written.unchanged,
-        "outcomes": written.outcomes,
-        "new_items": written.items_added,
-        "unresolved": written.unresolved,
-        "aliases": report.names.added,
-        "left_out": dict(report.left_out),
-    }
-
-
-def _summary(reports: Sequence[FileReport]) -> dict[str, object]:
-    statuses = [report.status for report in reports]
-    return {
-        "files": len(reports),
-        **{status: statuses.count(status) for status in sorted(set(statuses))},
-        "runs": sum(report.written.runs for report in reports),
-        "new": sum(report.written.added for report in reports),
-        "outcomes": sum(report.written.outcomes for report in reports),
-        "errors": [report.error for report in reports if report.error][:20],
-    }

@@ -1,6 +1,6 @@
 """Which model a name stands for: renames, stubs that turn out to be known models, and aliases."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -147,6 +147,35 @@ def merge_stub(
     ):
         connection.execute(text(statement), key)
     return list(children)
+
+
+def drop_stubs(connection: Connection, model_ids: Sequence[int]) -> list[str]:
+    """Forget those of some models that are stubs and that nothing names any more.
+
+    Args:
+        connection: in a transaction.
+        model_ids: keys of models.
+
+    Returns:
+        The names of those that were forgotten.
+    """
+    dropped = connection.execute(
+        text("""
+        DELETE FROM store.models m
+         WHERE m.model_id = ANY (:models) AND m.state = 'stub'
+           AND NOT EXISTS (SELECT FROM store.evaluated_names n WHERE n.model_id = m.model_id)
+           AND NOT EXISTS (SELECT FROM store.model_aliases a WHERE a.model_id = m.model_id)
+           AND NOT EXISTS (SELECT FROM store.edges e
+                            WHERE e.parent_id = m.model_id OR e.child_id = m.model_id)
+        RETURNING m.model_id, m.name"""),
+        {"models": list(model_ids)},
+    ).all()
+    for table in ("model_families", "lookups"):
+        connection.execute(
+            text(f"DELETE FROM store.{table} WHERE model_id = ANY (:models)"),  # noqa: S608
+            {"models": [row.model_id for row in dropped]},
+        )
+    return [row.name for row in dropped]
 
 
 def settle_stub(connection: Connection, stub_id: int, name: str, *, as_of: datetime) -> list[int]:

@@ -7,16 +7,15 @@ however many outcomes there are, those of some dozen runs are in memory.
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, text
 
-from registry.errors import UsageError
 from registry.evaluation import Benchmark, Block, Item, Measure, Run, Setup, Source, StatedName
-from registry.identity import model_id
 from registry.packing import unpack, unpack_answers
+from registry.wanted import Wanted, wanted_keys
 
 RUNS_AT_ONCE = 64
 """Runs that are fetched ahead, at most."""
@@ -102,7 +101,7 @@ def stored_blocks(
         ModelNotFoundError: naming a model that there is none of.
         UsageError: naming a benchmark or a source that there is none of.
     """
-    wanted = _wanted(connection, models, benchmarks, sources)
+    wanted = wanted_keys(connection, models, benchmarks, sources)
     yield from _blocks(connection, wanted, _ALL_RUNS)
 
 
@@ -117,7 +116,7 @@ def ranked_blocks(
 
     Else as `stored_blocks`.
     """
-    wanted = _wanted(connection, models, benchmarks, sources)
+    wanted = wanted_keys(connection, models, benchmarks, sources)
     yield from _blocks(connection, wanted, _RANKED_RUNS)
 
 
@@ -137,7 +136,7 @@ def stored_names(
                    SELECT FROM store.runs r
                     WHERE r.name_id = n.name_id AND {_WANTED})
          ORDER BY n.name COLLATE "C" """),  # noqa: S608 - of constants
-        _wanted(connection, models, benchmarks, sources)._asdict(),
+        wanted_keys(connection, models, benchmarks, sources)._asdict(),
     )
     return [StatedName(*row) for row in rows]
 
@@ -152,57 +151,12 @@ def count_runs(
     """Return the number of such runs, of all that `stored_blocks` yields."""
     found = connection.scalar(
         text(f"SELECT count(*) FROM store.runs r WHERE {_WANTED}"),  # noqa: S608 - of constants
-        _wanted(connection, models, benchmarks, sources)._asdict(),
+        wanted_keys(connection, models, benchmarks, sources)._asdict(),
     )
     return int(found or 0)
 
 
-class _Wanted(NamedTuple):
-    """Keys of what is asked for; None is all."""
-
-    models: list[int] | None
-    benchmarks: list[int] | None
-    sources: list[int] | None
-
-
-def _wanted(
-    connection: Connection,
-    models: Sequence[str] | None,
-    benchmarks: Sequence[str] | None,
-    sources: Sequence[str] | None,
-) -> _Wanted:
-    return _Wanted(
-        None if models is None else [model_id(connection, name) for name in models],
-        None if benchmarks is None else _benchmark_ids(connection, benchmarks),
-        None if sources is None else _source_ids(connection, sources),
-    )
-
-
-def _benchmark_ids(connection: Connection, names: Sequence[str]) -> list[int]:
-    keys: list[int] = []
-    for name in names:
-        found = connection.scalars(
-            text("SELECT k FROM store.benchmark_ids(:name) AS k"), {"name": name}
-        ).all()
-        if not found:
-            raise UsageError(
-                f"There is no benchmark {name!r}; `registry evals benchmarks` lists them."
-            )
-        keys += found
-    return keys
-
-
-def _source_ids(connection: Connection, names: Sequence[str]) -> list[int]:
-    rows = connection.execute(text("SELECT name, source_id FROM store.sources ORDER BY name")).all()
-    keys: dict[str, int] = {row.name: row.source_id for row in rows}
-    for name in names:
-        if name not in keys:
-            some = ", ".join(list(keys)[:20]) or "none"
-            raise UsageError(f"No source is named {name!r}; there are: {some}.")
-    return [keys[name] for name in names]
-
-
-def _blocks(connection: Connection, wanted: _Wanted, query: str) -> Iterator[Block]:
+def _blocks(connection: Connection, wanted: Wanted, query: str) -> Iterator[Block]:
     setups: dict[int, Setup] = {}
     for row in connection.execute(text(_BENCHMARKS), wanted._asdict()).all():
         items = _items(connection, row.benchmark_id)

@@ -35,7 +35,7 @@ def test_import_tells_what_became_of_each_file(commands: Commands, path: Path) -
     assert told == {
         "path": str(path), "status": "unchanged", "format": "table", "runs": 5, "new": 0,
         "changed": 0, "unchanged": 5, "outcomes": 7, "new_items": 0, "unresolved": 0,
-        "aliases": 0, "left_out": {}, "error": None,
+        "aliases": 0, "left_out": {}, "replaced": {}, "left_over": 0, "error": None,
     }  # fmt: skip
     assert "unchanged" in commands.done("evals", "import", str(path), "--format", "table")
 
@@ -45,6 +45,21 @@ def test_a_dry_run_says_so(commands: Commands, path: Path) -> None:
     assert "nothing was changed" in result.stderr
     assert '"new": 5' in result.stdout.replace('":', '": ').replace("  ", " ")
     assert commands.json("evals", "benchmarks") == []
+
+
+def test_what_was_replaced_is_said(imported: Commands, path: Path, tmp_path: Path) -> None:
+    long_table(path, [(*ROWS[0][:3], 0), *ROWS[1:]])
+    assert (
+        f"{path}: replaced 1 runs of its earlier version"
+        in imported("evals", "import", str(path)).stderr
+    )
+    other = long_table(tmp_path / "other.csv", ROWS)
+    roles = ["--column", "source==t.csv"]
+    result = imported("evals", "import", str(other), *roles, "--format", "json")
+    assert f"{other}: replaced 1 runs of {path}" in result.stderr
+    result = imported("evals", "import", str(path), str(other), *roles)
+    assert result.exit_code == 3
+    assert f"{other} contradicts {path}: org/one on b (acc)" in result.stderr
 
 
 def test_columns_by_role(commands: Commands, tmp_path: Path) -> None:

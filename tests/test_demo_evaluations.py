@@ -37,11 +37,12 @@ from registry.demo.evaluations import (
 from registry.demo.sample import RENAMED, models
 from registry.demo.server import HubServer
 from registry.evaluation import Block, Item, Notes, Run, Source
-from registry.evaluations import FileReport, Options, import_files
+from registry.evaluations import Options, import_files
 from registry.hub import Hub
 from registry.interchange import lm_eval
 from registry.interchange.tables import load_mapping
 from registry.interchange.tables import read as read_table
+from registry.reports import FileReport
 
 PLANTED = {planted.benchmark.name: planted for planted in benchmarks()}
 NAMED = {spelling: name for name, spelling in SPELT.items()}

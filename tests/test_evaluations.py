@@ -29,13 +29,14 @@ from evaluated import (
     write,
 )
 from factories import rows
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
-from registry import db, embedded, evaluations
+from registry import db, embedded, imports
 from registry.errors import DatabaseUnreachableError, LockHeldError, RegistryError, UsageError
 from registry.evaluation import Item, Measure, Source
-from registry.evaluations import FileReport, Options, counts, import_files
+from registry.evaluations import Options, import_files
 from registry.outcomes import read_outcomes
+from registry.reports import FileReport, counts
 
 if TYPE_CHECKING:
     from databases import Databases
@@ -187,6 +188,16 @@ def test_a_file_that_vanishes_fails_alone(engine: Engine, folder: Path) -> None:
     reports = import_files(engine, [folder], watch=remove)
     assert statuses(reports) == ["imported", "failed", "imported"]
     assert "b.csv" in (reports[1].error or "")
+
+
+def test_a_file_more_needs_no_connection_more(engine: Engine, folder: Path) -> None:
+    """Opening one takes longer than a small file."""
+    opened: list[object] = []
+    event.listen(engine, "connect", lambda connection, _: opened.append(connection))
+    imported(engine, folder / "a.csv")
+    of_one = len(opened)
+    imported(engine, folder)
+    assert len(opened) == 2 * of_one
 
 
 def test_a_contradiction_between_rows_of_scores(engine: Engine, tmp_path: Path) -> None:
@@ -345,7 +356,7 @@ def test_what_is_said_of_files_counts_before_what_they_say(engine: Engine, folde
 
 
 def test_one_import_at_a_time(engine: Engine, commands: Commands, folder: Path) -> None:
-    with db.exclusive(engine, evaluations.JOB):
+    with db.exclusive(engine, imports.JOB):
         with pytest.raises(LockHeldError, match="Another evals import is running"):
             imported(engine, folder)
         assert "is running" in commands.refused(5, "evals", "import", str(folder))

@@ -14,8 +14,9 @@ from sqlalchemy import Engine, text
 
 from registry import db, families, resolution, sync
 from registry.demo.server import HubServer
-from registry.evaluations import FileReport, import_files
+from registry.evaluations import import_files
 from registry.hub import Hub
+from registry.reports import FileReport
 from registry.sync import Options
 
 if TYPE_CHECKING:

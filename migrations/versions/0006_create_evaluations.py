@@ -129,7 +129,12 @@ def upgrade() -> None:
         sa.Column("format", sa.Text(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False, comment="of the file"),
-        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False, comment="UTC"),
+        sa.Column(
+            "imported_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="since when it is the newest of its path, UTC",
+        ),
         sa.Column(
             "summary",
             postgresql.JSONB(),
@@ -291,6 +296,7 @@ def upgrade() -> None:
     )
     op.create_index("runs_benchmark_id_idx", "runs", ["benchmark_id"], unique=False, schema="store")
     op.create_index("runs_name_id_idx", "runs", ["name_id"], unique=False, schema="store")
+    op.create_index("runs_import_id_idx", "runs", ["import_id"], unique=False, schema="store")
     op.create_table(
         "setups",
         sa.Column("setup_id", sa.Integer(), sa.Identity(always=True), nullable=False),
@@ -343,6 +349,7 @@ def downgrade() -> None:
     op.drop_table("sources", schema="store")
     op.drop_table("setups", schema="store")
     op.drop_table("pending_evaluations", schema="store")
+    op.drop_index("runs_import_id_idx", table_name="runs", schema="store")
     op.drop_index("runs_name_id_idx", table_name="runs", schema="store")
     op.drop_index("runs_benchmark_id_idx", table_name="runs", schema="store")
     op.drop_table("runs", schema="store")

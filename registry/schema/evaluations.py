@@ -148,7 +148,7 @@ class ImportColumns(TypedColumns):
     format: Named[str] = Column(Text)
     bytes: Named[int] = Column(BigInteger)
     sha256: Named[str] = Column(Text, comment="of the file")
-    imported_at: Named[datetime] = time("UTC")
+    imported_at: Named[datetime] = time("since when it is the newest of its path, UTC")
     summary: Named[Any] = Column(JSONB, nullable=False, comment="counts, and what was left out")
 
 
@@ -224,6 +224,7 @@ runs = Table(
     RunColumns,
     Index("runs_benchmark_id_idx", "benchmark_id"),
     Index("runs_name_id_idx", "name_id"),
+    Index("runs_import_id_idx", "import_id"),
 )
 
 

@@ -84,4 +84,4 @@ COMMENT ON COLUMN registry.runs.name_confidence IS
 COMMENT ON COLUMN registry.runs.file IS
     'File that it was imported from; null for what the sync took from the Hub.';
 COMMENT ON COLUMN registry.runs.imported_at IS
-    'When that file was imported first.';
+    'When that file was imported first, as it is.';

@@ -65,7 +65,7 @@ class _Plain(nn.Module):
     def __init__(self, models: int, text: Tensor) -> None:
         super().__init__()
         self.models = nn.Embedding(models, DIMENSION)
-        self.text = nn.Embedding.from_pretrained(text)
+        self.text = nn.Embedding.from_pretrained(text)  # type: ignore[no-untyped-call]
         self.project = nn.Linear(text.shape[1], DIMENSION)
         self.classify = nn.Linear(DIMENSION, 2)
 
