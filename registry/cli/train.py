@@ -89,7 +89,13 @@ VERSION = (
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU if there is one]"
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of all that is random; the same on one device gives the same vectors.",
+)
 @click.option("--evaluate", is_flag=True, help="Compare methods on held-out outcomes instead.")
 @click.option(
     "--split",
