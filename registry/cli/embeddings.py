@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli.application import Application, pass_application
+from registry.cli.embedding_map import map_
 from registry.cli.failures import say
 from registry.cli.output import (
     Field,
@@ -55,6 +56,9 @@ def embeddings() -> None:
     Example:
       registry embeddings list
     """
+
+
+embeddings.add_command(map_)
 
 
 @embeddings.command("list")

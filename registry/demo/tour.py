@@ -93,6 +93,8 @@ LEARNED = (
     ),
 )
 
+MAP = "map.html"
+
 NEXT = (
     f"models show {DERIVED}",
     f"models compare {DERIVED} openchat/openchat_3.5",
@@ -136,6 +138,7 @@ def run(directory: Path | None = None) -> None:
         if can_train():
             for step in LEARNED:
                 _show(directory, step)
+            _draw(directory)
         else:
             print("\nLearning vectors of models needs more: pip install 'llm-registry[train]'")
     print("\nNow try these yourself:")
@@ -143,6 +146,14 @@ def run(directory: Path | None = None) -> None:
     for command in NEXT:
         print(f"  registry {command}")
     print("Then `unset REGISTRY_DATA_DIR` and run `registry sync --limit 10000` for the real Hub.")
+
+
+def _draw(directory: Path) -> None:
+    """Draw the map anew, since an earlier tour may have left one."""
+    page = directory / MAP
+    page.unlink(missing_ok=True)
+    command = f"embeddings map {shlex.quote(str(page))}"
+    _show(directory, Step("A map of these models to open in a browser", command))
 
 
 def can_train() -> bool:
