@@ -1,7 +1,7 @@
 """Training: outcomes -> a version of embeddings, and methods compared on held-out outcomes.
 
 No connection to the database is held while anything is computed: what is learned from is read
-before, what came out is written after, in one transaction.
+before, what came out is written after, in one transaction, and judged in the next.
 """
 
 from collections.abc import Hashable, Sequence
@@ -183,12 +183,14 @@ def _means(data: TrainingData, hidden: Mask) -> Matrix:
 def _kept(
     engine: Engine, trained: Trained, data: TrainingData, hidden: Mask, options: Options
 ) -> Version:
-    """Write the version, and judge it, in one transaction."""
+    """Write the version in one transaction, and judge it in the next."""
     with engine.begin() as connection:
-        current = versions.current_version(connection)
         number = embeddings.save(connection, trained)
         if not options.promote:
             return versions.read_version(connection, number)
+    versions.wait_for_readers(engine)
+    with engine.begin() as connection:
+        current = versions.current_version(connection)
         before = None if current is None else _predictor(connection, current.version, data)
         new = _logits(trained.vectors, trained.item_vectors)
         both = hidden if before is None else hidden & ~np.isnan(before.logits)

@@ -1,17 +1,19 @@
 """Versions of learned embeddings: which there are, and which one is current.
 
 Functions of a connection; each change is one transaction of the caller's, so that readers see the
-version before or the one after, whole. Whoever listens on channel `registry_embeddings` is told
-of each change of the current version at its commit.
+version before or the one after, whole. A new version is made current in a later transaction than
+the one that it was kept in, once `wait_for_readers` has returned. Whoever listens on channel
+`registry_embeddings` is told of each change of the current version at its commit.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from registry.errors import RegistryError, UsageError
 from registry.promotion import Verdict
@@ -23,6 +25,9 @@ CHANNEL = "registry_embeddings"
 
 _PATIENCE = "4s"
 """How long dropping a version waits for its readers; others wait behind it meanwhile."""
+
+_PLANNED = 2.0
+"""Seconds within which a statement that was planned has begun; what reads longer has long begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,25 @@ def settle(connection: Connection, version: int, verdict: Verdict) -> Version:
     if verdict.promoted:
         _make_current(connection, version, verdict.reason)
     return read_version(connection, version)
+
+
+def wait_for_readers(engine: Engine) -> None:
+    """Wait for statements that were planned before a version's vectors could be read.
+
+    Attaching a partition stops no reader, so one may have been planned without it, and would find
+    nothing if the version became current before it began. Waits for those that read embeddings
+    now, not for later ones, and 2 s at most: all of them have begun by then.
+    """
+    reading = text("""
+        SELECT virtualtransaction FROM pg_locks
+         WHERE relation = CAST('store.embeddings' AS regclass) AND pid <> pg_backend_pid()
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        before = set(connection.scalars(reading))
+        deadline = time.monotonic() + _PLANNED
+        while before and time.monotonic() < deadline:
+            time.sleep(0.005)
+            before &= set(connection.scalars(reading))
 
 
 def rollback(connection: Connection) -> Version:

@@ -315,6 +315,8 @@ def test_readers_see_one_version_whole_while_others_are_promoted(engine: Engine)
                 # Known before it can be read.
                 made = kept(connection, drawn(count, 8, seed=count), current=False)
                 sizes[made] = count
+            versions.wait_for_readers(engine)
+            with engine.begin() as connection:
                 versions.promote(connection, made)
             with engine.begin() as connection:
                 versions.rollback(connection)
@@ -330,6 +332,24 @@ def test_readers_see_one_version_whole_while_others_are_promoted(engine: Engine)
             reader.join()
     assert errors == []
     assert len(seen) > 2
+
+
+def test_a_promotion_waits_for_who_reads_now_and_for_nobody_else(engine: Engine) -> None:
+    waited = threading.Event()
+
+    def wait() -> None:
+        versions.wait_for_readers(engine)
+        waited.set()
+
+    with engine.connect() as early, engine.connect() as late:
+        early.execute(text("SELECT FROM registry.embeddings"))
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        assert not waited.wait(0.3)
+        late.execute(text("SELECT FROM registry.embeddings"))
+        early.rollback()
+        assert waited.wait(1)
+        waiter.join()
 
 
 def test_listeners_are_told_at_the_commit(engine: Engine) -> None:
