@@ -51,6 +51,7 @@ class Options:
         margin: how much log loss a new version may lose against the current one, in nats.
         most_churn: share of models' neighbours that may change.
         promote: whether to make the version current if it passes.
+        if_changed: train only where no version of this method has learned from the same outcomes.
     """
 
     method: str = "blend"
@@ -61,6 +62,7 @@ class Options:
     margin: float = MARGIN
     most_churn: float = MOST_CHURN
     promote: bool = True
+    if_changed: bool = False
 
 
 def train(
@@ -76,7 +78,8 @@ def train(
         watch: is told of progress.
 
     Returns:
-        The version, whether current or not; None in all processes but the first.
+        The version, whether current or not; an earlier one where nothing changed and that was
+        asked; None in all processes but the first.
 
     Raises:
         LockHeldError: when another training is running.
@@ -142,6 +145,11 @@ def _learned(
 def _trained(engine: Engine, options: Options, device: str, watch: Watcher) -> Version:
     began = perf_counter()
     data = read_data(engine, options, watch)
+    if options.if_changed:
+        with engine.connect() as connection:
+            found = versions.trained_on(connection, data.fingerprint(), options.method)
+        if found is not None:
+            return found
     learned, hidden = _learned(data, options, device, watch)
     fit = learned.fit
     if fit.factors is None:

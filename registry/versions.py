@@ -97,6 +97,19 @@ def read_version(connection: Connection, version: int | None = None) -> Version:
     return rows[version]
 
 
+def trained_on(connection: Connection, fingerprint: str, method: str) -> Version | None:
+    """Return the newest version of a method that was trained on just these outcomes, if any."""
+    row = connection.execute(
+        text("""
+        SELECT * FROM registry.embedding_versions
+         WHERE data_fingerprint = :fingerprint AND method = :method
+         ORDER BY version DESC LIMIT 1"""),
+        {"fingerprint": fingerprint, "method": method},
+    )
+    found = row.mappings().one_or_none()
+    return None if found is None else Version(**found)
+
+
 def promote(
     connection: Connection, version: int, *, force: bool = False, reason: str | None = None
 ) -> Version:

@@ -3,9 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
+from evaluated import block, run, write
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from sqlalchemy import Engine
 
+from registry.evaluation import Item
 from registry.factorization.problem import ItemTexts, Problem
 
 Matrix = NDArray[np.float32]
@@ -50,3 +53,28 @@ def planted(
             csr_array((items, 4), dtype=np.float32),
         )
     return Planted(Problem(shown, texts), chances, outcomes)
+
+
+WORDS = [f"word{chr(97 + n) * 3}" for n in range(14)]
+
+
+def prompt(number: int) -> str:
+    """Return a question whose words depend on its number."""
+    return f"What is {WORDS[number % 14]} and {WORDS[number // 14 % 14]} and {number % 7}?"
+
+
+def fill(engine: Engine, *, models: int = 40, items: int = 120, seed: int = 0) -> None:
+    """Put planted outcomes on two benchmarks into a database."""
+    made = planted(models, items, rank=2, seen=0.9, seed=seed)
+    asked = [Item(f"i{number}", prompt(number)) for number in range(items)]
+    half, seen = items // 2, made.problem.outcomes
+    with engine.begin() as connection:
+        for name, part in (("arc", slice(0, half)), ("gsm", slice(half, items))):
+            told = [
+                run(
+                    f"org/m{number}",
+                    [None if np.isnan(each) else float(each) for each in seen[number, part]],
+                )
+                for number in range(models)
+            ]
+            write(connection, block(name, *told, asked=asked[part]))

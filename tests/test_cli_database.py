@@ -182,7 +182,7 @@ def test_doctor_of_a_reader(commands: Commands, engine: Engine) -> None:
 
 
 def test_jobs_list(commands: Commands, engine: Engine) -> None:
-    assert [row["job"] for row in commands.json("jobs", "list")] == ["sync", "sweep"]
+    assert [row["job"] for row in commands.json("jobs", "list")] == ["sync", "sweep", "train"]
     with engine.begin() as connection:
         connection.execute(
             text("""

@@ -175,6 +175,8 @@ def test_an_empty_embedded_database_is_set_up(hub: HubServer) -> None:
 @pytest.mark.parametrize("name", ["sync", "sweep"])
 def test_jobs_run(database_url: str, hub: HubServer, name: str) -> None:
     code, out, err = run("--database-url", database_url, "jobs", "run", name, HF_ENDPOINT=hub.url)
-    assert (code, out, err) == (0, "", "")
+    assert (code, err) == (0, "")
+    assert f"kind,{'full' if name == 'sweep' else 'delta'}\n" in out, "as its schedule does"
+    assert "\nnew,20\n" in out
     rows = Commands(database_url).json("jobs", "list")
     assert {row["job"]: row["status"] for row in rows}[name] == "done"

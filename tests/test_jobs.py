@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from planted import fill
 from sqlalchemy import Engine, text
 
 from registry import db
@@ -50,3 +51,21 @@ def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> 
     assert result.stderr.strip() == (
         "sync: Another sync is running; try again when it has finished."
     )
+
+
+def test_a_training_is_left_out_where_nothing_changed(engine: Engine, database_url: str) -> None:
+    fill(engine)
+    first, again = run("train", database_url, "unused"), run("train", database_url, "unused")
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert first.stdout.startswith("train: version 1, current: the first version")
+    assert again.stdout == first.stdout
+    fill(engine, models=41)
+    assert run("train", database_url, "unused").stdout.startswith("train: version 2")
+
+
+def test_a_training_without_outcomes_says_how_to_get_some(
+    engine: Engine, database_url: str
+) -> None:
+    result = run("train", database_url, "unused")
+    assert result.returncode == 2
+    assert "registry evals import" in result.stderr

@@ -12,43 +12,19 @@ import pytest
 from cli_commands import Commands
 from evaluated import block, run, write
 from factories import rows
-from planted import planted
+from planted import fill
 from sqlalchemy import Engine, text
 
 from registry import training, training_data, vectors, versions
 from registry.comparison import compare
 from registry.db import exclusive
 from registry.errors import LockHeldError, RegistryError, UsageError
-from registry.evaluation import Item
 from registry.training import Options
 
 WITHOUT_TEXT = Options(method="irt")
-WORDS = [f"word{chr(97 + n) * 3}" for n in range(14)]
 
 
 PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'store.embeddings'::regclass"
-
-
-def prompt(number: int) -> str:
-    """Return a question whose words depend on its number."""
-    return f"What is {WORDS[number % 14]} and {WORDS[number // 14 % 14]} and {number % 7}?"
-
-
-def fill(engine: Engine, *, models: int = 40, items: int = 120, seed: int = 0) -> None:
-    """Put planted outcomes on two benchmarks into a database."""
-    made = planted(models, items, rank=2, seen=0.9, seed=seed)
-    asked = [Item(f"i{number}", prompt(number)) for number in range(items)]
-    half, seen = items // 2, made.problem.outcomes
-    with engine.begin() as connection:
-        for name, part in (("arc", slice(0, half)), ("gsm", slice(half, items))):
-            told = [
-                run(
-                    f"org/m{number}",
-                    [None if np.isnan(each) else float(each) for each in seen[number, part]],
-                )
-                for number in range(models)
-            ]
-            write(connection, block(name, *told, asked=asked[part]))
 
 
 @pytest.fixture

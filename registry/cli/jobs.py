@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -14,7 +15,6 @@ import click
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
 from registry.cli.output import Field, Output, output_options
-from registry.cli.sync import run_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Job:
 KNOWN = (
     Job("sync", "17 * * * *", "sync", "take in new and changed models, every hour"),
     Job("sweep", "23 3 * * 0", "sync --full", "find vanished models, every Sunday"),
+    Job("train", "41 4 * * *", "train --if-changed", "learn from new outcomes, every night"),
 )
 
 
@@ -95,9 +96,14 @@ def run(ctx: click.Context, name: str) -> None:
     Example:
       registry jobs run sync
     """
-    from registry.sync import Options
-
-    run_sync(ctx, Options(full=name == "sweep"))
+    job = next(job for job in KNOWN if job.name == name)
+    command, *arguments = job.command.split()
+    program = ctx.find_root().command
+    assert isinstance(program, click.Group)
+    found = program.get_command(ctx, command)
+    assert found is not None
+    with found.make_context(command, arguments, parent=ctx.parent) as its_own:
+        found.invoke(its_own)
 
 
 @jobs.command()
@@ -117,8 +123,14 @@ def crontab() -> None:
         # Not copied: it may hold a password, and this output may go anywhere.
         click.echo("# Set REGISTRY_DATABASE_URL here, as it is in your environment.")
     for job in KNOWN:
-        click.echo(f"# {job.name}: {job.purpose}")
+        click.echo(f"# {job.name}: {job.purpose}{_lacking(job)}")
         click.echo(f"{job.schedule} {program} {job.command}".replace("%", r"\%"))
+
+
+def _lacking(job: Job) -> str:
+    if job.name != "train" or find_spec("torch") is not None:
+        return ""
+    return "; needs pip install 'llm-registry[train]'"
 
 
 def _program() -> str:

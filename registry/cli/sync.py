@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from registry.passes import Counts
-    from registry.sync import Options, Report, Watcher
+    from registry.sync import Report, Watcher
 
 SOME_QUARANTINED = 3
 """Exit code of a sync that is done but could not read some records."""
@@ -76,14 +76,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --full
       registry sync --author mistralai --dry-run
     """
-    from registry.sync import Options
-
-    run_sync(ctx, Options(**chosen), output)
-
-
-def run_sync(ctx: click.Context, options: Options, output: Output | None = None) -> None:
-    """Run a sync with its progress on stderr, and end with the exit code that fits."""
-    from registry.sync import sync_models
+    from registry.sync import Options, sync_models
 
     application = ctx.ensure_object(Application)
     began = time.monotonic()
@@ -91,13 +84,12 @@ def run_sync(ctx: click.Context, options: Options, output: Output | None = None)
         with application.engine() as engine:
             application.set_up(engine)
             with _progress() as watch:
-                report = sync_models(engine, options, watch=watch)
+                report = sync_models(engine, Options(**chosen), watch=watch)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
         raise
-    if output is not None:
-        _print_report(output, report, time.monotonic() - began)
+    _print_report(output, report, time.monotonic() - began)
     if not report.complete:
         say("The limit ended it before the listing's end; the next sync goes on there.")
     if report.dry_run:

@@ -118,6 +118,11 @@ VERSION = (
     help="Share of models' neighbours that may change.  [default: 0.5]",
 )
 @click.option("--promote/--no-promote", default=True, help="Whether it may become current.")
+@click.option(
+    "--if-changed",
+    is_flag=True,
+    help="Only if there are other outcomes than those of the method's versions.",
+)
 @output_options
 @pass_application
 def train(
@@ -141,11 +146,13 @@ def train(
     Examples:
       registry train
       registry train --benchmark mmlu-pro --method irt --no-promote
+      registry train --if-changed
       registry train --evaluate --split item --split domain --seeds 3
       torchrun --standalone --nproc-per-node 2 -m registry train
     """
     _require_torch()
     from registry.training import Options, train
+    from registry.versions import list_versions
 
     told = {name: value for name, value in chosen.items() if value is not None}
     told["encoder"] = None if told["encoder"] == "none" else told["encoder"]
@@ -160,9 +167,14 @@ def train(
         told["method"] = methods[0]
     with application.engine() as engine, _progress() as watch:
         application.set_up(engine)
+        with engine.connect() as connection:
+            before = {version.version for version in list_versions(connection)}
         version = train(engine, Options(**told), watch=watch)
-    if version is not None:
-        _print_version(output, version)
+    if version is None:
+        return
+    _print_version(output, version)
+    if version.version in before:
+        say(f"Nothing changed since version {version.version}, so nothing was trained.")
 
 
 def _require_torch() -> None:

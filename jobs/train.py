@@ -1,0 +1,34 @@
+"""Every night (41 4 * * *): learn embeddings from new outcomes, if there are any."""
+
+import logging
+import sys
+
+from registry import db
+from registry.errors import RegistryError
+
+
+def main() -> int:
+    """Train a version, unless nothing changed; return the exit code of `registry train`."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("registry").setLevel(logging.INFO)
+    try:
+        from registry import training  # noqa: PLC0415 - needs an extra
+    except ModuleNotFoundError as error:
+        print(f"train: needs {error.name}: pip install 'llm-registry[train]'", file=sys.stderr)
+        return RegistryError.exit_code
+    try:
+        where = db.setting()
+        with db.engine(where) as engine:
+            db.set_up_embedded(where, engine)
+            options = training.Options(encoder="minilm", if_changed=True)
+            version = training.train(engine, options)
+    except RegistryError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return error.exit_code
+    if version is not None:
+        print(f"train: version {version.version}, {version.state}: {version.reason}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
