@@ -48,7 +48,7 @@ class TextRegression:
     width: float = 2.0
     words: float = 0.5
     traits: float = 0.05
-    landmarks: int = 1500
+    landmarks: int = 2500
 
     @property
     def name(self) -> str:

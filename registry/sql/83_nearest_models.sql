@@ -92,13 +92,12 @@ BEGIN
     END IF;
     -- Of all vectors that pass, or of those that the index found.
     RETURN QUERY EXECUTE format(
-        'SELECT m.name, n.distance, f.kind, f.uncertainty, %1$s'
-        '  FROM (SELECT e.model_id, e.vector <=> $1 AS distance'
+        'SELECT m.name, n.distance, n.kind, n.uncertainty, %1$s'
+        '  FROM (SELECT e.model_id, e.kind, e.uncertainty, e.vector <=> $1 AS distance'
         '          FROM store.embeddings AS e'
         '         WHERE e.version_id = %1$s AND e.model_id <> $2 %2$s'
         '         ORDER BY distance, e.model_id LIMIT $3) AS n'
         '  JOIN store.models AS m ON m.model_id = n.model_id'
-        '  JOIN store.embeddings AS f ON f.model_id = n.model_id AND f.version_id = %1$s'
         ' WHERE n.distance <> double precision ''NaN'' '
         ' ORDER BY n.distance, m.name',
         used.version_id,

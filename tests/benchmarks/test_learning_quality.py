@@ -41,14 +41,18 @@ def metabench() -> Problem:
     return Problem(whole.sort_index().to_numpy(np.float32))
 
 
-def mmlu_pro(*, texts: bool) -> tuple[Problem, Sequence[str]]:
-    """Models on MMLU-Pro, and the items' categories; with texts, the complete models only."""
+def mmlu_pro(kept: Path | None = None) -> tuple[Problem, Sequence[str]]:
+    """Models on MMLU-Pro, and the items' categories; with texts, the complete models only.
+
+    Args:
+        kept: folder of the texts' vectors, which take ten minutes to make; None goes without texts.
+    """
     folder = DATA / "mmlu-pro-responses"
     questions = pd.read_parquet(folder / "questions.parquet")
     answers = pd.read_parquet(folder / "responses.parquet")
     table = answers.pivot_table(index="model", columns="question_id", values="correct")
     outcomes = table.reindex(columns=questions["question_id"]).to_numpy(np.float32)
-    if not texts:
+    if kept is None:
         return Problem(outcomes), list(questions["category"])
     outcomes = outcomes[np.isnan(outcomes).mean(axis=1) < 0.01]
     complete = ~np.isnan(outcomes).any(axis=0)
@@ -57,8 +61,10 @@ def mmlu_pro(*, texts: bool) -> tuple[Problem, Sequence[str]]:
         ItemText(question, tuple(options))
         for question, options in zip(questions["question"], questions["options"], strict=True)
     ]
-    vectors = open_encoder("minilm", device="cpu").encode([each.whole() for each in asked])
-    told = ItemTexts(vectors, item_texts.traits(asked), item_texts.words(asked))
+    file = kept / "minilm-mmlu-pro.npy"
+    if not file.exists():
+        np.save(file, open_encoder("minilm", device="cpu").encode([each.whole() for each in asked]))
+    told = ItemTexts(np.load(file), item_texts.traits(asked), item_texts.words(asked))
     return Problem(outcomes[:, complete], told), list(questions["category"])
 
 
@@ -110,15 +116,16 @@ def by_cell(problem: Problem) -> Callable[[int], Sequence[Mask]]:
 
 @pytest.mark.parametrize("name", ["metabench", "mmlu-pro"])
 def test_hidden_cells(name: str) -> None:
-    problem = metabench() if name == "metabench" else mmlu_pro(texts=False)[0]
+    problem = metabench() if name == "metabench" else mmlu_pro()[0]
     means = table(
         f"Hidden cells, {name}", problem, ("item-mean", "rasch", "blend"), by_cell(problem)
     )
     assert means["blend", "auc"] >= {"metabench": 0.960, "mmlu-pro": 0.868}[name]
 
 
-def test_new_items() -> None:
-    problem, categories = mmlu_pro(texts=True)
+def test_new_items(pytestconfig: pytest.Config) -> None:
+    assert pytestconfig.cache is not None
+    problem, categories = mmlu_pro(pytestconfig.cache.mkdir("vectors"))
     methods = ("model-mean", "knn", "weighted-knn", "mf-text", "text-regression", "blend")
 
     def by_item(seed: int) -> Sequence[Mask]:
