@@ -21,6 +21,7 @@ from registry.cli.output import (
     table,
 )
 from registry.cli.parameters import AT_LEAST_ONE, COUNT
+from registry.cli.probe import probe
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def embeddings() -> None:
 
 
 embeddings.add_command(map_)
+embeddings.add_command(probe)
 
 
 @embeddings.command("list")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from rich.progress import ProgressColumn
 
+    from registry.factorization.problem import Watcher
+
 
 def is_seen() -> bool:
     """Tell whether stderr is a terminal, which can be drawn on."""
@@ -34,3 +36,23 @@ def drawn(*columns: ProgressColumn, task: str, **fields: Any) -> Iterator[Callab
 
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield partial(progress.update, progress.add_task(task, total=None, **fields))
+
+
+@contextmanager
+def trainings() -> Iterator[Watcher]:
+    """Draw what a training is at, of how many steps."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with drawn(*columns, task="reading outcomes") as update:
+
+        def watch(what: str, step: int, of: int) -> None:
+            update(description=what, completed=step, total=of)
+
+        yield watch

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
+from registry.cli.extras import require
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options
 from registry.cli.parameters import AT_LEAST_ONE
-from registry.cli.progress import drawn
-from registry.errors import RegistryError
+from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from registry.factorization.problem import Watcher
     from registry.held_out import Comparison
     from registry.training import Options
     from registry.versions import Version
@@ -150,7 +146,7 @@ def train(
       registry train --evaluate --split item --split domain --seeds 3
       torchrun --standalone --nproc-per-node 2 -m registry train
     """
-    _require_torch()
+    require("torch", "sklearn", doing="Training")
     from registry.training import Options, train
     from registry.versions import list_versions
 
@@ -165,7 +161,7 @@ def train(
         raise click.UsageError("Several methods and --split need --evaluate.")
     if methods:
         told["method"] = methods[0]
-    with application.engine() as engine, _progress() as watch:
+    with application.engine() as engine, trainings() as watch:
         application.set_up(engine)
         with engine.connect() as connection:
             before = {version.version for version in list_versions(connection)}
@@ -175,17 +171,6 @@ def train(
     _print_version(output, version)
     if version.version in before:
         say(f"Nothing changed since version {version.version}, so nothing was trained.")
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    for module in ("torch", "sklearn"):
-        if find_spec(module) is None:
-            raise RegistryError(
-                f"Training needs {module}, which is not installed: "
-                "pip install 'llm-registry[train]'."
-            )
 
 
 def _print_version(output: Output, version: Version) -> None:
@@ -224,7 +209,7 @@ def _evaluate(
 ) -> None:
     from registry.comparison import compare
 
-    with application.engine() as engine, _progress() as watch:
+    with application.engine() as engine, trainings() as watch:
         application.set_up(engine)
         found = compare(
             engine,
@@ -271,23 +256,3 @@ def _interval(figure: Any) -> str:
         return ""
     half = "" if figure["lower"] is None else f" ±{figure['mean'] - figure['lower']:.4f}"
     return f"{figure['mean']:.4f}{half}"
-
-
-@contextmanager
-def _progress() -> Iterator[Watcher]:
-    """Draw on stderr what is under way, where somebody looks."""
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
-        TimeElapsedColumn(),
-    )
-    with drawn(*columns, task="reading outcomes") as update:
-
-        def watch(what: str, step: int, of: int) -> None:
-            update(description=what, completed=step, total=of)
-
-        yield watch

@@ -25,7 +25,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         if any(target.iterdir()):
             raise UsageError(f"The folder {target} is not empty; name one that does not exist.")
     else:
-        _refuse(target)
+        check_target(target)
     with _beside(target, is_folder=True) as folder:
         yield folder
 
@@ -33,12 +33,17 @@ def new_folder(target: Path) -> Iterator[Path]:
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
     """Have a file to write, which becomes `target` at the end of the block; as `new_folder`."""
-    _refuse(target)
+    check_target(target)
     with _beside(target, is_folder=False) as file:
         yield file
 
 
-def _refuse(target: Path) -> None:
+def check_target(target: Path) -> None:
+    """Make sure that a file can be made there.
+
+    Raises:
+        UsageError: when there is something already, or no folder to put it into.
+    """
     if target.exists() or target.is_symlink():
         raise UsageError(f"There is a file {target} already; name one that does not exist.")
     if not target.absolute().parent.is_dir():

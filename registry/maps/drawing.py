@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 
 from registry.errors import UsageError
 from registry.interchange.new_files import new_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GROUPS = 20
 """Groups that have a colour of their own; the smaller ones share one."""
@@ -106,8 +110,8 @@ def _plain(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def write_picture(drawn: Map, path: Path) -> None:
-    """Write a PNG picture, the largest groups in colours with a legend; whole or not at all.
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty picture of some inches.
 
     Raises:
         UsageError: when matplotlib is not installed.
@@ -118,7 +122,16 @@ def write_picture(drawn: Map, path: Path) -> None:
         raise UsageError(
             "A picture needs matplotlib, which is not installed: pip install 'llm-registry[train]'."
         ) from None
-    figure = Figure(figsize=(11, 8), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def write_picture(drawn: Map, path: Path) -> None:
+    """Write a PNG picture, the largest groups in colours with a legend; whole or not at all.
+
+    Raises:
+        UsageError: when matplotlib is not installed.
+    """
+    figure = new_figure(11, 8)
     axes = figure.add_subplot()
     groups = np.array([_plain(name) for name in drawn.groups], dtype=object)
     largest = [name for name, _ in Counter(groups).most_common(10)]

@@ -1,0 +1,19 @@
+"""What commands need beyond what is always installed."""
+
+from registry.errors import RegistryError
+
+
+def require(*modules: str, doing: str) -> None:
+    """Make sure that modules of the extra `train` are installed, without loading them.
+
+    Raises:
+        RegistryError: naming the first that is not, and how to install it.
+    """
+    from importlib.util import find_spec
+
+    for module in modules:
+        if find_spec(module) is None:
+            raise RegistryError(
+                f"{doing} needs {module}, which is not installed: "
+                "pip install 'llm-registry[train]'."
+            )
