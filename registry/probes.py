@@ -170,12 +170,7 @@ def contributions(
         )
     outcomes = _read(engine, options, chosen, watch).drawn(options, elsewhere=2)
     accuracies = outcomes.accuracies(elsewhere=2)
-    few = {name: _count(each) for name, each in accuracies.items() if _count(each) < FEWEST_MODELS}
-    if few:
-        raise UsageError(
-            f"A regression takes at least {FEWEST_MODELS} models that were evaluated on a benchmark"
-            f" and on two others; there are {_listed(few)}. --benchmark names those to take."
-        )
+    _check_models(accuracies)
     of, done = len(chosen) * (len(chosen) + 1) // 2, 0
 
     def predict(learned_from: frozenset[str]) -> dict[str, NDArray[np.float64]]:
@@ -194,11 +189,24 @@ def contributions(
 
     found = benchmark_contribution(accuracies, predict)
     if picture is not None:
-        try:
-            write_heat_map(found, picture)
-        except OSError as error:
-            raise RegistryError(f"Cannot write {picture}: {error.strerror or error}.") from error
+        _draw(found, picture)
     return found
+
+
+def _check_models(accuracies: Mapping[str, Matrix]) -> None:
+    few = {name: _count(each) for name, each in accuracies.items() if _count(each) < FEWEST_MODELS}
+    if few:
+        raise UsageError(
+            f"A regression takes at least {FEWEST_MODELS} models that were evaluated on a benchmark"
+            f" and on two others; there are {_listed(few)}. --benchmark names those to take."
+        )
+
+
+def _draw(found: Contribution, picture: Path) -> None:
+    try:
+        write_heat_map(found, picture)
+    except OSError as error:
+        raise RegistryError(f"Cannot write {picture}: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
