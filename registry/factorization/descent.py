@@ -5,7 +5,8 @@ pairs would project every item's text once a model. With several processes each 
 every block, and the gradients are summed, which gives the steps of one process.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,6 +33,9 @@ ITEMS_AT_ONCE = 4096
 """Items predicted at a time."""
 
 PATIENCE = 3
+
+AVERAGED = 2
+"""Epochs over which parameters are averaged: their mean lies nearer the optimum than any step."""
 
 
 class _Decoder(Protocol):
@@ -123,7 +127,7 @@ class TextFactorization:
     epochs: int = 50
     block: int = 256
     rate: float = 1e-3
-    decay: float = 1e-5
+    decay: float = 2e-6
     noise: float = 0.05
 
     @property
@@ -266,7 +270,11 @@ def _descend(
     seed: int,
     watch: Callable[[int, int], None],
 ) -> _Trained:
-    """Descend on the cross-entropy of the observed outcomes; leave the best epoch's parameters."""
+    """Descend on the cross-entropy of the observed outcomes; leave the best epoch's parameters.
+
+    They are running means over the steps (Polyak and Juditsky 1992), which stand still where the
+    steps themselves still move with each block and its noise.
+    """
     parameters = list(decoder.parameters())
     device = parameters[0].device
     outcomes = torch.from_numpy(problem.outcomes.T.copy()).to(device)
@@ -275,28 +283,56 @@ def _descend(
         parameters, lr=steps.rate, weight_decay=steps.decay, fused=device.type == "cuda"
     )
     draw = torch.Generator(device).manual_seed(seed)
+    mean = _Mean(parameters, AVERAGED * -(-len(columns) // steps.block))
     history: list[float] = []
-    best = [parameter.detach().clone() for parameter in parameters]
-    chosen = steps.epochs
+    best, chosen = mean.values, steps.epochs
     for epoch in range(1, steps.epochs + 1):
         watch(epoch, steps.epochs)
         order = columns[torch.randperm(len(columns), generator=draw, device=device)]
         for start in range(0, len(order), steps.block):
             block = order[start : start + steps.block]
             _step(decoder, solver, outcomes, block, steps=steps, draw=draw)
+            mean.add(parameters)
+        best = mean.values
         if check is None:
             continue
-        history.append(_log_loss(decoder, check, str(device)))
+        with mean.used(parameters):
+            history.append(_log_loss(decoder, check, str(device)))
         if history[-1] == min(history):
-            chosen = epoch
-            best = [parameter.detach().clone() for parameter in parameters]
-        elif epoch - chosen >= PATIENCE:
+            chosen, kept = epoch, [value.clone() for value in mean.values]
+        best = kept
+        if epoch - chosen >= PATIENCE:
             break
-    if check is not None:
-        with torch.no_grad():
-            for parameter, kept in zip(parameters, best, strict=True):
-                parameter.copy_(kept)
+    _put(parameters, best)
     return _Trained(chosen, history)
+
+
+class _Mean:
+    """Running mean of parameters over the last steps."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], span: int) -> None:
+        self.values = [parameter.detach().clone() for parameter in parameters]
+        self._span, self._steps = span, 0
+
+    def add(self, parameters: Sequence[nn.Parameter]) -> None:
+        self._steps += 1
+        share = 1 / min(self._steps, self._span)
+        with torch.no_grad():
+            torch._foreach_lerp_(self.values, list(parameters), share)
+
+    @contextmanager
+    def used(self, parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+        """Put the mean in the parameters' place for a while."""
+        own = [parameter.detach().clone() for parameter in parameters]
+        _put(parameters, self.values)
+        yield
+        _put(parameters, own)
+
+
+def _put(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.copy_(value)
 
 
 def _step(
