@@ -20,6 +20,9 @@ Outcomes: TypeAlias = NDArray[np.floating[Any]]
 LEAST = 0.005
 """Least probability that is predicted; the greatest is 1 less it."""
 
+RANK = 24
+"""Components kept: more tell nothing of another model, and cost fold-in."""
+
 LEAST_NOISE = 2e-3
 """Least variance of an outcome beside what its components tell."""
 
@@ -41,6 +44,12 @@ class Components:
     loadings: Reals
     noise: Reals
 
+    @property
+    def share(self) -> Reals:
+        """Return the share of p (1 - p) that the noise of an outcome is, float64, N, up to 1."""
+        whole = np.maximum(self.means * (1 - self.means), LEAST)
+        return np.minimum(self.noise / whole, 1.0)
+
     def probabilities(self, vectors: Reals) -> Reals:
         """Return probabilities, n x N, of models by their vectors, n x r."""
         found: Reals = np.clip(self.means + vectors @ self.loadings.T, LEAST, 1 - LEAST)
@@ -51,7 +60,7 @@ class Components:
         return Components(self.means[items], self.loadings[items], self.noise[items])
 
 
-def decompose(outcomes: Outcomes, rank: int = 40) -> tuple[Components, Reals]:
+def decompose(outcomes: Outcomes, rank: int = RANK) -> tuple[Components, Reals]:
     """Return components of items, and vectors of models, float64, M x r.
 
     Args:

@@ -27,8 +27,11 @@ Codes: TypeAlias = NDArray[np.int64]
 WIDTH = 1 << 18
 """Columns of each hashed block."""
 
-SHORTEST, LONGEST = 2, 5
-"""Characters of the pieces of names."""
+ANCESTRY_WIDTH = 1 << 24
+"""Columns of lineage: a million names hashed to fewer would make strangers relatives."""
+
+LONGEST = 5
+"""Characters of the longest pieces of names; the shortest have 2."""
 
 MOST_PARAMETERS = 5e12
 """More weights than these are taken for a mistake, as in names."""
@@ -87,7 +90,7 @@ class Blocks:
         pieces: n x WIDTH: pieces of 2 to 5 characters of names, by TF-IDF.
         words: n x WIDTH: words of names, by TF-IDF.
         profiles: n x WIDTH: words of all models of the author.
-        lineage: n x WIDTH: ancestors and the model itself, by the weight of the path.
+        lineage: n x ANCESTRY_WIDTH: ancestors and the model itself, by the weight of the path.
         authors: int64, n: hashes of authors; 0 for none.
         families: int64, n: hashes of families, read from the name where not stated; 0 for none.
         sizes: float64, n: log2 of the number of weights; nan where unknown.
@@ -195,7 +198,7 @@ class Describer:
             pieces=_unit(_scaled(_pieces([model.title for model in models]), self.pieces)),
             words=_unit(_scaled(words, self.words)),
             profiles=_picked(self.profiles, np.array(known, np.int64)),
-            lineage=_unit(_rows([self._ancestors(model) for model in models])),
+            lineage=_unit(_rows([self._ancestors(model) for model in models], ANCESTRY_WIDTH)),
             authors=np.array([_CODES[model.author] for model in models], np.int64),
             families=np.array([_CODES[family] for family in families], np.int64),
             sizes=sizes,
@@ -214,7 +217,7 @@ class Describer:
     def _ancestors(self, model: Description) -> dict[int, float]:
         found: dict[int, float] = {}
         for name, weight in self.kinship.ancestors(model.name, model.parents).items():
-            column = _hashed(f"model:{name}")
+            column = crc32(name.encode("utf-8", "replace")) % ANCESTRY_WIDTH
             found[column] = max(found.get(column, 0.0), weight)
         return found
 
@@ -286,11 +289,11 @@ def _rarity(met: Reals, count: int) -> Reals:
     return weights
 
 
-def _rows(rows: Sequence[Mapping[int, float]]) -> csr_array:
+def _rows(rows: Sequence[Mapping[int, float]], width: int = WIDTH) -> csr_array:
     starts = np.cumsum([0, *map(len, rows)])
     columns = np.fromiter((column for row in rows for column in row), np.int64, starts[-1])
     values = np.fromiter((value for row in rows for value in row.values()), np.float64, starts[-1])
-    return csr_array((values, columns, starts), shape=(len(rows), WIDTH))
+    return csr_array((values, columns, starts), shape=(len(rows), width))
 
 
 def _scaled(block: csr_array, weights: Reals) -> csr_array:

@@ -1,8 +1,9 @@
 """Vectors of models with a few outcomes: what was believed of them, corrected by what was seen.
 
 A linear-Gaussian update in the space of components against frozen item factors (Bishop, Pattern
-Recognition and Machine Learning, 2006, section 2.3.3); METHODS.md section 2, fold-in. An outcome's
-noise is that of its item, which components leave over.
+Recognition and Machine Learning, 2006, section 2.3.3); METHODS.md section 2, fold-in. The noise of
+an outcome is what components leave over of its item, as the share of p (1 - p): what a strong model
+gets right tells little. So the update is made again with the chances that it found.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from registry.coldstart.prior import Guess
 from registry.errors import UsageError
 
 LEAST_VARIANCE = 1e-9
+
+ROUNDS = 3
+"""Updates: one with the items' mean noise, the others with that of the model's own chances."""
+
+SUREST = 0.15
+"""Least chance, and greatest chance of failure, that the noise of an outcome is taken at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +79,28 @@ def fold(
         raise UsageError("Outcomes must be within 0 and 1.")
     mean = guess.mean.copy()
     variance = np.maximum(guess.variance, LEAST_VARIANCE)
-    covariance = np.zeros((*mean.shape, mean.shape[1]))
-    for model in range(len(mean)):
+    covariance = unfolded(guess).covariance
+    for model in np.flatnonzero(seen.any(axis=1)):
         items = np.flatnonzero(seen[model])
-        loadings = components.loadings[items]
-        weighted = loadings / components.noise[items, None]
-        covariance[model] = np.linalg.inv(np.diag(1 / variance[model]) + weighted.T @ loadings)
-        told = outcomes[model, items] - components.means[items] - loadings @ mean[model]
-        mean[model] += covariance[model] @ (weighted.T @ told)
+        some, told = components.only(items), outcomes[model, items].astype(np.float64)
+        mean[model], covariance[model] = _updated(mean[model], variance[model], some, told)
     return Folded(mean, covariance, seen.sum(axis=1))
+
+
+def _updated(
+    before: Reals, variance: Reals, components: Components, told: Reals
+) -> tuple[Reals, Reals]:
+    """Return mean, r, and covariance, r x r, after all outcomes of one model were seen."""
+    loadings, noise = components.loadings, components.noise
+    surprise = told - components.means - loadings @ before
+    after, covariance = before, np.diag(variance)
+    for _ in range(ROUNDS):
+        weighted = loadings / noise[:, None]
+        covariance = np.linalg.inv(np.diag(1 / variance) + weighted.T @ loadings)
+        after = before + covariance @ (weighted.T @ surprise)
+        chances = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
+        noise = components.share * chances * (1 - chances)
+    return after, covariance
 
 
 def unfolded(guess: Guess) -> Folded:
@@ -110,5 +130,6 @@ def accuracy(
     unseen = (~seen).astype(np.float64) / seen.shape[1]
     towards = unseen @ components.loadings
     spread = np.einsum("nr,nrs,ns->n", towards, vectors.covariance, towards)
-    deviation = np.sqrt(spread + unseen**2 @ components.noise)
+    noise = components.share * believed * (1 - believed)
+    deviation = np.sqrt(spread + (unseen**2 * noise).sum(axis=1))
     return Accuracy(np.asarray(mean, np.float64), np.asarray(deviation, np.float64))
