@@ -222,9 +222,7 @@ class Describer:
         return found
 
 
-def _metadata(
-    models: Sequence[Description], families: Sequence[str], sizes: Reals
-) -> csr_array:
+def _metadata(models: Sequence[Description], families: Sequence[str], sizes: Reals) -> csr_array:
     """Return METHODS.md's features: log2(millions of weights) / 12 beside ones."""
     rows = []
     for model, family, size in zip(models, families, sizes, strict=True):
@@ -297,7 +295,9 @@ def _rows(rows: Sequence[Mapping[int, float]], width: int = WIDTH) -> csr_array:
 
 
 def _scaled(block: csr_array, weights: Reals) -> csr_array:
-    return csr_array((block.data * weights[block.indices], block.indices, block.indptr), block.shape)
+    return csr_array(
+        (block.data * weights[block.indices], block.indices, block.indptr), block.shape
+    )
 
 
 def _unit(block: csr_array) -> csr_array:

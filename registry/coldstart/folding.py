@@ -58,9 +58,7 @@ class Accuracy:
     deviation: Reals
 
 
-def fold(
-    guess: Guess, components: Components, outcomes: NDArray[np.floating[Any]]
-) -> Folded:
+def fold(guess: Guess, components: Components, outcomes: NDArray[np.floating[Any]]) -> Folded:
     """Return vectors of n models after some outcomes; linear in the number of outcomes.
 
     Args:
@@ -75,7 +73,7 @@ def fold(
     if outcomes.shape != (len(guess.mean), len(components.means)):
         raise ValueError(f"There are outcomes {outcomes.shape} for other models or items.")
     seen = ~np.isnan(outcomes)
-    if seen.any() and not (0 <= outcomes[seen].min() and outcomes[seen].max() <= 1):
+    if seen.any() and not (outcomes[seen].min() >= 0 and outcomes[seen].max() <= 1):
         raise UsageError("Outcomes must be within 0 and 1.")
     mean = guess.mean.copy()
     variance = np.maximum(guess.variance, LEAST_VARIANCE)

@@ -44,6 +44,9 @@ class Relations(NamedTuple):
         return self.same_base
 
 
+DEFAULT = Relations()
+
+
 @dataclass(frozen=True, slots=True)
 class Kinship:
     """Who was made from whom.
@@ -55,7 +58,7 @@ class Kinship:
     """
 
     parents: Mapping[str, Sequence[Kin]] = field(default_factory=dict)
-    relations: Relations = Relations()
+    relations: Relations = DEFAULT
     hops: int = MOST_HOPS
 
     def ancestors(self, name: str, parents: Sequence[Kin] = ()) -> dict[str, float]:

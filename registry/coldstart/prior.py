@@ -1,10 +1,10 @@
 """Vectors of models that nobody has evaluated, from those of models that are like them.
 
 Gaussian process regression with a kernel of `kernel` (Rasmussen and Williams, Gaussian Processes
-for Machine Learning, 2006, sections 2.2 and 5.4.2), each dimension of the vectors with its own ratio
-of noise, or held to know nothing. Noise and weights are those of the least leave-one-out error,
-which has a closed form. Beyond `LANDMARKS` models, functions are spanned by some of them (Nystroem,
-section 8.1), so that the work grows linearly.
+for Machine Learning, 2006, sections 2.2 and 5.4.2), each dimension of the vectors with its own
+ratio of noise, or held to know nothing. Noise and weights are those of the least leave-one-out
+error, which has a closed form. Beyond `LANDMARKS` models, functions are spanned by some of them
+(Nystroem, section 8.1), so that the work grows linearly.
 """
 
 from collections.abc import Mapping
