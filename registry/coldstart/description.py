@@ -126,7 +126,8 @@ def log_size(model: Description) -> float:
         stated = None
     if stated and named and not 1 / CONTRADICTION <= stated / named <= CONTRADICTION:
         stated = None
-    return float(np.log2(stated or named)) if stated or named else float("nan")
+    believed = stated or named
+    return float(np.log2(believed)) if believed else float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,19 +227,23 @@ def _metadata(models: Sequence[Description], families: Sequence[str], sizes: Rea
     """Return METHODS.md's features: log2(millions of weights) / 12 beside ones."""
     rows = []
     for model, family, size in zip(models, families, sizes, strict=True):
-        row = {_hashed(f"tag:{tag.lower()}"): 1.0 for tag in model.tags if ":" not in tag}
+        row = {_TAGS[tag]: 1.0 for tag in model.tags if ":" not in tag}
         if family:
-            row[_hashed(f"family:{family}")] = 1.0
+            row[_HASHES[f"family:{family}"]] = 1.0
         if model.task:
-            row[_hashed(f"task:{model.task}")] = 1.0
+            row[_HASHES[f"task:{model.task}"]] = 1.0
         if not np.isnan(size):
-            row[_hashed("size")] = max(float(size) - np.log2(1e6), 0.0) / 12
+            row[_HASHES["size"]] = max(float(size) - np.log2(1e6), 0.0) / 12
         rows.append(row)
     return _unit(_rows(rows))
 
 
 def _hashed(text: str) -> int:
     return crc32(text.encode("utf-8", "replace")) % WIDTH
+
+
+_HASHES: Memo[int] = Memo(_hashed)
+_TAGS: Memo[int] = Memo(lambda tag: _hashed(f"tag:{tag.lower()}"))
 
 
 def _words(title: str) -> tuple[int, ...]:

@@ -97,7 +97,7 @@ def _updated(
         covariance = np.linalg.inv(np.diag(1 / variance) + weighted.T @ loadings)
         after = before + covariance @ (weighted.T @ surprise)
         chances = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
-        noise = components.share * chances * (1 - chances)
+        noise = np.asarray(components.share * chances * (1 - chances), np.float64)
     return after, covariance
 
 

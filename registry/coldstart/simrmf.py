@@ -91,7 +91,7 @@ class SimilarityFactorization:
         penalty = _laplacian(graph, self.strength, device) if self.strength else None
         fit = self.base.regularised(problem, penalty, check, device=device, seed=seed, watch=watch)
         assert fit.factors is not None
-        warm = problem.observed.any(axis=1)
+        warm = np.asarray(problem.observed.any(axis=1))
         vectors = cold_start(fit.factors.models, graph, warm)
         factors = replace(fit.factors, models=vectors)
         return Fit(fit.method, _predictor(fit, factors, warm, problem.told), factors)
