@@ -39,6 +39,9 @@ MOST_PARAMETERS = 5e12
 CONTRADICTION = 64.0
 """A stated number of weights this many times off the one in the name is a mistake, too."""
 
+MOST_WORDS = 64
+"""Words kept of an author, the most telling; who has published thousands of models has all."""
+
 MOST_CHARACTERS = 255
 """Characters of a name that are looked at."""
 
@@ -178,7 +181,7 @@ class Describer:
                 if model.parents:
                     parents[model.name.lower()] = model.parents
         words = _rarity(words, count)
-        profiles = _rows([dict(tally) for tally in tallies])
+        profiles = _rows([_telling(tally, words) for tally in tallies])
         return cls(
             _rarity(pieces, count),
             words,
@@ -221,6 +224,14 @@ class Describer:
             column = crc32(name.encode("utf-8", "replace")) % ANCESTRY_WIDTH
             found[column] = max(found.get(column, 0.0), weight)
         return found
+
+
+def _telling(tally: Counter[int], rarity: Reals) -> dict[int, float]:
+    """Return the words of an author that weigh most."""
+    if len(tally) <= MOST_WORDS:
+        return dict(tally)
+    ranked = sorted(tally.items(), key=lambda each: (-each[1] * rarity[each[0]], each[0]))
+    return dict(ranked[:MOST_WORDS])
 
 
 def _metadata(models: Sequence[Description], families: Sequence[str], sizes: Reals) -> csr_array:

@@ -42,6 +42,9 @@ LEAST_GAIN = 1e-3
 SHARE = 0.1
 """Of the evaluated models, held out whole to choose lambda by."""
 
+LEAST_SHARE = 0.1
+"""Of its largest similarity, what a model's others have to reach in the oracle's graph."""
+
 SHARPNESS = 16
 """Power of correlations that the oracle's graph is made of."""
 
@@ -203,7 +206,9 @@ def oracle_graph(outcomes: Matrix) -> csr_array:
     rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-9)
     similar = np.maximum(rest @ rest.T, 0) ** SHARPNESS
     np.fill_diagonal(similar, 0)
-    return csr_array(similar)
+    # What weighs next to nothing beside a model's nearest only costs time.
+    similar[similar < LEAST_SHARE * similar.max(axis=1, keepdims=True)] = 0
+    return csr_array(np.maximum(similar, similar.T))
 
 
 def _laplacian(graph: csr_array, strength: float, device: str) -> Penalty:
