@@ -89,14 +89,15 @@ def _updated(
     before: Reals, variance: Reals, components: Components, told: Reals
 ) -> tuple[Reals, Reals]:
     """Return mean, r, and covariance, r x r, after all outcomes of one model were seen."""
-    loadings, noise = components.loadings, components.noise
+    loadings = components.loadings
+    noise: Reals = components.noise
     surprise = told - components.means - loadings @ before
     after, covariance = before, np.diag(variance)
     for _ in range(ROUNDS):
         weighted = loadings / noise[:, None]
         covariance = np.linalg.inv(np.diag(1 / variance) + weighted.T @ loadings)
         after = before + covariance @ (weighted.T @ surprise)
-        chances = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
+        chances: Reals = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
         noise = np.asarray(components.share * chances * (1 - chances), np.float64)
     return after, covariance
 

@@ -68,7 +68,7 @@ def catalog() -> dict[str, Description]:
     found = {}
     for row in rows.itertuples():
         family = None if row.arch == "error" else architecture_family(None, str(row.arch))
-        size = round(float(row.size) * 1e9) if float(row.size) > 0 else None
+        size = round(float(str(row.size)) * 1e9) if float(str(row.size)) > 0 else None
         tags = [str(row.precision), *(["moe"] if row.moe else [])]
         name = str(row.name)
         found[name] = Description(name, size, family, None, tags, None, lineage.get(name, ()))
@@ -105,8 +105,8 @@ def table(
             each.setdefault(key, []).append(figures)
     print(f"\nT = {train}, {new_items:.0%} new items, {len(SEEDS)} seeds")
     means = {}
-    for (name, test), figures in sorted(each.items(), key=lambda pair: pair[0][1]):
-        mean = protocol.Figures(*np.mean([list(vars_of(one)) for one in figures], axis=0))
+    for (name, test), several in sorted(each.items(), key=lambda pair: pair[0][1]):
+        mean = protocol.Figures(*np.mean([numbers(one) for one in several], axis=0))
         means[name, test] = mean
         print(
             f"  {test} {name:17s} rmse {mean.rmse:.4f} rmse_m {mean.rmse_m:.4f}"
@@ -116,7 +116,7 @@ def table(
     return means
 
 
-def vars_of(figures: protocol.Figures) -> tuple[float, float, float, float]:
+def numbers(figures: protocol.Figures) -> tuple[float, float, float, float]:
     return figures.rmse, figures.rmse_m, figures.rmse_q, figures.share
 
 
