@@ -8,7 +8,7 @@ every block, and the gradients are summed, which gives the steps of one process.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -37,6 +37,10 @@ PATIENCE = 3
 AVERAGED = 2
 """Epochs over which parameters are averaged: their mean lies nearer the optimum than any step."""
 
+Penalty: TypeAlias = Callable[[Tensor], Tensor]
+"""What is added to the loss for the models' vectors, M x d (a level beside them, if any): a number.
+"""
+
 
 class _Decoder(Protocol):
     """Model whose logits are computed for a block of items and all models."""
@@ -47,6 +51,10 @@ class _Decoder(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return what is learned."""
+        ...
+
+    def vectors(self) -> Tensor:
+        """Return what is learned of models, a row each."""
         ...
 
 
@@ -73,6 +81,9 @@ class _TextDecoder(nn.Module):
             text = text + noise
         return (text @ self.projection.T + self.shift) @ self.scaled().T + self.bias
 
+    def vectors(self) -> Tensor:
+        return self.models
+
     def scaled(self) -> Tensor:
         return self.models * self.weight
 
@@ -96,6 +107,9 @@ class _FreeDecoder(nn.Module):
         some = self.items[items]
         logits = some[:, :-1] @ self.models[:, :-1].T
         return logits + some[:, -1:] + self.models[:, -1] + self.bias
+
+    def vectors(self) -> Tensor:
+        return self.models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +159,19 @@ class TextFactorization:
         watch: Watcher = unwatched,
     ) -> Fit:
         """Learn vectors of models; see `Method.fit`. Items without text get the model's mean."""
+        return self.regularised(problem, None, check, device=device, seed=seed, watch=watch)
+
+    def regularised(
+        self,
+        problem: Problem,
+        penalty: Penalty | None,
+        check: Matrix | None = None,
+        *,
+        device: str = "cpu",
+        seed: int = 0,
+        watch: Watcher = unwatched,
+    ) -> Fit:
+        """Learn as `fit`, with something added to the loss for the models' vectors."""
         if problem.texts is None or not problem.texts.known.any():
             raise UsageError("Factorization on texts needs items with texts, and none has one.")
         known = problem.texts.known
@@ -162,7 +189,14 @@ class TextFactorization:
             noise=self.noise,
         )
         trained = _descend(
-            decoder, problem, told, held, steps, seed=seed, watch=_named(watch, self.name)
+            decoder,
+            problem,
+            told,
+            held,
+            steps,
+            penalty=penalty,
+            seed=seed,
+            watch=_named(watch, self.name),
         )
         means = MeanScore("models").fit(problem)
 
@@ -216,6 +250,19 @@ class FreeFactorization:
         watch: Watcher = unwatched,
     ) -> Fit:
         """Learn vectors of models and items; see `Method.fit`."""
+        return self.regularised(problem, None, check, device=device, seed=seed, watch=watch)
+
+    def regularised(
+        self,
+        problem: Problem,
+        penalty: Penalty | None,
+        check: Matrix | None = None,
+        *,
+        device: str = "cpu",
+        seed: int = 0,
+        watch: Watcher = unwatched,
+    ) -> Fit:
+        """Learn as `fit`, with something added to the loss for the models' vectors."""
         draw = torch.Generator().manual_seed(seed)
         models, items = problem.outcomes.shape
         decoder = _FreeDecoder(models, items, self.dimension, draw).to(device)
@@ -230,7 +277,14 @@ class FreeFactorization:
         # An item without outcomes keeps the vector it was drawn; the model's mean says more.
         held = None if check is None else np.where(told[None], check, np.float32(np.nan))
         trained = _descend(
-            decoder, problem, told, held, steps, seed=seed, watch=_named(watch, self.name)
+            decoder,
+            problem,
+            told,
+            held,
+            steps,
+            penalty=penalty,
+            seed=seed,
+            watch=_named(watch, self.name),
         )
         means = MeanScore("models").fit(problem)
 
@@ -267,6 +321,7 @@ def _descend(
     check: Matrix | None,
     steps: _Descent,
     *,
+    penalty: Penalty | None,
     seed: int,
     watch: Callable[[int, int], None],
 ) -> _Trained:
@@ -291,7 +346,7 @@ def _descend(
         order = columns[torch.randperm(len(columns), generator=draw, device=device)]
         for start in range(0, len(order), steps.block):
             block = order[start : start + steps.block]
-            _step(decoder, solver, outcomes, block, steps=steps, draw=draw)
+            _step(decoder, solver, outcomes, block, steps=steps, penalty=penalty, draw=draw)
             mean.add(parameters)
         best = mean.values
         if check is None:
@@ -342,6 +397,7 @@ def _step(
     items: Tensor,
     *,
     steps: _Descent,
+    penalty: Penalty | None,
     draw: torch.Generator,
 ) -> None:
     mine = group.share(len(items))
@@ -357,7 +413,11 @@ def _step(
     # The mean over the whole block's outcomes, of which this process has a share.
     count = group.total(seen.sum().float()).clamp(min=1)
     solver.zero_grad()
-    ((losses * seen).sum() / count).backward()  # type: ignore[no-untyped-call] # torch ships it so
+    loss = (losses * seen).sum() / count
+    if penalty is not None:
+        # Gradients are summed over the processes, so each adds its share.
+        loss = loss + penalty(decoder.vectors()) / group.size()
+    loss.backward()  # type: ignore[no-untyped-call] # torch ships it so
     for parameter in decoder.parameters():
         if parameter.grad is not None:
             group.total(parameter.grad)

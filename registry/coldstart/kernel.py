@@ -1,0 +1,221 @@
+"""Similarity of models as a weighted sum of kernels, each of which tells one thing of them.
+
+Sizes stand beside most parts as a Gaussian over log2: models of one make at 7 and 70 billion
+weights share their names and not their scores. A model of unknown size is as near to all others as
+sizes are on average, so that the kernel stays positive semidefinite.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from registry.coldstart.description import Blocks, Codes, Reals
+
+WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "metadata": 1.0,
+        "pieces": 0.5,
+        "words": 0.5,
+        "profile": 0.5,
+        "author": 0.3,
+        "size": 0.3,
+        "family": 0.3,
+        "make": 0.5,
+        "lineage": 0.5,
+        "date": 0.2,
+    }
+)
+"""Weights of parts before any is learned."""
+
+UNKNOWN = 0.3
+"""Share of the Gaussian of sizes that a model of unknown size has with every other."""
+
+WIDE, NARROW, SAME = 0.15, 0.5, 200.0
+"""Inverse squared length scales over log2 of sizes: of what stands beside names, of the size
+alone, and of one and the same number of weights, which tells of the same base."""
+
+YEAR = 365.25
+
+_NAMED = ("metadata", "pieces", "words", "profile")
+"""Parts of sparse features, which the wide Gaussian of sizes stands beside."""
+
+Similarities: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Weighted sum of parts.
+
+    Attributes:
+        weights: of the parts of `WEIGHTS`, at least 0; a part that is not there weighs 0.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+
+    def between(self, left: Blocks, right: Blocks) -> Similarities:
+        """Return similarities, float32, n x m."""
+        return self.towards(right)(left)
+
+    def towards(self, right: Blocks) -> Callable[[Blocks], Similarities]:
+        """Return what gives similarities, n x m, of any blocks to the same m models."""
+        weights = {name: weight for name, weight in self.weights.items() if weight > 0}
+        named = [name for name in _NAMED if name in weights]
+        others = [name for name in weights if name not in _NAMED]
+        against = _Against.of(right)
+
+        def similar(left: Blocks) -> Similarities:
+            found = np.zeros((len(left), len(right)), np.float32)
+            for name in named:
+                against.add_common(found, name, left, weights[name])
+            if named:
+                # What these share is multiplied once.
+                found *= against.sizes(left, WIDE)
+            for name in others:
+                against.add(found, name, left, weights[name])
+            return found
+
+        return similar
+
+    def own(self, models: Blocks) -> Reals:
+        """Return the similarity of each model to itself, float64, n."""
+        stated = models.families != 0
+        there = {
+            "metadata": np.diff(models.metadata.indptr) > 0,
+            "pieces": np.diff(models.pieces.indptr) > 0,
+            "words": np.diff(models.words.indptr) > 0,
+            "profile": np.diff(models.profiles.indptr) > 0,
+            "author": models.authors != 0,
+            "size": np.ones(len(models), bool),
+            "family": stated,
+            "make": stated & ~np.isnan(models.sizes),
+            "lineage": np.diff(models.lineage.indptr) > 0,
+            "date": ~np.isnan(models.dates),
+        }
+        total: Reals = np.zeros(len(models))
+        for name, weight in self.weights.items():
+            total += weight * there[name]
+        return total
+
+
+def parts(left: Blocks, right: Blocks, wanted: Mapping[str, float] = WEIGHTS) -> dict[str, Reals]:
+    """Return the parts of the similarity, each float64, n x m in [0, 1], of those that weigh."""
+    found = {}
+    for name, weight in wanted.items():
+        if weight > 0:
+            found[name] = Kernel({name: 1.0}).between(left, right).astype(np.float64)
+    return found
+
+
+class _Against(NamedTuple):
+    """The models that others are compared with, their sparse features turned once."""
+
+    models: Blocks
+    turned: Mapping[str, csr_array]
+
+    @classmethod
+    def of(cls, models: Blocks) -> "_Against":
+        return cls(models, {})
+
+    def add_common(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
+        """Add inner products of sparse rows."""
+        if name == "profile":
+            # An author's profile is compared once.
+            _, first, back = np.unique(left.authors, return_index=True, return_inverse=True)
+            products = _sparse(left, name)[first] @ self._turned(name)
+            found += np.float32(weight) * products.toarray()[back]
+            return
+        products = _sparse(left, name) @ self._turned(name)
+        counts = np.diff(products.indptr)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        found[rows, products.indices] += np.float32(weight) * products.data
+
+    def add(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
+        """Add a part that no other stands beside."""
+        right = self.models
+        if name == "lineage":
+            self.add_common(found, name, left, weight)
+        elif name == "size":
+            found += np.float32(weight) * self.sizes(left, NARROW)
+        elif name == "author":
+            rows, columns = _alike(left.authors, right.authors)
+            found[rows, columns] += np.float32(weight)
+        elif name == "date":
+            table = _table(
+                left.dates, right.dates, lambda apart: np.exp(-0.5 * (apart / YEAR) ** 2)
+            )
+            found += np.float32(weight) * table
+        else:
+            rows, columns = _alike(left.families, right.families)
+            apart = left.sizes[rows] - right.sizes[columns]
+            near = _shared(apart) if name == "family" else np.exp(-SAME * apart**2)
+            both = np.isnan(left.sizes[rows]) & np.isnan(right.sizes[columns])
+            near = np.where(both, 1.0 if name == "family" else 0.0, near)
+            found[rows, columns] += np.float32(weight) * np.nan_to_num(near)
+
+    def sizes(self, left: Blocks, scale: float) -> Similarities:
+        """Return a Gaussian of sizes; two unknown ones are the same."""
+        return _table(
+            left.sizes,
+            self.models.sizes,
+            lambda apart: UNKNOWN + (1 - UNKNOWN) * np.exp(-scale * apart**2),
+            one=UNKNOWN,
+            both=1.0,
+        )
+
+    def _turned(self, name: str) -> csr_array:
+        assert isinstance(self.turned, dict)
+        if name not in self.turned:
+            self.turned[name] = csr_array(_sparse(self.models, name).T)
+        return self.turned[name]
+
+
+def _sparse(blocks: Blocks, name: str) -> csr_array:
+    made: csr_array = getattr(blocks, "profiles" if name == "profile" else name)
+    return made
+
+
+def _shared(apart: Reals) -> Reals:
+    """Return the wide Gaussian of sizes; where one is unknown, what it has with every other."""
+    near = UNKNOWN + (1 - UNKNOWN) * np.exp(-WIDE * apart**2)
+    return np.where(np.isnan(apart), UNKNOWN, near)
+
+
+def _alike(left: Codes, right: Codes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of pairs of one code that is not 0."""
+    order = np.argsort(right, kind="stable")
+    ranked = right[order]
+    first, last = np.searchsorted(ranked, left), np.searchsorted(ranked, left, side="right")
+    counts = np.where(left != 0, last - first, 0)
+    rows = np.repeat(np.arange(len(left)), counts)
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, order[np.repeat(first, counts) + within]
+
+
+def _table(
+    left: Reals,
+    right: Reals,
+    near: Callable[[Reals], Reals],
+    *,
+    one: float = 0.0,
+    both: float = 0.0,
+) -> Similarities:
+    """Return a function of distances, n x m, of which each pair of values is computed once.
+
+    Args:
+        left: n; nan where unknown.
+        right: m.
+        near: the function.
+        one: its value where one side is unknown.
+        both: its value where both are.
+    """
+    some, back = np.unique(left, return_inverse=True)
+    others, there = np.unique(right, return_inverse=True)
+    unknown, further = np.isnan(some)[:, None], np.isnan(others)
+    values = near(np.nan_to_num(some[:, None] - others))
+    values = np.where(unknown & further, both, np.where(unknown | further, one, values))
+    return np.asarray(values.astype(np.float32)[:, there][back], np.float32)

@@ -1,0 +1,332 @@
+"""The four tests of SimRMF: known or new models on known or new items (METHODS.md section 2).
+
+A is a known model on a known item, B a known model on a new item, C a new model on a known item, D
+new on new; new is what has not one outcome in training. Each method sees a `Trial`, which hides
+what is tested, and predicts all cells; RMSE, RMSE_m and RMSE_q are those of `registry.metrics`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from registry.coldstart import prior, simrmf
+from registry.coldstart.components import LEAST, Reals, decompose
+from registry.coldstart.description import Blocks
+from registry.coldstart.kernel import Kernel
+from registry.errors import UsageError
+from registry.factorization.descent import FreeFactorization, TextFactorization
+from registry.factorization.irt import ItemResponse
+from registry.factorization.means import MeanScore
+from registry.factorization.problem import ItemTexts, Matrix, Method, Problem, clipped
+from registry.factorization.regression import TextRegression
+from registry.metrics import rmse, rmse_of_items, rmse_of_models
+
+TESTS = ("A", "B", "C", "D")
+HIDDEN = 0.1
+"""Share of the cells of known models on known items that are test A."""
+
+SHARPNESS = 16
+"""Power of similarities in the plain average, which keeps to the nearest."""
+
+RIDGE = 0.5
+LEAST_TEXTS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """What a method may know, and what it is asked.
+
+    Attributes:
+        truth: float32, M x N, in [0, 1]; nan where nobody observed. Only the oracle may look.
+        models: bool, M: which are new.
+        items: bool, N: which are new.
+        cells: bool, M x N: what test A hides.
+        blocks: features of the M models.
+        graph: similarities of the M models, for SimRMF and the nearest relative.
+        texts: of the N items; None where there are none.
+        seed: of all that is random in a method.
+    """
+
+    truth: Matrix
+    models: NDArray[np.bool_]
+    items: NDArray[np.bool_]
+    cells: NDArray[np.bool_]
+    blocks: Blocks
+    graph: csr_array
+    texts: ItemTexts | None = None
+    seed: int = 0
+
+    @property
+    def problem(self) -> Problem:
+        """Return the outcomes that may be learned from, M x N; nan elsewhere."""
+        hidden = self.models[:, None] | self.items | self.cells
+        return Problem(np.where(hidden, np.float32(np.nan), self.truth), self.texts)
+
+    def known(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the places of known models, and of known items."""
+        return np.flatnonzero(~self.models), np.flatnonzero(~self.items)
+
+    def asked(self, test: str) -> NDArray[np.bool_]:
+        """Return bool, M x N: the cells of a test that have outcomes."""
+        new, other = self.models[:, None], self.items[None]
+        found = {
+            "A": self.cells & ~new & ~other,
+            "B": ~new & other,
+            "C": new & ~other,
+            "D": new & other,
+        }[test]
+        return np.asarray(found & ~np.isnan(self.truth))
+
+
+Predictor: TypeAlias = Callable[[Trial], Matrix]
+"""Gives probabilities, float32, M x N, of which those asked for count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Errors of a method on a test, each in [0, 1].
+
+    Attributes:
+        rmse: over cells.
+        rmse_m: of models' means.
+        rmse_q: of items' means.
+        share: of the gap in RMSE between mean scores and the oracle that is closed; 0 is no
+            better than means, nan where there is no gap.
+    """
+
+    rmse: float
+    rmse_m: float
+    rmse_q: float
+    share: float = float("nan")
+
+
+def draw(
+    truth: Matrix,
+    blocks: Blocks,
+    graph: csr_array,
+    *,
+    held: int,
+    train: int | None = None,
+    new_items: float = 0.0,
+    texts: ItemTexts | None = None,
+    seed: int = 0,
+) -> Trial:
+    """Draw a trial at random; models that are neither held out nor trained on are left out.
+
+    Args:
+        truth: M x N.
+        blocks: features of the M models.
+        graph: of the M models.
+        held: how many models are new.
+        train: T, how many are known; None is all others.
+        new_items: share of items that are new.
+        texts: of the N items.
+        seed: of the choice.
+
+    Raises:
+        UsageError: when there are too few models.
+    """
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(truth))
+    train = len(truth) - held if train is None else train
+    if held < 1 or train < prior.LEAST_MODELS or held + train > len(truth):
+        raise UsageError(f"{held} new and {train} known models are not to be had of {len(truth)}.")
+    chosen = order[: held + train]
+    items = np.zeros(truth.shape[1], bool)
+    items[random.permutation(len(items))[: round(new_items * len(items))]] = True
+    models = np.arange(len(chosen)) < held
+    cells = random.random((len(chosen), len(items))) < HIDDEN
+    return Trial(
+        truth[chosen],
+        models,
+        items,
+        # Where nothing asks for test A, its cells are not missed in training.
+        cells if new_items else np.zeros_like(cells),
+        blocks.rows(chosen),
+        csr_array(graph[chosen][:, chosen]),
+        texts,
+        seed,
+    )
+
+
+def by_time(trial: Trial, dates: Reals, before: float) -> Trial:
+    """Return a trial in which models of a day or later are new, and older ones known.
+
+    Args:
+        trial: whose own choice of models is replaced.
+        dates: float64, M: days; a model without one (nan) counts as old.
+        before: the day.
+    """
+    return replace(trial, models=np.nan_to_num(dates, nan=-np.inf) >= before)
+
+
+def measure(trial: Trial, methods: Mapping[str, Predictor]) -> dict[tuple[str, str], Figures]:
+    """Return figures by method and test; a test without cells is left out.
+
+    The gap's ends, `means` and `oracle`, are measured whether they are among the methods or not.
+    """
+    found: dict[tuple[str, str], Figures] = {}
+    for name, method in ({"means": means, "oracle": oracle} | dict(methods)).items():
+        predicted = method(trial)
+        for test in TESTS:
+            mask = trial.asked(test)
+            if mask.any():
+                found[name, test] = Figures(
+                    rmse(trial.truth[mask], predicted[mask]),
+                    rmse_of_models(trial.truth, predicted, mask),
+                    rmse_of_items(trial.truth, predicted, mask),
+                )
+    return {
+        (name, test): replace(each, share=_share(each, found["means", test], found["oracle", test]))
+        for (name, test), each in found.items()
+    }
+
+
+def _share(figures: Figures, worst: Figures, best: Figures) -> float:
+    gap = worst.rmse - best.rmse
+    return (worst.rmse - figures.rmse) / gap if gap > 0 else float("nan")
+
+
+def means(trial: Trial) -> Matrix:
+    """MeanScore: the item's mean, else the model's, else that of all."""
+    return MeanScore("items").fit(trial.problem).probabilities(trial.truth.shape[1])
+
+
+def oracle(trial: Trial) -> Matrix:
+    """Average the known models by their true correlations, to the 16th power: no product method."""
+    rest = _filled(trial.truth)
+    rest = rest - rest.mean(axis=1, keepdims=True)
+    rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-9)
+    return _averaged(trial, np.maximum(rest @ rest.T, 0) ** SHARPNESS)
+
+
+def plain_average(trial: Trial) -> Matrix:
+    """Average the known models by the cosine of the metadata, to the 16th power."""
+    cosines = Kernel({"metadata": 1.0}).between(trial.blocks, trial.blocks)
+    return _averaged(trial, np.maximum(cosines, 0) ** SHARPNESS)
+
+
+def nearest_relative(trial: Trial) -> Matrix:
+    """Copy the parent, else whatever is most similar by the graph; else take means."""
+    known, _ = trial.known()
+    near = trial.graph[:, known].toarray()
+    found = means(trial)
+    told = near.max(axis=1) > 0
+    outcomes = trial.problem.outcomes[known[near.argmax(axis=1)]]
+    return np.where(told[:, None] & trial.models[:, None] & ~np.isnan(outcomes), outcomes, found)
+
+
+def kernel_ridge(trial: Trial) -> Matrix:
+    """Kernel ridge regression of all items alike, with the weights that nothing has learned."""
+    known, _ = trial.known()
+    kernel = Kernel()
+    base = means(trial)
+    rest = np.nan_to_num(trial.problem.outcomes[known] - base[known])
+    own = kernel.between(trial.blocks.rows(known), trial.blocks.rows(known)).astype(np.float64)
+    own += RIDGE * own.diagonal().mean() * np.eye(len(known))
+    near = kernel.between(trial.blocks, trial.blocks.rows(known))
+    found = base + near @ np.linalg.solve(own, rest)
+    return clipped(np.where(trial.models[:, None], found, base))
+
+
+def factorization(trial: Trial) -> Matrix:
+    """MF: without a graph, so that new models get the mean vector."""
+    return _factorized(trial, csr_array(trial.graph.shape))
+
+
+def similarity_factorization(trial: Trial) -> Matrix:
+    """SimRMF: the graph's strength chosen on validation."""
+    return _factorized(trial, trial.graph)
+
+
+def oracle_factorization(trial: Trial) -> Matrix:
+    """OracleSimRMF: SimRMF on the graph of true outcomes: no product method."""
+    return _factorized(trial, simrmf.oracle_graph(_filled(trial.truth)))
+
+
+def default(trial: Trial) -> Matrix:
+    """The product's: item response, regression on texts, and the prior over models' vectors.
+
+    Known models on known items come from the item response model (A), on new items from their
+    texts (B). New models are predicted in the space of components (C); the components of new items
+    (D) are those that explain what the texts tell of known models.
+    """
+    known, items = trial.known()
+    problem = trial.problem
+    seen = Problem(problem.outcomes[known], problem.texts)
+    rank = max(1, min(16, len(known) // 10, len(items) // 10))
+    told = ItemResponse(rank=rank, prior=0.5, sweeps=20).fit(seen, seed=trial.seed)
+    found: Matrix = np.full(trial.truth.shape, np.float32(np.nan), np.float32)
+    found[known] = told.probabilities(trial.truth.shape[1])
+    fresh = np.flatnonzero(trial.items)
+    if len(fresh):
+        found[np.ix_(known, fresh)] = _reader(trial).fit(seen, seed=trial.seed).predict(fresh)
+    components, vectors = decompose(seen.outcomes[:, items])
+    fitted = prior.fit(trial.blocks.rows(known), vectors, seed=trial.seed)
+    new = np.flatnonzero(trial.models)
+    guess = fitted.guess(trial.blocks.rows(new))
+    found[np.ix_(new, items)] = components.probabilities(guess.mean)
+    if len(fresh):
+        believed = found[np.ix_(known, fresh)].astype(np.float64)
+        centre = believed.mean(axis=0)
+        slopes = np.linalg.lstsq(vectors, believed - centre, rcond=None)[0]
+        found[np.ix_(new, fresh)] = np.clip(centre + guess.mean @ slopes, LEAST, 1 - LEAST)
+    return clipped(found)
+
+
+METHODS: Mapping[str, Predictor] = MappingProxyType(
+    {
+        "means": means,
+        "mf": factorization,
+        "simrmf": similarity_factorization,
+        "average": plain_average,
+        "kernel-ridge": kernel_ridge,
+        "nearest-relative": nearest_relative,
+        "default": default,
+        "oracle-simrmf": oracle_factorization,
+        "oracle": oracle,
+    }
+)
+"""All methods by name, in the order of a table."""
+
+
+def _reader(trial: Trial) -> Method:
+    """Return what predicts new items of known models: by texts where there are enough."""
+    texts = trial.texts
+    if texts is None or (texts.known & ~trial.items).sum() < LEAST_TEXTS:
+        return MeanScore("models")
+    return TextRegression(words=1.0)
+
+
+def _factorized(trial: Trial, graph: csr_array) -> Matrix:
+    problem = trial.problem
+    items = trial.truth.shape[1]
+    free, _ = simrmf.learn(problem, graph, FreeFactorization(epochs=40), seed=trial.seed)
+    found = free.probabilities(items)
+    fresh = np.flatnonzero(trial.items)
+    if len(fresh) and trial.texts is not None:
+        reading, _ = simrmf.learn(problem, graph, TextFactorization(epochs=20), seed=trial.seed)
+        found[:, fresh] = reading.predict(fresh)
+    return found
+
+
+def _filled(truth: Matrix) -> Matrix:
+    filled: Matrix = np.where(np.isnan(truth), np.nanmean(truth, axis=0), truth)
+    return filled
+
+
+def _averaged(trial: Trial, similar: NDArray[np.floating]) -> Matrix:
+    """Average known models' outcomes by similarity; what only means are known of stays a mean."""
+    known, _ = trial.known()
+    base = means(trial)
+    outcomes = trial.problem.outcomes[known]
+    weights = similar[:, known] * (np.arange(len(similar))[:, None] != known)
+    seen = ~np.isnan(outcomes)
+    total = weights @ seen
+    found = (weights @ np.nan_to_num(outcomes)) / np.maximum(total, 1e-12)
+    return clipped(np.where(total > 1e-12, found, base))  # noqa: PLR2004 - nobody is similar

@@ -1,0 +1,182 @@
+"""How well models that nobody evaluated are predicted, on real data, over 5 seeds.
+
+`pytest -m benchmark tests/benchmarks/test_coldstart_quality.py -s`. SEEDS sets how many seeds.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from registry.coldstart import prior, protocol
+from registry.coldstart.components import decompose
+from registry.coldstart.description import Blocks, Describer, Description
+from registry.coldstart.folding import accuracy, fold
+from registry.coldstart.graph import similarity_graph
+from registry.coldstart.intervals import calibrate
+from registry.coldstart.kinship import Kin
+from registry.features import architecture_family
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+SEEDS = range(int(os.environ.get("SEEDS", "5")))
+FILES = ("arc", "arc_secondary", "gsm8k", "gsm8k_secondary", "mmlu", "truthfulqa", "winogrande")
+HELD = 800
+
+pytestmark = [
+    pytest.mark.benchmark,
+    pytest.mark.skipif(not DATA.is_dir(), reason="needs the real data sets beside the checkout"),
+]
+
+
+class Evaluated(NamedTuple):
+    truth: NDArray[np.float32]
+    blocks: Blocks
+    graph: csr_array
+
+
+def parents() -> dict[str, tuple[Kin, ...]]:
+    """Lineage from the Hub's records, and what was inferred of others."""
+    found: dict[str, tuple[Kin, ...]] = {}
+    edges = pd.read_csv(DATA / "hub-models" / "lineage_edges.csv")
+    for child, rows in edges.groupby("child_id"):
+        kin = zip(rows["parent_id"], rows["relation"], strict=True)
+        found[str(child)] = tuple(Kin(parent, relation) for parent, relation in kin)
+    inferred = (
+        ("open-llm-leaderboard-v2/contents.csv.gz", "fullname", "Base Model"),
+        ("models-by-base/top_models_by_base.csv.gz", "model_id", "mapped_base_model"),
+        ("v1-era-source-models/source_models.csv", "hf_repo_id", "source_model"),
+    )
+    for file, child, parent in inferred:
+        rows = pd.read_csv(DATA / file)[[child, parent]].dropna()
+        for name, base in rows.itertuples(index=False):
+            if base not in {name, "unknown", "Removed"}:
+                found.setdefault(name, (Kin(base),))
+    return found
+
+
+def catalog() -> dict[str, Description]:
+    """Names, sizes, architectures, precisions and lineage; no score of any model."""
+    lineage = parents()
+    rows = pd.read_csv(DATA / "open-llm-leaderboard-v1" / "models.csv.gz").drop_duplicates("name")
+    found = {}
+    for row in rows.itertuples():
+        family = None if row.arch == "error" else architecture_family(None, str(row.arch))
+        size = round(float(str(row.size)) * 1e9) if float(str(row.size)) > 0 else None
+        tags = [str(row.precision), *(["moe"] if row.moe else [])]
+        name = str(row.name)
+        found[name] = Description(name, size, family, None, tags, None, lineage.get(name, ()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> Evaluated:
+    tables = [
+        pd.read_parquet(DATA / "metabench-responses" / f"responses_{name}.parquet")
+        for name in FILES
+    ]
+    whole = pd.concat([table.set_index("model") for table in tables], axis=1, join="inner")
+    described = catalog()
+    whole = whole.loc[sorted(name for name in whole.index if name in described)]
+    describer = Describer.of([list(described.values())])
+    models = [described[name] for name in whole.index]
+    blocks = describer.blocks(models)
+    graph = similarity_graph(models, blocks, describer.kinship)
+    print(f"\n{whole.shape[0]:,} models x {whole.shape[1]:,} items, {graph.nnz:,} edges")
+    return Evaluated(whole.to_numpy(np.float32), blocks, graph)
+
+
+def table(
+    evaluated: Evaluated, train: int, methods: Sequence[str], new_items: float
+) -> dict[tuple[str, str], protocol.Figures]:
+    """Print the mean figures over the seeds; return them."""
+    each: dict[tuple[str, str], list[protocol.Figures]] = {}
+    began = perf_counter()
+    for seed in SEEDS:
+        trial = protocol.draw(*evaluated, held=HELD, train=train, new_items=new_items, seed=seed)
+        chosen = {name: protocol.METHODS[name] for name in methods}
+        for key, figures in protocol.measure(trial, chosen).items():
+            each.setdefault(key, []).append(figures)
+    print(f"\nT = {train}, {new_items:.0%} new items, {len(SEEDS)} seeds")
+    means = {}
+    for (name, test), several in sorted(each.items(), key=lambda pair: pair[0][1]):
+        mean = protocol.Figures(*np.mean([numbers(one) for one in several], axis=0))
+        means[name, test] = mean
+        print(
+            f"  {test} {name:17s} rmse {mean.rmse:.4f} rmse_m {mean.rmse_m:.4f}"
+            f" rmse_q {mean.rmse_q:.4f} share {mean.share:+.3f}"
+        )
+    print(f"  {perf_counter() - began:.0f} s", flush=True)
+    return means
+
+
+def numbers(figures: protocol.Figures) -> tuple[float, float, float, float]:
+    return figures.rmse, figures.rmse_m, figures.rmse_q, figures.share
+
+
+@pytest.mark.parametrize(("train", "share"), [(100, 0.33), (300, 0.40), (1000, 0.50)])
+def test_new_models_on_known_items(evaluated: Evaluated, train: int, share: float) -> None:
+    means = table(evaluated, train, ("average", "kernel-ridge", "nearest-relative", "default"), 0.0)
+    assert means["default", "C"].share >= share
+    if train == 1000:
+        assert means["default", "C"].rmse_m <= 0.115
+
+
+def test_all_four_tests(evaluated: Evaluated) -> None:
+    means = table(evaluated, 1000, list(protocol.METHODS), 0.2)
+    rivals = [
+        name for name in protocol.METHODS if name not in {"default", "oracle-simrmf", "oracle"}
+    ]
+    best = min(means[name, "D"].rmse for name in rivals)
+    assert means["default", "D"].rmse <= best + 5e-4
+
+
+def test_a_few_outcomes_and_what_intervals_hold(evaluated: Evaluated) -> None:
+    bars = {0: 0.115, 10: 0.080, 20: 0.058, 50: 0.036, 100: 0.026}
+    errors: dict[int, list[float]] = {count: [] for count in bars}
+    held: dict[int, list[float]] = {count: [] for count in bars}
+    for seed in SEEDS:
+        order = np.random.default_rng(seed).permutation(len(evaluated.truth))
+        new, known = order[:HELD], order[HELD : HELD + 1000]
+        components, vectors = decompose(evaluated.truth[known])
+        fitted = prior.fit(evaluated.blocks.rows(known), vectors, seed=seed)
+        calibration = calibrate(fitted.left_out, components, evaluated.truth[known])
+        guess = fitted.guess(evaluated.blocks.rows(new))
+        truth = evaluated.truth[new].mean(axis=1)
+        ranks = np.random.default_rng(seed + 50).random((HELD, 860)).argsort(1).argsort(1)
+        for count in bars:
+            shown = np.where(ranks < count, evaluated.truth[new], np.nan)
+            folded = fold(guess, components, shown)
+            stated = accuracy(folded, components, shown)
+            lower, upper = calibration.interval(stated, folded.counts)
+            errors[count].append(float(np.sqrt(((stated.mean - truth) ** 2).mean())))
+            held[count].append(float(((truth >= lower) & (truth <= upper)).mean()))
+    for count, bar in bars.items():
+        error, share = np.mean(errors[count]), np.mean(held[count])
+        print(
+            f"\n  {count:3d} outcomes: rmse_m {error:.4f} (bar {bar}), 90% hold {share:.3f}", end=""
+        )
+        assert error <= bar
+        assert 0.88 <= share <= 0.92
+
+
+def test_fold_in_is_quick(evaluated: Evaluated) -> None:
+    components, vectors = decompose(evaluated.truth)
+    fitted = prior.fit(evaluated.blocks, vectors)
+    guess = fitted.guess(evaluated.blocks.rows(np.arange(1000)))
+    shown = np.where(
+        np.random.default_rng(0).random((1000, 860)) < 0.1, evaluated.truth[:1000], np.nan
+    )
+    one = prior.Guess(guess.mean[:1], guess.variance[:1], guess.support[:1])
+    for name, part, rows in (("one", one, shown[:1]), ("1,000", guess, shown)):
+        began = perf_counter()
+        fold(part, components, rows)
+        seconds = perf_counter() - began
+        print(f"\nfold-in of {name}: {1000 * seconds:.1f} ms", end="")
+        assert seconds <= (0.02 if len(rows) == 1 else 2.0)

@@ -1,0 +1,165 @@
+"""Vectors that follow from features are guessed, those that do not are left alone."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from registry.coldstart import prior
+from registry.coldstart.components import decompose
+from registry.coldstart.description import Blocks, Describer, Description
+from registry.coldstart.folding import accuracy, fold, unfolded
+from registry.coldstart.intervals import calibrate
+from registry.coldstart.kernel import Kernel
+from registry.errors import UsageError
+
+KINDS = ("alpha", "beta", "gamma", "delta")
+
+
+def catalog(models: int) -> tuple[Blocks, NDArray[np.intp]]:
+    """Models of four kinds, which their names tell."""
+    kinds = np.random.default_rng(0).integers(len(KINDS), size=models)
+    told = [
+        Description(f"{KINDS[kind]}lab/{KINDS[kind]}-{n % 9}-7b", 7_000_000_000, KINDS[kind])
+        for n, kind in enumerate(kinds)
+    ]
+    return Describer.of([told]).blocks(told), kinds.astype(np.intp)
+
+
+def outcomes(kinds: NDArray[np.intp], items: int, seed: int = 1) -> NDArray[np.float64]:
+    """Chances differ by kind, a little by model."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(len(KINDS), items))[kinds] + rng.normal(size=(len(kinds), 1)) * 0.3
+    return (rng.random(logits.shape) < 1 / (1 + np.exp(-2 * logits))).astype(np.float64)
+
+
+def rows(first: int, last: int) -> NDArray[np.intp]:
+    return np.arange(first, last)
+
+
+def test_what_names_tell_is_found() -> None:
+    blocks, kinds = catalog(200)
+    told = outcomes(kinds, 80)
+    components, vectors = decompose(told[:150])
+    guess = prior.fit(blocks.rows(rows(0, 150)), vectors).guess(blocks.rows(rows(150, 200)))
+    found = components.probabilities(guess.mean)
+    plain = ((told[150:] - components.means) ** 2).mean()
+    assert ((told[150:] - found) ** 2).mean() < 0.8 * plain
+    assert (guess.support > 0.5).all()
+
+
+def test_noise_gives_the_mean() -> None:
+    blocks, _ = catalog(120)
+    vectors = np.random.default_rng(3).normal(size=(120, 4)) + 5
+    fitted = prior.fit(blocks.rows(rows(0, 100)), vectors[:100])
+    guess = fitted.guess(blocks.rows(rows(100, 120)))
+    assert np.abs(guess.mean - 5).max() < 0.7
+    assert np.sqrt(guess.variance) == pytest.approx(1, abs=0.3)
+
+
+def test_a_stub_gets_a_weak_answer() -> None:
+    blocks, kinds = catalog(100)
+    _, vectors = decompose(outcomes(kinds, 80))
+    fitted = prior.fit(blocks, vectors)
+    stub = Describer.of([[Description("")]]).blocks([Description("")])
+    weak, known = fitted.guess(stub), fitted.guess(blocks.rows(rows(0, 1)))
+    assert weak.support[0] < known.support[0]
+    assert np.isfinite(weak.mean).all()
+    assert (weak.variance > 0).all()
+
+
+def test_landmarks_come_near_to_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks, kinds = catalog(300)
+    _, vectors = decompose(outcomes(kinds, 80), 4)
+    known, asked = blocks.rows(rows(0, 250)), blocks.rows(rows(250, 300))
+    whole = prior.fit(known, vectors[:250], kernel=Kernel()).guess(asked)
+    monkeypatch.setattr(prior, "LANDMARKS", 100)
+    some = prior.fit(known, vectors[:250], kernel=Kernel()).guess(asked)
+    assert np.sqrt(((whole.mean - some.mean) ** 2).mean()) < 0.2 * whole.mean.std()
+
+
+def test_left_out_is_what_a_fit_without_the_model_says() -> None:
+    blocks, kinds = catalog(60)
+    _, vectors = decompose(outcomes(kinds, 80), 3)
+    whole = prior.fit(blocks, vectors, kernel=Kernel())
+    rest = np.delete(np.arange(60), 7)
+    without = prior.fit(blocks.rows(rest), vectors[rest], kernel=Kernel())
+    guess = without.guess(blocks.rows(rows(7, 8)))
+    assert whole.left_out.mean[7] == pytest.approx(guess.mean[0], abs=0.5)
+    assert whole.left_out.variance[7] == pytest.approx(guess.variance[0], rel=0.3)
+
+
+def test_guesses_are_the_same_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks, kinds = catalog(90)
+    fitted = prior.fit(blocks, decompose(outcomes(kinds, 40))[1])
+    whole = fitted.guess(blocks)
+    monkeypatch.setattr(prior, "AT_ONCE", 7)
+    assert fitted.guess(blocks).mean == pytest.approx(whole.mean, abs=1e-4)
+
+
+@pytest.mark.parametrize("models", [0, 1, 2])
+def test_too_few_models_are_an_error(models: int) -> None:
+    blocks, _ = catalog(3)
+    with pytest.raises(UsageError, match="3 evaluated models"):
+        prior.fit(blocks.rows(rows(0, models)), np.zeros((models, 2)))
+
+
+def test_vectors_that_are_none_are_an_error() -> None:
+    blocks, _ = catalog(5)
+    with pytest.raises(ValueError, match="finite"):
+        prior.fit(blocks, np.full((5, 2), np.nan))
+    with pytest.raises(ValueError, match="5 models, but 4"):
+        prior.fit(blocks, np.zeros((4, 2)))
+
+
+def test_outcomes_correct_a_guess() -> None:
+    _, kinds = catalog(220)
+    told = outcomes(kinds, 100)
+    components, vectors = decompose(told[:200], 8)
+    left = prior.Guess(
+        np.zeros((20, 8)), np.repeat(vectors.var(axis=0)[None], 20, axis=0), np.zeros(20)
+    )
+    errors = []
+    for count in (0, 10, 50, 100):
+        shown = told[200:].copy()
+        shown[:, count:] = np.nan
+        found = accuracy(fold(left, components, shown), components, shown)
+        errors.append(float(np.abs(found.mean - told[200:].mean(axis=1)).mean()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_without_outcomes_a_guess_stays() -> None:
+    components, vectors = decompose(outcomes(catalog(50)[1], 30), 3)
+    guess = prior.Guess(vectors[:2], np.ones((2, 3)), np.ones(2))
+    folded = fold(guess, components, np.full((2, 30), np.nan))
+    assert (folded.mean == guess.mean).all()
+    assert folded.variance == pytest.approx(unfolded(guess).variance)
+    with pytest.raises(UsageError, match="within 0 and 1"):
+        fold(guess, components, np.full((2, 30), 2.0))
+
+
+def test_components_of_what_was_partly_seen() -> None:
+    told = outcomes(catalog(150)[1], 60)
+    seen = np.where(np.random.default_rng(5).random(told.shape) < 0.7, told, np.nan)
+    components, vectors = decompose(seen, 4)
+    hidden = np.isnan(seen)
+    found = components.probabilities(vectors)
+    error = ((told - found)[hidden] ** 2).mean()
+    assert error < 0.85 * ((told - components.means)[hidden] ** 2).mean()
+    with pytest.raises(UsageError, match="no outcomes"):
+        decompose(np.full((3, 3), np.nan))
+
+
+def test_intervals_hold_what_they_say() -> None:
+    blocks, kinds = catalog(500)
+    told = outcomes(kinds, 80)
+    components, vectors = decompose(told[:300])
+    fitted = prior.fit(blocks.rows(rows(0, 300)), vectors)
+    calibration = calibrate(fitted.left_out, components, told[:300])
+    shown = np.full((200, 80), np.nan)
+    folded = fold(fitted.guess(blocks.rows(rows(300, 500))), components, shown)
+    lower, upper = calibration.interval(accuracy(folded, components, shown), folded.counts)
+    truth = told[300:].mean(axis=1)
+    assert 0.82 <= ((truth >= lower) & (truth <= upper)).mean() <= 0.97
+    with pytest.raises(UsageError, match="20 models"):
+        calibrate(fitted.left_out, components, np.full(told[:300].shape, np.nan))

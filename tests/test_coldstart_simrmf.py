@@ -1,0 +1,142 @@
+"""The paper's method on graphs that are planted: it gains where they tell, and only there."""
+
+import numpy as np
+import pytest
+from planted import planted
+from scipy.sparse import csr_array
+
+from registry.coldstart import graph, protocol, simrmf
+from registry.coldstart.description import Describer, Description
+from registry.coldstart.kinship import Kin
+from registry.errors import UsageError
+from registry.factorization.descent import FreeFactorization
+from registry.factorization.problem import Problem
+
+BASE = FreeFactorization(dimension=4, epochs=30, block=64, rate=3e-2)
+
+
+def kinds(models: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.arange(models) % 4
+
+
+def grouped(models: int, items: int) -> Problem:
+    """Outcomes of which models of a kind have the same chances."""
+    made = planted(4, items, rank=3, seed=3).chances[kinds(models)]
+    drawn = np.random.default_rng(4).random(made.shape) < made
+    return Problem(drawn.astype(np.float32))
+
+
+def test_a_graph_that_tells_helps_new_models() -> None:
+    problem = grouped(120, 100)
+    similar = graph.planted((kinds(120)[:, None] == kinds(120)).astype(float))
+    hidden = np.zeros(problem.outcomes.shape, bool)
+    hidden[90:] = True
+    rest = problem.without(hidden)
+    fit, chosen = simrmf.learn(rest, similar, BASE)
+    plain, _ = simrmf.learn(rest, csr_array((120, 120)), BASE)
+    assert chosen.graphed
+
+    def error(predicted: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+        return float(((predicted - problem.outcomes)[90:] ** 2).mean())
+
+    assert error(fit.probabilities(100)) < 0.9 * error(plain.probabilities(100))
+
+
+def test_a_graph_of_noise_is_turned_off() -> None:
+    problem = grouped(80, 80)
+    noise = np.triu(np.random.default_rng(1).random((80, 80)), 1)
+    hidden = np.zeros(problem.outcomes.shape, bool)
+    hidden[60:] = True
+    rest = problem.without(hidden)
+    fit, chosen = simrmf.learn(rest, graph.planted(noise + noise.T), BASE)
+    plain, _ = simrmf.learn(rest, csr_array((80, 80)), BASE)
+    assert not chosen.graphed
+    assert (fit.probabilities(80) == plain.probabilities(80)).all()
+
+
+def test_cold_start_is_the_papers_formula() -> None:
+    vectors = np.array([[1.0], [3.0], [9.0], [9.0]], np.float32)
+    similar = csr_array(np.array([[0, 0, 1, 0], [0, 0, 2, 0], [1, 2, 0, 1], [0, 0, 1, 0]], float))
+    found = simrmf.cold_start(vectors, similar, np.array([True, True, False, False]))
+    assert found[2, 0] == pytest.approx((1 + 6 + 0.1 * 2) / 3.1)
+    assert found[3, 0] == pytest.approx(2)
+
+
+def test_a_graph_of_other_models_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not one of these models"):
+        simrmf.SimilarityFactorization(BASE).fit(grouped(10, 10), csr_array((9, 9)))
+    empty = Problem(np.full((4, 4), np.nan, np.float32))
+    with pytest.raises(UsageError, match="3 evaluated models"):
+        simrmf.choose(empty, csr_array((4, 4)))
+
+
+def models(count: int) -> list[Description]:
+    return [
+        Description(
+            f"lab/{'ab'[n % 2]}-{n}",
+            (7 if n % 3 else 70) * 10**9,
+            ("alpha", "beta")[n % 2],
+            parents=(Kin("lab/a-0"),) if n % 5 == 0 else (),
+        )
+        for n in range(count)
+    ]
+
+
+def test_the_graph_in_parts_keeps_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = models(60)
+    describer = Describer.of([told])
+    blocks = describer.blocks(told)
+    found = graph.similarity_graph(told, blocks, describer.kinship, neighbours=5)
+    assert (found != found.T).nnz == 0
+    assert not found.diagonal().any()
+    features = (blocks.metadata @ blocks.metadata.T).toarray()
+    for model in range(60):
+        best = np.sort(0.5 * np.delete(features[model], model))[-1]
+        assert found[[model]].max() >= best - 1e-9
+    assert found[5, 0] == pytest.approx(0.5 * features[5, 0] + 0.5 * 0.8)
+    monkeypatch.setattr(graph, "TOGETHER", 16)
+    parts = graph.similarity_graph(told, blocks, describer.kinship, neighbours=5)
+    assert np.isclose(parts.max(axis=1).toarray(), found.max(axis=1).toarray()).mean() > 0.9
+
+
+def test_a_graph_of_stubs_and_cycles() -> None:
+    told = [
+        Description("stub"),
+        Description("a", parents=(Kin("b"), Kin("a"))),
+        Description("b", parents=(Kin("a"),)),
+        Description("lost", parents=(Kin("unknown"),)),
+    ]
+    describer = Describer.of([told])
+    found = graph.similarity_graph(told, describer.blocks(told), describer.kinship)
+    assert found[1, 2] == pytest.approx(0.4)
+    assert found[[0, 3]].nnz == 0
+    with pytest.raises(ValueError, match="within 0 and 1"):
+        graph.similarity_graph(told, describer.blocks(told), describer.kinship, alpha=2)
+
+
+def test_the_protocol_measures_all_tests() -> None:
+    told = models(80)
+    describer = Describer.of([told])
+    blocks = describer.blocks(told)
+    similar = graph.similarity_graph(told, blocks, describer.kinship)
+    made = planted(2, 80, seed=3).chances[np.arange(80) % 2]
+    truth = (np.random.default_rng(0).random(made.shape) < made).astype(np.float32)
+    trial = protocol.draw(truth, blocks, similar, held=20, new_items=0.2)
+    cheap = {name: protocol.METHODS[name] for name in ("average", "kernel-ridge", "default")}
+    found = protocol.measure(trial, cheap | {"nearest": protocol.nearest_relative})
+    assert {test for _, test in found} == set("ABCD")
+    assert found["default", "C"].share > 0.4
+    assert found["means", "C"].share == 0
+    assert found["oracle", "C"].share == 1
+    with pytest.raises(UsageError, match="are not to be had"):
+        protocol.draw(truth, blocks, similar, held=79, train=10)
+
+
+def test_later_models_are_new() -> None:
+    told = models(40)
+    describer = Describer.of([told])
+    blocks = describer.blocks(told)
+    truth = np.ones((40, 5), np.float32)
+    trial = protocol.draw(truth, blocks, csr_array((40, 40)), held=10)
+    dates = np.append(np.arange(39.0), np.nan)
+    assert protocol.by_time(trial, dates, 30).models.sum() == 9
