@@ -92,12 +92,14 @@ def _updated(
     loadings = components.loadings
     noise: Reals = components.noise
     surprise = told - components.means - loadings @ before
-    after, covariance = before, np.diag(variance)
+    after: Reals = before
+    covariance: Reals = np.diag(variance)
     for _ in range(ROUNDS):
         weighted = loadings / noise[:, None]
-        covariance = np.linalg.inv(np.diag(1 / variance) + weighted.T @ loadings)
+        precision = np.diag(1 / variance) + weighted.T @ loadings
+        covariance = np.asarray(np.linalg.inv(precision), np.float64)
         after = before + covariance @ (weighted.T @ surprise)
-        chances: Reals = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
+        chances = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
         noise = np.asarray(components.share * chances * (1 - chances), np.float64)
     return after, covariance
 
