@@ -1,4 +1,4 @@
-"""Every night (41 4 * * *): learn embeddings from new outcomes, if there are any."""
+"""Every night (41 4 * * *): learn from new outcomes, if there are any, and place new models."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ def main() -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("registry").setLevel(logging.INFO)
     try:
-        from registry import training  # noqa: PLC0415 - needs an extra
+        from registry import placement, training  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         print(f"train: needs {error.name}: pip install 'llm-registry[train]'", file=sys.stderr)
         return RegistryError.exit_code
@@ -22,11 +22,15 @@ def main() -> int:
             db.set_up_embedded(where, engine)
             options = training.Options(encoder="minilm", if_changed=True)
             version = training.train(engine, options)
+            current = version is not None and version.current
+            placed = placement.place(engine) if current else None
     except RegistryError as error:
         print(f"train: {error}", file=sys.stderr)
         return error.exit_code
     if version is not None:
         print(f"train: version {version.version}, {version.state}: {version.reason}")
+    if placed is not None:
+        print(f"train: placed {placed.folded} folded, {placed.cold} cold")
     return 0
 
 

@@ -230,7 +230,8 @@ def _turn(
         return None
     rows = copy_out(
         connection,
-        f"SELECT model_id, vector FROM store.embeddings WHERE version_id = {current.version:d}",  # noqa: S608
+        "SELECT model_id, vector FROM store.embeddings"  # noqa: S608
+        f" WHERE version_id = {current.version:d} AND kind = 'trained'",
         {"model": "i8", "vector": current.dimension},
     )
     _, ours, theirs = np.intersect1d(keys, rows["model"], return_indices=True)

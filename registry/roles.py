@@ -42,12 +42,20 @@ def become_owner(connection: Connection) -> None:
 def grant(connection: Connection) -> None:
     """Let the reader read: views and functions of `registry`, and the tables they look into.
 
-    What a user made in schema `registry` stays as it is.
+    What a user made in either schema stays as it is.
     """
     if not _exists(connection, READER):
         return
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA registry, store TO {READER}")
-    connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {READER}")
+    # Partitions are read through the table that they are of.
+    tables = connection.scalars(
+        text("""
+        SELECT oid::regclass::text FROM pg_class
+         WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'p')
+           AND NOT relispartition AND pg_has_role(relowner, 'USAGE')
+         ORDER BY oid""")
+    ).all()
+    connection.exec_driver_sql(f"GRANT SELECT ON {', '.join(tables)} TO {READER}")
     for view in connection.scalars(
         text("SELECT identity FROM store.sql_objects WHERE kind = 'VIEW' ORDER BY ordinal")
     ).all():

@@ -230,7 +230,7 @@ class _Predictor:
 
 def _predictor(connection: Connection, version: int, data: TrainingData) -> _Predictor | None:
     """Return the current version's predictions; None where it cannot predict."""
-    found = vectors.read_embeddings(connection, version)
+    found = vectors.read_embeddings(connection, version, kinds=["trained"])
     columns, items = vectors.read_items(connection, version)
     if not columns or items.shape[1] != found.vectors.shape[1] + 1:
         return None

@@ -6,7 +6,7 @@ reader: only dropping one does, for a moment.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ INDEXED_FROM = 50_000
 
 MOST_INDEXED = 4_000
 """Dimensions up to which pgvector indexes vectors in half precision."""
+
+PATIENCE = "4s"
+"""How long dropping a partition waits for its readers; others wait behind it meanwhile."""
 
 LINKS, BREADTH = 24, 100
 """Links of a vector in the index, and candidates that they are chosen from."""
@@ -49,11 +52,7 @@ def create_partition(
     """
     name = f"store.{table}_{version}"
     connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE store.{table} INCLUDING ALL)")
-    owner = connection.scalar(
-        text("SELECT relowner::regrole::text FROM pg_class WHERE oid = CAST(:name AS regclass)"),
-        {"name": f"store.{table}"},
-    )
-    connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {owner}")
+    _give_to_owner(connection, f"{table}_{version}", table)
     count = dimension = 0
     for columns in parts:
         vectors = columns["vector"]
@@ -61,11 +60,74 @@ def create_partition(
         copy_in(connection, name, {**columns, "version_id": _repeated(version, len(vectors))})
         count, dimension = count + len(vectors), vectors.shape[1]
     if table == "embeddings":
-        build_index(connection, version, count, dimension)
+        build_index(connection, f"{table}_{version}", count, dimension)
     connection.exec_driver_sql(f"ANALYZE {name}")
     connection.exec_driver_sql(
         f"ALTER TABLE store.{table} ATTACH PARTITION {name} FOR VALUES IN ({version})"
     )
+
+
+def replace_partition(
+    connection: Connection,
+    table: str,
+    version: int,
+    kept: str,
+    parts: Iterable[Mapping[str, Column]],
+) -> None:
+    """Replace the partition of a version by one with some of its rows and others.
+
+    It is filled and indexed beside the old one, which can be read meanwhile; to change places
+    takes a moment in which nobody reads the table.
+
+    Args:
+        connection: in a transaction.
+        table: one of `schema.VERSIONED_TABLES`, by name.
+        version: key of the version.
+        kept: trusted SQL, the condition that rows meet to stay.
+        parts: rows by column that are added; version_id is too.
+
+    Raises:
+        DBAPIError: when somebody reads the old one for longer than 4 s.
+    """
+    name, beside = f"{table}_{version}", f"{table}_{version}_next"
+    connection.exec_driver_sql(f"CREATE TABLE store.{beside} (LIKE store.{table} INCLUDING ALL)")
+    _give_to_owner(connection, beside, table)
+    # Known beforehand, so that all rows need not be looked at while readers wait.
+    connection.exec_driver_sql(
+        f"ALTER TABLE store.{beside} ADD CONSTRAINT one_version CHECK (version_id = {version})"
+    )
+    connection.exec_driver_sql(
+        f"INSERT INTO store.{beside} SELECT * FROM store.{name} WHERE {kept}"  # noqa: S608
+    )
+    for columns in parts:
+        vectors = columns["vector"]
+        assert isinstance(vectors, np.ndarray)
+        told = {**columns, "version_id": _repeated(version, len(vectors))}
+        copy_in(connection, f"store.{beside}", told)
+    count, dimension = connection.execute(
+        text(f"SELECT count(*), max(vector_dims(vector)) FROM store.{beside}")  # noqa: S608
+    ).one()
+    build_index(connection, beside, count, dimension or 0)
+    connection.exec_driver_sql(f"ANALYZE store.{beside}")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+    drop_partition(connection, table, version)
+    connection.exec_driver_sql(f"ALTER TABLE store.{beside} RENAME TO {name}")
+    connection.exec_driver_sql(
+        f"ALTER INDEX IF EXISTS store.{beside}_hnsw_idx RENAME TO {name}_hnsw_idx"
+    )
+    connection.exec_driver_sql(
+        f"ALTER TABLE store.{table} ATTACH PARTITION store.{name} FOR VALUES IN ({version})"
+    )
+    connection.exec_driver_sql(f"ALTER TABLE store.{name} DROP CONSTRAINT one_version")
+
+
+def _give_to_owner(connection: Connection, name: str, table: str) -> None:
+    """Give a new table the owner of the table that it is to be a partition of."""
+    owner = connection.scalar(
+        text("SELECT relowner::regrole::text FROM pg_class WHERE oid = CAST(:name AS regclass)"),
+        {"name": f"store.{table}"},
+    )
+    connection.exec_driver_sql(f"ALTER TABLE store.{name} OWNER TO {owner}")
 
 
 def _repeated(number: int, times: int) -> NDArray[np.int32]:
@@ -77,8 +139,8 @@ def drop_partition(connection: Connection, table: str, version: int) -> None:
     connection.exec_driver_sql(f"DROP TABLE IF EXISTS store.{table}_{version}")
 
 
-def build_index(connection: Connection, version: int, count: int, dimension: int) -> bool:
-    """Build the HNSW index of a version's vectors where they are many; return whether it was.
+def build_index(connection: Connection, name: str, count: int, dimension: int) -> bool:
+    """Build the HNSW index of a table of vectors where they are many; return whether it was.
 
     In half precision, which halves it; what it finds is put in order by the vectors themselves.
     """
@@ -90,7 +152,7 @@ def build_index(connection: Connection, version: int, count: int, dimension: int
     kilobytes = min(max(needed, 1 << 26), 1 << 33) >> 10
     connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{kilobytes}kB'")
     statement = (
-        f"CREATE INDEX embeddings_{version}_hnsw_idx ON store.embeddings_{version}"
+        f"CREATE INDEX {name}_hnsw_idx ON store.{name}"
         f" USING hnsw ((vector::halfvec({dimension})) halfvec_cosine_ops)"
         f" WITH (m = {LINKS}, ef_construction = {BREADTH})"
     )

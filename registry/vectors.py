@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry import identity
-from registry.errors import RegistryError
+from registry.errors import RegistryError, UsageError
 from registry.outcomes import Column
 from registry.schema import VECTOR_KINDS
 from registry.vector_tables import copy_out
@@ -85,12 +85,15 @@ def provenance(version: Version) -> dict[str, Any]:
     }
 
 
-def read_embeddings(connection: Connection, version: int | None = None) -> Embeddings:
-    """Read all vectors of a version; the current one without a number.
+def read_embeddings(
+    connection: Connection, version: int | None = None, *, kinds: Sequence[str] = VECTOR_KINDS
+) -> Embeddings:
+    """Read the vectors of a version; of the current one without a number.
 
     Args:
         connection: in a transaction that sees one moment (REPEATABLE READ).
         version: its number.
+        kinds: of vectors: trained, folded, cold; all of them by default.
 
     Raises:
         RegistryError: when there is no such version, or none is current.
@@ -100,15 +103,16 @@ def read_embeddings(connection: Connection, version: int | None = None) -> Embed
         connection,
         "SELECT model_id, array_position("  # noqa: S608
         f"    ARRAY{list(VECTOR_KINDS)}, kind)::integer, coalesce(uncertainty, 'NaN'), vector"
-        f"  FROM store.embeddings WHERE version_id = {found.version:d} ORDER BY model_id",
+        f"  FROM store.embeddings WHERE version_id = {found.version:d}"
+        f"   AND kind = ANY (ARRAY{_known(kinds)}::text[]) ORDER BY model_id",
         {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": found.dimension},
     )
     named = connection.execute(
         text("""
         SELECT m.model_id, m.name
           FROM store.embeddings e JOIN store.models m ON m.model_id = e.model_id
-         WHERE e.version_id = :version ORDER BY m.name COLLATE "C" """),
-        {"version": found.version},
+         WHERE e.version_id = :version AND e.kind = ANY (:kinds) ORDER BY m.name COLLATE "C" """),
+        {"version": found.version, "kinds": list(kinds)},
     ).all()
     keys = np.fromiter((row.model_id for row in named), np.int64, len(named))
     rows = rows[np.searchsorted(rows["model"], keys)]
@@ -120,6 +124,13 @@ def read_embeddings(connection: Connection, version: int | None = None) -> Embed
         uncertainty=rows["uncertainty"].astype(np.float32),
         provenance=provenance(found),
     )
+
+
+def _known(kinds: Sequence[str]) -> list[str]:
+    unknown = sorted(set(kinds) - set(VECTOR_KINDS))
+    if unknown:
+        raise UsageError(f"There is no kind {unknown[0]!r}; there are {', '.join(VECTOR_KINDS)}.")
+    return list(kinds)
 
 
 def read_serving(

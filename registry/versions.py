@@ -18,13 +18,10 @@ from sqlalchemy import Connection, Engine, text
 from registry.errors import RegistryError, UsageError
 from registry.promotion import Verdict
 from registry.schema import VERSIONED_TABLES
-from registry.vector_tables import drop_partition
+from registry.vector_tables import PATIENCE, drop_partition
 
 CHANNEL = "registry_embeddings"
 """Channel of NOTIFY; the payload is JSON: {"version": 3, "previous": 2}."""
-
-_PATIENCE = "4s"
-"""How long dropping a version waits for its readers; others wait behind it meanwhile."""
 
 _PLANNED = 2.0
 """Seconds within which a statement that was planned has begun; what reads longer has long begun."""
@@ -58,6 +55,8 @@ class Version:
     device: str
     seed: int
     seconds: float
+    placed_at: datetime | None
+    likeness: Mapping[str, float] | None
 
 
 def list_versions(connection: Connection) -> list[Version]:
@@ -212,7 +211,7 @@ def drop(connection: Connection, version: int) -> None:
         raise UsageError(
             f"Version {version} is current and cannot be dropped; promote another one first."
         )
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
     for table in VERSIONED_TABLES:
         drop_partition(connection, table.name, version)
     connection.execute(

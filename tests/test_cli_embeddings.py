@@ -86,7 +86,7 @@ def test_drop_takes_all_or_none(commands: Commands, three: tuple[int, int, int])
 def test_a_version_that_is_read_is_not_waited_for_for_ever(
     commands: Commands, three: tuple[int, int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions, "_PATIENCE", "50ms")
+    monkeypatch.setattr(versions, "PATIENCE", "50ms")
     with engine.connect() as connection:
         connection.exec_driver_sql("TABLE registry.embeddings")
         assert "holds a lock" in commands.refused(1, "embeddings", "drop", str(three[0]))

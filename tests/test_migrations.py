@@ -103,6 +103,7 @@ ROWS: dict[str, tuple[str, ...]] = {
            VALUES (:t, 'ab', '{}', 1)""",
         "INSERT INTO store.training_results VALUES (1, 'A', 'mf', 'log_loss', 0.5, 0.4, 0.6, 3)",
     ),
+    "0009": ("UPDATE store.embedding_versions SET placed_at = :t, likeness = '{\"words\": 1}'",),
 }
 
 SAMPLES = {

@@ -21,6 +21,7 @@ from registry.cli.output import (
     table,
 )
 from registry.cli.parameters import AT_LEAST_ONE, COUNT
+from registry.cli.placing import place
 from registry.cli.probe import probe
 from registry.errors import UsageError
 
@@ -61,6 +62,7 @@ def embeddings() -> None:
 
 embeddings.add_command(map_)
 embeddings.add_command(probe)
+embeddings.add_command(place)
 
 
 @embeddings.command("list")

@@ -30,7 +30,12 @@ class Job:
 KNOWN = (
     Job("sync", "17 * * * *", "sync", "take in new and changed models, every hour"),
     Job("sweep", "23 3 * * 0", "sync --full", "find vanished models, every Sunday"),
-    Job("train", "41 4 * * *", "train --if-changed", "learn from new outcomes, every night"),
+    Job(
+        "train",
+        "41 4 * * *",
+        "train --if-changed",
+        "learn from new outcomes and place new models, every night",
+    ),
 )
 
 

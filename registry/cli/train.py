@@ -12,6 +12,7 @@ from registry.cli.extras import require
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options
 from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.placing import place_models
 from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
@@ -115,6 +116,11 @@ VERSION = (
 )
 @click.option("--promote/--no-promote", default=True, help="Whether it may become current.")
 @click.option(
+    "--place/--no-place",
+    default=True,
+    help="Whether models that were not trained on get vectors of the current version.",
+)
+@click.option(
     "--if-changed",
     is_flag=True,
     help="Only if there are other outcomes than those of the method's versions.",
@@ -130,12 +136,14 @@ def train(
     seeds: int,
     *,
     evaluate: bool,
+    place: bool,
     **chosen: Any,
 ) -> None:
     """Learn embeddings of models from their outcomes.
 
     They become a new version, and the current one if they predict outcomes that neither was
-    trained on no worse than it, and most models keep their neighbours. Settings and methods are
+    trained on no worse than it, and most models keep their neighbours. Then all other models of the
+    catalog get vectors of it, as `registry embeddings place` tells. Settings and methods are
     chosen on other outcomes held out. Under torchrun, every process computes a share.
 
     \b
@@ -171,6 +179,10 @@ def train(
     _print_version(output, version)
     if version.version in before:
         say(f"Nothing changed since version {version.version}, so nothing was trained.")
+    # Two models tell nothing of a third.
+    if place and version.current and version.models > 2:  # noqa: PLR2004
+        with application.engine() as engine:
+            place_models(engine)
 
 
 def _print_version(output: Output, version: Version) -> None:

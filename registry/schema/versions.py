@@ -61,6 +61,12 @@ class VersionColumns(TypedColumns):
     churn: Named[float | None] = Column(
         Double, comment="share of nearest neighbours that are others than the version's before"
     )
+    placed_at: Named[datetime | None] = time_or_null(
+        "last time that models it was not trained on got vectors; UTC"
+    )
+    likeness: Named[Any] = Column(
+        JSONB, nullable=True, comment="weights of what makes models alike; null before placing"
+    )
 
 
 embedding_versions = Table(

@@ -4,7 +4,7 @@ SELECT version_id AS version, method, state = 'current' AS current, created_at, 
        reason, dimension, serving_dimension, model_count AS models, item_count AS items,
        outcome_count AS outcomes, encoder, promoted_at, churn,
        aligned_to, alignment_residual, settings, trials, data_fingerprint, code_version, device,
-       seed, seconds
+       seed, seconds, placed_at, likeness
   FROM store.embedding_versions;
 
 COMMENT ON VIEW registry.embedding_versions IS
@@ -38,3 +38,5 @@ COMMENT ON COLUMN registry.embedding_versions.code_version IS 'Version of the co
 COMMENT ON COLUMN registry.embedding_versions.device IS 'What it was trained on, such as cpu.';
 COMMENT ON COLUMN registry.embedding_versions.seed IS 'Seed of its random numbers.';
 COMMENT ON COLUMN registry.embedding_versions.seconds IS 'Seconds that the training took.';
+COMMENT ON COLUMN registry.embedding_versions.placed_at IS 'When models that it was not trained on last got vectors in it (UTC); null if never.';
+COMMENT ON COLUMN registry.embedding_versions.likeness IS 'Weights of what makes models alike, by which those got them, as JSON: parts of names, authors, sizes, families, lineage, dates, tags; null before.';
