@@ -33,7 +33,7 @@ PLACED = (
 @output_options
 @pass_application
 def place(application: Application, output: Output) -> None:
-    """Give all other models of the catalog vectors of the current version.
+    """Give all other models vectors of the current version.
 
     Those with outcomes get vectors that fit them, the others a guess from names, sizes, authors,
     families and lineage; each with its uncertainty, and none where too little is known. `registry
