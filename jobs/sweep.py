@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from registry import db, sync
+from registry import arrivals, db, sync
 from registry.errors import RegistryError
 
 
@@ -17,10 +17,13 @@ def main() -> int:
         with db.engine(where) as engine:
             db.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options(full=True))
+            came = arrivals.take_up(engine)
     except RegistryError as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code
     print(f"sweep: {report.counts}")
+    if came:
+        print(f"sweep: {came}")
     return 3 if report.counts.quarantined else 0
 
 

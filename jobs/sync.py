@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from registry import db, sync
+from registry import arrivals, db, sync
 from registry.errors import RegistryError
 
 
@@ -17,10 +17,13 @@ def main() -> int:
         with db.engine(where) as engine:
             db.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options())
+            came = arrivals.take_up(engine)
     except RegistryError as error:
         print(f"sync: {error}", file=sys.stderr)
         return error.exit_code
     print(f"sync: {report.counts}")
+    if came:
+        print(f"sync: {came}")
     return 3 if report.counts.quarantined else 0
 
 

@@ -6,10 +6,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from registry.coldstart.description import Description
-from registry.coldstart.kinship import Kin
+from registry.coldstart.kinship import MOST_HOPS, Kin
 
 AT_ONCE = 20_000
 """Models read at a time: what bounds memory."""
+
+MOST_OTHERS = 2_000
+"""Models of one author, the latest, that tell what the author makes."""
 
 _SELECT = """
     SELECT m.model_id, m.name, m.parameters, m.pipeline_tag AS task, m.tags,
@@ -46,6 +49,29 @@ def read(connection: Connection, keys: Sequence[int]) -> Part:
     """Return some models, by key; those that are not there are left out."""
     query = text(f"{_SELECT} WHERE m.model_id = ANY (:keys) ORDER BY m.model_id")
     return _read(connection, query, keys=list(keys))
+
+
+def around(connection: Connection, keys: Sequence[int]) -> Part:
+    """Return what tells of some models: they, their ancestors, and their authors' latest others."""
+    found = connection.scalars(
+        text("""
+        WITH RECURSIVE up AS (
+            SELECT unnest(CAST(:keys AS bigint[])) AS model_id, 0 AS steps
+            UNION
+            SELECT e.parent_id, u.steps + 1
+              FROM up AS u JOIN store.edges AS e ON e.child_id = u.model_id
+             WHERE u.steps < :hops)
+        SELECT model_id FROM up
+        UNION
+        SELECT o.model_id
+          FROM (SELECT DISTINCT m.author FROM store.models AS m
+                 WHERE m.model_id = ANY (:keys) AND m.author IS NOT NULL) AS a
+          CROSS JOIN LATERAL (
+                    SELECT m.model_id FROM store.models AS m WHERE m.author = a.author
+                     ORDER BY m.model_id DESC LIMIT :others) AS o"""),
+        {"keys": list(keys), "hops": MOST_HOPS, "others": MOST_OTHERS},
+    )
+    return read(connection, list(found))
 
 
 def _read(connection: Connection, query: object, **given: object) -> Part:

@@ -6,8 +6,9 @@ catalog says of it, learned from the trained models (`registry.coldstart`). A mo
 is known that trained models share gets none.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from time import perf_counter
 
 import numpy as np
@@ -16,20 +17,24 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry import descriptions, joblog, vectors, versions
+from registry import arrivals, descriptions, joblog, priors, vectors, versions
 from registry.coldstart import laplace, prior
-from registry.coldstart.description import Describer
+from registry.coldstart.description import Describer, Description
 from registry.coldstart.kernel import Kernel
 from registry.coldstart.laplace import Items
-from registry.coldstart.prior import LEAST_MODELS, Guess, Prior
+from registry.coldstart.prior import AT_ONCE, LEAST_MODELS, Guess
 from registry.db import exclusive, require_head, translated
-from registry.errors import RegistryError
+from registry.errors import LockHeldError, RegistryError
 from registry.outcomes import read_outcomes
-from registry.vector_tables import Column, replace_partition
+from registry.priors import Placing
+from registry.vector_tables import Arrays, Column, copy_in, replace_partition, versioned
 from registry.vectors import Embeddings
 from registry.versions import Version
 
 JOB = "place"
+
+MOST_FOLLOWED = 50_000
+"""Models that came since the last time up to which they alone are placed."""
 
 LEAST_SUPPORT = 0.05
 """Share of a model's own likeness that trained models have to explain for a guess to be kept."""
@@ -59,6 +64,14 @@ class Placed:
     seconds: float = 0.0
 
 
+def told(placed: Placed) -> str:
+    """Return a sentence of it for people."""
+    return (
+        f"Version {placed.version} has vectors of {placed.folded:,} more models from outcomes and "
+        f"{placed.cold:,} from what is known of them; of {placed.left_out:,} too little is known."
+    )
+
+
 def unwatched(what: str, done: int, of: int) -> None:
     """Take no notice."""
     del what, done, of
@@ -82,15 +95,50 @@ def place(engine: Engine, *, watch: Watcher = unwatched) -> Placed:
             require_head(connection)
         with exclusive(engine, JOB), joblog.recorded(engine, JOB) as job:
             placed = _placed(engine, watch)
-            job.summary = {
-                "version": placed.version,
-                "folded": placed.folded,
-                "cold": placed.cold,
-                "left_out": placed.left_out,
-            }
+            job.summary = _summary(placed)
             return placed
     except DBAPIError as error:
         raise translated(error, doing="place models") from error
+
+
+def follow(engine: Engine, *, watch: Watcher = unwatched) -> Placed | None:
+    """Place models that came or got outcomes since the current version was last placed.
+
+    By what was learned then, so that it takes a moment; vectors of all others stay. Where more than
+    `MOST_FOLLOWED` came, or nothing was kept of the last time, all are placed again.
+
+    Args:
+        engine: of a database at head.
+        watch: is told of progress.
+
+    Returns:
+        What was placed; None where no version is current or was placed before, nothing came, or
+        another one is at it.
+    """
+    try:
+        with engine.connect() as connection:
+            require_head(connection)
+            version = versions.current_version(connection)
+            came = arrivals.since(connection, version)
+        if version is None or not came:
+            return None
+        with exclusive(engine, JOB), joblog.recorded(engine, JOB) as job:
+            placed = _followed(engine, version, came, watch)
+            job.summary = _summary(placed)
+            return placed
+    except LockHeldError:
+        return None
+    except DBAPIError as error:
+        raise translated(error, doing="place models") from error
+
+
+def _summary(placed: Placed) -> dict[str, object]:
+    return {
+        "version": placed.version,
+        "folded": placed.folded,
+        "cold": placed.cold,
+        "left_out": placed.left_out,
+    }
 
 
 def _placed(engine: Engine, watch: Watcher) -> Placed:
@@ -102,13 +150,15 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
                 f"Version {version.version} was trained on {version.models} models; to guess the "
                 f"vectors of others takes {LEAST_MODELS}."
             )
-        total = int(connection.scalar(text("SELECT count(*) FROM store.models")) or 0)
+        at, total, newest = _catalog(connection)
         watch("reading the catalog", 0, total)
         describer = Describer.of(part.descriptions for part in descriptions.stream(connection))
         known = vectors.read_embeddings(connection, version.version, kinds=["trained"])
-        learned = _learned(connection, describer, known, version)
-        seen = _Seen.read(connection, version, known)
-    placer = _Placer(describer, learned, seen, frozenset(known.models))
+        placing = _learned(connection, describer, known, version)
+        trained = set(known.models)
+        names = [name for name in _evaluated(connection) if name not in trained]
+        seen = _Seen.read(connection, version, names)
+    placer = _Placer(placing, seen)
     placed = Placed(version.version, len(known.models))
     with engine.begin() as connection:
         replace_partition(
@@ -116,25 +166,71 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
             "embeddings",
             version.version,
             "kind = 'trained'",
-            _counted(placer.rows(connection), placed, total, watch),
+            _counted(placer.rows(descriptions.stream(connection)), placed, total, watch),
         )
         placed.left_out = total - placed.trained - placed.folded - placed.cold
-        connection.execute(
-            text("""
-            UPDATE store.embedding_versions SET placed_at = now(), likeness = :likeness
-             WHERE version_id = :version"""),
-            {
-                "version": version.version,
-                "likeness": orjson.dumps(dict(learned.kernel.weights)).decode(),
-            },
-        )
+        priors.save(connection, version.version, placing, newest)
+        _mark(connection, version, at, placing.prior.kernel)
     placed.seconds = perf_counter() - began
     return placed
 
 
+def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watcher) -> Placed:
+    began = perf_counter()
+    with engine.connect() as connection:
+        few = len(came) <= MOST_FOLLOWED
+        kept = priors.read(connection, version.version) if few else None
+    if kept is None:
+        return _placed(engine, watch)
+    watch("placing models", 0, len(came))
+    with engine.connect() as connection:
+        at, _, newest = _catalog(connection)
+        part = descriptions.read(connection, came)
+        around = descriptions.around(connection, came)
+        seen = _Seen.read(connection, version, _evaluated(connection, came))
+    kept = replace(kept, describer=kept.describer.within(around.descriptions))
+    placed = Placed(version.version, len(kept.trained))
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+            DELETE FROM store.embeddings
+             WHERE version_id = :version AND model_id = ANY (:keys) AND kind <> 'trained'"""),
+            {"version": version.version, "keys": list(came)},
+        )
+        for rows in _counted(_Placer(kept, seen).rows([part]), placed, len(came), watch):
+            copy_in(connection, "store.embeddings", versioned(rows, version.version))
+        placed.left_out = len(part.keys) - placed.folded - placed.cold
+        priors.reached(connection, version.version, newest)
+        _mark(connection, version, at, kept.prior.kernel)
+    placed.seconds = perf_counter() - began
+    return placed
+
+
+def _catalog(connection: Connection) -> tuple[datetime, int, int]:
+    """Return the time, how many models there are, and the greatest key."""
+    at, total, newest = connection.execute(
+        text("SELECT now(), count(*), coalesce(max(model_id), 0) FROM store.models")
+    ).one()
+    return at, total, newest
+
+
+def _mark(connection: Connection, version: Version, at: datetime, kernel: Kernel) -> None:
+    """Keep when the catalog was read; what comes while models are placed is for the next time."""
+    connection.execute(
+        text("""
+        UPDATE store.embedding_versions SET placed_at = :at, likeness = :likeness
+         WHERE version_id = :version"""),
+        {
+            "version": version.version,
+            "at": at,
+            "likeness": orjson.dumps(dict(kernel.weights)).decode(),
+        },
+    )
+
+
 def _learned(
     connection: Connection, describer: Describer, known: Embeddings, version: Version
-) -> Prior:
+) -> Placing:
     """Fit what is believed of vectors, with the likeness of the last time if there was one."""
     rows = connection.execute(
         text("SELECT model_id, name FROM store.models WHERE name = ANY (:names)"),
@@ -145,11 +241,9 @@ def _learned(
     places = {name: place for place, name in enumerate(known.models)}
     order = [places[each.name] for each in part.descriptions]
     kernel = None if version.likeness is None else Kernel(dict(version.likeness))
-    return prior.fit(
-        describer.blocks(part.descriptions),
-        known.vectors[order].astype(np.float64),
-        kernel=kernel,
-    )
+    blocks = describer.blocks(part.descriptions)
+    fitted = prior.fit(blocks, known.vectors[order].astype(np.float64), kernel=kernel)
+    return Placing(describer, fitted, fitted.influence(blocks), np.array(part.keys, np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,12 +261,12 @@ class _Seen:
     rows: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: Connection, version: Version, known: Embeddings) -> "_Seen":
+    def read(cls, connection: Connection, version: Version, names: Sequence[str]) -> "_Seen":
+        """Read the outcomes of some models on the items of a version."""
         columns, items = vectors.read_items(connection, version.version)
         frozen = Items(items[:, :-1], items[:, -1])
         fits = bool(columns) and items.shape[1] == version.dimension + 1
-        names = _evaluated(connection, set(known.models)) if fits else []
-        if not names:
+        if not (fits and names):
             return cls(frozen, np.zeros((0, len(columns)), np.float32))
         benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in columns})
         matrix = read_outcomes(connection, models=names, benchmarks=benchmarks)
@@ -186,46 +280,60 @@ class _Seen:
         return cls(frozen, told, rows)
 
 
-def _evaluated(connection: Connection, trained: set[str]) -> list[str]:
+def _evaluated(connection: Connection, keys: Sequence[int] | None = None) -> list[str]:
+    """Return the names of models that have outcomes: of all, or of some by key."""
     names = connection.scalars(
         text("""
         SELECT m.name FROM store.models AS m
-         WHERE EXISTS (SELECT FROM store.runs AS r
+         WHERE (CAST(:keys AS bigint[]) IS NULL OR m.model_id = ANY (:keys))
+           AND EXISTS (SELECT FROM store.runs AS r
                         WHERE r.model_id = m.model_id AND r.right_bits IS NOT NULL)
-         ORDER BY m.name""")
+         ORDER BY m.name"""),
+        {"keys": None if keys is None else list(keys)},
     )
-    return [name for name in names if name not in trained]
+    return list(names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Placer:
-    """What it takes to place models."""
+    """Places models, by what is known of them and their outcomes."""
 
-    describer: Describer
-    learned: Prior
+    placing: Placing
     seen: _Seen
-    trained: frozenset[str]
 
-    def rows(self, connection: Connection) -> Iterator[Mapping[str, Column]]:
-        """Yield rows of vectors, those of one kind together, part by part of the catalog."""
-        for part in descriptions.stream(connection):
-            rest = [
-                at for at, each in enumerate(part.descriptions) if each.name not in self.trained
-            ]
-            keys = np.array([part.keys[at] for at in rest], np.int64)
-            some = [part.descriptions[at] for at in rest]
-            places = np.array([self.seen.rows.get(each.name, -1) for each in some], np.intp)
-            guess = self._folded(self.learned.guess(self.describer.blocks(some)), places)
-            kept = guess.support >= LEAST_SUPPORT
-            for kind, chosen in (("folded", places >= 0), ("cold", kept & (places < 0))):
-                if chosen.any():
-                    variance = guess.variance[chosen].mean(axis=1)
-                    yield {
-                        "model_id": keys[chosen],
-                        "kind": kind,
-                        "vector": guess.mean[chosen].astype(np.float32),
-                        "uncertainty": np.sqrt(variance).astype(np.float32),
-                    }
+    def rows(self, parts: Iterable[descriptions.Part]) -> Iterator[Mapping[str, Column]]:
+        """Yield rows of vectors, those of one kind together, part by part."""
+        trained = self.placing.trained
+        for part in parts:
+            rest = np.flatnonzero(~np.isin(np.array(part.keys, np.int64), trained))
+            for start in range(0, len(rest), AT_ONCE):
+                chosen = rest[start : start + AT_ONCE]
+                yield from self._some(
+                    np.array([part.keys[at] for at in chosen], np.int64),
+                    [part.descriptions[at] for at in chosen],
+                )
+
+    def _some(
+        self, keys: NDArray[np.int64], models: Sequence[Description]
+    ) -> Iterator[Mapping[str, Column]]:
+        places = np.array([self.seen.rows.get(each.name, -1) for each in models], np.intp)
+        blocks = self.placing.describer.blocks(models)
+        features = self.placing.prior.features(blocks)
+        guess = self._folded(self.placing.prior.guessed(blocks, features), places)
+        near = self.placing.influence.strongest(features)
+        kept = guess.support >= LEAST_SUPPORT
+        for kind, chosen in (("folded", places >= 0), ("cold", kept & (places < 0))):
+            if chosen.any():
+                variance = guess.variance[chosen].mean(axis=1)
+                yield {
+                    "model_id": keys[chosen],
+                    "kind": kind,
+                    "vector": guess.mean[chosen].astype(np.float32),
+                    "uncertainty": np.sqrt(variance).astype(np.float32),
+                    "support": guess.support[chosen].astype(np.float32),
+                    "near_ids": Arrays(self.placing.trained[near.places[chosen]]),
+                    "near_weights": Arrays(near.weights[chosen]),
+                }
 
     def _folded(self, guess: Guess, places: NDArray[np.intp]) -> Guess:
         """Correct the guesses of models that have outcomes, whose rows are at least 0."""

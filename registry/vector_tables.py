@@ -7,7 +7,7 @@ reader: only dropping one does, for a moment.
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
@@ -35,8 +35,21 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _ROWS_AT_ONCE = 8_192
 _SHARED_MEMORY_FULL = "53100"
 
-Column = NDArray[Any] | str | None
-"""A column to load: integers, real numbers, a matrix for vectors, one text for all rows, NULL."""
+
+class Arrays(NamedTuple):
+    """A column of arrays of one length: n x k, int64 or float32."""
+
+    values: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+Column = NDArray[Any] | Arrays | str | None
+"""A column to load: numbers, a matrix for vectors, arrays, one text for all rows, NULL."""
+
+_KEYS_OF_TYPES = {"i8": 20, "f4": 700}
+"""What Postgres calls the types of arrays' elements in binary."""
 
 
 def create_partition(
@@ -57,7 +70,7 @@ def create_partition(
     for columns in parts:
         vectors = columns["vector"]
         assert isinstance(vectors, np.ndarray)
-        copy_in(connection, name, {**columns, "version_id": _repeated(version, len(vectors))})
+        copy_in(connection, name, versioned(columns, version))
         count, dimension = count + len(vectors), vectors.shape[1]
     if table == "embeddings":
         build_index(connection, f"{table}_{version}", count, dimension)
@@ -100,10 +113,7 @@ def replace_partition(
         f"INSERT INTO store.{beside} SELECT * FROM store.{name} WHERE {kept}"  # noqa: S608
     )
     for columns in parts:
-        vectors = columns["vector"]
-        assert isinstance(vectors, np.ndarray)
-        told = {**columns, "version_id": _repeated(version, len(vectors))}
-        copy_in(connection, f"store.{beside}", told)
+        copy_in(connection, f"store.{beside}", versioned(columns, version))
     count, dimension = connection.execute(
         text(f"SELECT count(*), max(vector_dims(vector)) FROM store.{beside}")  # noqa: S608
     ).one()
@@ -130,8 +140,11 @@ def _give_to_owner(connection: Connection, name: str, table: str) -> None:
     connection.exec_driver_sql(f"ALTER TABLE store.{name} OWNER TO {owner}")
 
 
-def _repeated(number: int, times: int) -> NDArray[np.int32]:
-    return np.broadcast_to(np.int32(number), times)
+def versioned(columns: Mapping[str, Column], version: int) -> Mapping[str, Column]:
+    """Return rows of vectors with the number of their version beside them."""
+    vectors = columns["vector"]
+    assert isinstance(vectors, np.ndarray)
+    return {**columns, "version_id": np.broadcast_to(np.int32(version), len(vectors))}
 
 
 def drop_partition(connection: Connection, table: str, version: int) -> None:
@@ -198,11 +211,25 @@ def copy_in(connection: Connection, table: str, columns: Mapping[str, Column]) -
 
 def _encoded(columns: Sequence[Column]) -> Iterator[bytes]:
     """Yield rows as COPY has them: the number of fields, then each with its length before it."""
+    count = next(len(column) for column in columns if isinstance(column, np.ndarray))
+    rows = _blank(columns, min(count, _ROWS_AT_ONCE))
+    for start in range(0, count, _ROWS_AT_ONCE):
+        some = rows[: min(count - start, _ROWS_AT_ONCE)]
+        for place, column in enumerate(columns):
+            if isinstance(column, Arrays):
+                elements = some[f"value{place}"]["elements"]
+                elements["value"] = column.values[start : start + len(some)]
+            elif isinstance(column, np.ndarray):
+                some[f"value{place}"] = column[start : start + len(some)]
+        yield some.tobytes()
+
+
+def _blank(columns: Sequence[Column], count: int) -> NDArray[np.void]:
+    """Return rows with all that is the same in each: lengths, heads and constants."""
     layout: list[Any] = [("fields", ">i2")]
     for place, column in enumerate(columns):
         layout += _field(place, column)
-    count = next(len(column) for column in columns if isinstance(column, np.ndarray))
-    rows = np.zeros(min(count, _ROWS_AT_ONCE), np.dtype(layout))
+    rows = np.zeros(count, np.dtype(layout))
     rows["fields"] = len(columns)
     for place, column in enumerate(columns):
         if column is None:
@@ -211,15 +238,15 @@ def _encoded(columns: Sequence[Column]) -> Iterator[bytes]:
         rows[f"length{place}"] = rows.dtype[f"value{place}"].itemsize
         if isinstance(column, str):
             rows[f"value{place}"] = column.encode()
+        elif isinstance(column, Arrays):
+            kind = column.values.dtype.str[1:]
+            # Dimensions, whether some is null, the type, the length, the first subscript.
+            rows[f"value{place}"]["head"] = (1, 0, _KEYS_OF_TYPES[kind], column.values.shape[1], 1)
+            rows[f"value{place}"]["elements"]["length"] = column.values.dtype.itemsize
         elif column.ndim > 1:
             rows[f"length{place}"] += 4
             rows[f"head{place}"] = (column.shape[1], 0)
-    for start in range(0, count, _ROWS_AT_ONCE):
-        some = rows[: min(count - start, _ROWS_AT_ONCE)]
-        for place, column in enumerate(columns):
-            if isinstance(column, np.ndarray):
-                some[f"value{place}"] = column[start : start + len(some)]
-        yield some.tobytes()
+    return rows
 
 
 def _field(place: int, column: Column) -> list[Any]:
@@ -229,6 +256,11 @@ def _field(place: int, column: Column) -> list[Any]:
         return [length]
     if isinstance(column, str):
         return [length, (f"value{place}", f"S{len(column.encode())}")]
+    if isinstance(column, Arrays):
+        kind = column.values.dtype.newbyteorder(">")
+        element = [("length", ">i4"), ("value", kind)]
+        array = [("head", ">i4", (5,)), ("elements", element, (column.values.shape[1],))]
+        return [length, (f"value{place}", array)]
     value = (f"value{place}", column.dtype.newbyteorder(">"), column.shape[1:])
     return [length, (f"head{place}", ">i2", (2,)), value] if column.ndim > 1 else [length, value]
 

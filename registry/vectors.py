@@ -224,7 +224,7 @@ def nearest_models(
     if not there:
         raise RegistryError(
             f"Model {name!r} has no vector in version {found.version} of the embeddings; "
-            "`registry similar` compares it by metadata and lineage."
+            "`registry similar` compares it by metadata and lineage, `registry explain` tells why."
         )
     told = {name: value for name, value in filters.items() if value is not None}
     arguments = "".join(f", {each} => :{each}" for each in told)

@@ -94,6 +94,7 @@ ROWS: dict[str, tuple[str, ...]] = {
                 trials, metrics)
            VALUES ('mf', 'current', :t, 2, 3, 1, 1, 1, 'ab', '0', 'cpu', 0, 1, '{}', '[]', '{}')""",
         "CREATE TABLE store.embeddings_1 PARTITION OF store.embeddings FOR VALUES IN (1)",
+        "ALTER TABLE store.embeddings_1 OWNER TO registry_owner",
         "INSERT INTO store.embeddings VALUES (1, 1, NULL, 'trained', '[1,2]')",
         "CREATE TABLE store.serving_vectors_1 PARTITION OF store.serving_vectors FOR VALUES IN (1)",
         "INSERT INTO store.serving_vectors VALUES (1, 1, '[1,2,3]')",
@@ -104,6 +105,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.training_results VALUES (1, 'A', 'mf', 'log_loss', 0.5, 0.4, 0.6, 3)",
     ),
     "0009": ("UPDATE store.embedding_versions SET placed_at = :t, likeness = '{\"words\": 1}'",),
+    "0010": (
+        "INSERT INTO store.priors VALUES (1, 1, 'ab')",
+        "UPDATE store.embeddings SET support = 0.5, near_ids = '{1}', near_weights = '{0.5}'",
+    ),
 }
 
 SAMPLES = {
@@ -366,6 +371,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "text_vectors",
         # By version, with the items of benchmarks; by comparison.
         "embedding_versions",
+        "priors",
         "item_embeddings",
         "training_comparisons",
         "training_results",

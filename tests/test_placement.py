@@ -1,5 +1,7 @@
 """Vectors of models that a version was not trained on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cli_commands import Commands
@@ -7,8 +9,10 @@ from evaluated import block, run, write
 from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry import placement, training, vector_tables, vectors, versions
-from registry.coldstart import laplace
+from registry import arrivals, placement, training, vector_tables, vectors, versions
+from registry.coldstart import laplace, prior
+from registry.coldstart.description import Describer, Description
+from registry.coldstart.kernel import Kernel
 from registry.coldstart.laplace import Items
 from registry.coldstart.prior import Guess
 from registry.db import exclusive
@@ -174,6 +178,137 @@ def test_a_training_ends_with_it(engine: Engine, commands: Commands) -> None:
     commands.done("train", "--method", "irt", "--encoder", "none")
     with engine.connect() as connection:
         assert kinds(connection)["falconlab/falcon-7b-v99"] == "cold"
+
+
+def vector(engine: Engine, name: str) -> np.ndarray:
+    with engine.connect() as connection:
+        found = vectors.read_embeddings(connection)
+    return np.asarray(found.vectors[list(found.models).index(name)])
+
+
+def states(engine: Engine) -> dict[str, tuple[str, str | None]]:
+    with engine.connect() as connection:
+        found = rows(connection, "SELECT model, kind, reason FROM registry.vector_states")
+    return {str(name): (kind, reason) for name, kind, reason in found}
+
+
+def test_what_came_is_placed_as_if_all_were(trained: Engine) -> None:
+    with trained.begin() as connection:
+        model(connection, "falconlab/falcon-7b-old", parameters=7_000_000_000, model_type="falcon")
+        model(connection, "x/q")
+    placement.place(trained)
+    assert states(trained)["x/q"] == ("none", "shares too little with trained models")
+    assert arrivals.take_up(trained) is None, "nothing came"
+    with trained.begin() as connection:
+        tuned = model(connection, "somebody/my-tune", parameters=7_000_000_000)
+        edge(connection, tuned, "otterlab/otter-7b-v3")
+        model(connection, "x/r")
+    assert states(trained)["somebody/my-tune"] == ("none", "came after vectors were last given")
+    before = vector(trained, "falconlab/falcon-7b-old")
+    placed = placement.follow(trained)
+    assert placed is not None
+    assert (placed.trained, placed.folded, placed.cold, placed.left_out) == (60, 0, 1, 1)
+    np.testing.assert_array_equal(vector(trained, "falconlab/falcon-7b-old"), before)
+    assert states(trained)["x/r"] == ("none", "shares too little with trained models")
+    followed = vector(trained, "somebody/my-tune")
+    assert placement.place(trained).cold == 2
+    # How rare words are has changed by two models of 62.
+    np.testing.assert_allclose(vector(trained, "somebody/my-tune"), followed, atol=0.1)
+
+
+def test_outcomes_that_are_imported_fold_a_cold_model(
+    trained: Engine, commands: Commands, tmp_path: Path
+) -> None:
+    name = "falconlab/falcon-7b-odd"
+    with trained.begin() as connection:
+        model(connection, name, parameters=7_000_000_000, model_type="falcon")
+    placement.place(trained)
+    assert states(trained)[name] == ("cold", None)
+    outcomes = told("otter", 10, np.random.default_rng(5))
+    table = tmp_path / "exam.csv"
+    lines = [f"{name},i{item},{outcome}" for item, outcome in enumerate(outcomes)]
+    table.write_text("\n".join(["model,item,outcome", *lines]) + "\n")
+    roles = [f"--column={each}={each}" for each in ("model", "item", "outcome")]
+    result = commands("evals", "import", str(table), "--benchmark", "exam", *roles)
+    assert result.exit_code == 0
+    assert "1 more models from outcomes" in result.stderr
+    assert states(trained)[name] == ("folded", None)
+    with trained.connect() as connection:
+        assert sum("otter" in each for each in near(connection, name)) >= 8
+
+
+def test_many_that_came_are_placed_with_all_others(
+    trained: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placement.place(trained)
+    monkeypatch.setattr(placement, "MOST_FOLLOWED", 1)
+    with trained.begin() as connection:
+        model(connection, "falconlab/falcon-7b-a", model_type="falcon")
+        model(connection, "falconlab/falcon-7b-b", model_type="falcon")
+    placed = placement.follow(trained)
+    assert placed is not None
+    assert placed.cold == 2
+
+
+def test_a_second_placing_leaves_what_came_to_the_first(trained: Engine) -> None:
+    placement.place(trained)
+    with trained.begin() as connection:
+        model(connection, "falconlab/falcon-7b-a", model_type="falcon")
+    with exclusive(trained, "place"):
+        assert placement.follow(trained) is None
+    assert placement.follow(trained) is not None
+
+
+def test_a_guess_is_explained_by_the_models_it_rests_on(
+    trained: Engine, commands: Commands
+) -> None:
+    with trained.begin() as connection:
+        tuned = model(connection, "somebody/my-tune", parameters=7_000_000_000)
+        edge(connection, tuned, "otterlab/otter-7b-v3")
+        model(connection, "x/q")
+    placement.place(trained)
+    found = commands.json("explain", "somebody/my-tune")
+    assert (found["kind"], found["version"], found["outcomes"]) == ("cold", 1, 0)
+    assert 0.05 <= found["support"] <= 1
+    assert len(found["rests_on"]) == 5
+    parent = next(each for each in found["rests_on"] if each["name"] == "otterlab/otter-7b-v3")
+    assert {"parent", "size"} <= set(parent["ties"])
+    weights = [abs(each["weight"]) for each in found["rests_on"]]
+    assert weights == sorted(weights, reverse=True)
+    drawn = commands.done("explain", "somebody/my-tune", "--format", "table")
+    assert "otterlab/otter-7b-v3" in drawn
+    assert "a guess from what is known of it" in drawn
+    none = commands.done("explain", "x/q", "--format", "table")
+    assert none == "x/q has no vector of version 1: shares too little with trained models.\n"
+    known = commands.done("explain", "otterlab/otter-7b-v3", "--format", "table")
+    assert "rests on its own outcomes" in known
+
+
+def test_weights_are_how_far_a_guess_moves() -> None:
+    draw = np.random.default_rng(0)
+    models = [
+        Description(f"{clan}/{clan}-{size}b-v{number}", size * 10**9)
+        for clan in CLANS
+        for size in (1, 7)
+        for number in range(12)
+    ]
+    blocks = Describer.of([models]).blocks(models)
+    known = draw.normal(size=(40, 1))
+    fitted = prior.fit(blocks.rows(np.arange(40)), known, kernel=Kernel())
+    new = blocks.rows(np.arange(40, 48))
+    influence = fitted.influence(blocks.rows(np.arange(40)))
+    weights = fitted.features(new) @ influence.features
+    near = influence.strongest(fitted.features(new))
+    before = fitted.guess(new).mean[:, 0]
+    for row, (place, weight) in enumerate(zip(near.places[:, 0], near.weights[:, 0], strict=True)):
+        assert weight == pytest.approx(weights[row, place])
+        assert abs(weight) == pytest.approx(np.abs(weights[row]).max())
+        moved = known.copy()
+        moved[place] += 1e-3
+        again = prior.fit(blocks.rows(np.arange(40)), moved, kernel=Kernel())
+        # The mean of all, which the weights are of the distance to, moves along by a fortieth.
+        step = weight + (1 - weights[row].sum()) / 40
+        assert (again.guess(new).mean[row, 0] - before[row]) / 1e-3 == pytest.approx(step, abs=2e-3)
 
 
 def planted_items(count: int = 400) -> Items:

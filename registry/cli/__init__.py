@@ -15,6 +15,7 @@ from registry.cli.demo import demo
 from registry.cli.doctor import doctor
 from registry.cli.embeddings import embeddings, nearest
 from registry.cli.evals import evals
+from registry.cli.explain import explain
 from registry.cli.failures import RegistryGroup
 from registry.cli.jobs import jobs
 from registry.cli.lineage import lineage
@@ -69,6 +70,7 @@ for command in (
     similar,
     embeddings,
     nearest,
+    explain,
     train,
     evals,
     query,

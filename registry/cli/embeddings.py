@@ -21,7 +21,7 @@ from registry.cli.output import (
     table,
 )
 from registry.cli.parameters import AT_LEAST_ONE, COUNT
-from registry.cli.placing import place
+from registry.cli.placing import bring_up_to_date, place
 from registry.cli.probe import probe
 from registry.errors import UsageError
 
@@ -139,6 +139,7 @@ def promote(application: Application, version: int, output: Output, *, force: bo
     else:
         say(f"Version {version} is current now{_instead(before)}.")
     _print(output, [found])
+    bring_up_to_date(application, found)
 
 
 def _instead(before: Version | None) -> str:
@@ -164,6 +165,7 @@ def rollback(application: Application, output: Output) -> None:
         found = versions.rollback(connection)
     say(f"Version {found.version} is current again{_instead(before)}.")
     _print(output, [found])
+    bring_up_to_date(application, found)
 
 
 @embeddings.command()

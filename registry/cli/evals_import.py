@@ -90,6 +90,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
     """
+    from registry import arrivals
     from registry.evaluations import Options, import_files
 
     application = ctx.ensure_object(Application)
@@ -101,6 +102,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as watch:
                 reports = import_files(engine, chosen["paths"], options, watch=watch)
+            came = None if options.dry_run else arrivals.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure(
@@ -108,6 +110,8 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             ) from None
         raise
     _report(output, reports, time.monotonic() - began, dry_run=options.dry_run)
+    if came:
+        say(came)
     failed = [report for report in reports if report.status == "failed"]
     if all(report.status == "skipped" for report in reports):
         raise Failure("Nothing was imported: no file there holds evaluations that can be read.", 1)

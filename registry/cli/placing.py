@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from registry.placement import Placed
+    from registry.versions import Version
 
 PLACED = (
     Field("version", right=True, kept=True),
@@ -53,13 +55,23 @@ def place(application: Application, output: Output) -> None:
 def place_models(engine: Engine) -> Placed:
     """Place models with progress on stderr, and say what came of it."""
     require("scipy", doing="Placing models")
-    from registry.placement import place
+    from registry.placement import place, told
 
     with trainings() as watch:
         placed = place(engine, watch=watch)
-    say(
-        f"Version {placed.version} has vectors of {placed.folded:,} more models from outcomes and "
-        f"{placed.cold:,} from what is known of them; of {placed.left_out:,} too little is known; "
-        f"{figures.span(placed.seconds)}."
-    )
+    say(f"{told(placed)[:-1]}; {figures.span(placed.seconds)}.")
     return placed
+
+
+def bring_up_to_date(application: Application, version: Version) -> None:
+    """Place models in a version that has become current; those it was placed with stay."""
+    # Two models tell nothing of a third.
+    if find_spec("scipy") is None or version.models < 3:  # noqa: PLR2004
+        return
+    from registry import arrivals
+
+    with application.engine() as engine:
+        if version.placed_at is None:
+            place_models(engine)
+        elif came := arrivals.take_up(engine):
+            say(came)

@@ -76,6 +76,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --full
       registry sync --author mistralai --dry-run
     """
+    from registry import arrivals
     from registry.sync import Options, sync_models
 
     application = ctx.ensure_object(Application)
@@ -85,6 +86,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as watch:
                 report = sync_models(engine, Options(**chosen), watch=watch)
+            came = None if report.dry_run else arrivals.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
@@ -94,6 +96,8 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         say("The limit ended it before the listing's end; the next sync goes on there.")
     if report.dry_run:
         say("A dry run: nothing was changed.")
+    if came:
+        say(came)
     if report.counts.quarantined:
         say('Some records could not be read: registry query "SELECT * FROM quarantine"')
         ctx.exit(SOME_QUARANTINED)

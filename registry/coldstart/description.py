@@ -9,7 +9,7 @@ in learning, or that vanished, is a column that nothing else has.
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -189,6 +189,20 @@ class Describer:
             authors,
             _unit(_scaled(profiles, words)),
             Kinship(parents),
+        )
+
+    def within(self, models: Sequence[Description]) -> "Describer":
+        """Return one that knows authors and lineage of these models alone, by the same rarities."""
+        tallies: dict[str, Counter[int]] = {}
+        for model in models:
+            if model.author:
+                tallies.setdefault(model.author, Counter()).update(_WORDS_OF[model.title])
+        profiles = _rows([_telling(tally, self.words) for tally in tallies.values()])
+        return replace(
+            self,
+            authors={author: row for row, author in enumerate(tallies)},
+            profiles=_unit(_scaled(profiles, self.words)),
+            kinship=Kinship({model.name.lower(): model.parents for model in models}),
         )
 
     def blocks(self, models: Sequence[Description]) -> Blocks:

@@ -7,7 +7,6 @@ error, which has a closed form. Beyond `LANDMARKS` models, functions are spanned
 (Nystroem, section 8.1), so that the work grows linearly.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from registry.coldstart.components import Reals
 from registry.coldstart.description import Blocks
+from registry.coldstart.influence import Influence
 from registry.coldstart.kernel import WEIGHTS, Kernel, parts
 from registry.errors import UsageError
 
@@ -81,7 +81,6 @@ class Prior:
 
     def guess(self, models: Blocks) -> Guess:
         """Return what is believed of models, known or not; memory grows with their number only."""
-        near, fitted = self.kernel.towards(self.landmarks), self._fitted()
         found = Guess(
             np.empty((len(models), len(self.noise))),
             np.empty((len(models), len(self.noise))),
@@ -90,17 +89,21 @@ class Prior:
         for start in range(0, len(models), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             some = models.rows(np.arange(len(models))[part])
-            own = self.kernel.own(some)
-            features = near(some) @ fitted.root
-            found.mean[part] = self.centre + features @ fitted.slopes
-            np.square(features, out=features)
-            beyond = np.maximum(own - features.sum(1), 0)[:, None]
-            inside = features @ fitted.inside
-            told = self.noise < np.inf
-            spread = np.where(told, inside[:, :-1] + beyond + fitted.ratio, 1.0)
-            found.variance[part] = self.signal * spread
-            found.support[part] = _support(own, beyond[:, 0] + inside[:, -1])
+            told = self.guessed(some, self.features(some))
+            found.mean[part], found.variance[part] = told.mean, told.variance
+            found.support[part] = told.support
         return found
+
+    def guessed(self, models: Blocks, features: NDArray[np.float32]) -> Guess:
+        """Return what is believed of models by their `features`."""
+        own, fitted = self.kernel.own(models), self._fitted()
+        mean = self.centre + features @ fitted.slopes
+        squares = np.square(features)
+        beyond = np.maximum(own - squares.sum(1), 0)[:, None]
+        inside = squares @ fitted.inside
+        told = self.noise < np.inf
+        spread = np.where(told, inside[:, :-1] + beyond + fitted.ratio, 1.0)
+        return Guess(mean, self.signal * spread, _support(own, beyond[:, 0] + inside[:, -1]))
 
     def _fitted(self) -> "_Fitted":
         # In single precision: half the time, and errors far below the noise.
@@ -110,26 +113,22 @@ class Prior:
         least = min(float(self.noise.min()), NOISES[-1] * float(self.spread.sum() + 1))
         common = least / (self.spread + least)
         return _Fitted(
-            self.root.astype(np.float32),
             (self.slopes * weights).astype(np.float32),
             np.column_stack([weights * ratio, common]).astype(np.float32),
             ratio,
         )
 
-    def shares(self, models: Blocks, vectors: Reals, known: Blocks) -> Reals:
-        """Return how much each known model weighs in the first dimension's guess, n x M.
+    def features(self, models: Blocks) -> NDArray[np.float32]:
+        """Return what models' guesses are linear in, float32, n x f, for `influence`."""
+        return self.kernel.between(models, self.landmarks) @ self.root.astype(np.float32)
+
+    def influence(self, known: Blocks) -> Influence:
+        """Return how much each known model weighs in guesses.
 
         Args:
-            models: those to explain.
-            vectors: M x r, that the prior was fitted to; only their number counts.
             known: features of the M models, in the order of the fit.
         """
-        if len(vectors) != len(known):
-            raise ValueError("there are not as many vectors as known models")
-        mine = self.kernel.between(models, self.landmarks) @ self.root
-        theirs = self.kernel.between(known, self.landmarks) @ self.root
-        weights = _weights(self.spread, self.noise)[:, 0]
-        return np.asarray((mine * weights) @ theirs.T)
+        return Influence.of(self.features(known), self.spread, self.slopes, self.noise)
 
 
 def fit(
@@ -210,7 +209,6 @@ class _Fitted(NamedTuple):
     told by.
     """
 
-    root: NDArray[np.float32]
     slopes: NDArray[np.float32]
     inside: NDArray[np.float32]
     ratio: Reals
@@ -298,9 +296,3 @@ def _error(similar: Reals, rest: Reals) -> float:
         error = (turn @ (weights[:, None] * inner)) / (squares @ weights)[:, None]
         least = np.minimum(least, (error**2).sum(0))
     return float(least.sum())
-
-
-def by_part(kernel: Kernel, models: Blocks, known: Blocks) -> Mapping[str, NDArray[np.float64]]:
-    """Return what each part adds to the similarity of models, n x M each, for explanations."""
-    told = parts(models, known, kernel.weights)
-    return {name: kernel.weights[name] * part for name, part in told.items()}

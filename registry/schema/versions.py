@@ -10,16 +10,18 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Double,
+    ForeignKey,
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Named,
     Table,
     Text,
     TypedColumns,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from registry.schema.base import metadata, model_key, one_of, time, time_or_null
 
@@ -91,6 +93,15 @@ class EmbeddingColumns(TypedColumns):
     uncertainty: Named[float | None] = Column(REAL, comment="standard deviation of a coordinate")
     kind: Named[str] = Column(Text, comment="one of VECTOR_KINDS")
     vector: Named[Any] = Column(VECTOR(), nullable=False)
+    support: Named[float | None] = Column(
+        REAL, comment="share of its own likeness that trained models explain; null where trained"
+    )
+    near_ids: Named[Any] = Column(
+        ARRAY(BigInteger),
+        nullable=True,
+        comment="trained models that weigh most in the guess, the heaviest first",
+    )
+    near_weights: Named[Any] = Column(ARRAY(REAL), nullable=True, comment="their weights")
 
 
 embeddings = Table(
@@ -100,6 +111,29 @@ embeddings = Table(
     CheckConstraint(one_of("kind", VECTOR_KINDS), name="kind"),
     postgresql_partition_by="LIST (version_id)",
 )
+
+
+class PriorColumns(TypedColumns):
+    """What places new models in a version, as `registry.priors` packs it."""
+
+    version_id = Column(
+        Integer,
+        ForeignKey("store.embedding_versions.version_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    newest_model_id: Named[int] = Column(
+        BigInteger,
+        comment="greatest key of the catalog when it was last placed; later ones came since",
+    )
+    fitted: Named[Any] = Column(
+        LargeBinary,
+        nullable=False,
+        comment="numpy's npz: rarity of words, features of trained models, coefficients",
+    )
+
+
+priors = Table("priors", metadata, PriorColumns)
 
 
 class ServingColumns(TypedColumns):

@@ -1,0 +1,70 @@
+"""Which known models a guess rests on.
+
+The mean of a Gaussian process is a weighted sum over the known models (Rasmussen and Williams,
+Gaussian Processes for Machine Learning, 2006, section 2.6, the equivalent kernel). Each dimension
+has weights of its own; told is their mean, by how much of each dimension is explained.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.coldstart.components import Reals
+
+STRONGEST = 5
+"""Known models told of each guess."""
+
+
+class Strongest(NamedTuple):
+    """The known models that weigh most in each of n guesses, heaviest first.
+
+    Attributes:
+        places: int64, n x k: of the known models.
+        weights: float32, n x k: by how much the guess moves when that model's vector moves by 1;
+            below 0 where it counters another one.
+    """
+
+    places: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Influence:
+    """What it takes to tell the weights of M known models.
+
+    Attributes:
+        features: float32, f x M: of the known models, by their weight.
+    """
+
+    features: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, features: Reals, spread: Reals, slopes: Reals, noise: Reals) -> "Influence":
+        """Return the influence of models.
+
+        Args:
+            features: M x f, independent, of the known models.
+            spread: f, sums of their squares.
+            slopes: f x r, inner products with the vectors.
+            noise: r, ratio to the signal; inf where features tell nothing.
+        """
+        weights = 1 / (spread[:, None] + noise)
+        explained = (slopes**2 * weights).sum(0)
+        share = explained / max(float(explained.sum()), 1e-30)
+        return cls(np.asarray((features * (weights @ share)).T, np.float32, order="C"))
+
+    def strongest(self, features: NDArray[np.float32]) -> Strongest:
+        """Return the known models that weigh most.
+
+        Args:
+            features: float32, n x f, of the models that were guessed.
+        """
+        weights = features @ self.features
+        most = min(STRONGEST, weights.shape[1])
+        size = np.abs(weights)
+        places = np.argpartition(size, -most, axis=1)[:, -most:]
+        order = np.argsort(-np.take_along_axis(size, places, axis=1), axis=1, kind="stable")
+        places = np.take_along_axis(places, order, axis=1)
+        return Strongest(places.astype(np.int64), np.take_along_axis(weights, places, axis=1))
