@@ -264,10 +264,11 @@ class _Seen:
     def read(cls, connection: Connection, version: Version, names: Sequence[str]) -> "_Seen":
         """Read the outcomes of some models on the items of a version."""
         columns, items = vectors.read_items(connection, version.version)
+        # Some versions keep no items, or items of another space.
+        if not names or items.shape != (len(columns), version.dimension + 1):
+            nothing = Items(np.zeros((0, version.dimension)), np.zeros(0))
+            return cls(nothing, np.zeros((0, 0), np.float32))
         frozen = Items(items[:, :-1], items[:, -1])
-        fits = bool(columns) and items.shape[1] == version.dimension + 1
-        if not (fits and names):
-            return cls(frozen, np.zeros((0, len(columns)), np.float32))
         benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in columns})
         matrix = read_outcomes(connection, models=names, benchmarks=benchmarks)
         places = {column: place for place, column in enumerate(matrix.columns)}
