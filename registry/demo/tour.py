@@ -106,6 +106,8 @@ NEXT = (
     "db start && registry db url     # for psql, a notebook or a BI tool",
 )
 
+NEXT_LEARNED = ("explain TheBloke/zephyr-7B-beta-AWQ",)
+
 
 def default_directory() -> Path:
     """Return where the tour keeps its catalog: beside the data directory, never in it."""
@@ -143,7 +145,7 @@ def run(directory: Path | None = None) -> None:
             print("\nLearning vectors of models needs more: pip install 'llm-registry[train]'")
     print("\nNow try these yourself:")
     print(f"  export REGISTRY_DATA_DIR={shlex.quote(str(directory))}")
-    for command in NEXT:
+    for command in (*NEXT_LEARNED, *NEXT) if can_train() else NEXT:
         print(f"  registry {command}")
     print("Then `unset REGISTRY_DATA_DIR` and run `registry sync --limit 10000` for the real Hub.")
 

@@ -96,17 +96,19 @@ BEGIN
     END IF;
     IF ids IS NULL AND sieve = '' THEN
         -- A statement of its own, whose plan is kept. What is sorted is kept narrow: of the time
-        -- for 5,000 vectors, a third goes into making rows to sort.
+        -- for 5,000 vectors, a third goes into making rows to sort. The model itself is among them,
+        -- as that costs less than to ask of each whether it is.
         RETURN QUERY
         SELECT m.name, n.distance, f.kind, f.uncertainty, used.version_id
           FROM (SELECT e.model_id, e.vector <=> own AS distance
                   FROM store.embeddings AS e
-                 WHERE e.version_id = used.version_id AND e.model_id <> id
-                 ORDER BY distance, e.model_id LIMIT wanted) AS n
+                 WHERE e.version_id = used.version_id
+                 ORDER BY distance, e.model_id LIMIT wanted::bigint + 1) AS n
           JOIN store.models AS m ON m.model_id = n.model_id
           JOIN store.embeddings AS f ON f.version_id = used.version_id AND f.model_id = n.model_id
-         WHERE n.distance <> double precision 'NaN'
-         ORDER BY n.distance, m.name;
+         WHERE n.distance <> double precision 'NaN' AND n.model_id <> id
+         ORDER BY n.distance, m.name
+         LIMIT wanted;
         RETURN;
     END IF;
     -- Of all vectors that pass, or of those that the index found.
