@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from registry import arrivals, descriptions, joblog, priors, vectors, versions
 from registry.coldstart import laplace, prior
 from registry.coldstart.description import Describer, Description
+from registry.coldstart.intervals import coordinate_scale
 from registry.coldstart.kernel import Kernel
 from registry.coldstart.laplace import Items
 from registry.coldstart.prior import AT_ONCE, LEAST_MODELS, Guess
@@ -38,6 +39,9 @@ MOST_FOLLOWED = 50_000
 
 LEAST_SUPPORT = 0.05
 """Share of a model's own likeness that trained models have to explain for a guess to be kept."""
+
+FOLDED_SCALE = 0.5
+"""Power of the scale of deviations that holds for folded models: outcomes correct half of it."""
 
 Watcher = Callable[[str, int, int], None]
 """Is told what is under way, how far it is, and of how many."""
@@ -242,8 +246,15 @@ def _learned(
     order = [places[each.name] for each in part.descriptions]
     kernel = None if version.likeness is None else Kernel(dict(version.likeness))
     blocks = describer.blocks(part.descriptions)
-    fitted = prior.fit(blocks, known.vectors[order].astype(np.float64), kernel=kernel)
-    return Placing(describer, fitted, fitted.influence(blocks), np.array(part.keys, np.int64))
+    learned = known.vectors[order].astype(np.float64)
+    fitted = prior.fit(blocks, learned, kernel=kernel)
+    return Placing(
+        describer,
+        fitted,
+        fitted.influence(blocks),
+        np.array(part.keys, np.int64),
+        coordinate_scale(fitted.left_out, learned),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -325,12 +336,13 @@ class _Placer:
         kept = guess.support >= LEAST_SUPPORT
         for kind, chosen in (("folded", places >= 0), ("cold", kept & (places < 0))):
             if chosen.any():
-                variance = guess.variance[chosen].mean(axis=1)
+                scale = self.placing.scale ** (FOLDED_SCALE if kind == "folded" else 1.0)
+                deviation = scale * np.sqrt(guess.variance[chosen].mean(axis=1))
                 yield {
                     "model_id": keys[chosen],
                     "kind": kind,
                     "vector": guess.mean[chosen].astype(np.float32),
-                    "uncertainty": np.sqrt(variance).astype(np.float32),
+                    "uncertainty": deviation.astype(np.float32),
                     "support": guess.support[chosen].astype(np.float32),
                     "near_ids": Arrays(self.placing.trained[near.places[chosen]]),
                     "near_weights": Arrays(near.weights[chosen]),

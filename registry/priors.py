@@ -33,12 +33,14 @@ class Placing:
         prior: of vectors, without what was believed of trained models.
         influence: of the trained models.
         trained: int64, M: their keys.
+        scale: of standard deviations, so that they are what they say.
     """
 
     describer: Describer
     prior: Prior
     influence: Influence
     trained: NDArray[np.int64]
+    scale: float = 1.0
 
 
 def save(connection: Connection, version: int, placing: Placing, newest: int) -> None:
@@ -98,7 +100,8 @@ def read(connection: Connection, version: int) -> Placing | None:
         authors={},
         profiles=csr_array((0, WIDTH)),
     )
-    return Placing(describer, prior, Influence(told["influence"]), told["trained"])
+    influence, scale = Influence(told["influence"]), float(told["scale"])
+    return Placing(describer, prior, influence, told["trained"], scale)
 
 
 def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -112,6 +115,7 @@ def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
         yield name, getattr(prior, name)
     yield "influence", placing.influence.features
     yield "trained", placing.trained
+    yield "scale", np.array(placing.scale)
     for block in fields(Blocks):
         values = getattr(prior.landmarks, block.name)
         if not issparse(values):

@@ -8,7 +8,7 @@ from registry.coldstart import prior
 from registry.coldstart.components import decompose
 from registry.coldstart.description import Blocks, Describer, Description
 from registry.coldstart.folding import accuracy, fold, unfolded
-from registry.coldstart.intervals import calibrate
+from registry.coldstart.intervals import calibrate, coordinate_scale
 from registry.coldstart.kernel import Kernel
 from registry.errors import UsageError
 
@@ -65,6 +65,20 @@ def test_a_stub_gets_a_weak_answer() -> None:
     assert weak.support[0] < known.support[0]
     assert np.isfinite(weak.mean).all()
     assert (weak.variance > 0).all()
+
+
+def test_deviations_of_coordinates_hold_what_they_say() -> None:
+    blocks, kinds = catalog(600)
+    draw = np.random.default_rng(4)
+    # Heavy tails, and much in some dimensions: a normal distribution would be wrong of both.
+    noise = draw.standard_t(3, size=(600, 6)) * np.array([0.1, 0.1, 0.3, 0.3, 1.0, 2.0])
+    vectors = draw.normal(size=(len(KINDS), 6))[kinds] + noise
+    fitted = prior.fit(blocks.rows(rows(0, 400)), vectors[:400])
+    scale = coordinate_scale(fitted.left_out, vectors[:400])
+    guess = fitted.guess(blocks.rows(rows(400, 600)))
+    stated = scale * np.sqrt(guess.variance.mean(axis=1, keepdims=True))
+    held = np.abs(guess.mean - vectors[400:]) <= 1.645 * stated
+    assert held.mean() == pytest.approx(0.9, abs=0.02)
 
 
 def test_landmarks_come_near_to_all_models(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,9 @@ COUNTS = (0, 10, 20, 50, 100, 300)
 """Numbers of outcomes that errors are looked at; between them the scale is interpolated."""
 
 LEVEL = 0.9
+NORMAL = 1.6448536
+"""Standard deviations of a normal distribution that hold this share of it, both ways."""
+
 LEAST_MODELS = 20
 
 
@@ -46,6 +49,22 @@ class Calibration:
         width = np.interp(np.log1p(counts), np.log1p(self.counts), self.widths)
         half = width * stated.deviation
         return np.clip(stated.mean - half, 0, 1), np.clip(stated.mean + half, 0, 1)
+
+
+def coordinate_scale(left_out: Guess, vectors: Reals) -> float:
+    """Return by what to multiply deviations of coordinates so that they hold what they say.
+
+    Of one deviation a model, the root of its mean variance, 1.645 times which then holds 90% of the
+    coordinates of the known models, each guessed from all others.
+
+    Args:
+        left_out: of M known models, as `Prior.left_out`.
+        vectors: M x r, their own.
+    """
+    deviation = np.sqrt(left_out.variance.mean(axis=1, keepdims=True))
+    off = np.sort((np.abs(left_out.mean - vectors) / np.maximum(deviation, 1e-12)).ravel())
+    held = off[min(len(off) - 1, int(np.ceil(LEVEL * (len(off) + 1))) - 1)]
+    return float(held) / NORMAL
 
 
 def calibrate(
