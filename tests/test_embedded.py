@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from registry import embedded
+from registry.embedded import cluster
 from registry.embedded.directory import DataDirectory
 from registry.embedded.installation import Account, find_binaries
 from registry.errors import EmbeddedServerError
@@ -143,6 +144,19 @@ def query(server: embedded.Server, text: str) -> object:
         return row and row[0]
 
 
+def test_a_container_with_little_memory_gets_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(cluster, "_CONTAINER_LIMIT", limit)
+    most = cluster.shared_buffers()
+    for told, held in ((str(1 << 30), 256 << 20), (str(4 << 30), min(512 << 20, most))):
+        limit.write_text(told)
+        assert cluster.shared_buffers() == held
+    limit.write_text("max\n")
+    assert cluster.shared_buffers() == most
+
+
 def test_a_cold_start_makes_a_server_fit_for_the_catalog(empty_dir: Path) -> None:
     data_dir = empty_dir / "not" / "yet"
     server = embedded.start(data_dir, keep=True, settings={"fsync": "off"})
@@ -151,16 +165,17 @@ def test_a_cold_start_makes_a_server_fit_for_the_catalog(empty_dir: Path) -> Non
     assert server.data_directory == data_dir
     shown = {
         name: query(server, f"SHOW {name}")
-        for name in ("shared_buffers", "work_mem", "max_wal_size", "jit", "timezone", "fsync")
+        for name in ("work_mem", "max_wal_size", "jit", "timezone", "fsync")
     }
     assert shown == {
-        "shared_buffers": "256MB",
         "work_mem": "32MB",
         "max_wal_size": "4GB",
         "jit": "off",
         "timezone": "UTC",
         "fsync": "off",
     }
+    held = query(server, "SELECT pg_size_bytes(current_setting('shared_buffers'))")
+    assert 256 << 20 <= held <= 2 << 30
     assert query(server, "SHOW server_encoding") == "UTF8"
     assert query(server, "SHOW data_checksums") == "on"
     assert query(server, "SHOW listen_addresses") == "127.0.0.1"

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from registry.embedded.directory import DataDirectory, disk_full
@@ -11,9 +12,11 @@ from registry.errors import EmbeddedServerError
 
 OWNER = "registry"
 
+_LEAST_BUFFERS, _MOST_BUFFERS = 256 << 20, 2 << 30
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
 # Written to postgresql.conf, where the user of a bigger machine can change them.
 _SETTINGS = {
-    "shared_buffers": "256MB",
     "work_mem": "32MB",
     "maintenance_work_mem": "512MB",
     "max_connections": "50",
@@ -84,7 +87,7 @@ def _initialise(
     """Run initdb beside PGDATA and move the result there in one step."""
     if not directory.password.exists():
         directory.write(directory.password, secrets.token_urlsafe(24))
-    chosen = dict(_SETTINGS)
+    chosen = {**_SETTINGS, "shared_buffers": f"{shared_buffers() >> 20}MB"}
     if "--with-lz4" in account.run([binaries / "pg_config", "--configure"]).stdout:
         chosen["default_toast_compression"] = "lz4"
     with directory.initialising() as place:
@@ -126,6 +129,19 @@ def _initialise(
             os.fsync(parent)
         finally:
             os.close(parent)
+
+
+def shared_buffers() -> int:
+    """Return how many bytes a new server keeps pages in: an eighth of what memory there is.
+
+    At most 2 GiB, in which the index of a million vectors fits several times: one that does not
+    fit is searched at half the speed, page by page from the operating system.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # A container may have less than its machine; "max" where it has not.
+    with suppress(OSError, ValueError):
+        memory = min(memory, int(_CONTAINER_LIMIT.read_text()))
+    return min(max(memory // 8, _LEAST_BUFFERS), _MOST_BUFFERS)
 
 
 def _remove_ruined_pid_file(directory: DataDirectory) -> None:

@@ -131,7 +131,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.nearest_models(text, integer, integer, text, text, text, bigint, bigint) IS
-    'The models whose learned vectors are nearest to one''s, nearest first, for models that have one. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (98.7% at 1,000,000 in separate clusters). Filters leave out models, but as long as enough pass, k rows come back. An error where no version is current, or the model is unknown or has no vector: similar_models compares any model by metadata and lineage.
+    'The models whose learned vectors are nearest to one''s, nearest first, for models that have one. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000, 99.8% in families that overlap, about 98% in clusters far apart). Filters leave out models, but as long as enough pass, k rows come back. An error where no version is current, or the model is unknown or has no vector: similar_models compares any model by metadata and lineage.
 model: any name of the model
 k: most rows to return
 version: number of the version to look in, as in embedding_versions; null for the current one
