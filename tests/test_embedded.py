@@ -175,6 +175,7 @@ def test_a_cold_start_makes_a_server_fit_for_the_catalog(empty_dir: Path) -> Non
         "fsync": "off",
     }
     held = query(server, "SELECT pg_size_bytes(current_setting('shared_buffers'))")
+    assert isinstance(held, int)
     assert 256 << 20 <= held <= 2 << 30
     assert query(server, "SHOW server_encoding") == "UTF8"
     assert query(server, "SHOW data_checksums") == "on"
