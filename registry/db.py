@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -34,6 +33,9 @@ OLDEST_PGVECTOR = (0, 8)
 
 LINES_AT_ONCE = 5_000
 """Lines of a COPY that are sent at once: no fewer than a page of the Hub's listing has."""
+
+CHARACTERS_AT_ONCE = 1 << 24
+"""Characters after which no more lines are waited for: what items ask may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,20 @@ def copy_rows(
     return count
 
 
+def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield lines that are sent at once: fewer where they are long."""
+    some: list[str] = []
+    size = 0
+    for line in lines:
+        some.append(line)
+        size += len(line)
+        if len(some) >= LINES_AT_ONCE or size >= CHARACTERS_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
 def copy_lines(
     connection: Connection, table: str, columns: Sequence[str], lines: Iterable[str]
 ) -> None:
@@ -175,9 +191,9 @@ def copy_lines(
         columns: trusted names of its columns.
         lines: one for each row, without its line end; LINES_AT_ONCE are sent at once.
     """
-    waiting = iter(lines)
-    some = list(islice(waiting, LINES_AT_ONCE))
-    if not some:
+    batches = _batches(lines)
+    some = next(batches, None)
+    if some is None:
         return
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     try:
@@ -185,10 +201,10 @@ def copy_lines(
             driver_connection(connection).cursor() as cursor,
             cursor.copy(statement.encode()) as copy,
         ):
-            while some:
+            while some is not None:
                 # The server takes these while the next ones are made.
                 copy.write("\n".join([*some, ""]))
-                some = list(islice(waiting, LINES_AT_ONCE))
+                some = next(batches, None)
     except psycopg.IntegrityError as error:
         raise IntegrityError(statement, None, error) from error
     except psycopg.Error as error:

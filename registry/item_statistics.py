@@ -9,7 +9,10 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from registry.outcomes import of_benchmark, stream_outcomes
+from registry.outcomes import MODELS_AT_ONCE, of_benchmark, stream_outcomes
+
+CELLS_AT_ONCE = 1 << 22
+"""Outcomes that are taken apart at a time, unless one model has more: what bounds memory."""
 
 
 def refresh(connection: Connection) -> int:
@@ -33,7 +36,8 @@ def refresh(connection: Connection) -> int:
     for row in stale:
         selection, width = of_benchmark(row.benchmark_id, row.item_count), row.item_count
         models, sums = np.zeros(width, np.int64), np.zeros(width, np.float64)
-        for some in stream_outcomes(connection, selection):
+        at_once = max(1, min(MODELS_AT_ONCE, CELLS_AT_ONCE // max(width, 1)))
+        for some in stream_outcomes(connection, selection, models_at_once=at_once):
             models += np.count_nonzero(some.mask, axis=0)
             sums += np.nansum(some.values, axis=0, dtype=np.float64)
         with np.errstate(invalid="ignore"):

@@ -1,6 +1,7 @@
 """What a file of lm-eval's samples says: the items of one task, and a model's outcomes on them."""
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import orjson
 from registry.errors import UnreadableFileError
 from registry.evaluation import Benchmark, Block, Item, Measure, Notes, Outcomes, Run, Setup
 from registry.interchange import json_files
+from registry.interchange.item_spool import ItemSpool
 from registry.interchange.lm_eval_results import (
     NO_METRICS,
     SOURCE,
@@ -29,16 +31,58 @@ _NO_VALUES = frozenset(
 )
 
 
+_NO_NUMBER = float("inf")
+"""Stands for a value that is no number; numbers are finite."""
+
+
 class _Sample(NamedTuple):
     """What a model did on one item under one filter.
 
     `asked` is the document's number in the data set, which tells a repeated line from a copy.
-    A value is NaN where it was not observed, None where it is no number.
+    A value is NaN where it was not observed, infinite where it is no number.
     """
 
     asked: int | None
-    values: Mapping[str, float | None]
+    values: Mapping[str, float]
     answer: str | None
+
+
+class _Samples:
+    """What a model did under one filter, by the places of items: some 30 bytes a sample."""
+
+    def __init__(self) -> None:
+        self.answers: list[str | None] = []
+        self.values: dict[str, array[float]] = {}
+        self._asked: list[int | None] = []
+        self._known = bytearray()
+
+    def get(self, place: int) -> _Sample | None:
+        """Return the sample of an item, if there is one."""
+        if place >= len(self._known) or not self._known[place]:
+            return None
+        values = {
+            metric: column[place] for metric, column in self.values.items() if place < len(column)
+        }
+        return _Sample(self._asked[place], values, self.answers[place])
+
+    def put(self, place: int, sample: _Sample) -> None:
+        """Keep the first sample of an item."""
+        missing = place + 1 - len(self._known)
+        self._known.extend(bytes(missing))
+        self._asked.extend([None] * missing)
+        self.answers.extend([None] * missing)
+        self._known[place] = 1
+        self._asked[place], self.answers[place] = sample.asked, sample.answer
+        for metric, value in sample.values.items():
+            column = self.values.setdefault(metric, array("d"))
+            column.extend([float("nan")] * (place + 1 - len(column)))
+            column[place] = value
+
+    def fill(self, count: int) -> None:
+        """Let all have so many places."""
+        self.answers.extend([None] * (count - len(self.answers)))
+        for column in self.values.values():
+            column.extend([float("nan")] * (count - len(column)))
 
 
 def read_samples(path: Path, task: str, report: Report | None, notes: Notes) -> Block:
@@ -52,16 +96,18 @@ def read_samples(path: Path, task: str, report: Report | None, notes: Notes) -> 
         UnreadableFileError: a line is no sample, or says something else than an earlier one.
     """
     task = short_text(task) or _raise(path, "the name of the task cannot be kept.")
-    items: dict[str, Item] = {}
-    filters: dict[str, dict[str, _Sample]] = {}
+    items, places = ItemSpool(), dict[str, int]()
+    filters: dict[str, _Samples] = {}
     numbers: dict[str, int] = {}
     for line, row in json_files.rows(path):
         item = _item(path, line, row)
-        items.setdefault(item.item, item)
+        place = places.setdefault(item.item, len(places))
+        if place == len(items):
+            items.append(item)
         filtered = _filter(path, line, row)
         sample = _Sample(count(row.get("doc_id")), _values(path, line, row), _answer(row))
         numbers[filtered] = numbers.get(filtered, 0) + 1
-        _keep(filters.setdefault(filtered, {}), item.item, sample, (path, line), notes)
+        _keep(filters.setdefault(filtered, _Samples()), place, sample, (path, line), notes)
     if not items:
         raise UnreadableFileError(path, "there are no samples in it.")
     extent = report.extent(task) if report else Extent(None, complete=True)
@@ -69,22 +115,21 @@ def read_samples(path: Path, task: str, report: Report | None, notes: Notes) -> 
         notes.left_out("files with fewer samples than their results are of")
         extent = Extent(extent.items, complete=False)
     runs = _Runs(path, task, report, extent, notes)
+    for samples in filters.values():
+        samples.fill(len(items))
     return Block(
         benchmark=report.benchmark(task) if report else Benchmark(name=task),
-        items=list(items.values()),
-        runs=[
-            run
-            for filtered, samples in filters.items()
-            for run in runs.of([samples.get(name) for name in items], filtered)
-        ],
+        items=items,
+        runs=[run for filtered, samples in filters.items() for run in runs.of(samples, filtered)],
     )
 
 
 def _keep(
-    samples: dict[str, _Sample], name: str, sample: _Sample, at: tuple[Path, int], notes: Notes
+    samples: _Samples, place: int, sample: _Sample, at: tuple[Path, int], notes: Notes
 ) -> None:
-    earlier = samples.setdefault(name, sample)
-    if earlier is sample:
+    earlier = samples.get(place)
+    if earlier is None:
+        samples.put(place, sample)
         return
     differing = _differing(earlier.values, sample.values)
     if not differing:
@@ -102,7 +147,7 @@ def _keep(
         )
 
 
-def _differing(one: Mapping[str, float | None], other: Mapping[str, float | None]) -> list[str]:
+def _differing(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
     nan = float("nan")  # for what is missing; NaN is like itself here
     pairs = [(key, one.get(key, nan), other.get(key, nan)) for key in {**one, **other}]
     return [key for key, a, b in pairs if a != b and not (a != a and b != b)]  # noqa: PLR0124
@@ -120,15 +165,12 @@ class _Runs:
         self._model = report.model if report else directory or _raise(path, "no model is named.")
         self._setup = report.setup(task) if report else Setup(harness="lm-eval")
 
-    def of(self, samples: Iterable[_Sample | None], filtered: str) -> Iterator[Run]:
-        """Yield a run for each metric of some samples under one filter, None for no sample."""
-        samples = list(samples)
-        answers = [sample.answer if sample else None for sample in samples]
-        for metric in dict.fromkeys(key for s in samples if s for key in s.values):
+    def of(self, samples: _Samples, filtered: str) -> Iterator[Run]:
+        """Yield a run for each metric of the samples under one filter."""
+        told = any(answer is not None for answer in samples.answers)
+        for metric, values in samples.values.items():
             measure = self._measure(metric, filtered)
-            outcomes = _outcomes(
-                measure, [s.values.get(metric, np.nan) if s else np.nan for s in samples]
-            )
+            outcomes = _outcomes(measure, values)
             if outcomes is None:
                 self._notes.left_out("metrics of samples that are no outcomes in [0, 1]")
                 continue
@@ -143,7 +185,7 @@ class _Runs:
                 else time_in_name(self._path.name),
                 complete=self._complete,
                 outcomes=outcomes,
-                answers=answers if any(answer is not None for answer in answers) else None,
+                answers=samples.answers if told else None,
             )
 
     def _measure(self, metric: str, filtered: str) -> Measure:
@@ -152,16 +194,16 @@ class _Runs:
         return known_measure(metric, filtered)
 
 
-def _outcomes(measure: Measure, values: Iterable[float | None]) -> Outcomes | None:
+def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
     """Return values of a metric as outcomes; None if one of them cannot be one."""
     lower, upper = measure.lower, measure.upper
     if lower is None or upper is None:
         if not measure.higher_is_better:
             return None  # a loss, in [0, 1] by chance
         lower, upper = 0.0, 1.0
-    shares: list[float] = []
+    shares = array("d")
     for value in values:
-        if value is None or value < lower or value > upper:  # NaN is neither
+        if value < lower or value > upper or value == _NO_NUMBER:  # NaN is neither
             return None
         share = measure.normalised(value) if value == value else value  # noqa: PLR0124 - NaN
         shares.append(value if share is None else share)
@@ -232,7 +274,7 @@ def _filter(path: Path, line: int, row: Mapping[str, object]) -> str:
     return plain_filter(name)
 
 
-def _values(path: Path, line: int, row: Mapping[str, object]) -> dict[str, float | None]:
+def _values(path: Path, line: int, row: Mapping[str, object]) -> dict[str, float]:
     """Return the values of a sample's metrics; before 0.4.3 the metrics are not listed."""
     if "metrics" not in row:
         names = [key for key, value in row.items() if isinstance(value, bool | int | float)]
@@ -251,10 +293,11 @@ def _values(path: Path, line: int, row: Mapping[str, object]) -> dict[str, float
     return {name: _value(row[name]) for name in usable}
 
 
-def _value(value: object) -> float | None:
+def _value(value: object) -> float:
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return np.nan
-    return float(value) if isinstance(value, bool) else number(value)
+    found = float(value) if isinstance(value, bool) else number(value)
+    return _NO_NUMBER if found is None else found
 
 
 def _answer(row: Mapping[str, object]) -> str | None:

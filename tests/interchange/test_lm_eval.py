@@ -1,6 +1,7 @@
 import gzip
 import json
 import tempfile
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from json_values import ANY
 
 from registry.errors import UnreadableFileError
 from registry.evaluation import Block, Item, Notes, Run, Setup
-from registry.interchange import lm_eval
+from registry.interchange import item_spool, lm_eval
 
 TIME = "2026-01-21T03-44-18.458309"
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -243,7 +244,7 @@ def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Pa
     assert lm_eval.reads(path)
     block = blocks(path)["gsm8k"]
     prompt = "Q: 1+1?\nA:"
-    assert block.items == [
+    assert list(block.items) == [
         Item("h1", prompt, ("a", "b"), "1"),
         Item("h0", prompt, (), "#### 2"),
     ]
@@ -260,6 +261,38 @@ def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Pa
     assert (strict.model, strict.setup.shots, strict.score) == ("acme/base", 5, None)
     # Two samples of eight: the file was cut off between two lines.
     assert not strict.complete
+
+
+def test_long_texts_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_spool, "IN_MEMORY", 1 << 16)
+    count, length = 200, 100_000
+    rows = (
+        sample(doc_hash=f"h{n}", arguments={"gen_args_0": {"arg_0": f"{n:06}" * (length // 6)}})
+        for n in range(count)
+    )
+    path = written(tmp_path, "samples_t.jsonl", *rows)
+    del rows
+    tracemalloc.start()
+    try:
+        block = blocks(path)["t"]
+        lengths = [len(item.prompt or "") for item in block.items]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(lengths) > count * length * 0.99
+    assert peak < sum(lengths) / 5
+
+
+def test_items_kept_aside_are_those_that_were_put_there() -> None:
+    spool = item_spool.ItemSpool()
+    items = [Item(f"i{n}", "é" * n, ("a", "b")[: n % 3], None, f"d{n}") for n in range(10)]
+    for n, item in enumerate(items):
+        spool.append(item)
+        assert spool[n // 2] == items[n // 2]
+    assert (list(spool), len(spool)) == (items, 10)
+    assert (spool[-1], spool[2:5]) == (items[-1], items[2:5])
+    with pytest.raises(IndexError):
+        spool[10]
 
 
 def test_samples_alone_are_named_after_their_directory(tmp_path: Path) -> None:
@@ -388,7 +421,7 @@ def test_text_that_cannot_be_stored_is_replaced(tmp_path: Path) -> None:
     arguments = {"gen_args_0": {"arg_0": "a\0b", "arg_1": "x"}}
     row = sample(arguments=arguments, target="\ud800", filtered_resps=["\0"], doc_hash="h\0")
     block = blocks(written(tmp_path, "samples_t.jsonl", row))["t"]
-    assert block.items == [Item("h\ufffd", "a\ufffdb", (), "\ufffd")]
+    assert list(block.items) == [Item("h\ufffd", "a\ufffdb", (), "\ufffd")]
     (run,) = block.runs
     assert run.answers == ["\ufffd"]
 
