@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from registry import arrivals, db, sync
+from registry import db, follow_up, sync
 from registry.errors import RegistryError
 
 
@@ -17,7 +17,7 @@ def main() -> int:
         with db.engine(where) as engine:
             db.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options(full=True))
-            came = arrivals.take_up(engine)
+            came = follow_up.take_up(engine)
     except RegistryError as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,11 +1,8 @@
-"""Models that came after the current version was placed, which a sync and an import end with."""
+"""Models that came after a version was placed."""
 
-from importlib.util import find_spec
+from sqlalchemy import Connection, text
 
-from sqlalchemy import Connection, Engine, text
-
-from registry.errors import RegistryError
-from registry.versions import Version, current_version
+from registry.versions import Version
 
 
 def since(connection: Connection, version: Version | None) -> list[int]:
@@ -40,30 +37,3 @@ def since(connection: Connection, version: Version | None) -> list[int]:
         {"placed": version.placed_at, "version": version.version},
     )
     return list(found)
-
-
-def take_up(engine: Engine) -> str | None:
-    """Give models that came vectors of the current version, where that is installed.
-
-    What goes wrong is told and raised no further: what was taken in before is in.
-
-    Args:
-        engine: of a database at head.
-
-    Returns:
-        A sentence for people; None where nobody came.
-    """
-    with engine.connect() as connection:
-        came = since(connection, current_version(connection))
-    if not came:
-        return None
-    if find_spec("scipy") is None:
-        return f"{len(came):,} models wait for vectors: pip install 'llm-registry[train]'"
-    # Loads numpy and scipy, for which most syncs have no need.
-    from registry import placement  # noqa: PLC0415
-
-    try:
-        placed = placement.follow(engine)
-    except RegistryError as error:
-        return f"{len(came):,} models wait for vectors: {error}"
-    return None if placed is None else placement.told(placed)

@@ -9,7 +9,7 @@ from evaluated import block, run, write
 from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry import arrivals, placement, training, vector_tables, vectors, versions
+from registry import follow_up, placement, training, vector_tables, vectors, versions
 from registry.coldstart import laplace, prior
 from registry.coldstart.description import Describer, Description
 from registry.coldstart.kernel import Kernel
@@ -198,7 +198,7 @@ def test_what_came_is_placed_as_if_all_were(trained: Engine) -> None:
         model(connection, "x/q")
     placement.place(trained)
     assert states(trained)["x/q"] == ("none", "shares too little with trained models")
-    assert arrivals.take_up(trained) is None, "nothing came"
+    assert follow_up.take_up(trained) is None, "nothing came"
     with trained.begin() as connection:
         tuned = model(connection, "somebody/my-tune", parameters=7_000_000_000)
         edge(connection, tuned, "otterlab/otter-7b-v3")

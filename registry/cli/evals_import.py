@@ -90,7 +90,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
     """
-    from registry import arrivals
+    from registry import follow_up
     from registry.evaluations import Options, import_files
 
     application = ctx.ensure_object(Application)
@@ -102,7 +102,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as watch:
                 reports = import_files(engine, chosen["paths"], options, watch=watch)
-            came = None if options.dry_run else arrivals.take_up(engine)
+            came = None if options.dry_run else follow_up.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure(

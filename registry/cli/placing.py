@@ -68,10 +68,10 @@ def bring_up_to_date(application: Application, version: Version) -> None:
     # Two models tell nothing of a third.
     if find_spec("scipy") is None or version.models < 3:  # noqa: PLR2004
         return
-    from registry import arrivals
+    from registry import follow_up
 
     with application.engine() as engine:
         if version.placed_at is None:
             place_models(engine)
-        elif came := arrivals.take_up(engine):
+        elif came := follow_up.take_up(engine):
             say(came)

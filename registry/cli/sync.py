@@ -76,7 +76,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --full
       registry sync --author mistralai --dry-run
     """
-    from registry import arrivals
+    from registry import follow_up
     from registry.sync import Options, sync_models
 
     application = ctx.ensure_object(Application)
@@ -86,7 +86,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as watch:
                 report = sync_models(engine, Options(**chosen), watch=watch)
-            came = None if report.dry_run else arrivals.take_up(engine)
+            came = None if report.dry_run else follow_up.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None

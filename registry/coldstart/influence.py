@@ -6,7 +6,7 @@ has weights of its own; told is their mean, by how much of each dimension is exp
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,9 @@ class Influence:
     features: NDArray[np.float32]
 
     @classmethod
-    def of(cls, features: Reals, spread: Reals, slopes: Reals, noise: Reals) -> "Influence":
+    def of(
+        cls, features: NDArray[np.floating[Any]], spread: Reals, slopes: Reals, noise: Reals
+    ) -> "Influence":
         """Return the influence of models.
 
         Args:

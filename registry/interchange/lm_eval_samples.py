@@ -67,7 +67,7 @@ class _Samples:
 
     def put(self, place: int, sample: _Sample) -> None:
         """Keep the first sample of an item."""
-        missing = place + 1 - len(self._known)
+        missing = max(place + 1 - len(self._known), 0)
         self._known.extend(bytes(missing))
         self._asked.extend([None] * missing)
         self.answers.extend([None] * missing)
