@@ -23,7 +23,7 @@ from registry.coldstart.description import Describer, Description
 from registry.coldstart.intervals import coordinate_scale
 from registry.coldstart.kernel import Kernel
 from registry.coldstart.laplace import Items
-from registry.coldstart.prior import AT_ONCE, LEAST_MODELS, Guess
+from registry.coldstart.prior import AT_ONCE, LEAST_MODELS, Guess, Guesser
 from registry.db import exclusive, require_head, translated
 from registry.errors import LockHeldError, RegistryError
 from registry.outcomes import read_outcomes
@@ -162,7 +162,7 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
         trained = set(known.models)
         names = [name for name in _evaluated(connection) if name not in trained]
         seen = _Seen.read(connection, version, names)
-    placer = _Placer(placing, seen)
+    placer = _Placer(placing, seen, Guesser(placing.prior))
     placed = Placed(version.version, len(known.models))
     with engine.begin() as connection:
         replace_partition(
@@ -201,7 +201,9 @@ def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watc
              WHERE version_id = :version AND model_id = ANY (:keys) AND kind <> 'trained'"""),
             {"version": version.version, "keys": list(came)},
         )
-        for rows in _counted(_Placer(kept, seen).rows([part]), placed, len(came), watch):
+        for rows in _counted(
+            _Placer(kept, seen, Guesser(kept.prior)).rows([part]), placed, len(came), watch
+        ):
             copy_in(connection, "store.embeddings", versioned(rows, version.version))
         placed.left_out = len(part.keys) - placed.folded - placed.cold
         priors.reached(connection, version.version, newest)
@@ -312,6 +314,7 @@ class _Placer:
 
     placing: Placing
     seen: _Seen
+    guesser: Guesser
 
     def rows(self, parts: Iterable[descriptions.Part]) -> Iterator[Mapping[str, Column]]:
         """Yield rows of vectors, those of one kind together, part by part."""
@@ -330,8 +333,8 @@ class _Placer:
     ) -> Iterator[Mapping[str, Column]]:
         places = np.array([self.seen.rows.get(each.name, -1) for each in models], np.intp)
         blocks = self.placing.describer.blocks(models)
-        features = self.placing.prior.features(blocks)
-        guess = self._folded(self.placing.prior.guessed(blocks, features), places)
+        features = self.guesser.features(blocks)
+        guess = self._folded(self.guesser.guess(blocks, features), places)
         near = self.placing.influence.strongest(features)
         kept = guess.support >= LEAST_SUPPORT
         for kind, chosen in (("folded", places >= 0), ("cold", kept & (places < 0))):

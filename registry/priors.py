@@ -100,7 +100,7 @@ def read(connection: Connection, version: int) -> Placing | None:
         authors={},
         profiles=csr_array((0, WIDTH)),
     )
-    influence, scale = Influence(told["influence"]), float(told["scale"])
+    influence, scale = Influence(told["kept"], told["influence"]), float(told["scale"])
     return Placing(describer, prior, influence, told["trained"], scale)
 
 
@@ -113,6 +113,7 @@ def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "root", prior.root.astype(np.float32)
     for name in _REALS:
         yield name, getattr(prior, name)
+    yield "kept", placing.influence.kept
     yield "influence", placing.influence.features
     yield "trained", placing.trained
     yield "scale", np.array(placing.scale)

@@ -297,8 +297,9 @@ def test_weights_are_how_far_a_guess_moves() -> None:
     fitted = prior.fit(blocks.rows(np.arange(40)), known, kernel=Kernel())
     new = blocks.rows(np.arange(40, 48))
     influence = fitted.influence(blocks.rows(np.arange(40)))
-    weights = fitted.features(new) @ influence.features
-    near = influence.strongest(fitted.features(new))
+    features = prior.Guesser(fitted).features(new)
+    weights = features[:, influence.kept] @ influence.features
+    near = influence.strongest(features)
     before = fitted.guess(new).mean[:, 0]
     for row, (place, weight) in enumerate(zip(near.places[:, 0], near.weights[:, 0], strict=True)):
         assert weight == pytest.approx(weights[row, place])

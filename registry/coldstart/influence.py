@@ -16,6 +16,9 @@ from registry.coldstart.components import Reals
 STRONGEST = 5
 """Known models told of each guess."""
 
+LEAST_BELIEVED = 0.01
+"""Share of a feature that has to be believed for it to count: most are noise, and cost time."""
+
 
 class Strongest(NamedTuple):
     """The known models that weigh most in each of n guesses, heaviest first.
@@ -35,9 +38,11 @@ class Influence:
     """What it takes to tell the weights of M known models.
 
     Attributes:
-        features: float32, f x M: of the known models, by their weight.
+        kept: int64, g: places, of f, of the features that weigh anything.
+        features: float32, g x M: those of the known models, by their weight.
     """
 
+    kept: NDArray[np.int64]
     features: NDArray[np.float32]
 
     @classmethod
@@ -54,8 +59,11 @@ class Influence:
         """
         weights = 1 / (spread[:, None] + noise)
         explained = (slopes**2 * weights).sum(0)
-        share = explained / max(float(explained.sum()), 1e-30)
-        return cls(np.asarray((features * (weights @ share)).T, np.float32, order="C"))
+        mean = weights @ (explained / max(float(explained.sum()), 1e-30))
+        # By how much of itself each feature is believed, from 0 to 1.
+        kept = np.flatnonzero(mean * spread >= LEAST_BELIEVED)
+        told = features[:, kept] * mean[kept]
+        return cls(kept.astype(np.int64), np.asarray(told.T, np.float32, order="C"))
 
     def strongest(self, features: NDArray[np.float32]) -> Strongest:
         """Return the known models that weigh most.
@@ -63,7 +71,7 @@ class Influence:
         Args:
             features: float32, n x f, of the models that were guessed.
         """
-        weights = features @ self.features
+        weights = features[:, self.kept] @ self.features
         most = min(STRONGEST, weights.shape[1])
         size = np.abs(weights)
         places = np.argpartition(size, -most, axis=1)[:, -most:]

@@ -41,6 +41,9 @@ alone, and of one and the same number of weights, which tells of the same base."
 
 YEAR = 365.25
 
+SEVERAL = 4
+"""Models that have a feature from which it is held for all of them."""
+
 _NAMED = ("metadata", "pieces", "words", "profile")
 """Parts of sparse features, which the wide Gaussian of sizes stands beside."""
 
@@ -65,8 +68,8 @@ class Kernel:
         """Return what gives similarities, n x m, of any blocks to the same m models."""
         weights = {name: weight for name, weight in self.weights.items() if weight > 0}
         named = [name for name in _NAMED if name in weights]
-        others = [name for name in weights if name not in _NAMED]
-        against = _Against.of(right)
+        others = {name: weight for name, weight in weights.items() if name not in _NAMED}
+        against = _Against(right)
 
         def similar(left: Blocks) -> Similarities:
             found = np.zeros((len(left), len(right)), np.float32)
@@ -75,8 +78,7 @@ class Kernel:
             if named:
                 # What these share is multiplied once.
                 found *= against.sizes(left, WIDE)
-            for name in others:
-                against.add(found, name, left, weights[name])
+            against.add(found, left, others)
             return found
 
         return similar
@@ -111,51 +113,61 @@ def parts(left: Blocks, right: Blocks, wanted: Mapping[str, float] = WEIGHTS) ->
     return found
 
 
-class _Against(NamedTuple):
-    """The models that others are compared with, their sparse features turned once."""
+class _Against:
+    """The models that others are compared with, in the form that makes it quick."""
 
-    models: Blocks
-    turned: Mapping[str, csr_array]
-
-    @classmethod
-    def of(cls, models: Blocks) -> "_Against":
-        return cls(models, {})
+    def __init__(self, models: Blocks) -> None:
+        self.models = models
+        self._products: dict[str, _Products] = {}
 
     def add_common(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
         """Add inner products of sparse rows."""
-        if name == "profile":
-            # An author's profile is compared once.
-            _, first, back = np.unique(left.authors, return_index=True, return_inverse=True)
-            products = _sparse(left, name)[first] @ self._turned(name)
-            found += np.float32(weight) * products.toarray()[back]
+        if name not in self._products:
+            self._products[name] = _Products.of(_sparse(self.models, name))
+        products = self._products[name]
+        if name != "profile":
+            products.add(found, _sparse(left, name), weight)
             return
-        products = _sparse(left, name) @ self._turned(name)
-        counts = np.diff(products.indptr)
-        rows = np.repeat(np.arange(len(counts)), counts)
-        found[rows, products.indices] += np.float32(weight) * products.data
+        # An author's profile is compared once.
+        _, first, back = np.unique(left.authors, return_index=True, return_inverse=True)
+        each = np.zeros((len(first), found.shape[1]), np.float32)
+        products.add(each, csr_array(_sparse(left, name)[first]), weight)
+        found += each[back]
 
-    def add(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
-        """Add a part that no other stands beside."""
+    def add(self, found: Similarities, left: Blocks, weights: Mapping[str, float]) -> None:
+        """Add the parts that no other stands beside."""
         right = self.models
-        if name == "lineage":
-            self.add_common(found, name, left, weight)
-        elif name == "size":
-            found += np.float32(weight) * self.sizes(left, NARROW)
-        elif name == "author":
+        if "lineage" in weights:
+            self.add_common(found, "lineage", left, weights["lineage"])
+        if "author" in weights:
             rows, columns = _alike(left.authors, right.authors)
-            found[rows, columns] += np.float32(weight)
-        elif name == "date":
+            found[rows, columns] += np.float32(weights["author"])
+        if "date" in weights:
             table = _table(
                 left.dates, right.dates, lambda apart: np.exp(-0.5 * (apart / YEAR) ** 2)
             )
-            found += np.float32(weight) * table
-        else:
-            rows, columns = _alike(left.families, right.families)
-            apart = left.sizes[rows] - right.sizes[columns]
-            near = _shared(apart) if name == "family" else np.exp(-SAME * apart**2)
-            both = np.isnan(left.sizes[rows]) & np.isnan(right.sizes[columns])
-            near = np.where(both, 1.0 if name == "family" else 0.0, near)
-            found[rows, columns] += np.float32(weight) * np.nan_to_num(near)
+            found += np.float32(weights["date"]) * table
+        makes = {name: weights[name] for name in ("size", "family", "make") if name in weights}
+        if makes:
+            self._add_makes(found, left, makes)
+
+    def _add_makes(self, found: Similarities, left: Blocks, weights: Mapping[str, float]) -> None:
+        """Add what family and size alone tell: once for each pair of them that there is."""
+        pairs = np.column_stack([left.families.astype(np.float64), left.sizes])
+        _, first, back = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+        some, right = left.rows(first), self.models
+        each = np.zeros((len(first), len(right)), np.float32)
+        if "size" in weights:
+            each += np.float32(weights["size"]) * self.sizes(some, NARROW)
+        rows, columns = _alike(some.families, right.families)
+        apart = some.sizes[rows] - right.sizes[columns]
+        both = np.isnan(some.sizes[rows]) & np.isnan(right.sizes[columns])
+        if "family" in weights:
+            each[rows, columns] += weights["family"] * np.where(both, 1.0, _shared(apart))
+        if "make" in weights:
+            same = np.nan_to_num(np.exp(-SAME * apart**2))
+            each[rows, columns] += weights["make"] * same
+        found += each[back.reshape(-1)]
 
     def sizes(self, left: Blocks, scale: float) -> Similarities:
         """Return a Gaussian of sizes; two unknown ones are the same."""
@@ -167,11 +179,51 @@ class _Against(NamedTuple):
             both=1.0,
         )
 
-    def _turned(self, name: str) -> csr_array:
-        assert isinstance(self.turned, dict)
-        if name not in self.turned:
-            self.turned[name] = csr_array(_sparse(self.models, name).T)
-        return self.turned[name]
+
+class _Products(NamedTuple):
+    """Sparse rows of m models, turned for inner products with others' rows.
+
+    What several have is dense, as adding whole rows is quicker than to look for what is not 0;
+    what hardly anybody has stays sparse.
+
+    Attributes:
+        columns: int64, k, rising: those that several models have.
+        dense: float32, k x m.
+        others: int64, rising: all other columns that some model has.
+        sparse: others x m.
+    """
+
+    columns: Codes
+    dense: Similarities
+    others: Codes
+    sparse: csr_array
+
+    @classmethod
+    def of(cls, rows: csr_array) -> "_Products":
+        columns, counts = np.unique(rows.indices, return_counts=True)
+        several = counts >= SEVERAL
+        turned = csr_array(rows.astype(np.float32).tocsc()[:, columns].T)
+        dense = np.asarray(turned[np.flatnonzero(several)].toarray(), np.float32)
+        sparse = csr_array(turned[np.flatnonzero(~several)])
+        return cls(columns[several], dense, columns[~several], sparse)
+
+    def add(self, found: Similarities, rows: csr_array, weight: float) -> None:
+        """Add inner products with n rows to n x m numbers."""
+        if len(self.columns):
+            found += np.float32(weight) * (_only(rows, self.columns) @ self.dense)
+        if len(self.others):
+            products = csr_array(_only(rows, self.others) @ self.sparse)
+            owners = np.repeat(np.arange(len(found)), np.diff(products.indptr))
+            found[owners, products.indices] += np.float32(weight) * products.data
+
+
+def _only(rows: csr_array, columns: Codes) -> csr_array:
+    """Return rows with some columns alone, numbered as they stand there."""
+    places = np.searchsorted(columns, rows.indices)
+    there = columns[np.minimum(places, len(columns) - 1)] == rows.indices
+    ends = np.concatenate([[0], np.cumsum(there)])[rows.indptr]
+    kept = (rows.data[there].astype(np.float32), places[there], ends)
+    return csr_array(kept, shape=(rows.shape[0], len(columns)))
 
 
 def _sparse(blocks: Blocks, name: str) -> csr_array:
