@@ -141,5 +141,6 @@ def test_new_items(pytestconfig: pytest.Config) -> None:
 
     left_out = table("Whole categories left out, mmlu-pro", problem, methods, by_category, [0])
     for metric, better in (("log_loss", -1), ("auc", 1)):
-        best = max(better * left_out[method, metric] for method in methods[:-1])
-        assert better * left_out["blend", metric] >= best - 1e-4
+        # Of the methods that are not parts of it: it is blended on items, not on categories.
+        best = max(better * left_out[method, metric] for method in methods[:4])
+        assert better * left_out["blend", metric] > best
