@@ -316,7 +316,11 @@ def _factorized(trial: Trial, graph: csr_array) -> Matrix:
 
 
 def _filled(truth: Matrix) -> Matrix:
-    filled: Matrix = np.where(np.isnan(truth), np.nanmean(truth, axis=0), truth)
+    """Return outcomes with items' means, of all where there is none, for what nobody observed."""
+    seen = ~np.isnan(truth)
+    overall = np.float32(truth[seen].mean()) if seen.any() else np.float32(0.5)
+    means = (np.where(seen, truth, 0).sum(axis=0) + overall * 1e-6) / (seen.sum(axis=0) + 1e-6)
+    filled: Matrix = np.where(seen, truth, means).astype(np.float32)
     return filled
 
 
