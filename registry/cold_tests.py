@@ -155,7 +155,8 @@ def run(
     return Findings(
         rows,
         [size for size in sorted(draws.sizes) if size > old],
-        *evaluated.truth.shape,
+        evaluated.truth.shape[0],
+        evaluated.truth.shape[1],
         0 if draws.before is None else int(np.isnan(evaluated.blocks.dates).sum()),
     )
 

@@ -16,7 +16,6 @@ from registry.cli.placing import place_models
 from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from registry.held_out import Comparison
@@ -210,11 +209,8 @@ def train(
     elif len(methods) > 1 or kinds:
         raise click.UsageError("Several methods and --split need --evaluate.")
     else:
-        _learn(application, output, Options(**told, **_only(methods)), place=place)
-
-
-def _only(methods: Sequence[str]) -> dict[str, str]:
-    return {"method": methods[0]} if methods else {}
+        told |= {"method": method for method in methods}
+        _learn(application, output, Options(**told), place=place)
 
 
 def _learn(application: Application, output: Output, options: Options, *, place: bool) -> None:
