@@ -26,6 +26,7 @@ from registry.factorization import search
 from registry.factorization.problem import ItemTexts, Matrix, Watcher, unwatched
 from registry.metrics import Interval, summary
 from registry.training import Options, read_data
+from registry.training_data import TrainingData
 
 SIZES = (100, 300, 1000)
 """Numbers of known models, T, that are tried beside all there are."""
@@ -110,6 +111,7 @@ class _Evaluated:
     blocks: Blocks
     graph: csr_array
     texts: ItemTexts | None
+    groups: NDArray[np.int64]
 
     def some(self, models: NDArray[np.intp]) -> tuple[Matrix, Blocks, csr_array]:
         return (
@@ -140,7 +142,7 @@ def run(
     search.check(data.problem)
     watch("reading the catalog", 0, 1)
     with engine.connect() as connection:
-        evaluated = _evaluated(connection, data.matrix.models, data.problem.outcomes, data.texts)
+        evaluated = _evaluated(connection, data)
     old, new = _split(evaluated.blocks, draws)
     sizes = [*sorted({size for size in draws.sizes if size < old}), old]
     rows: list[Row] = []
@@ -161,10 +163,9 @@ def run(
     )
 
 
-def _evaluated(
-    connection: Connection, names: Sequence[str], outcomes: Matrix, texts: ItemTexts | None
-) -> _Evaluated:
+def _evaluated(connection: Connection, data: TrainingData) -> _Evaluated:
     describer = Describer.of(part.descriptions for part in descriptions.stream(connection))
+    names = data.matrix.models
     keys = connection.scalars(
         text("SELECT model_id FROM store.models WHERE name = ANY (:names)"), {"names": list(names)}
     )
@@ -173,7 +174,9 @@ def _evaluated(
     order = [places[each.name] for each in models]
     blocks = describer.blocks(models)
     graph = similarity_graph(models, blocks, describer.kinship)
-    return _Evaluated(outcomes[order], blocks, graph, texts)
+    benchmarks = [f"{each.benchmark}@{each.version}" for each in data.matrix.columns]
+    groups = np.unique(benchmarks, return_inverse=True)[1].astype(np.int64)
+    return _Evaluated(data.problem.outcomes[order], blocks, graph, data.texts, groups)
 
 
 def _split(blocks: Blocks, draws: Draws) -> tuple[int, int]:
@@ -211,6 +214,7 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
             train=size,
             new_items=draws.new_items,
             texts=evaluated.texts,
+            groups=evaluated.groups,
             seed=seed,
         )
     later = _later(evaluated.blocks, draws.before)
@@ -221,6 +225,7 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
         held=1,
         new_items=draws.new_items,
         texts=evaluated.texts,
+        groups=evaluated.groups,
         seed=seed,
     )
     return protocol.by_time(trial, trial.blocks.dates, draws.before.timestamp() / _DAY)

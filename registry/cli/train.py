@@ -209,7 +209,8 @@ def train(
     elif len(methods) > 1 or kinds:
         raise click.UsageError("Several methods and --split need --evaluate.")
     else:
-        told |= {"method": method for method in methods}
+        if methods:
+            told["method"] = methods[0]
         _learn(application, output, Options(**told), place=place)
 
 
