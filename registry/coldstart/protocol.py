@@ -274,24 +274,30 @@ def default(trial: Trial) -> Matrix:
     problem = trial.problem
     seen = Problem(problem.outcomes[known], problem.texts)
     rank = max(1, min(16, len(known) // 10, len(items) // 10))
-    told = ItemResponse(rank=rank, prior=0.5, sweeps=20).fit(seen, seed=trial.seed)
+    fit = ItemResponse(rank=rank, prior=0.5, sweeps=20).fit(seen, seed=trial.seed)
     found: Matrix = np.full(trial.truth.shape, np.float32(np.nan), np.float32)
-    found[known] = told.probabilities(trial.truth.shape[1])
+    found[known] = fit.probabilities(trial.truth.shape[1])
     fresh = np.flatnonzero(trial.items)
     if len(fresh):
         reader, texts = _reader(trial)
         read = reader.fit(replace(seen, texts=texts), seed=trial.seed)
         found[np.ix_(known, fresh)] = read.predict(fresh)
-    components, vectors = decompose(seen.outcomes[:, items])
-    fitted = prior.fit(trial.blocks.rows(known), vectors, seed=trial.seed)
+    told, guess, vectors = _guessed(trial)
     new = np.flatnonzero(trial.models)
-    guess = fitted.guess(trial.blocks.rows(new))
-    found[np.ix_(new, items)] = components.probabilities(guess.mean)
+    found[np.ix_(new, items)] = told
     if len(fresh):
         believed = found[np.ix_(known, fresh)].astype(np.float64)
         centre = believed.mean(axis=0)
         slopes = np.linalg.lstsq(vectors, believed - centre, rcond=None)[0]
-        found[np.ix_(new, fresh)] = np.clip(centre + guess.mean @ slopes, LEAST, 1 - LEAST)
+        found[np.ix_(new, fresh)] = np.clip(centre + guess @ slopes, LEAST, 1 - LEAST)
+    return clipped(found)
+
+
+def new_models(trial: Trial) -> Matrix:
+    """The default's predictions of new models on known items (C) alone; means elsewhere."""
+    found = means(trial).copy()
+    _, items = trial.known()
+    found[np.ix_(np.flatnonzero(trial.models), items)] = _guessed(trial)[0]
     return clipped(found)
 
 
@@ -309,6 +315,15 @@ METHODS: Mapping[str, Predictor] = MappingProxyType(
     }
 )
 """All methods by name, in the order of a table."""
+
+
+def _guessed(trial: Trial) -> tuple[Reals, Reals, Reals]:
+    """Return chances of new models on known items, their vectors, and those of known models."""
+    known, items = trial.known()
+    components, vectors = decompose(trial.problem.outcomes[np.ix_(known, items)])
+    fitted = prior.fit(trial.blocks.rows(known), vectors, seed=trial.seed)
+    guess = fitted.guess(trial.blocks.rows(np.flatnonzero(trial.models))).mean
+    return components.probabilities(guess), guess, vectors
 
 
 def _readable(trial: Trial) -> int:

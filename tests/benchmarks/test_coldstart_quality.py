@@ -6,9 +6,10 @@ METHODS which methods run all four tests.
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,8 @@ from registry.coldstart.components import decompose
 from registry.coldstart.description import Blocks, Describer, Description
 from registry.coldstart.folding import accuracy, fold
 from registry.coldstart.graph import similarity_graph
-from registry.coldstart.intervals import calibrate
-from registry.coldstart.kinship import Kin
+from registry.coldstart.intervals import calibrate, calibrate_onward
+from registry.coldstart.kinship import Kin, Kinship
 from registry.encoders import open_encoder
 from registry.factorization.problem import ItemTexts
 from registry.features import architecture_family
@@ -207,6 +208,134 @@ def test_a_few_outcomes_and_what_intervals_hold(evaluated: Evaluated) -> None:
         )
         assert error <= bar
         assert 0.88 <= share <= 0.92
+
+
+SCORES = ["IFEval", "BBH", "MATH Lvl 5", "GPQA", "MUSR", "MMLU-PRO"]
+
+
+class Board(NamedTuple):
+    names: list[str]
+    described: list[Description]
+    scores: NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def board() -> Board:
+    """The leaderboard of 2024-25, of which each model is told by day, and has six scores."""
+    rows = pd.read_csv(DATA / "open-llm-leaderboard-v2" / "contents.csv.gz")
+    rows = rows.dropna(subset=["Upload To Hub Date", *SCORES]).drop_duplicates("fullname")
+    lineage = parents()
+    described = []
+    for row in rows.to_dict("records"):
+        stated = row["Architecture"]
+        described.append(
+            Description(
+                row["fullname"],
+                round(row["#Params (B)"] * 1e9) if row["#Params (B)"] > 0 else None,
+                architecture_family(None, stated) if isinstance(stated, str) else None,
+                None,
+                [row["Precision"], row["Type"], *(["moe"] if row["MoE"] else [])],
+                pd.Timestamp(row["Upload To Hub Date"]).timestamp() / 86400,
+                lineage.get(row["fullname"], ()),
+            )
+        )
+    return Board(list(rows["fullname"]), described, np.clip(rows[SCORES].to_numpy() / 100, 0, 1))
+
+
+CUTS = ("2024-08-01", "2024-10-01", "2024-11-01", "2024-12-01", "2025-01-01")
+
+
+def test_later_models_by_earlier_ones(board: Board) -> None:
+    """Mean absolute errors in points, of six scores; intervals are of their mean."""
+    blocks = Describer.of([board.described]).blocks(board.described)
+    places = {name.lower(): place for place, name in enumerate(board.names)}
+    held = []
+    for cut in CUTS:
+        later = blocks.dates >= pd.Timestamp(cut).timestamp() / 86400
+        new, old = np.flatnonzero(later), np.flatnonzero(~later)
+        components, vectors = decompose(board.scores[old])
+        known, truth = blocks.rows(old), board.scores[new]
+        fitted = prior.fit(known, vectors)
+        guess = fitted.guess(blocks.rows(new))
+        copied = np.tile(board.scores[old].mean(axis=0), (len(new), 1))
+        mean = copied.copy()
+        of_known = 0
+        for row, model in enumerate(new):
+            kin = (places.get(each.name.lower(), model) for each in board.described[model].parents)
+            parent = next((place for place in kin if not later[place]), None)
+            if parent is not None:
+                copied[row] = board.scores[parent]
+                of_known += 1
+        nothing = np.full(truth.shape, np.nan)
+        folded = fold(guess, components, nothing)
+        stated, means = accuracy(folded, components, nothing), truth.mean(axis=1)
+        shares = []
+        for calibration in (
+            calibrate(fitted.left_out, components, board.scores[old]),
+            calibrate_onward(known, board.scores[old], kernel=fitted.kernel),
+        ):
+            lower, upper = calibration.interval(stated, folded.counts)
+            shares.append(float(((means >= lower) & (means <= upper)).mean()))
+        errors = [
+            100 * float(np.abs(found - truth).mean())
+            for found in (components.probabilities(guess.mean), copied, mean)
+        ]
+        print(
+            f"\n  {cut}: {len(old):,} -> {len(new):,} (parent known of {of_known}): guess"
+            f" {errors[0]:.2f}, copy {errors[1]:.2f}, mean {errors[2]:.2f}; 90% hold"
+            f" {shares[0]:.3f} by leaving one out, {shares[1]:.3f} onward,"
+            f" {100 * float((upper - lower).mean()):.0f} points wide",
+            end="",
+            flush=True,
+        )
+        assert errors[0] < 0.75 * min(errors[1:])
+        assert 0.84 <= shares[1] <= 0.94
+        held.append(shares[1])
+    assert 0.87 <= np.mean(held) <= 0.92
+
+
+def without(evaluated: Evaluated, part: str) -> Blocks:
+    """Return the features without a part."""
+    blocks = evaluated.blocks
+    gone = {
+        "metadata": ("metadata",),
+        "lineage": ("lineage",),
+        "names": ("pieces", "words"),
+        "sizes": ("sizes",),
+        "authors": ("authors", "profiles"),
+    }
+    if part == "hops":
+        kinship = Kinship(evaluated.describer.kinship.parents, hops=1)
+        return replace(evaluated.describer, kinship=kinship).blocks(evaluated.described)
+    empty: dict[str, Any] = {}
+    for name in gone.get(part, ()):
+        block = getattr(blocks, name)
+        if isinstance(block, csr_array):
+            empty[name] = csr_array(block.shape)
+        else:
+            empty[name] = np.full_like(block, np.nan if name == "sizes" else 0)
+    return replace(blocks, **empty)
+
+
+@pytest.mark.parametrize("train", [1000, 100])
+def test_what_each_part_adds(evaluated: Evaluated, train: int) -> None:
+    whole: tuple[float, ...] = ()
+    for part in ("nothing", "metadata", "lineage", "names", "sizes", "authors", "hops"):
+        blocks = without(evaluated, part)
+        each = []
+        for seed in SEEDS:
+            trial = protocol.draw(
+                evaluated.truth, blocks, evaluated.graph, held=HELD, train=train, seed=seed
+            )
+            each.append(numbers(protocol.measure(trial, {"new": protocol.new_models})["new", "C"]))
+        mean = np.mean(each, axis=0)
+        whole = whole or tuple(mean)
+        print(
+            f"\n  T = {train} without {part:8s} rmse {mean[0]:.4f} rmse_m {mean[1]:.4f}"
+            f" share {mean[3]:.3f} ({mean[3] - whole[3]:+.3f})",
+            end="",
+            flush=True,
+        )
 
 
 def test_fold_in_is_quick(evaluated: Evaluated) -> None:
