@@ -1,5 +1,7 @@
 """Vectors that follow from features are guessed, those that do not are left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,7 +10,12 @@ from registry.coldstart import prior
 from registry.coldstart.components import decompose
 from registry.coldstart.description import Blocks, Describer, Description
 from registry.coldstart.folding import accuracy, fold, unfolded
-from registry.coldstart.intervals import calibrate, coordinate_scale
+from registry.coldstart.intervals import (
+    Calibration,
+    calibrate,
+    calibrate_onward,
+    coordinate_scale,
+)
 from registry.coldstart.kernel import Kernel
 from registry.errors import UsageError
 
@@ -177,3 +184,30 @@ def test_intervals_hold_what_they_say() -> None:
     assert 0.82 <= ((truth >= lower) & (truth <= upper)).mean() <= 0.97
     with pytest.raises(UsageError, match="20 models"):
         calibrate(fitted.left_out, components, np.full(told[:300].shape, np.nan))
+
+
+def test_intervals_for_later_models_learn_that_they_get_better() -> None:
+    blocks, kinds = catalog(400)
+    blocks = replace(blocks, dates=np.arange(400.0))
+    rng = np.random.default_rng(7)
+    # Each hundred days, what models get right rises by what no feature tells.
+    levels = 0.2 + 0.1 * np.arange(400) / 100 + rng.normal(size=400) * 0.05
+    told = (rng.random((400, 60)) < np.clip(levels + kinds * 0.05, 0, 1)[:, None]).astype(float)
+    known, new = rows(0, 300), rows(300, 400)
+    components, vectors = decompose(told[known])
+    fitted = prior.fit(blocks.rows(known), vectors)
+    nothing = np.full((100, 60), np.nan)
+    folded = fold(fitted.guess(blocks.rows(new)), components, nothing)
+    stated, truth = accuracy(folded, components, nothing), told[new].mean(axis=1)
+
+    def held(calibration: Calibration) -> float:
+        lower, upper = calibration.interval(stated, folded.counts)
+        return float(((truth >= lower) & (truth <= upper)).mean())
+
+    onward = calibrate_onward(blocks.rows(known), told[known])
+    assert onward.above is not None
+    assert onward.above[0] > onward.widths[0]
+    assert held(onward) > held(calibrate(fitted.left_out, components, told[known])) + 0.05
+    undated = replace(blocks, dates=np.full(400, np.nan))
+    with pytest.raises(UsageError, match="need more with dates"):
+        calibrate_onward(undated, told)

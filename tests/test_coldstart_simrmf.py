@@ -1,5 +1,7 @@
 """The paper's method on graphs that are planted: it gains where they tell, and only there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planted import planted
@@ -9,7 +11,7 @@ from registry.coldstart import graph, protocol, simrmf
 from registry.coldstart.description import Describer, Description
 from registry.coldstart.kinship import Kin
 from registry.errors import UsageError
-from registry.factorization.descent import FreeFactorization
+from registry.factorization.descent import FreeFactorization, TextFactorization
 from registry.factorization.problem import Problem
 
 BASE = FreeFactorization(dimension=4, epochs=30, block=64, rate=3e-2)
@@ -40,6 +42,46 @@ def test_a_graph_that_tells_helps_new_models() -> None:
         return float(((predicted - problem.outcomes)[90:] ** 2).mean())
 
     assert error(fit.probabilities(100)) < 0.9 * error(plain.probabilities(100))
+
+
+def planted_trial(similar: csr_array) -> protocol.Trial:
+    """Models of a kind have the same chances; items' texts tell how they divide the kinds."""
+    made = planted(4, 100, rank=3, text=1.0, seed=5)
+    chances = made.chances[kinds(100)]
+    drawn = np.random.default_rng(6).random(chances.shape) < chances
+    told = [Description(f"m{n}") for n in range(100)]
+    blocks = Describer.of([told]).blocks(told)
+    models, items = np.arange(100) >= 75, np.arange(100) >= 75
+    cells = np.zeros(drawn.shape, bool)
+    return protocol.Trial(
+        drawn.astype(np.float32), models, items, cells, blocks, similar, made.problem.texts
+    )
+
+
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "FREE", replace(BASE, epochs=20))
+    reading = TextFactorization(dimension=8, epochs=20, block=32, rate=2e-2)
+    monkeypatch.setattr(protocol, "READING", reading)
+
+
+PAIR = {name: protocol.METHODS[name] for name in ("mf", "simrmf")}
+
+
+@pytest.mark.usefixtures("briefly")
+def test_a_planted_graph_gains_on_new_models_and_on_both_new() -> None:
+    same = (kinds(100)[:, None] == kinds(100)).astype(float)
+    found = protocol.measure(planted_trial(graph.planted(same)), PAIR)
+    for test in "CD":
+        assert found["simrmf", test].rmse < 0.95 * found["mf", test].rmse, test
+
+
+@pytest.mark.usefixtures("briefly")
+def test_with_a_graph_of_noise_it_is_as_good_as_plain_factorization() -> None:
+    noise = np.triu(np.random.default_rng(1).random((100, 100)), 1)
+    found = protocol.measure(planted_trial(graph.planted(noise + noise.T)), PAIR)
+    for test in "BCD":
+        assert found["simrmf", test].rmse == pytest.approx(found["mf", test].rmse, rel=0.01)
 
 
 def test_a_graph_of_noise_is_turned_off() -> None:

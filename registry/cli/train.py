@@ -11,12 +11,15 @@ from registry.cli.application import Application, pass_application
 from registry.cli.extras import require
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options
-from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.parameters import AT_LEAST_ONE, MOMENT
 from registry.cli.placing import place_models
 from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from registry.held_out import Comparison
+    from registry.metrics import Interval
     from registry.training import Options
     from registry.versions import Version
 
@@ -43,6 +46,7 @@ METRICS = (
     "calibration_error",
     "kendall_tau",
 )
+ERRORS = ("rmse", "rmse_m", "rmse_q", "share")
 COMPARED = ("item-mean", "model-mean", "rasch", "knn", "weighted-knn", "irt", "blend")
 
 VERSION = (
@@ -102,7 +106,32 @@ VERSION = (
     help="What --evaluate holds out; repeatable.  [default: cell and item]",
 )
 @click.option(
-    "--seeds", type=AT_LEAST_ONE, default=5, show_default=True, help="Splits with --evaluate."
+    "--seeds",
+    type=AT_LEAST_ONE,
+    default=5,
+    show_default=True,
+    help="Splits with --evaluate and --protocol.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(("simrmf",)),
+    help="Test instead how well new models and new items are predicted: A known model and item, "
+    "B new item, C new model, D both.",
+)
+@click.option(
+    "--held",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of models that are new with --protocol.  [default: 0.3]",
+)
+@click.option(
+    "--new-items",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of items that are new with --protocol.  [default: 0.2]",
+)
+@click.option(
+    "--before",
+    type=MOMENT,
+    help="With --protocol, models created before are known, later ones new.",
 )
 @click.option(
     "--margin",
@@ -137,6 +166,10 @@ def train(
     *,
     evaluate: bool,
     place: bool,
+    protocol: str | None,
+    held: float | None,
+    new_items: float | None,
+    before: datetime | None,
     **chosen: Any,
 ) -> None:
     """Learn embeddings of models from their outcomes.
@@ -152,28 +185,44 @@ def train(
       registry train --benchmark mmlu-pro --method irt --no-promote
       registry train --if-changed
       registry train --evaluate --split item --split domain --seeds 3
+      registry train --protocol simrmf --seeds 3
+      registry train --protocol simrmf --before 2024-06-01
       torchrun --standalone --nproc-per-node 2 -m registry train
     """
     require("torch", "sklearn", doing="Training")
-    from registry.training import Options, train
-    from registry.versions import list_versions
+    from registry.training import Options
 
     told = {name: value for name, value in chosen.items() if value is not None}
     told["encoder"] = None if told["encoder"] == "none" else told["encoder"]
     told["benchmarks"] = told["benchmarks"] or None
-    if evaluate:
+    asked = {"held": held, "new_items": new_items, "before": before}
+    draws = {name: value for name, value in asked.items() if value is not None}
+    if protocol:
+        if evaluate or methods or kinds:
+            raise click.UsageError("--protocol goes without --evaluate, --method and --split.")
+        _test(application, output, Options(**told), seeds=seeds, **draws)
+    elif draws:
+        raise click.UsageError("--held, --new-items and --before need --protocol.")
+    elif evaluate:
         options = Options(**told)
         _evaluate(application, output, options, methods=methods, kinds=kinds, seeds=seeds)
-        return
-    if len(methods) > 1 or kinds:
+    elif len(methods) > 1 or kinds:
         raise click.UsageError("Several methods and --split need --evaluate.")
-    if methods:
-        told["method"] = methods[0]
+    else:
+        if methods:
+            told["method"] = methods[0]
+        _learn(application, output, Options(**told), place=place)
+
+
+def _learn(application: Application, output: Output, options: Options, *, place: bool) -> None:
+    from registry.training import train
+    from registry.versions import list_versions
+
     with application.engine() as engine, trainings() as watch:
         application.set_up(engine)
         with engine.connect() as connection:
             before = {version.version for version in list_versions(connection)}
-        version = train(engine, Options(**told), watch=watch)
+        version = train(engine, options, watch=watch)
     if version is None:
         return
     _print_version(output, version)
@@ -236,6 +285,56 @@ def _evaluate(
         f"Comparison {found.comparison}, kept in view training_results with 95% intervals; "
         f"{figures.span(found.seconds)}."
     )
+
+
+def _test(application: Application, output: Output, options: Options, **drawn: Any) -> None:
+    from registry.cold_tests import Draws, run
+
+    if {"held", "before"} <= drawn.keys():
+        raise click.UsageError("Models are new by --held or by --before, not by both.")
+
+    with application.engine() as engine, trainings() as watch:
+        application.set_up(engine)
+        found = run(engine, options, Draws(**drawn), watch=watch)
+    fields = (
+        Field("train", "T", right=True, kept=True),
+        Field("test", kept=True),
+        Field("method", kept=True),
+        *(Field(error, look=_interval, right=True) for error in ERRORS),
+        Field("new", right=True),
+        Field("seeds", right=True),
+    )
+    output.rows(
+        fields,
+        (
+            [
+                row.train,
+                row.test,
+                row.method,
+                *(_bounds(getattr(row, error)) for error in ERRORS),
+                row.new,
+                row.seeds,
+            ]
+            for row in found.rows
+        ),
+    )
+    say(f"{found.models:,} models with outcomes on {found.items:,} items; intervals are of 95%.")
+    if found.left_out:
+        sizes = ", ".join(f"{size:,}" for size in found.left_out)
+        say(f"There are too few models for T = {sizes}.")
+    if found.undated:
+        say(f"Of {found.undated:,} models no date is known: they count as created before.")
+
+
+def _bounds(told: Interval | None) -> dict[str, float | None] | None:
+    if told is None:
+        return None
+    several = told.seeds > 1
+    return {
+        "mean": told.mean,
+        "lower": told.lower if several else None,
+        "upper": told.upper if several else None,
+    }
 
 
 def _print_comparison(output: Output, found: Comparison) -> None:

@@ -4,6 +4,10 @@ Each known model is taken for a new one, with what the others say of it and some
 the scale is the quantile of its errors in stated deviations (split conformal prediction with
 normalised scores: Lei et al., Distribution-Free Predictive Inference for Regression, 2018, section
 5.2, with leaving one out in place of a split).
+
+Leaving one out takes models for alike at all times, where later ones are better: for those,
+`calibrate_onward` looks at errors of later known models by earlier ones (rolling-origin
+evaluation: Tashman, Out-of-sample tests of forecasting accuracy, 2000), each side by itself.
 """
 
 from dataclasses import dataclass
@@ -12,8 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.coldstart.components import Components, Reals
+from registry.coldstart import prior
+from registry.coldstart.components import Components, Reals, decompose
+from registry.coldstart.description import Blocks
 from registry.coldstart.folding import Accuracy, accuracy, fold
+from registry.coldstart.kernel import Kernel
 from registry.coldstart.prior import Guess
 from registry.errors import UsageError
 
@@ -26,6 +33,10 @@ NORMAL = 1.6448536
 
 LEAST_MODELS = 20
 
+ORIGINS = (0.4, 0.6, 0.8)
+"""Shares of known models, by date, that all later ones are predicted from: the further ahead, the
+further off, and models are asked about far ahead, too."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
@@ -34,10 +45,12 @@ class Calibration:
     Attributes:
         counts: float64, k, rising.
         widths: float64, k.
+        above: float64, k, of upper halves; None where they are as the lower ones.
     """
 
     counts: Reals
     widths: Reals
+    above: Reals | None = None
 
     def interval(self, stated: Accuracy, counts: NDArray[np.int64]) -> tuple[Reals, Reals]:
         """Return lower and upper ends, each n in [0, 1], of 90% intervals.
@@ -46,9 +59,13 @@ class Calibration:
             stated: accuracies of n models.
             counts: n, outcomes that each of them was fitted to.
         """
-        width = np.interp(np.log1p(counts), np.log1p(self.counts), self.widths)
-        half = width * stated.deviation
-        return np.clip(stated.mean - half, 0, 1), np.clip(stated.mean + half, 0, 1)
+        at, of = np.log1p(counts), np.log1p(self.counts)
+        below = np.interp(at, of, self.widths) * stated.deviation
+        above = np.interp(at, of, self.widths if self.above is None else self.above)
+        return (
+            np.clip(stated.mean - below, 0, 1),
+            np.clip(stated.mean + above * stated.deviation, 0, 1),
+        )
 
 
 def coordinate_scale(left_out: Guess, vectors: Reals) -> float:
@@ -87,6 +104,61 @@ def calibrate(
     Raises:
         UsageError: with fewer than 20 models that have half of the items.
     """
+    off = _errors(left_out, components, outcomes, items, seed)
+    widths = [_quantile(np.abs(each), LEVEL) for each in off.values()]
+    return Calibration(np.array(list(off), np.float64), np.array(widths))
+
+
+def calibrate_onward(
+    known: Blocks,
+    outcomes: NDArray[np.floating[Any]],
+    *,
+    items: NDArray[np.intp] | None = None,
+    kernel: Kernel | None = None,
+    seed: int = 0,
+) -> Calibration:
+    """Find the widths of intervals for models that are later than all known ones.
+
+    Args:
+        known: features of M models; one without a date counts as the earliest.
+        outcomes: M x N; nan where not observed.
+        items: as for `calibrate`.
+        kernel: with learned weights; None learns them anew from earlier models each time.
+        seed: of the choice of what is seen, and of the fits.
+
+    Raises:
+        UsageError: with too few models that have dates and outcomes.
+    """
+    order = np.argsort(np.nan_to_num(known.dates, nan=-np.inf), kind="stable")
+    dated = int(np.isfinite(known.dates).sum())
+    if dated < LEAST_MODELS / (1 - ORIGINS[-1]):
+        raise UsageError(f"Intervals for later models need more with dates; there are {dated}.")
+    off: dict[int, list[Reals]] = {}
+    for share in ORIGINS:
+        earlier, later = np.split(order, [round(share * len(order))])
+        components, vectors = decompose(outcomes[earlier])
+        fitted = prior.fit(known.rows(earlier), vectors, kernel=kernel, seed=seed)
+        guess = fitted.guess(known.rows(later))
+        errors = _errors(guess, components, outcomes[later], items, seed)
+        for count, each in errors.items():
+            off.setdefault(count, []).append(each)
+    tail = (1 + LEVEL) / 2
+    pooled = {count: np.concatenate(each) for count, each in off.items()}
+    return Calibration(
+        np.array(list(pooled), np.float64),
+        np.array([_quantile(each, tail) for each in pooled.values()]),
+        np.array([_quantile(-each, tail) for each in pooled.values()]),
+    )
+
+
+def _errors(
+    guess: Guess,
+    components: Components,
+    outcomes: NDArray[np.floating[Any]],
+    items: NDArray[np.intp] | None,
+    seed: int,
+) -> dict[int, Reals]:
+    """Return how far guesses lie above the truth, in stated deviations, by outcomes seen."""
     asked = np.arange(outcomes.shape[1]) if items is None else items
     usable = np.flatnonzero((~np.isnan(outcomes[:, asked])).mean(axis=1) >= 0.5)  # noqa: PLR2004
     if len(usable) < LEAST_MODELS:
@@ -95,17 +167,23 @@ def calibrate(
             f" there are {len(usable)}."
         )
     told = outcomes[usable]
-    guess = Guess(left_out.mean[usable], left_out.variance[usable], left_out.support[usable])
+    guess = Guess(guess.mean[usable], guess.variance[usable], guess.support[usable])
     truth = np.nanmean(told[:, asked], axis=1)
     draw = np.random.default_rng(seed)
     order = draw.random(told.shape)
     order[np.isnan(told)] = np.inf
     ranks = order.argsort(axis=1).argsort(axis=1)
-    counts = [count for count in COUNTS if count < told.shape[1] / 2]
-    widths = []
-    for count in counts:
-        shown = np.where(ranks < count, told, np.nan)
-        stated = accuracy(fold(guess, components, shown), components.only(asked), shown[:, asked])
-        off = np.sort(np.abs(stated.mean - truth) / stated.deviation)
-        widths.append(off[min(len(off) - 1, int(np.ceil(LEVEL * (len(off) + 1))) - 1)])
-    return Calibration(np.array(counts, np.float64), np.array(widths))
+    found = {}
+    for count in COUNTS:
+        if count < told.shape[1] / 2:
+            shown = np.where(ranks < count, told, np.nan)
+            folded = fold(guess, components, shown)
+            stated = accuracy(folded, components.only(asked), shown[:, asked])
+            found[count] = np.asarray((stated.mean - truth) / stated.deviation, np.float64)
+    return found
+
+
+def _quantile(values: Reals, level: float) -> float:
+    """Return what a share of values, and of one more like them, does not exceed."""
+    ranked = np.sort(values)
+    return float(ranked[min(len(ranked) - 1, int(np.ceil(level * (len(ranked) + 1))) - 1)])

@@ -8,7 +8,7 @@ what is tested, and predicts all cells; RMSE, RMSE_m and RMSE_q are those of `re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,17 @@ from registry.coldstart.components import LEAST, Reals, decompose
 from registry.coldstart.description import Blocks
 from registry.coldstart.kernel import Kernel
 from registry.errors import UsageError
+from registry.factorization import search
 from registry.factorization.descent import FreeFactorization, TextFactorization
 from registry.factorization.irt import ItemResponse
 from registry.factorization.means import MeanScore
 from registry.factorization.problem import ItemTexts, Matrix, Method, Problem, clipped
 from registry.factorization.regression import TextRegression
 from registry.metrics import rmse, rmse_of_items, rmse_of_models
+
+FREE = FreeFactorization(epochs=60, block=64, decay=3e-5)
+READING = TextFactorization(epochs=40, block=64, rate=3e-3)
+"""The paper's factorizations, trained until validation tells to stop."""
 
 TESTS = ("A", "B", "C", "D")
 HIDDEN = 0.1
@@ -35,6 +40,9 @@ SHARPNESS = 16
 
 RIDGE = 0.5
 LEAST_TEXTS = 20
+
+GROUPED = 4.0
+"""Length of what tells an item's group beside its text's vector, which has 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +57,8 @@ class Trial:
         blocks: features of the M models.
         graph: similarities of the M models, for SimRMF and the nearest relative.
         texts: of the N items; None where there are none.
+        groups: int64, N: of items that are alike, such as those of a benchmark; None where not
+            known.
         seed: of all that is random in a method.
     """
 
@@ -59,6 +69,7 @@ class Trial:
     blocks: Blocks
     graph: csr_array
     texts: ItemTexts | None = None
+    groups: NDArray[np.int64] | None = None
     seed: int = 0
 
     @property
@@ -114,6 +125,7 @@ def draw(
     train: int | None = None,
     new_items: float = 0.0,
     texts: ItemTexts | None = None,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Trial:
     """Draw a trial at random; models that are neither held out nor trained on are left out.
@@ -126,6 +138,7 @@ def draw(
         train: T, how many are known; None is all others.
         new_items: share of items that are new.
         texts: of the N items.
+        groups: of the N items.
         seed: of the choice.
 
     Raises:
@@ -150,6 +163,7 @@ def draw(
         blocks.rows(chosen),
         csr_array(graph[chosen][:, chosen]),
         texts,
+        groups,
         seed,
     )
 
@@ -260,22 +274,30 @@ def default(trial: Trial) -> Matrix:
     problem = trial.problem
     seen = Problem(problem.outcomes[known], problem.texts)
     rank = max(1, min(16, len(known) // 10, len(items) // 10))
-    told = ItemResponse(rank=rank, prior=0.5, sweeps=20).fit(seen, seed=trial.seed)
+    fit = ItemResponse(rank=rank, prior=0.5, sweeps=20).fit(seen, seed=trial.seed)
     found: Matrix = np.full(trial.truth.shape, np.float32(np.nan), np.float32)
-    found[known] = told.probabilities(trial.truth.shape[1])
+    found[known] = fit.probabilities(trial.truth.shape[1])
     fresh = np.flatnonzero(trial.items)
     if len(fresh):
-        found[np.ix_(known, fresh)] = _reader(trial).fit(seen, seed=trial.seed).predict(fresh)
-    components, vectors = decompose(seen.outcomes[:, items])
-    fitted = prior.fit(trial.blocks.rows(known), vectors, seed=trial.seed)
+        reader, texts = _reader(trial)
+        read = reader.fit(replace(seen, texts=texts), seed=trial.seed)
+        found[np.ix_(known, fresh)] = read.predict(fresh)
+    told, guess, vectors = _guessed(trial)
     new = np.flatnonzero(trial.models)
-    guess = fitted.guess(trial.blocks.rows(new))
-    found[np.ix_(new, items)] = components.probabilities(guess.mean)
+    found[np.ix_(new, items)] = told
     if len(fresh):
         believed = found[np.ix_(known, fresh)].astype(np.float64)
         centre = believed.mean(axis=0)
         slopes = np.linalg.lstsq(vectors, believed - centre, rcond=None)[0]
-        found[np.ix_(new, fresh)] = np.clip(centre + guess.mean @ slopes, LEAST, 1 - LEAST)
+        found[np.ix_(new, fresh)] = np.clip(centre + guess @ slopes, LEAST, 1 - LEAST)
+    return clipped(found)
+
+
+def new_models(trial: Trial) -> Matrix:
+    """The default's predictions of new models on known items (C) alone; means elsewhere."""
+    found = means(trial).copy()
+    _, items = trial.known()
+    found[np.ix_(np.flatnonzero(trial.models), items)] = _guessed(trial)[0]
     return clipped(found)
 
 
@@ -295,28 +317,77 @@ METHODS: Mapping[str, Predictor] = MappingProxyType(
 """All methods by name, in the order of a table."""
 
 
-def _reader(trial: Trial) -> Method:
-    """Return what predicts new items of known models: by texts where there are enough."""
-    texts = trial.texts
-    if texts is None or (texts.known & ~trial.items).sum() < LEAST_TEXTS:
-        return MeanScore("models")
-    return TextRegression(words=1.0)
+def _guessed(trial: Trial) -> tuple[Reals, Reals, Reals]:
+    """Return chances of new models on known items, their vectors, and those of known models."""
+    known, items = trial.known()
+    components, vectors = decompose(trial.problem.outcomes[np.ix_(known, items)])
+    fitted = prior.fit(trial.blocks.rows(known), vectors, seed=trial.seed)
+    guess = fitted.guess(trial.blocks.rows(np.flatnonzero(trial.models))).mean
+    return components.probabilities(guess), guess, vectors
+
+
+def _readable(trial: Trial) -> int:
+    """Return how many known items have texts."""
+    return 0 if trial.texts is None else int((trial.texts.known & ~trial.items).sum())
+
+
+def _reader(trial: Trial) -> tuple[Method, ItemTexts | None]:
+    """Return what predicts new items of known models, and what it reads of them.
+
+    That is texts where there are enough, and of which group an item is. Settings are those of the
+    least error on known items held out.
+    """
+    vectors = np.zeros((trial.truth.shape[1], 0), np.float32)
+    texts = trial.texts if _readable(trial) >= LEAST_TEXTS else None
+    if texts is not None:
+        vectors = np.nan_to_num(texts.vectors)
+    groups = np.unique(trial.groups, return_inverse=True)[1] if trial.groups is not None else None
+    if groups is not None and groups.max(initial=0) > 0:
+        told = GROUPED * np.eye(groups.max() + 1, dtype=np.float32)[groups]
+        vectors = np.concatenate([vectors, told], axis=1)
+    elif texts is None:
+        return MeanScore("models"), None
+    else:
+        return TextRegression(words=0.5, traits=0.2), texts
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    nothing = np.zeros((len(vectors), 1), np.float32)
+    if texts is None:
+        texts = ItemTexts(vectors, nothing, csr_array(nothing))
+    return TextRegression(words=0.5, traits=0.2), replace(texts, vectors=vectors)
 
 
 def _factorized(trial: Trial, graph: csr_array) -> Matrix:
     problem = trial.problem
     items = trial.truth.shape[1]
-    free, _ = simrmf.learn(problem, graph, FreeFactorization(epochs=40), seed=trial.seed)
+    free, _ = simrmf.learn(problem, graph, _stopped(FREE, problem, trial.seed), seed=trial.seed)
     found = free.probabilities(items)
     fresh = np.flatnonzero(trial.items)
-    if len(fresh) and trial.texts is not None:
-        reading, _ = simrmf.learn(problem, graph, TextFactorization(epochs=20), seed=trial.seed)
+    if len(fresh) and _readable(trial) >= LEAST_TEXTS:
+        base = _stopped(READING, problem, trial.seed)
+        reading, _ = simrmf.learn(problem, graph, base, seed=trial.seed)
         found[:, fresh] = reading.predict(fresh)
     return found
 
 
+_Descending = TypeVar("_Descending", FreeFactorization, TextFactorization)
+
+
+def _stopped(method: _Descending, problem: Problem, seed: int) -> _Descending:
+    """Return the method with the number of epochs that does best on outcomes and items held out."""
+    reads = isinstance(method, TextFactorization)
+    hidden = search.carve(problem if reads else Problem(problem.outcomes), seed)
+    check = np.where(hidden, problem.outcomes, np.float32(np.nan))
+    found = method.fit(problem.without(hidden), check, seed=seed).method
+    assert isinstance(found, type(method))
+    return found
+
+
 def _filled(truth: Matrix) -> Matrix:
-    filled: Matrix = np.where(np.isnan(truth), np.nanmean(truth, axis=0), truth)
+    """Return outcomes with items' means, of all where there is none, for what nobody observed."""
+    seen = ~np.isnan(truth)
+    overall = np.float32(truth[seen].mean()) if seen.any() else np.float32(0.5)
+    means = (np.where(seen, truth, 0).sum(axis=0) + overall * 1e-6) / (seen.sum(axis=0) + 1e-6)
+    filled: Matrix = np.where(seen, truth, means).astype(np.float32)
     return filled
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, diags_array
 from scipy.special import expit
 from torch import Tensor
 
@@ -169,8 +169,13 @@ def learn(
 ) -> tuple[Fit, Chosen]:
     """Choose lambda, and fit with it; where the graph does not help, this is plain factorization.
 
-    Arguments and errors are those of `choose`.
+    Arguments and errors are those of `choose`; of an empty graph, there is nothing to choose.
     """
+    base = base or FreeFactorization()
+    if not graph.nnz:
+        plain = SimilarityFactorization(base, 0.0)
+        found = plain.fit(problem, graph, device=device, seed=seed)
+        return found, Chosen(plain, graphed=False, losses=[])
     chosen = choose(problem, graph, base, device=device, seed=seed)
     similar = graph if chosen.graphed else csr_array(graph.shape)
     return chosen.method.fit(problem, similar, device=device, seed=seed), chosen
@@ -212,16 +217,22 @@ def oracle_graph(outcomes: Matrix) -> csr_array:
 
 
 def _laplacian(graph: csr_array, strength: float, device: str) -> Penalty:
-    """Return strength / 2 sum S |p_u - p_v|^2 / sum S, of the edges in one pass."""
-    edges = graph.tocoo()
-    left = torch.from_numpy(edges.row.astype(np.int64)).to(device)
-    right = torch.from_numpy(edges.col.astype(np.int64)).to(device)
-    total = max(float(edges.data.sum()), 1e-12)
-    weights = torch.from_numpy((edges.data / total).astype(np.float32)).to(device)
+    """Return strength / 2 sum S |p_u - p_v|^2 / sum S, which is strength tr(P' L P) / sum S."""
+    total = max(float(graph.sum()), 1e-12)
+    edges = (
+        (diags_array(np.asarray(graph.sum(axis=1)).ravel()) - graph) * (strength / total)
+    ).tocoo()
+    places = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
+    values = torch.from_numpy(edges.data.astype(np.float32))
+    laplacian = torch.sparse_coo_tensor(
+        places, values, graph.shape, device=device, check_invariants=False
+    ).coalesce()
 
     def penalty(vectors: Tensor) -> Tensor:
-        apart = ((vectors[left] - vectors[right]) ** 2).sum(1)
-        return strength / 2 * (weights * apart).sum()
+        with torch.no_grad():
+            pulled = laplacian @ vectors
+        # L is symmetric: this has the value and, with L P taken for constant, the gradient 2 L P.
+        return 2 * (vectors * pulled).sum() - (vectors.detach() * pulled).sum()
 
     return penalty
 

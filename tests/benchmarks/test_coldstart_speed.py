@@ -5,6 +5,7 @@ BENCHMARK_MODELS sets the size of the catalog (default 1,000,000: ten minutes to
 
 import resource
 import time
+
 import numpy as np
 import pytest
 from learned import trained
