@@ -40,8 +40,8 @@ def learned(large: Engine) -> Engine:
         ).all()
         kinds = {kind: place for place, kind in enumerate(sorted({row.kind for row in rows}))}
         centres = draw.normal(size=(len(kinds), DIMENSION))
-        vectors = centres[[kinds[row.kind] for row in rows]]
-        vectors = (vectors + draw.normal(size=vectors.shape)).astype(np.float32)
+        means = centres[[kinds[row.kind] for row in rows]]
+        vectors = np.asarray(means + draw.normal(size=means.shape), np.float32)
         version = embeddings.save(connection, trained([row.name for row in rows], vectors))
         versions.promote(connection, version)
     return large
