@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from cli_commands import Commands, run, start
 from hub_faults import following
+from learned import drawn, trained
 from sqlalchemy import Engine, text
 
-from registry import embedded
+from registry import embedded, embeddings, placement, versions
 from registry.demo.server import HubServer
 from registry.demo.wire import Request
 
@@ -63,6 +64,21 @@ def test_sync(database_url: str, hub: HubServer) -> None:
     hub.remove("maker/model-07")
     code, report, _ = sync(database_url, hub, "--full")
     assert (code, report["kind"], report["gone"]) == (0, "full", 1)
+
+
+def test_what_a_sync_brings_is_placed(database_url: str, hub: HubServer, engine: Engine) -> None:
+    sync(database_url, hub)
+    names = [f"maker/model-{number:02}" for number in range(1, 21)]
+    with engine.begin() as connection:
+        version = embeddings.save(connection, trained(names, drawn(20)))
+        versions.promote(connection, version)
+    placement.place(engine)
+    hub.put(record(21))
+    assert sync(database_url, hub, "--dry-run")[2] == "A dry run: nothing was changed.\n"
+    code, report, err = sync(database_url, hub)
+    assert (code, report["new"]) == (0, 1)
+    assert err.startswith(f"Version {version} has vectors of ")
+    assert sync(database_url, hub)[2] == "", "nothing came"
 
 
 def test_sync_draws_a_table(database_url: str, hub: HubServer) -> None:
