@@ -41,9 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         directory = None if SERVER else str(claim_directory())
         given = {"databases": (SERVER, directory, f"registry_test_{secrets.token_hex(4)}")}
-    else:
-        # Workers share the cores: threads of one that wait for each other wait for all the others.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        if config.getoption("numprocesses", None):
+            # Workers share the cores: threads of one that wait for each other wait for all others.
+            for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+                os.environ.setdefault(name, "1")
     config.stash[_databases] = Databases(*given["databases"])
 
 

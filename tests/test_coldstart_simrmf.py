@@ -60,8 +60,8 @@ def planted_trial(similar: csr_array) -> protocol.Trial:
 
 @pytest.fixture
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "FREE", replace(BASE, epochs=20))
-    reading = TextFactorization(dimension=8, epochs=20, block=32, rate=2e-2)
+    monkeypatch.setattr(protocol, "FREE", replace(BASE, epochs=15))
+    reading = TextFactorization(dimension=8, epochs=15, block=32, rate=2e-2)
     monkeypatch.setattr(protocol, "READING", reading)
 
 
@@ -172,6 +172,24 @@ def test_the_protocol_measures_all_tests() -> None:
     assert found["oracle", "C"].share == 1
     with pytest.raises(UsageError, match="are not to be had"):
         protocol.draw(truth, blocks, similar, held=79, train=10)
+
+
+def test_new_items_are_told_by_their_group() -> None:
+    told = [Description(f"m{n}") for n in range(60)]
+    blocks = Describer.of([told]).blocks(told)
+    groups = np.arange(100) % 2
+    random = np.random.default_rng(2)
+    strong = random.random((60, 2))[:, groups]
+    truth = (random.random(strong.shape) < strong).astype(np.float32)
+    trial = protocol.draw(truth, blocks, csr_array((60, 60)), held=10, new_items=0.3)
+    alone = protocol.measure(trial, {"default": protocol.default})["default", "B"]
+    grouped = replace(trial, groups=groups)
+    found = protocol.measure(grouped, {"default": protocol.default})["default", "B"]
+    assert found.rmse < 0.95 * alone.rmse
+    assert found.rmse_m < alone.rmse_m
+    one = replace(trial, groups=np.zeros(100, np.int64))
+    found = protocol.measure(one, {"default": protocol.default})["default", "B"]
+    assert found.rmse == alone.rmse
 
 
 def test_later_models_are_new() -> None:
