@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
-from registry import db
-from registry.coldstart import crowd, description
+from registry import crowd, db
+from registry.coldstart import description
 from registry.coldstart.census import Census
 from registry.coldstart.description import Description
 from registry.coldstart.kinship import MOST_HOPS, Kin
@@ -92,15 +92,15 @@ def read(connection: Connection, keys: Sequence[int]) -> Part:
     )
 
 
-def census(engine: Engine, processes: int | None = None) -> Census:
+def census(engine: Engine, count: int | None = None) -> Census:
     """Return what a describer learns from the whole catalog.
 
     Args:
         engine: of the database.
-        processes: as `worked`.
+        count: of processes, as `worked`.
     """
     whole = Census()
-    for part in worked(engine, _counted, None, processes=processes):
+    for part in worked(engine, _counted, None, count=count):
         whole.join(part)
     return whole
 
@@ -112,7 +112,7 @@ def _counted(setting: None, part: Part) -> Census:  # noqa: ARG001 - it takes no
 
 
 def worked(
-    engine: Engine, work: Callable[[_S, Part], _R], setting: _S, *, processes: int | None = None
+    engine: Engine, work: Callable[[_S, Part], _R], setting: _S, *, count: int | None = None
 ) -> Iterator[_R]:
     """Yield what work makes of each part of the catalog, by key.
 
@@ -120,12 +120,12 @@ def worked(
         engine: of the database; each process connects by its URL.
         work: a function of a module; it is given the setting and a part, nothing else.
         setting: what it takes, which can be pickled.
-        processes: how many; by default `crowd.cores`. A small catalog is read by this one.
+        count: of processes, as `crowd.divided`. A small catalog is read by this one.
     """
     with engine.connect() as connection:
         parts = ranges(connection)
     url = engine.url.render_as_string(hide_password=False)
-    yield from crowd.divided(_work, (url, work, setting), parts, processes)
+    yield from crowd.divided(_work, (url, work, setting), parts, count)
 
 
 def _work(told: tuple[str, Callable[[_S, Part], _R], _S], keys: Range) -> _R:

@@ -107,7 +107,7 @@ class Census:
         """Return who was made from whom."""
         if not self._edges:
             return Ancestry()
-        return Ancestry.of(Edges(*map(np.concatenate, zip(*self._edges, strict=True))))
+        return Ancestry.of(Edges.joined(self._edges))
 
     def _numbers(self, authors: Sequence[str]) -> Codes:
         """Return the numbers of authors, new ones for those that are new; -1 for none."""

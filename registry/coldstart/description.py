@@ -231,7 +231,7 @@ class Describer:
         strange = np.flatnonzero(made & ~self.kinship.knows(keys))
         kinship = self.kinship
         if len(strange):
-            some = {models[place].name: models[place].parents for place in strange}
+            some = {models[place].name: models[place].parents for place in strange.tolist()}
             kinship = kinship.joined(Edges.of(some, kinship.relations))
         found = kinship.ancestors(keys)
         columns = (found.keys >> np.uint64(64 - ANCESTRY_BITS)).astype(np.int64)

@@ -100,4 +100,4 @@ def _largest(size: NDArray[np.float32], most: int) -> NDArray[np.intp]:
     some = np.take_along_axis(grouped, chosen[:, None], axis=2).reshape(rows, -1)
     inside = np.argpartition(some, -most, axis=1)[:, -most:]
     group = np.take_along_axis(chosen, inside % most, axis=1)
-    return inside // most * groups + group
+    return np.asarray(inside // most * groups + group, np.intp)

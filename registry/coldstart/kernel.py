@@ -5,7 +5,7 @@ weights share their names and not their scores. A model of unknown size is as ne
 sizes are on average, so that the kernel stays positive semidefinite.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -53,6 +53,9 @@ MOST_IN_TABLE = 1 << 20
 _NAMED = ("metadata", "pieces", "words", "profile")
 """Parts of sparse features, which the wide Gaussian of sizes stands beside."""
 
+_MAKES = ("size", "family", "make")
+"""Parts of what families and sizes alone tell."""
+
 Similarities: TypeAlias = NDArray[np.float32]
 
 
@@ -70,24 +73,9 @@ class Kernel:
         """Return similarities, float32, n x m."""
         return self.towards(right)(left)
 
-    def towards(self, right: Blocks) -> Callable[[Blocks], Similarities]:
+    def towards(self, right: Blocks) -> "Towards":
         """Return what gives similarities, n x m, of any blocks to the same m models."""
-        weights = {name: weight for name, weight in self.weights.items() if weight > 0}
-        named = [name for name in _NAMED if name in weights]
-        others = {name: weight for name, weight in weights.items() if name not in _NAMED}
-        against = _Against(right)
-
-        def similar(left: Blocks) -> Similarities:
-            found = np.zeros((len(left), len(right)), np.float32)
-            for name in named:
-                against.add_common(found, name, left, weights[name])
-            if named:
-                # What these share is multiplied once.
-                found *= against.sizes(left, WIDE)
-            against.add(found, left, others)
-            return found
-
-        return similar
+        return Towards(right, self.weights)
 
     def own(self, models: Blocks) -> Reals:
         """Return the similarity of each model to itself, float64, n."""
@@ -119,14 +107,28 @@ def parts(left: Blocks, right: Blocks, wanted: Mapping[str, float] = WEIGHTS) ->
     return found
 
 
-class _Against:
-    """The models that others are compared with, in the form that makes it quick."""
+class Towards:
+    """Models that others are compared with, in the form that makes it quick; can be pickled."""
 
-    def __init__(self, models: Blocks) -> None:
+    def __init__(self, models: Blocks, weights: Mapping[str, float]) -> None:
         self.models = models
+        weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self._named = {name: weights[name] for name in _NAMED if name in weights}
+        self._others = {name: weight for name, weight in weights.items() if name not in _NAMED}
         self._products: dict[str, _Products] = {}
 
-    def add_common(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
+    def __call__(self, left: Blocks) -> Similarities:
+        """Return similarities, float32, n x m."""
+        found = np.zeros((len(left), len(self.models)), np.float32)
+        for name, weight in self._named.items():
+            self._add_common(found, name, left, weight)
+        if self._named:
+            # What these share is multiplied once.
+            found *= self._sizes(left, WIDE)
+        self._add_others(found, left)
+        return found
+
+    def _add_common(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
         """Add inner products of sparse rows."""
         if name not in self._products:
             self._products[name] = _Products.of(_sparse(self.models, name), weight)
@@ -140,11 +142,11 @@ class _Against:
         products.add(each, csr_array(_sparse(left, name)[first]))
         found += each[back]
 
-    def add(self, found: Similarities, left: Blocks, weights: Mapping[str, float]) -> None:
-        """Add the parts that no other stands beside."""
-        right = self.models
+    def _add_others(self, found: Similarities, left: Blocks) -> None:
+        """Add the parts that no size stands beside."""
+        right, weights = self.models, self._others
         if "lineage" in weights:
-            self.add_common(found, "lineage", left, weights["lineage"])
+            self._add_common(found, "lineage", left, weights["lineage"])
         if "author" in weights:
             rows, columns = _alike(left.authors, right.authors)
             found[rows, columns] += np.float32(weights["author"])
@@ -152,7 +154,7 @@ class _Against:
             table = _gaussian(left.dates, right.dates, 0.5 / YEAR**2, both=False)
             table *= np.float32(weights["date"])
             found += table
-        makes = {name: weights[name] for name in ("size", "family", "make") if name in weights}
+        makes = {name: weights[name] for name in _MAKES if name in weights}
         if makes:
             self._add_makes(found, left, makes)
 
@@ -163,7 +165,7 @@ class _Against:
         some, right = left.rows(first), self.models
         each = np.zeros((len(first), len(right)), np.float32)
         if "size" in weights:
-            each += np.float32(weights["size"]) * self.sizes(some, NARROW)
+            each += np.float32(weights["size"]) * self._sizes(some, NARROW)
         rows, columns = _alike(some.families, right.families)
         apart = some.sizes[rows] - right.sizes[columns]
         both = np.isnan(some.sizes[rows]) & np.isnan(right.sizes[columns])
@@ -174,7 +176,7 @@ class _Against:
             each[rows, columns] += weights["make"] * same
         found += each[back.reshape(-1)]
 
-    def sizes(self, left: Blocks, scale: float) -> Similarities:
+    def _sizes(self, left: Blocks, scale: float) -> Similarities:
         """Return a Gaussian of sizes; two unknown ones are the same."""
         some, back = np.unique(left.sizes, return_inverse=True)
         table = _gaussian(some, self.models.sizes, scale, both=True)

@@ -65,63 +65,6 @@ class Relations(NamedTuple):
 DEFAULT = Relations()
 
 
-@dataclass(frozen=True, slots=True)
-class Kinship:
-    """Who was made from whom.
-
-    Attributes:
-        parents: by the child's name in lower case. A parent need not be a key; cycles do no harm.
-        relations: weights.
-        hops: how many generations are looked back.
-    """
-
-    parents: Mapping[str, Sequence[Kin]] = field(default_factory=dict)
-    relations: Relations = DEFAULT
-    hops: int = MOST_HOPS
-
-    def ancestors(self, name: str, parents: Sequence[Kin] = ()) -> dict[str, float]:
-        """Return the model and its ancestors in lower case, by the greatest product of weights.
-
-        Args:
-            name: of the model; it weighs 1.
-            parents: of it, where `Kinship.parents` does not have them.
-
-        Returns:
-            At most `MOST_ANCESTORS` and the model itself, by falling weight.
-        """
-        own = name.lower()
-        found, edge = {own: 1.0}, {own: 1.0}
-        for _ in range(self.hops):
-            reached: dict[str, float] = {}
-            for child, weight in edge.items():
-                for kin in self.parents.get(child, parents if child == own else ()):
-                    parent, product = kin.name.lower(), weight * self.relations.of(kin.relation)
-                    if product > max(found.get(parent, 0.0), reached.get(parent, 0.0)):
-                        reached[parent] = product
-            found |= reached
-            edge = reached
-            if not edge or len(found) > MOST_ANCESTORS:
-                break
-        nearest = sorted(found.items(), key=lambda each: (-each[1], each[0]))
-        return dict(nearest[: MOST_ANCESTORS + 1])
-
-    def similarity(self, one: str, other: str) -> float:
-        """Return how near two models are by lineage, in [0, 1]; 1 for one and the same.
-
-        Direct relations weigh as `relations` says; what is further off is the best product over
-        a common ancestor.
-        """
-        left, right = self.ancestors(one), self.ancestors(other)
-        best = max((left[name] * right[name] for name in left.keys() & right.keys()), default=0.0)
-        return max(best, self._siblings(one.lower(), other.lower()))
-
-    def _siblings(self, one: str, other: str) -> float:
-        left = {kin.name.lower(): kin.relation for kin in self.parents.get(one, ())}
-        right = {kin.name.lower(): kin.relation for kin in self.parents.get(other, ())}
-        shared = left.keys() & right.keys()
-        return max((self.relations.between(left[n], right[n]) for n in shared), default=0.0)
-
-
 class Ancestors(NamedTuple):
     """Ancestors of models, each a model's place, the ancestor's key, and the weight of the path."""
 
@@ -148,13 +91,22 @@ class Edges(NamedTuple):
             np.array([relations.of(each.relation) for each in kin], np.float64),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence["Edges"]) -> "Edges":
+        """Return the edges of at least one part, some after others."""
+        return cls(
+            np.concatenate([part.children for part in parts]),
+            np.concatenate([part.parents for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ancestry:
-    """Who was made from whom in a whole catalog: as `Kinship`, by keys, of many models at once.
+    """Who was made from whom in a whole catalog, by keys, looked up for many models at once.
 
-    A child keeps as many parents as it could keep ancestors, so that merges of everything take no
-    more work than others.
+    Cycles do no harm. A child keeps as many parents as it could keep ancestors, so that merges of
+    everything take no more work than others.
 
     Attributes:
         children: uint64, n, rising: keys of models that were made from others.
@@ -175,20 +127,17 @@ class Ancestry:
     @classmethod
     def of(cls, edges: Edges) -> "Ancestry":
         """Return the ancestry that edges make; loops are left out, of double ones the lighter."""
-        found = Ancestors(*edges)._replace(rows=edges.children.view(np.int64))
+        found = Ancestors(edges.children.view(np.int64), edges.parents, edges.weights)
         found = _first(found, np.lexsort((-edges.weights, edges.parents, found.rows)))
         found = _strongest(_chosen(found, found.rows.view(np.uint64) != found.keys))
         order = np.argsort(found.rows.view(np.uint64), kind="stable")
         children, starts = np.unique(found.rows.view(np.uint64)[order], return_index=True)
-        return cls(
-            children, np.append(starts, len(order)), found.keys[order], found.weights[order]
-        )
+        return cls(children, np.append(starts, len(order)), found.keys[order], found.weights[order])
 
     def joined(self, edges: Edges) -> "Ancestry":
         """Return this one and further edges."""
         mine = np.repeat(self.children, np.diff(self.starts))
-        both = zip((mine, self.parents, self.weights), edges, strict=True)
-        made = Ancestry.of(Edges(*map(np.concatenate, both)))
+        made = Ancestry.of(Edges.joined([Edges(mine, self.parents, self.weights), edges]))
         return replace(made, relations=self.relations, hops=self.hops)
 
     def knows(self, models: Keys) -> NDArray[np.bool_]:
@@ -199,7 +148,11 @@ class Ancestry:
         return np.asarray(self.children[np.minimum(places, len(self.children) - 1)] == models)
 
     def ancestors(self, models: Keys) -> Ancestors:
-        """Return n models themselves and their ancestors, as `Kinship.ancestors`, by rising row."""
+        """Return n models themselves, of weight 1, and their ancestors, by rising row.
+
+        Each by the greatest product of weights over a path of at most `hops` steps, and at most
+        `MOST_ANCESTORS` of each model, the heaviest.
+        """
         found = edge = Ancestors(np.arange(len(models)), models, np.ones(len(models)))
         for _ in range(self.hops):
             reached = self._parents(edge)
@@ -251,7 +204,11 @@ def keys_of(names: Sequence[str]) -> Keys:
 
 
 def _both(one: Ancestors, other: Ancestors) -> Ancestors:
-    return Ancestors(*map(np.concatenate, zip(one, other, strict=True)))
+    return Ancestors(
+        np.concatenate([one.rows, other.rows]),
+        np.concatenate([one.keys, other.keys]),
+        np.concatenate([one.weights, other.weights]),
+    )
 
 
 def _chosen(found: Ancestors, which: NDArray[np.bool_] | Codes) -> Ancestors:

@@ -60,7 +60,8 @@ def words(titles: Sequence[str]) -> Words:
     texts = _WORD.findall(_HUMP.sub(r"\1 \2", _line(titles)).lower())
     codes = np.fromiter(map(_CODES.__getitem__, texts), np.int64, len(texts))
     places = np.flatnonzero(codes >= 0)
-    return Words(np.cumsum(codes < 0)[places], codes[places], texts, places)
+    ended = np.cumsum(codes < 0, dtype=np.int64)
+    return Words(ended[places], codes[places], texts, places)
 
 
 def pieces(titles: Sequence[str]) -> csr_array:
@@ -100,11 +101,13 @@ def _piece_keys(titles: Sequence[str]) -> Codes:
     # How many letters are left of the name at each place.
     left = np.repeat(ends, lengths) - np.arange(len(letters))
     owner = np.repeat(np.arange(len(ends)) << BITS, lengths)
-    value, found = letters.astype(np.uint64), [np.zeros(0, np.int64)]
+    value = letters.astype(np.uint64)
+    found: list[Codes] = [np.zeros(0, np.int64)]
     for length in range(2, min(LONGEST, len(letters)) + 1):
         value = value[:-1] * _STEP
         value += letters[length - 1 :]
         whole = np.flatnonzero(left[: len(value)] >= length)
         mixed = (value[whole] + np.uint64(length)) * _GOLDEN
-        found.append(owner[whole] | (mixed >> np.uint64(64 - BITS)).astype(np.int64))
+        columns: Codes = (mixed >> np.uint64(64 - BITS)).astype(np.int64)
+        found.append(owner[whole] | columns)
     return np.concatenate(found)
