@@ -22,6 +22,7 @@ DECLARE
     own vector;
     members bigint;
     ids bigint[];
+    distances double precision[];
     -- Those of pgvector cannot be clauses of the function: only a superuser may write such.
     breadth text;
     iterating text;
@@ -98,14 +99,17 @@ BEGIN
         -- A statement of its own, whose plan is kept. What is sorted is kept narrow: of the time
         -- for 5,000 vectors, a third goes into making rows to sort. The model itself is among them,
         -- as that costs less than to ask of each whether it is.
-        RETURN QUERY
-        SELECT m.name, n.distance, f.kind, f.uncertainty, used.version_id
+        SELECT array_agg(n.model_id), array_agg(n.distance) INTO ids, distances
           FROM (SELECT e.model_id, e.vector <=> own AS distance
                   FROM store.embeddings AS e
                  WHERE e.version_id = used.version_id
-                 ORDER BY distance, e.model_id LIMIT wanted::bigint + 1) AS n
+                 ORDER BY distance, e.model_id LIMIT wanted::bigint + 1) AS n;
+        -- Joined there, all models would be read: a kept plan does not know the limit.
+        RETURN QUERY
+        SELECT m.name, n.distance, e.kind, e.uncertainty, used.version_id
+          FROM unnest(ids, distances) AS n(model_id, distance)
           JOIN store.models AS m ON m.model_id = n.model_id
-          JOIN store.embeddings AS f ON f.version_id = used.version_id AND f.model_id = n.model_id
+          JOIN store.embeddings AS e ON e.version_id = used.version_id AND e.model_id = n.model_id
          WHERE n.distance <> double precision 'NaN' AND n.model_id <> id
          ORDER BY n.distance, m.name
          LIMIT wanted;
