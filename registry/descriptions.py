@@ -1,12 +1,19 @@
-"""What the catalog says of models, read in parts, as `registry.coldstart` takes it."""
+"""What the catalog says of models, read in parts, as `registry.coldstart` takes it.
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+A whole catalog is read by several processes, each over its own connection: `census` and `worked`.
+"""
 
-from sqlalchemy import Connection, text
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+from sqlalchemy import Connection, Engine, text
+
+from registry import crowd, db
+from registry.coldstart import description
+from registry.coldstart.census import Census
 from registry.coldstart.description import Description
 from registry.coldstart.kinship import MOST_HOPS, Kin
+from registry.features import architecture_family
 
 AT_ONCE = 20_000
 """Models read at a time: what bounds memory."""
@@ -14,16 +21,24 @@ AT_ONCE = 20_000
 MOST_OTHERS = 2_000
 """Models of one author, the latest, that tell what the author makes."""
 
-_SELECT = """
-    SELECT m.model_id, m.name, m.parameters, m.pipeline_tag AS task, m.tags,
-           store.architecture_family(m.model_type, m.architectures) AS family,
-           extract(epoch FROM m.created_at) / 86400 AS created, e.parents, e.relations
-      FROM store.models AS m
-      LEFT JOIN LATERAL (
-               SELECT array_agg(p.name ORDER BY s.confidence DESC, s.position) AS parents,
-                      array_agg(s.relation ORDER BY s.confidence DESC, s.position) AS relations
-                 FROM store.edges AS s JOIN store.models AS p ON p.model_id = s.parent_id
-                WHERE s.child_id = m.model_id AND s.parent_id <> s.child_id) AS e ON true"""
+# One text is read in a fifth of the time of an array.
+_BETWEEN_TAGS = "\x1f"
+
+_MODELS = """
+    SELECT m.model_id, m.name, m.parameters, m.pipeline_tag, array_to_string(m.tags, :between),
+           m.model_type, m.architectures[1],
+           CAST(extract(epoch FROM m.created_at) AS double precision) / 86400
+      FROM store.models AS m"""
+
+_EDGES = """
+    SELECT s.child_id, p.name, s.relation
+      FROM store.edges AS s JOIN store.models AS p ON p.model_id = s.parent_id
+     WHERE s.parent_id <> s.child_id AND"""
+
+_BEST_FIRST = "ORDER BY s.child_id, s.confidence DESC, s.position"
+
+_S = TypeVar("_S")
+_R = TypeVar("_R")
 
 
 class Part(NamedTuple):
@@ -33,22 +48,93 @@ class Part(NamedTuple):
     descriptions: Sequence[Description]
 
 
+class Range(NamedTuple):
+    """Keys from `first` to `last`."""
+
+    first: int
+    last: int
+
+
 def stream(connection: Connection, at_once: int = AT_ONCE) -> Iterator[Part]:
     """Yield all models of the catalog, stubs and vanished ones included, by key."""
-    query = text(f"{_SELECT} WHERE m.model_id > :last ORDER BY m.model_id LIMIT :count")
-    last = -1
-    while True:
-        part = _read(connection, query, last=last, count=at_once)
-        if not part.keys:
-            return
-        yield part
-        last = part.keys[-1]
+    for each in ranges(connection, at_once):
+        yield between(connection, each)
+
+
+def ranges(connection: Connection, at_once: int = AT_ONCE) -> list[Range]:
+    """Return ranges of keys that have so many models each, and together all there are."""
+    rows = connection.execute(
+        text("""
+        SELECT min(model_id), max(model_id)
+          FROM (SELECT model_id, (row_number() OVER (ORDER BY model_id) - 1) / :count AS part
+                  FROM store.models) AS m
+         GROUP BY part ORDER BY 1"""),
+        {"count": at_once},
+    )
+    return [Range(first, last) for first, last in rows]
+
+
+def between(connection: Connection, keys: Range) -> Part:
+    """Return the models of a range, by key."""
+    return _read(
+        connection,
+        "m.model_id BETWEEN :first AND :last",
+        "s.child_id BETWEEN :first AND :last",
+        first=keys.first,
+        last=keys.last,
+    )
 
 
 def read(connection: Connection, keys: Sequence[int]) -> Part:
     """Return some models, by key; those that are not there are left out."""
-    query = text(f"{_SELECT} WHERE m.model_id = ANY (:keys) ORDER BY m.model_id")
-    return _read(connection, query, keys=list(keys))
+    return _read(
+        connection, "m.model_id = ANY (:keys)", "s.child_id = ANY (:keys)", keys=list(keys)
+    )
+
+
+def census(engine: Engine, count: int | None = None) -> Census:
+    """Return what a describer learns from the whole catalog.
+
+    Args:
+        engine: of the database.
+        count: of processes, as `worked`.
+    """
+    whole = Census()
+    for part in worked(engine, _counted, None, count=count):
+        whole.join(part)
+    return whole
+
+
+def _counted(setting: None, part: Part) -> Census:  # noqa: ARG001 - it takes nothing
+    made = Census()
+    description.count(made, part.descriptions)
+    return made
+
+
+def worked(
+    engine: Engine, work: Callable[[_S, Part], _R], setting: _S, *, count: int | None = None
+) -> Iterator[_R]:
+    """Yield what work makes of each part of the catalog, by key.
+
+    Args:
+        engine: of the database; each process connects by its URL.
+        work: a function of a module; it is given the setting and a part, nothing else.
+        setting: what it takes, which can be pickled.
+        count: of processes, as `crowd.divided`. A small catalog is read by this one.
+    """
+    with engine.connect() as connection:
+        parts = ranges(connection)
+    url = engine.url.render_as_string(hide_password=False)
+    yield from crowd.divided(_work, (url, work, setting), parts, count)
+
+
+def _work(told: tuple[str, Callable[[_S, Part], _R], _S], keys: Range) -> _R:
+    url, work, setting = told
+    engine = db.create_engine(url)
+    with engine.connect() as connection:
+        part = between(connection, keys)
+    engine.dispose()
+    return work(setting, part)
 
 
 def around(connection: Connection, keys: Sequence[int]) -> Part:
@@ -74,20 +160,19 @@ def around(connection: Connection, keys: Sequence[int]) -> Part:
     return read(connection, list(found))
 
 
-def _read(connection: Connection, query: object, **given: object) -> Part:
-    rows = connection.execute(query, given).all()  # type: ignore[call-overload] # of text()
-    return Part(
-        [row.model_id for row in rows],
-        [
-            Description(
-                name=row.name,
-                parameters=row.parameters,
-                family=row.family,
-                task=row.task,
-                tags=tuple(row.tags or ()),
-                created=None if row.created is None else float(row.created),
-                parents=tuple(map(Kin, row.parents or (), row.relations or ())),
-            )
-            for row in rows
-        ],
-    )
+def _read(connection: Connection, models: str, edges: str, **given: Any) -> Part:
+    parents: dict[int, list[Kin]] = {}
+    query = text(f"{_EDGES} {edges} {_BEST_FIRST}")
+    for child, parent, relation in connection.execute(query, given).all():
+        parents.setdefault(child, []).append(Kin(parent, relation))
+    query = text(f"{_MODELS} WHERE {models} ORDER BY m.model_id")
+    keys, found = [], []
+    for key, name, parameters, task, tags, model_type, architecture, created in connection.execute(
+        query, {**given, "between": _BETWEEN_TAGS}
+    ).all():
+        family = architecture_family(model_type, architecture)
+        told = tuple(tags.split(_BETWEEN_TAGS)) if tags else ()
+        kin = tuple(parents.get(key, ()))
+        keys.append(key)
+        found.append(Description(name, parameters, family, task, told, created, kin))
+    return Part(keys, found)

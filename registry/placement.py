@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry import arrivals, descriptions, joblog, priors, vectors, versions
 from registry.coldstart import laplace, prior
+from registry.coldstart.components import Reals
 from registry.coldstart.description import Describer, Description
 from registry.coldstart.intervals import coordinate_scale
 from registry.coldstart.kernel import Kernel
@@ -155,22 +157,24 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
                 f"vectors of others takes {LEAST_MODELS}."
             )
         at, total, newest = _catalog(connection)
-        watch("reading the catalog", 0, total)
-        describer = Describer.of(part.descriptions for part in descriptions.stream(connection))
+    watch("reading the catalog", 0, total)
+    describer = Describer.learned(descriptions.census(engine))
+    with engine.connect() as connection:
         known = vectors.read_embeddings(connection, version.version, kinds=["trained"])
         placing = _learned(connection, describer, known, version)
         trained = set(known.models)
-        names = [name for name in _evaluated(connection) if name not in trained]
-        seen = _Seen.read(connection, version, names)
-    placer = _Placer(placing, seen, Guesser(placing.prior))
+        evaluated = {name: key for name, key in _evaluated(connection) if name not in trained}
+        seen = _Seen.read(connection, version, evaluated)
+    believer = _Believer(placing, frozenset(seen.rows))
     placed = Placed(version.version, len(known.models))
     with engine.begin() as connection:
+        beliefs = descriptions.worked(engine, _Believer.of_part, believer)
         replace_partition(
             connection,
             "embeddings",
             version.version,
             "kind = 'trained'",
-            _counted(placer.rows(descriptions.stream(connection)), placed, total, watch),
+            _counted(_rows(beliefs, placing, seen), placed, total, watch),
         )
         placed.left_out = total - placed.trained - placed.folded - placed.cold
         priors.save(connection, version.version, placing, newest)
@@ -191,7 +195,7 @@ def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watc
         at, _, newest = _catalog(connection)
         part = descriptions.read(connection, came)
         around = descriptions.around(connection, came)
-        seen = _Seen.read(connection, version, _evaluated(connection, came))
+        seen = _Seen.read(connection, version, dict(_evaluated(connection, came)))
     kept = replace(kept, describer=kept.describer.within(around.descriptions))
     placed = Placed(version.version, len(kept.trained))
     with engine.begin() as connection:
@@ -201,9 +205,8 @@ def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watc
              WHERE version_id = :version AND model_id = ANY (:keys) AND kind <> 'trained'"""),
             {"version": version.version, "keys": list(came)},
         )
-        for rows in _counted(
-            _Placer(kept, seen, Guesser(kept.prior)).rows([part]), placed, len(came), watch
-        ):
+        beliefs = [_Believer(kept, frozenset(seen.rows)).of_part(part)]
+        for rows in _counted(_rows(beliefs, kept, seen), placed, len(came), watch):
             copy_in(connection, "store.embeddings", versioned(rows, version.version))
         placed.left_out = len(part.keys) - placed.folded - placed.cold
         priors.reached(connection, version.version, newest)
@@ -266,101 +269,140 @@ class _Seen:
     Attributes:
         items: N frozen ones.
         outcomes: float32, n x N; nan where not observed.
-        rows: of the outcomes, by name of the model.
+        rows: of the outcomes, by key of the model.
     """
 
     items: Items
     outcomes: NDArray[np.float32]
-    rows: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: Connection, version: Version, names: Sequence[str]) -> "_Seen":
-        """Read the outcomes of some models on the items of a version."""
+    def read(cls, connection: Connection, version: Version, models: Mapping[str, int]) -> "_Seen":
+        """Read the outcomes of some models, keys by name, on the items of a version."""
         columns, items = vectors.read_items(connection, version.version)
         # Some versions keep no items, or items of another space.
-        if not names or items.shape != (len(columns), version.dimension + 1):
+        if not models or items.shape != (len(columns), version.dimension + 1):
             nothing = Items(np.zeros((0, version.dimension)), np.zeros(0))
             return cls(nothing, np.zeros((0, 0), np.float32))
         frozen = Items(items[:, :-1], items[:, -1])
         benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in columns})
-        matrix = read_outcomes(connection, models=names, benchmarks=benchmarks)
+        matrix = read_outcomes(connection, models=list(models), benchmarks=benchmarks)
         places = {column: place for place, column in enumerate(matrix.columns)}
         order = [places.get(column, -1) for column in columns]
         told = matrix.values[:, order]
         told[:, [place < 0 for place in order]] = np.nan
         rows = {
-            name: row for row, name in enumerate(matrix.models) if not np.isnan(told[row]).all()
+            models[name]: row
+            for row, name in enumerate(matrix.models)
+            if not np.isnan(told[row]).all()
         }
         return cls(frozen, told, rows)
 
+    def fold(self, keys: NDArray[np.int64], guess: Guess) -> Guess:
+        """Correct the guesses of models by their outcomes."""
+        some = [self.rows[key] for key in keys.tolist()]
+        return laplace.fold(guess, self.items, self.outcomes[some])
 
-def _evaluated(connection: Connection, keys: Sequence[int] | None = None) -> list[str]:
-    """Return the names of models that have outcomes: of all, or of some by key."""
-    names = connection.scalars(
+
+def _evaluated(
+    connection: Connection, keys: Sequence[int] | None = None
+) -> Sequence[tuple[str, int]]:
+    """Return names and keys of models that have outcomes: of all, or of some by key."""
+    rows = connection.execute(
         text("""
-        SELECT m.name FROM store.models AS m
+        SELECT m.name, m.model_id FROM store.models AS m
          WHERE (CAST(:keys AS bigint[]) IS NULL OR m.model_id = ANY (:keys))
            AND EXISTS (SELECT FROM store.runs AS r
                         WHERE r.model_id = m.model_id AND r.right_bits IS NOT NULL)
          ORDER BY m.name"""),
         {"keys": None if keys is None else list(keys)},
     )
-    return list(names)
+    return [(name, key) for name, key in rows]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Placer:
-    """Places models, by what is known of them and their outcomes."""
+class _Belief(NamedTuple):
+    """What is believed of n models, and by which known ones.
 
-    placing: Placing
-    seen: _Seen
-    guesser: Guesser
+    Attributes:
+        keys: int64, n.
+        guess: of n; of models without outcomes its variance is the mean of all dimensions, n x 1.
+        near_ids: int64, n x k: keys of known models.
+        near_weights: float32, n x k.
+    """
 
-    def rows(self, parts: Iterable[descriptions.Part]) -> Iterator[Mapping[str, Column]]:
-        """Yield rows of vectors, those of one kind together, part by part."""
-        trained = self.placing.trained
-        for part in parts:
-            rest = np.flatnonzero(~np.isin(np.array(part.keys, np.int64), trained))
-            for start in range(0, len(rest), AT_ONCE):
-                chosen = rest[start : start + AT_ONCE]
-                yield from self._some(
-                    np.array([part.keys[at] for at in chosen], np.int64),
-                    [part.descriptions[at] for at in chosen],
-                )
+    keys: NDArray[np.int64]
+    guess: Guess
+    near_ids: NDArray[np.int64]
+    near_weights: NDArray[np.float32]
 
-    def _some(
-        self, keys: NDArray[np.int64], models: Sequence[Description]
-    ) -> Iterator[Mapping[str, Column]]:
-        places = np.array([self.seen.rows.get(each.name, -1) for each in models], np.intp)
-        blocks = self.placing.describer.blocks(models)
-        features = self.guesser.features(blocks)
-        guess = self._folded(self.guesser.guess(blocks, features), places)
-        near = self.placing.influence.strongest(features)
-        kept = guess.support >= LEAST_SUPPORT
-        for kind, chosen in (("folded", places >= 0), ("cold", kept & (places < 0))):
-            if chosen.any():
-                scale = self.placing.scale ** (FOLDED_SCALE if kind == "folded" else 1.0)
-                deviation = scale * np.sqrt(guess.variance[chosen].mean(axis=1))
-                yield {
-                    "model_id": keys[chosen],
-                    "kind": kind,
-                    "vector": guess.mean[chosen].astype(np.float32),
-                    "uncertainty": deviation.astype(np.float32),
-                    "support": guess.support[chosen].astype(np.float32),
-                    "near_ids": Arrays(self.placing.trained[near.places[chosen]]),
-                    "near_weights": Arrays(near.weights[chosen]),
-                }
 
-    def _folded(self, guess: Guess, places: NDArray[np.intp]) -> Guess:
-        """Correct the guesses of models that have outcomes, whose rows are at least 0."""
-        some = np.flatnonzero(places >= 0)
-        if not len(some):
-            return guess
-        before = Guess(guess.mean[some], guess.variance[some], guess.support[some])
-        fitted = laplace.fold(before, self.seen.items, self.seen.outcomes[places[some]])
-        mean, variance = guess.mean.copy(), guess.variance.copy()
-        mean[some], variance[some] = fitted.mean, fitted.variance
-        return Guess(mean, variance, guess.support)
+class _Beliefs(NamedTuple):
+    """Those of models with outcomes and of models without."""
+
+    folded: _Belief
+    cold: _Belief
+
+
+class _Believer:
+    """Tells what is believed of models, but not what their outcomes correct; can be pickled.
+
+    Args:
+        placing: what was learned.
+        evaluated: keys of models that have outcomes.
+    """
+
+    def __init__(self, placing: Placing, evaluated: frozenset[int]) -> None:
+        self._placing, self._evaluated = placing, evaluated
+        self._guesser = Guesser(placing.prior)
+
+    def of_part(self, part: descriptions.Part) -> list[_Beliefs]:
+        """Return beliefs in models of a part of the catalog that were not trained on."""
+        keys = np.array(part.keys, np.int64)
+        rest = np.flatnonzero(~np.isin(keys, self._placing.trained))
+        chosen = (rest[start : start + AT_ONCE] for start in range(0, len(rest), AT_ONCE))
+        return [self._some(keys[some], [part.descriptions[at] for at in some]) for some in chosen]
+
+    def _some(self, keys: NDArray[np.int64], models: Sequence[Description]) -> _Beliefs:
+        blocks = self._placing.describer.blocks(models)
+        features = self._guesser.features(blocks)
+        guess = self._guesser.guess(blocks, features)
+        near = self._placing.influence.strongest(features)
+        outcomes = np.array([key in self._evaluated for key in keys.tolist()], bool)
+
+        def belief(some: NDArray[np.bool_], variance: Reals) -> _Belief:
+            told = Guess(guess.mean[some], variance[some], guess.support[some])
+            near_ids = self._placing.trained[near.places[some]]
+            return _Belief(keys[some], told, near_ids, near.weights[some])
+
+        cold = (guess.support >= LEAST_SUPPORT) & ~outcomes
+        mean = guess.variance.mean(axis=1, keepdims=True)
+        return _Beliefs(belief(outcomes, guess.variance), belief(cold, mean))
+
+
+def _rows(
+    parts: Iterable[Sequence[_Beliefs]], placing: Placing, seen: _Seen
+) -> Iterator[Mapping[str, Column]]:
+    """Yield rows of vectors, those of one kind together, part by part."""
+    for beliefs in parts:
+        for folded, cold in beliefs:
+            if len(folded.keys):
+                right = folded._replace(guess=seen.fold(folded.keys, folded.guess))
+                yield _columns("folded", right, placing.scale**FOLDED_SCALE)
+            if len(cold.keys):
+                yield _columns("cold", cold, placing.scale)
+
+
+def _columns(kind: str, told: _Belief, scale: float) -> Mapping[str, Column]:
+    deviation = scale * np.sqrt(told.guess.variance.mean(axis=1))
+    return {
+        "model_id": told.keys,
+        "kind": kind,
+        "vector": told.guess.mean.astype(np.float32),
+        "uncertainty": deviation.astype(np.float32),
+        "support": told.guess.support.astype(np.float32),
+        "near_ids": Arrays(told.near_ids),
+        "near_weights": Arrays(told.near_weights),
+    }
 
 
 def _counted(

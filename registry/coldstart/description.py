@@ -6,32 +6,36 @@ authors, families, dates and lineage are more that a catalog tells. Every text i
 in learning, or that vanished, is a column that nothing else has.
 """
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from registry.coldstart.kinship import Kin, Kinship
+from registry.coldstart.census import Census
+from registry.coldstart.kinship import Ancestry, Edges, Kin, keys_of
+from registry.coldstart.wording import (
+    BITS,
+    WIDTH,
+    Codes,
+    Reals,
+    Words,
+    hashed,
+    pieces,
+    rows_of,
+    words,
+)
 from registry.values import Memo
-from registry.weights import parameters_in_name
+from registry.weights import parameters_in_name, parameters_in_names
 
-Reals: TypeAlias = NDArray[np.float64]
-Codes: TypeAlias = NDArray[np.int64]
+__all__ = ["WIDTH", "Blocks", "Codes", "Describer", "Description", "Reals", "log_size"]
 
-WIDTH = 1 << 18
-"""Columns of each hashed block."""
-
-ANCESTRY_WIDTH = 1 << 24
+ANCESTRY_BITS = 24
+ANCESTRY_WIDTH = 1 << ANCESTRY_BITS
 """Columns of lineage: a million names hashed to fewer would make strangers relatives."""
-
-LONGEST = 5
-"""Characters of the longest pieces of names; the shortest have 2."""
 
 MOST_PARAMETERS = 5e12
 """More weights than these are taken for a mistake, as in names."""
@@ -39,16 +43,8 @@ MOST_PARAMETERS = 5e12
 CONTRADICTION = 64.0
 """A stated number of weights this many times off the one in the name is a mistake, too."""
 
-MOST_WORDS = 64
-"""Words kept of an author, the most telling; who has published thousands of models has all."""
-
 MOST_CHARACTERS = 255
 """Characters of a name that are looked at."""
-
-_WORD = re.compile(r"\d+x\d+b?|\d+(?:\.\d+)?b(?![a-z])|[a-z]+|\d+(?:\.\d+)?")
-_HUMP = re.compile(r"([a-z])([A-Z])")
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_STEP = np.uint64(1_000_003)
 
 
 class Description(NamedTuple):
@@ -123,14 +119,18 @@ def log_size(model: Description) -> float:
 
     A number that is none, too large, or far from what the name says gives way to the name's.
     """
-    named = parameters_in_name(model.name)
-    stated = model.parameters
-    if stated is not None and not 0 < stated <= MOST_PARAMETERS:
-        stated = None
-    if stated and named and not 1 / CONTRADICTION <= stated / named <= CONTRADICTION:
-        stated = None
-    believed = stated or named
-    return float(np.log2(believed)) if believed else float("nan")
+    return float(_log_sizes([model.parameters], [parameters_in_name(model.name)])[0])
+
+
+def _log_sizes(stated: Sequence[int | None], named: Sequence[int | None]) -> Reals:
+    known, told = (
+        np.array([np.nan if each is None else each for each in some], np.float64)
+        for some in (stated, named)
+    )
+    known[~((known > 0) & (known <= MOST_PARAMETERS))] = np.nan
+    apart = known / told
+    known[(apart < 1 / CONTRADICTION) | (apart > CONTRADICTION)] = np.nan
+    return np.log2(np.where(np.isnan(known), told, known))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +151,7 @@ class Describer:
     families: frozenset[str]
     authors: Mapping[str, int]
     profiles: csr_array
-    kinship: Kinship = field(default_factory=Kinship)
+    kinship: Ancestry = field(default_factory=Ancestry)
 
     @classmethod
     def of(cls, catalog: Iterable[Sequence[Description]]) -> "Describer":
@@ -160,64 +160,52 @@ class Describer:
         Args:
             catalog: all models, evaluated or not. Outcomes play no role.
         """
-        pieces, words, count = np.zeros(WIDTH), np.zeros(WIDTH), 0
-        families: set[str] = set()
-        authors: dict[str, int] = {}
-        tallies: list[Counter[int]] = []
-        parents: dict[str, Sequence[Kin]] = {}
+        census = Census()
         for part in catalog:
-            count += len(part)
-            pieces += _columns_met(_pieces([model.title for model in part]))
-            for model in part:
-                told = _WORDS_OF[model.title]
-                words[list(told)] += 1
-                if model.family:
-                    families.add(model.family.lower())
-                if model.author:
-                    place = authors.setdefault(model.author, len(tallies))
-                    if place == len(tallies):
-                        tallies.append(Counter())
-                    tallies[place].update(told)
-                if model.parents:
-                    parents[model.name.lower()] = model.parents
-        words = _rarity(words, count)
-        profiles = _rows([_telling(tally, words) for tally in tallies])
+            count(census, part)
+        return cls.learned(census)
+
+    @classmethod
+    def learned(cls, census: Census) -> "Describer":
+        """Return what a census of the catalog tells."""
+        rarity, told = census.rarity()
         return cls(
-            _rarity(pieces, count),
-            words,
-            frozenset(families),
-            authors,
-            _unit(_scaled(profiles, words)),
-            Kinship(parents),
+            rarity,
+            told,
+            frozenset(census.families),
+            census.authors,
+            _profiles(census, told),
+            census.ancestry(),
         )
 
     def within(self, models: Sequence[Description]) -> "Describer":
         """Return one that knows authors and lineage of these models alone, by the same rarities."""
-        tallies: dict[str, Counter[int]] = {}
-        for model in models:
-            if model.author:
-                tallies.setdefault(model.author, Counter()).update(_WORDS_OF[model.title])
-        profiles = _rows([_telling(tally, self.words) for tally in tallies.values()])
+        census = Census()
+        count(census, models)
         return replace(
             self,
-            authors={author: row for row, author in enumerate(tallies)},
-            profiles=_unit(_scaled(profiles, self.words)),
-            kinship=Kinship({model.name.lower(): model.parents for model in models}),
+            authors=census.authors,
+            profiles=_profiles(census, self.words),
+            kinship=census.ancestry(),
         )
 
     def blocks(self, models: Sequence[Description]) -> Blocks:
         """Return the features of some models; they need not be of the catalog."""
-        known = [self.authors.get(model.author, -1) for model in models]
-        families = [self._family(model) for model in models]
-        sizes = np.array([log_size(model) for model in models], np.float64)
-        words = _rows([dict.fromkeys(_WORDS_OF[model.title], 1) for model in models])
+        titles = [model.title for model in models]
+        authors = [model.author for model in models]
+        told = words(titles)
+        families = self._families(models, told)
+        names = parameters_in_names([model.name for model in models])
+        sizes = _log_sizes([model.parameters for model in models], names)
+        keys = np.unique(told.owners << BITS | told.codes)
+        known = np.array([self.authors.get(author, -1) for author in authors], np.int64)
         return Blocks(
             metadata=_metadata(models, families, sizes),
-            pieces=_unit(_scaled(_pieces([model.title for model in models]), self.pieces)),
-            words=_unit(_scaled(words, self.words)),
-            profiles=_picked(self.profiles, np.array(known, np.int64)),
-            lineage=_unit(_rows([self._ancestors(model) for model in models], ANCESTRY_WIDTH)),
-            authors=np.array([_CODES[model.author] for model in models], np.int64),
+            pieces=_unit(_scaled(pieces(titles), self.pieces)),
+            words=_unit(_scaled(rows_of(keys, np.ones(len(keys)), len(models)), self.words)),
+            profiles=_picked(self.profiles, known),
+            lineage=self._lineage(models),
+            authors=np.array([_code(author) for author in authors], np.int64),
             families=np.array([_CODES[family] for family in families], np.int64),
             sizes=sizes,
             dates=np.array(
@@ -225,103 +213,82 @@ class Describer:
             ),
         )
 
-    def _family(self, model: Description) -> str:
-        """Return the family, by the first word of the name that is one if it is not stated."""
-        if model.family:
-            return model.family.lower()
-        told = _WORD.findall(_HUMP.sub(r"\1 \2", model.title).lower())
-        return next((word for word in told if word in self.families), "")
-
-    def _ancestors(self, model: Description) -> dict[int, float]:
-        found: dict[int, float] = {}
-        for name, weight in self.kinship.ancestors(model.name, model.parents).items():
-            column = crc32(name.encode("utf-8", "replace")) % ANCESTRY_WIDTH
-            found[column] = max(found.get(column, 0.0), weight)
+    def _families(self, models: Sequence[Description], told: Words) -> list[str]:
+        """Return families, by the first word of the name that is one if it is not stated."""
+        found = [model.family.lower() if model.family else "" for model in models]
+        if all(found):
+            return found
+        known = np.fromiter(map(self.families.__contains__, told.texts), bool, len(told.texts))
+        known = known[told.places]
+        owners, first = np.unique(told.owners[known], return_index=True)
+        for owner, place in zip(owners.tolist(), told.places[known][first].tolist(), strict=True):
+            found[owner] = found[owner] or told.texts[place]
         return found
 
+    def _lineage(self, models: Sequence[Description]) -> csr_array:
+        keys = keys_of([model.name for model in models])
+        made = np.array([bool(model.parents) for model in models], bool)
+        strange = np.flatnonzero(made & ~self.kinship.knows(keys))
+        kinship = self.kinship
+        if len(strange):
+            some = {models[place].name: models[place].parents for place in strange.tolist()}
+            kinship = kinship.joined(Edges.of(some, kinship.relations))
+        found = kinship.ancestors(keys)
+        columns = (found.keys >> np.uint64(64 - ANCESTRY_BITS)).astype(np.int64)
+        places = found.rows << ANCESTRY_BITS | columns
+        # Of two in one column the nearer one.
+        order = np.lexsort((-found.weights, places))
+        order = order[np.diff(places[order], prepend=-1) > 0]
+        return _unit(rows_of(places[order], found.weights[order], len(models), ANCESTRY_BITS))
 
-def _telling(tally: Counter[int], rarity: Reals) -> dict[int, float]:
-    """Return the words of an author that weigh most."""
-    if len(tally) <= MOST_WORDS:
-        return dict(tally)
-    ranked = sorted(tally.items(), key=lambda each: (-each[1] * rarity[each[0]], each[0]))
-    return dict(ranked[:MOST_WORDS])
+
+def count(census: Census, models: Sequence[Description]) -> None:
+    """Add some models to a census."""
+    census.add(
+        [model.title for model in models],
+        [model.author for model in models],
+        {model.family.lower() for model in models if model.family},
+        {model.name: model.parents for model in models if model.parents},
+    )
+
+
+def _profiles(census: Census, rarity: Reals) -> csr_array:
+    keys, times = census.profiles(rarity)
+    return _unit(_scaled(rows_of(keys, times.astype(np.float64), len(census.authors)), rarity))
 
 
 def _metadata(models: Sequence[Description], families: Sequence[str], sizes: Reals) -> csr_array:
     """Return METHODS.md's features: log2(millions of weights) / 12 beside ones."""
-    rows = []
-    for model, family, size in zip(models, families, sizes, strict=True):
-        row = {_TAGS[tag]: 1.0 for tag in model.tags if ":" not in tag}
-        if family:
-            row[_HASHES[f"family:{family}"]] = 1.0
-        if model.task:
-            row[_HASHES[f"task:{model.task}"]] = 1.0
-        if not np.isnan(size):
-            row[_HASHES["size"]] = max(float(size) - np.log2(1e6), 0.0) / 12
-        rows.append(row)
-    return _unit(_rows(rows))
+    first = range(0, len(models) << BITS, WIDTH)
+    keys = [
+        row + _TAGS[tag]
+        for row, model in zip(first, models, strict=True)
+        for tag in model.tags
+        if ":" not in tag
+    ]
+    keys += [row + _FAMILIES[each] for row, each in zip(first, families, strict=True) if each]
+    keys += [
+        row + _TASKS[model.task] for row, model in zip(first, models, strict=True) if model.task
+    ]
+    sized = np.flatnonzero(~np.isnan(sizes))
+    values = np.concatenate([
+        np.ones(len(keys)), np.maximum(sizes[sized] - np.log2(1e6), 0.0) / 12
+    ])  # fmt: skip
+    places = np.concatenate([np.array(keys, np.int64), (sized << BITS) + hashed("size")])
+    order = np.argsort(places, kind="stable")
+    # The size comes last: in a column that it shares, it is what counts.
+    order = order[np.diff(places[order], append=-1) != 0]
+    return _unit(rows_of(places[order], values[order], len(models)))
 
 
-def _hashed(text: str) -> int:
-    return crc32(text.encode("utf-8", "replace")) % WIDTH
+def _code(text: str) -> int:
+    return crc32(text.encode("utf-8", "replace")) + 1 if text else 0
 
 
-_HASHES: Memo[int] = Memo(_hashed)
-_TAGS: Memo[int] = Memo(lambda tag: _hashed(f"tag:{tag.lower()}"))
-
-
-def _words(title: str) -> tuple[int, ...]:
-    told = _WORD.findall(_HUMP.sub(r"\1 \2", title).lower())
-    return tuple({_hashed(word) for word in told})
-
-
-_WORDS_OF: Memo[tuple[int, ...]] = Memo(_words)
-_CODES: Memo[int] = Memo(lambda text: crc32(text.encode("utf-8", "replace")) + 1 if text else 0)
-
-
-def _pieces(titles: Sequence[str]) -> csr_array:
-    """Return 1 + log of how often each piece of a title comes, n x WIDTH.
-
-    All titles are one line of bytes, so that each length of piece is one sum over it.
-    """
-    line = "\0".join(titles).lower().encode("utf-8", "replace")
-    letters = np.frombuffer(line + b"\0", np.uint8)
-    owner = np.cumsum(letters == 0) - (letters == 0)
-    rows, columns = [], []
-    value = letters.astype(np.uint64)
-    for length in range(2, LONGEST + 1):
-        value = value[:-1] * _STEP + letters[length - 1 :]
-        if not len(value):
-            break
-        whole = owner[: len(value)] == owner[length - 1 :]
-        whole &= letters[length - 1 :] != 0
-        mixed = (value[whole] + np.uint64(length)) * _GOLDEN
-        rows.append(owner[: len(value)][whole])
-        columns.append((mixed >> np.uint64(46)).astype(np.int64))
-    row = np.concatenate([np.zeros(0, np.int64), *rows])
-    column = np.concatenate([np.zeros(0, np.int64), *columns])
-    made = csr_array((np.ones(len(row)), (row, column)), shape=(len(titles), WIDTH))
-    made.sum_duplicates()
-    made.data = 1 + np.log(made.data)
-    return made
-
-
-def _columns_met(block: csr_array) -> Reals:
-    return np.bincount(block.indices, minlength=WIDTH).astype(np.float64)
-
-
-def _rarity(met: Reals, count: int) -> Reals:
-    """Return the weights of columns: log((1 + n) / (1 + models that have it)) + 1."""
-    weights: Reals = np.log((1 + count) / (1 + met)) + 1
-    return weights
-
-
-def _rows(rows: Sequence[Mapping[int, float]], width: int = WIDTH) -> csr_array:
-    starts = np.cumsum([0, *map(len, rows)])
-    columns = np.fromiter((column for row in rows for column in row), np.int64, starts[-1])
-    values = np.fromiter((value for row in rows for value in row.values()), np.float64, starts[-1])
-    return csr_array((values, columns, starts), shape=(len(rows), width))
+_TAGS: Memo[int] = Memo(lambda tag: hashed(f"tag:{tag.lower()}"), most=200_000)
+_TASKS: Memo[int] = Memo(lambda task: hashed(f"task:{task}"))
+_FAMILIES: Memo[int] = Memo(lambda family: hashed(f"family:{family}"))
+_CODES: Memo[int] = Memo(_code)
 
 
 def _scaled(block: csr_array, weights: Reals) -> csr_array:

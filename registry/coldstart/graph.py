@@ -16,7 +16,7 @@ from scipy.sparse import coo_array, csr_array
 
 from registry.coldstart.components import Reals
 from registry.coldstart.description import Blocks, Description
-from registry.coldstart.kinship import Kinship, Relations
+from registry.coldstart.kinship import Ancestry, Relations, keys_of
 
 NEIGHBOURS = 16
 TOGETHER = 2048
@@ -39,7 +39,7 @@ class _Pairs(NamedTuple):
 def similarity_graph(
     models: Sequence[Description],
     blocks: Blocks,
-    kinship: Kinship,
+    kinship: Ancestry,
     *,
     alpha: float = 0.5,
     neighbours: int = NEIGHBOURS,
@@ -112,31 +112,30 @@ def _nearest(
     return _Pairs(left[values > 0], right[values > 0], values[values > 0])
 
 
-def _relatives(models: Sequence[Description], kinship: Kinship, order: NDArray[np.int64]) -> _Pairs:
+def _relatives(
+    models: Sequence[Description], kinship: Ancestry, order: NDArray[np.int64]
+) -> _Pairs:
     """Return pairs that are related, both ways, with the weight of lineage, the largest of each."""
-    places = {model.name.lower(): place for place, model in enumerate(models)}
-    left, right, values = [], [], []
-    for one, other, weight in (
-        *_upward(models, kinship, places),
-        *_sideways(models, kinship.relations, order),
-    ):
-        left += [one, other]
-        right += [other, one]
-        values += [weight, weight]
-    pairs = _Pairs(np.array(left, np.int64), np.array(right, np.int64), np.array(values))
-    return _largest(pairs)
+    up = _upward(models, kinship)
+    near = np.array(list(_sideways(models, kinship.relations, order)), np.float64).reshape(-1, 3)
+    left = np.concatenate([up.left, near[:, 0].astype(np.int64)])
+    right = np.concatenate([up.right, near[:, 1].astype(np.int64)])
+    values = np.concatenate([up.values, near[:, 2]])
+    return _largest(
+        _Pairs(np.append(left, right), np.append(right, left), np.append(values, values))
+    )
 
 
-def _upward(
-    models: Sequence[Description], kinship: Kinship, places: dict[str, int]
-) -> Iterator[tuple[int, int, float]]:
-    for place, model in enumerate(models):
-        if not model.parents:
-            continue
-        for name, weight in kinship.ancestors(model.name, model.parents).items():
-            other = places.get(name, place)
-            if other != place:
-                yield place, other, weight
+def _upward(models: Sequence[Description], kinship: Ancestry) -> _Pairs:
+    """Return models and those of their ancestors that are among them."""
+    keys = keys_of([model.name for model in models])
+    made = np.flatnonzero(kinship.knows(keys))
+    found = kinship.ancestors(keys[made])
+    order = np.argsort(keys, kind="stable")
+    at = np.minimum(np.searchsorted(keys[order], found.keys), len(keys) - 1)
+    left, right = made[found.rows], order[at]
+    kept = (keys[right] == found.keys) & (left != right)
+    return _Pairs(left[kept], right[kept], found.weights[kept])
 
 
 def _sideways(

@@ -5,10 +5,10 @@ weights share their names and not their scores. A model of unknown size is as ne
 sizes are on average, so that the kernel stays positive semidefinite.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,20 @@ alone, and of one and the same number of weights, which tells of the same base."
 
 YEAR = 365.25
 
+FAR = 1e6
+"""Of unknown sizes and dates: any Gaussian of it is 0."""
+
 SEVERAL = 4
 """Models that have a feature from which it is held for all of them."""
 
+MOST_IN_TABLE = 1 << 20
+"""Columns up to which it is looked up in a table what some model has."""
+
 _NAMED = ("metadata", "pieces", "words", "profile")
 """Parts of sparse features, which the wide Gaussian of sizes stands beside."""
+
+_MAKES = ("size", "family", "make")
+"""Parts of what families and sizes alone tell."""
 
 Similarities: TypeAlias = NDArray[np.float32]
 
@@ -64,24 +73,9 @@ class Kernel:
         """Return similarities, float32, n x m."""
         return self.towards(right)(left)
 
-    def towards(self, right: Blocks) -> Callable[[Blocks], Similarities]:
+    def towards(self, right: Blocks) -> "Towards":
         """Return what gives similarities, n x m, of any blocks to the same m models."""
-        weights = {name: weight for name, weight in self.weights.items() if weight > 0}
-        named = [name for name in _NAMED if name in weights]
-        others = {name: weight for name, weight in weights.items() if name not in _NAMED}
-        against = _Against(right)
-
-        def similar(left: Blocks) -> Similarities:
-            found = np.zeros((len(left), len(right)), np.float32)
-            for name in named:
-                against.add_common(found, name, left, weights[name])
-            if named:
-                # What these share is multiplied once.
-                found *= against.sizes(left, WIDE)
-            against.add(found, left, others)
-            return found
-
-        return similar
+        return Towards(right, self.weights)
 
     def own(self, models: Blocks) -> Reals:
         """Return the similarity of each model to itself, float64, n."""
@@ -113,41 +107,54 @@ def parts(left: Blocks, right: Blocks, wanted: Mapping[str, float] = WEIGHTS) ->
     return found
 
 
-class _Against:
-    """The models that others are compared with, in the form that makes it quick."""
+class Towards:
+    """Models that others are compared with, in the form that makes it quick; can be pickled."""
 
-    def __init__(self, models: Blocks) -> None:
+    def __init__(self, models: Blocks, weights: Mapping[str, float]) -> None:
         self.models = models
+        weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self._named = {name: weights[name] for name in _NAMED if name in weights}
+        self._others = {name: weight for name, weight in weights.items() if name not in _NAMED}
         self._products: dict[str, _Products] = {}
 
-    def add_common(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
+    def __call__(self, left: Blocks) -> Similarities:
+        """Return similarities, float32, n x m."""
+        found = np.zeros((len(left), len(self.models)), np.float32)
+        for name, weight in self._named.items():
+            self._add_common(found, name, left, weight)
+        if self._named:
+            # What these share is multiplied once.
+            found *= self._sizes(left, WIDE)
+        self._add_others(found, left)
+        return found
+
+    def _add_common(self, found: Similarities, name: str, left: Blocks, weight: float) -> None:
         """Add inner products of sparse rows."""
         if name not in self._products:
-            self._products[name] = _Products.of(_sparse(self.models, name))
+            self._products[name] = _Products.of(_sparse(self.models, name), weight)
         products = self._products[name]
         if name != "profile":
-            products.add(found, _sparse(left, name), weight)
+            products.add(found, _sparse(left, name))
             return
         # An author's profile is compared once.
         _, first, back = np.unique(left.authors, return_index=True, return_inverse=True)
         each = np.zeros((len(first), found.shape[1]), np.float32)
-        products.add(each, csr_array(_sparse(left, name)[first]), weight)
+        products.add(each, csr_array(_sparse(left, name)[first]))
         found += each[back]
 
-    def add(self, found: Similarities, left: Blocks, weights: Mapping[str, float]) -> None:
-        """Add the parts that no other stands beside."""
-        right = self.models
+    def _add_others(self, found: Similarities, left: Blocks) -> None:
+        """Add the parts that no size stands beside."""
+        right, weights = self.models, self._others
         if "lineage" in weights:
-            self.add_common(found, "lineage", left, weights["lineage"])
+            self._add_common(found, "lineage", left, weights["lineage"])
         if "author" in weights:
             rows, columns = _alike(left.authors, right.authors)
             found[rows, columns] += np.float32(weights["author"])
         if "date" in weights:
-            table = _table(
-                left.dates, right.dates, lambda apart: np.exp(-0.5 * (apart / YEAR) ** 2)
-            )
-            found += np.float32(weights["date"]) * table
-        makes = {name: weights[name] for name in ("size", "family", "make") if name in weights}
+            table = _gaussian(left.dates, right.dates, 0.5 / YEAR**2, both=False)
+            table *= np.float32(weights["date"])
+            found += table
+        makes = {name: weights[name] for name in _MAKES if name in weights}
         if makes:
             self._add_makes(found, left, makes)
 
@@ -158,7 +165,7 @@ class _Against:
         some, right = left.rows(first), self.models
         each = np.zeros((len(first), len(right)), np.float32)
         if "size" in weights:
-            each += np.float32(weights["size"]) * self.sizes(some, NARROW)
+            each += np.float32(weights["size"]) * self._sizes(some, NARROW)
         rows, columns = _alike(some.families, right.families)
         apart = some.sizes[rows] - right.sizes[columns]
         both = np.isnan(some.sizes[rows]) & np.isnan(right.sizes[columns])
@@ -169,61 +176,78 @@ class _Against:
             each[rows, columns] += weights["make"] * same
         found += each[back.reshape(-1)]
 
-    def sizes(self, left: Blocks, scale: float) -> Similarities:
+    def _sizes(self, left: Blocks, scale: float) -> Similarities:
         """Return a Gaussian of sizes; two unknown ones are the same."""
-        return _table(
-            left.sizes,
-            self.models.sizes,
-            lambda apart: UNKNOWN + (1 - UNKNOWN) * np.exp(-scale * apart**2),
-            one=UNKNOWN,
-            both=1.0,
-        )
+        some, back = np.unique(left.sizes, return_inverse=True)
+        table = _gaussian(some, self.models.sizes, scale, both=True)
+        table *= np.float32(1 - UNKNOWN)
+        table += np.float32(UNKNOWN)
+        return table[back]
 
 
 class _Products(NamedTuple):
-    """Sparse rows of m models, turned for inner products with others' rows.
+    """Sparse rows of m models, turned and weighed for inner products with others' rows.
 
     What several have is dense, as adding whole rows is quicker than to look for what is not 0;
     what hardly anybody has stays sparse.
 
     Attributes:
-        columns: int64, k, rising: those that several models have.
+        columns: int64, rising: those that some model has.
+        rows: int64: of each of them, in the dense ones, or after them in the sparse ones.
         dense: float32, k x m.
-        others: int64, rising: all other columns that some model has.
         sparse: others x m.
+        table: int32: the row of each column there is, -1 for none; None where they are too many.
     """
 
     columns: Codes
+    rows: Codes
     dense: Similarities
-    others: Codes
     sparse: csr_array
+    table: NDArray[np.int32] | None
 
     @classmethod
-    def of(cls, rows: csr_array) -> "_Products":
+    def of(cls, rows: csr_array, weight: float) -> "_Products":
         columns, counts = np.unique(rows.indices, return_counts=True)
         several = counts >= SEVERAL
         turned = csr_array(rows.astype(np.float32).tocsc()[:, columns].T)
+        turned.data *= np.float32(weight)
         dense = np.asarray(turned[np.flatnonzero(several)].toarray(), np.float32)
         sparse = csr_array(turned[np.flatnonzero(~several)])
-        return cls(columns[several], dense, columns[~several], sparse)
+        places = np.where(several, np.cumsum(several), len(dense) + np.cumsum(~several)) - 1
+        table = None
+        if rows.shape[1] <= MOST_IN_TABLE:
+            table = np.full(rows.shape[1], -1, np.int32)
+            table[columns] = places
+        return cls(columns.astype(np.int64), places, dense, sparse, table)
 
-    def add(self, found: Similarities, rows: csr_array, weight: float) -> None:
-        """Add inner products with n rows to n x m numbers."""
-        if len(self.columns):
-            found += np.float32(weight) * (_only(rows, self.columns) @ self.dense)
-        if len(self.others):
-            products = csr_array(_only(rows, self.others) @ self.sparse)
+    def add(self, found: Similarities, rows: csr_array) -> None:
+        """Add weighed inner products with n rows to n x m numbers."""
+        places, many = self._places(rows.indices), len(self.dense)
+        if many:
+            found += _only(rows, places, (places >= 0) & (places < many), many) @ self.dense
+        if len(self.columns) > many:
+            few = _only(rows, places - many, places >= many, len(self.columns) - many)
+            products = csr_array(few @ self.sparse)
             owners = np.repeat(np.arange(len(found)), np.diff(products.indptr))
-            found[owners, products.indices] += np.float32(weight) * products.data
+            found[owners, products.indices] += products.data
+
+    def _places(self, columns: Codes) -> NDArray[np.integer[Any]]:
+        """Return the row of each column, -1 where there is none."""
+        if self.table is not None:
+            return self.table[columns]
+        if not len(self.columns):
+            return np.full(len(columns), -1)
+        at = np.minimum(np.searchsorted(self.columns, columns), len(self.columns) - 1)
+        return np.where(self.columns[at] == columns, self.rows[at], -1)
 
 
-def _only(rows: csr_array, columns: Codes) -> csr_array:
-    """Return rows with some columns alone, numbered as they stand there."""
-    places = np.searchsorted(columns, rows.indices)
-    there = columns[np.minimum(places, len(columns) - 1)] == rows.indices
+def _only(
+    rows: csr_array, places: NDArray[np.integer[Any]], there: NDArray[np.bool_], count: int
+) -> csr_array:
+    """Return some entries of rows, in their new columns."""
     ends = np.concatenate([[0], np.cumsum(there)])[rows.indptr]
     kept = (rows.data[there].astype(np.float32), places[there], ends)
-    return csr_array(kept, shape=(rows.shape[0], len(columns)))
+    return csr_array(kept, shape=(rows.shape[0], count))
 
 
 def _sparse(blocks: Blocks, name: str) -> csr_array:
@@ -248,26 +272,24 @@ def _alike(left: Codes, right: Codes) -> tuple[NDArray[np.intp], NDArray[np.intp
     return rows, order[np.repeat(first, counts) + within]
 
 
-def _table(
-    left: Reals,
-    right: Reals,
-    near: Callable[[Reals], Reals],
-    *,
-    one: float = 0.0,
-    both: float = 0.0,
-) -> Similarities:
-    """Return a function of distances, n x m, of which each pair of values is computed once.
+def _gaussian(left: Reals, right: Reals, scale: float, *, both: bool) -> Similarities:
+    """Return exp(-scale d^2) of distances, n x m, in single precision.
+
+    Where one side is unknown it is 0; where both are, 1 or 0.
 
     Args:
         left: n; nan where unknown.
         right: m.
-        near: the function.
-        one: its value where one side is unknown.
-        both: its value where both are.
+        scale: inverse squared length, at least 1e-6.
+        both: whether two unknown ones are the same.
     """
-    some, back = np.unique(left, return_inverse=True)
-    others, there = np.unique(right, return_inverse=True)
-    unknown, further = np.isnan(some)[:, None], np.isnan(others)
-    values = near(np.nan_to_num(some[:, None] - others))
-    values = np.where(unknown & further, both, np.where(unknown | further, one, values))
-    return np.asarray(values.astype(np.float32)[:, there][back], np.float32)
+    # What is unknown is far away from all that is known.
+    centre = float(np.nan_to_num(right).mean())
+    some, others = (
+        np.where(np.isnan(each), side, each - centre).astype(np.float32)
+        for each, side in ((left, FAR), (right, FAR if both else -FAR))
+    )
+    apart = some[:, None] - others
+    np.square(apart, out=apart)
+    apart *= np.float32(-scale)
+    return np.asarray(np.exp(apart, out=apart), np.float32)

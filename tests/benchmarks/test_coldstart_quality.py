@@ -24,7 +24,7 @@ from registry.coldstart.description import Blocks, Describer, Description
 from registry.coldstart.folding import accuracy, fold
 from registry.coldstart.graph import similarity_graph
 from registry.coldstart.intervals import calibrate, calibrate_onward
-from registry.coldstart.kinship import Kin, Kinship
+from registry.coldstart.kinship import Kin
 from registry.encoders import open_encoder
 from registry.factorization.problem import ItemTexts
 from registry.features import architecture_family
@@ -305,7 +305,7 @@ def without(evaluated: Evaluated, part: str) -> Blocks:
         "authors": ("authors", "profiles"),
     }
     if part == "hops":
-        kinship = Kinship(evaluated.describer.kinship.parents, hops=1)
+        kinship = replace(evaluated.describer.kinship, hops=1)
         return replace(evaluated.describer, kinship=kinship).blocks(evaluated.described)
     empty: dict[str, Any] = {}
     for name in gone.get(part, ()):

@@ -1,18 +1,22 @@
 """Vectors of a whole catalog whose models nobody evaluated, and the graph of who is like whom.
 
-BENCHMARK_MODELS sets the size of the catalog (default 1,000,000: ten minutes to make before).
+BENCHMARK_MODELS sets the size of the catalog (default 1,000,000).
 """
 
 import resource
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from filling import fill
 from learned import trained
+from measuring import MODELS
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import make_url
 
-from registry import descriptions, embeddings, placement, vector_tables, versions
+from registry import db, descriptions, embeddings, placement, vector_tables, versions
 from registry.coldstart.description import Describer
 from registry.coldstart.graph import similarity_graph
 
@@ -22,16 +26,35 @@ TRAINED = 2_000
 DIMENSION = 24
 
 
-def peak() -> float:
-    """Return the most memory that the process ever had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak(whose: int = resource.RUSAGE_SELF) -> float:
+    """Return the most memory that the process ever had, or the largest of its children, in MB."""
+    return resource.getrusage(whose).ru_maxrss / 1024
 
 
 @pytest.fixture(scope="module")
-def learned(large: Engine) -> Engine:
+def catalog(benchmark_server: str) -> Iterator[Engine]:
+    """A generated catalog, loaded without a Hub."""
+    alone = db.create_engine(benchmark_server).execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE placed")
+    engine = db.create_engine(make_url(benchmark_server).set(database="placed"))
+    db.upgrade(engine)
+    began = time.perf_counter()
+    with engine.begin() as connection:
+        fill(connection, MODELS)
+    print(f"\nfilled with {MODELS:,} models in {time.perf_counter() - began:.0f} s")
+    yield engine
+    engine.dispose()
+    with alone.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE placed WITH (FORCE)")
+    alone.dispose()
+
+
+@pytest.fixture(scope="module")
+def learned(catalog: Engine) -> Engine:
     """Vectors of some models of the catalog, which their families tell something of."""
     draw = np.random.default_rng(0)
-    with large.begin() as connection:
+    with catalog.begin() as connection:
         rows = connection.execute(
             text("""
             SELECT name, coalesce(model_type, '') AS kind FROM store.models
@@ -44,7 +67,7 @@ def learned(large: Engine) -> Engine:
         vectors = np.asarray(means + draw.normal(size=means.shape), np.float32)
         version = embeddings.save(connection, trained([row.name for row in rows], vectors))
         versions.promote(connection, version)
-    return large
+    return catalog
 
 
 def floor(connection: Connection, keys: NDArray[np.int64]) -> float:
@@ -85,7 +108,8 @@ def test_vectors_of_a_whole_catalog(learned: Engine, monkeypatch: pytest.MonkeyP
         f"\n{placed.cold:,} cold vectors of {DIMENSION} dimensions, {placed.left_out:,} left out:"
         f" {seconds - indexing:.0f} s ({placed.cold / (seconds - indexing):,.0f}/s), of which"
         f" {first:.0f} s to learn from the catalog; then {indexing:.0f} s to index them.\n"
-        f"  floor, loading as many: {least:.1f} s; memory at most {most:,.0f} MB"
+        f"  floor, loading as many: {least:.1f} s; memory at most {most:,.0f} MB, and"
+        f" {peak(resource.RUSAGE_CHILDREN):,.0f} MB in each process beside"
     )
     began = time.perf_counter()
     with learned.begin() as connection:
