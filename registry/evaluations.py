@@ -23,6 +23,7 @@ from registry import (
 from registry.db import exclusive, require_head, translated
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
 from registry.evaluation import Block, Names, Notes, Run, Source
+from registry.garbage import seldom_collected
 from registry.interchange import formats
 from registry.reports import FileReport, counts, summary
 
@@ -59,6 +60,7 @@ Watcher = Callable[[str, int, int, int], None]
 """Is told the file under way, its number from 1, how many there are, and the runs read of it."""
 
 
+@seldom_collected()
 def import_files(
     engine: Engine,
     paths: Sequence[Path],

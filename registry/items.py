@@ -23,11 +23,16 @@ _UNTOLD = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
 """All columns but the first, where only an item's name is known."""
 
 
+_NAME_ONLY = Item("")[1:]
+
+
 def item_line(place: int, item: Item) -> str:
     """Return an item's place and `COLUMNS` as a row of COPY text."""
+    name = item.item
+    if item[1:] == _NAME_ONLY:
+        # Most are numbers, in which nothing has to be escaped.
+        return f"{place}\t{name if name.isalnum() else line((name,))}{_UNTOLD}"
     content = content_hash(item)
-    if content is None and item.answer is None and item.domain is None and not item.choices:
-        return f"{place}\t{line((item.item,))}{_UNTOLD}"
     columns = line((
         item.item,
         None if content is None else content.hex,

@@ -3,11 +3,9 @@
 Pages that wait already go into the database together, and the next ones are read meanwhile.
 """
 
-import gc
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +13,7 @@ from sqlalchemy import Connection
 
 from registry import catalog, first_load, intake, lineage, passes
 from registry.errors import CursorExpiredError, HubError
+from registry.garbage import seldom_collected
 from registry.hub import Hub, ListingQuery
 from registry.pages import Pages
 from registry.passes import Counts, Pass
@@ -31,9 +30,6 @@ READ_BESIDE_FROM = 1000
 
 PAGES_AT_ONCE = 5
 """Pages that one transaction takes in, where they are there already."""
-
-OBJECTS_BETWEEN_COLLECTIONS = 500_000
-"""More than the pages that wait hold; the default of 700 cost 12 us a model."""
 
 MOST_RESTARTS = 3
 """How often one run starts over because the Hub has forgotten the listing's cursor."""
@@ -75,17 +71,6 @@ Watcher = Callable[[Counts, int | None], None]
 """Is told the counts so far and, where it can be guessed, how many records there will be."""
 
 
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Have Python look for cycles seldom: pages are many objects without any."""
-    before = gc.get_threshold()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 @dataclass(slots=True)
 class Walker:
     """Takes in page after page; while one goes into the database, the next ones are read."""
@@ -106,7 +91,7 @@ class Walker:
     # The models of each page, where a dry run has undone the page itself.
     undone: dict[int, list[int]] = field(default_factory=dict)
 
-    @_seldom_collected()
+    @seldom_collected()
     def walk_to_end(self) -> bool:
         """Return whether the pass came to its end, rather than to the limit asked for."""
         restarts = 0

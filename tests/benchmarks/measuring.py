@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,22 @@ def listing_query(sort: str) -> str:
     return Hub("http://127.0.0.1").first_url(query).partition("?")[2]
 
 
+@contextmanager
+def empty_database(server: str, name: str) -> Iterator[str]:
+    """An empty database on a server, and its URL."""
+    engine = db.create_engine(server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
 @pytest.fixture
 def speed_database(benchmark_server: str) -> Iterator[str]:
     """An empty database on that server, and its URL."""
-    engine = db.create_engine(benchmark_server).execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE speed")
-        yield make_url(benchmark_server).set(database="speed").render_as_string(hide_password=False)
-        connection.exec_driver_sql("DROP DATABASE speed WITH (FORCE)")
-    engine.dispose()
+    with empty_database(benchmark_server, "speed") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

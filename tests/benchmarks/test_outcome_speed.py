@@ -15,6 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from measuring import empty_database
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
@@ -136,6 +137,18 @@ def load(engine: Engine, path: Path) -> float:
     return seconds
 
 
+def loads(server: str, path: Path) -> list[float]:
+    """Import a file into some empty databases, one after the other, and return the seconds."""
+    seconds = []
+    for number in range(TIMES):
+        with empty_database(server, f"load_{number}") as database:
+            engine = db.create_engine(database)
+            db.upgrade(engine)
+            seconds.append(load(engine, path))
+            engine.dispose()
+    return seconds
+
+
 def weight(engine: Engine) -> int:
     """Bytes of runs on disk, indexes and overhead included."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -184,7 +197,9 @@ def plain(database: str) -> str:
     return make_url(database).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def test_four_million_outcomes(speed_database: str, engine: Engine, tmp_path: Path) -> None:
+def test_four_million_outcomes(
+    benchmark_server: str, speed_database: str, engine: Engine, tmp_path: Path
+) -> None:
     outcomes = drawn(112, 36_054)
     path = tmp_path / "outcomes.parquet"
     write_long(path, outcomes)
@@ -192,13 +207,15 @@ def test_four_million_outcomes(speed_database: str, engine: Engine, tmp_path: Pa
     write_long(small, drawn(2, 2))
     import_files(engine, [small], Options(mapping="embedllm", benchmark="warm"))  # the libraries
     lowest = floor(plain(speed_database), path, outcomes.shape)
-    seconds = load(engine, path)
+    tries = [load(engine, path), *loads(benchmark_server, path)]
+    seconds = min(tries)
     again = load(engine, path)
     row_bytes, row_load, row_average = row_table(plain(speed_database), outcomes)
     print(
         f"\n{outcomes.size:,} outcomes: loaded in {seconds:.2f} s "
         f"({outcomes.size / seconds / 1e6:.1f} M/s, {seconds / lowest:.1f} x the floor of "
-        f"{lowest:.2f} s); again, unchanged, in {again:.2f} s\n"
+        f"{lowest:.2f} s; all tries: {' '.join(f'{each:.2f}' for each in tries)}); again, "
+        f"unchanged, in {again:.2f} s\n"
         f"  {weight(engine) / outcomes.size:.3f} bytes an outcome; as rows {row_bytes:.1f}, loaded "
         f"in {row_load:.1f} s, averaged in {1000 * row_average:.0f} ms"
     )

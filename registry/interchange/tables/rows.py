@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from registry.errors import UnreadableFileError
 from registry.evaluation import Notes
+from registry.interchange.tables.ahead import ahead
 from registry.interchange.tables.cells import BadCellError, text_of
 from registry.interchange.tables.mapping import FILE, ROW, Condition, Layout
 from registry.interchange.tables.sources import Batch, Table
@@ -49,7 +50,7 @@ class Sheet(NamedTuple):
         # Without any column there would be no rows either.
         wanted = tuple(dict.fromkeys([*columns, *where])) or tuple(self.table.columns[:1])
         empty = True
-        for batch in self.table.batches(wanted):
+        for batch in ahead(self.table.batches(wanted)):
             empty = empty and batch.length == 0
             for name in where:
                 if pa.types.is_nested(kind := batch.columns[name].type):
