@@ -41,7 +41,7 @@ def read_outcomes(sheet: Sheet) -> Iterator[Block]:
     Raises:
         UnreadableFileError: a row cannot be read, or two rows contradict each other.
     """
-    spool = Spool(1 + len(Planes.roles(sheet.layout)))
+    spool = Spool()
     try:
         long = _Long(sheet, spool)
         long.collect()

@@ -6,14 +6,14 @@ when the process is, however it ends.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile, TemporaryFile
-from typing import TypeAlias
+from tempfile import TemporaryFile
+from typing import IO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 IN_MEMORY = 1 << 26
-"""Bytes up to which no file is made."""
+"""Bytes that are kept out of files."""
 
 Cells: TypeAlias = NDArray[np.uint8 | np.int32]
 """Encoded so that 0 is missing, as never written parts of a file read as zeros."""
@@ -59,36 +59,60 @@ class Chunk:
     items: NDArray[np.int32]
     planes: list[NDArray[np.int32]]
 
+    @property
+    def columns(self) -> tuple[NDArray[np.int32], ...]:
+        """All of it."""
+        return (self.runs, self.items, *self.planes)
+
 
 class Spool:
-    """Outcomes in their order, once written and read again; 4 bytes a number."""
+    """Outcomes in their order, once written and read again; 4 bytes a number.
 
-    def __init__(self, planes: int) -> None:
-        self._planes = planes
-        self._lengths: list[int] = []
+    They are kept in memory until they are more than IN_MEMORY, then in a file.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+        self._shapes: list[tuple[int, int]] = []
         self.length = 0
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by `close`
+        self._kept = 0
+        self._file: IO[bytes] | None = None
 
     def write(self, chunk: Chunk) -> None:
-        """Append outcomes."""
-        self._lengths.append(len(chunk.runs))
+        """Append outcomes; the arrays are not to be changed any more."""
         self.length += len(chunk.runs)
-        for column in (chunk.runs, chunk.items, *chunk.planes):
-            self._file.write(np.ascontiguousarray(column).data)
+        self._chunks.append(chunk)
+        self._kept += sum(column.nbytes for column in chunk.columns)
+        if self._kept > IN_MEMORY:
+            self._put_off()
+
+    def _put_off(self) -> None:
+        """Move what is in memory to the file."""
+        if self._file is None:
+            self._file = TemporaryFile()  # noqa: SIM115 - closed by `close`
+        for chunk in self._chunks:
+            self._shapes.append((len(chunk.runs), len(chunk.columns)))
+            for column in chunk.columns:
+                self._file.write(np.ascontiguousarray(column).data)
+        self._chunks.clear()
+        self._kept = 0
 
     def read(self) -> Iterator[Chunk]:
         """Yield them again, from the beginning."""
-        self._file.seek(0)
-        for length in self._lengths:
-            columns = [
-                np.frombuffer(self._file.read(4 * length), np.int32)
-                for _ in range(2 + self._planes)
-            ]
-            yield Chunk(columns[0], columns[1], columns[2:])
+        if self._file is not None:
+            self._file.seek(0)
+            for length, columns in self._shapes:
+                runs, items, *planes = (
+                    np.frombuffer(self._file.read(4 * length), np.int32) for _ in range(columns)
+                )
+                yield Chunk(runs, items, planes)
+        yield from self._chunks
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of them."""
+        self._chunks.clear()
+        if self._file is not None:
+            self._file.close()
 
 
 def matrix(cells: int, dtype: type[np.uint8 | np.int32]) -> Cells:
