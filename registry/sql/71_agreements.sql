@@ -1,5 +1,6 @@
 -- agreements(model, benchmark): how a model's outcomes agree with those of every other model.
--- Bits are taken out of storage once a run (OFFSET 0), then it is counting.
+-- Bits are taken out of storage once a run (OFFSET 0), then it is counting, once a pair as well:
+-- each count stands in several columns.
 CREATE FUNCTION registry.agreements(model text, benchmark text)
 RETURNS TABLE (
     other text, version text, items bigint, agreement double precision, kappa double precision,
@@ -18,8 +19,9 @@ AS $$
           FROM mine a
           CROSS JOIN LATERAL store.preferred_runs(a.benchmark_id) p
           CROSS JOIN LATERAL (SELECT p.right_bits || B'' AS right_bits OFFSET 0) f
-          CROSS JOIN LATERAL store.overlap(
-              a.right_bits, a.present_bits, f.right_bits, p.present_bits) o
+          CROSS JOIN LATERAL (
+              SELECT * FROM store.overlap(
+                  a.right_bits, a.present_bits, f.right_bits, p.present_bits) OFFSET 0) o
          WHERE p.model_id <> a.model_id
     )
     SELECT m.name, b.version, c.items, s.agreement,
