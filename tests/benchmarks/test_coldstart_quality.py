@@ -181,6 +181,63 @@ def test_all_four_tests(evaluated: Evaluated, asked: Asked) -> None:
     assert gain >= 0.1
 
 
+def told_of_new_items(trial: protocol.Trial) -> NDArray[np.float64]:
+    """Known models' means over new items, by regression on others' means over these very items.
+
+    Ridge regression on the known outcomes, five-fold over models: what the known outcomes hold of
+    these means, for somebody who has seen them of all other models. No method can have that.
+    """
+    known, items = trial.known()
+    seen = trial.problem.outcomes[np.ix_(known, items)].astype(np.float64)
+    seen = np.nan_to_num(seen - np.nanmean(seen, axis=0))
+    means = trial.truth[known][:, trial.items].mean(axis=1, dtype=np.float64)
+    fold = np.random.default_rng(0).integers(0, 5, len(known))
+    found = np.empty(len(known))
+    for each in range(5):
+        fit, rest = fold != each, fold == each
+        own = seen[fit] @ seen[fit].T + 200 * np.eye(int(fit.sum()))
+        weights = np.linalg.solve(own, means[fit] - means[fit].mean())
+        found[rest] = means[fit].mean() + seen[rest] @ seen[fit].T @ weights
+    return found
+
+
+def test_what_new_items_leave_unknown(evaluated: Evaluated, asked: Asked) -> None:
+    """The parts of test B's RMSE_m: a shift of all models alike, and how each departs from it."""
+    parts: dict[str, list[tuple[float, float, float]]] = {}
+    for seed in SEEDS:
+        trial = protocol.draw(
+            *evaluated[:3],
+            held=HELD,
+            train=1000,
+            new_items=0.2,
+            texts=asked.texts,
+            groups=asked.groups,
+            seed=seed,
+        )
+        known, _ = trial.known()
+        truth = trial.truth[known][:, trial.items].mean(axis=1, dtype=np.float64)
+        found = {
+            name: protocol.METHODS[name](trial)[known][:, trial.items].mean(axis=1)
+            for name in ("means", "mf", "default")
+        }
+        # The shift of the default with the departures of somebody who was told.
+        shift = float((found["default"] - truth).mean())
+        told = told_of_new_items(trial)
+        found["told all but the shift"] = told - (told - truth).mean() + shift
+        for name, each in found.items():
+            errors = each - truth
+            whole = float(np.sqrt((errors**2).mean()))
+            parts.setdefault(name, []).append((whole, abs(errors.mean()), errors.std()))
+    print()
+    for name, figures in parts.items():
+        whole, common, own = np.mean(figures, axis=0)
+        print(f"  B {name:24s} rmse_m {whole:.4f}: shift {common:.4f}, departures {own:.4f}")
+    best = np.mean(parts["told all but the shift"], axis=0)[0]
+    gain = 1 - best / np.mean(parts["mf"], axis=0)[0]
+    print(f"  told all but the shift: {gain:.1%} under mf")
+    assert np.mean(parts["default"], axis=0)[2] < np.mean(parts["means"], axis=0)[2]
+
+
 def test_a_few_outcomes_and_what_intervals_hold(evaluated: Evaluated) -> None:
     bars = {0: 0.115, 10: 0.080, 20: 0.058, 50: 0.036, 100: 0.026}
     errors: dict[int, list[float]] = {count: [] for count in bars}
