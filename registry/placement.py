@@ -108,7 +108,7 @@ def place(engine: Engine, *, watch: Watcher = unwatched) -> Placed:
 
 
 def follow(engine: Engine, *, watch: Watcher = unwatched) -> Placed | None:
-    """Place models that came or got outcomes since the current version was last placed.
+    """Place models that came, changed or got outcomes since the current version was last placed.
 
     By what was learned then, so that it takes a moment; vectors of all others stay. Where more than
     `MOST_FOLLOWED` came, or nothing was kept of the last time, all are placed again.

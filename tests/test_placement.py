@@ -9,7 +9,7 @@ from evaluated import block, run, write
 from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry import follow_up, placement, training, vector_tables, vectors, versions
+from registry import arrivals, follow_up, placement, training, vector_tables, vectors, versions
 from registry.coldstart import laplace, prior
 from registry.coldstart.description import Describer, Description
 from registry.coldstart.kernel import Kernel
@@ -214,6 +214,35 @@ def test_what_came_is_placed_as_if_all_were(trained: Engine) -> None:
     assert placement.place(trained).cold == 2
     # How rare words are has changed by two models of 62.
     np.testing.assert_allclose(vector(trained, "somebody/my-tune"), followed, atol=0.1)
+
+
+def test_a_model_that_changed_is_placed_again(
+    trained: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "somebody/my-tune"
+    with trained.begin() as connection:
+        model(connection, name, parameters=7_000_000_000, model_type="falcon")
+        model(connection, "falconlab/falcon-7b-old", model_type="falcon")
+    placement.place(trained)
+    before, other = vector(trained, name), vector(trained, "falconlab/falcon-7b-old")
+    with trained.begin() as connection:
+        connection.execute(
+            text("""
+            UPDATE store.models SET model_type = 'otter', changed_at = clock_timestamp()
+             WHERE name IN (:name, 'falconlab/falcon-7b-v1')"""),
+            {"name": name},
+        )
+    monkeypatch.setattr(arrivals, "MOST_CHANGED", 0)
+    assert placement.follow(trained) is None, "too many changed"
+    monkeypatch.undo()
+    placed = placement.follow(trained)
+    assert placed is not None
+    assert (placed.folded, placed.cold, placed.left_out) == (0, 1, 0), "not what was trained on"
+    with trained.connect() as connection:
+        assert sum("otter" in each for each in near(connection, name)) >= 8
+    assert np.abs(vector(trained, name) - before).max() > 0.1
+    np.testing.assert_array_equal(vector(trained, "falconlab/falcon-7b-old"), other)
+    assert placement.follow(trained) is None, "nothing changed since"
 
 
 def test_outcomes_that_are_imported_fold_a_cold_model(
