@@ -99,24 +99,31 @@ def _dimensions(traits: Traits) -> set[int]:
     first = traits.architectures[0] if traits.architectures else None
     family = architecture_family(traits.model_type, first)
     task = traits.pipeline_tag
-    found = dict(filter(None, map(_OF_TAG.__getitem__, traits.tags[:MOST_TAGS])))
-    for name in (family, task):
-        if name is not None:
-            found.pop(name, None)
-    dimensions = set(found.values())
+    found = set(map(_OF_TAG.__getitem__, traits.tags[:MOST_TAGS]))
+    # A tag that says the same again is no feature of its own.
+    found.discard(_NOTHING)
     if family is not None:
-        dimensions.add(dimension(f"architecture:{family}"))
+        found.discard(_named("tag", family))
     if task is not None:
-        dimensions.add(dimension(f"task:{task}"))
-    return dimensions
+        found.discard(_named("tag", task))
+        found.add(_named("task", task))
+    if family is not None:
+        found.add(_named("architecture", family))
+    return found
 
 
-def _of_tag(tag: str) -> tuple[str, int] | None:
-    """Return a tag in lower case and its dimension, None if it tells nothing of the model."""
+@lru_cache(maxsize=20_000)
+def _named(kind: str, name: str) -> int:
+    return dimension(f"{kind}:{name}")
+
+
+def _of_tag(tag: str) -> int:
+    """Return the dimension of a tag, _NOTHING if it tells nothing of the model."""
     if ":" in tag or tag.endswith("_compatible"):
-        return None
-    lowered = tag.lower()
-    return lowered, dimension(f"tag:{lowered}")
+        return _NOTHING
+    return dimension(f"tag:{tag.lower()}")
 
+
+_NOTHING = 0
 
 _OF_TAG = Memo(_of_tag)

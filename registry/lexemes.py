@@ -17,9 +17,6 @@ _TOP = ("", "", " top=2", " top=3 top=2", " top=4 top=3 top=2")
 
 _EMPTY = frozenset({"", "#"})
 
-_FOREIGN = ""
-"""Stands for a tag beyond ASCII; no lexeme is empty."""
-
 
 def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL function
     name: str,
@@ -44,22 +41,27 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
     if parameters is not None and parameters > 0:
         words += f" size={math.floor(math.log(parameters) / math.log(2))}"
     words += _TOP[popularity]
-    lexemes = set(_escaped(words).split(" ")) - _EMPTY
-    lexemes.update(*map(_OF_TAG.__getitem__, tags[:MOST_TAGS]))
+    # What stands twice Postgres leaves out.
+    found = [_quoted(words), *map(_OF_TAG.__getitem__, tags[:MOST_TAGS])]
     # Of the text as it was: the lower case of U+212A, the sign of the kelvin, is an ASCII letter.
-    if _FOREIGN in lexemes or not f"{name}{author}{license_id}".isascii():
+    if None in found or not f"{name}{author}{license_id}".isascii():
         return None
+    return " ".join(filter(None, found))
+
+
+def _quoted(words: str) -> str:
+    """Return words as text of a tsvector."""
+    lexemes = [word for word in _escaped(words).split(" ") if word not in _EMPTY]
     return "'" + "' '".join(lexemes) + "'" if lexemes else ""
 
 
-def _of_tag(tag: str) -> tuple[str, ...]:
-    """Return the lexemes of a tag: none if it tells nothing, _FOREIGN if it is not ASCII."""
+def _of_tag(tag: str) -> str | None:
+    """Return the lexemes of a tag: none if it tells nothing, None if it is beyond ASCII."""
     if ":" in tag or tag.endswith("_compatible"):
-        return ()
+        return ""
     if not tag.isascii():
-        return (_FOREIGN,)
-    words = _escaped("#" + tag.lower().replace("-", " #")).split(" ")
-    return tuple(word for word in words if word not in _EMPTY)
+        return None
+    return _quoted("#" + tag.lower().replace("-", " #"))
 
 
 _OF_TAG = Memo(_of_tag)

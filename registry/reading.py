@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 from registry.features import FeatureSet, Traits, feature_set
 from registry.parentage import Parent
-from registry.records import ModelRecord, Rejected, counters, digest, name_of, parse_record
+from registry.records import (
+    Encoded,
+    ModelRecord,
+    Rejected,
+    counters,
+    digest,
+    encode,
+    name_of,
+    parse_record,
+)
 from registry.rows import counter_line, document_line, model_line, sighting_line
 from registry.values import short_text, storable, timestamp
 
@@ -47,6 +56,7 @@ class _Noted(NamedTuple):
     """A record that was not read yet, with its fingerprint and its `counter_line`."""
 
     raw: Mapping[str, object]
+    encoded: Encoded | None
     fingerprint: int
     counters: str
 
@@ -81,7 +91,9 @@ class Reading:
         """Take note of a record by its fingerprint and counters."""
         if key is not None:
             self.names[key] = name
-        noted = self._noted[name] = _Noted(raw, digest(raw), counter_line(counters(raw)))
+        encoded = encode(raw)
+        noted = _Noted(raw, encoded, digest(raw, encoded), counter_line(counters(raw)))
+        self._noted[name] = noted
         self.sightings[name] = sighting_line(name, key, noted.fingerprint, noted.counters)
 
     def entry(self, name: str) -> Entry | Refusal:
@@ -186,7 +198,7 @@ def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | Refusal]:
     Each step is taken for all of them before the next: the processor then has its code at hand,
     and they take a sixth less time than one after the other.
     """
-    parsed = [parse_record(each.raw) for each in noted.values()]
+    parsed = [parse_record(each.raw, each.encoded) for each in noted.values()]
     read = [record for record in parsed if isinstance(record, ModelRecord)]
     models = [model_line(record, noted[record.name].fingerprint) for record in read]
     documents = [document_line(record) for record in read]

@@ -35,6 +35,7 @@ from registry.values import (
     texts,
     timestamp,
 )
+from registry.values import tags as read_tags
 from registry.weights import (
     ParametersSource,
     quantization,
@@ -58,14 +59,15 @@ __all__ = [
     "parse_record",
 ]
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Raised whenever `parse_record` reads anything differently: every digest changes with it."""
 
 _T = TypeVar("_T")
 
 _VERSION = PARSER_VERSION.to_bytes(2)
 
-_COUNTERS = ("downloads", "downloadsAllTime", "likes", "trendingScore")
+_COUNTERS = frozenset({"downloads", "downloadsAllTime", "likes", "trendingScore"})
+_APART = _COUNTERS | {"cardData", "config"}
 
 _PREFIXES = ("base_model", "license", "language", "dataset", "arxiv")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
@@ -228,20 +230,41 @@ def counters(raw: object) -> Counters:
     )
 
 
-def digest(raw: object) -> int:
+class Encoded(NamedTuple):
+    """A raw record without its counters as JSON with sorted keys: both documents, and the rest."""
+
+    card: bytes
+    config: bytes
+    rest: bytes
+
+
+def encode(raw: Mapping[str, object]) -> Encoded | None:
+    """Encode a raw record, for its fingerprint and its documents.
+
+    None where it holds lone surrogates, integers beyond 64 bits, or more than 254 levels.
+    """
+    rest = {key: value for key, value in raw.items() if key not in _APART}
+    try:
+        return Encoded(
+            orjson.dumps(raw.get("cardData"), option=orjson.OPT_SORT_KEYS),
+            orjson.dumps(raw.get("config"), option=orjson.OPT_SORT_KEYS),
+            orjson.dumps(rest, option=orjson.OPT_SORT_KEYS),
+        )
+    except TypeError:
+        return None
+
+
+def digest(raw: object, encoded: Encoded | None = None) -> int:
     """Fingerprint a raw record without its counters: a signed 64-bit integer.
 
     Equal records have equal digests in any order of keys; a changed field or another
-    `PARSER_VERSION` changes it. About 8 us for a record of 2 KB.
+    `PARSER_VERSION` changes it. `encoded` is what `encode` makes of it, where that is known.
     """
     if isinstance(raw, dict):
-        raw = raw.copy()
-        for key in _COUNTERS:
-            raw.pop(key, None)
-    try:
-        content = orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # lone surrogates, integers beyond 64 bits, or more than 254 levels
-        content = "\0".join(_flattened(raw)).encode()
+        encoded = encoded or encode(raw)
+        raw = {key: value for key, value in raw.items() if key not in _COUNTERS}
+    # Bytes below 32 stand in no JSON.
+    content = b"\0".join(encoded) if encoded else "\0".join(_flattened(raw)).encode()
     hashed = hashlib.blake2b(content, digest_size=8, person=_VERSION).digest()
     return int.from_bytes(hashed, signed=True)
 
@@ -262,12 +285,13 @@ def _flattened(value: object) -> Iterator[str]:
             yield hex(item) if type(item) is int else ascii(item)
 
 
-def parse_record(raw: object) -> ModelRecord | Rejected:
+def parse_record(raw: object, encoded: Encoded | None = None) -> ModelRecord | Rejected:
     """Read one record of the Hub's listing, or one reply of its detail endpoint.
 
     Never raises, whatever JSON it is given. Rejected is only what is no object or has no usable
     name; any other field that cannot be read is left out and named in `unread`. A `Rejected`, as
-    `decode_page` may put in a record's place, is passed on.
+    `decode_page` may put in a record's place, is passed on. `encoded` is what `encode` makes of the
+    record, where that is known.
     """
     if isinstance(raw, Rejected):
         return raw
@@ -288,7 +312,7 @@ def parse_record(raw: object) -> ModelRecord | Rejected:
     raw_config = take("config", _mapping)
     config = raw_config or {}
     gguf = take("gguf", _mapping) or {}
-    tags = fields.texts("tags")
+    tags = fields.tags()
     tagged = _by_prefix(tags)
 
     weights = read_weights(name, raw.get("safetensors"), gguf)
@@ -338,8 +362,8 @@ def parse_record(raw: object) -> ModelRecord | Rejected:
         weights.dtypes,
         quantized_to,
         take("new_version", model_reference, card),
-        fields.keep("cardData", raw_card),
-        fields.keep("config", raw_config),
+        fields.keep("cardData", raw_card, encoded.card if encoded else None),
+        fields.keep("config", raw_config, encoded.config if encoded else None),
         parentage.parents,
         parentage.renames,
         _unique([*fields.unread, *parentage.unread]),
@@ -380,6 +404,15 @@ class _Fields:
             self.unread.append(key)
         return kept
 
+    def tags(self) -> list[str]:
+        value = self.raw.get("tags")
+        if value is None:
+            return []
+        kept, partial = read_tags(value)
+        if partial:
+            self.unread.append("tags")
+        return kept
+
     def flag(self, key: str) -> bool:
         value = self.raw.get(key)
         if value is not None and not isinstance(value, bool):
@@ -397,10 +430,12 @@ class _Fields:
         self.unread.append(key)
         return None
 
-    def keep(self, key: str, value: Mapping[str, object] | None) -> str | None:
+    def keep(
+        self, key: str, value: Mapping[str, object] | None, encoded: bytes | None
+    ) -> str | None:
         if value is None:
             return None
-        text = document(value)
+        text = document(value, encoded)
         if text is None:
             self.unread.append(key)
         return text

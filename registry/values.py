@@ -32,6 +32,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 class Memo(dict[str, _T]):
     """What a function makes of the texts that it was asked for; a full one starts anew.
 
+    What the function raises is raised, and not remembered.
+
     For texts that come again and again, as tags do: asking for one with `memo[text]` takes half
     as long as asking a function with an `lru_cache`.
     """
@@ -106,6 +108,28 @@ def texts(value: object) -> tuple[list[str], bool]:
     return list(dict.fromkeys(kept)), len(kept) < wanted
 
 
+def _stripped(text: str) -> str:
+    """Return a text that can be kept as it is, but for spaces around it; else raise ValueError."""
+    if not isinstance(text, str) or len(text) > MAX_TEXT or _UNSTORABLE.search(text):
+        raise ValueError
+    return text.strip()
+
+
+_STRIPPED = Memo(_stripped)
+
+
+def tags(value: object) -> tuple[list[str], bool]:
+    """Read a list of tags, as `texts`, in a quarter of the time: most of them are known."""
+    if type(value) is list and len(value) <= MAX_LIST:
+        try:
+            kept = dict.fromkeys(map(_STRIPPED.__getitem__, value))
+        except (TypeError, ValueError):
+            return texts(value)
+        kept.pop("", None)
+        return list(kept), False
+    return texts(value)
+
+
 def _clean_texts(elements: list[object]) -> bool:
     """Tell quickly whether `elements` are texts that can be kept as they are, as nearly always."""
     try:
@@ -120,24 +144,26 @@ def _clean_texts(elements: list[object]) -> bool:
     )
 
 
-def document(value: object) -> str | None:
+def document(value: object, encoded: bytes | None = None) -> str | None:
     """Return `value` as JSON text that Postgres' jsonb accepts; None if it cannot be kept.
 
     NaN and infinities become null, U+0000 and lone surrogates U+FFFD. Not kept: more than
-    `MAX_DOCUMENT` bytes, or nesting too deep to walk.
+    `MAX_DOCUMENT` bytes, or nesting too deep to walk. `encoded` is the value as orjson writes it,
+    where somebody has had that done already.
     """
     try:
-        encoded = _encode(value)
+        storable_bytes = _encode(value, encoded)
     except (ValueError, TypeError, RecursionError):
         return None
-    return encoded.decode() if len(encoded) <= MAX_DOCUMENT else None
+    return storable_bytes.decode() if len(storable_bytes) <= MAX_DOCUMENT else None
 
 
-def _encode(value: object) -> bytes:
-    try:
-        encoded = orjson.dumps(value)
-    except TypeError:  # a lone surrogate, an integer beyond 64 bits, or more than 254 levels
-        return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False).encode()
+def _encode(value: object, encoded: bytes | None) -> bytes:
+    if encoded is None:
+        try:
+            encoded = orjson.dumps(value)
+        except TypeError:  # a lone surrogate, an integer beyond 64 bits, or more than 254 levels
+            return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False).encode()
     # Also true for a harmless backslash before u0000, which cleaning leaves as it is.
     return orjson.dumps(_clean(value)) if b"\\u0000" in encoded else encoded
 
