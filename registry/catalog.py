@@ -13,11 +13,11 @@ from typing import Self
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
+from registry.batches import COLUMNS, model_lines
 from registry.db import copy_lines
 from registry.identity import follow_renames
 from registry.reading import Entry, Reading
 from registry.rows import (
-    COUNTER_COLUMNS,
     DOCUMENT_COLUMNS,
     MODEL_COLUMNS,
     MOST_POPULAR,
@@ -142,38 +142,21 @@ def add_models(
     """
     if not entries:
         return {}
-    keys = connection.scalars(
-        text("""
-        SELECT nextval('store.models_model_id_seq') FROM generate_series(1, :count)"""),
-        {"count": len(entries)},
-    ).all()
-    moment = as_of.isoformat()
-    keyed = list(zip(keys, entries, strict=True))
-    copy_lines(
-        connection,
-        "store.models",
-        ("model_id", *MODEL_COLUMNS, "first_seen", "changed_at"),
-        (f"{key}\t{entry.model}\t{moment}\t{moment}" for key, entry in keyed),
-    )
-    copy_lines(
-        connection,
-        "store.documents",
-        ("model_id", *DOCUMENT_COLUMNS),
-        (f"{key}\t{entry.document}" for key, entry in keyed),
-    )
-    copy_lines(
-        connection,
-        "store.counters",
-        ("model_id", *COUNTER_COLUMNS),
-        (f"{key}\t{entry.counters}" for key, entry in keyed),
-    )
-    copy_lines(
-        connection,
-        "store.model_history",
-        ("model_id", "observed_at", *COUNTER_COLUMNS),
-        (f"{key}\t{moment}\t{entry.counters}" for key, entry in keyed),
-    )
+    keyed = list(zip(new_keys(connection, len(entries)), entries, strict=True))
+    for table, lines in model_lines(keyed, as_of.isoformat()).items():
+        copy_lines(connection, table, COLUMNS[table], lines)
     return {entry.name: key for key, entry in keyed}
+
+
+def new_keys(connection: Connection, count: int) -> list[int]:
+    """Return keys that no model has had, to be given to new ones."""
+    keys = connection.scalar(
+        text("""
+        SELECT string_agg(nextval('store.models_model_id_seq')::text, ',')
+          FROM generate_series(1, :count)"""),
+        {"count": count},
+    )
+    return [int(key) for key in keys.split(",")] if keys else []
 
 
 def merge_models(

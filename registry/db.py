@@ -192,8 +192,23 @@ def copy_lines(
         lines: one for each row, without its line end; LINES_AT_ONCE are sent at once.
     """
     batches = _batches(lines)
-    some = next(batches, None)
-    if some is None:
+    copy_texts(connection, table, columns, ("\n".join([*some, ""]).encode() for some in batches))
+
+
+def copy_texts(
+    connection: Connection, table: str, columns: Sequence[str], texts: Iterable[bytes]
+) -> None:
+    """Load COPY text in UTF-8, as the connection's transaction.
+
+    Args:
+        connection: where to load.
+        table: trusted name of the table, as SQL.
+        columns: trusted names of its columns.
+        texts: pieces that end with a line's end.
+    """
+    pieces = iter(texts)
+    piece = next(pieces, None)
+    if piece is None:
         return
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     try:
@@ -201,10 +216,10 @@ def copy_lines(
             driver_connection(connection).cursor() as cursor,
             cursor.copy(statement.encode()) as copy,
         ):
-            while some is not None:
-                # The server takes these while the next ones are made.
-                copy.write("\n".join([*some, ""]))
-                some = next(batches, None)
+            while piece is not None:
+                # The server takes this one while the next is made.
+                copy.write(piece)
+                piece = next(pieces, None)
     except psycopg.IntegrityError as error:
         raise IntegrityError(statement, None, error) from error
     except psycopg.Error as error:

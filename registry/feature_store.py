@@ -8,14 +8,30 @@ from registry.db import copy_lines
 from registry.features import FeatureSet, Traits, feature_set
 
 
-def add_features(connection: Connection, found: Mapping[int, FeatureSet | None]) -> None:
-    """Write the features of models, by key, that have none yet."""
-    sets = _set_ids(connection, found.values())
+def add_features(
+    connection: Connection,
+    keys: Iterable[int],
+    fingerprints: Iterable[str | None],
+    vectors: Mapping[str, str],
+) -> None:
+    """Write the features of models that have none yet.
+
+    Args:
+        connection: in a transaction.
+        keys: the models.
+        fingerprints: of their feature sets, in the same order; None where nothing is known.
+        vectors: by fingerprint.
+    """
+    sets = _set_ids(connection, vectors)
     copy_lines(
         connection,
         "store.model_features",
         ("model_id", "feature_set_id"),
-        (f"{key}\t{sets[each.fingerprint]}" for key, each in found.items() if each is not None),
+        (
+            f"{key}\t{sets[fingerprint]}"
+            for key, fingerprint in zip(keys, fingerprints, strict=True)
+            if fingerprint is not None
+        ),
     )
 
 
@@ -27,7 +43,7 @@ def replace_features(connection: Connection, found: Mapping[int, FeatureSet | No
     """
     if not found:
         return 0
-    sets = _set_ids(connection, found.values())
+    sets = _set_ids(connection, {each.fingerprint: each.vector for each in found.values() if each})
     parameters = {
         "models": [key for key, each in found.items() if each is not None],
         "sets": [sets[each.fingerprint] for each in found.values() if each is not None],
@@ -47,33 +63,36 @@ def replace_features(connection: Connection, found: Mapping[int, FeatureSet | No
     return written + lost
 
 
-def _set_ids(connection: Connection, found: Iterable[FeatureSet | None]) -> dict[str, int]:
+def _set_ids(connection: Connection, vectors: Mapping[str, str]) -> dict[str, int]:
     """Return the keys of feature sets by fingerprint; those that are new are written."""
-    sets = {features.fingerprint: features for features in found if features is not None}
-    if not sets:
+    if not vectors:
         return {}
+    # The array as text: the driver would take as long to write it as all else takes.
     rows = connection.execute(
         text("""
         SELECT encode(uuid_send(fingerprint), 'hex'), feature_set_id FROM store.feature_sets
          WHERE fingerprint = ANY (cast(:fingerprints AS uuid[]))"""),
-        {"fingerprints": list(sets)},
+        {"fingerprints": f"{{{','.join(vectors)}}}"},
     )
     keys = {fingerprint: int(key) for fingerprint, key in rows}
-    new = [each for fingerprint, each in sets.items() if fingerprint not in keys]
-    fresh = connection.scalars(
+    new = [fingerprint for fingerprint in vectors if fingerprint not in keys]
+    if not new:
+        return keys
+    fresh = connection.scalar(
         text("""
-        SELECT nextval('store.feature_sets_feature_set_id_seq')
+        SELECT string_agg(nextval('store.feature_sets_feature_set_id_seq')::text, ',')
           FROM generate_series(1, :count)"""),
         {"count": len(new)},
-    ).all()
-    keyed = list(zip(fresh, new, strict=True))
+    )
+    assert fresh is not None
+    keyed = dict(zip(new, map(int, fresh.split(",")), strict=True))
     copy_lines(
         connection,
         "store.feature_sets",
         ("feature_set_id", "fingerprint", "features"),
-        (f"{key}\t{each.fingerprint}\t{each.vector}" for key, each in keyed),
+        (f"{key}\t{fingerprint}\t{vectors[fingerprint]}" for fingerprint, key in keyed.items()),
     )
-    return keys | {each.fingerprint: key for key, each in keyed}
+    return keys | keyed
 
 
 def refresh_features(connection: Connection, model_ids: Sequence[int] | None = None) -> int:

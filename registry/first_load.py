@@ -5,7 +5,8 @@ stub, and filled in soon after: a third of a first load. So what models say of t
 aside meanwhile, and stubs are made only of those that never came.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -13,12 +14,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from registry import intake
+from registry.batches import COLUMNS, Batch, parent_lines
 from registry.catalog import Comparison
-from registry.db import copy_lines
+from registry.db import copy_lines, copy_texts
 from registry.families import BEST_PARENT_FIRST, refresh_families
+from registry.feature_store import add_features
 from registry.lineage import resolve_parents
-from registry.passes import Pass
-from registry.reading import Entry, Reading
+from registry.passes import Counts, Pass
+from registry.quarantine import release
+from registry.reading import Entry, Reading, read
+from registry.records import decode_page
 
 NAMES_AT_ONCE = 5000
 
@@ -31,18 +36,49 @@ def under_way(connection: Connection) -> bool:
     return not connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)"))
 
 
-def take_in(connection: Connection, walk: Pass, reading: Reading) -> None:
-    """Take one page into the catalog, as `intake.take_in`, with its lineage set aside.
+def take_in(connection: Connection, walk: Pass, pages: Sequence[Reading | Batch]) -> None:
+    """Take pages into the catalog, as `intake.take_in`, with their lineage set aside.
 
-    Nothing of it is known yet, but where the listing repeats itself: only then is it looked for.
+    Nothing of them is known yet, but where the listing repeats itself: only then is it looked for.
     """
+    counts, high_water = replace(walk.counts), walk.high_water
     try:
         with connection.begin_nested():
-            intake.take_compared(
-                connection, walk, reading, Comparison.nothing_known(reading), set_aside
-            )
+            for page in pages:
+                if isinstance(page, Reading):
+                    compared = Comparison.nothing_known(page)
+                    intake.take_compared(connection, walk, page, compared, set_aside)
+            _take_batches(connection, walk, [page for page in pages if isinstance(page, Batch)])
     except IntegrityError:
-        intake.take_in(connection, walk, reading, set_aside)
+        walk.counts, walk.high_water = counts, high_water
+        for page in pages:
+            intake.take_in(connection, walk, _as_it_came(page), set_aside)
+
+
+def _as_it_came(page: Reading | Batch) -> Reading:
+    if isinstance(page, Reading):
+        return page
+    return read(decode_page(page.body), page.url, page.next_url)
+
+
+def _take_batches(connection: Connection, walk: Pass, batches: Sequence[Batch]) -> None:
+    """Pass on what is ready, all batches' rows of a table at once."""
+    if not batches:
+        return
+    for table, columns in COLUMNS.items():
+        texts = (each.texts[table] for each in batches if table in each.texts)
+        copy_texts(connection, table, columns, texts)
+    add_features(
+        connection,
+        [key for each in batches for key in each.keys],
+        [fingerprint for each in batches for fingerprint in each.fingerprints],
+        {name: vector for each in batches for name, vector in each.vectors.items()},
+    )
+    release(connection, intake.SOURCE, [name for each in batches for name in each.listed])
+    for each in batches:
+        new = len(each.keys)
+        counts = Counts(new=new, counters_changed=new, partly_read=each.partly_read)
+        intake.account(connection, walk, each, each.refusals, counts)
 
 
 def set_aside(
@@ -70,28 +106,8 @@ def set_aside(
             text("DELETE FROM store.pending_edges WHERE child_id = ANY (:known)"),
             {"known": list(known)},
         )
-    entries = fresh | known
-    copy_lines(
-        connection,
-        "store.pending_edges",
-        ("child_id", "parent", "relation", "source", "confidence", "position"),
-        (
-            "\t".join(map(str, (key, *parent)))
-            for key, entry in entries.items()
-            for parent in entry.parents
-        ),
-    )
-    copy_lines(
-        connection,
-        "store.pending_renames",
-        ("former", "present"),
-        (
-            f"{former}\t{present}"
-            for entry in entries.values()
-            for former, present in entry.renames
-            if former != present
-        ),
-    )
+    for table, lines in parent_lines([*fresh.items(), *known.items()]).items():
+        copy_lines(connection, table, COLUMNS[table], lines)
     return 0
 
 

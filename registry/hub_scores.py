@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry.db import copy_rows
+from registry.batches import COLUMNS, evaluation_lines
+from registry.db import copy_lines
 from registry.evaluation import Benchmark, Block, Notes, Run, run_id
 from registry.interchange.hub_evals import read_eval_results, read_model_index
 from registry.reading import Entry
@@ -42,13 +43,8 @@ def set_aside(
              WHERE r.model_id = ANY (:silent) AND r.import_id IS NULL"""),
             {"silent": [key for key, entry in known.items() if entry.evaluations is None]},
         )
-    rows = [
-        (key, entry.evaluations)
-        for key, entry in (*fresh.items(), *known.items())
-        if entry.evaluations is not None
-    ]
-    if rows:
-        copy_rows(connection, "store.pending_evaluations", ("model_id", "eval_results"), rows)
+    for table, lines in evaluation_lines([*fresh.items(), *known.items()]).items():
+        copy_lines(connection, table, COLUMNS[table], lines)
 
 
 def take_up(connection: Connection, *, as_of: datetime) -> Written | None:

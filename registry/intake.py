@@ -1,6 +1,6 @@
 """One page of the listing into the catalog."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from registry import catalog, feature_store, hub_scores, passes, quarantine
 from registry.passes import Counts, Pass
-from registry.reading import Entry, Reading
+from registry.reading import Entry, Page, Reading, Refusal
 
 SOURCE = "hub"
 
@@ -62,18 +62,33 @@ def take_compared(
     entries, refusals = reading.entries(wanted)
     refusals += reading.nameless
     counts = write(connection, walk, reading, compared, entries, write_lineage)
+    counts.unchanged = len(compared.unchanged)
+    account(connection, walk, reading, refusals, counts)
+
+
+def account(
+    connection: Connection, walk: Pass, page: Page, refusals: Sequence[Refusal], counts: Counts
+) -> None:
+    """Note what became of a page whose models are written, and move the pass on.
+
+    Args:
+        connection: in the page's transaction.
+        walk: the pass that the page belongs to.
+        page: the page.
+        refusals: what cannot be read of it.
+        counts: what was written of it.
+    """
     quarantine.put_in(connection, SOURCE, refusals, as_of=walk.as_of)
     counts.quarantined = len(refusals)
-    counts.records = reading.size
-    counts.unchanged = len(compared.unchanged)
-    counts.pages = reading.pages
+    counts.records = page.size
+    counts.pages = page.pages
     walk.counts.add(counts)
     if walk.kind == "full":
         listed = catalog.model_ids(
-            connection, [*reading.sightings, *(refused.key for refused in refusals)]
+            connection, [*page.listed, *(refused.key for refused in refusals)]
         )
         passes.remember_page(connection, walk.scope, walk.counts.pages, listed)
-    seen = [moment for moment in reading.moments if moment <= walk.as_of + CLOCK_SLACK]
+    seen = [moment for moment in page.moments if moment <= walk.as_of + CLOCK_SLACK]
     if walk.high_water is not None:
         seen.append(walk.high_water)
     walk.high_water = max(seen, default=None)
@@ -103,7 +118,13 @@ def write(  # noqa: PLR0917 - what take_in has found out
         counts.edges_changed = write_lineage(
             connection, new, others, orphans=compared.orphans, as_of=walk.as_of
         )
-        feature_store.add_features(connection, {key: entry.features for key, entry in new.items()})
+        described = [entry.features for entry in fresh]
+        feature_store.add_features(
+            connection,
+            new,
+            [each and each.fingerprint for each in described],
+            {each.fingerprint: each.vector for each in described if each},
+        )
         feature_store.replace_features(
             connection, {key: entry.features for key, entry in others.items()}
         )

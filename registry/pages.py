@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from registry.batches import Batch
 from registry.hub import Hub
-from registry.readers import Readers, Task, UnreadableError
+from registry.readers import LoadTask, Readers, Task, UnreadableError
 from registry.reading import Reading, read
 
 AHEAD = 4
@@ -19,8 +21,9 @@ class _Fetched(NamedTuple):
 
     url: str
     next_url: str | None
-    reading: Future[Reading]
+    reading: Future[Reading | Batch]
     whole: bool
+    body: bytes = b""
 
 
 class _Ahead(threading.Thread):
@@ -45,7 +48,7 @@ class _Ahead(threading.Thread):
             try:
                 page = self._fetch(url)
             except BaseException as error:  # noqa: BLE001 - for whoever takes the page
-                failed: Future[Reading] = Future()
+                failed: Future[Reading | Batch] = Future()
                 failed.set_exception(error)
                 page = _Fetched(url, None, failed, whole=False)
             self.fetched.put(page)
@@ -67,6 +70,7 @@ class Pages:
     def __init__(self, source: Hub, url: str) -> None:
         self._source = source
         self._readers: Readers | None = None
+        self._ask: Callable[[Task], Task | LoadTask] = _as_it_is
         self._deep = False
         self._ahead = self._start(url, permits=1)
         self._next: _Fetched | None = None
@@ -76,7 +80,7 @@ class Pages:
         ahead.start()
         return ahead
 
-    def take(self) -> Reading:
+    def take(self) -> Reading | Batch:
         """Return the next page, once it is there.
 
         Raises:
@@ -84,7 +88,7 @@ class Pages:
         """
         page, self._next = self._next or self._ahead.fetched.get(), None
         try:
-            return page.reading.result()
+            read_page = page.reading.result()
         except UnreadableError:
             # Another attempt may mend it, and the Hub's client knows how often to try.
             again = self._read_here(page.url)
@@ -93,6 +97,9 @@ class Pages:
                 if again.next_url is not None:
                     self._ahead = self._start(again.next_url, permits=0)
             return again
+        if isinstance(read_page, Batch):
+            return replace(read_page, body=page.body)
+        return read_page
 
     def ready(self) -> bool:
         """Tell whether the next page is there and read by a reader, so that none has to wait."""
@@ -106,11 +113,18 @@ class Pages:
         """Allow for one more page to be fetched."""
         self._ahead.permits.release()
 
-    def read_by(self, readers: Readers | None) -> None:
+    def read_by(
+        self, readers: Readers | None, ask: Callable[[Task], Task | LoadTask] | None = None
+    ) -> None:
         """Have the pages fetched from now on read by these; None reads them in this process.
 
         In this process a record is only read when it is asked for.
+
+        Args:
+            readers: who reads.
+            ask: tells what is to be done about a page, if not just to read it; called by a thread.
         """
+        self._ask = ask or _as_it_is
         if readers is not None and not self._deep:
             self._deep = True
             self._ahead.permits.release(readers.count + AHEAD)
@@ -123,13 +137,18 @@ class Pages:
     def _fetch(self, url: str) -> _Fetched:
         readers = self._readers
         if readers is None:
-            done: Future[Reading] = Future()
-            done.set_result(self._read_here(url))
-            return _Fetched(url, done.result().next_url, done, whole=False)
+            done: Future[Reading | Batch] = Future()
+            page = self._read_here(url)
+            done.set_result(page)
+            return _Fetched(url, page.next_url, done, whole=False)
         raw = self._source.fetch_raw(url)
-        reading = readers.submit(Task(raw.body, raw.url, raw.next_url))
-        return _Fetched(url, raw.next_url, reading, whole=True)
+        reading = readers.submit(self._ask(Task(raw.body, raw.url, raw.next_url)))
+        return _Fetched(url, raw.next_url, reading, whole=True, body=raw.body)
 
     def _read_here(self, url: str) -> Reading:
         page = self._source.fetch_page(url)
         return read(page.records, page.url, page.next_url)
+
+
+def _as_it_is(task: Task) -> Task:
+    return task

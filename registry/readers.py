@@ -3,8 +3,10 @@
 Reading a record takes as long as storing it, and one Python process does one thing at a time.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from registry.batches import Batch, batch
 from registry.crowd import Crowd
 from registry.errors import HubError
 from registry.reading import Reading, read
@@ -22,21 +24,49 @@ class Task(NamedTuple):
     url: str
     next_url: str | None
 
+    def perform(self) -> Reading:
+        """Decode the page and read every record of it.
 
-def read_whole(task: Task) -> Reading:
-    """Decode a page and read every record of it.
+        Raises:
+            UnreadableError: when the body is no list of records.
+        """
+        return _noted(self).complete()
 
-    Raises:
-        UnreadableError: when the body is no list of records.
+
+class LoadTask(NamedTuple):
+    """One page of a first load, to be made ready.
+
+    Attributes:
+        page: what is to be read.
+        keys: for its models.
+        moment: when it was observed, as Postgres reads it.
     """
+
+    page: Task
+    keys: Sequence[int]
+    moment: str
+
+    def perform(self) -> Batch | Reading:
+        """Make the page ready; where there are not keys enough, read it.
+
+        Raises:
+            UnreadableError: when the body is no list of records.
+        """
+        reading = _noted(self.page)
+        if len(reading.listed) > len(self.keys):
+            return reading.complete()
+        return batch(reading, self.keys, self.moment)
+
+
+def _noted(task: Task) -> Reading:
     try:
         records = decode_page(task.body)
     except HubError as error:
         raise UnreadableError(str(error)) from error
-    return read(records, task.url, task.next_url).complete()
+    return read(records, task.url, task.next_url)
 
 
-class Readers(Crowd[None, Task, Reading]):
+class Readers(Crowd[None, Task | LoadTask, Reading | Batch]):
     """Some of these processes, which share the pages handed to them."""
 
     def __init__(self, count: int | None = None) -> None:
@@ -45,8 +75,8 @@ class Readers(Crowd[None, Task, Reading]):
         Raises:
             OSError: when none can be started.
         """
-        super().__init__(_read, None, count)
+        super().__init__(_perform, None, count)
 
 
-def _read(setting: None, task: Task) -> Reading:  # noqa: ARG001 - there is nothing to set
-    return read_whole(task)
+def _perform(setting: None, task: Task | LoadTask) -> Reading | Batch:  # noqa: ARG001 - none
+    return task.perform()

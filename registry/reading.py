@@ -3,10 +3,10 @@
 Pure, and its results can be sent from one process to another.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from registry.features import FeatureSet, Traits, feature_set
 from registry.parentage import Parent
@@ -52,6 +52,51 @@ class Refusal(NamedTuple):
     payload: str
 
 
+class Page(Protocol):
+    """What is asked of a page in whatever form it is."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
+    @property
+    def next_url(self) -> str | None:
+        """The address of the next one, None on the last."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of its records, repeated and unreadable ones included."""
+        ...
+
+    @property
+    def pages(self) -> int:
+        """Number of the listing's pages that it holds."""
+        ...
+
+    @property
+    def listed(self) -> Collection[str]:
+        """Names, in the listing's order."""
+        ...
+
+    @property
+    def moments(self) -> Sequence[datetime]:
+        """The last changes of its records, in their order, where they can be read."""
+        ...
+
+
+def reaches(page: Page, since: datetime | None) -> bool:
+    """Tell whether a page goes back beyond where a pass is to stop."""
+    # The listing is in order: one date that is wrong, further up, must not end a pass.
+    return since is not None and bool(page.moments) and page.moments[-1] < since
+
+
+def repeats(page: Page, previous: Page | None) -> bool:
+    """Tell whether a page has the same models as the one before."""
+    return previous is not None and bool(page.listed) and set(page.listed) == set(previous.listed)
+
+
 class _Noted(NamedTuple):
     """A record that was not read yet, with its fingerprint and its `counter_line`."""
 
@@ -86,6 +131,11 @@ class Reading:
     names: dict[str, str] = field(default_factory=dict)
     _noted: dict[str, _Noted] = field(default_factory=dict)
     _read: dict[str, Entry | Refusal] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> Collection[str]:
+        """Names, in the listing's order."""
+        return self.sightings.keys()
 
     def note(self, name: str, key: str | None, raw: Mapping[str, object]) -> None:
         """Take note of a record by its fingerprint and counters."""
@@ -140,19 +190,6 @@ class Reading:
         """Read every record, and let go of what it was read from."""
         self.entries(self.sightings)
         return self
-
-    def reaches(self, since: datetime | None) -> bool:
-        """Tell whether the page goes back beyond where a pass is to stop."""
-        # The listing is in order: one date that is wrong, further up, must not end a pass.
-        return since is not None and bool(self.moments) and self.moments[-1] < since
-
-    def repeats(self, previous: "Reading | None") -> bool:
-        """Tell whether the page has the same models as the one before."""
-        return (
-            previous is not None
-            and bool(self.sightings)
-            and self.sightings.keys() == previous.sightings.keys()
-        )
 
 
 def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:

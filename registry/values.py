@@ -109,8 +109,11 @@ def texts(value: object) -> tuple[list[str], bool]:
 
 
 def _stripped(text: str) -> str:
-    """Return a text that can be kept as it is, but for spaces around it; else raise ValueError."""
-    if not isinstance(text, str) or len(text) > MAX_TEXT or _UNSTORABLE.search(text):
+    """Return a text that can be kept as it is, but for spaces around it; else raise ValueError.
+
+    What is no text raises TypeError.
+    """
+    if len(text) > MAX_TEXT or _UNSTORABLE.search(text):
         raise ValueError
     return text.strip()
 

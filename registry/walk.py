@@ -8,17 +8,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from queue import Empty, SimpleQueue
 
 from sqlalchemy import Connection
 
 from registry import catalog, first_load, intake, lineage, passes
+from registry.batches import Batch
 from registry.errors import CursorExpiredError, HubError
 from registry.garbage import seldom_collected
 from registry.hub import Hub, ListingQuery
-from registry.pages import Pages
+from registry.pages import AHEAD, Pages
 from registry.passes import Counts, Pass
-from registry.readers import Readers
-from registry.reading import Reading
+from registry.readers import LoadTask, Readers, Task
+from registry.reading import Page, Reading, reaches, repeats
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +91,9 @@ class Walker:
     readers: Readers | None = None
     # Whether no readers can be had, so that this process has to do without.
     alone: bool = False
+    # Keys for the models of a page each, handed out to readers of a first load.
+    keys: SimpleQueue[list[int]] = field(default_factory=SimpleQueue)
+    loading: bool = False
     # The models of each page, where a dry run has undone the page itself.
     undone: dict[int, list[int]] = field(default_factory=dict)
 
@@ -125,26 +131,26 @@ class Walker:
 
     def _follow(self, pages: Pages) -> bool:
         visited: set[str] = set()
-        previous: Reading | None = None
-        held: Reading | None = None
+        previous: Page | None = None
+        held: list[Reading | Batch] = []
         while True:
             page = pages.take()
             visited.add(page.url)
-            circles = page.next_url in visited or page.repeats(previous)
-            ended = page.next_url is None or page.reaches(self.walk.since)
+            circles = page.next_url in visited or repeats(page, previous)
+            ended = page.next_url is None or reaches(page, self.walk.since)
             if not circles:
                 previous = page
                 self.taken += page.size
-                held = page if held is None else held.joined(page)
+                held.append(page)
                 if not ended and not self._paused():
                     if self.first:
-                        pages.read_by(self._readers_for(page.size, new=page.size))
+                        self._load_by(pages, self._readers_for(page.size, new=page.size))
                     pages.go_on()
                     # What waits already goes along: a page costs as much as all its records.
-                    if held.pages < PAGES_AT_ONCE and pages.ready():
+                    if sum(each.pages for each in held) < PAGES_AT_ONCE and pages.ready():
                         continue
-            if held is not None:
-                self._store(held, ENDED if ended and not circles else held.next_url)
+            if held:
+                self._store(held, ENDED if ended and not circles else held[-1].next_url)
             if circles:
                 raise HubError(
                     f"The Hub's listing goes in a circle: {page.url} leads back to a page that "
@@ -152,10 +158,30 @@ class Walker:
                 )
             if ended or self._paused():
                 return ended
-            written = self.walk.counts.new + self.walk.counts.changed
-            assert held is not None
-            pages.read_by(self._readers_for(held.size, new=written - self.written))
-            self.written, held = written, None
+            if not self.first:
+                written = self.walk.counts.new + self.walk.counts.changed
+                size = sum(each.size for each in held)
+                pages.read_by(self._readers_for(size, new=written - self.written))
+                self.written = written
+            held = []
+
+    def _load_by(self, pages: Pages, readers: Readers | None) -> None:
+        """Have the pages of a first load made ready, with keys for one more page than before."""
+        if readers is None:
+            return
+        count = 1 if self.loading else readers.count + AHEAD + 1
+        self.loading = True
+        with self.connection.begin():
+            for _ in range(count):
+                self.keys.put(catalog.new_keys(self.connection, self.options.page_size))
+        pages.read_by(readers, self._load)
+
+    def _load(self, task: Task) -> Task | LoadTask:
+        try:
+            keys = self.keys.get_nowait()
+        except Empty:  # after pages that were fetched again
+            return task
+        return LoadTask(task, keys, self.walk.as_of.isoformat())
 
     def _paused(self) -> bool:
         return self.options.limit is not None and self.taken >= self.options.limit
@@ -188,17 +214,19 @@ class Walker:
                 _log.warning("No process to read pages could be started (%s): this one does", error)
         return self.readers
 
-    def _store(self, reading: Reading, cursor: str | None) -> None:
+    def _store(self, pages: list[Reading | Batch], cursor: str | None) -> None:
         with self.connection.begin() as transaction:
             if self.first:
-                first_load.take_in(self.connection, self.walk, reading)
+                first_load.take_in(self.connection, self.walk, pages)
             else:
+                # Batches are made of a first load's pages only.
+                readings = [page for page in pages if isinstance(page, Reading)]
+                reading = reduce(Reading.joined, readings)
                 intake.take_in(self.connection, self.walk, reading, lineage.write_edges)
             self.walk.cursor = cursor
             if self.options.dry_run:
-                self.undone[self.walk.counts.pages] = catalog.model_ids(
-                    self.connection, list(reading.sightings)
-                )
+                listed = [name for page in pages for name in page.listed]
+                self.undone[self.walk.counts.pages] = catalog.model_ids(self.connection, listed)
                 transaction.rollback()
             else:
                 passes.save(self.connection, self.walk)

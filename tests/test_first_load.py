@@ -1,8 +1,10 @@
 """A first load sets lineage aside: it has to end with what page by page would have led to."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from exported import exported
 from factories import NOON, rows
@@ -10,13 +12,18 @@ from pages import record
 from sqlalchemy import Connection, text
 
 from registry import catalog, families, first_load, lineage
+from registry.batches import Batch
 from registry.demo.generator import generate
 from registry.demo.sample import models as sample_models
 from registry.intake import LineageWriter, take_in
 from registry.passes import Pass
+from registry.readers import LoadTask, Task
 from registry.reading import read
 
 LINEAGE = "SELECT child, parent, relation FROM registry.lineage ORDER BY 1, 2, 3"
+SCORES = """
+SELECT m.name, p.eval_results FROM store.pending_evaluations p JOIN store.models m USING (model_id)
+ ORDER BY m.name COLLATE "C" """
 PLACES = """
 SELECT m.name, m.state, root.name, f.generation, f.in_cycle
   FROM store.models m
@@ -36,6 +43,20 @@ def load(
     walk = Pass(scope="test", kind="delta", as_of=NOON)
     for start in range(0, len(records), page):
         take_in(connection, walk, read(records[start : start + page]), write_lineage)
+
+
+def load_batches(connection: Connection, walk: Pass, *pages: Sequence[Any]) -> None:
+    """Take pages in at once, made ready as readers of a first load do."""
+    catalog.prepare(connection)
+    lineage.prepare(connection)
+    moment = walk.as_of.isoformat()
+    batches = []
+    for number, page in enumerate(pages):
+        task = Task(orjson.dumps(page), f"http://hub/{number}", f"http://hub/{number + 1}")
+        made = LoadTask(task, catalog.new_keys(connection, len(page)), moment).perform()
+        assert isinstance(made, Batch)
+        batches.append(replace(made, body=task.body))
+    first_load.take_in(connection, walk, batches)
 
 
 def settle(connection: Connection) -> int:
@@ -62,6 +83,64 @@ def test_both_ways_lead_to_the_same_catalog(connection: Connection, *, backwards
     for table, lines in exported(connection).items():
         assert lines == paged[table], table
     assert settle(connection) == 0
+
+
+def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
+    """With odd records among them: every text of a row has to be escaped as the driver would."""
+    odd = [
+        {"id": None},
+        "no record",
+        record("o/odd", "finetune:o/base", cardData={"x\ty": "a\nb\\c\r", "license": "\\N"}),
+        record("o/scored", evalResults=[{"dataset": {"id": "a\\b\tc"}, "value": 1}]),
+        record("o/ärger", cardData={"base_model": ["old/base", "o/odd"], "tags": ["ü"]}),
+    ]
+    records = [*sample_models(NOON.date()), *odd, *generate(600)]
+    pages = [records[start : start + 50] for start in range(0, len(records), 50)]
+    walks = [Pass(scope="test", kind="delta", as_of=NOON) for _ in range(2)]
+    savepoint = connection.begin_nested()
+    catalog.prepare(connection)
+    lineage.prepare(connection)
+    for page in pages:
+        take_in(connection, walks[0], read(page), first_load.set_aside)
+    settle(connection)
+    paged = exported(connection)
+    scores = rows(connection, SCORES)
+    assert scores
+    savepoint.rollback()
+
+    for start in range(0, len(pages), 3):
+        load_batches(connection, walks[1], *pages[start : start + 3])
+    settle(connection)
+    for table, lines in exported(connection).items():
+        assert lines == paged[table], table
+    assert rows(connection, SCORES) == scores
+    assert walks[0] == walks[1]
+    assert walks[1].counts.quarantined == 2
+
+
+def test_batches_that_repeat_models_are_compared_with_what_is_there(
+    connection: Connection,
+) -> None:
+    walk = Pass(scope="test", kind="full", as_of=NOON)
+    load_batches(connection, walk, [record("o/a", hub_id="1", sha="1"), record("o/b", sha="1")])
+    load_batches(
+        connection,
+        walk,
+        [record("o/c"), record("o/renamed", hub_id="1", sha="1")],
+        [record("o/c"), record("o/b", sha="2"), record("o/d")],
+    )
+    settle(connection)
+    counts = walk.counts
+    assert (counts.pages, counts.records, counts.new) == (3, 7, 4)
+    assert (counts.changed, counts.unchanged) == (2, 1)
+    assert rows(connection, "SELECT name, sha FROM registry.models ORDER BY name") == [
+        ("o/b", "2"),
+        ("o/c", None),
+        ("o/d", None),
+        ("o/renamed", "1"),
+    ]
+    listed = rows(connection, "SELECT page, cardinality(model_ids) FROM store.sweep_pages")
+    assert sorted(listed) == [(1, 2), (2, 2), (3, 3)]
 
 
 def test_odd_parents(connection: Connection) -> None:
@@ -138,7 +217,7 @@ def test_a_listing_that_repeats_itself_is_compared_with_what_is_there(
         [record("o/renamed", hub_id="1", sha="1"), record("o/d")],
         [record("o/d", sha="2")],
     ):
-        first_load.take_in(connection, walk, read(page))
+        first_load.take_in(connection, walk, [read(page)])
     settle(connection)
     assert (walk.counts.new, walk.counts.changed, walk.counts.unchanged) == (4, 2, 1)
     assert rows(connection, "SELECT name, sha FROM registry.models ORDER BY name") == [

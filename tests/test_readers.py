@@ -9,8 +9,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from registry.batches import Batch
 from registry.demo.generator import generate
-from registry.readers import Readers, Task, UnreadableError, read_whole
+from registry.readers import LoadTask, Readers, Task, UnreadableError
+from registry.reading import Entry, Reading
 
 PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
 
@@ -29,20 +31,40 @@ def alive(pid: int) -> bool:
 
 
 def test_a_process_reads_what_is_read_here() -> None:
-    here = read_whole(PAGE)
+    here = PAGE.perform()
     with closing(Readers(2)) as readers:
         there = [readers.submit(PAGE) for _ in range(5)]
         for future in there:
             reading = future.result(60)
+            assert isinstance(reading, Reading)
             assert (reading.url, reading.next_url, reading.size) == (PAGE.url, PAGE.next_url, 202)
             assert reading.sightings == here.sightings
             assert reading.nameless == here.nameless
             assert reading.moments == here.moments
             for name in here.sightings:
                 one, other = here.entry(name), reading.entry(name)
-                # The lexemes of a search document are a set, written in any order.
-                assert one[2:] == other[2:]
-                assert sorted(one[1].split()) == sorted(other[1].split())
+                assert one == other
+
+
+def test_a_process_makes_the_pages_of_a_first_load_ready() -> None:
+    moment = "2026-06-01T12:00:00+00:00"
+    with closing(Readers(1)) as readers:
+        batch = readers.submit(LoadTask(PAGE, range(7, 1007), moment)).result(60)
+        few = readers.submit(LoadTask(PAGE, range(199), moment)).result(60)
+    here = PAGE.perform()
+    assert isinstance(batch, Batch)
+    assert (batch.url, batch.next_url, batch.size) == (PAGE.url, PAGE.next_url, 202)
+    assert list(batch.listed) == list(here.listed)
+    assert list(batch.keys) == list(range(7, 207))
+    assert (batch.refusals, batch.moments) == (here.nameless, here.moments)
+    models = batch.texts["store.models"].decode().removesuffix("\n").split("\n")
+    for key, name, row in zip(batch.keys, here.listed, models, strict=True):
+        entry = here.entry(name)
+        assert isinstance(entry, Entry)
+        assert row == f"{key}\t{entry.model}\t{moment}\t{moment}"
+    # Too few keys: the page is read instead.
+    assert isinstance(few, Reading)
+    assert list(few.listed) == list(here.listed)
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"<html>", b'{"error": "busy"}', b"\xff"])
