@@ -275,13 +275,14 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
         if written:
             with connection.begin():
                 indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
+        if large:
+            with connection.begin():
+                feature_store.forget_unused_sets(connection)
+            with connection.begin():
+                indexes.gather_statistics(connection, ANALYZED)
         built.result()
     with connection.begin():
         if written:
             indexes.merge_pending(connection)
         if large:
-            feature_store.forget_unused_sets(connection)
             indexes.build_nearest(connection)
-    if large:
-        with connection.begin():
-            indexes.gather_statistics(connection, ANALYZED)
