@@ -34,6 +34,10 @@ NORMAL = 1.6448536
 
 LEAST_MODELS = 20
 
+DRAWS = 4
+"""Times that outcomes are drawn to be seen of each model: which ones they are is half of the error
+after some, and one draw of few models makes a shaky scale."""
+
 FOLDS = 10
 """Parts of the known models that are left out in turn."""
 
@@ -218,17 +222,22 @@ def _errors(
     """Return how far guesses lie above the truth, in stated deviations, by outcomes seen."""
     asked = np.arange(outcomes.shape[1]) if items is None else items
     truth = np.nanmean(outcomes[:, asked], axis=1)
-    order = np.random.default_rng(seed).random(outcomes.shape)
-    order[np.isnan(outcomes)] = np.inf
-    ranks = order.argsort(axis=1).argsort(axis=1)
-    found = {}
-    for count in COUNTS:
-        if count < outcomes.shape[1] / 2:
+    draw = np.random.default_rng(seed)
+    found: dict[int, list[Reals]] = {}
+    for again in range(DRAWS):
+        order = draw.random(outcomes.shape)
+        order[np.isnan(outcomes)] = np.inf
+        ranks = order.argsort(axis=1).argsort(axis=1)
+        for count in COUNTS:
+            # Of none, there is one draw.
+            if count >= outcomes.shape[1] / 2 or (again and not count):
+                continue
             shown = np.where(ranks < count, outcomes, np.nan)
             folded = fold(guess, components, shown)
             stated = accuracy(folded, components.only(asked), shown[:, asked])
-            found[count] = np.asarray((stated.mean - truth) / stated.deviation, np.float64)
-    return found
+            errors = np.asarray((stated.mean - truth) / stated.deviation, np.float64)
+            found.setdefault(count, []).append(errors)
+    return {count: np.concatenate(each) for count, each in found.items()}
 
 
 def _quantile(values: Reals, level: float) -> float:

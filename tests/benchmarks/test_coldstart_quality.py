@@ -307,7 +307,13 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
         guess = fitted.guess(evaluated.blocks.rows(new))
         items = laplace.Items(factors.items, factors.offsets)
         truth = evaluated.truth[new]
-        whole = laplace.fold(guess, items, truth, together).mean
+        # As training would have it: from all outcomes, and no guess.
+        blank = prior.Guess(
+            np.tile(learned.mean(axis=0), (HELD, 1)),
+            np.tile(learned.var(axis=0), (HELD, 1)),
+            np.zeros(HELD),
+        )
+        whole = laplace.fold(blank, items, truth).mean
         for count in BARS:
             shown = shown_at_random(truth, count, seed)
             folded = laplace.fold(guess, items, shown, together)
