@@ -334,6 +334,10 @@ METHODS: Mapping[str, Predictor] = MappingProxyType(
 )
 """All methods by name, in the order of a table."""
 
+SLOW = frozenset({"simrmf"})
+"""Methods that take the better part of an hour on a million outcomes, and so are only measured when
+asked for: many small steps, each with the whole graph, for each lambda that is tried."""
+
 
 def _guessed(trial: Trial) -> tuple[Reals, Reals, Reals]:
     """Return chances of new models on known items, their vectors, and those of known models."""
