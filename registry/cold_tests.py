@@ -37,6 +37,11 @@ LEAST_NEW = 2
 _DAY = 86_400
 
 
+def quick_methods() -> Mapping[str, Predictor]:
+    """Return the methods that do not take hours, by name."""
+    return {name: each for name, each in protocol.METHODS.items() if name not in protocol.SLOW}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
     """What is drawn for the tests.
@@ -47,7 +52,7 @@ class Draws:
         held: share of models that are new.
         new_items: share of items that are new.
         before: models created before are known, later ones new, instead of a share.
-        methods: by name.
+        methods: by name; those of `quick_methods` if not told.
     """
 
     sizes: Sequence[int] = SIZES
@@ -55,7 +60,7 @@ class Draws:
     held: float = 0.3
     new_items: float = 0.2
     before: datetime | None = None
-    methods: Mapping[str, Predictor] = field(default_factory=lambda: protocol.METHODS)
+    methods: Mapping[str, Predictor] = field(default_factory=quick_methods)
 
 
 class Row(NamedTuple):

@@ -259,6 +259,7 @@ def _learned(
         fitted.influence(blocks),
         np.array(part.keys, np.int64),
         coordinate_scale(fitted.left_out, learned),
+        laplace.correlation(fitted.left_out, learned),
     )
 
 
@@ -298,10 +299,10 @@ class _Seen:
         }
         return cls(frozen, told, rows)
 
-    def fold(self, keys: NDArray[np.int64], guess: Guess) -> Guess:
-        """Correct the guesses of models by their outcomes."""
+    def fold(self, keys: NDArray[np.int64], guess: Guess, together: Reals | None) -> Guess:
+        """Correct the guesses of models, whose errors go together, by the models' outcomes."""
         some = [self.rows[key] for key in keys.tolist()]
-        return laplace.fold(guess, self.items, self.outcomes[some])
+        return laplace.fold(guess, self.items, self.outcomes[some], together)
 
 
 def _evaluated(
@@ -386,7 +387,8 @@ def _rows(
     for beliefs in parts:
         for folded, cold in beliefs:
             if len(folded.keys):
-                right = folded._replace(guess=seen.fold(folded.keys, folded.guess))
+                guess = seen.fold(folded.keys, folded.guess, placing.together)
+                right = folded._replace(guess=guess)
                 yield _columns("folded", right, placing.scale**FOLDED_SCALE)
             if len(cold.keys):
                 yield _columns("cold", cold, placing.scale)

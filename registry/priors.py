@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from sqlalchemy import Connection, text
 
+from registry.coldstart.components import Reals
 from registry.coldstart.description import WIDTH, Blocks, Describer
 from registry.coldstart.influence import Influence
 from registry.coldstart.kernel import Kernel
@@ -34,6 +35,8 @@ class Placing:
         influence: of the trained models.
         trained: int64, M: their keys.
         scale: of standard deviations, so that they are what they say.
+        together: float64, d x d: correlation of a guess's errors; None of versions that were placed
+            before it was kept, whose errors are taken for independent.
     """
 
     describer: Describer
@@ -41,6 +44,7 @@ class Placing:
     influence: Influence
     trained: NDArray[np.int64]
     scale: float = 1.0
+    together: Reals | None = None
 
 
 def save(connection: Connection, version: int, placing: Placing, newest: int) -> None:
@@ -101,7 +105,8 @@ def read(connection: Connection, version: int) -> Placing | None:
         profiles=csr_array((0, WIDTH)),
     )
     influence, scale = Influence(told["kept"], told["influence"]), float(told["scale"])
-    return Placing(describer, prior, influence, told["trained"], scale)
+    together = told["together"].astype(np.float64) if "together" in told else None
+    return Placing(describer, prior, influence, told["trained"], scale, together)
 
 
 def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -117,6 +122,8 @@ def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "influence", placing.influence.features
     yield "trained", placing.trained
     yield "scale", np.array(placing.scale)
+    if placing.together is not None:
+        yield "together", placing.together
     for block in fields(Blocks):
         values = getattr(prior.landmarks, block.name)
         if not issparse(values):

@@ -176,14 +176,14 @@ def test_intervals_hold_what_they_say() -> None:
     told = outcomes(kinds, 80)
     components, vectors = decompose(told[:300])
     fitted = prior.fit(blocks.rows(rows(0, 300)), vectors)
-    calibration = calibrate(fitted.left_out, components, told[:300])
+    calibration = calibrate(blocks.rows(rows(0, 300)), told[:300], kernel=fitted.kernel)
     shown = np.full((200, 80), np.nan)
     folded = fold(fitted.guess(blocks.rows(rows(300, 500))), components, shown)
     lower, upper = calibration.interval(accuracy(folded, components, shown), folded.counts)
     truth = told[300:].mean(axis=1)
     assert 0.82 <= ((truth >= lower) & (truth <= upper)).mean() <= 0.97
     with pytest.raises(UsageError, match="20 models"):
-        calibrate(fitted.left_out, components, np.full(told[:300].shape, np.nan))
+        calibrate(blocks.rows(rows(0, 300)), np.full(told[:300].shape, np.nan))
 
 
 def test_intervals_for_later_models_learn_that_they_get_better() -> None:
@@ -207,7 +207,36 @@ def test_intervals_for_later_models_learn_that_they_get_better() -> None:
     onward = calibrate_onward(blocks.rows(known), told[known])
     assert onward.above is not None
     assert onward.above[0] > onward.widths[0]
-    assert held(onward) > held(calibrate(fitted.left_out, components, told[known])) + 0.05
+    left_out = calibrate(blocks.rows(known), told[known], kernel=fitted.kernel)
+    assert held(onward) > held(left_out) + 0.05
     undated = replace(blocks, dates=np.full(400, np.nan))
     with pytest.raises(UsageError, match="need more with dates"):
         calibrate_onward(undated, told)
+
+
+def test_intervals_do_not_trust_components_that_saw_the_answers() -> None:
+    """Few models, and as many components as they can bear: those fit their own outcomes too well.
+
+    After many outcomes, errors of known models by such components promise too much.
+    """
+    blocks, kinds = catalog(500)
+    told = outcomes(kinds, 200)
+    known, new = rows(0, 100), rows(100, 500)
+    components, vectors = decompose(told[known])
+    fitted = prior.fit(blocks.rows(known), vectors)
+    calibration = calibrate(blocks.rows(known), told[known], kernel=fitted.kernel)
+    shown = told[new].copy()
+    shown[:, 50:] = np.nan
+    folded = fold(fitted.guess(blocks.rows(new)), components, shown)
+    stated, truth = accuracy(folded, components, shown), told[new].mean(axis=1)
+
+    def held(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
+        return float(((truth >= lower) & (truth <= upper)).mean())
+
+    own = fold(fitted.left_out, components, np.where(np.arange(200) < 50, told[known], np.nan))
+    of_known = accuracy(own, components, np.where(np.arange(200) < 50, told[known], np.nan))
+    off = np.abs(of_known.mean - told[known].mean(axis=1)) / of_known.deviation
+    trusting = np.quantile(off, 0.9) * stated.deviation
+    whole = held(*calibration.interval(stated, folded.counts))
+    assert 0.86 <= whole <= 0.94
+    assert held(stated.mean - trusting, stated.mean + trusting) < whole

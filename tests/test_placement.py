@@ -370,6 +370,29 @@ def test_folding_finds_planted_vectors_and_knows_how_surely() -> None:
     assert within.mean() == pytest.approx(0.9, abs=0.04)
 
 
+def test_errors_that_go_together_are_corrected_together() -> None:
+    """Two coordinates of a model are off by the same: what tells one of them tells the other."""
+    draw = np.random.default_rng(11)
+    items = laplace.Items(np.array([[2.0, 0.0, 0.0]] * 30 + [[0.0, 1.0, 0.0]] * 30), np.zeros(60))
+    same = draw.normal(size=400)
+    truth = np.column_stack([same, 0.9 * same + 0.4 * draw.normal(size=400), np.zeros(400)])
+    left_out = prior.Guess(np.zeros((400, 3)), np.ones((400, 3)), np.ones(400))
+    together = laplace.correlation(left_out, truth)
+    assert together[0, 1] == pytest.approx(np.corrcoef(truth.T[:2])[0, 1], abs=0.03)
+    assert together[2] == pytest.approx([0, 0, 1])
+    chances = 1 / (1 + np.exp(-(truth @ items.vectors.T)))
+    outcomes = (draw.random(chances.shape) < chances).astype(np.float32)
+    # Nobody was asked what tells the second coordinate.
+    outcomes[:, 30:] = np.nan
+    alone = laplace.fold(left_out, items, outcomes)
+    both = laplace.fold(left_out, items, outcomes, together)
+    assert (alone.mean[:, 1] == 0).all()
+    errors = both.mean[:, 1] - truth[:, 1]
+    assert (errors**2).mean() < 0.5 * (truth[:, 1] ** 2).mean()
+    within = np.abs(errors) < 1.645 * np.sqrt(both.variance[:, 1])
+    assert within.mean() == pytest.approx(0.9, abs=0.04)
+
+
 def test_folding_nothing_changes_nothing() -> None:
     items = planted_items()
     found = laplace.fold(flat(2), items, np.full((2, 400), np.nan))

@@ -1,11 +1,12 @@
 """Intervals that hold what they say: deviations scaled by how far off the known models were.
 
-Each known model is taken for a new one, with what the others say of it and some of its outcomes;
-the scale is the quantile of its errors in stated deviations (split conformal prediction with
-normalised scores: Lei et al., Distribution-Free Predictive Inference for Regression, 2018, section
-5.2, with leaving one out in place of a split).
+Each known model is taken for a new one: everything, the components of outcomes too, is learned
+without it, and it is guessed with some of its outcomes. The scale is the quantile of the errors in
+stated deviations (conformal prediction with normalised scores, across folds: Lei et al.,
+Distribution-Free Predictive Inference for Regression, 2018, section 5.2; Vovk, Cross-conformal
+predictors, 2015).
 
-Leaving one out takes models for alike at all times, where later ones are better: for those,
+Leaving some out takes models for alike at all times, where later ones are better: for those,
 `calibrate_onward` looks at errors of later known models by earlier ones (rolling-origin
 evaluation: Tashman, Out-of-sample tests of forecasting accuracy, 2000), each side by itself.
 """
@@ -32,6 +33,13 @@ NORMAL = 1.6448536
 """Standard deviations of a normal distribution that hold this share of it, both ways."""
 
 LEAST_MODELS = 20
+
+DRAWS = 4
+"""Times that outcomes are drawn to be seen of each model: which ones they are is half of the error
+after some, and one draw of few models makes a shaky scale."""
+
+FOLDS = 10
+"""Parts of the known models that are left out in turn."""
 
 ORIGINS = (0.4, 0.6, 0.8)
 """Shares of known models, by date, that all later ones are predicted from: the further ahead, the
@@ -85,28 +93,39 @@ def coordinate_scale(left_out: Guess, vectors: Reals) -> float:
 
 
 def calibrate(
-    left_out: Guess,
-    components: Components,
+    known: Blocks,
     outcomes: NDArray[np.floating[Any]],
     *,
     items: NDArray[np.intp] | None = None,
+    kernel: Kernel | None = None,
     seed: int = 0,
 ) -> Calibration:
     """Find the widths of intervals of mean outcomes.
 
     Args:
-        left_out: of M known models, as `Prior.left_out`.
-        components: of N items, taken from their outcomes.
+        known: features of M models.
         outcomes: M x N; nan where not observed.
         items: whose mean outcome is asked for; None is all. Outcomes of all items are seen.
-        seed: of the choice of what is seen.
+        kernel: with learned weights; None learns them anew from the others each time.
+        seed: of the choice of what is seen, of the folds, and of the fits.
 
     Raises:
         UsageError: with fewer than 20 models that have half of the items.
     """
-    off = _errors(left_out, components, outcomes, items, seed)
-    widths = [_quantile(np.abs(each), LEVEL) for each in off.values()]
-    return Calibration(np.array(list(off), np.float64), np.array(widths))
+    off: dict[int, list[Reals]] = {}
+    # Models with too few outcomes to know their mean are learned from, but never left out.
+    usable = _usable(outcomes, items)
+    shuffled = np.random.default_rng((seed, 1)).permutation(usable)
+    for left in np.array_split(shuffled, FOLDS):
+        rest = np.setdiff1d(np.arange(len(outcomes)), left)
+        errors = _errors_of(left, rest, known, outcomes, items=items, kernel=kernel, seed=seed)
+        for count, each in errors.items():
+            off.setdefault(count, []).append(each)
+    pooled = {count: np.abs(np.concatenate(each)) for count, each in off.items()}
+    return Calibration(
+        np.array(list(pooled), np.float64),
+        np.array([_quantile(each, LEVEL) for each in pooled.values()]),
+    )
 
 
 def calibrate_onward(
@@ -136,10 +155,8 @@ def calibrate_onward(
     off: dict[int, list[Reals]] = {}
     for share in ORIGINS:
         earlier, later = np.split(order, [round(share * len(order))])
-        components, vectors = decompose(outcomes[earlier])
-        fitted = prior.fit(known.rows(earlier), vectors, kernel=kernel, seed=seed)
-        guess = fitted.guess(known.rows(later))
-        errors = _errors(guess, components, outcomes[later], items, seed)
+        later = later[_usable(outcomes[later], items)]
+        errors = _errors_of(later, earlier, known, outcomes, items=items, kernel=kernel, seed=seed)
         for count, each in errors.items():
             off.setdefault(count, []).append(each)
     tail = (1 + LEVEL) / 2
@@ -151,6 +168,50 @@ def calibrate_onward(
     )
 
 
+def _usable(
+    outcomes: NDArray[np.floating[Any]], items: NDArray[np.intp] | None
+) -> NDArray[np.intp]:
+    """Return which models have outcomes on half of the items, so that their mean is known.
+
+    Raises:
+        UsageError: where they are fewer than 20.
+    """
+    asked = outcomes if items is None else outcomes[:, items]
+    usable = np.flatnonzero((~np.isnan(asked)).mean(axis=1) >= 0.5)  # noqa: PLR2004
+    if len(usable) < LEAST_MODELS:
+        raise UsageError(
+            f"Intervals need {LEAST_MODELS} models with outcomes on half of the items;"
+            f" there are {len(usable)}."
+        )
+    return usable
+
+
+def _errors_of(
+    asked: NDArray[np.intp],
+    told: NDArray[np.intp],
+    known: Blocks,
+    outcomes: NDArray[np.floating[Any]],
+    *,
+    items: NDArray[np.intp] | None,
+    kernel: Kernel | None,
+    seed: int,
+) -> dict[int, Reals]:
+    """Return the errors of some models that are guessed from others, as `_errors`.
+
+    Args:
+        asked: places of the models that are guessed.
+        told: of those that are learned from.
+        known: features of M models.
+        outcomes: M x N.
+        items: whose mean is asked for.
+        kernel: with its weights.
+        seed: of the fit and of what is seen.
+    """
+    components, vectors = decompose(outcomes[told])
+    fitted = prior.fit(known.rows(told), vectors, kernel=kernel, seed=seed)
+    return _errors(fitted.guess(known.rows(asked)), components, outcomes[asked], items, seed)
+
+
 def _errors(
     guess: Guess,
     components: Components,
@@ -160,27 +221,23 @@ def _errors(
 ) -> dict[int, Reals]:
     """Return how far guesses lie above the truth, in stated deviations, by outcomes seen."""
     asked = np.arange(outcomes.shape[1]) if items is None else items
-    usable = np.flatnonzero((~np.isnan(outcomes[:, asked])).mean(axis=1) >= 0.5)  # noqa: PLR2004
-    if len(usable) < LEAST_MODELS:
-        raise UsageError(
-            f"Intervals need {LEAST_MODELS} models with outcomes on half of the items;"
-            f" there are {len(usable)}."
-        )
-    told = outcomes[usable]
-    guess = Guess(guess.mean[usable], guess.variance[usable], guess.support[usable])
-    truth = np.nanmean(told[:, asked], axis=1)
+    truth = np.nanmean(outcomes[:, asked], axis=1)
     draw = np.random.default_rng(seed)
-    order = draw.random(told.shape)
-    order[np.isnan(told)] = np.inf
-    ranks = order.argsort(axis=1).argsort(axis=1)
-    found = {}
-    for count in COUNTS:
-        if count < told.shape[1] / 2:
-            shown = np.where(ranks < count, told, np.nan)
+    found: dict[int, list[Reals]] = {}
+    for again in range(DRAWS):
+        order = draw.random(outcomes.shape)
+        order[np.isnan(outcomes)] = np.inf
+        ranks = order.argsort(axis=1).argsort(axis=1)
+        for count in COUNTS:
+            # Of none, there is one draw.
+            if count >= outcomes.shape[1] / 2 or (again and not count):
+                continue
+            shown = np.where(ranks < count, outcomes, np.nan)
             folded = fold(guess, components, shown)
             stated = accuracy(folded, components.only(asked), shown[:, asked])
-            found[count] = np.asarray((stated.mean - truth) / stated.deviation, np.float64)
-    return found
+            errors = np.asarray((stated.mean - truth) / stated.deviation, np.float64)
+            found.setdefault(count, []).append(errors)
+    return {count: np.concatenate(each) for count, each in found.items()}
 
 
 def _quantile(values: Reals, level: float) -> float:

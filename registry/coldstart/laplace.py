@@ -4,6 +4,10 @@ A logistic regression of the outcomes on items' vectors, with what was believed 
 as its Gaussian prior: the mode by Newton's method, the covariance by Laplace's approximation
 (Bishop, Pattern Recognition and Machine Learning, 2006, section 4.5; METHODS.md section 2,
 fold-in). The cost of a model is that of its own outcomes alone.
+
+A guess tells a variance of each coordinate, but errors of several go together: the level of a model
+and its first abilities are learned from the same outcomes. So the prior has the correlation of the
+errors that known models are guessed with, each from the others (`correlation`).
 """
 
 from dataclasses import dataclass
@@ -36,13 +40,38 @@ class Items:
     offsets: NDArray[np.floating[Any]]
 
 
-def fold(guess: Guess, items: Items, outcomes: NDArray[np.floating[Any]]) -> Guess:
+def correlation(left_out: Guess, vectors: Reals) -> Reals:
+    """Return how errors of coordinates go together, float64, d x d, with ones on the diagonal.
+
+    Drawn towards no correlation as if d models more had shown none, so that it can be inverted.
+
+    Args:
+        left_out: what was guessed of each of M known models from the others, as `Prior.left_out`.
+        vectors: M x d, their own.
+    """
+    errors = (vectors - left_out.mean) / np.sqrt(np.maximum(left_out.variance, LEAST_VARIANCE))
+    # A coordinate that is the same for all models has no error to go with others.
+    errors /= np.maximum(np.sqrt((errors**2).mean(axis=0)), LEAST_VARIANCE)
+    models, dimension = errors.shape
+    found = errors.T @ errors / (models + dimension)
+    np.fill_diagonal(found, 1)
+    return np.asarray(found, np.float64)
+
+
+def fold(
+    guess: Guess,
+    items: Items,
+    outcomes: NDArray[np.floating[Any]],
+    together: Reals | None = None,
+) -> Guess:
     """Return what is believed of n models after some outcomes.
 
     Args:
         guess: what is believed without them.
         items: N of them.
         outcomes: n x N, in [0, 1], graded ones counting as shares; nan where not observed.
+        together: float64, d x d, the correlation of a guess's errors; None takes them for
+            independent.
 
     Raises:
         UsageError: when an outcome is out of range.
@@ -54,12 +83,14 @@ def fold(guess: Guess, items: Items, outcomes: NDArray[np.floating[Any]]) -> Gue
     if seen.any() and not (outcomes[seen].min() >= 0 and outcomes[seen].max() <= 1):
         raise UsageError("Outcomes must be within 0 and 1.")
     mean, variance = guess.mean.copy(), np.maximum(guess.variance, LEAST_VARIANCE)
+    apart = np.linalg.inv(np.eye(mean.shape[1]) if together is None else together)
     for model in np.flatnonzero(seen.any(axis=1)):
         asked = np.flatnonzero(seen[model])
         some = items.vectors[asked].astype(np.float64)
+        deviation = np.sqrt(variance[model])
         mean[model], variance[model] = _mode(
             mean[model],
-            variance[model],
+            apart / np.outer(deviation, deviation),
             some,
             items.offsets[asked].astype(np.float64),
             outcomes[model, asked].astype(np.float64),
@@ -68,19 +99,27 @@ def fold(guess: Guess, items: Items, outcomes: NDArray[np.floating[Any]]) -> Gue
 
 
 def _mode(
-    before: Reals, variance: Reals, items: Reals, offsets: Reals, told: Reals
+    before: Reals, precision: Reals, items: Reals, offsets: Reals, told: Reals
 ) -> tuple[Reals, Reals]:
-    """Return the mode and the marginal variances of one model's posterior, d each."""
-    after, precision = before.copy(), np.diag(1 / variance)
-    covariance = np.diag(variance)
+    """Return the mode and the marginal variances, d each, of one model's posterior.
+
+    Args:
+        before: d, mean of the prior.
+        precision: d x d, of the prior.
+        items: n x d, vectors of the items that were observed.
+        offsets: n.
+        told: n, outcomes.
+    """
+    after = before.copy()
+    covariance = np.zeros_like(precision)
     for _ in range(MOST_STEPS):
         chances = expit(items @ after + offsets)
-        slope = items.T @ (told - chances) - (after - before) / variance
+        slope = items.T @ (told - chances) - precision @ (after - before)
         weights = np.maximum(chances * (1 - chances), 1e-6)
         covariance = np.linalg.inv(precision + (items * weights[:, None]).T @ items)
         step = covariance @ slope
         # Far from the mode a full step may overshoot; the posterior is concave, so short ones do.
-        length = float(np.sqrt((step**2 / variance).sum()))
+        length = float(np.sqrt(step @ precision @ step))
         after = after + step / max(1.0, length / 2)
         if length < CONVERGED:
             break

@@ -92,12 +92,17 @@ class SimilarityFactorization:
         if graph.shape != (len(problem.outcomes),) * 2:
             raise ValueError(f"The graph {graph.shape} is not one of these models.")
         penalty = _laplacian(graph, self.strength, device) if self.strength else None
-        fit = self.base.regularised(problem, penalty, check, device=device, seed=seed, watch=watch)
-        assert fit.factors is not None
         warm = np.asarray(problem.observed.any(axis=1))
-        vectors = cold_start(fit.factors.models, graph, warm)
-        factors = replace(fit.factors, models=vectors)
-        return Fit(fit.method, _predictor(fit, factors, warm, problem.told), factors)
+        # Nothing moves the vectors of models without outcomes but the graph.
+        rows = np.arange(len(warm)) if penalty else np.flatnonzero(warm)
+        some = replace(problem, outcomes=problem.outcomes[rows])
+        held = None if check is None else check[rows]
+        fit = self.base.regularised(some, penalty, held, device=device, seed=seed, watch=watch)
+        assert fit.factors is not None
+        vectors = np.zeros((len(warm), fit.factors.models.shape[1]), np.float32)
+        vectors[rows] = fit.factors.models
+        factors = replace(fit.factors, models=cold_start(vectors, graph, warm))
+        return Fit(fit.method, _predictor(fit, rows, factors, warm, problem.told), factors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,9 +243,13 @@ def _laplacian(graph: csr_array, strength: float, device: str) -> Penalty:
 
 
 def _predictor(
-    fit: Fit, factors: Factors, warm: NDArray[np.bool_], told: NDArray[np.bool_]
+    fit: Fit,
+    rows: NDArray[np.intp],
+    factors: Factors,
+    warm: NDArray[np.bool_],
+    told: NDArray[np.bool_],
 ) -> Callable[[Columns], Matrix]:
-    """Return predictions by the factors for models that start cold, by the fit for all others."""
+    """Return predictions of models that start cold by the factors, of all others by the fit."""
     cold = np.flatnonzero(~warm)
     # A free vector of an item without outcomes says nothing: the item is taken for a mean one.
     blind = ~told if isinstance(fit.method, FreeFactorization) else np.zeros_like(told)
@@ -249,7 +258,8 @@ def _predictor(
         items[blind], offsets[blind] = items[told].mean(axis=0), offsets[told].mean()
 
     def predict(columns: Columns) -> Matrix:
-        found = fit.predict(columns).copy()
+        found = np.empty((len(warm), len(columns)), np.float32)
+        found[rows] = fit.predict(columns)
         logits = factors.models[cold] @ items[columns].T + offsets[columns]
         found[cold] = expit(logits)
         return clipped(found)

@@ -121,6 +121,7 @@ class _Descent:
     block: int
     rate: float
     decay: float
+    averaged: int
     noise: float = 0.0
 
 
@@ -135,6 +136,7 @@ class TextFactorization:
         rate: of Adam.
         decay: weight decay.
         noise: standard deviation of what is added to texts' vectors as they are learned from.
+        averaged: epochs over which parameters are averaged; 0 takes the last step's.
     """
 
     dimension: int = 232
@@ -143,6 +145,7 @@ class TextFactorization:
     rate: float = 1e-3
     decay: float = 2e-6
     noise: float = 0.05
+    averaged: int = AVERAGED
 
     @property
     def name(self) -> str:
@@ -186,6 +189,7 @@ class TextFactorization:
             block=self.block,
             rate=self.rate,
             decay=self.decay,
+            averaged=self.averaged,
             noise=self.noise,
         )
         trained = _descend(
@@ -273,6 +277,7 @@ class FreeFactorization:
             block=self.block,
             rate=self.rate,
             decay=self.decay,
+            averaged=AVERAGED,
         )
         # An item without outcomes keeps the vector it was drawn; the model's mean says more.
         held = None if check is None else np.where(told[None], check, np.float32(np.nan))
@@ -328,17 +333,15 @@ def _descend(
     """Descend on the cross-entropy of the observed outcomes; leave the best epoch's parameters.
 
     They are running means over the steps (Polyak and Juditsky 1992), which stand still where the
-    steps themselves still move with each block and its noise.
+    steps themselves still move with each block and its noise, or those of the last step.
     """
     parameters = list(decoder.parameters())
     device = parameters[0].device
     outcomes = torch.from_numpy(problem.outcomes.T.copy()).to(device)
     columns = torch.from_numpy(np.flatnonzero(told)).to(device)
-    solver = torch.optim.Adam(
-        parameters, lr=steps.rate, weight_decay=steps.decay, fused=device.type == "cuda"
-    )
+    solver = torch.optim.Adam(parameters, lr=steps.rate, weight_decay=steps.decay, fused=True)
     draw = torch.Generator(device).manual_seed(seed)
-    mean = _Mean(parameters, AVERAGED * -(-len(columns) // steps.block))
+    mean = _Mean(parameters, max(1, steps.averaged * -(-len(columns) // steps.block)))
     history: list[float] = []
     best, chosen = mean.values, steps.epochs
     for epoch in range(1, steps.epochs + 1):
