@@ -100,8 +100,8 @@ def _dimensions(traits: Traits) -> set[int]:
     family = architecture_family(traits.model_type, first)
     task = traits.pipeline_tag
     found = set(map(_OF_TAG.__getitem__, traits.tags[:MOST_TAGS]))
-    # A tag that says the same again is no feature of its own.
     found.discard(_NOTHING)
+    # A tag that says the same again is no feature of its own.
     if family is not None:
         found.discard(_named("tag", family))
     if task is not None:

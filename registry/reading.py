@@ -9,14 +9,12 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from registry.features import FeatureSet, Traits, feature_set
+from registry.fingerprints import Encoded, digest, encode
 from registry.parentage import Parent
 from registry.records import (
-    Encoded,
     ModelRecord,
     Rejected,
     counters,
-    digest,
-    encode,
     name_of,
     parse_record,
 )

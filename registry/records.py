@@ -4,7 +4,6 @@ No network, no database, and no record that stops the rest: whatever a field hol
 are still read.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Literal, NamedTuple, TypeVar
 import orjson
 
 from registry.errors import HubError
+from registry.fingerprints import Encoded
 from registry.parentage import (
     EdgeSource,
     Parent,
@@ -44,7 +44,6 @@ from registry.weights import (
 )
 
 __all__ = [
-    "PARSER_VERSION",
     "Counters",
     "EdgeSource",
     "ModelRecord",
@@ -54,20 +53,12 @@ __all__ = [
     "Relation",
     "counters",
     "decode_page",
-    "digest",
     "name_of",
     "parse_record",
 ]
 
-PARSER_VERSION = 2
-"""Raised whenever `parse_record` reads anything differently: every digest changes with it."""
-
 _T = TypeVar("_T")
 
-_VERSION = PARSER_VERSION.to_bytes(2)
-
-_COUNTERS = frozenset({"downloads", "downloadsAllTime", "likes", "trendingScore"})
-_APART = _COUNTERS | {"cardData", "config"}
 
 _PREFIXES = ("base_model", "license", "language", "dataset", "arxiv")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
@@ -228,61 +219,6 @@ def counters(raw: object) -> Counters:
         count(raw.get("likes")),
         number(raw.get("trendingScore")),
     )
-
-
-class Encoded(NamedTuple):
-    """A raw record without its counters as JSON with sorted keys: both documents, and the rest."""
-
-    card: bytes
-    config: bytes
-    rest: bytes
-
-
-def encode(raw: Mapping[str, object]) -> Encoded | None:
-    """Encode a raw record, for its fingerprint and its documents.
-
-    None where it holds lone surrogates, integers beyond 64 bits, or more than 254 levels.
-    """
-    rest = {key: value for key, value in raw.items() if key not in _APART}
-    try:
-        return Encoded(
-            orjson.dumps(raw.get("cardData"), option=orjson.OPT_SORT_KEYS),
-            orjson.dumps(raw.get("config"), option=orjson.OPT_SORT_KEYS),
-            orjson.dumps(rest, option=orjson.OPT_SORT_KEYS),
-        )
-    except TypeError:
-        return None
-
-
-def digest(raw: object, encoded: Encoded | None = None) -> int:
-    """Fingerprint a raw record without its counters: a signed 64-bit integer.
-
-    Equal records have equal digests in any order of keys; a changed field or another
-    `PARSER_VERSION` changes it. `encoded` is what `encode` makes of it, where that is known.
-    """
-    if isinstance(raw, dict):
-        encoded = encoded or encode(raw)
-        raw = {key: value for key, value in raw.items() if key not in _COUNTERS}
-    # Bytes below 32 stand in no JSON.
-    content = b"\0".join(encoded) if encoded else "\0".join(_flattened(raw)).encode()
-    hashed = hashlib.blake2b(content, digest_size=8, person=_VERSION).digest()
-    return int.from_bytes(hashed, signed=True)
-
-
-def _flattened(value: object) -> Iterator[str]:
-    """Spell out a JSON value, however deep, without recursion."""
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, dict):
-            yield f"{{{len(item)}"
-            for key in sorted(item):
-                todo += (item[key], key)
-        elif isinstance(item, list):
-            yield f"[{len(item)}"
-            todo += item
-        else:
-            yield hex(item) if type(item) is int else ascii(item)
 
 
 def parse_record(raw: object, encoded: Encoded | None = None) -> ModelRecord | Rejected:

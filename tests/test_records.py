@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.errors import HubError
+from registry.fingerprints import digest
 from registry.records import (
     Counters,
     ModelRecord,
     Rejected,
     counters,
     decode_page,
-    digest,
     name_of,
     parse_record,
 )

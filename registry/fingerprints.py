@@ -1,0 +1,70 @@
+"""Fingerprints of raw records: one that has not changed is known without reading it."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import orjson
+
+PARSER_VERSION = 2
+"""Raised whenever `parse_record` reads anything differently: every digest changes with it."""
+
+_VERSION = PARSER_VERSION.to_bytes(2)
+
+_COUNTERS = frozenset({"downloads", "downloadsAllTime", "likes", "trendingScore"})
+_APART = _COUNTERS | {"cardData", "config"}
+
+
+class Encoded(NamedTuple):
+    """A raw record without its counters as JSON with sorted keys: both documents, and the rest."""
+
+    card: bytes
+    config: bytes
+    rest: bytes
+
+
+def encode(raw: Mapping[str, object]) -> Encoded | None:
+    """Encode a raw record, for its fingerprint and its documents.
+
+    None where it holds lone surrogates, integers beyond 64 bits, or more than 254 levels.
+    """
+    rest = {key: value for key, value in raw.items() if key not in _APART}
+    try:
+        return Encoded(
+            orjson.dumps(raw.get("cardData"), option=orjson.OPT_SORT_KEYS),
+            orjson.dumps(raw.get("config"), option=orjson.OPT_SORT_KEYS),
+            orjson.dumps(rest, option=orjson.OPT_SORT_KEYS),
+        )
+    except TypeError:
+        return None
+
+
+def digest(raw: object, encoded: Encoded | None = None) -> int:
+    """Fingerprint a raw record without its counters: a signed 64-bit integer.
+
+    Equal records have equal digests in any order of keys; a changed field or another
+    `PARSER_VERSION` changes it. `encoded` is what `encode` makes of it, where that is known.
+    """
+    if isinstance(raw, dict):
+        encoded = encoded or encode(raw)
+        raw = {key: value for key, value in raw.items() if key not in _COUNTERS}
+    # Bytes below 32 stand in no JSON.
+    content = b"\0".join(encoded) if encoded else "\0".join(_flattened(raw)).encode()
+    hashed = hashlib.blake2b(content, digest_size=8, person=_VERSION).digest()
+    return int.from_bytes(hashed, signed=True)
+
+
+def _flattened(value: object) -> Iterator[str]:
+    """Spell out a JSON value, however deep, without recursion."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            yield f"{{{len(item)}"
+            for key in sorted(item):
+                todo += (item[key], key)
+        elif isinstance(item, list):
+            yield f"[{len(item)}"
+            todo += item
+        else:
+            yield hex(item) if type(item) is int else ascii(item)
