@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from registry import db, follow_up, sync
+from registry import db, follow_up, migrating, sync
 from registry.errors import RegistryError
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     try:
         where = db.setting()
         with db.engine(where) as engine:
-            db.set_up_embedded(where, engine)
+            migrating.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options(full=True))
             came = follow_up.take_up(engine)
     except RegistryError as error:

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from registry import db
+from registry import db, migrating
 from registry.errors import RegistryError
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     try:
         where = db.setting()
         with db.engine(where) as engine:
-            db.set_up_embedded(where, engine)
+            migrating.set_up_embedded(where, engine)
             options = training.Options(encoder="minilm", if_changed=True)
             version = training.train(engine, options)
             current = version is not None and version.current

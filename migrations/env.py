@@ -6,7 +6,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
-from registry import db, roles, sql
+from registry import db, revisions, roles, sql
 from registry.schema import metadata
 
 # Indexes that are built after a bulk load, by size; they come and go without a revision.
@@ -73,14 +73,18 @@ def prepare(connection: Connection) -> None:
     roles.ensure(connection)
     roles.become_owner(connection)
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS store")
-    stays = db.current_revision(connection) == context.get_revision_argument() == db.head_revision()
+    stays = (
+        revisions.current_revision(connection)
+        == context.get_revision_argument()
+        == revisions.head_revision()
+    )
     if not (stays and sql.is_current(connection)):
         sql.drop(connection)
 
 
 def finish(connection: Connection, revision: str | None) -> None:
     """Rebuild views and functions at head; below head there are none."""
-    if revision == db.head_revision() and not sql.is_current(connection):
+    if revision == revisions.head_revision() and not sql.is_current(connection):
         sql.install(connection)
         roles.grant(connection)
     if revision is None:

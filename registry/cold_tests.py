@@ -20,11 +20,11 @@ from registry.coldstart import protocol
 from registry.coldstart.description import Blocks, Describer
 from registry.coldstart.graph import similarity_graph
 from registry.coldstart.protocol import Figures, Predictor, Trial
-from registry.db import require_head
 from registry.errors import UsageError
 from registry.factorization import search
 from registry.factorization.problem import ItemTexts, Matrix, Watcher, unwatched
 from registry.metrics import Interval, summary
+from registry.revisions import require_head
 from registry.training import Options, read_data
 from registry.training_data import TrainingData
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from registry import __version__, held_out, splits
-from registry.db import require_head
 from registry.errors import UsageError
 from registry.factorization import devices, search
 from registry.factorization.problem import Mask, Matrix, Problem, Watcher, unwatched
@@ -18,6 +17,7 @@ from registry.factorization.search import METHODS
 from registry.held_out import Comparison, Figure
 from registry.metrics import held_out as measured
 from registry.metrics import summary
+from registry.revisions import require_head
 from registry.training import Options, read_data
 from registry.training_data import TrainingData
 

@@ -1,19 +1,12 @@
-"""Where the database is, how to open it, fill it in bulk, lock it and bring it to head."""
+"""Where the database is, how to open it, fill it in bulk and lock it."""
 
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
 import psycopg
 import sqlalchemy
-from alembic import command, util
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -24,7 +17,6 @@ from registry.errors import (
     DatabaseUnreachableError,
     LockHeldError,
     RegistryError,
-    SchemaNotAtHeadError,
     UsageError,
 )
 
@@ -250,100 +242,6 @@ def exclusive(opened: Engine, name: str) -> Iterator[None]:
                 )
 
 
-def migrations_directory() -> Path:
-    """Return the folder of the Alembic revisions: in the wheel, or at the top of the checkout."""
-    package = Path(str(resources.files("registry")))
-    packaged = package / "migrations"
-    return packaged if packaged.is_dir() else package.parent / "migrations"
-
-
-def alembic_config(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration; its commands run on `connection` if one is given."""
-    # Alembic talks on stdout, which is for data.
-    config = Config(stdout=io.StringIO())
-    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
-    if connection is not None:
-        config.attributes["connection"] = connection
-    return config
-
-
-def head_revision() -> str:
-    """Return the newest revision that this version of the code knows."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert head is not None
-    return head
-
-
-def current_revision(connection: Connection) -> str | None:
-    """Return the revision that the database is at, or None where the registry is not installed."""
-    context = MigrationContext.configure(connection, opts={"version_table_schema": "store"})
-    return context.get_current_revision()
-
-
-def require_head(connection: Connection) -> None:
-    """Make sure that code and database agree.
-
-    Raises:
-        SchemaNotAtHeadError: when the database is older or newer than the code.
-    """
-    current, head = current_revision(connection), head_revision()
-    if current != head:
-        found = f"at revision {current}" if current else "not set up yet"
-        raise SchemaNotAtHeadError(
-            f"The database is {found}, this version needs {head}; run `registry db upgrade`."
-        )
-
-
-def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
-    """Bring the database to a revision in one transaction; return the revisions before and after.
-
-    Raises:
-        RegistryError: when an extension is missing or too old, or an object of a user's stands
-            in the way; nothing has then been changed.
-    """
-    return _migrate(opened, revision, command.upgrade)
-
-
-def set_up_embedded(where: Setting, opened: Engine) -> str | None:
-    """Bring an empty embedded database to head; any other is its owner's to upgrade.
-
-    Returns:
-        The revision it was brought to, or None where there was nothing to do.
-    """
-    if where.url is not None:
-        return None
-    with opened.connect() as connection:
-        if current_revision(connection) is not None:
-            return None
-    return upgrade(opened)[1]
-
-
-def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
-    """Take the database back to a revision in one transaction, as `upgrade` does forward."""
-    return _migrate(opened, revision, command.downgrade)
-
-
-def _migrate(
-    opened: Engine, revision: str, migrate: Callable[[Config, str], None]
-) -> tuple[str | None, str | None]:
-    try:
-        with exclusive(opened, "db upgrade"), opened.begin() as connection:
-            before = current_revision(connection)
-            known = ScriptDirectory.from_config(alembic_config())
-            if before is not None and before not in {s.revision for s in known.walk_revisions()}:
-                raise SchemaNotAtHeadError(
-                    f"The database is at revision {before}, which this version does not know; "
-                    "install the version of llm-registry that made it, or a newer one."
-                )
-            require_extensions(connection)
-            migrate(alembic_config(connection), revision)
-            return before, current_revision(connection)
-    except DBAPIError as error:
-        raise translated(error, doing="upgrade the database") from error
-    except util.CommandError as error:
-        raise UsageError(f"Cannot migrate to {revision!r}: {error}.") from error
-
-
 def require_extensions(connection: Connection) -> None:
     """Make sure that the server is new enough and offers pgvector and pg_trgm.
 
@@ -375,16 +273,6 @@ def require_extensions(connection: Connection) -> None:
             f"The server's pgvector is {versions['vector']}; the registry needs 0.8 or newer: "
             "update it, then run ALTER EXTENSION vector UPDATE."
         )
-
-
-def drift(opened: Engine) -> str | None:
-    """Compare the tables with the code; return what differs, or None if nothing does."""
-    with opened.connect() as connection:
-        try:
-            command.check(alembic_config(connection))
-        except util.AutogenerateDiffsDetected as error:
-            return str(error)
-    return None
 
 
 def translated(error: DBAPIError, doing: str = "use the database") -> RegistryError:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry import db
+from registry import db, revisions
 from registry.errors import RegistryError, UsageError
 from registry.interchange.new_files import new_file
 from registry.vectors import Embeddings, as_texts, read_embeddings
@@ -77,7 +77,7 @@ def _at_one_moment(engine: Engine) -> Iterator[Connection]:
     with engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     ) as connection:
-        db.require_head(connection)
+        revisions.require_head(connection)
         yield connection
 
 

@@ -20,12 +20,13 @@ from registry import (
     resolution,
     runs,
 )
-from registry.db import exclusive, require_head, translated
+from registry.db import exclusive, translated
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
 from registry.evaluation import Block, Names, Notes, Run, Source
 from registry.garbage import seldom_collected
 from registry.interchange import formats
 from registry.reports import FileReport, counts, summary
+from registry.revisions import require_head
 
 NOT_LOOKED_INTO = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
 """Folders in which no evaluations are looked for."""

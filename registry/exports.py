@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import require_head, translated
+from registry.db import translated
 from registry.errors import RegistryError, UsageError
 from registry.evaluation import Block, Notes, Run
 from registry.interchange import (
@@ -24,6 +24,7 @@ from registry.interchange import (
     losses,
 )
 from registry.interchange.new_files import new_file, new_folder
+from registry.revisions import require_head
 from registry.stored_blocks import count_runs, ranked_blocks, stored_blocks, stored_names
 
 FORMATS: Mapping[str, str] = {

@@ -26,10 +26,11 @@ from registry.coldstart.intervals import coordinate_scale
 from registry.coldstart.kernel import Kernel
 from registry.coldstart.laplace import Items
 from registry.coldstart.prior import AT_ONCE, LEAST_MODELS, Guess, Guesser
-from registry.db import exclusive, require_head, translated
+from registry.db import exclusive, translated
 from registry.errors import LockHeldError, RegistryError
 from registry.outcomes import read_outcomes
 from registry.priors import Placing
+from registry.revisions import require_head
 from registry.vector_tables import Arrays, Column, copy_in, replace_partition, versioned
 from registry.vectors import Embeddings
 from registry.versions import Version

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from registry import training
-from registry.db import require_head, translated
+from registry.db import translated
 from registry.errors import RegistryError, UsageError
 from registry.factorization import devices, search
 from registry.factorization.problem import Matrix, Problem, Watcher, unwatched
@@ -30,6 +30,7 @@ from registry.probing import (
     benchmark_prediction,
     split_predictions,
 )
+from registry.revisions import require_head
 from registry.training_data import TrainingData
 
 METHODS = ("irt", "rasch", "mf", "mf-text")

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from registry import benchmarks, identity, imports, item_statistics, joblog
-from registry.db import exclusive, require_head, translated
+from registry.db import exclusive, translated
 from registry.errors import UsageError
+from registry.revisions import require_head
 from registry.wanted import wanted_keys
 
 JOB = "evals remove"

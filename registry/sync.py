@@ -30,11 +30,12 @@ from registry import (
     runs,
     vanished,
 )
-from registry.db import exclusive, require_head, translated
+from registry.db import exclusive, translated
 from registry.errors import HubError, HubUnavailableError, LockHeldError
 from registry.hub import Hub
 from registry.passes import Counts, Pass
 from registry.reading import read
+from registry.revisions import require_head
 from registry.walk import Options, Walker, Watcher
 
 __all__ = ["EVALUATIONS", "Options", "Report", "Watcher", "sync_models"]

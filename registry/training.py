@@ -22,7 +22,7 @@ from registry import (
     vectors,
     versions,
 )
-from registry.db import exclusive, require_head, translated
+from registry.db import exclusive, translated
 from registry.embeddings import Trained
 from registry.encoders import open_encoder
 from registry.errors import UsageError
@@ -31,6 +31,7 @@ from registry.factorization.problem import Mask, Matrix, Watcher, clipped, unwat
 from registry.factorization.search import METHODS, Learned
 from registry.metrics import held_out, log_loss
 from registry.promotion import MARGIN, MOST_CHURN, Contender, judge
+from registry.revisions import require_head
 from registry.training_data import TrainingData
 from registry.vectors import Embeddings
 from registry.versions import Version

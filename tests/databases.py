@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 
-from registry import db, embedded
+from registry import db, embedded, migrating
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SETTINGS = {
@@ -69,7 +69,7 @@ class Databases:
             )
             if not there:
                 connection.exec_driver_sql(f"CREATE DATABASE {building}")
-                db.upgrade(db.create_engine(self.url(building)))
+                migrating.upgrade(db.create_engine(self.url(building)))
                 connection.exec_driver_sql(f"ALTER DATABASE {building} RENAME TO {name}")
         return name
 

@@ -12,14 +12,14 @@ from cli_commands import Commands
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from registry import db, embedded
+from registry import embedded, revisions
 from registry.cli.jobs import KNOWN
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def test_upgrade_and_downgrade(empty_database_url: str) -> None:
-    commands, head = Commands(empty_database_url), db.head_revision()
+    commands, head = Commands(empty_database_url), revisions.head_revision()
     assert commands.json("db", "current") == [{"revision": None, "head": head, "at_head": False}]
     assert commands("db", "upgrade").stderr == f"Upgraded the database from nothing to {head}.\n"
     assert (
@@ -129,7 +129,7 @@ def test_doctor(sample: Commands) -> None:
     assert found["setting"].endswith("from --database-url")
     assert found["server"].startswith("ok: Postgres ")
     assert re.search(r"vector 0\.\d", found["extensions"])
-    assert found["schema"] == f"ok: at head, revision {db.head_revision()}"
+    assert found["schema"] == f"ok: at head, revision {revisions.head_revision()}"
     assert found["roles"].startswith("ok")
     assert found["rights"].startswith("ok")
     assert "GiB free" in found["disk"]

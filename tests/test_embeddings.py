@@ -15,7 +15,7 @@ from learned import drawn, kept, names, trained
 from sqlalchemy import Connection, Engine, text
 
 import registry
-from registry import db, embeddings, identity, vector_tables, vectors, versions
+from registry import embeddings, identity, migrating, vector_tables, vectors, versions
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.outcomes import Column
 from registry.promotion import Verdict
@@ -268,8 +268,8 @@ def test_partitions_are_no_drift_and_belong_to_the_owner(engine: Engine) -> None
             "SELECT DISTINCT tableowner FROM pg_tables WHERE tablename LIKE '%embeddings%'",
         )
     assert len(owners) == 1
-    assert db.drift(engine) is None
-    db.downgrade(engine, "base")
+    assert migrating.drift(engine) is None
+    migrating.downgrade(engine, "base")
 
 
 def test_a_version_that_is_not_committed_was_never_there(engine: Engine) -> None:

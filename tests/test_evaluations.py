@@ -31,7 +31,7 @@ from evaluated import (
 from factories import rows
 from sqlalchemy import Connection, Engine, event, text
 
-from registry import db, embedded, imports
+from registry import db, embedded, imports, migrating
 from registry.errors import DatabaseUnreachableError, LockHeldError, RegistryError, UsageError
 from registry.evaluation import Item, Measure, Source
 from registry.evaluations import Options, import_files
@@ -618,7 +618,7 @@ def test_an_import_killed_at_random_moments_ends_as_if_undisturbed(
 
 def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, folder: Path) -> None:
     opened = db.create_engine(embedded.start(own_server, keep=True).url)
-    db.upgrade(opened)
+    migrating.upgrade(opened)
 
     def die_at_second(path: str, number: int, of: int, read: int) -> None:
         if number == 2:

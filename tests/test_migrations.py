@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from registry import db, embedded, roles, schema, sql
+from registry import db, embedded, migrating, revisions, roles, schema, sql
 from registry.embedded.directory import DataDirectory
 from registry.embedded.installation import Account, find_binaries
 from registry.errors import LockHeldError, RegistryError, SchemaNotAtHeadError, UsageError
@@ -26,7 +26,7 @@ from registry.errors import LockHeldError, RegistryError, SchemaNotAtHeadError, 
 REVISIONS = [
     script.revision
     for script in reversed(
-        list(ScriptDirectory.from_config(db.alembic_config()).walk_revisions("base", "heads"))
+        [*ScriptDirectory.from_config(migrating.alembic_config()).walk_revisions("base", "heads")]
     )
 ]
 
@@ -227,12 +227,12 @@ def objects(connection: Connection) -> set[str]:
 
 
 def test_there_is_one_head() -> None:
-    script = ScriptDirectory.from_config(db.alembic_config())
-    assert script.get_heads() == [REVISIONS[-1]] == [db.head_revision()]
+    script = ScriptDirectory.from_config(migrating.alembic_config())
+    assert script.get_heads() == [REVISIONS[-1]] == [revisions.head_revision()]
 
 
 def test_revisions_make_the_tables_of_the_code(engine: Engine) -> None:
-    assert db.drift(engine) is None
+    assert migrating.drift(engine) is None
 
 
 @pytest.mark.parametrize(
@@ -247,24 +247,24 @@ def test_revisions_make_the_tables_of_the_code(engine: Engine) -> None:
 )
 def test_drift_is_noticed(engine: Engine, change: str) -> None:
     execute(engine, change)
-    assert db.drift(engine)
+    assert migrating.drift(engine)
 
 
 def test_what_is_not_in_schema_store_is_no_drift(engine: Engine) -> None:
     execute(engine, "CREATE TABLE public.notes (id integer)", "CREATE SCHEMA mine")
-    assert db.drift(engine) is None
+    assert migrating.drift(engine) is None
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_each_revision_goes_up_and_down_with_rows_in_place(empty: Engine, revision: str) -> None:
     earlier = REVISIONS[: REVISIONS.index(revision)]
     for each in earlier:
-        db.upgrade(empty, each)
+        migrating.upgrade(empty, each)
         fill(empty, each)
     with empty.connect() as connection:
         before = contents(connection)
 
-    db.upgrade(empty, revision)
+    migrating.upgrade(empty, revision)
     with empty.connect() as connection:
         after = contents(connection)
     for table, rows in before.items():
@@ -278,20 +278,20 @@ def test_each_revision_goes_up_and_down_with_rows_in_place(empty: Engine, revisi
         full = contents(connection)
     assert all(full.values()), "each table needs a row in ROWS"
 
-    db.downgrade(empty, earlier[-1] if earlier else "base")
+    migrating.downgrade(empty, earlier[-1] if earlier else "base")
     with empty.connect() as connection:
         assert contents(connection) == before
 
-    db.upgrade(empty, revision)
+    migrating.upgrade(empty, revision)
     with empty.connect() as connection:
         assert contents(connection) == after
 
 
 def test_up_down_up_makes_the_same_schema(empty: Engine) -> None:
-    db.upgrade(empty)
+    migrating.upgrade(empty)
     first = dump(empty, "--schema-only")
-    db.downgrade(empty, "base")
-    db.upgrade(empty)
+    migrating.downgrade(empty, "base")
+    migrating.upgrade(empty)
     assert dump(empty, "--schema-only") == first
 
 
@@ -303,7 +303,7 @@ def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> N
         assert created in installed
         assert f".{created}" in body.partition("AS")[0], f"{name} creates something else"
 
-    db.downgrade(engine, "-1")
+    migrating.downgrade(engine, "-1")
     with engine.connect() as connection:
         assert objects(connection) == {
             "is_telling",
@@ -314,17 +314,17 @@ def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> N
         }
         assert connection.scalar(text("SELECT count(*) FROM store.sql_objects")) == 0
 
-    db.downgrade(engine, "base")
+    migrating.downgrade(engine, "base")
     with engine.connect() as connection:
         assert not {"store", "registry"} & set(inspect(connection).get_schema_names())
-        assert db.current_revision(connection) is None
+        assert revisions.current_revision(connection) is None
 
 
 def test_an_upgrade_tells_where_it_came_from(empty: Engine) -> None:
-    assert db.upgrade(empty, "0001") == (None, "0001")
-    assert db.upgrade(empty) == ("0001", REVISIONS[-1])
-    assert db.upgrade(empty) == (REVISIONS[-1], REVISIONS[-1])
-    assert db.downgrade(empty, "base") == (REVISIONS[-1], None)
+    assert migrating.upgrade(empty, "0001") == (None, "0001")
+    assert migrating.upgrade(empty) == ("0001", REVISIONS[-1])
+    assert migrating.upgrade(empty) == (REVISIONS[-1], REVISIONS[-1])
+    assert migrating.downgrade(empty, "base") == (REVISIONS[-1], None)
 
 
 @pytest.mark.parametrize("table", schema.LARGE_TABLES, ids=lambda table: table.name)
@@ -386,7 +386,7 @@ def test_changed_sql_files_are_installed(engine: Engine) -> None:
         "INSERT INTO store.quarantine VALUES ('hub', 'org/odd', 'no name', '{}', now())",
     )
     make_stale(engine)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT reason FROM registry.quarantine")) == "no name"
         assert sql.is_current(connection)
@@ -395,7 +395,7 @@ def test_changed_sql_files_are_installed(engine: Engine) -> None:
 def test_a_repeated_upgrade_leaves_everything_alone(engine: Engine) -> None:
     execute(engine, "CREATE VIEW public.mine AS SELECT name FROM registry.models")
     with changing_nothing(engine):
-        db.upgrade(engine)
+        migrating.upgrade(engine)
 
 
 @pytest.mark.parametrize(
@@ -420,10 +420,10 @@ def test_an_object_of_a_user_that_depends_on_ours_stops_the_upgrade(
     execute(engine, statement)
     make_stale(engine)
     with changing_nothing(engine), pytest.raises(RegistryError, match="depends on") as raised:
-        db.upgrade(engine)
+        migrating.upgrade(engine)
     assert named in str(raised.value)
     with changing_nothing(engine), pytest.raises(RegistryError, match="depends on"):
-        db.downgrade(engine, "-1")
+        migrating.downgrade(engine, "-1")
 
 
 @pytest.mark.parametrize(
@@ -455,7 +455,7 @@ def test_an_object_of_a_user_that_has_a_new_name_of_ours_stops_the_upgrade(
     )
     make_stale(engine)
     with changing_nothing(engine), pytest.raises(RegistryError, match="has a name that") as raised:
-        db.upgrade(engine)
+        migrating.upgrade(engine)
     assert named in str(raised.value)
 
 
@@ -470,13 +470,13 @@ def test_objects_of_users_in_our_schema_survive_an_upgrade(engine: Engine) -> No
     make_stale(engine)
     with engine.connect() as connection:
         before = grants(connection)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT registry.family(1)")) == "mine"
         assert connection.scalar(text("SELECT count(*) FROM registry.mine")) == 0
         assert grants(connection) == before
     with changing_nothing(engine), pytest.raises(RegistryError, match=r"registry\.mine"):
-        db.downgrade(engine, "base")
+        migrating.downgrade(engine, "base")
 
 
 def grants(connection: Connection) -> list[tuple[Any, ...]]:
@@ -493,7 +493,7 @@ def grants(connection: Connection) -> list[tuple[Any, ...]]:
 def test_a_view_of_ours_that_somebody_dropped_comes_back(engine: Engine) -> None:
     execute(engine, "DROP VIEW registry.quarantine", "DROP FUNCTION registry.family(text)")
     make_stale(engine)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with engine.connect() as connection:
         assert {"quarantine", "family"} <= objects(connection)
 
@@ -502,25 +502,25 @@ def test_a_revision_that_nobody_knows_is_refused(engine: Engine) -> None:
     execute(engine, "UPDATE store.alembic_version SET version_num = '9999'")
     with changing_nothing(engine):
         with pytest.raises(SchemaNotAtHeadError, match="9999"), engine.connect() as connection:
-            db.require_head(connection)
+            revisions.require_head(connection)
         with pytest.raises(SchemaNotAtHeadError, match="9999, which this version does not know"):
-            db.upgrade(engine)
+            migrating.upgrade(engine)
 
 
 def test_a_destination_that_nobody_knows_is_refused(engine: Engine) -> None:
     with changing_nothing(engine), pytest.raises(UsageError, match="nowhere"):
-        db.upgrade(engine, "nowhere")
+        migrating.upgrade(engine, "nowhere")
 
 
 def test_an_older_database_is_refused(empty: Engine) -> None:
     with pytest.raises(SchemaNotAtHeadError, match="not set up"), empty.connect() as connection:
-        db.require_head(connection)
-    db.upgrade(empty, "0001")
+        revisions.require_head(connection)
+    migrating.upgrade(empty, "0001")
     with pytest.raises(SchemaNotAtHeadError, match="0001"), empty.connect() as connection:
-        db.require_head(connection)
-    db.upgrade(empty)
+        revisions.require_head(connection)
+    migrating.upgrade(empty)
     with empty.connect() as connection:
-        db.require_head(connection)
+        revisions.require_head(connection)
 
 
 def test_of_two_upgrades_at_once_one_is_turned_away(empty: Engine) -> None:
@@ -531,7 +531,7 @@ def test_of_two_upgrades_at_once_one_is_turned_away(empty: Engine) -> None:
     def upgrade() -> None:
         together.wait()
         try:
-            outcomes.append(db.upgrade(empty))
+            outcomes.append(migrating.upgrade(empty))
         except RegistryError as error:
             outcomes.append(type(error))
 
@@ -544,12 +544,12 @@ def test_of_two_upgrades_at_once_one_is_turned_away(empty: Engine) -> None:
     assert (None, head) in outcomes
     outcomes.remove((None, head))
     assert outcomes[0] in (LockHeldError, (head, head))
-    assert db.drift(empty) is None
+    assert migrating.drift(empty) is None
 
 
 def test_an_upgrade_is_turned_away_while_another_holds_the_lock(empty: Engine) -> None:
     with db.exclusive(empty, "db upgrade"), pytest.raises(LockHeldError):
-        db.upgrade(empty)
+        migrating.upgrade(empty)
 
 
 def test_an_upgrade_does_not_wait_for_a_reader_for_ever(engine: Engine) -> None:
@@ -561,9 +561,9 @@ def test_an_upgrade_does_not_wait_for_a_reader_for_ever(engine: Engine) -> None:
         make_stale(engine)
         connection.exec_driver_sql("SELECT FROM registry.models")
         with pytest.raises(RegistryError, match="holds a lock"):
-            db.upgrade(engine)
+            migrating.upgrade(engine)
         connection.rollback()
-    db.upgrade(engine)
+    migrating.upgrade(engine)
 
 
 @contextmanager
@@ -601,7 +601,7 @@ def test_what_the_server_lacks_is_named(
         changing_nothing(empty),
         pytest.raises(RegistryError, match=message),
     ):
-        db.upgrade(empty)
+        migrating.upgrade(empty)
 
 
 def visitor(bare: Engine, rights: str) -> Engine:
@@ -616,21 +616,21 @@ def visitor(bare: Engine, rights: str) -> Engine:
 
 def test_a_user_who_may_create_roles_gets_them(bare: Engine) -> None:
     engine = visitor(bare, "CREATEROLE")
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     make_stale(engine)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with engine.connect() as connection:
         assert roles.can_read_as_reader(connection)
         assert connection.scalars(
             text("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'store'")
         ).all() == [roles.OWNER]
         assert_reads_everything_and_writes_nothing(connection)
-    db.downgrade(engine, "base")
+    migrating.downgrade(engine, "base")
 
 
 def test_a_user_who_may_not_create_roles_does_without(bare: Engine) -> None:
     engine = visitor(bare, "NOCREATEROLE")
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with engine.connect() as connection:
         assert not roles.can_read_as_reader(connection)
         assert connection.scalar(text("SELECT count(*) FROM registry.models")) == 0
@@ -638,19 +638,19 @@ def test_a_user_who_may_not_create_roles_does_without(bare: Engine) -> None:
     # Roles that somebody made since are not needed either.
     execute(bare, f"CREATE ROLE {roles.OWNER}", f"CREATE ROLE {roles.READER}")
     make_stale(engine)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with bare.connect() as connection:
         assert_reads_everything_and_writes_nothing(connection)
-    db.downgrade(engine, "base")
+    migrating.downgrade(engine, "base")
 
 
 def test_a_database_that_a_superuser_upgraded_is_not_for_everybody(bare: Engine) -> None:
-    db.upgrade(bare)
+    migrating.upgrade(bare)
     execute(bare, "CREATE ROLE visitor_other LOGIN PASSWORD 'visitor'")
     other = db.create_engine(bare.url.set(username="visitor_other", password="visitor"))
     make_stale(bare)
     with changing_nothing(bare), pytest.raises(RegistryError, match="permission denied"):
-        db.upgrade(other)
+        migrating.upgrade(other)
 
 
 def test_a_user_without_the_extensions_is_told_so(bare: Engine) -> None:
@@ -660,7 +660,7 @@ def test_a_user_without_the_extensions_is_told_so(bare: Engine) -> None:
         changing_nothing(bare),
         pytest.raises(RegistryError, match='permission denied to create extension "vector"'),
     ):
-        db.upgrade(engine)
+        migrating.upgrade(engine)
 
 
 def test_the_reader_reads_everything_and_writes_nothing(engine: Engine) -> None:
@@ -715,4 +715,4 @@ def assert_reads_everything_and_writes_nothing(connection: Connection) -> None:
 
 def test_the_template_is_at_head(databases: Databases, connection: Connection) -> None:
     assert databases.template().startswith(databases.prefix)
-    assert db.current_revision(connection) == REVISIONS[-1]
+    assert revisions.current_revision(connection) == REVISIONS[-1]

@@ -14,7 +14,7 @@ import pytest
 from exported import exported
 from sqlalchemy import Engine, text
 
-from registry import db, embedded, sync
+from registry import db, embedded, migrating, sync
 from registry.demo.generator import generate
 from registry.demo.server import HubServer
 from registry.errors import DatabaseUnreachableError, RegistryError
@@ -93,7 +93,7 @@ def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
 ) -> None:
     server = embedded.start(own_server, keep=True)
     engine = db.create_engine(server.url)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
 
     def die_after_two(counts: Counts, expected: int | None) -> None:
@@ -136,7 +136,7 @@ def test_a_full_disk_undoes_one_page_and_no_more() -> None:
     try:
         server = embedded.start(directory, keep=True, settings=settings)
         engine = db.create_engine(server.url)
-        db.upgrade(engine)
+        migrating.upgrade(engine)
         options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
 
         def fill_after_two(counts: Counts, expected: int | None) -> None:

@@ -57,32 +57,40 @@ class Application:
 
     def set_up(self, engine: Engine) -> None:
         """Bring an empty embedded database to head; any other is its owner's to upgrade."""
-        from registry import db
+        from registry import revisions
         from registry.cli.failures import say
 
-        revision = db.set_up_embedded(self.setting(), engine)
+        if self.setting().url is not None:
+            return
+        with engine.connect() as connection:
+            if revisions.current_revision(connection) is not None:
+                return
+        # Alembic takes as long to load as most commands take.
+        from registry import migrating
+
+        revision = migrating.set_up_embedded(self.setting(), engine)
         if revision is not None:
             say(f"Set up the embedded database, at revision {revision}.")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that cannot write."""
-        from registry import db
+        from registry import revisions
 
         with (
             self.engine() as opened,
             opened.connect().execution_options(postgresql_readonly=True) as connection,
         ):
-            db.require_head(connection)
+            revisions.require_head(connection)
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that is committed at the end."""
-        from registry import db
+        from registry import revisions
 
         with self.engine() as opened, opened.begin() as connection:
-            db.require_head(connection)
+            revisions.require_head(connection)
             yield connection
 
 

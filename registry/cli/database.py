@@ -100,10 +100,10 @@ def upgrade(application: Application, revision: str) -> None:
     Example:
       registry db upgrade
     """
-    from registry import db
+    from registry import migrating
 
     with application.engine() as engine:
-        before, after = db.upgrade(engine, revision)
+        before, after = migrating.upgrade(engine, revision)
     _tell_move("Upgraded", before, after)
 
 
@@ -120,14 +120,14 @@ def downgrade(application: Application, revision: str, yes: bool) -> None:
     Example:
       registry db downgrade 0003 --yes
     """
-    from registry import db
+    from registry import migrating
 
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("A downgrade drops tables; say --yes if that is meant.")
         click.confirm(f"Drop what revision {revision} does not have?", abort=True, err=True)
     with application.engine() as engine:
-        before, after = db.downgrade(engine, revision)
+        before, after = migrating.downgrade(engine, revision)
     _tell_move("Downgraded", before, after)
 
 
@@ -141,11 +141,11 @@ def current(application: Application, output: Output) -> None:
     Example:
       registry db current --format json
     """
-    from registry import db
+    from registry import revisions
 
     with application.engine() as engine, engine.connect() as connection:
-        revision = db.current_revision(connection)
-    head = db.head_revision()
+        revision = revisions.current_revision(connection)
+    head = revisions.head_revision()
     output.rows(
         [Field("revision"), Field("head"), Field("at_head")], [(revision, head, revision == head)]
     )
@@ -162,23 +162,23 @@ def check(application: Application) -> None:
     Example:
       registry db check && echo as it should be
     """
-    from registry import db, sql
+    from registry import migrating, revisions, sql
 
     with application.engine() as engine:
         with engine.connect() as connection:
-            db.require_head(connection)
+            revisions.require_head(connection)
             if not sql.is_current(connection):
                 raise SchemaNotAtHeadError(
                     "The views and functions are not those of this version; "
                     "run `registry db upgrade`."
                 )
-        differences = db.drift(engine)
+        differences = migrating.drift(engine)
     if differences is not None:
         raise RegistryError(
             f"The tables differ from this version's: {' '.join(differences.split())} "
             "Somebody changed them by hand; undo that, or restore a backup."
         )
-    say(f"The database is at revision {db.head_revision()}, as this version has it.")
+    say(f"The database is at revision {revisions.head_revision()}, as this version has it.")
 
 
 @database.command()

@@ -105,16 +105,16 @@ def _server(connection: Connection) -> Iterator[Finding]:
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
-    from registry import db, sql
+    from registry import revisions, sql
     from registry.errors import SchemaNotAtHeadError
 
     try:
-        db.require_head(connection)
+        revisions.require_head(connection)
     except SchemaNotAtHeadError as error:
         yield Finding("schema", "fail", str(error))
         return
     if sql.is_current(connection):
-        yield Finding("schema", "ok", f"at head, revision {db.head_revision()}")
+        yield Finding("schema", "ok", f"at head, revision {revisions.head_revision()}")
     else:
         yield Finding(
             "schema",

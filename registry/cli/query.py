@@ -57,13 +57,13 @@ def query(
       registry query "SELECT * FROM ancestors('org/model')" --format json
       registry query -f report.sql --format csv > report.csv
     """
-    from registry import db
+    from registry import revisions
     from registry.query import answer
 
     statement = _statement(sql, source)
     with application.engine() as engine, engine.connect() as connection:
         with connection.begin():
-            db.require_head(connection)
+            revisions.require_head(connection)
         with answer(connection, statement, timeout=timeout, max_rows=max_rows) as found:
             fields = [Field(name) for name in found.columns]
             if fields:

@@ -29,12 +29,12 @@ def status(application: Application, output: Output) -> None:
     Example:
       registry status --format json
     """
-    from registry import db
+    from registry import revisions
     from registry.overview import read_overview
 
     with application.reading() as connection:
         overview = read_overview(connection)
-        revision = db.current_revision(connection)
+        revision = revisions.current_revision(connection)
     content: dict[str, Any] = {"database": application.setting().shown, "revision": revision}
     content |= asdict(overview)
 

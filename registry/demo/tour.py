@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-from registry import db, embedded
+from registry import db, embedded, migrating, revisions
 from registry.demo import evaluation_files
 from registry.demo.sample import RENAMED, models
 from registry.demo.server import HubServer
@@ -127,9 +127,9 @@ def run(directory: Path | None = None) -> None:
     with embedded.running(directory) as server:
         engine = db.create_engine(server.url)
         with engine.connect() as connection:
-            used = db.current_revision(connection) is not None
+            used = revisions.current_revision(connection) is not None
         if used:
-            db.downgrade(engine, "base")
+            migrating.downgrade(engine, "base")
         engine.dispose()
         _take_in(directory, today)
         for step in QUESTIONS:

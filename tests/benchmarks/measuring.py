@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
-from registry import db, embedded, sync
+from registry import db, embedded, migrating, sync
 from registry.demo.server import generated_hub
 from registry.hub import Hub, ListingQuery
 from registry.sync import Options
@@ -66,7 +66,7 @@ def speed_database(benchmark_server: str) -> Iterator[str]:
 def large(benchmark_server: str) -> Iterator[Engine]:
     """A catalog of MODELS generated models, synced over loopback HTTP."""
     engine = db.create_engine(benchmark_server)
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     with generated_hub(MODELS) as url:
         began = time.perf_counter()
         report = sync.sync_models(engine, Options(lookups=0, evaluations=False), source=Hub(url))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
-from registry import db, descriptions, embeddings, placement, vector_tables, versions
+from registry import db, descriptions, embeddings, migrating, placement, vector_tables, versions
 from registry.coldstart.description import Describer
 from registry.coldstart.graph import similarity_graph
 
@@ -38,7 +38,7 @@ def catalog(benchmark_server: str) -> Iterator[Engine]:
     with alone.connect() as connection:
         connection.exec_driver_sql("CREATE DATABASE placed")
     engine = db.create_engine(make_url(benchmark_server).set(database="placed"))
-    db.upgrade(engine)
+    migrating.upgrade(engine)
     began = time.perf_counter()
     with engine.begin() as connection:
         fill(connection, MODELS)

@@ -17,7 +17,7 @@ from evaluated import block, write
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
-from registry import db
+from registry import db, migrating
 from registry.encoders import open_encoder
 from registry.evaluation import Item
 from registry.item_vectors import read, refresh
@@ -32,7 +32,7 @@ DIMENSION = 384
 @pytest.fixture
 def engine(speed_database: str) -> Iterator[Engine]:
     opened = db.create_engine(speed_database)
-    db.upgrade(opened)
+    migrating.upgrade(opened)
     yield opened
     opened.dispose()
 

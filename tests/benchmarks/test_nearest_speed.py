@@ -18,7 +18,7 @@ from measuring import percentile, timed
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
-from registry import db, embeddings, routing, versions
+from registry import db, embeddings, migrating, routing, versions
 
 pytestmark = pytest.mark.benchmark
 
@@ -72,7 +72,7 @@ def truth(unit: NDArray[np.float32], asked: NDArray[np.int64]) -> list[set[int]]
 @pytest.fixture
 def engine(speed_database: str) -> Iterator[Engine]:
     opened = db.create_engine(speed_database)
-    db.upgrade(opened)
+    migrating.upgrade(opened)
     yield opened
     opened.dispose()
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from registry import db
+from registry import db, migrating
 from registry.evaluations import Options, import_files
 from registry.outcomes import read_outcomes
 
@@ -123,7 +123,7 @@ def row_table(database: str, outcomes: NDArray[np.uint8]) -> tuple[float, float,
 @pytest.fixture
 def engine(speed_database: str) -> Iterator[Engine]:
     opened = db.create_engine(speed_database)
-    db.upgrade(opened)
+    migrating.upgrade(opened)
     yield opened
     opened.dispose()
 
@@ -143,7 +143,7 @@ def loads(server: str, path: Path) -> list[float]:
     for number in range(TIMES):
         with empty_database(server, f"load_{number}") as database:
             engine = db.create_engine(database)
-            db.upgrade(engine)
+            migrating.upgrade(engine)
             seconds.append(load(engine, path))
             engine.dispose()
     return seconds

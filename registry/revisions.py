@@ -1,0 +1,49 @@
+"""Which revision of the schema the database is at, and which the code needs.
+
+Asked by every command, and so without Alembic, which takes longer to load than most of them.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from registry.errors import SchemaNotAtHeadError
+
+
+def migrations_directory() -> Path:
+    """Return the folder of the Alembic revisions: in the wheel, or at the top of the checkout."""
+    package = Path(str(resources.files("registry")))
+    packaged = package / "migrations"
+    return packaged if packaged.is_dir() else package.parent / "migrations"
+
+
+def head_revision() -> str:
+    """Return the newest revision that this version of the code knows.
+
+    Files of revisions are named by their numbers, and each follows the one before.
+    """
+    files = (migrations_directory() / "versions").glob("[0-9]*.py")
+    return max(file.name.partition("_")[0] for file in files)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision that the database is at, or None where the registry is not installed."""
+    if connection.scalar(text("SELECT to_regclass('store.alembic_version')")) is None:
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM store.alembic_version"))
+    return found
+
+
+def require_head(connection: Connection) -> None:
+    """Make sure that code and database agree.
+
+    Raises:
+        SchemaNotAtHeadError: when the database is older or newer than the code.
+    """
+    current, head = current_revision(connection), head_revision()
+    if current != head:
+        found = f"at revision {current}" if current else "not set up yet"
+        raise SchemaNotAtHeadError(
+            f"The database is {found}, this version needs {head}; run `registry db upgrade`."
+        )
