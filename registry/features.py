@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import orjson
+
 from registry.values import Memo
 
 FEATURE_DIMENSIONS = 1 << 24
@@ -81,17 +83,17 @@ def feature_set(traits: Traits) -> FeatureSet | None:
     size = 0.0
     if traits.parameters is not None and traits.parameters > 0:
         size = round(math.log2(max(traits.parameters / 1e6, 1)) / 12, 2)
-    dimensions = tuple(sorted(_dimensions(traits)))
+    dimensions = sorted(_dimensions(traits))
     squares = size * size + len(dimensions)
     if squares == 0:
         return None
-    # The tuple as Python writes it, "(2,)" where it has one element.
-    listed = f"{dimensions}"
-    fingerprint = hashlib.blake2b(f"{size}:{listed}".encode(), digest_size=16).hexdigest()
+    # A quarter of the time that Python takes to write them.
+    listed = orjson.dumps(dimensions)
+    fingerprint = hashlib.blake2b(b"%r:%b" % (size, listed), digest_size=16).hexdigest()
     entries = [f"{SIZE}:{size / math.sqrt(squares):.7g}"] if size else []
     if dimensions:
         one = f":{1 / math.sqrt(squares):.7g}"
-        entries.append(listed[1:-1].rstrip(",").replace(", ", f"{one},") + one)
+        entries.append(listed[1:-1].decode().replace(",", f"{one},") + one)
     return FeatureSet(fingerprint, f"{{{','.join(entries)}}}/{FEATURE_DIMENSIONS}")
 
 

@@ -45,13 +45,21 @@ def digest(raw: object, encoded: Encoded | None = None) -> int:
     Equal records have equal digests in any order of keys; a changed field or another
     `PARSER_VERSION` changes it. `encoded` is what `encode` makes of it, where that is known.
     """
-    if isinstance(raw, dict):
-        encoded = encoded or encode(raw)
-        raw = {key: value for key, value in raw.items() if key not in _COUNTERS}
-    # Bytes below 32 stand in no JSON.
-    content = b"\0".join(encoded) if encoded else "\0".join(_flattened(raw)).encode()
+    if encoded is None and isinstance(raw, dict):
+        encoded = encode(raw)
+    if encoded is None:
+        content = "\0".join(_flattened(_without_counters(raw))).encode()
+    else:
+        # Bytes below 32 stand in no JSON.
+        content = b"\0".join(encoded)
     hashed = hashlib.blake2b(content, digest_size=8, person=_VERSION).digest()
     return int.from_bytes(hashed, signed=True)
+
+
+def _without_counters(raw: object) -> object:
+    if not isinstance(raw, dict):
+        return raw
+    return {key: value for key, value in raw.items() if key not in _COUNTERS}
 
 
 def _flattened(value: object) -> Iterator[str]:

@@ -134,8 +134,19 @@ def resolve(connection: Connection, *, as_of: datetime) -> bool:
           FROM store.pending_renames r JOIN store.models m ON m.name = r.present
          WHERE NOT EXISTS (SELECT FROM store.models other WHERE other.name = r.former)
             ON CONFLICT DO NOTHING""")
+    # Nearly all by their very names, which takes a tenth of what `resolve_parents` takes.
+    connection.exec_driver_sql("""
+        INSERT INTO pending_parents (name, model_id)
+        SELECT name, model_id FROM store.models
+         WHERE name IN (SELECT parent FROM store.pending_edges)""")
     names = iter(
-        sorted(connection.scalars(text("SELECT DISTINCT parent FROM store.pending_edges")))
+        sorted(
+            connection.scalars(
+                text(
+                    "SELECT parent FROM store.pending_edges EXCEPT SELECT name FROM pending_parents"
+                )
+            )
+        )
     )
     while some := list(islice(names, NAMES_AT_ONCE)):
         found, _ = resolve_parents(connection, some, as_of)

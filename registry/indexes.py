@@ -69,6 +69,8 @@ def build_missing(engine: Engine, *, analyze: bool = False) -> None:
         if index.name not in present:
             with engine.begin() as connection:
                 connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+                # One that a crash of the server takes is built by the next sync.
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 index.create(connection)
     if analyze:
         with engine.begin() as connection:

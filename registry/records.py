@@ -6,10 +6,11 @@ are still read.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeVar
+from itertools import repeat
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
@@ -38,6 +39,7 @@ from registry.values import (
 from registry.values import tags as read_tags
 from registry.weights import (
     ParametersSource,
+    Weights,
     quantization,
     read_weights,
     tagged_model_type,
@@ -55,10 +57,16 @@ __all__ = [
     "decode_page",
     "name_of",
     "parse_record",
+    "parse_records",
 ]
 
 _T = TypeVar("_T")
 
+_Object: TypeAlias = Mapping[str, object]
+_Tagged: TypeAlias = Mapping[str, list[str]]
+"""What tags say, by what stands before their colon."""
+
+_NOTHING: _Object = {}
 
 _PREFIXES = ("base_model", "license", "language", "dataset", "arxiv")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
@@ -221,55 +229,90 @@ def counters(raw: object) -> Counters:
     )
 
 
-def parse_record(raw: object, encoded: Encoded | None = None) -> ModelRecord | Rejected:
+def parse_record(raw: object) -> ModelRecord | Rejected:
     """Read one record of the Hub's listing, or one reply of its detail endpoint.
 
     Never raises, whatever JSON it is given. Rejected is only what is no object or has no usable
     name; any other field that cannot be read is left out and named in `unread`. A `Rejected`, as
-    `decode_page` may put in a record's place, is passed on. `encoded` is what `encode` makes of the
-    record, where that is known.
+    `decode_page` may put in a record's place, is passed on.
     """
+    return parse_records([raw])[0]
+
+
+def parse_records(
+    raws: Sequence[object], encoded: Sequence[Encoded | None] | None = None
+) -> list[ModelRecord | Rejected]:
+    """Read records as `parse_record` does.
+
+    Field by field, each of all records before the next: the processor then has its code at hand,
+    and they take two thirds of the time.
+
+    Args:
+        raws: the records.
+        encoded: what `encode` makes of each, where that is known.
+    """
+    names = list(map(name_of, raws))
+    parsed = iter(
+        _parsed(
+            [name for name in names if name is not None],
+            [
+                raw
+                for raw, name in zip(raws, names, strict=True)
+                if name is not None and isinstance(raw, dict)
+            ],
+            [
+                each
+                for each, name in zip(encoded or repeat(None), names, strict=False)
+                if name is not None
+            ],
+        )
+    )
+    return [
+        _rejected(raw) if name is None else next(parsed)
+        for raw, name in zip(raws, names, strict=True)
+    ]
+
+
+def _rejected(raw: object) -> Rejected:
     if isinstance(raw, Rejected):
         return raw
     if not isinstance(raw, dict):
         return Rejected("", f"The record is of type {type(raw).__name__}, not an object.")
-    name = name_of(raw)
-    if name is None:
-        keys = (raw.get(key) for key in ("id", "modelId", "_id"))
-        seen = next((key for key in keys if isinstance(key, str) and key), "")
-        return Rejected(
-            storable(seen[:MAX_TEXT]), "The record has no id that could be a model's name."
-        )
+    keys = (raw.get(key) for key in ("id", "modelId", "_id"))
+    seen = next((key for key in keys if isinstance(key, str) and key), "")
+    return Rejected(storable(seen[:MAX_TEXT]), "The record has no id that could be a model's name.")
 
-    fields = _Fields(raw)
-    take = fields.take
-    raw_card = take("cardData", _mapping)
-    card = _lower_keys(raw_card or {})
-    raw_config = take("config", _mapping)
-    config = raw_config or {}
-    gguf = take("gguf", _mapping) or {}
+
+def _parsed(
+    names: Sequence[str], raws: Sequence[_Object], encoded: Sequence[Encoded | None]
+) -> list[ModelRecord]:
+    """Read the records of these names."""
+    fields = _Fields(raws)
+    take, else_take = fields.take, fields.else_take
+    raw_cards, raw_configs = take("cardData", _mapping), take("config", _mapping)
+    cards = [_lower_keys(card) if card else _NOTHING for card in raw_cards]
+    configs = [config or _NOTHING for config in raw_configs]
+    ggufs = [gguf or _NOTHING for gguf in take("gguf", _mapping)]
     tags = fields.tags()
-    tagged = _by_prefix(tags)
-
-    weights = read_weights(name, raw.get("safetensors"), gguf)
-    if not weights.complete:
-        fields.unread.append("safetensors")
-    has_gguf = bool(gguf) or "gguf" in tags
-    full_weights = bool(weights.dtypes) or "safetensors" in tags or "pytorch" in tags
-    quantized_to = quantization(name, config, tags, gguf_only=has_gguf and not full_weights)
-    library = take("library_name", short_text) or take("library_name", short_text, card)
-    parentage = read_parentage(
-        tagged["base_model"],
-        card,
-        adapter=library == "peft" or "peft" in tags,
-        quantized=has_gguf or quantized_to is not None,
-    )
-    languages = _unique([text.lower() for text in fields.texts("language", card)])
-    # By position, in a third of the time that it takes by name.
-    return ModelRecord(
-        name,
+    tagged = list(map(_by_prefix, tags))
+    weights = fields.weights(names, ggufs)
+    quantized_to = list(map(_quantization, names, configs, tags, ggufs, weights))
+    libraries = else_take(take("library_name", short_text), "library_name", short_text, cards)
+    parentages = [
+        read_parentage(
+            groups["base_model"],
+            card,
+            adapter=library == "peft" or "peft" in some,
+            quantized=quantized is not None or _has_gguf(gguf, some),
+        )
+        for groups, card, library, some, quantized, gguf in zip(
+            tagged, cards, libraries, tags, quantized_to, ggufs, strict=True
+        )
+    ]
+    columns: tuple[Iterable[object], ...] = (
+        names,
         take("_id", short_text),
-        take("author", short_text) or name.rpartition("/")[0] or None,
+        map(_author, take("author", short_text), names),
         take("sha", short_text),
         take("createdAt", timestamp),
         take("lastModified", timestamp),
@@ -277,104 +320,205 @@ def parse_record(raw: object, encoded: Encoded | None = None) -> ModelRecord | R
         take("downloadsAllTime", count),
         take("likes", count),
         take("trendingScore", number),
-        fields.gate("gated"),
-        fields.flag("private"),
-        fields.flag("disabled"),
-        take("pipeline_tag", short_text) or take("pipeline_tag", short_text, card),
-        library or next((tag for tag in tags if tag in _LIBRARIES), None),
-        take("license", _license, card) or next(iter(tagged["license"]), None),
-        take("license_name", short_text, card),
-        take("license_link", short_text, card),
-        tuple(languages or tagged["language"] or [tag for tag in tags if tag in _LANGUAGES]),
-        _unique(fields.texts("datasets", card) + tagged["dataset"]),
-        _papers(tagged["arxiv"]),
-        tuple(tags),
-        tuple(fields.texts("architectures", config)),
-        take("model_type", short_text, config)
-        or take("architecture", short_text, gguf)
-        or tagged_model_type(tags),
-        weights.parameters,
-        weights.source,
-        weights.dtypes,
+        fields.gates("gated"),
+        fields.flags("private"),
+        fields.flags("disabled"),
+        else_take(take("pipeline_tag", short_text), "pipeline_tag", short_text, cards),
+        map(_library, libraries, tags),
+        map(_else_tagged, take("license", _license, cards), [each["license"] for each in tagged]),
+        take("license_name", short_text, cards),
+        take("license_link", short_text, cards),
+        map(_languages, fields.texts("language", cards), tagged, tags),
+        map(_datasets, fields.texts("datasets", cards), tagged),
+        [_papers(each["arxiv"]) for each in tagged],
+        map(tuple, tags),
+        map(tuple, fields.texts("architectures", configs)),
+        map(
+            _model_type,
+            else_take(take("model_type", short_text, configs), "architecture", short_text, ggufs),
+            tags,
+        ),
+        [each.parameters for each in weights],
+        [each.source for each in weights],
+        [each.dtypes for each in weights],
         quantized_to,
-        take("new_version", model_reference, card),
-        fields.keep("cardData", raw_card, encoded.card if encoded else None),
-        fields.keep("config", raw_config, encoded.config if encoded else None),
-        parentage.parents,
-        parentage.renames,
-        _unique([*fields.unread, *parentage.unread]),
-        _evaluations(raw.get("evalResults"), card),
+        take("new_version", model_reference, cards),
+        fields.keep("cardData", raw_cards, [each and each.card for each in encoded]),
+        fields.keep("config", raw_configs, [each and each.config for each in encoded]),
+        [each.parents for each in parentages],
+        [each.renames for each in parentages],
+        [
+            _unique([*unread, *each.unread])
+            for unread, each in zip(fields.unread, parentages, strict=True)
+        ],
+        [_evaluations(raw.get("evalResults"), card) for raw, card in zip(raws, cards, strict=True)],
     )
+    return list(map(ModelRecord._make, zip(*columns, strict=True)))
 
 
 class _Fields:
-    """The fields of one raw record; gathers the names of those that cannot be read."""
+    """The fields of raw records, one of all of them at a time.
 
-    __slots__ = ("raw", "unread")
+    Gathers the names of those that cannot be read, for each record.
+    """
 
-    def __init__(self, raw: Mapping[str, object]) -> None:
-        self.raw = raw
-        self.unread: list[str] = []
+    __slots__ = ("raws", "unread")
+
+    def __init__(self, raws: Sequence[_Object]) -> None:
+        self.raws = raws
+        self.unread: list[list[str]] = [[] for _ in raws]
+
+    def note(self, key: str, lost: Iterable[bool]) -> None:
+        """Take note of the records that a field cannot be read of."""
+        for unread, is_lost in zip(self.unread, lost, strict=True):
+            if is_lost:
+                unread.append(key)
 
     def take(
         self,
         key: str,
         read: Callable[[object], _T | None],
-        source: Mapping[str, object] | None = None,
-    ) -> _T | None:
-        """Read one field of the record, or of `source`; None is missing, not unreadable."""
-        value = (self.raw if source is None else source).get(key)
-        if value is None:
-            return None
-        result = read(value)
-        if result is None and value != "":
-            self.unread.append(key)
-        return result
+        sources: Sequence[_Object] | None = None,
+    ) -> list[_T | None]:
+        """Read one field of the records, or of `sources`; None is missing, not unreadable."""
+        found: list[_T | None] = []
+        for source, unread in zip(sources or self.raws, self.unread, strict=True):
+            value = source.get(key)
+            if value is None:
+                found.append(None)
+                continue
+            result = read(value)
+            if result is None and value != "":
+                unread.append(key)
+            found.append(result)
+        return found
 
-    def texts(self, key: str, source: Mapping[str, object] | None = None) -> list[str]:
-        value = (self.raw if source is None else source).get(key)
-        if value is None:
-            return []
-        kept, partial = texts(value)
-        if partial:
-            self.unread.append(key)
-        return kept
+    def else_take(
+        self,
+        found: Sequence[_T | None],
+        key: str,
+        read: Callable[[object], _T | None],
+        sources: Sequence[_Object],
+    ) -> list[_T | None]:
+        """Read a field of `sources` for the records of which nothing was found elsewhere."""
+        asked = [
+            source if value is None else _NOTHING
+            for value, source in zip(found, sources, strict=True)
+        ]
+        return [
+            value if other is None else other
+            for value, other in zip(found, self.take(key, read, asked), strict=True)
+        ]
 
-    def tags(self) -> list[str]:
-        value = self.raw.get("tags")
-        if value is None:
-            return []
-        kept, partial = read_tags(value)
-        if partial:
-            self.unread.append("tags")
-        return kept
+    def texts(self, key: str, sources: Sequence[_Object]) -> list[list[str]]:
+        return self._lists(key, sources, texts)
 
-    def flag(self, key: str) -> bool:
-        value = self.raw.get(key)
-        if value is not None and not isinstance(value, bool):
-            self.unread.append(key)
-        return value is True
+    def tags(self) -> list[list[str]]:
+        return self._lists("tags", self.raws, read_tags)
 
-    def gate(self, key: str) -> Literal["auto", "manual"] | None:
-        value = self.raw.get(key)
-        if value is None or value is False:
-            return None
-        if value == "manual":
-            return "manual"
-        if value is True or value == "auto":
-            return "auto"
-        self.unread.append(key)
-        return None
+    def _lists(
+        self,
+        key: str,
+        sources: Sequence[_Object],
+        read: Callable[[object], tuple[list[str], bool]],
+    ) -> list[list[str]]:
+        found: list[list[str]] = []
+        for source, unread in zip(sources, self.unread, strict=True):
+            value = source.get(key)
+            if value is None:
+                found.append([])
+                continue
+            kept, partial = read(value)
+            if partial:
+                unread.append(key)
+            found.append(kept)
+        return found
+
+    def flags(self, key: str) -> list[bool]:
+        values = [raw.get(key) for raw in self.raws]
+        self.note(key, [value is not None and not isinstance(value, bool) for value in values])
+        return [value is True for value in values]
+
+    def gates(self, key: str) -> list[Literal["auto", "manual"] | None]:
+        values = [raw.get(key) for raw in self.raws]
+        found = list(map(_gate, values))
+        self.note(
+            key,
+            [
+                gate is None and value is not None and value is not False
+                for value, gate in zip(values, found, strict=True)
+            ],
+        )
+        return found
+
+    def weights(self, names: Sequence[str], ggufs: Sequence[_Object]) -> list[Weights]:
+        headers = [raw.get("safetensors") for raw in self.raws]
+        found = list(map(read_weights, names, headers, ggufs))
+        self.note("safetensors", [not each.complete for each in found])
+        return found
 
     def keep(
-        self, key: str, value: Mapping[str, object] | None, encoded: bytes | None
-    ) -> str | None:
-        if value is None:
-            return None
-        text = document(value, encoded)
-        if text is None:
-            self.unread.append(key)
-        return text
+        self,
+        key: str,
+        values: Sequence[_Object | None],
+        encoded: Sequence[bytes | None],
+    ) -> list[str | None]:
+        found = [
+            None if value is None else document(value, known)
+            for value, known in zip(values, encoded, strict=True)
+        ]
+        self.note(
+            key,
+            [value is not None and text is None for value, text in zip(values, found, strict=True)],
+        )
+        return found
+
+
+def _author(stated: str | None, name: str) -> str | None:
+    return stated or name.rpartition("/")[0] or None
+
+
+def _gate(value: object) -> Literal["auto", "manual"] | None:
+    if value is True or value == "auto":
+        return "auto"
+    return "manual" if value == "manual" else None
+
+
+def _has_gguf(gguf: _Object, tags: Sequence[str]) -> bool:
+    return bool(gguf) or "gguf" in tags
+
+
+def _quantization(
+    name: str, config: _Object, tags: Sequence[str], gguf: _Object, weights: Weights
+) -> str | None:
+    full = bool(weights.dtypes) or "safetensors" in tags or "pytorch" in tags
+    return quantization(name, config, tags, gguf_only=not full and _has_gguf(gguf, tags))
+
+
+def _library(stated: str | None, tags: Sequence[str]) -> str | None:
+    if stated is not None or _LIBRARIES.isdisjoint(tags):
+        return stated
+    return next(tag for tag in tags if tag in _LIBRARIES)
+
+
+def _else_tagged(stated: str | None, tagged: Sequence[str]) -> str | None:
+    return stated or next(iter(tagged), None)
+
+
+def _languages(stated: Sequence[str], tagged: _Tagged, tags: Sequence[str]) -> tuple[str, ...]:
+    if stated:
+        return _unique([text.lower() for text in stated])
+    if tagged["language"] or _LANGUAGES.isdisjoint(tags):
+        return tuple(tagged["language"])
+    return tuple(tag for tag in tags if tag in _LANGUAGES)
+
+
+def _datasets(stated: list[str], tagged: _Tagged) -> tuple[str, ...]:
+    return _unique(stated + tagged["dataset"])
+
+
+def _model_type(stated: str | None, tags: Sequence[str]) -> str | None:
+    return stated or tagged_model_type(tags)
 
 
 def _evaluations(results: object, card: Mapping[str, object]) -> str | None:
@@ -395,7 +539,7 @@ def _lower_keys(card: Mapping[str, object]) -> Mapping[str, object]:
     return {key.lower(): value for key, value in card.items()} | dict(card)
 
 
-def _by_prefix(tags: Iterable[str]) -> Mapping[str, list[str]]:
+def _by_prefix(tags: Iterable[str]) -> _Tagged:
     """Group tags such as `license:mit` by what stands before the colon."""
     groups: dict[str, list[str]] = {prefix: [] for prefix in _PREFIXES}
     for tag in tags:

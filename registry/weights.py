@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -146,8 +146,10 @@ def _weights(size: str) -> int:
 _WEIGHTS: Memo[int] = Memo(_weights)
 
 
-def tagged_model_type(tags: Iterable[str]) -> str | None:
+def tagged_model_type(tags: Sequence[str]) -> str | None:
     """Return the first tag that names a known architecture, as a config's `model_type` would."""
+    if _ARCHITECTURES.isdisjoint(tags):
+        return None
     return next((tag for tag in tags if tag in _ARCHITECTURES), None)
 
 
