@@ -93,7 +93,7 @@ def feature_set(traits: Traits) -> FeatureSet | None:
     entries = [f"{SIZE}:{size / math.sqrt(squares):.7g}"] if size else []
     if dimensions:
         one = f":{1 / math.sqrt(squares):.7g}"
-        entries.append(listed[1:-1].decode().replace(",", f"{one},") + one)
+        entries.append(f"{one},".join(listed[1:-1].decode().split(",")) + one)
     return FeatureSet(fingerprint, f"{{{','.join(entries)}}}/{FEATURE_DIMENSIONS}")
 
 

@@ -48,12 +48,13 @@ def digest(raw: object, encoded: Encoded | None = None) -> int:
     if encoded is None and isinstance(raw, dict):
         encoded = encode(raw)
     if encoded is None:
-        content = "\0".join(_flattened(_without_counters(raw))).encode()
+        parts = [each.encode() for each in _flattened(_without_counters(raw))]
     else:
-        # Bytes below 32 stand in no JSON.
-        content = b"\0".join(encoded)
-    hashed = hashlib.blake2b(content, digest_size=8, person=_VERSION).digest()
-    return int.from_bytes(hashed, signed=True)
+        parts = [*encoded]
+    # Bytes below 32 stand in no JSON. Processors have instructions for this hash: it takes half
+    # the time of blake2b.
+    hashed = hashlib.sha1(b"\0".join([_VERSION, *parts]), usedforsecurity=False).digest()
+    return int.from_bytes(hashed[:8], signed=True)
 
 
 def _without_counters(raw: object) -> object:

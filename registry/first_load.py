@@ -139,6 +139,7 @@ def resolve(connection: Connection, *, as_of: datetime) -> bool:
         INSERT INTO pending_parents (name, model_id)
         SELECT name, model_id FROM store.models
          WHERE name IN (SELECT parent FROM store.pending_edges)""")
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     names = iter(
         sorted(
             connection.scalars(

@@ -1,10 +1,10 @@
 """What searches are made fast by: indexes that are built after a first load, and a vocabulary."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, Index, text
+from sqlalchemy import Connection, Engine, Index, Table, text
 
 from registry.schema import (
     counters,
@@ -33,15 +33,20 @@ DEFERRED = (
 )
 
 
-_TABLES = (models, counters, model_features, model_families, edges)
+BESIDE_MODELS = (counters, model_features)
+"""Tables of a first load that nothing is written to once its pages are in."""
+
+_TABLES = (*BESIDE_MODELS, models, model_families, edges)
+"""In the order of building: lineage is being written while the others' indexes are built."""
 
 
-def _deferred() -> list[Index]:
-    return sorted(
-        (each for table in _TABLES for each in table.indexes if each.name in DEFERRED),
-        # Those of lineage last: it is being written while those of models are built.
-        key=lambda index: (index.table in {model_families, edges}, str(index.name)),
-    )
+def _deferred(tables: Sequence[Table] = _TABLES) -> list[Index]:
+    return [
+        each
+        for table in tables
+        for each in sorted(table.indexes, key=lambda index: str(index.name))
+        if each.name in DEFERRED
+    ]
 
 
 def drop_before_load(connection: Connection) -> None:
@@ -52,20 +57,23 @@ def drop_before_load(connection: Connection) -> None:
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS store.{index.name}")
 
 
-def build_missing(engine: Engine, *, analyze: bool = False) -> None:
+def build_missing(
+    engine: Engine, tables: Sequence[Table] = _TABLES, *, analyze: bool = False
+) -> None:
     """Build the deferred indexes that are not there, each in a transaction of its own.
 
     Queries go on meanwhile; writers of the table wait.
 
     Args:
         engine: of a database at head.
+        tables: whose.
         analyze: gather statistics of models and counters afterwards.
     """
     with engine.begin() as connection:
         present = set(
             connection.scalars(text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'"))
         )
-    for index in _deferred():
+    for index in _deferred(tables):
         if index.name not in present:
             with engine.begin() as connection:
                 connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from registry.batches import Batch, batch
 from registry.crowd import Crowd
 from registry.errors import HubError
-from registry.reading import Reading, read
-from registry.records import decode_page
+from registry.reading import Reading
+from registry.records import decode_parts
 
 
 class UnreadableError(HubError):
@@ -30,7 +30,7 @@ class Task(NamedTuple):
         Raises:
             UnreadableError: when the body is no list of records.
         """
-        return _noted(self).complete()
+        return _read(self)
 
 
 class LoadTask(NamedTuple):
@@ -52,18 +52,21 @@ class LoadTask(NamedTuple):
         Raises:
             UnreadableError: when the body is no list of records.
         """
-        reading = _noted(self.page)
+        reading = _read(self.page)
         if len(reading.listed) > len(self.keys):
-            return reading.complete()
+            return reading
         return batch(reading, self.keys, self.moment)
 
 
-def _noted(task: Task) -> Reading:
+def _read(task: Task) -> Reading:
+    reading = Reading(url=task.url, next_url=task.next_url)
     try:
-        records = decode_page(task.body)
+        for records in decode_parts(task.body):
+            reading.add(records)
+            reading.complete()
     except HubError as error:
         raise UnreadableError(str(error)) from error
-    return read(records, task.url, task.next_url)
+    return reading
 
 
 class Readers(Crowd[None, Task | LoadTask, Reading | Batch]):

@@ -122,10 +122,10 @@ class Reading:
 
     url: str
     next_url: str | None
-    size: int
-    sightings: dict[str, str]
-    nameless: list[Refusal]
-    moments: list[datetime]
+    size: int = 0
+    sightings: dict[str, str] = field(default_factory=dict)
+    nameless: list[Refusal] = field(default_factory=list)
+    moments: list[datetime] = field(default_factory=list)
     pages: int = 1
     names: dict[str, str] = field(default_factory=dict)
     _noted: dict[str, _Noted] = field(default_factory=dict)
@@ -136,22 +136,38 @@ class Reading:
         """Names, in the listing's order."""
         return self.sightings.keys()
 
-    def note(self, records: Mapping[str, tuple[str | None, Mapping[str, object]]]) -> None:
-        """Take note of records by their fingerprints and counters.
+    def add(self, records: Sequence[object]) -> None:
+        """Take note of some of the page's raw records, in their order, by name and fingerprint."""
+        self.size += len(records)
+        self.moments += _moments(records)
+        found: dict[str, Mapping[str, object]] = {}
+        keys: list[str | None] = []
+        for raw in records:
+            name = name_of(raw)
+            if name is None:
+                self.nameless.append(_nameless(raw))
+                continue
+            assert isinstance(raw, Mapping)
+            key = short_text(raw.get("_id"))
+            # The newer of two rows of one repository comes first in the listing.
+            if name in self.sightings or name in found or key in self.names:
+                continue
+            found[name] = raw
+            keys.append(key)
+            if key is not None:
+                self.names[key] = name
+        self._note(found, keys)
 
-        Args:
-            records: the Hub's own key, where there is one, and the raw record, by name.
-        """
+    def _note(
+        self, records: Mapping[str, Mapping[str, object]], keys: Sequence[str | None]
+    ) -> None:
         # One thing of all records at a time, as in `_made`.
-        raws = [raw for _, raw in records.values()]
+        raws = list(records.values())
         encoded = list(map(encode, raws))
         fingerprints = list(map(digest, raws, encoded))
         counted = [counter_line(counters(raw)) for raw in raws]
-        self.names |= {key: name for name, (key, _) in records.items() if key is not None}
-        self._noted |= dict(
-            zip(records, map(_Noted, raws, encoded, fingerprints, counted), strict=True)
-        )
-        keys = [key for key, _ in records.values()]
+        noted = map(_Noted, raws, encoded, fingerprints, counted)
+        self._noted |= dict(zip(records, noted, strict=True))
         lines = map(sighting_line, records, keys, fingerprints, counted)
         self.sightings |= dict(zip(records, lines, strict=True))
 
@@ -197,35 +213,15 @@ class Reading:
 
     def complete(self) -> "Reading":
         """Read every record, and let go of what it was read from."""
-        self.entries(self.sightings)
+        self._read |= _made(self._noted)
+        self._noted = {}
         return self
 
 
 def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:
     """Name and fingerprint the raw records of a page; nothing in them makes it fail."""
-    reading = Reading(
-        url=url,
-        next_url=next_url,
-        size=len(records),
-        sightings={},
-        nameless=[],
-        moments=list(_moments(records)),
-    )
-    kept: dict[str, tuple[str | None, Mapping[str, object]]] = {}
-    keys: set[str] = set()
-    for raw in records:
-        name = name_of(raw)
-        if name is None:
-            reading.nameless.append(_nameless(raw))
-            continue
-        assert isinstance(raw, Mapping)
-        key = short_text(raw.get("_id"))
-        # The newer of two rows of one repository comes first in the listing.
-        if name not in kept and key not in keys:
-            if key is not None:
-                keys.add(key)
-            kept[name] = key, raw
-    reading.note(kept)
+    reading = Reading(url=url, next_url=next_url)
+    reading.add(records)
     return reading
 
 

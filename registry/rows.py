@@ -63,22 +63,21 @@ DOCUMENT_COLUMNS = ("card", "config")
 MOST_POPULAR = 4
 """Highest step of `models.popularity`: 10,000 downloads a month and more."""
 
-# Stands for NULL until a row is known to need no escapes; no text that Postgres stores has it.
-_MISSING = "\0"
-
 
 def line(fields: Sequence[str | None]) -> str:
     """Return a row, without a line end, that COPY reads back as these texts; None is NULL."""
-    joined = "\t".join([_MISSING if field is None else field for field in fields])
-    plain = "\\" not in joined and "\n" not in joined and "\r" not in joined
-    if plain and joined.count("\t") == len(fields) - 1:
-        return joined.replace(_MISSING, NULL)
+    joined = "\t".join([NULL if field is None else field for field in fields])
+    # All its backslashes are those of NULLs, its tabs those between fields.
+    plain = joined.count("\\") == fields.count(None) and joined.count("\t") == len(fields) - 1
+    if plain and "\n" not in joined and "\r" not in joined:
+        return joined
     return "\t".join([NULL if field is None else _escaped(field) for field in fields])
 
 
 def _escaped(text: str) -> str:
-    # A fifth of what `translate` takes for a card.
-    text = text.replace("\\", "\\\\").replace("\t", "\\t")
+    # A fifth of what `translate` takes for a card. A character that becomes two is quicker put in
+    # between the parts than replaced.
+    text = "\\\\".join(text.split("\\")).replace("\t", "\\t")
     return text.replace("\n", "\\n").replace("\r", "\\r")
 
 

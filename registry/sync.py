@@ -259,17 +259,18 @@ def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Settle a first load, build the indexes that it went without, and gather statistics."""
     written = walk.counts.new + walk.counts.changed
-    with connection.begin():
-        unsettled = first_load.resolve(connection, as_of=walk.as_of)
-        known = connection.scalar(
-            text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
-        )
-        # Stubs that evaluations made may have gone into the models they stand for.
-        item_statistics.refresh(connection)
-    large = written > max(1000, 0.05 * (known or 0))
     # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
-        built = beside.submit(indexes.build_missing, engine, analyze=large)
+        built = [beside.submit(indexes.build_missing, engine, indexes.BESIDE_MODELS)]
+        with connection.begin():
+            unsettled = first_load.resolve(connection, as_of=walk.as_of)
+            known = connection.scalar(
+                text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
+            )
+            # Stubs that evaluations made may have gone into the models they stand for.
+            item_statistics.refresh(connection)
+        large = written > max(1000, 0.05 * (known or 0))
+        built.append(beside.submit(indexes.build_missing, engine, analyze=large))
         if unsettled:
             with connection.begin():
                 walk.counts.edges_changed += first_load.settle(connection)
@@ -281,7 +282,8 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
                 feature_store.forget_unused_sets(connection)
             with connection.begin():
                 indexes.gather_statistics(connection, ANALYZED)
-        built.result()
+        for each in built:
+            each.result()
     with connection.begin():
         if written:
             indexes.merge_pending(connection)

@@ -12,7 +12,8 @@ import pytest
 from registry.batches import Batch
 from registry.demo.generator import generate
 from registry.readers import LoadTask, Readers, Task, UnreadableError
-from registry.reading import Entry, Reading
+from registry.reading import Entry, Reading, read
+from registry.records import PART, decode_page
 
 PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
 
@@ -44,6 +45,23 @@ def test_a_process_reads_what_is_read_here() -> None:
             for name in here.sightings:
                 one, other = here.entry(name), reading.entry(name)
                 assert one == other
+
+
+def test_a_page_read_in_parts_is_the_page_read_whole() -> None:
+    records = [*generate(3 * PART)]
+    renamed = {**records[0], "id": "someone/else"}
+    odd = [{"id": None}, {**records[5], "likes": -1}, renamed, 7, {"id": "a/b", "sha": "\0"}]
+    body = orjson.dumps([*records[: 2 * PART], *odd, *records[PART:], *odd])
+    parts = Task(body, "http://hub/1", None).perform()
+    whole = read(decode_page(body), "http://hub/1", None)
+    assert parts.size == whole.size == 4 * PART + 10
+    assert list(parts.sightings.items()) == list(whole.sightings.items())
+    assert len(parts.sightings) == 3 * PART + 1
+    assert parts.names == whole.names
+    assert parts.nameless == whole.nameless
+    assert parts.moments == whole.moments
+    for name in whole.sightings:
+        assert parts.entry(name) == whole.entry(name)
 
 
 def test_a_process_makes_the_pages_of_a_first_load_ready() -> None:

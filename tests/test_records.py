@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from registry.errors import HubError
 from registry.fingerprints import digest
 from registry.records import (
+    PART,
     Counters,
     ModelRecord,
     Rejected,
     counters,
     decode_page,
+    decode_parts,
     name_of,
     parse_record,
 )
@@ -522,6 +524,44 @@ class TestDecodePage:
     def test_anything_else_is_refused(self, body: bytes, said: str) -> None:
         with pytest.raises(HubError, match=said):
             decode_page(body)
+
+
+class TestDecodeParts:
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            b'{"id": "a/b"}',
+            b"null",
+            b'{"x": NaN, "y": "\\ud800"}',
+            b'{"x": "\xff"}',
+            b'{"id": "a/deep", "x": ' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+            b'{"id": "a/deep", "x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+            b"9" * 9_999,
+            b'{"a": "],[", "b": [{"c": "\\""}, [], {}]}',
+        ],
+        ids=["plain", "null", "nan", "no text", "deep", "deeper", "digits", "brackets"],
+    )
+    @pytest.mark.parametrize("before", [0, PART - 1, PART, 3 * PART])
+    def test_parts_are_the_page(self, odd: bytes, before: int) -> None:
+        records = [f'{{"id": "a/{number}", "likes": {number}}}'.encode() for number in range(200)]
+        body = b" [" + b" ,\n".join([*records[:before], odd, *records[before:]]) + b"] "
+        parts = list(decode_parts(body))
+        assert [record for part in parts for record in part] == decode_page(body)
+
+    def test_few_at_once(self) -> None:
+        parts = list(decode_parts(b"[" + b",".join([b"1"] * (2 * PART + 1)) + b"]"))
+        assert list(map(len, parts)) == [PART, PART, 1]
+
+    def test_an_empty_page(self) -> None:
+        assert not list(decode_parts(b"[]"))
+
+    @pytest.mark.parametrize("body", [b'{"error": "busy"}', b"", b"<html>", b'[{"id": ', b"[1] 2"])
+    def test_anything_else_is_refused(self, body: bytes) -> None:
+        with pytest.raises(HubError) as expected:
+            decode_page(body)
+        with pytest.raises(HubError) as found:
+            list(decode_parts(body))
+        assert str(found.value) == str(expected.value)
 
 
 @pytest.fixture(scope="module")
