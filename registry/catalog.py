@@ -73,9 +73,6 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql(_TEMPORARY.replace("COLUMNS", columns))
     # A page touches a thousand rows of tables of any size: always by index, never by a scan.
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
-    # What a crash of the server may take is the last pages, whole, and the next sync reads them
-    # again: nothing has to wait for the disk. What is committed elsewhere later waits for it all.
-    connection.exec_driver_sql("SET synchronous_commit = off")
 
 
 def compare(connection: Connection, reading: Reading, *, as_of: datetime) -> Comparison:

@@ -259,6 +259,10 @@ def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Settle a first load, build the indexes that it went without, and gather statistics."""
     written = walk.counts.new + walk.counts.changed
+    with connection.begin():
+        # What a crash of the server takes of this the next sync makes again, so none of it waits
+        # for the disk: closing the pass does, for all that was written before.
+        connection.exec_driver_sql("SET synchronous_commit = off")
     # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
         built = [beside.submit(indexes.build_missing, engine, indexes.BESIDE_MODELS)]
@@ -289,3 +293,4 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
             indexes.merge_pending(connection)
         if large:
             indexes.build_nearest(connection)
+        connection.exec_driver_sql("RESET synchronous_commit")
