@@ -27,8 +27,10 @@ from registry.records import decode_page
 
 NAMES_AT_ONCE = 5000
 
-# Here a whole catalog is joined, where a page touches a thousand rows.
-_WHOLE = "SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '128MB'"
+# Here a whole catalog is joined, where a page touches a thousand rows. Merging would sort all that
+# is left of it anew for each generation.
+_WHOLE = """
+SET LOCAL enable_seqscan = on; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '128MB'"""
 
 
 def under_way(connection: Connection) -> bool:

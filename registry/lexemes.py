@@ -31,6 +31,13 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
     None where anything is beyond ASCII: what a letter is and its lower case are then for the
     database's locale to say, which completes the row itself.
     """
+    # Of the text as it was: the lower case of U+212A, the sign of the kelvin, is an ASCII letter.
+    if not f"{name}{author}{license_id}".isascii():
+        return None
+    try:
+        of_tags = list(map(_OF_TAG.__getitem__, tags[:MOST_TAGS]))
+    except ValueError:
+        return None
     words = _BETWEEN_LETTER_AND_DIGIT.sub(" ", name.lower())
     # A sixth of what `translate` takes.
     words = words.replace("-", " ").replace("_", " ").replace("/", " ").replace(".", " ")
@@ -42,11 +49,7 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
         words += f" size={math.floor(math.log(parameters) / math.log(2))}"
     words += _TOP[popularity]
     # What stands twice Postgres leaves out.
-    found = [_quoted(words), *map(_OF_TAG.__getitem__, tags[:MOST_TAGS])]
-    # Of the text as it was: the lower case of U+212A, the sign of the kelvin, is an ASCII letter.
-    if None in found or not f"{name}{author}{license_id}".isascii():
-        return None
-    return " ".join(filter(None, found))
+    return " ".join(filter(None, [_quoted(words), *of_tags]))
 
 
 def _quoted(words: str) -> str:
@@ -55,12 +58,12 @@ def _quoted(words: str) -> str:
     return "'" + "' '".join(lexemes) + "'" if lexemes else ""
 
 
-def _of_tag(tag: str) -> str | None:
-    """Return the lexemes of a tag: none if it tells nothing, None if it is beyond ASCII."""
+def _of_tag(tag: str) -> str:
+    """Return the lexemes of a tag, none if it tells nothing; ValueError if it is beyond ASCII."""
     if ":" in tag or tag.endswith("_compatible"):
         return ""
     if not tag.isascii():
-        return None
+        raise ValueError(tag)
     return _quoted("#" + tag.lower().replace("-", " #"))
 
 
