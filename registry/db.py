@@ -19,6 +19,7 @@ from registry.errors import (
     RegistryError,
     UsageError,
 )
+from registry.revisions import current_revision
 
 OLDEST_POSTGRES = 160000
 OLDEST_PGVECTOR = (0, 8)
@@ -240,6 +241,14 @@ def exclusive(opened: Engine, name: str) -> Iterator[None]:
                     sqlalchemy.text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"),
                     {"key": key},
                 )
+
+
+def is_empty_embedded(where: Setting, opened: Engine) -> bool:
+    """Tell whether a database is the embedded one, with nothing of the registry in it yet."""
+    if where.url is not None:
+        return False
+    with opened.connect() as connection:
+        return current_revision(connection) is None
 
 
 def require_extensions(connection: Connection) -> None:

@@ -141,6 +141,7 @@ def resolve(connection: Connection, *, as_of: datetime) -> bool:
         INSERT INTO pending_parents (name, model_id)
         SELECT name, model_id FROM store.models
          WHERE name IN (SELECT parent FROM store.pending_edges)""")
+    # The rest by index again, some names at a time.
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     names = iter(
         sorted(

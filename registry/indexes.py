@@ -33,10 +33,10 @@ DEFERRED = (
 )
 
 
-BESIDE_MODELS = (counters, model_features)
-"""Tables of a first load that nothing is written to once its pages are in."""
+COMPLETE_WITH_PAGES = (counters, model_features)
+"""Tables that settling a first load does not write to."""
 
-_TABLES = (*BESIDE_MODELS, models, model_families, edges)
+_TABLES = (*COMPLETE_WITH_PAGES, models, model_families, edges)
 """In the order of building: lineage is being written while the others' indexes are built."""
 
 
@@ -66,7 +66,7 @@ def build_missing(
 
     Args:
         engine: of a database at head.
-        tables: whose.
+        tables: whose indexes.
         analyze: gather statistics of models and counters afterwards.
     """
     with engine.begin() as connection:

@@ -9,7 +9,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import Setting, exclusive, require_extensions, translated
+from registry.db import (
+    Setting,
+    exclusive,
+    is_empty_embedded,
+    require_extensions,
+    translated,
+)
 from registry.errors import SchemaNotAtHeadError, UsageError
 from registry.revisions import current_revision, migrations_directory
 
@@ -40,12 +46,7 @@ def set_up_embedded(where: Setting, opened: Engine) -> str | None:
     Returns:
         The revision it was brought to, or None where there was nothing to do.
     """
-    if where.url is not None:
-        return None
-    with opened.connect() as connection:
-        if current_revision(connection) is not None:
-            return None
-    return upgrade(opened)[1]
+    return upgrade(opened)[1] if is_empty_embedded(where, opened) else None
 
 
 def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:

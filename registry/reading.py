@@ -211,11 +211,10 @@ class Reading:
             _read=self._read | {name: following.entry(name) for name in fresh},
         )
 
-    def complete(self) -> "Reading":
+    def complete(self) -> None:
         """Read every record, and let go of what it was read from."""
         self._read |= _made(self._noted)
         self._noted = {}
-        return self
 
 
 def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:

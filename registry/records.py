@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -180,7 +179,7 @@ def decode_parts(body: bytes) -> Iterator[list[object]]:
     """Decode one page as `decode_page`, PART records at a time.
 
     What is to be made of some is then made before the next ones take their place in the
-    processor's cache, and a page takes three quarters of the time.
+    processor's cache.
     """
     try:
         raws = _SPLITTER.decode(body)
@@ -268,7 +267,7 @@ def parse_records(
     """Read records as `parse_record` does.
 
     Field by field, each of all records before the next: the processor then has its code at hand,
-    and they take two thirds of the time.
+    and they take a sixth less time.
 
     Args:
         raws: the records.
@@ -285,7 +284,9 @@ def parse_records(
             ],
             [
                 each
-                for each, name in zip(encoded or repeat(None), names, strict=False)
+                for each, name in zip(
+                    [None] * len(raws) if encoded is None else encoded, names, strict=True
+                )
                 if name is not None
             ],
         )
@@ -405,7 +406,9 @@ class _Fields:
     ) -> list[_T | None]:
         """Read one field of the records, or of `sources`; None is missing, not unreadable."""
         found: list[_T | None] = []
-        for source, unread in zip(sources or self.raws, self.unread, strict=True):
+        for source, unread in zip(
+            self.raws if sources is None else sources, self.unread, strict=True
+        ):
             value = source.get(key)
             if value is None:
                 found.append(None)
@@ -544,17 +547,17 @@ def _model_type(stated: str | None, tags: Sequence[str]) -> str | None:
     return stated or tagged_model_type(tags)
 
 
-def _evaluations(results: object, card: Mapping[str, object]) -> str | None:
+def _evaluations(results: object, card: _Object) -> str | None:
     if isinstance(results, list) and results:
         return document(results)
     return "[]" if card.get("model-index") else None
 
 
-def _mapping(value: object) -> Mapping[str, object] | None:
+def _mapping(value: object) -> _Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _lower_keys(card: Mapping[str, object]) -> Mapping[str, object]:
+def _lower_keys(card: _Object) -> _Object:
     """Let `Base_model` stand for `base_model`, as some cards have it, unless both are there."""
     joined = "".join(card)
     if joined == joined.lower():

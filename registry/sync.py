@@ -6,7 +6,9 @@ the page that it was on.
 """
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -256,17 +258,25 @@ def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
         _log.warning("Evaluations are being imported: the next sync takes up the Hub's scores")
 
 
+@contextmanager
+def _remade(connection: Connection) -> Iterator[None]:
+    """Open a transaction of what the next sync makes again if a crash of the server takes it.
+
+    It does not wait for the disk. Closing the pass does, for all that was written before; a pass
+    that stays under way is tidied up again.
+    """
+    with connection.begin():
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        yield
+
+
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Settle a first load, build the indexes that it went without, and gather statistics."""
     written = walk.counts.new + walk.counts.changed
-    with connection.begin():
-        # What a crash of the server takes of this the next sync makes again, so none of it waits
-        # for the disk: closing the pass does, for all that was written before.
-        connection.exec_driver_sql("SET synchronous_commit = off")
     # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
-        built = [beside.submit(indexes.build_missing, engine, indexes.BESIDE_MODELS)]
-        with connection.begin():
+        built = [beside.submit(indexes.build_missing, engine, indexes.COMPLETE_WITH_PAGES)]
+        with _remade(connection):
             unsettled = first_load.resolve(connection, as_of=walk.as_of)
             known = connection.scalar(
                 text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
@@ -276,15 +286,15 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
         large = written > max(1000, 0.05 * (known or 0))
         built.append(beside.submit(indexes.build_missing, engine, analyze=large))
         if unsettled:
-            with connection.begin():
+            with _remade(connection):
                 walk.counts.edges_changed += first_load.settle(connection)
         if written:
-            with connection.begin():
+            with _remade(connection):
                 indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
         if large:
-            with connection.begin():
+            with _remade(connection):
                 feature_store.forget_unused_sets(connection)
-            with connection.begin():
+            with _remade(connection):
                 indexes.gather_statistics(connection, ANALYZED)
         for each in built:
             each.result()
@@ -293,4 +303,3 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
             indexes.merge_pending(connection)
         if large:
             indexes.build_nearest(connection)
-        connection.exec_driver_sql("RESET synchronous_commit")

@@ -104,13 +104,25 @@ try:
 except SystemExit as end:
     assert end.code == 0
 heavy = {"torch", "pandas", "numpy", "sqlalchemy", "psycopg", "alembic", "huggingface_hub", "rich",
-         "orjson", "yaml"}
+         "orjson", "msgspec", "yaml"}
 print("loaded:", sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_what_does_not_migrate_goes_without_alembic() -> None:
+    program = """
+import sys
+import registry.sync, registry.search, registry.evaluations, registry.placement
+print("loaded:", "alembic" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded: False"
 
 
 def test_completion_knows_the_commands() -> None:

@@ -57,20 +57,15 @@ class Application:
 
     def set_up(self, engine: Engine) -> None:
         """Bring an empty embedded database to head; any other is its owner's to upgrade."""
-        from registry import revisions
+        from registry import db
         from registry.cli.failures import say
 
-        if self.setting().url is not None:
+        if not db.is_empty_embedded(self.setting(), engine):
             return
-        with engine.connect() as connection:
-            if revisions.current_revision(connection) is not None:
-                return
-        # Alembic takes as long to load as most commands take.
         from registry import migrating
 
-        revision = migrating.set_up_embedded(self.setting(), engine)
-        if revision is not None:
-            say(f"Set up the embedded database, at revision {revision}.")
+        _, revision = migrating.upgrade(engine)
+        say(f"Set up the embedded database, at revision {revision}.")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
