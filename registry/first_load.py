@@ -17,13 +17,13 @@ from registry import intake
 from registry.batches import COLUMNS, Batch, parent_lines
 from registry.catalog import Comparison
 from registry.db import copy_lines, copy_texts
+from registry.decoding import decode_page
 from registry.families import BEST_PARENT_FIRST, refresh_families
 from registry.feature_store import add_features
 from registry.lineage import resolve_parents
 from registry.passes import Counts, Pass
 from registry.quarantine import release
 from registry.reading import Entry, Reading, read
-from registry.records import decode_page
 
 NAMES_AT_ONCE = 5000
 

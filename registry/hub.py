@@ -18,9 +18,10 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, unty
 )
 
 from registry import __version__
+from registry.decoding import Rejected, decode_page
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.parentage import model_name
-from registry.records import Rejected, decode_page, name_of
+from registry.records import name_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from registry.batches import Batch, batch
 from registry.crowd import Crowd
+from registry.decoding import decode_parts
 from registry.errors import HubError
 from registry.reading import Reading
-from registry.records import decode_parts
 
 
 class UnreadableError(HubError):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from registry.decoding import Rejected
 from registry.features import FeatureSet, Traits, feature_set
 from registry.fingerprints import Encoded, digest, encode
 from registry.parentage import Parent
 from registry.records import (
     ModelRecord,
-    Rejected,
     counters,
     name_of,
     parse_record,

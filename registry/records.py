@@ -4,17 +4,13 @@ No network, no database, and no record that stops the rest: whatever a field hol
 are still read.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias
 
-import msgspec
-import orjson
-
-from registry.errors import HubError
+from registry.decoding import Rejected
+from registry.fields import NOTHING, Fields, Object
 from registry.fingerprints import Encoded
 from registry.parentage import (
     EdgeSource,
@@ -25,7 +21,6 @@ from registry.parentage import (
     read_parentage,
 )
 from registry.values import (
-    MAX_DIGITS,
     MAX_LIST,
     MAX_TEXT,
     count,
@@ -33,15 +28,12 @@ from registry.values import (
     number,
     short_text,
     storable,
-    texts,
     timestamp,
 )
-from registry.values import tags as read_tags
 from registry.weights import (
     ParametersSource,
     Weights,
     quantization,
-    read_weights,
     tagged_model_type,
 )
 
@@ -51,27 +43,17 @@ __all__ = [
     "ModelRecord",
     "ParametersSource",
     "Parent",
-    "Rejected",
     "Relation",
     "counters",
-    "decode_page",
-    "decode_parts",
     "name_of",
     "parse_record",
     "parse_records",
 ]
 
-_T = TypeVar("_T")
-
-_Object: TypeAlias = Mapping[str, object]
 _Tagged: TypeAlias = Mapping[str, list[str]]
 """What tags say, by what stands before their colon."""
 
-_NOTHING: _Object = {}
-
 _PREFIXES = ("base_model", "license", "language", "dataset", "arxiv")
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
-_ID = re.compile(r'"id"\s*:\s*"([^"\\]{1,255})"')
 _ARXIV = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?", re.ASCII)
 
 _LIBRARIES = frozenset(
@@ -87,12 +69,6 @@ _LANGUAGES = frozenset(
     ka kk km kn ko ky lt lv mk mn mr ne nl pa pl pt ro ru sk sl sq sr sv sw ta te th tl tr uk ur uz
     vi zh""".split()  # noqa: SIM905 - as above
 )
-
-
-PART = 40
-"""Records that are decoded at once: what is made of them takes less than the cache of a core."""
-
-_SPLITTER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class ModelRecord(NamedTuple):
@@ -140,87 +116,6 @@ class ModelRecord(NamedTuple):
     renames: tuple[tuple[str, str], ...]
     unread: tuple[str, ...]
     evaluations: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record that cannot be read: why, and under which key it was seen ('' if it has none)."""
-
-    key: str
-    reason: str
-
-
-def decode_page(body: bytes) -> list[object]:
-    """Decode one page of the listing into its raw records.
-
-    Also reads what strict parsers refuse but Python's writes: NaN, infinities and lone
-    surrogates; bytes that are no UTF-8 become U+FFFD. A record nested too deeply to decode
-    becomes a `Rejected` in its place, so that it cannot hold up the page. Raises `HubError` if
-    the body is not JSON or not a list.
-    """
-    try:
-        page = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        text = body.decode(errors="replace")
-        try:
-            page = _loads(text)
-        except RecursionError:
-            page = [_decode_alone(element) for element in _elements(text)]
-        except ValueError as error:
-            raise HubError(f"The reply is not JSON ({error}); it begins {text[:80]!r}.") from error
-    if isinstance(page, list):
-        return page
-    if isinstance(page, dict) and "error" in page:
-        raise HubError(f"The Hub answered with an error: {str(page['error'])[:500]}.")
-    raise HubError(f"The reply should be a list of records but is of type {type(page).__name__}.")
-
-
-def decode_parts(body: bytes) -> Iterator[list[object]]:
-    """Decode one page as `decode_page`, PART records at a time.
-
-    What is to be made of some is then made before the next ones take their place in the
-    processor's cache.
-    """
-    try:
-        raws = _SPLITTER.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        yield decode_page(body)
-        return
-    for start in range(0, len(raws), PART):
-        yield decode_page(b"[" + b",".join(raws[start : start + PART]) + b"]")
-
-
-def _loads(text: str) -> object:
-    # Python refuses to read integers of more than 4,300 digits; as floats they are infinite.
-    return json.loads(
-        text, parse_int=lambda digits: (int if len(digits) <= MAX_DIGITS else float)(digits)
-    )
-
-
-def _elements(text: str) -> Iterator[str]:
-    """Split the text of a JSON list into the texts of its elements, without recursion."""
-    depth = start = 0
-    for token in _TOKEN.finditer(text):
-        mark = token[0]
-        if mark in "[{":
-            depth += 1
-            if depth == 1:
-                start = token.end()
-        elif mark in "]}":
-            depth -= 1
-        if (depth == 1 and mark == ",") or (depth == 0 and mark in "]}"):
-            yield text[start : token.start()]
-            start = token.end()
-
-
-def _decode_alone(text: str) -> object:
-    try:
-        return _loads(text)
-    except RecursionError:
-        key = _ID.search(text)
-        return Rejected(key[1] if key else "", "The record is nested too deeply to be read.")
-    except ValueError as error:
-        raise HubError(f"The reply is not JSON ({error}).") from error
 
 
 class Counters(NamedTuple):
@@ -308,15 +203,15 @@ def _rejected(raw: object) -> Rejected:
 
 
 def _parsed(
-    names: Sequence[str], raws: Sequence[_Object], encoded: Sequence[Encoded | None]
+    names: Sequence[str], raws: Sequence[Object], encoded: Sequence[Encoded | None]
 ) -> list[ModelRecord]:
     """Read the records of these names."""
-    fields = _Fields(raws)
+    fields = Fields(raws)
     take, else_take = fields.take, fields.else_take
     raw_cards, raw_configs = take("cardData", _mapping), take("config", _mapping)
-    cards = [_lower_keys(card) if card else _NOTHING for card in raw_cards]
-    configs = [config or _NOTHING for config in raw_configs]
-    ggufs = [gguf or _NOTHING for gguf in take("gguf", _mapping)]
+    cards = [_lower_keys(card) if card else NOTHING for card in raw_cards]
+    configs = [config or NOTHING for config in raw_configs]
+    ggufs = [gguf or NOTHING for gguf in take("gguf", _mapping)]
     tags = fields.tags()
     tagged = list(map(_by_prefix, tags))
     weights = fields.weights(names, ggufs)
@@ -380,142 +275,16 @@ def _parsed(
     return list(map(ModelRecord._make, zip(*columns, strict=True)))
 
 
-class _Fields:
-    """The fields of raw records, one of all of them at a time.
-
-    Gathers the names of those that cannot be read, for each record.
-    """
-
-    __slots__ = ("raws", "unread")
-
-    def __init__(self, raws: Sequence[_Object]) -> None:
-        self.raws = raws
-        self.unread: list[list[str]] = [[] for _ in raws]
-
-    def note(self, key: str, lost: Iterable[bool]) -> None:
-        """Take note of the records that a field cannot be read of."""
-        for unread, is_lost in zip(self.unread, lost, strict=True):
-            if is_lost:
-                unread.append(key)
-
-    def take(
-        self,
-        key: str,
-        read: Callable[[object], _T | None],
-        sources: Sequence[_Object] | None = None,
-    ) -> list[_T | None]:
-        """Read one field of the records, or of `sources`; None is missing, not unreadable."""
-        found: list[_T | None] = []
-        for source, unread in zip(
-            self.raws if sources is None else sources, self.unread, strict=True
-        ):
-            value = source.get(key)
-            if value is None:
-                found.append(None)
-                continue
-            result = read(value)
-            if result is None and value != "":
-                unread.append(key)
-            found.append(result)
-        return found
-
-    def else_take(
-        self,
-        found: Sequence[_T | None],
-        key: str,
-        read: Callable[[object], _T | None],
-        sources: Sequence[_Object],
-    ) -> list[_T | None]:
-        """Read a field of `sources` for the records of which nothing was found elsewhere."""
-        asked = [
-            source if value is None else _NOTHING
-            for value, source in zip(found, sources, strict=True)
-        ]
-        return [
-            value if other is None else other
-            for value, other in zip(found, self.take(key, read, asked), strict=True)
-        ]
-
-    def texts(self, key: str, sources: Sequence[_Object]) -> list[list[str]]:
-        return self._lists(key, sources, texts)
-
-    def tags(self) -> list[list[str]]:
-        return self._lists("tags", self.raws, read_tags)
-
-    def _lists(
-        self,
-        key: str,
-        sources: Sequence[_Object],
-        read: Callable[[object], tuple[list[str], bool]],
-    ) -> list[list[str]]:
-        found: list[list[str]] = []
-        for source, unread in zip(sources, self.unread, strict=True):
-            value = source.get(key)
-            if value is None:
-                found.append([])
-                continue
-            kept, partial = read(value)
-            if partial:
-                unread.append(key)
-            found.append(kept)
-        return found
-
-    def flags(self, key: str) -> list[bool]:
-        values = [raw.get(key) for raw in self.raws]
-        self.note(key, [value is not None and not isinstance(value, bool) for value in values])
-        return [value is True for value in values]
-
-    def gates(self, key: str) -> list[Literal["auto", "manual"] | None]:
-        values = [raw.get(key) for raw in self.raws]
-        found = list(map(_gate, values))
-        self.note(
-            key,
-            [
-                gate is None and value is not None and value is not False
-                for value, gate in zip(values, found, strict=True)
-            ],
-        )
-        return found
-
-    def weights(self, names: Sequence[str], ggufs: Sequence[_Object]) -> list[Weights]:
-        headers = [raw.get("safetensors") for raw in self.raws]
-        found = list(map(read_weights, names, headers, ggufs))
-        self.note("safetensors", [not each.complete for each in found])
-        return found
-
-    def keep(
-        self,
-        key: str,
-        values: Sequence[_Object | None],
-        encoded: Sequence[bytes | None],
-    ) -> list[str | None]:
-        found = [
-            None if value is None else document(value, known)
-            for value, known in zip(values, encoded, strict=True)
-        ]
-        self.note(
-            key,
-            [value is not None and text is None for value, text in zip(values, found, strict=True)],
-        )
-        return found
-
-
 def _author(stated: str | None, name: str) -> str | None:
     return stated or name.rpartition("/")[0] or None
 
 
-def _gate(value: object) -> Literal["auto", "manual"] | None:
-    if value is True or value == "auto":
-        return "auto"
-    return "manual" if value == "manual" else None
-
-
-def _has_gguf(gguf: _Object, tags: Sequence[str]) -> bool:
+def _has_gguf(gguf: Object, tags: Sequence[str]) -> bool:
     return bool(gguf) or "gguf" in tags
 
 
 def _quantization(
-    name: str, config: _Object, tags: Sequence[str], gguf: _Object, weights: Weights
+    name: str, config: Object, tags: Sequence[str], gguf: Object, weights: Weights
 ) -> str | None:
     full = bool(weights.dtypes) or "safetensors" in tags or "pytorch" in tags
     return quantization(name, config, tags, gguf_only=not full and _has_gguf(gguf, tags))
@@ -547,17 +316,17 @@ def _model_type(stated: str | None, tags: Sequence[str]) -> str | None:
     return stated or tagged_model_type(tags)
 
 
-def _evaluations(results: object, card: _Object) -> str | None:
+def _evaluations(results: object, card: Object) -> str | None:
     if isinstance(results, list) and results:
         return document(results)
     return "[]" if card.get("model-index") else None
 
 
-def _mapping(value: object) -> _Object | None:
+def _mapping(value: object) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _lower_keys(card: _Object) -> _Object:
+def _lower_keys(card: Object) -> Object:
     """Let `Base_model` stand for `base_model`, as some cards have it, unless both are there."""
     joined = "".join(card)
     if joined == joined.lower():

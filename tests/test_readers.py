@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from registry.batches import Batch
+from registry.decoding import PART, decode_page
 from registry.demo.generator import generate
 from registry.readers import LoadTask, Readers, Task, UnreadableError
 from registry.reading import Entry, Reading, read
-from registry.records import PART, decode_page
 
 PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
 

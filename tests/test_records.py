@@ -10,16 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.decoding import PART, Rejected, decode_page, decode_parts
 from registry.errors import HubError
 from registry.fingerprints import digest
 from registry.records import (
-    PART,
     Counters,
     ModelRecord,
-    Rejected,
     counters,
-    decode_page,
-    decode_parts,
     name_of,
     parse_record,
 )

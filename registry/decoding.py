@@ -1,0 +1,101 @@
+"""From the body of a page of the Hub's listing to its raw records."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+import orjson
+
+from registry.errors import HubError
+from registry.values import MAX_DIGITS
+
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
+_ID = re.compile(r'"id"\s*:\s*"([^"\\]{1,255})"')
+
+PART = 40
+"""Records that are decoded at once: what is made of them takes less than the cache of a core."""
+
+_SPLITTER = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be read: why, and under which key it was seen ('' if it has none)."""
+
+    key: str
+    reason: str
+
+
+def decode_page(body: bytes) -> list[object]:
+    """Decode one page of the listing into its raw records.
+
+    Also reads what strict parsers refuse but Python's writes: NaN, infinities and lone
+    surrogates; bytes that are no UTF-8 become U+FFFD. A record nested too deeply to decode
+    becomes a `Rejected` in its place, so that it cannot hold up the page. Raises `HubError` if
+    the body is not JSON or not a list.
+    """
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.decode(errors="replace")
+        try:
+            page = _loads(text)
+        except RecursionError:
+            page = [_decode_alone(element) for element in _elements(text)]
+        except ValueError as error:
+            raise HubError(f"The reply is not JSON ({error}); it begins {text[:80]!r}.") from error
+    if isinstance(page, list):
+        return page
+    if isinstance(page, dict) and "error" in page:
+        raise HubError(f"The Hub answered with an error: {str(page['error'])[:500]}.")
+    raise HubError(f"The reply should be a list of records but is of type {type(page).__name__}.")
+
+
+def decode_parts(body: bytes) -> Iterator[list[object]]:
+    """Decode one page as `decode_page`, PART records at a time.
+
+    What is to be made of some is then made before the next ones take their place in the
+    processor's cache.
+    """
+    try:
+        raws = _SPLITTER.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        yield decode_page(body)
+        return
+    for start in range(0, len(raws), PART):
+        yield decode_page(b"[" + b",".join(raws[start : start + PART]) + b"]")
+
+
+def _loads(text: str) -> object:
+    # Python refuses to read integers of more than 4,300 digits; as floats they are infinite.
+    return json.loads(
+        text, parse_int=lambda digits: (int if len(digits) <= MAX_DIGITS else float)(digits)
+    )
+
+
+def _elements(text: str) -> Iterator[str]:
+    """Split the text of a JSON list into the texts of its elements, without recursion."""
+    depth = start = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in "[{":
+            depth += 1
+            if depth == 1:
+                start = token.end()
+        elif mark in "]}":
+            depth -= 1
+        if (depth == 1 and mark == ",") or (depth == 0 and mark in "]}"):
+            yield text[start : token.start()]
+            start = token.end()
+
+
+def _decode_alone(text: str) -> object:
+    try:
+        return _loads(text)
+    except RecursionError:
+        key = _ID.search(text)
+        return Rejected(key[1] if key else "", "The record is nested too deeply to be read.")
+    except ValueError as error:
+        raise HubError(f"The reply is not JSON ({error}).") from error
