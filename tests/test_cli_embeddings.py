@@ -86,6 +86,7 @@ def test_drop_takes_all_or_none(commands: Commands, three: tuple[int, int, int])
 def test_a_version_that_is_read_is_not_waited_for_for_ever(
     commands: Commands, three: tuple[int, int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The lock, and waiting for it, are real; a test need not wait as long.
     monkeypatch.setattr(versions, "PATIENCE", "50ms")
     with engine.connect() as connection:
         connection.exec_driver_sql("TABLE registry.embeddings")
@@ -134,6 +135,7 @@ def test_nothing_is_left_of_an_export_that_fails(
             raise ImportError(name)
         return real(name, *rest, **more)
 
+    # As where the extra is not installed, which the environment of the tests has.
     monkeypatch.setattr(builtins, "__import__", without)
     said = commands.refused(1, "embeddings", "export", str(tmp_path / "a"), "--to", "safetensors")
     assert "pip install 'llm-registry[train]'" in said

@@ -22,6 +22,7 @@ class Screen(io.StringIO):
 
 def test_a_terminal_is_drawn_on_and_left_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(terminal=True)
+    # Progress is drawn on whatever standard error is: here one that says it is a terminal.
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     with drawn(*COLUMNS, task="reading", said="files") as update:

@@ -264,6 +264,7 @@ def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Pa
 
 
 def test_long_texts_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that 20 MB are as much as gigabytes are to the real limit.
     monkeypatch.setattr(item_spool, "IN_MEMORY", 1 << 16)
     count, length = 200, 100_000
     rows = (
