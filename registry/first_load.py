@@ -127,7 +127,7 @@ def resolve(connection: Connection, *, as_of: datetime) -> bool:
     if not waiting and not under_way(connection):
         return False
     connection.exec_driver_sql(
-        "CREATE TEMPORARY TABLE pending_parents (name text PRIMARY KEY, model_id bigint)"
+        "CREATE TEMPORARY TABLE pending_parents (name text, model_id bigint)"
     )
     connection.exec_driver_sql(_WHOLE)
     connection.exec_driver_sql("""

@@ -1,10 +1,10 @@
 """What searches are made fast by: indexes that are built after a first load, and a vocabulary."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, Index, Table, text
+from sqlalchemy import Connection, Engine, Index, text
 
 from registry.schema import (
     counters,
@@ -17,78 +17,73 @@ from registry.schema import (
 
 _log = logging.getLogger(__name__)
 
-DEFERRED = (
-    "models_search_idx",
-    "models_tags_idx",
-    "models_author_idx",
-    "models_created_at_idx",
-    "models_last_modified_idx",
+FOR_NAMES = ("models_lower_name_idx",)
+"""Of those that are built after a first load, what its lineage is resolved by."""
+
+COMPLETE_WITH_PAGES = (
     "counters_downloads_idx",
     "counters_likes_idx",
     "counters_trending_score_idx",
     "model_features_feature_set_id_idx",
+)
+"""Of the same, those of tables that settling the lineage does not write to."""
+
+DEFERRED = (
+    *FOR_NAMES,
+    *COMPLETE_WITH_PAGES,
+    "models_author_idx",
+    "models_created_at_idx",
+    "models_last_modified_idx",
     "model_families_family_id_idx",
     "model_families_primary_parent_id_idx",
     "edges_parent_id_child_id_idx",
+    "models_tags_idx",
+    "models_search_idx",
 )
+"""What is built after a first load, in the order of building.
 
+Lineage is being written meanwhile, so its indexes come late; and last of all the inverted ones,
+which Postgres builds with several processes, however many are free by then.
+"""
 
-COMPLETE_WITH_PAGES = (counters, model_features)
-"""Tables that settling a first load does not write to."""
-
-_TABLES = (*COMPLETE_WITH_PAGES, models, model_families, edges)
-"""In the order of building: lineage is being written while the others' indexes are built."""
-
-
-def _deferred(tables: Sequence[Table] = _TABLES) -> list[Index]:
-    return [
-        each
-        for table in tables
-        for each in sorted(table.indexes, key=lambda index: str(index.name))
-        if each.name in DEFERRED
-    ]
+_INDEXES: Mapping[str, Index] = {
+    str(each.name): each
+    for table in (models, counters, model_features, model_families, edges)
+    for each in table.indexes
+}
 
 
 def drop_before_load(connection: Connection) -> None:
     """Drop the deferred indexes if the catalog is empty."""
     if connection.scalar(text("SELECT EXISTS (SELECT FROM store.models)")):
         return
-    for index in _deferred():
-        connection.exec_driver_sql(f"DROP INDEX IF EXISTS store.{index.name}")
+    for name in DEFERRED:
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS store.{name}")
 
 
-def build_missing(
-    engine: Engine, tables: Sequence[Table] = _TABLES, *, analyze: bool = False
-) -> None:
+def build_missing(engine: Engine, names: Sequence[str] = DEFERRED) -> None:
     """Build the deferred indexes that are not there, each in a transaction of its own.
 
     Queries go on meanwhile; writers of the table wait.
 
     Args:
         engine: of a database at head.
-        tables: whose indexes.
-        analyze: gather statistics of models and counters afterwards.
+        names: which ones, in the order of building.
     """
-    with engine.begin() as connection:
-        present = set(
-            connection.scalars(text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'"))
-        )
-    for index in _deferred(tables):
-        if index.name not in present:
-            with engine.begin() as connection:
-                connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
-                # One that a crash of the server takes is built by the next sync.
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                index.create(connection)
-    if analyze:
-        with engine.begin() as connection:
-            gather_statistics(connection, ("models", "counters"))
-
-
-def gather_statistics(connection: Connection, tables: Iterable[str]) -> None:
-    """Let the planner know of what large passes have written."""
-    for table in tables:
-        connection.exec_driver_sql(f"ANALYZE store.{table}")
+    with engine.connect() as connection:
+        with connection.begin():
+            present = set(
+                connection.scalars(
+                    text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'")
+                )
+            )
+        for name in names:
+            if name not in present:
+                with connection.begin():
+                    connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+                    # One that a crash of the server takes is built by the next sync.
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                    _INDEXES[name].create(connection)
 
 
 def refresh_vocabulary(connection: Connection, *, since: datetime | None = None) -> None:
@@ -129,11 +124,11 @@ def merge_pending(connection: Connection) -> None:
 
     A full list of 32 MB took searches from 5 to 128 ms.
     """
-    for index in _deferred():
-        if index.dialect_kwargs.get("postgresql_using") == "gin":
+    for name in DEFERRED:
+        if _INDEXES[name].dialect_kwargs.get("postgresql_using") == "gin":
             connection.execute(
                 text("SELECT gin_clean_pending_list(cast(:name AS regclass))"),
-                {"name": f"store.{index.name}"},
+                {"name": f"store.{name}"},
             )
 
 

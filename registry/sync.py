@@ -6,7 +6,7 @@ the page that it was on.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -50,10 +50,11 @@ SWEEP_SLACK = timedelta(hours=1)
 EVALUATIONS = "evals import"
 """The lock of whoever writes evaluations."""
 
-ANALYZED = (
+COMPLETE_WHEN_RESOLVED = ("models", "counters")
+COMPLETE_WHEN_SETTLED = (
     "edges", "model_families", "model_features", "feature_sets", "search_vocabulary",
 )  # fmt: skip
-"""Tables whose statistics a large pass brings up to date, besides those with deferred indexes."""
+"""Tables whose statistics a large pass brings up to date: first the former, then the latter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,9 +271,18 @@ def _remade(connection: Connection) -> Iterator[None]:
         yield
 
 
+def _analyze(engine: Engine, tables: Iterable[str]) -> None:
+    """Let the planner know of what a large pass has written."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        for table in tables:
+            connection.exec_driver_sql(f"ANALYZE store.{table}")
+
+
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Settle a first load, build the indexes that it went without, and gather statistics."""
     written = walk.counts.new + walk.counts.changed
+    indexes.build_missing(engine, indexes.FOR_NAMES)
     # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
         built = [beside.submit(indexes.build_missing, engine, indexes.COMPLETE_WITH_PAGES)]
@@ -284,7 +294,9 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
             # Stubs that evaluations made may have gone into the models they stand for.
             item_statistics.refresh(connection)
         large = written > max(1000, 0.05 * (known or 0))
-        built.append(beside.submit(indexes.build_missing, engine, analyze=large))
+        if large:
+            built.append(beside.submit(_analyze, engine, COMPLETE_WHEN_RESOLVED))
+        built.append(beside.submit(indexes.build_missing, engine))
         if unsettled:
             with _remade(connection):
                 walk.counts.edges_changed += first_load.settle(connection)
@@ -294,8 +306,7 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
         if large:
             with _remade(connection):
                 feature_store.forget_unused_sets(connection)
-            with _remade(connection):
-                indexes.gather_statistics(connection, ANALYZED)
+            _analyze(engine, COMPLETE_WHEN_SETTLED)
         for each in built:
             each.result()
     with connection.begin():

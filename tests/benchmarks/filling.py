@@ -11,7 +11,7 @@ from registry.db import copy_rows
 from registry.demo.descent import ADAPTER, MERGE, QUANTIZED, descend, heavy, shares
 from registry.demo.naming import Families
 from registry.demo.vocabulary import LANGUAGES, TOPICS
-from registry.indexes import DEFERRED, drop_before_load
+from registry.indexes import FOR_NAMES, drop_before_load
 from registry.schema import models
 
 AT_ONCE = 20_000
@@ -52,7 +52,7 @@ def fill(connection: Connection, count: int) -> None:
         {"last": count},
     )
     for index in models.indexes:
-        if index.name in DEFERRED and index.name == "models_author_idx":
+        if index.name in (*FOR_NAMES, "models_author_idx"):
             index.create(connection)
     for table in ("models", "edges"):
         connection.exec_driver_sql(f"ANALYZE store.{table}")

@@ -87,12 +87,15 @@ def sync_process(database: str, url: str, *options: str) -> tuple[float, float, 
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     memory: list[float] = []
-    while process.poll() is None:
-        time.sleep(0.25)
-        if process.poll() is None:
+    while True:
+        try:
+            process.wait(0.25)
+            break
+        except subprocess.TimeoutExpired:
             memory.append(resident(process.pid))
+    seconds = time.perf_counter() - began
     assert process.returncode == 0
-    return time.perf_counter() - began, memory[min(4, len(memory) - 1)], max(memory)
+    return seconds, memory[min(4, len(memory) - 1)], max(memory)
 
 
 def test_a_first_sync_and_an_unchanged_one(speed_database: str, hub: str) -> None:
