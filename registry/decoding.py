@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import orjson
@@ -17,7 +18,10 @@ _ID = re.compile(r'"id"\s*:\s*"([^"\\]{1,255})"')
 PART = 40
 """Records that are decoded at once: what is made of them takes less than the cache of a core."""
 
-_SPLITTER = msgspec.json.Decoder(list[msgspec.Raw])
+Body: TypeAlias = msgspec.Raw
+"""A part of a page's body."""
+
+_SPLITTER = msgspec.json.Decoder(list[Body])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +57,38 @@ def decode_page(body: bytes) -> list[object]:
     raise HubError(f"The reply should be a list of records but is of type {type(page).__name__}.")
 
 
-def decode_parts(body: bytes) -> Iterator[list[object]]:
+class Part(NamedTuple):
+    """Some records of a page, in their order.
+
+    Attributes:
+        records: the records.
+        bodies: the JSON text of each, which `decode` reads again; None where the page could only
+            be decoded as a whole.
+    """
+
+    records: Sequence[object]
+    bodies: Sequence[Body] | None
+
+
+def decode_parts(body: bytes) -> Iterator[Part]:
     """Decode one page as `decode_page`, PART records at a time.
 
     What is to be made of some is then made before the next ones take their place in the
     processor's cache.
     """
     try:
-        raws = _SPLITTER.decode(body)
+        bodies = _SPLITTER.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        yield decode_page(body)
+        yield Part(decode_page(body), None)
         return
-    for start in range(0, len(raws), PART):
-        yield decode_page(b"[" + b",".join(raws[start : start + PART]) + b"]")
+    for start in range(0, len(bodies), PART):
+        some = bodies[start : start + PART]
+        yield Part(decode(some), some)
+
+
+def decode(bodies: Sequence[Body]) -> list[object]:
+    """Decode the JSON texts of some of a page's records."""
+    return decode_page(b"[" + b",".join(bodies) + b"]")
 
 
 def _loads(text: str) -> object:

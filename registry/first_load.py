@@ -17,13 +17,12 @@ from registry import intake
 from registry.batches import COLUMNS, Batch, parent_lines
 from registry.catalog import Comparison
 from registry.db import copy_lines, copy_texts
-from registry.decoding import decode_page
 from registry.families import BEST_PARENT_FIRST, refresh_families
 from registry.feature_store import add_features
 from registry.lineage import resolve_parents
 from registry.passes import Counts, Pass
 from registry.quarantine import release
-from registry.reading import Entry, Reading, read
+from registry.reading import Entry, Reading, read_body
 
 NAMES_AT_ONCE = 5000
 
@@ -60,7 +59,7 @@ def take_in(connection: Connection, walk: Pass, pages: Sequence[Reading | Batch]
 def _as_it_came(page: Reading | Batch) -> Reading:
     if isinstance(page, Reading):
         return page
-    return read(decode_page(page.body), page.url, page.next_url)
+    return read_body(page.body, page.url, page.next_url)
 
 
 def _take_batches(connection: Connection, walk: Pass, batches: Sequence[Batch]) -> None:

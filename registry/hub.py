@@ -3,7 +3,8 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -191,6 +192,19 @@ class Hub:
         """
         return self._ask(url, self._raw)
 
+    def fetch(self, url: str, read: Callable[[RawPage], _T]) -> _T:
+        """Fetch one page and read it, again where `read` raises `HubError`.
+
+        Raises as `fetch_page` does.
+        """
+
+        def readable(reply: _Reply) -> _T:
+            page = self._raw(reply)
+            with _mendable(reply):
+                return read(page)
+
+        return self._ask(url, readable)
+
     def lookup(self, name: str) -> Lookup:
         """Ask for one model by its name, present or former.
 
@@ -292,10 +306,8 @@ class Hub:
 
     def _page(self, reply: _Reply) -> Page:
         raw = self._raw(reply)
-        try:
+        with _mendable(reply):
             records = decode_page(reply.body)
-        except HubError as error:
-            raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
         return Page(
             records=records,
             next_url=raw.next_url,
@@ -324,12 +336,19 @@ class _GarbledReplyError(HubError):
     """A reply arrived but cannot be read, which another attempt may mend."""
 
 
+@contextmanager
+def _mendable(reply: _Reply) -> Iterator[None]:
+    """Have another attempt made where a reply turns out to be unreadable."""
+    try:
+        yield
+    except HubError as error:
+        raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
+
+
 def _lookup(name: str, reply: _Reply) -> Lookup:
     if reply.status == httpx.codes.OK:
-        try:
+        with _mendable(reply):
             record, *others = decode_page(b"[" + reply.body + b"]") or [None]
-        except HubError as error:
-            raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
         if others or not isinstance(record, dict | Rejected):
             raise _GarbledReplyError(f"{_where(reply)}: the reply is no record.")
         return Lookup("listed", name_of(record) or name, record)

@@ -8,9 +8,9 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from registry.batches import Batch
-from registry.hub import Hub
+from registry.hub import Hub, RawPage
 from registry.readers import LoadTask, Readers, Task, UnreadableError
-from registry.reading import Reading, read
+from registry.reading import Reading, read_body
 
 AHEAD = 4
 """Pages that may wait, read, for the database."""
@@ -146,8 +146,11 @@ class Pages:
         return _Fetched(url, raw.next_url, reading, whole=True, body=raw.body)
 
     def _read_here(self, url: str) -> Reading:
-        page = self._source.fetch_page(url)
-        return read(page.records, page.url, page.next_url)
+        return self._source.fetch(url, _read)
+
+
+def _read(page: RawPage) -> Reading:
+    return read_body(page.body, page.url, page.next_url)
 
 
 def _as_it_is(task: Task) -> Task:

@@ -61,8 +61,8 @@ class LoadTask(NamedTuple):
 def _read(task: Task) -> Reading:
     reading = Reading(url=task.url, next_url=task.next_url)
     try:
-        for records in decode_parts(task.body):
-            reading.add(records)
+        for part in decode_parts(task.body):
+            reading.add(part.records)
             reading.complete()
     except HubError as error:
         raise UnreadableError(str(error)) from error

@@ -13,7 +13,7 @@ from registry.batches import Batch
 from registry.decoding import PART, decode_page
 from registry.demo.generator import generate
 from registry.readers import LoadTask, Readers, Task, UnreadableError
-from registry.reading import Entry, Reading, read
+from registry.reading import Entry, Reading, read, read_body
 
 PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
 
@@ -45,6 +45,22 @@ def test_a_process_reads_what_is_read_here() -> None:
             for name in here.sightings:
                 one, other = here.entry(name), reading.entry(name)
                 assert one == other
+
+
+@pytest.mark.parametrize("odd", ["7", "NaN", '"\\ud800"'], ids=["plain", "nan", "surrogate"])
+def test_a_page_read_from_its_body_is_the_page_read_at_once(odd: str) -> None:
+    records = [*generate(2 * PART), {"id": None}, {"id": "a/b", "sha": "\0"}, 7]
+    body = orjson.dumps(records)[:-1] + f', {{"id": "odd/one", "x": {odd}}}]'.encode()
+    late, whole = read_body(body), read(decode_page(body))
+    assert list(late.sightings.items()) == list(whole.sightings.items())
+    assert "odd/one" in late.listed
+    assert (late.nameless, late.moments, late.names) == (
+        whole.nameless, whole.moments, whole.names,
+    )  # fmt: skip
+    some = [*late.listed][PART - 2 : PART + 3]
+    assert late.entries(some) == whole.entries(some)
+    for name in whole.sightings:
+        assert late.entry(name) == whole.entry(name)
 
 
 def test_a_page_read_in_parts_is_the_page_read_whole() -> None:

@@ -543,11 +543,11 @@ class TestDecodeParts:
         records = [f'{{"id": "a/{number}", "likes": {number}}}'.encode() for number in range(200)]
         body = b" [" + b" ,\n".join([*records[:before], odd, *records[before:]]) + b"] "
         parts = list(decode_parts(body))
-        assert [record for part in parts for record in part] == decode_page(body)
+        assert [record for part in parts for record in part.records] == decode_page(body)
 
     def test_few_at_once(self) -> None:
         parts = list(decode_parts(b"[" + b",".join([b"1"] * (2 * PART + 1)) + b"]"))
-        assert list(map(len, parts)) == [PART, PART, 1]
+        assert [len(part.records) for part in parts] == [PART, PART, 1]
 
     def test_an_empty_page(self) -> None:
         assert not list(decode_parts(b"[]"))
