@@ -23,8 +23,8 @@ MOST = 4
 AHEAD = 2
 """Tasks of each process that are done or under way before their turn comes: bounds memory."""
 
-# What is imported, read, made and sent there has no cycles that are garbage; looking for some takes
-# a tenth of the time.
+# Looking for cycles would take a tenth of the time, of imports as of the work, and what is read,
+# made and sent has none.
 _START = (
     "import gc, pickle, sys; gc.disable(); sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from registry.crowd import serve; answers = sys.stdout.buffer; "
@@ -134,7 +134,7 @@ def divided(
 
 
 def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
-    """Do the tasks of one stream, answering on another, until it ends."""
+    """Do the tasks of one stream, answering on another, until it ends; for such a process."""
     work, setting = pickle.load(tasks)  # noqa: S301 - from the process that started this one
     while True:
         try:

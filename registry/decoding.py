@@ -18,10 +18,10 @@ _ID = re.compile(r'"id"\s*:\s*"([^"\\]{1,255})"')
 PART = 40
 """Records that are decoded at once: what is made of them takes less than the cache of a core."""
 
-Body: TypeAlias = msgspec.Raw
-"""A part of a page's body."""
+RecordText: TypeAlias = msgspec.Raw
+"""The JSON text of one record: a view of its page's body, which lasts as long as it does."""
 
-_SPLITTER = msgspec.json.Decoder(list[Body])
+_SPLITTER = msgspec.json.Decoder(list[RecordText])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,13 @@ class Part(NamedTuple):
 
     Attributes:
         records: the records.
-        bodies: the JSON text of each, which `decode` reads again; None where the page could only
-            be decoded as a whole.
+        texts: the text of each, of which `decode_again` makes the same. None where only the
+            forgiving way to decode them succeeded, which may not do so a second time: how deep
+            it can go depends on where it is called from.
     """
 
     records: Sequence[object]
-    bodies: Sequence[Body] | None
+    texts: Sequence[RecordText] | None
 
 
 def decode_parts(body: bytes) -> Iterator[Part]:
@@ -77,18 +78,27 @@ def decode_parts(body: bytes) -> Iterator[Part]:
     processor's cache.
     """
     try:
-        bodies = _SPLITTER.decode(body)
+        texts = _SPLITTER.decode(body)
     except (msgspec.DecodeError, RecursionError):
         yield Part(decode_page(body), None)
         return
-    for start in range(0, len(bodies), PART):
-        some = bodies[start : start + PART]
-        yield Part(decode(some), some)
+    for start in range(0, len(texts), PART):
+        some = texts[start : start + PART]
+        try:
+            yield Part(decode_again(some), some)
+        except orjson.JSONDecodeError:
+            yield Part(decode_page(_listed(some)), None)
 
 
-def decode(bodies: Sequence[Body]) -> list[object]:
-    """Decode the JSON texts of some of a page's records."""
-    return decode_page(b"[" + b",".join(bodies) + b"]")
+def decode_again(texts: Sequence[RecordText]) -> list[object]:
+    """Decode records that came with their texts before."""
+    records = orjson.loads(_listed(texts))
+    assert isinstance(records, list)
+    return records
+
+
+def _listed(texts: Sequence[RecordText]) -> bytes:
+    return b"[" + b",".join(texts) + b"]"
 
 
 def _loads(text: str) -> object:

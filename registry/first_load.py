@@ -112,19 +112,19 @@ def set_aside(
     return 0
 
 
-def resolve(connection: Connection, *, as_of: datetime) -> bool:
+def unsettled(connection: Connection) -> bool:
+    """Tell whether there is anything to `resolve` and to `settle`."""
+    waiting = connection.scalar(text("SELECT EXISTS (SELECT FROM store.pending_edges)"))
+    return bool(waiting) or under_way(connection)
+
+
+def resolve(connection: Connection, *, as_of: datetime) -> None:
     """Find the models that all names of parents stand for, and make stubs of those there are not.
 
     Args:
         connection: in a transaction; what is found is kept for this session's `settle`.
         as_of: when the models were observed.
-
-    Returns:
-        Whether there is anything to settle.
     """
-    waiting = connection.scalar(text("SELECT EXISTS (SELECT FROM store.pending_edges)"))
-    if not waiting and not under_way(connection):
-        return False
     connection.exec_driver_sql(
         "CREATE TEMPORARY TABLE pending_parents (name text, model_id bigint)"
     )
@@ -159,7 +159,6 @@ def resolve(connection: Connection, *, as_of: datetime) -> bool:
             ("name", "model_id"),
             (f"{name}\t{target.model_id}" for name, target in found.items()),
         )
-    return True
 
 
 def settle(connection: Connection) -> int:

@@ -72,26 +72,6 @@ class ListingQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimit:
-    """What the Hub said of our allowance: requests left, and seconds until it is renewed."""
-
-    remaining: int
-    resets_in: int
-    limit: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page of the listing; `next_url` is None on the last one."""
-
-    records: list[object]
-    next_url: str | None
-    url: str
-    size_bytes: int
-    rate_limit: RateLimit | None
-
-
-@dataclass(frozen=True, slots=True)
 class RawPage:
     """One page of the listing as it came; `next_url` is None on the last one."""
 
@@ -176,26 +156,17 @@ class Hub:
         parameters += [("expand", field) for field in _EXPAND]
         return f"{self.endpoint}/api/models?{urlencode(parameters)}"
 
-    def fetch_page(self, url: str) -> Page:
-        """Fetch one page of a listing by its address, which is `first_url` or a `next_url`.
-
-        Raises `CursorExpiredError` if the Hub refuses the address's cursor, `HubUnavailableError`
-        if it stays out of reach or busy for longer than our patience, and `HubError` if its
-        answer cannot be used.
-        """
-        return self._ask(url, self._page)
-
-    def fetch_raw(self, url: str) -> RawPage:
-        """Fetch one page without reading it; a body that is no list of records is not noticed.
-
-        Raises as `fetch_page` does.
-        """
-        return self._ask(url, self._raw)
-
     def fetch(self, url: str, read: Callable[[RawPage], _T]) -> _T:
-        """Fetch one page and read it, again where `read` raises `HubError`.
+        """Fetch one page of a listing and read it, again where `read` raises `HubError`.
 
-        Raises as `fetch_page` does.
+        Args:
+            url: its address, which is `first_url` or a `next_url`.
+            read: returns what is made of the page.
+
+        Raises:
+            CursorExpiredError: the Hub refuses the address's cursor.
+            HubUnavailableError: it stays out of reach or busy for longer than our patience.
+            HubError: its answer cannot be used.
         """
 
         def readable(reply: _Reply) -> _T:
@@ -204,6 +175,13 @@ class Hub:
                 return read(page)
 
         return self._ask(url, readable)
+
+    def fetch_raw(self, url: str) -> RawPage:
+        """Fetch one page without reading it; a body that is no list of records is not noticed.
+
+        Raises as `fetch` does.
+        """
+        return self._ask(url, self._raw)
 
     def lookup(self, name: str) -> Lookup:
         """Ask for one model by its name, present or former.
@@ -299,22 +277,10 @@ class Hub:
             )
 
     def _heed(self, headers: httpx.Headers) -> None:
-        limit = _rate_limit(headers)
+        limit = parse_ratelimit_headers(headers)
         if limit is not None and limit.remaining == 0:
             # One second more, because the Hub rounds down.
-            self._allowed_at = time.monotonic() + limit.resets_in + 1
-
-    def _page(self, reply: _Reply) -> Page:
-        raw = self._raw(reply)
-        with _mendable(reply):
-            records = decode_page(reply.body)
-        return Page(
-            records=records,
-            next_url=raw.next_url,
-            url=reply.url,
-            size_bytes=len(reply.body),
-            rate_limit=_rate_limit(reply.headers),
-        )
+            self._allowed_at = time.monotonic() + limit.reset_in_seconds + 1
 
     def _raw(self, reply: _Reply) -> RawPage:
         if reply.status in (400, 410) and "cursor=" in urlsplit(reply.url).query:
@@ -379,13 +345,6 @@ def _message(reply: _Reply) -> str:
 def _where(reply: _Reply) -> str:
     request = reply.headers.get("x-request-id", "unknown")
     return f"{reply.url} (request id {request})"
-
-
-def _rate_limit(headers: httpx.Headers) -> RateLimit | None:
-    info = parse_ratelimit_headers(headers)
-    if info is None:
-        return None
-    return RateLimit(info.remaining, info.reset_in_seconds, info.limit)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

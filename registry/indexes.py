@@ -18,33 +18,33 @@ from registry.schema import (
 _log = logging.getLogger(__name__)
 
 FOR_NAMES = ("models_lower_name_idx",)
-"""Of those that are built after a first load, what its lineage is resolved by."""
+"""What parents are found by that are named in another case; so is a model that a user asks for."""
 
-COMPLETE_WITH_PAGES = (
+OF_PAGES = (
     "counters_downloads_idx",
     "counters_likes_idx",
     "counters_trending_score_idx",
     "model_features_feature_set_id_idx",
 )
-"""Of the same, those of tables that settling the lineage does not write to."""
+"""Of tables that settling the lineage does not write to."""
 
-DEFERRED = (
-    *FOR_NAMES,
-    *COMPLETE_WITH_PAGES,
+OF_MODELS = (
     "models_author_idx",
     "models_created_at_idx",
     "models_last_modified_idx",
-    "model_families_family_id_idx",
-    "model_families_primary_parent_id_idx",
-    "edges_parent_id_child_id_idx",
     "models_tags_idx",
     "models_search_idx",
 )
-"""What is built after a first load, in the order of building.
+"""The inverted ones come last: Postgres builds them with as many processes as find a core free."""
 
-Lineage is being written meanwhile, so its indexes come late; and last of all the inverted ones,
-which Postgres builds with several processes, however many are free by then.
-"""
+OF_LINEAGE = (
+    "model_families_family_id_idx",
+    "model_families_primary_parent_id_idx",
+    "edges_parent_id_child_id_idx",
+)
+
+DEFERRED = (*FOR_NAMES, *OF_PAGES, *OF_MODELS, *OF_LINEAGE)
+"""What is built after a first load. Until it ends, whoever needs one of them looks at all rows."""
 
 _INDEXES: Mapping[str, Index] = {
     str(each.name): each

@@ -84,7 +84,7 @@ class Pages:
         """Return the next page, once it is there.
 
         Raises:
-            HubError: and its kinds, as `Hub.fetch_page`.
+            HubError: and its kinds, as `Hub.fetch`.
         """
         page, self._next = self._next or self._ahead.fetched.get(), None
         try:

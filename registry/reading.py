@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
-from registry.decoding import Body, Rejected, decode, decode_parts
+from registry.decoding import RecordText, Rejected, decode_again, decode_parts
 from registry.features import FeatureSet, Traits, feature_set
 from registry.fingerprints import Encoded, digest, encode
 from registry.parentage import Parent
@@ -100,10 +100,10 @@ def repeats(page: Page, previous: Page | None) -> bool:
 class _Noted(NamedTuple):
     """A record that was not read yet, with its fingerprint and its `counter_line`.
 
-    Either the raw record and what `encode` makes of it, or its JSON text.
+    Either the raw record and what `encode` makes of it, or its text.
     """
 
-    raw: Mapping[str, object] | Body
+    raw: Mapping[str, object] | RecordText
     encoded: Encoded | None
     fingerprint: int
     counters: str
@@ -140,18 +140,18 @@ class Reading:
         """Names, in the listing's order."""
         return self.sightings.keys()
 
-    def add(self, records: Sequence[object], bodies: Sequence[Body] | None = None) -> None:
+    def add(self, records: Sequence[object], texts: Sequence[RecordText] | None = None) -> None:
         """Take note of some of the page's raw records, in their order, by name and fingerprint.
 
         Args:
             records: the records.
-            bodies: the JSON text of each. Where it is given it is kept instead of the records: it
-                takes a tenth of their memory, and most of them may never be read.
+            texts: the text of each. Where it is given it is kept instead of the records: it takes
+                a tenth of their memory, and most of them may never be read.
         """
         self.size += len(records)
         self.moments += _moments(records)
         found: dict[str, Mapping[str, object]] = {}
-        kept: list[Body] = []
+        kept: list[RecordText] = []
         keys: list[str | None] = []
         for place, raw in enumerate(records):
             name = name_of(raw)
@@ -165,8 +165,8 @@ class Reading:
                 continue
             found[name] = raw
             keys.append(key)
-            if bodies is not None:
-                kept.append(bodies[place])
+            if texts is not None:
+                kept.append(texts[place])
             if key is not None:
                 self.names[key] = name
         self._note(found, keys, kept)
@@ -175,7 +175,7 @@ class Reading:
         self,
         records: Mapping[str, Mapping[str, object]],
         keys: Sequence[str | None],
-        bodies: Sequence[Body],
+        texts: Sequence[RecordText],
     ) -> None:
         # One thing of all records at a time, as in `_made`.
         raws = list(records.values())
@@ -183,8 +183,8 @@ class Reading:
         fingerprints = list(map(digest, raws, encoded))
         counted = [counter_line(counters(raw)) for raw in raws]
         noted = (
-            map(_Noted, bodies, repeat(None), fingerprints, counted)
-            if bodies
+            map(_Noted, texts, repeat(None), fingerprints, counted)
+            if texts
             else map(_Noted, raws, encoded, fingerprints, counted)
         )
         self._noted |= dict(zip(records, noted, strict=True))
@@ -312,12 +312,12 @@ def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | Refusal]:
 
 
 def _decoded(noted: Mapping[str, _Noted]) -> Mapping[str, _Noted]:
-    """Decode those of which there is the JSON text."""
-    bodies = {name: each.raw for name, each in noted.items() if isinstance(each.raw, Body)}
-    if not bodies:
+    """Decode those of which there is the text."""
+    texts = {name: each.raw for name, each in noted.items() if isinstance(each.raw, RecordText)}
+    if not texts:
         return noted
     made = dict(noted)
-    for name, raw in zip(bodies, decode([*bodies.values()]), strict=True):
+    for name, raw in zip(texts, decode_again([*texts.values()]), strict=True):
         # It was an object when its name was read.
         assert isinstance(raw, Mapping)
         made[name] = noted[name]._replace(raw=raw, encoded=encode(raw))

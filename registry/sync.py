@@ -7,7 +7,7 @@ the page that it was on.
 
 import logging
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,11 +50,13 @@ SWEEP_SLACK = timedelta(hours=1)
 EVALUATIONS = "evals import"
 """The lock of whoever writes evaluations."""
 
-COMPLETE_WHEN_RESOLVED = ("models", "counters")
-COMPLETE_WHEN_SETTLED = (
+ANALYZED_EARLY = ("models", "counters")
+"""Tables whose statistics a large pass brings up to date once its pages are in."""
+
+ANALYZED_LATE = (
     "edges", "model_families", "model_features", "feature_sets", "search_vocabulary",
 )  # fmt: skip
-"""Tables whose statistics a large pass brings up to date: first the former, then the latter."""
+"""Those for which that comes when lineage and words are, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,37 +282,55 @@ def _analyze(engine: Engine, tables: Iterable[str]) -> None:
 
 
 def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
-    """Settle a first load, build the indexes that it went without, and gather statistics."""
+    """Settle a first load, and bring words and statistics up to date."""
     written = walk.counts.new + walk.counts.changed
-    indexes.build_missing(engine, indexes.FOR_NAMES)
+    with connection.begin():
+        unsettled = first_load.unsettled(connection)
+        known = connection.scalar(
+            text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
+        )
+    # Most of a first load may have been written by a run that was killed.
+    large = unsettled or written > max(1000, 0.05 * (known or 0))
     # Two sessions: lineage and words take as long as the indexes.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="indexes") as beside:
-        built = [beside.submit(indexes.build_missing, engine, indexes.COMPLETE_WITH_PAGES)]
-        with _remade(connection):
-            unsettled = first_load.resolve(connection, as_of=walk.as_of)
-            known = connection.scalar(
-                text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
-            )
-            # Stubs that evaluations made may have gone into the models they stand for.
-            item_statistics.refresh(connection)
-        large = written > max(1000, 0.05 * (known or 0))
-        if large:
-            built.append(beside.submit(_analyze, engine, COMPLETE_WHEN_RESOLVED))
-        built.append(beside.submit(indexes.build_missing, engine))
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as beside:
+        under_way: list[Future[None]] = []
         if unsettled:
+            under_way += _settle(engine, connection, walk, beside)
+        else:
             with _remade(connection):
-                walk.counts.edges_changed += first_load.settle(connection)
-        if written:
+                item_statistics.refresh(connection)
+            if large:
+                under_way.append(beside.submit(_analyze, engine, ANALYZED_EARLY))
+        if written or unsettled:
             with _remade(connection):
                 indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
         if large:
             with _remade(connection):
                 feature_store.forget_unused_sets(connection)
-            _analyze(engine, COMPLETE_WHEN_SETTLED)
-        for each in built:
+            _analyze(engine, ANALYZED_LATE)
+        for each in under_way:
             each.result()
     with connection.begin():
         if written:
             indexes.merge_pending(connection)
         if large:
             indexes.build_nearest(connection)
+
+
+def _settle(
+    engine: Engine, connection: Connection, walk: Pass, beside: Executor
+) -> list[Future[None]]:
+    """Settle a first load; what is under way when it returns are the indexes of the models."""
+    indexes.build_missing(engine, indexes.FOR_NAMES)
+    pages = beside.submit(indexes.build_missing, engine, indexes.OF_PAGES)
+    with _remade(connection):
+        first_load.resolve(connection, as_of=walk.as_of)
+        # Stubs that evaluations made may have gone into the models they stand for.
+        item_statistics.refresh(connection)
+    # Before the indexes, which take whatever cores are free towards the end.
+    analyzed = beside.submit(_analyze, engine, ANALYZED_EARLY)
+    models = beside.submit(indexes.build_missing, engine, indexes.OF_MODELS)
+    with _remade(connection):
+        walk.counts.edges_changed += first_load.settle(connection)
+    indexes.build_missing(engine, indexes.OF_LINEAGE)
+    return [pages, analyzed, models]

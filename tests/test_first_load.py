@@ -60,7 +60,10 @@ def load_batches(connection: Connection, walk: Pass, *pages: Sequence[Any]) -> N
 
 
 def settle(connection: Connection) -> int:
-    return first_load.settle(connection) if first_load.resolve(connection, as_of=NOON) else 0
+    if not first_load.unsettled(connection):
+        return 0
+    first_load.resolve(connection, as_of=NOON)
+    return first_load.settle(connection)
 
 
 @pytest.mark.parametrize("backwards", [False, True])

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from registry.decoding import decode_page
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
-from registry.hub import Hub, ListingQuery, Lookup, Page, RateLimit, Wait
+from registry.hub import Hub, ListingQuery, Lookup, Wait
 
 RECORDS = [{"id": "acme/a"}, {"id": "acme/b", "likes": 3}]
 LIMIT = {"ratelimit": '"api";r=495;t=23', "ratelimit-policy": '"fixed window";"api";q=500;w=300'}
@@ -113,8 +115,18 @@ def hub(server: Server, waits: list[Wait]) -> Hub:
     )
 
 
+class Page(NamedTuple):
+    records: list[object]
+    next_url: str | None
+    url: str
+
+
+def fetch(hub: Hub, url: str) -> Page:
+    return hub.fetch(url, lambda page: Page(decode_page(page.body), page.next_url, page.url))
+
+
 def listing(hub: Hub) -> Page:
-    return hub.fetch_page(hub.first_url(ListingQuery()))
+    return fetch(hub, hub.first_url(ListingQuery()))
 
 
 def test_first_url_asks_for_everything_a_record_needs(hub: Hub) -> None:
@@ -136,13 +148,11 @@ def test_page_is_fetched(server: Server, hub: Hub, waits: list[Wait]) -> None:
     server.answers = [Answer(RECORDS, headers={"Link": link, **LIMIT})]
     page = listing(hub)
     assert page.records == RECORDS
-    assert page.size_bytes == len(json.dumps(RECORDS))
-    assert page.rate_limit == RateLimit(remaining=495, resets_in=23, limit=500)
     assert page.url == hub.first_url(ListingQuery())
     assert waits == []
     assert page.next_url is not None
     server.answers = [Answer([])]
-    assert hub.fetch_page(page.next_url).next_url is None
+    assert fetch(hub, page.next_url).next_url is None
     path, headers = server.requests[1]
     assert path == "/api/models?limit=2&cursor=eyJfaWQ%2BOi%3D%3D+x"  # unchanged
     assert headers["authorization"] == "Bearer hf_secret"
@@ -291,7 +301,7 @@ def test_next_link_to_elsewhere_is_refused(server: Server, hub: Hub, link: str) 
 def test_foreign_address_is_not_asked(server: Server) -> None:
     hub = Hub("https://huggingface.co", token="hf_secret", patience=0.1)
     with pytest.raises(HubError, match="token"):
-        hub.fetch_page(f"{server.url}/api/models?cursor=x")
+        fetch(hub, f"{server.url}/api/models?cursor=x")
     assert server.requests == []
 
 
@@ -313,13 +323,13 @@ def test_next_link_to_itself_is_refused(server: Server, hub: Hub) -> None:
     url = f"{server.url}/api/models?cursor=x"
     server.answers = [Answer([], headers={"Link": f'<{url}>; rel="next"'})]
     with pytest.raises(HubError, match="itself"):
-        hub.fetch_page(url)
+        fetch(hub, url)
 
 
 def test_expired_cursor_is_told_apart(server: Server, hub: Hub) -> None:
     server.answers = [Answer({"error": "Invalid cursor"}, status=400)]
     with pytest.raises(CursorExpiredError, match="Invalid cursor"):
-        hub.fetch_page(f"{server.url}/api/models?limit=2&cursor=x")
+        fetch(hub, f"{server.url}/api/models?limit=2&cursor=x")
     with pytest.raises(HubError, match="400") as caught:
         listing(hub)
     assert not isinstance(caught.value, CursorExpiredError)
@@ -402,9 +412,10 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_endpoint_and_token_come_from_the_environment(server: Server) -> None:
     server.answers = [Answer(status=500), Answer(RECORDS)]
     code = (
+        "from registry.decoding import decode_page\n"
         "from registry.hub import Hub, ListingQuery\n"
         "hub = Hub(first_wait=0.01)\n"
-        "print(len(hub.fetch_page(hub.first_url(ListingQuery())).records))"
+        "print(len(hub.fetch(hub.first_url(ListingQuery()), lambda page: decode_page(page.body))))"
     )
     done = run(code, HF_ENDPOINT=f"{server.url}/", HF_TOKEN="hf_mine")
     assert len(server.requests) == 2

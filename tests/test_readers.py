@@ -47,10 +47,15 @@ def test_a_process_reads_what_is_read_here() -> None:
                 assert one == other
 
 
-@pytest.mark.parametrize("odd", ["7", "NaN", '"\\ud800"'], ids=["plain", "nan", "surrogate"])
-def test_a_page_read_from_its_body_is_the_page_read_at_once(odd: str) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [b"7", b"NaN", b'"\\ud800"', b"1e400", b'"\xff"', b"123456789012345678901234567890"],
+    ids=["plain", "nan", "surrogate", "infinite", "no utf-8", "digits"],
+)
+def test_a_page_read_from_its_body_is_the_page_read_at_once(odd: bytes) -> None:
     records = [*generate(2 * PART), {"id": None}, {"id": "a/b", "sha": "\0"}, 7]
-    body = orjson.dumps(records)[:-1] + f', {{"id": "odd/one", "x": {odd}}}]'.encode()
+    large = b', {"id": "odd/one", "cardData": {"n": 123456789012345678901234567890, "x": %b}}]'
+    body = orjson.dumps(records)[:-1] + large % odd
     late, whole = read_body(body), read(decode_page(body))
     assert list(late.sightings.items()) == list(whole.sightings.items())
     assert "odd/one" in late.listed
@@ -61,6 +66,18 @@ def test_a_page_read_from_its_body_is_the_page_read_at_once(odd: str) -> None:
     assert late.entries(some) == whole.entries(some)
     for name in whole.sightings:
         assert late.entry(name) == whole.entry(name)
+
+
+def test_a_page_that_was_read_can_be_read_further_from_anywhere() -> None:
+    # How deep json's parser goes depends on how deep it was called.
+    for depth in range(100, 1000, 20):
+        body = b'[{"id": "a/b", "x": 1e400, "y": ' + b"[" * depth + b"]" * depth + b"}]"
+        page = read_body(body)
+
+        def deeper(frames: int, page: Reading = page) -> list[Entry]:
+            return deeper(frames - 1) if frames else page.entries(page.listed)[0]
+
+        assert [each.name for each in deeper(50)] == list(page.listed)
 
 
 def test_a_page_read_in_parts_is_the_page_read_whole() -> None:

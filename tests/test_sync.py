@@ -11,7 +11,7 @@ from exported import exported
 from hub_faults import Body, Faults, listing
 from sqlalchemy import Engine, text
 
-from registry import db, sync
+from registry import db, indexes, sync
 from registry.demo.generator import generate
 from registry.demo.sample import MISSING, RENAMED
 from registry.demo.sample import models as sample_models
@@ -19,7 +19,7 @@ from registry.demo.server import HubServer
 from registry.errors import HubError, LockHeldError
 from registry.hub import Hub
 from registry.passes import Counts
-from registry.sync import Options, Report
+from registry.sync import Options, Report, Watcher
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 CATALOG = (
@@ -440,3 +440,58 @@ def test_indexes_that_a_killed_first_load_left_out_are_built_before_the_next_pag
         watch=lambda _counts, _expected: built.append(rows(engine, present)[0][0]),
     )
     assert built == [before] * 3
+
+
+class _KilledError(Exception):
+    pass
+
+
+def _kill_after(pages: int) -> Watcher:
+    def watch(counts: Counts, _expected: int | None) -> None:
+        if counts.pages == pages:
+            raise _KilledError
+
+    return watch
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["resumed", "by a sweep"])
+def test_a_first_load_that_a_later_run_ends_leaves_words_indexes_and_statistics(
+    engine: Engine, server: HubServer, *, full: bool
+) -> None:
+    hub = Hub(server.url, first_wait=0.01, patience=2)
+    with pytest.raises(_KilledError):
+        sync.sync_models(engine, Options(as_of=DAY), source=hub, watch=_kill_after(2))
+    present = text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'")
+    with engine.begin() as connection:
+        assert set(connection.scalars(present)).isdisjoint(indexes.DEFERRED)
+        # Most of it is there already, and Postgres may have found that out meanwhile.
+        connection.exec_driver_sql(
+            "UPDATE pg_class SET reltuples = 200 WHERE oid = 'store.models'::regclass"
+        )
+    late = run(engine, server, full=full, as_of=DAY + timedelta(hours=1))
+    assert late.counts.new == (50 if full else 250)
+    with engine.connect() as connection:
+        assert set(connection.scalars(present)).issuperset(indexes.DEFERRED)
+    assert rows(engine, "SELECT word, models FROM store.search_vocabulary ORDER BY 1") == rows(
+        engine,
+        """
+        SELECT word, ndoc FROM ts_stat('SELECT search FROM store.models')
+         WHERE length(word) <= 60 ORDER BY word COLLATE "C"
+        """,
+    )
+    analyzed = rows(engine, "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'store'")
+    assert {name for (name,) in analyzed} >= {
+        "models", "counters", "edges", "model_families", "model_features", "feature_sets",
+        "search_vocabulary",
+    }  # fmt: skip
+
+
+def test_indexes_of_lineage_are_built_when_there_is_some(engine: Engine, server: HubServer) -> None:
+    run(engine, server)
+    # A new index has the number of rows that it was built of; one that was there before them, 0.
+    counted = rows(
+        engine,
+        "SELECT relname, reltuples > 0 FROM pg_class WHERE relname = ANY (:names)",
+        names=list(indexes.DEFERRED),
+    )
+    assert dict(counted) == dict.fromkeys(indexes.DEFERRED, True)

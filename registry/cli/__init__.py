@@ -4,8 +4,6 @@ Modules here import only click, the standard library and each other when they lo
 `registry --help` answers at once; everything else is imported inside the commands.
 """
 
-import atexit
-import gc
 import sys
 
 import click
@@ -82,16 +80,11 @@ for command in (
     registry.add_command(command)
 
 
-OBJECTS_BETWEEN_COLLECTIONS = 50_000
-"""Before Python looks for cycles: at its default of 700, imports take a sixth more time."""
-
-
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    # Modules are full of cycles, and looking through all of them kept every command from ending
-    # for 0.35 s.
-    atexit.register(gc.freeze)
+    from registry.garbage import relax
+
+    relax()
     # A name that the terminal's encoding cannot write must not end the command.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -183,15 +183,15 @@ def _hub(*, online: bool) -> Iterator[Finding]:
         yield Finding("hub", "ok", f"{endpoint}, {token}; --online asks it")
         return
     from registry import hub
+    from registry.decoding import decode_page
     from registry.errors import RegistryError
+
+    def read(page: hub.RawPage) -> object:
+        return decode_page(page.body)
 
     try:
         source = hub.Hub(patience=PATIENCE)
-        source.fetch_page(
-            source.first_url(
-                hub.ListingQuery(author=None, filters=(), sort="lastModified", page_size=1)
-            )
-        )
+        source.fetch(source.first_url(hub.ListingQuery(page_size=1)), read)
     except RegistryError as error:
         yield Finding("hub", "fail", f"{endpoint}, {token}: {error}")
     else:
