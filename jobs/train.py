@@ -4,7 +4,7 @@ import logging
 import sys
 
 from registry import db, migrating
-from registry.errors import RegistryError
+from registry.errors import NoOutcomesError, RegistryError
 
 
 def main() -> int:
@@ -24,6 +24,9 @@ def main() -> int:
             version = training.train(engine, options)
             current = version is not None and version.current
             placed = placement.place(engine) if current else None
+    except NoOutcomesError as error:
+        print(f"train: {error}")
+        return 0
     except RegistryError as error:
         print(f"train: {error}", file=sys.stderr)
         return error.exit_code

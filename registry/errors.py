@@ -23,6 +23,10 @@ class UsageError(RegistryError):
     exit_code = 2
 
 
+class NoOutcomesError(UsageError):
+    """There are no outcomes to learn from: registry evals import PATH."""
+
+
 class DatabaseUnreachableError(RegistryError):
     """The database cannot be reached."""
 

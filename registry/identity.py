@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from difflib import SequenceMatcher
 
 from sqlalchemy import Connection, text
 
@@ -208,12 +209,18 @@ def model_id(connection: Connection, name: str) -> int:
     return int(key)
 
 
+CANDIDATES = 20
+"""Names that a search finds, of which the likest are suggested."""
+
+
 def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str, ...]:
     """Return the names most like one that does not exist, the likeliest first.
 
     Where nothing has all of its words, or words spelled alike, one of them is left out.
     """
     words = connection.scalar(text("SELECT store.search_terms(:name)"), {"name": name}) or []
+    if not words:
+        return ()
     without = [
         " ".join(word for place, word in enumerate(words) if place != left_out)
         # The shortest first: it tells least, and is the hardest to mend.
@@ -222,8 +229,17 @@ def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str,
     for query in (name, *(each for each in without if each)):
         found = connection.scalars(
             text("SELECT name FROM registry.search_models(:query, :limit)"),
-            {"query": query, "limit": limit},
+            {"query": query, "limit": CANDIDATES},
         ).all()
         if found:
-            return tuple(found)
+            # Whoever leaves the organisation out, or mistakes it, names the rest all the same.
+            return tuple(
+                sorted(found, key=lambda each: _likeness(each, name), reverse=True)[:limit]
+            )
     return ()
+
+
+def _likeness(name: str, asked: str) -> tuple[float, float]:
+    name, asked = name.lower(), asked.lower()
+    own = SequenceMatcher(None, name.rpartition("/")[2], asked.rpartition("/")[2]).ratio()
+    return own, SequenceMatcher(None, name, asked).ratio()

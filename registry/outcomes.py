@@ -154,6 +154,15 @@ def _columns(
     return columns, spans
 
 
+def any_outcomes(connection: Connection) -> bool:
+    """Tell whether any run has outcomes by item."""
+    return bool(
+        connection.scalar(
+            text("SELECT EXISTS (SELECT FROM store.runs WHERE right_bits IS NOT NULL)")
+        )
+    )
+
+
 def _keys(connection: Connection, models: Sequence[str] | None) -> list[int] | None:
     if models is None:
         return None

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry import training
 from registry.db import translated
-from registry.errors import RegistryError, UsageError
+from registry.errors import NoOutcomesError, RegistryError, UsageError
 from registry.factorization import devices, search
 from registry.factorization.problem import Matrix, Problem, Watcher, unwatched
 from registry.interchange.new_files import check_target
@@ -282,7 +282,7 @@ def _names(engine: Engine, options: Options) -> list[str]:
     except DBAPIError as error:
         raise translated(error, doing="read benchmarks") from error
     if not names:
-        raise UsageError("There are no outcomes to learn from: registry evals import PATH.")
+        raise NoOutcomesError
     for name in options.benchmarks:
         if name not in names:
             raise UsageError(

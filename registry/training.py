@@ -25,11 +25,12 @@ from registry import (
 from registry.db import exclusive, translated
 from registry.embeddings import Trained
 from registry.encoders import open_encoder
-from registry.errors import UsageError
+from registry.errors import NoOutcomesError, UsageError
 from registry.factorization import devices, group, search
 from registry.factorization.problem import Mask, Matrix, Watcher, clipped, unwatched
 from registry.factorization.search import METHODS, Learned
 from registry.metrics import held_out, log_loss
+from registry.outcomes import any_outcomes
 from registry.promotion import MARGIN, MOST_CHURN, Contender, judge
 from registry.revisions import require_head
 from registry.training_data import TrainingData
@@ -84,6 +85,8 @@ def train(
 
     Raises:
         LockHeldError: when another training is running.
+        NoOutcomesError: when there is nothing to learn from; where only a change is asked for,
+            before the job is recorded.
         UsageError: when there is too little to learn from, or something asked for is not there.
     """
     options = options or Options()
@@ -92,6 +95,9 @@ def train(
     try:
         with engine.connect() as connection:
             require_head(connection)
+            if options.if_changed and not any_outcomes(connection):
+                # No failure of a scheduled job, which waits for the first ones.
+                raise NoOutcomesError
         with group.joined(device):
             if group.rank():
                 _learned(read_data(engine, options), options, device, unwatched)

@@ -97,6 +97,19 @@ def test_unknown_model_with_suggestions(sample: Commands) -> None:
     assert "mistralai/M" in err
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["Mistral-7B-v0.1", "mistral-7b-v0.1", "MistralAI/mistral-7b-v01", "mistral/Mistral-7B-v0.1"],
+)
+def test_the_likest_name_is_suggested_first(sample: Commands, asked: str) -> None:
+    err = sample.refused(1, "models", "show", asked)
+    assert "Did you mean mistralai/Mistral-7B-v0.1" in err
+
+
+def test_no_name_is_like_nothing(sample: Commands) -> None:
+    assert "Did you mean" not in sample.refused(1, "models", "show", "")
+
+
 def test_a_word_that_nothing_has_does_not_spoil_the_suggestions(sample: Commands) -> None:
     err = sample.refused(1, "models", "show", "mistral-7b-xqz")
     assert "Did you mean" in err

@@ -150,7 +150,8 @@ def test_another_sync_is_running(database_url: str, hub: HubServer, engine: Engi
     assert "Another sync is running" in err
 
 
-def test_interrupted(database_url: str, engine: Engine) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(database_url: str, engine: Engine, by: signal.Signals) -> None:
     asked, released = threading.Event(), threading.Event()
 
     def second_page_waits(request: Request) -> None:
@@ -163,7 +164,7 @@ def test_interrupted(database_url: str, engine: Engine) -> None:
     ) as hub:
         with start("--database-url", database_url, "sync", HF_ENDPOINT=hub.url) as process:
             assert asked.wait(30)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
             _, err = process.communicate(timeout=30)
         released.set()
     assert process.returncode == 130, err

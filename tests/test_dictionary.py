@@ -4,6 +4,7 @@ import re
 
 import pytest
 from databases import REPOSITORY
+from factories import model
 from learned import drawn, kept
 from sqlalchemy import Connection, text
 
@@ -112,4 +113,5 @@ def test_every_value_of_a_fixed_list_is_told(connection: Connection) -> None:
 def test_every_example_runs(connection: Connection, example: str) -> None:
     # What asks for learned vectors is refused where there are none.
     kept(connection, drawn(2), ["HuggingFaceH4/zephyr-7b-beta", "org/a"], serving=drawn(2))
+    model(connection, "TheBloke/zephyr-7B-beta-AWQ")
     connection.exec_driver_sql(example)

@@ -4,6 +4,7 @@ Modules here import only click, the standard library and each other when they lo
 `registry --help` answers at once; everything else is imported inside the commands.
 """
 
+import signal
 import sys
 
 import click
@@ -85,6 +86,9 @@ def main() -> None:
     from registry.garbage import relax
 
     relax()
+    # Whoever stops a service or a job that takes too long ends it as Ctrl-C does: the job is
+    # recorded as interrupted, and a server that this process has started stops.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A name that the terminal's encoding cannot write must not end the command.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -215,6 +215,7 @@ def train(
 
 
 def _learn(application: Application, output: Output, options: Options, *, place: bool) -> None:
+    from registry.errors import NoOutcomesError
     from registry.training import train
     from registry.versions import list_versions
 
@@ -222,7 +223,13 @@ def _learn(application: Application, output: Output, options: Options, *, place:
         application.set_up(engine)
         with engine.connect() as connection:
             before = {version.version for version in list_versions(connection)}
-        version = train(engine, options, watch=watch)
+        try:
+            version = train(engine, options, watch=watch)
+        except NoOutcomesError as error:
+            if not options.if_changed:
+                raise
+            say(str(error))
+            return
     if version is None:
         return
     _print_version(output, version)

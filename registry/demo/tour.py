@@ -165,7 +165,7 @@ def can_train() -> bool:
 
 def _take_in(directory: Path, today: date) -> None:
     """Sync a sample Hub twice, as it was a month ago and as it is today."""
-    before = today - timedelta(days=30)
+    before = today - timedelta(days=31)
     with HubServer(models(before), moved=RENAMED, rate_limit=None) as hub:
         _show(directory, Step("A sample Hub, as it was a month ago", "db upgrade"), hub.url)
         moment = datetime.combine(before, datetime.min.time(), UTC).isoformat()

@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from registry.errors import UsageError
+from registry.errors import NoOutcomesError, UsageError
 from registry.factorization.blend import Blend
 from registry.factorization.descent import FreeFactorization, TextFactorization
 from registry.factorization.irt import ItemResponse
@@ -113,7 +113,7 @@ def check(problem: Problem) -> None:
     """
     models, items = problem.outcomes.shape
     if not problem.count:
-        raise UsageError("There are no outcomes to learn from: registry evals import PATH.")
+        raise NoOutcomesError
     if models < 2:  # noqa: PLR2004
         raise UsageError("There is one model only: it takes two to tell them apart.")
     if items < 2:  # noqa: PLR2004

@@ -77,4 +77,4 @@ of_version: number of the version that it was looked for in
 
 Example:
 SELECT name, weight, ties
-  FROM registry.explain(''HuggingFaceH4/zephyr-7b-beta'');';
+  FROM registry.explain(''TheBloke/zephyr-7B-beta-AWQ'');';

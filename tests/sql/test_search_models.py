@@ -53,6 +53,17 @@ def test_all_words_have_to_be_there(catalog: Connection) -> None:
     assert found(catalog, "alpha nothing") == []
 
 
+def test_a_name_without_its_organisation_comes_first(catalog: Connection) -> None:
+    assert found(catalog, " Alphabet-13B ") == [("beta/alphabet-13b", "exact")]
+    assert found(catalog, "alpha-7b-instruct")[0] == ("acme/Alpha-7B-Instruct", "exact")
+    counters(catalog, model(catalog, "gamma/Alpha-7B", license="mit"), downloads=3)
+    assert found(catalog, "alpha-7b", by_license="mit") == [
+        ("acme/Alpha-7B", "exact"),
+        ("gamma/Alpha-7B", "exact"),
+        ("acme/Alpha-7B-Instruct", "name"),
+    ]
+
+
 def test_a_name_or_alias_comes_first(catalog: Connection) -> None:
     alias(catalog, "beta/Quantum", "alpha")
     assert found(catalog, "ACME/alpha-7b") == [
