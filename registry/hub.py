@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -344,7 +345,9 @@ def _message(reply: _Reply) -> str:
 
 def _where(reply: _Reply) -> str:
     request = reply.headers.get("x-request-id", "unknown")
-    return f"{reply.url} (request id {request})"
+    # The fields asked for are always the same, and three quarters of the address.
+    url = re.sub(r"(?<=[?&])expand=[^&]*&?", "", reply.url).rstrip("?&")
+    return f"{url} (request id {request})"
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options, table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 RESTS_ON = (
     Field("name", "rests on", kept=True),
     Field("weight", look=decimals, right=True, kept=True),
-    Field("ties"),
+    Field("ties", kept=True),
     Field("feature", look=decimals, right=True),
     Field("lineage", look=decimals, right=True),
 )
@@ -47,7 +48,7 @@ def explain(application: Application, name: str, output: Output) -> None:
         screen.print(_sentence(found), markup=False, highlight=False, soft_wrap=True)
         if found.rests_on:
             rows = [[row[field.name] for field in RESTS_ON] for row in found.rests_on]
-            screen.print(table(RESTS_ON, rows, width=screen.width))
+            screen.print(table(RESTS_ON, rows, width=screen.width, on_hidden=say))
 
     output.document(asdict(found), show)
 

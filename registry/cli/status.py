@@ -53,7 +53,7 @@ def _show(screen: Console, overview: Overview, where: str) -> None:
         (
             "others",
             {
-                "families": overview.families,
+                "families of several models": overview.families,
                 "rows of history": overview.history,
                 "feature vectors": overview.features,
                 "benchmarks with evaluations": overview.benchmarks,
