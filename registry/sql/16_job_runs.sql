@@ -1,6 +1,21 @@
--- job_runs: what ran when, and how it ended.
+-- job_runs: what ran when, and how it ended. A job holds an advisory lock while it runs, which the
+-- server takes back from one that was killed: that one reads as interrupted at once, and not only
+-- when the next one of its kind begins. A standby does not know of locks.
 CREATE VIEW registry.job_runs AS
-SELECT job, started_at, finished_at, status, summary FROM store.job_runs;
+SELECT j.job, j.started_at, j.finished_at,
+       CASE WHEN j.status = 'running' AND NOT pg_is_in_recovery() AND NOT EXISTS (
+                     SELECT
+                       FROM pg_locks AS l
+                       JOIN pg_database AS d ON d.oid = l.database
+                      WHERE l.locktype = 'advisory' AND l.objsubid = 1
+                        AND d.datname = current_database()
+                        AND (l.classid::bigint << 32) + l.objid::bigint IN (
+                            SELECT hashtextextended('registry.' || k.name, 0)
+                              FROM unnest(ARRAY[j.job, 'evals import']) AS k (name)
+                             WHERE k.name = j.job OR j.job = 'evals remove'))
+            THEN 'interrupted' ELSE j.status END AS status,
+       j.summary
+  FROM store.job_runs AS j;
 
 COMMENT ON VIEW registry.job_runs IS 'One row per run of a job, such as sync.
 
