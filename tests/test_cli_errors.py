@@ -174,6 +174,28 @@ def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> 
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "--format", "table"],
+        ["models", "show", "mistralai/Mistral-7B-v0.1", "--format", "table"],
+        ["models", "search", "mistral", "--format", "table"],
+        ["models", "search", "mistral", "--format", "json"],
+        ["models", "search", "mistral"],
+        ["--help"],
+        ["models", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_nobody_reads(sample_url: str, arguments: list[str]) -> None:
+    with start("--database-url", sample_url, *arguments) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
 @contextmanager
 def sleeping(url: str) -> Iterator[tuple[subprocess.Popen[str], psycopg.Connection[Any]]]:
     """Have a process that runs a query of a minute, and a connection to look at it from outside."""

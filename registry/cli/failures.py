@@ -43,19 +43,19 @@ class RegistryGroup(click.Group):
     REGISTRY_DEBUG=1 shows the traceback as well.
     """
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments, or print the help or the version that they ask for."""
+        with _silent_when_nobody_reads():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and map what it raises."""
-        with _logging_to_stderr():
+        with _logging_to_stderr(), _silent_when_nobody_reads():
             try:
                 result = super().invoke(ctx)
                 sys.stdout.flush()
-            except (click.exceptions.Exit, click.ClickException, click.Abort):
+            except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
                 raise
-            except BrokenPipeError:
-                # The reader, such as head, has seen enough. Nothing more can be written, nor
-                # must the interpreter try when it ends.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise click.exceptions.Exit(0) from None
             except KeyboardInterrupt:
                 raise Failure("Interrupted.", INTERRUPTED) from None
             except Exception as error:
@@ -66,6 +66,21 @@ class RegistryGroup(click.Group):
                 raise explained(error, ctx.obj) from error
             else:
                 return result
+
+
+@contextmanager
+def _silent_when_nobody_reads() -> Iterator[None]:
+    """End with exit code 0 where the reader of stdout, such as head, has seen enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        _write_no_more()
+        raise click.exceptions.Exit(0) from None
+
+
+def _write_no_more() -> None:
+    """Drop what stdout could not take: the interpreter must not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _LogLines(logging.Handler):

@@ -270,8 +270,14 @@ def console() -> Console:
 
     from rich.console import Console
 
+    class Piped(Console):
+        """A console whose pipe may close; rich itself would end the process with exit code 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else WIDE
-    return Console(
+    return Piped(
         file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False
     )
 
