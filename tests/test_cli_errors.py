@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from cli_commands import Commands, run, start
+from cli_commands import REPOSITORY, Commands, run, start
 from databases import Databases
 from sqlalchemy.engine import make_url
 
@@ -194,6 +195,33 @@ def test_nobody_reads(sample_url: str, arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl", "quiet"])
+def test_no_room_for_the_output(sample_url: str, form: str) -> None:
+    err = on_a_full_disk(
+        "--database-url", sample_url, "models", "search", "mistral", "--format", form
+    )
+    assert err.endswith("Error: The output could not be written: No space left on device.\n")
+
+
+def test_no_room_for_the_help() -> None:
+    assert on_a_full_disk("--help").count("\n") == 1
+
+
+def on_a_full_disk(*arguments: str) -> str:
+    """Run `registry`, which must fail, as a process that can write nothing; return its stderr."""
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "registry", *arguments],
+            cwd=REPOSITORY,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert process.returncode == 1
+    return process.stderr
 
 
 @contextmanager

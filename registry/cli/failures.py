@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 USAGE = 2
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a write to a file that is open already fails with."""
 
 
 class Failure(click.ClickException):
@@ -45,20 +49,22 @@ class RegistryGroup(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the arguments, or print the help or the version that they ask for."""
-        with _silent_when_nobody_reads():
+        with _writing_to_stdout():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and map what it raises."""
-        with _logging_to_stderr(), _silent_when_nobody_reads():
+        with _logging_to_stderr(), _writing_to_stdout():
             try:
                 result = super().invoke(ctx)
                 sys.stdout.flush()
-            except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            except (click.exceptions.Exit, click.ClickException, click.Abort):
                 raise
             except KeyboardInterrupt:
                 raise Failure("Interrupted.", INTERRUPTED) from None
             except Exception as error:
+                if isinstance(error, OSError) and _is_of_stdout(error):
+                    raise
                 if was_interrupted(error):
                     raise Failure("Interrupted.", INTERRUPTED) from None
                 if os.environ.get("REGISTRY_DEBUG") == "1":
@@ -69,13 +75,22 @@ class RegistryGroup(click.Group):
 
 
 @contextmanager
-def _silent_when_nobody_reads() -> Iterator[None]:
-    """End with exit code 0 where the reader of stdout, such as head, has seen enough."""
+def _writing_to_stdout() -> Iterator[None]:
+    """End where nothing more can be written: silently if the reader, such as head, has enough."""
     try:
         yield
-    except BrokenPipeError:
+    except OSError as error:
+        if not _is_of_stdout(error):
+            raise
         _write_no_more()
-        raise click.exceptions.Exit(0) from None
+        if isinstance(error, BrokenPipeError):
+            raise click.exceptions.Exit(0) from None
+        raise Failure(f"The output could not be written: {error.strerror}.", 1) from error
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Tell whether a write to stdout failed; errors of other files are told by who writes them."""
+    return not error.filename and (isinstance(error, BrokenPipeError) or error.errno in UNWRITABLE)
 
 
 def _write_no_more() -> None:
