@@ -17,6 +17,8 @@ from cli_commands import REPOSITORY, Commands, run, start
 from databases import Databases
 from sqlalchemy.engine import make_url
 
+from registry.cli.parameters import LARGEST
+
 SECRET = "sesame-open-7"
 SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
 
@@ -147,6 +149,8 @@ def test_unknown_model_everywhere(sample: Commands, arguments: list[str]) -> Non
         (["lineage", "check", "--problem", "odd"], "is not one of"),
         (["query", "SELECT 1", "--timeout", "0"], "not in the range"),
         (["query", "SELECT 1", "--max-rows", "0"], "not in the range"),
+        (["query", "SELECT 1", "--timeout", "nan"], "'--timeout': nan is not in the range"),
+        (["embeddings", "map", "m.html", "--seed", str(2**32)], "'--seed': 4294967296 is not in"),
         (["query"], "Give the SQL"),
         (["query", "-f", "no-such-file.sql"], "No such file"),
         (["jobs", "run", "dance"], "is not one of"),
@@ -158,6 +162,51 @@ def test_unknown_model_everywhere(sample: Commands, arguments: list[str]) -> Non
 )
 def test_usage(sample: Commands, arguments: list[str], said: str) -> None:
     assert said in sample.refused(2, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "search", "mistral", "--limit"],
+        ["similar", "mistralai/Mistral-7B-v0.1", "-k"],
+        ["nearest", "mistralai/Mistral-7B-v0.1", "-k"],
+        ["nearest", "mistralai/Mistral-7B-v0.1", "--version"],
+        ["lineage", "check", "--problem", "license_drift", "--limit"],
+        ["lineage", "ancestors", "mistralai/Mistral-7B-v0.1", "--depth"],
+        ["evals", "leaderboard", "--limit"],
+        ["query", "SELECT 1", "--max-rows"],
+        ["sync", "--lookups"],
+        ["sync", "--limit"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_the_database_does_not_take(sample: Commands, arguments: list[str]) -> None:
+    for number in (LARGEST + 1, 10**23):
+        err = sample.refused(2, *arguments, str(number))
+        assert f"'{arguments[-1]}': {number} is not in the range" in err
+        assert err.endswith("<=x<=500000000.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "search", "mistral", "--limit"],
+        ["similar", "mistralai/Mistral-7B-v0.1", "-k"],
+        ["lineage", "check", "--problem", "license_drift", "--limit"],
+        ["query", "SELECT 1", "--max-rows"],
+    ],
+    ids=" ".join,
+)
+def test_the_largest_number(sample: Commands, arguments: list[str]) -> None:
+    sample.done(*arguments, str(LARGEST))
+
+
+def test_a_key_beyond_64_bits(commands: Commands) -> None:
+    err = commands.refused(2, "evals", "remove", "--run", str(2**63))
+    assert f"'--run': {2**63} is not in the range" in err
+    assert commands.json("query", "SELECT status FROM job_runs") == []
+    for least in (-(2**63), 2**63 - 1):
+        assert "in the range" not in commands.refused(2, "evals", "remove", "--run", str(least))
 
 
 def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> None:

@@ -10,7 +10,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, output_options
-from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.parameters import AT_LEAST_ONE, Seconds
 from registry.errors import UsageError
 
 
@@ -21,7 +21,7 @@ from registry.errors import UsageError
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True, max=86_400),
+    type=Seconds(min=0, min_open=True, max=86_400),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
