@@ -112,6 +112,22 @@ def test_statement_from_a_file_or_stdin(sample: Commands, tmp_path: Path) -> Non
     assert (piped.exit_code, piped.stdout) == (0, "2\n")
 
 
+def test_a_byte_order_mark_is_no_sql(sample: Commands, tmp_path: Path) -> None:
+    marked = "SELECT 'ü' AS letter".encode("utf-8-sig")
+    (tmp_path / "q.sql").write_bytes(marked)
+    assert sample.done("query", "-f", str(tmp_path / "q.sql"), "--format", "quiet") == "ü\n"
+    piped = sample("query", "-", "--format", "quiet", stdin=marked.decode())
+    assert (piped.exit_code, piped.stdout) == (0, "ü\n")
+
+
+def test_a_file_in_another_encoding(sample: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "q.sql"
+    path.write_bytes("SELECT 'ü' AS letter".encode("latin-1"))
+    err = sample.refused(2, "query", "-f", str(path))
+    assert err.startswith(f"Error: {path} is not in UTF-8: byte 0xfc")
+    assert err.count("\n") == 1
+
+
 def test_cut_off(sample: Commands) -> None:
     result = sample("query", "SELECT generate_series(1, 10000000)", "--max-rows", "3")
     assert result.exit_code == 0

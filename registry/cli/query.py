@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import IO
 
 import click
@@ -13,11 +12,18 @@ from registry.cli.output import Field, Output, output_options
 from registry.cli.parameters import AT_LEAST_ONE, Seconds
 from registry.errors import UsageError
 
+ENCODING = "utf-8-sig"
+"""UTF-8, with or without the mark that editors on Windows put before it."""
+
 
 @click.command()
 @click.argument("sql", required=False)
 @click.option(
-    "-f", "--file", "source", type=click.File(encoding="utf-8"), help="Read the SQL from a file."
+    "-f",
+    "--file",
+    "source",
+    type=click.File(encoding=ENCODING),
+    help="Read the SQL from a file, in UTF-8.",
 )
 @click.option(
     "--timeout",
@@ -75,7 +81,15 @@ def query(
 def _statement(sql: str | None, source: IO[str] | None) -> str:
     if (sql is None) == (source is None):
         raise UsageError("Give the SQL as an argument, or as -f FILE, or as - for stdin.")
-    if source is not None:
-        return str(source.read())
-    assert sql is not None
-    return sys.stdin.read() if sql == "-" else sql
+    if source is None:
+        assert sql is not None
+        if sql != "-":
+            return sql
+        source = click.open_file("-", encoding=ENCODING)
+    try:
+        return source.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{source.name} is not in UTF-8: byte {error.object[error.start]:#04x} "
+            f"cannot be read ({error.reason}). Store it in UTF-8."
+        ) from error
