@@ -78,6 +78,15 @@ def test_the_other_formats(sample: Commands) -> None:
     ]
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_columns_of_one_name(sample: Commands, form: str) -> None:
+    result = sample("query", "SELECT 1 AS a, 2 AS b, 3 AS b", "--format", form)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'b'" in result.stderr
+    assert "AS" in result.stderr
+    assert sample.done("query", "SELECT 1 AS a, 2 AS a", "--format", "csv") == "a,a\n1,2\n"
+
+
 def test_no_rows_keep_their_columns(sample: Commands) -> None:
     result = sample("query", "SELECT name, downloads FROM models WHERE false")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "name,downloads\n", "No rows.\n")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "jsonl", "csv", "quiet"]
 
+KEYED: tuple[Format, ...] = ("json", "jsonl")
+"""Formats that tell values by the names of their columns."""
+
 WIDE = 10_000
 """Width of tables that nobody looks at through a window."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import IO
 
 import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
-from registry.cli.output import Field, Output, output_options
+from registry.cli.output import KEYED, Field, Output, output_options
 from registry.cli.parameters import AT_LEAST_ONE, Seconds
 from registry.errors import UsageError
 
@@ -71,11 +72,22 @@ def query(
         with connection.begin():
             revisions.require_head(connection)
         with answer(connection, statement, timeout=timeout, max_rows=max_rows) as found:
+            if output.format in KEYED:
+                _refuse_twins(found.columns)
             fields = [Field(name) for name in found.columns]
             if fields:
                 output.rows(fields, found.rows, empty="No rows.")
             if found.cut_off:
                 say(f"Cut off after {max_rows:,} rows; --max-rows lets more through.")
+
+
+def _refuse_twins(columns: Sequence[str]) -> None:
+    """An object has one value for a name: the others would be lost."""
+    for name in columns:
+        if columns.count(name) > 1:
+            raise UsageError(
+                f"Columns of one name, {name!r}, cannot be told apart in JSON; name them with AS."
+            )
 
 
 def _statement(sql: str | None, source: IO[str] | None) -> str:
