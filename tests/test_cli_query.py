@@ -207,6 +207,16 @@ def test_error_in_the_middle_of_the_rows(sample: Commands) -> None:
     assert "division by zero" in result.stderr
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl", "quiet"])
+def test_error_before_the_first_row_leaves_nothing(sample: Commands, form: str) -> None:
+    for statement in (
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT 1 / (n - n) FROM models, (VALUES (0)) AS v (n)",
+    ):
+        result = sample("query", statement, "--format", form)
+        assert (result.exit_code, result.stdout) == (1, "")
+
+
 def test_timeout(sample: Commands) -> None:
     err = sample.refused(1, "query", "SELECT pg_sleep(30)", "--timeout", "0.1")
     assert "took longer than 0.1 s" in err

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import click
@@ -128,8 +128,9 @@ class Output:
                     _write(to_json(dict(zip(names, row, strict=True))) + b"\n")
             case "csv":
                 writer = csv.writer(sys.stdout, lineterminator="\n")
+                begun = _begun(written)
                 writer.writerow(names)
-                writer.writerows([flat(value) for value in row] for row in written)
+                writer.writerows([flat(value) for value in row] for row in begun)
             case "quiet":
                 for row in written:
                     click.echo(flat(row[0]))
@@ -186,6 +187,12 @@ class _Counted:
         for row in self.rows:
             self.count += 1
             yield row
+
+
+def _begun(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Have the first row before anything is written: what fails at once is to leave nothing."""
+    coming = iter(rows)
+    return chain(list(islice(coming, 1)), coming)
 
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:
