@@ -64,6 +64,28 @@ def test_csv(sample: Commands) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("timestamptz 'infinity'", "infinity"),
+        ("timestamp '-infinity'", "-infinity"),
+        ("timestamptz '20000-01-31 12:00Z'", "20000-01-31 12:00:00+00"),
+        ("timestamp '0044-03-15 12:00 BC'", "0044-03-15 12:00:00 BC"),
+        ("date '0044-03-15 BC'", "0044-03-15 BC"),
+        ("date 'infinity'", "infinity"),
+        ("time '24:00'", "24:00:00"),
+        ("interval '2000000000 days'", "2000000000 days"),
+        ("interval '99999999 years'", "99999999 years"),
+    ],
+)
+def test_moments_that_python_has_no_value_for(sample: Commands, value: str, written: str) -> None:
+    statement = f"SELECT {value} AS at, now() AS now, ARRAY[{value}] AS list"
+    assert sample.json("query", statement)[0]["at"] == written
+    assert sample.json("query", statement)[0]["list"] == [written]
+    for form in ("csv", "table", "quiet"):
+        assert written in sample.done("query", statement, "--format", form)
+
+
 def test_the_other_formats(sample: Commands) -> None:
     statement = "SELECT * FROM (VALUES ('a', 1), ('b', 22)) AS v (name, n)"
     assert sample.done("query", statement, "--format", "jsonl") == (
