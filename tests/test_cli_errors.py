@@ -87,7 +87,14 @@ def test_unknown_parameter_of_the_url_shows_no_password(databases: Databases) ->
 
 def test_not_upgraded(empty_database_url: str) -> None:
     commands = Commands(empty_database_url)
-    for arguments in (["status"], ["models", "search"], ["query", "SELECT 1"], ["sync"]):
+    for arguments in (
+        ["status"],
+        ["models", "search"],
+        ["query", "SELECT 1"],
+        ["sync"],
+        ["embeddings", "map", "no-such-map.html"],
+        ["embeddings", "export", "no-such-file.parquet"],
+    ):
         err = commands.refused(4, *arguments)
         assert "not set up yet" in err
         assert "`registry db upgrade`" in err
