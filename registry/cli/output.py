@@ -28,6 +28,9 @@ KEYED: tuple[Format, ...] = ("json", "jsonl")
 WIDE = 10_000
 """Width of tables that nobody looks at through a window."""
 
+WRAPPED = 24
+"""Characters that suffice for a column that is kept: to others it leaves the rest of the window."""
+
 CLIPPED = 60
 """Characters of a cell that a table shows; other formats have them all."""
 
@@ -77,8 +80,8 @@ class Field:
     """One column of a result: its name for programs, its heading and look for people.
 
     `tabled` is False for what only programs get. A table that is too wide loses columns from
-    the right, but never those with `kept`. The first column and those that are `whole` are
-    wrapped where they are long, others cut.
+    the right, but never those with `kept`, which are wrapped instead. The first column and those
+    that are `whole` are wrapped where they are long, others cut.
     """
 
     name: str
@@ -329,9 +332,13 @@ def table(
     widths = {
         index: max(map(cell_len, chain([fields[index].title], cells[index]))) for index in shown
     }
+    needed = {
+        index: min(widths[index], WRAPPED) if fields[index].kept else widths[index]
+        for index in shown
+    }
     hidden: list[int] = []
     for index in reversed(shown[1:]):
-        if sum(widths[each] + 2 for each in shown if each not in hidden) <= width:
+        if sum(needed[each] + 2 for each in shown if each not in hidden) <= width:
             break
         if not fields[index].kept:
             hidden.append(index)
