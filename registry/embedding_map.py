@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from registry.db import translated
 from registry.errors import RegistryError, UsageError
 from registry.maps.drawing import Map, project, write_page, write_picture
+from registry.revisions import require_head
 from registry.vectors import read_embeddings
 
 UNKNOWN = "unknown"
@@ -49,6 +50,7 @@ def draw(
             raise UsageError(f"There is a file {path} already; name one that does not exist.")
     try:
         with engine.connect() as connection:
+            require_head(connection)
             drawn = _read(connection, version, seed)
     except DBAPIError as error:
         raise translated(error, doing="read embeddings") from error

@@ -7,6 +7,8 @@ from itertools import islice
 
 import psycopg
 from psycopg import pq
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
 from sqlalchemy import Connection, text
 
 from registry import db, roles
@@ -68,6 +70,7 @@ def answer(
         try:
             columns = _columns(driver, statement)
             with driver.cursor() as cursor:
+                _read_all_moments(cursor)
                 if columns:
                     found = Answer(columns)
                     rows = _capped(found, cursor, statement, max_rows)
@@ -92,6 +95,34 @@ def answer(
             raise _refused(error, statement, timeout) from error
         finally:
             transaction.rollback()
+
+
+class _Lenient(Loader):
+    """Loads what Python has a value for, and the rest, such as infinity, as Postgres writes it.
+
+    So it does where the settings of a role or a database have another style than ISO's.
+    """
+
+    strict: type[Loader]
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._strict = self.strict(oid, context)
+
+    def load(self, data: Buffer) -> object:
+        try:
+            return self._strict.load(data)
+        except (psycopg.DataError, OverflowError, NotImplementedError):
+            return bytes(data).decode()
+
+
+def _read_all_moments(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
+    """Let a cursor read all dates, times and intervals: those of Python end with the year 9999."""
+    for name in ("date", "time", "timetz", "timestamp", "timestamptz", "interval"):
+        oid = psycopg.adapters.types[name].oid
+        strict = cursor.adapters.get_loader(oid, pq.Format.TEXT)
+        assert strict is not None
+        cursor.adapters.register_loader(oid, type(strict.__name__, (_Lenient,), {"strict": strict}))
 
 
 def _capped(

@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from cli_commands import Commands, run, start
+from cli_commands import REPOSITORY, Commands, run, start
 from databases import Databases
 from sqlalchemy.engine import make_url
+
+from registry.cli.parameters import LARGEST
 
 SECRET = "sesame-open-7"
 SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
@@ -84,7 +87,14 @@ def test_unknown_parameter_of_the_url_shows_no_password(databases: Databases) ->
 
 def test_not_upgraded(empty_database_url: str) -> None:
     commands = Commands(empty_database_url)
-    for arguments in (["status"], ["models", "search"], ["query", "SELECT 1"], ["sync"]):
+    for arguments in (
+        ["status"],
+        ["models", "search"],
+        ["query", "SELECT 1"],
+        ["sync"],
+        ["embeddings", "map", "no-such-map.html"],
+        ["embeddings", "export", "no-such-file.parquet"],
+    ):
         err = commands.refused(4, *arguments)
         assert "not set up yet" in err
         assert "`registry db upgrade`" in err
@@ -159,6 +169,8 @@ def test_unknown_model_everywhere(sample: Commands, arguments: list[str]) -> Non
         (["lineage", "check", "--problem", "odd"], "is not one of"),
         (["query", "SELECT 1", "--timeout", "0"], "not in the range"),
         (["query", "SELECT 1", "--max-rows", "0"], "not in the range"),
+        (["query", "SELECT 1", "--timeout", "nan"], "'--timeout': nan is not in the range"),
+        (["embeddings", "map", "m.html", "--seed", str(2**32)], "'--seed': 4294967296 is not in"),
         (["query"], "Give the SQL"),
         (["query", "-f", "no-such-file.sql"], "No such file"),
         (["jobs", "run", "dance"], "is not one of"),
@@ -170,6 +182,51 @@ def test_unknown_model_everywhere(sample: Commands, arguments: list[str]) -> Non
 )
 def test_usage(sample: Commands, arguments: list[str], said: str) -> None:
     assert said in sample.refused(2, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "search", "mistral", "--limit"],
+        ["similar", "mistralai/Mistral-7B-v0.1", "-k"],
+        ["nearest", "mistralai/Mistral-7B-v0.1", "-k"],
+        ["nearest", "mistralai/Mistral-7B-v0.1", "--version"],
+        ["lineage", "check", "--problem", "license_drift", "--limit"],
+        ["lineage", "ancestors", "mistralai/Mistral-7B-v0.1", "--depth"],
+        ["evals", "leaderboard", "--limit"],
+        ["query", "SELECT 1", "--max-rows"],
+        ["sync", "--lookups"],
+        ["sync", "--limit"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_the_database_does_not_take(sample: Commands, arguments: list[str]) -> None:
+    for number in (LARGEST + 1, 10**23):
+        err = sample.refused(2, *arguments, str(number))
+        assert f"'{arguments[-1]}': {number} is not in the range" in err
+        assert err.endswith("<=x<=500000000.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "search", "mistral", "--limit"],
+        ["similar", "mistralai/Mistral-7B-v0.1", "-k"],
+        ["lineage", "check", "--problem", "license_drift", "--limit"],
+        ["query", "SELECT 1", "--max-rows"],
+    ],
+    ids=" ".join,
+)
+def test_the_largest_number(sample: Commands, arguments: list[str]) -> None:
+    sample.done(*arguments, str(LARGEST))
+
+
+def test_a_key_beyond_64_bits(commands: Commands) -> None:
+    err = commands.refused(2, "evals", "remove", "--run", str(2**63))
+    assert f"'--run': {2**63} is not in the range" in err
+    assert commands.json("query", "SELECT status FROM job_runs") == []
+    for least in (-(2**63), 2**63 - 1):
+        assert "in the range" not in commands.refused(2, "evals", "remove", "--run", str(least))
 
 
 def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> None:
@@ -185,6 +242,55 @@ def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> 
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "--format", "table"],
+        ["models", "show", "mistralai/Mistral-7B-v0.1", "--format", "table"],
+        ["models", "search", "mistral", "--format", "table"],
+        ["models", "search", "mistral", "--format", "json"],
+        ["models", "search", "mistral"],
+        ["--help"],
+        ["models", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_nobody_reads(sample_url: str, arguments: list[str]) -> None:
+    with start("--database-url", sample_url, *arguments) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl", "quiet"])
+def test_no_room_for_the_output(sample_url: str, form: str) -> None:
+    err = on_a_full_disk(
+        "--database-url", sample_url, "models", "search", "mistral", "--format", form
+    )
+    assert err.endswith("Error: The output could not be written: No space left on device.\n")
+
+
+def test_no_room_for_the_help() -> None:
+    assert on_a_full_disk("--help").count("\n") == 1
+
+
+def on_a_full_disk(*arguments: str) -> str:
+    """Run `registry`, which must fail, as a process that can write nothing; return its stderr."""
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "registry", *arguments],
+            cwd=REPOSITORY,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert process.returncode == 1
+    return process.stderr
 
 
 @contextmanager

@@ -163,6 +163,22 @@ def test_columns_go_from_the_right_as_the_window_narrows() -> None:
     ]
 
 
+def test_a_column_that_is_kept_is_wrapped() -> None:
+    fields = (Field("model"), Field("parent"), Field("detail", kept=True))
+    row = ["org/model", "org/parent", "mit, which it must not be, made from apache-2.0"]
+    screen = Console(file=io.StringIO(), width=50)
+    told: list[str] = []
+    screen.print(table(fields, [row], width=50, on_hidden=told.append))
+    assert isinstance(screen.file, io.StringIO)
+    head, _, *lines = screen.file.getvalue().splitlines()
+    assert (head.split(), told) == (["model", "parent", "detail"], [])
+    place = head.index("detail")
+    assert " ".join(line[place:].strip() for line in lines) == row[2]
+    for narrow in (40, 20):
+        columns = table(fields, [row], width=narrow).columns
+        assert [str(each.header) for each in columns] == ["model", "detail"]
+
+
 def test_numbers_are_at_the_right() -> None:
     lines = drawn([["a", "7.2B", "mit", "x"], ["b", "950", "mit", "x"]], 80)
     assert lines[2].index("7.2B") + 4 == lines[3].index("950") + 3

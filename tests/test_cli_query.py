@@ -64,6 +64,28 @@ def test_csv(sample: Commands) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("timestamptz 'infinity'", "infinity"),
+        ("timestamp '-infinity'", "-infinity"),
+        ("timestamptz '20000-01-31 12:00Z'", "20000-01-31 12:00:00+00"),
+        ("timestamp '0044-03-15 12:00 BC'", "0044-03-15 12:00:00 BC"),
+        ("date '0044-03-15 BC'", "0044-03-15 BC"),
+        ("date 'infinity'", "infinity"),
+        ("time '24:00'", "24:00:00"),
+        ("interval '2000000000 days'", "2000000000 days"),
+        ("interval '99999999 years'", "99999999 years"),
+    ],
+)
+def test_moments_that_python_has_no_value_for(sample: Commands, value: str, written: str) -> None:
+    statement = f"SELECT {value} AS at, now() AS now, ARRAY[{value}] AS list"
+    assert sample.json("query", statement)[0]["at"] == written
+    assert sample.json("query", statement)[0]["list"] == [written]
+    for form in ("csv", "table", "quiet"):
+        assert written in sample.done("query", statement, "--format", form)
+
+
 def test_the_other_formats(sample: Commands) -> None:
     statement = "SELECT * FROM (VALUES ('a', 1), ('b', 22)) AS v (name, n)"
     assert sample.done("query", statement, "--format", "jsonl") == (
@@ -76,6 +98,15 @@ def test_the_other_formats(sample: Commands) -> None:
         ["a", "1"],
         ["b", "22"],
     ]
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_columns_of_one_name(sample: Commands, form: str) -> None:
+    result = sample("query", "SELECT 1 AS a, 2 AS b, 3 AS b", "--format", form)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'b'" in result.stderr
+    assert "AS" in result.stderr
+    assert sample.done("query", "SELECT 1 AS a, 2 AS a", "--format", "csv") == "a,a\n1,2\n"
 
 
 def test_no_rows_keep_their_columns(sample: Commands) -> None:
@@ -110,6 +141,22 @@ def test_statement_from_a_file_or_stdin(sample: Commands, tmp_path: Path) -> Non
     assert sample.done("query", "-f", str(tmp_path / "q.sql"), "--format", "quiet") == "ü\n"
     piped = sample("query", "-", "--format", "quiet", stdin="SELECT 2")
     assert (piped.exit_code, piped.stdout) == (0, "2\n")
+
+
+def test_a_byte_order_mark_is_no_sql(sample: Commands, tmp_path: Path) -> None:
+    marked = "SELECT 'ü' AS letter".encode("utf-8-sig")
+    (tmp_path / "q.sql").write_bytes(marked)
+    assert sample.done("query", "-f", str(tmp_path / "q.sql"), "--format", "quiet") == "ü\n"
+    piped = sample("query", "-", "--format", "quiet", stdin=marked.decode())
+    assert (piped.exit_code, piped.stdout) == (0, "ü\n")
+
+
+def test_a_file_in_another_encoding(sample: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "q.sql"
+    path.write_bytes("SELECT 'ü' AS letter".encode("latin-1"))
+    err = sample.refused(2, "query", "-f", str(path))
+    assert err.startswith(f"Error: {path} is not in UTF-8: byte 0xfc")
+    assert err.count("\n") == 1
 
 
 def test_cut_off(sample: Commands) -> None:
@@ -180,6 +227,16 @@ def test_error_in_the_middle_of_the_rows(sample: Commands) -> None:
     result = sample("query", "SELECT 1 / (3 - n) AS x FROM generate_series(1, 5) n")
     assert result.exit_code == 1
     assert "division by zero" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl", "quiet"])
+def test_error_before_the_first_row_leaves_nothing(sample: Commands, form: str) -> None:
+    for statement in (
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT 1 / (n - n) FROM models, (VALUES (0)) AS v (n)",
+    ):
+        result = sample("query", statement, "--format", form)
+        assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_timeout(sample: Commands) -> None:

@@ -8,7 +8,7 @@ import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
-from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.parameters import AT_LEAST_ONE, SEED
 
 
 @click.command("map")
@@ -17,9 +17,7 @@ from registry.cli.parameters import AT_LEAST_ONE
     "--png", "picture", metavar="FILE", type=click.Path(path_type=Path), help="A picture as well."
 )
 @click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the layout."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the layout.")
 @pass_application
 def map_(
     application: Application, page: Path, picture: Path | None, version: int | None, seed: int

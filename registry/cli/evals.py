@@ -44,7 +44,7 @@ def mappings(output: Output) -> None:
     from registry.interchange.tables import load_mapping, presets
 
     output.rows(
-        [Field("mapping"), Field("about", whole=True)],
+        [Field("mapping"), Field("about", whole=True, kept=True)],
         ([name, load_mapping(name).about] for name in presets()),
     )
 

@@ -9,6 +9,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.parameters import KEY
 
 REMOVED = (
     Field("file", whole=True),
@@ -43,7 +44,7 @@ REMOVED = (
     metavar="NAME",
     help="Of this source; repeatable.",
 )
-@click.option("--run", "runs", multiple=True, type=int, metavar="KEY", help="This one; repeatable.")
+@click.option("--run", "runs", multiple=True, type=KEY, metavar="KEY", help="This one; repeatable.")
 @click.option(
     "--left-over",
     is_flag=True,

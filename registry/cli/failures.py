@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 USAGE = 2
 
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a write to a file that is open already fails with."""
+
 
 class Failure(click.ClickException):
     """An error on its way out, with its exit code."""
@@ -43,22 +47,24 @@ class RegistryGroup(click.Group):
     REGISTRY_DEBUG=1 shows the traceback as well.
     """
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments, or print the help or the version that they ask for."""
+        with _writing_to_stdout():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and map what it raises."""
-        with _logging_to_stderr():
+        with _logging_to_stderr(), _writing_to_stdout():
             try:
                 result = super().invoke(ctx)
                 sys.stdout.flush()
             except (click.exceptions.Exit, click.ClickException, click.Abort):
                 raise
-            except BrokenPipeError:
-                # The reader, such as head, has seen enough. Nothing more can be written, nor
-                # must the interpreter try when it ends.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise click.exceptions.Exit(0) from None
             except KeyboardInterrupt:
                 raise Failure("Interrupted.", INTERRUPTED) from None
             except Exception as error:
+                if isinstance(error, OSError) and _is_of_stdout(error):
+                    raise
                 if was_interrupted(error):
                     raise Failure("Interrupted.", INTERRUPTED) from None
                 if os.environ.get("REGISTRY_DEBUG") == "1":
@@ -66,6 +72,30 @@ class RegistryGroup(click.Group):
                 raise explained(error, ctx.obj) from error
             else:
                 return result
+
+
+@contextmanager
+def _writing_to_stdout() -> Iterator[None]:
+    """End where nothing more can be written: silently if the reader, such as head, has enough."""
+    try:
+        yield
+    except OSError as error:
+        if not _is_of_stdout(error):
+            raise
+        _write_no_more()
+        if isinstance(error, BrokenPipeError):
+            raise click.exceptions.Exit(0) from None
+        raise Failure(f"The output could not be written: {error.strerror}.", 1) from error
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Tell whether a write to stdout failed; errors of other files are told by who writes them."""
+    return not error.filename and (isinstance(error, BrokenPipeError) or error.errno in UNWRITABLE)
+
+
+def _write_no_more() -> None:
+    """Drop what stdout could not take: the interpreter must not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _LogLines(logging.Handler):

@@ -85,7 +85,7 @@ def list_(application: Application, output: Output) -> None:
             Field(
                 "seconds", "took", look=lambda value: "" if value is None else figures.span(value)
             ),
-            Field("summary"),
+            Field("summary", kept=True),
         ],
         rows,
     )

@@ -294,7 +294,7 @@ def check(application: Application, problem: str | None, limit: int, output: Out
              WHERE problem = :problem ORDER BY model, parent LIMIT :limit"""),
             {"problem": problem, "limit": limit + 1},
         ).all()
-        fields = [Field("model"), Field("parent"), Field("detail")]
+        fields = [Field("model"), Field("parent", kept=True), Field("detail", kept=True)]
         output.rows(fields, (tuple(row) for row in found[:limit]), empty="None of these.")
     if len(found) > limit:
         say(f"There are more than {limit:,}; --limit shows them.")

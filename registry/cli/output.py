@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import click
@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "jsonl", "csv", "quiet"]
 
+KEYED: tuple[Format, ...] = ("json", "jsonl")
+"""Formats that tell values by the names of their columns."""
+
 WIDE = 10_000
 """Width of tables that nobody looks at through a window."""
+
+WRAPPED = 24
+"""Characters that suffice for a column that is kept: to others it leaves the rest of the window."""
 
 CLIPPED = 60
 """Characters of a cell that a table shows; other formats have them all."""
@@ -74,8 +80,8 @@ class Field:
     """One column of a result: its name for programs, its heading and look for people.
 
     `tabled` is False for what only programs get. A table that is too wide loses columns from
-    the right, but never those with `kept`. The first column and those that are `whole` are
-    wrapped where they are long, others cut.
+    the right, but never those with `kept`, which are wrapped instead. The first column and those
+    that are `whole` are wrapped where they are long, others cut.
     """
 
     name: str
@@ -125,8 +131,9 @@ class Output:
                     _write(to_json(dict(zip(names, row, strict=True))) + b"\n")
             case "csv":
                 writer = csv.writer(sys.stdout, lineterminator="\n")
+                begun = _begun(written)
                 writer.writerow(names)
-                writer.writerows([flat(value) for value in row] for row in written)
+                writer.writerows([flat(value) for value in row] for row in begun)
             case "quiet":
                 for row in written:
                     click.echo(flat(row[0]))
@@ -183,6 +190,12 @@ class _Counted:
         for row in self.rows:
             self.count += 1
             yield row
+
+
+def _begun(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Have the first row before anything is written: what fails at once is to leave nothing."""
+    coming = iter(rows)
+    return chain(list(islice(coming, 1)), coming)
 
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:
@@ -270,8 +283,14 @@ def console() -> Console:
 
     from rich.console import Console
 
+    class Piped(Console):
+        """A console whose pipe may close; rich itself would end the process with exit code 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else WIDE
-    return Console(
+    return Piped(
         file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False
     )
 
@@ -313,9 +332,13 @@ def table(
     widths = {
         index: max(map(cell_len, chain([fields[index].title], cells[index]))) for index in shown
     }
+    needed = {
+        index: min(widths[index], WRAPPED) if fields[index].kept else widths[index]
+        for index in shown
+    }
     hidden: list[int] = []
     for index in reversed(shown[1:]):
-        if sum(widths[each] + 2 for each in shown if each not in hidden) <= width:
+        if sum(needed[each] + 2 for each in shown if each not in hidden) <= width:
             break
         if not fields[index].kept:
             hidden.append(index)

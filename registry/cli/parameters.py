@@ -1,10 +1,57 @@
-"""What options accept besides words and numbers: counts such as 7B, and dates."""
+"""What options accept besides words: numbers that fit, counts such as 7B, and dates."""
 
+import math
 from datetime import datetime
+from typing import Any
 
 import click
 
 from registry.cli.figures import read_count, read_moment
+
+LARGEST = 500_000_000
+"""The most that functions of the database take: they look at up to four times as many rows as are
+wanted, and count them in integers of 32 bits."""
+
+
+class Whole(click.IntRange):
+    """A whole number from `min` to `largest`; help tells the lower end alone."""
+
+    def __init__(self, min: int, largest: int = LARGEST) -> None:  # noqa: A002 - as click has it
+        super().__init__(min=min)
+        self.largest = largest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        number: int = super().convert(value, param, ctx)
+        if number > self.largest:
+            self.fail(f"{number} is not in the range {self.min}<=x<={self.largest}.", param, ctx)
+        return number
+
+
+class Seconds(click.FloatRange):
+    """A length of time; not nan, which is outside of no range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{number} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
+class Key(click.ParamType[int]):
+    """A key of a row: any integer of 64 bits."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the key."""
+        key: int = click.INT.convert(value, param, ctx)
+        if not -(2**63) <= key < 2**63:
+            self.fail(f"{key} is not in the range {-(2**63)}<=x<={2**63 - 1}.", param, ctx)
+        return key
 
 
 class Count(click.ParamType[int]):
@@ -45,4 +92,7 @@ class Moment(click.ParamType[datetime]):
 
 COUNT = Count()
 MOMENT = Moment()
-AT_LEAST_ONE = click.IntRange(min=1)
+AT_LEAST_ZERO = Whole(min=0)
+AT_LEAST_ONE = Whole(min=1)
+SEED = Whole(min=0, largest=2**32 - 1)
+KEY = Key()

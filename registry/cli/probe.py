@@ -14,7 +14,7 @@ from registry.cli.application import Application, pass_application
 from registry.cli.extras import require
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, grouped, output_options, table
-from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.parameters import AT_LEAST_ONE, SEED
 from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _trained(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--seed",
-            type=click.IntRange(min=0),
+            type=SEED,
             default=0,
             show_default=True,
             help="Of all that is random.",

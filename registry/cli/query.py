@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import IO
 
 import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
-from registry.cli.output import Field, Output, output_options
-from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.output import KEYED, Field, Output, output_options
+from registry.cli.parameters import AT_LEAST_ONE, Seconds
 from registry.errors import UsageError
+
+ENCODING = "utf-8-sig"
+"""UTF-8, with or without the mark that editors on Windows put before it."""
 
 
 @click.command()
 @click.argument("sql", required=False)
 @click.option(
-    "-f", "--file", "source", type=click.File(encoding="utf-8"), help="Read the SQL from a file."
+    "-f",
+    "--file",
+    "source",
+    type=click.File(encoding=ENCODING),
+    help="Read the SQL from a file, in UTF-8.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True, max=86_400),
+    type=Seconds(min=0, min_open=True, max=86_400),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
@@ -65,6 +72,8 @@ def query(
         with connection.begin():
             revisions.require_head(connection)
         with answer(connection, statement, timeout=timeout, max_rows=max_rows) as found:
+            if output.format in KEYED:
+                _refuse_twins(found.columns)
             fields = [Field(name) for name in found.columns]
             if fields:
                 output.rows(fields, found.rows, empty="No rows.")
@@ -72,10 +81,27 @@ def query(
                 say(f"Cut off after {max_rows:,} rows; --max-rows lets more through.")
 
 
+def _refuse_twins(columns: Sequence[str]) -> None:
+    """An object has one value for a name: the others would be lost."""
+    for name in columns:
+        if columns.count(name) > 1:
+            raise UsageError(
+                f"Columns of one name, {name!r}, cannot be told apart in JSON; name them with AS."
+            )
+
+
 def _statement(sql: str | None, source: IO[str] | None) -> str:
     if (sql is None) == (source is None):
         raise UsageError("Give the SQL as an argument, or as -f FILE, or as - for stdin.")
-    if source is not None:
-        return str(source.read())
-    assert sql is not None
-    return sys.stdin.read() if sql == "-" else sql
+    if source is None:
+        assert sql is not None
+        if sql != "-":
+            return sql
+        source = click.open_file("-", encoding=ENCODING)
+    try:
+        return source.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{source.name} is not in UTF-8: byte {error.object[error.start]:#04x} "
+            f"cannot be read ({error.reason}). Store it in UTF-8."
+        ) from error

@@ -13,7 +13,7 @@ from registry.cli import figures
 from registry.cli.application import Application
 from registry.cli.failures import INTERRUPTED, Failure, say
 from registry.cli.output import Field, Output, grouped, output_options, table
-from registry.cli.parameters import AT_LEAST_ONE, MOMENT
+from registry.cli.parameters import AT_LEAST_ONE, AT_LEAST_ZERO, MOMENT
 from registry.cli.progress import drawn, is_seen
 from registry.errors import was_interrupted
 
@@ -50,7 +50,7 @@ EVERY = 10.0
 @click.option("--as-of", type=MOMENT, help="Date the observation; for listings of the past.")
 @click.option(
     "--lookups",
-    type=click.IntRange(min=0),
+    type=AT_LEAST_ZERO,
     default=200,
     show_default=True,
     help="How many unlisted names to ask about one by one.",
