@@ -28,8 +28,8 @@ class Whole(click.IntRange):
         return number
 
 
-class Seconds(click.FloatRange):
-    """A length of time; not nan, which is outside of no range."""
+class Finite(click.FloatRange):
+    """A number in a range; not nan, which is outside of none."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

@@ -10,7 +10,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.failures import say
 from registry.cli.output import KEYED, Field, Output, output_options
-from registry.cli.parameters import AT_LEAST_ONE, Seconds
+from registry.cli.parameters import AT_LEAST_ONE, Finite
 from registry.errors import UsageError
 
 ENCODING = "utf-8-sig"
@@ -28,7 +28,7 @@ ENCODING = "utf-8-sig"
 )
 @click.option(
     "--timeout",
-    type=Seconds(min=0, min_open=True, max=86_400),
+    type=Finite(min=0, min_open=True, max=86_400),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

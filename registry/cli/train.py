@@ -11,7 +11,7 @@ from registry.cli.application import Application, pass_application
 from registry.cli.extras import require
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options
-from registry.cli.parameters import AT_LEAST_ONE, MOMENT
+from registry.cli.parameters import AT_LEAST_ONE, MOMENT, SEED, Finite
 from registry.cli.placing import place_models
 from registry.cli.progress import trainings
 
@@ -92,7 +92,7 @@ VERSION = (
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     default=0,
     show_default=True,
     help="Of all that is random; the same on one device gives the same vectors.",
@@ -120,12 +120,12 @@ VERSION = (
 )
 @click.option(
     "--held",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Finite(0, 1, min_open=True, max_open=True),
     help="Share of models that are new with --protocol.  [default: 0.3]",
 )
 @click.option(
     "--new-items",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Finite(0, 1, max_open=True),
     help="Share of items that are new with --protocol.  [default: 0.2]",
 )
 @click.option(
@@ -140,7 +140,7 @@ VERSION = (
 )
 @click.option(
     "--most-churn",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     help="Share of models' neighbours that may change.  [default: 0.5]",
 )
 @click.option("--promote/--no-promote", default=True, help="Whether it may become current.")
