@@ -222,11 +222,24 @@ class Report:
         """Yield a block of scores for each task and each group.
 
         Groups stand in `results` as well as in `groups`; they are read once.
+
+        Raises:
+            UnreadableFileError: there are scores, and none of them can be used.
         """
+        left_out, usable = Notes(), False
         for task in self.tasks:
-            runs = list(self._runs(task, notes))
+            runs = list(self._runs(task, left_out))
             if runs:
+                usable = True
                 yield Block(benchmark=self.benchmark(task), runs=runs)
+        for what, times in left_out.counts.items():
+            notes.left_out(what, times)
+        if left_out.counts and not usable:
+            first, *others = left_out.counts
+            more = f" (and {len(others):,} reasons more)" if others else ""
+            raise UnreadableFileError(
+                self.path, f"nothing of it can be used: {first}{more}.", field="results"
+            )
 
     def _runs(self, task: str, notes: Notes) -> Iterator[Run]:
         scores = {**self._of_task("groups", task), **self._of_task("results", task)}
@@ -237,13 +250,17 @@ class Report:
             if metric in NO_METRICS or metric.endswith("_stderr") or isinstance(value, str):
                 continue
             score = number(value)
-            filtered_by = plain_filter(filtered)
             if score is None or not _is_name(metric) or not (_is_name(filtered) or not comma):
                 notes.left_out("scores that are not finite numbers, or have no usable name")
                 continue
+            measure = self.measure(task, metric, plain_filter(filtered))
+            if not measure.allows(score):
+                # A share of it would be cut off at a bound, and look like the best or the worst.
+                notes.left_out(f"scores of {task} by {key}: {score!r} is not {measure.span}")
+                continue
             yield Run(
                 model=self.model,
-                measure=self.measure(task, metric, filtered_by),
+                measure=measure,
                 source=self.source,
                 setup=setup,
                 revision=self.revision,
