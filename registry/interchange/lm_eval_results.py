@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from registry.errors import UnreadableFileError
 from registry.evaluation import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.interchange.tables.cells import shown
 from registry.measures import known_measure
 from registry.values import count, number, short_text, storable, timestamp
 
@@ -244,14 +245,20 @@ class Report:
     def _runs(self, task: str, notes: Notes) -> Iterator[Run]:
         scores = {**self._of_task("groups", task), **self._of_task("results", task)}
         setup, extent = self.setup(task), self.extent(task)
+        by_filter = any("," in key for key in scores)
         for key, value in scores.items():
             metric, comma, filtered = key.partition(",")
             metric = metric.strip()
-            if metric in NO_METRICS or metric.endswith("_stderr") or isinstance(value, str):
+            if metric in NO_METRICS or metric.endswith("_stderr"):
+                continue
+            if isinstance(value, str) and by_filter and not comma:
+                continue  # tells something of the task: since 0.4 the key of a score has a filter
+            if not _is_name(metric) or not (_is_name(filtered) or not comma):
+                notes.left_out("scores without a usable name")
                 continue
             score = number(value)
-            if score is None or not _is_name(metric) or not (_is_name(filtered) or not comma):
-                notes.left_out("scores that are not finite numbers, or have no usable name")
+            if score is None:
+                notes.left_out(f"scores of {task} by {key}: {_shown(value)} is no finite number")
                 continue
             measure = self.measure(task, metric, plain_filter(filtered))
             if not measure.allows(score):
@@ -299,6 +306,10 @@ def _scalar(value: object) -> str | None:
         return str(value)
     text = short_text(value)
     return None if text == "N/A" else text
+
+
+def _shown(value: object) -> str:
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else shown(value)
 
 
 def _flat(value: object) -> str | None:

@@ -221,7 +221,8 @@ def test_no_chat_template_is_not_an_unknown_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["[1]", '{"a": 1}', "NaN", "Infinity", "true", "1e300", "9" * 300, "null"]
+    "value",
+    ["[1]", '{"a": 1}', "NaN", "Infinity", "true", "1e300", "9" * 300, "null", '"high"', '"N/A"'],
 )
 def test_what_is_no_score_is_left_out_with_a_note(tmp_path: Path, value: str) -> None:
     path = tmp_path / "results.json"
@@ -234,6 +235,29 @@ def test_what_is_no_score_is_left_out_with_a_note(tmp_path: Path, value: str) ->
     notes = Notes()
     (run,) = blocks(path, notes)["t"].runs
     assert (run.measure.metric, sum(notes.counts.values())) == ("em", 1)
+
+
+def test_texts_that_are_no_scores_are_not_counted_as_some(tmp_path: Path) -> None:
+    scores = {
+        "alias": " - t",
+        "name": "t",
+        "description": "sums",
+        " ": " ",
+        "acc,none": 0.5,
+        "acc_stderr,none": "N/A",
+        "bypass,none": "N/A",
+    }
+    notes = Notes()
+    read = blocks(written(tmp_path, "results.json", report(results={"t": scores})), notes)
+    assert set(by_metric(read["t"])) == {("acc", "")}
+    assert notes.counts == {}
+    del scores["acc,none"]
+    assert blocks(written(tmp_path, "results.json", report(results={"t": scores})), notes) == {}
+    assert notes.counts == {}
+    content = report(results={"t": {**scores, "acc,none": "high", "f1,none": 0.5}})
+    read = blocks(written(tmp_path, "results.json", content), notes)
+    assert set(by_metric(read["t"])) == {("f1", "")}
+    assert notes.counts == {"scores of t by acc,none: 'high' is no finite number": 1}
 
 
 def test_scores_beyond_the_bounds_of_their_measure_are_left_out(tmp_path: Path) -> None:
