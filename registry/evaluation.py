@@ -114,11 +114,18 @@ class Measure:
     random_baseline: float | None = None
     unit: str | None = None
 
-    def normalised(self, raw: float) -> float | None:
-        """Return a raw score as a share in [0, 1], higher being better; None without bounds."""
+    @property
+    def width(self) -> float | None:
+        """How far apart the bounds are; None unless there are two, the upper above the lower."""
         if self.lower is None or self.upper is None or self.upper <= self.lower:
             return None
-        share = min(max((raw - self.lower) / (self.upper - self.lower), 0.0), 1.0)
+        return self.upper - self.lower
+
+    def normalised(self, raw: float) -> float | None:
+        """Return a raw score as a share in [0, 1], higher being better; None without bounds."""
+        if self.lower is None or self.width is None:
+            return None
+        share = min(max((raw - self.lower) / self.width, 0.0), 1.0)
         return share if self.higher_is_better else 1.0 - share
 
     def allows(self, raw: float) -> bool:
