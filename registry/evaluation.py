@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Outcomes: TypeAlias = NDArray[np.float32]
 """One outcome an item, in [0, 1]; NaN where the item was not observed."""
 
+_ROUNDING = 1e-9  # by which a mean of ones may be more than one
+
 ScoreKind = Literal["measured", "reported"]
 
 RIGHT_FROM = 0.5
@@ -112,12 +114,31 @@ class Measure:
     random_baseline: float | None = None
     unit: str | None = None
 
-    def normalised(self, raw: float) -> float | None:
-        """Return a raw score as a share in [0, 1], higher being better; None without bounds."""
+    @property
+    def width(self) -> float | None:
+        """How far apart the bounds are; None unless there are two, the upper above the lower."""
         if self.lower is None or self.upper is None or self.upper <= self.lower:
             return None
-        share = min(max((raw - self.lower) / (self.upper - self.lower), 0.0), 1.0)
+        return self.upper - self.lower
+
+    def normalised(self, raw: float) -> float | None:
+        """Return a raw score as a share in [0, 1], higher being better; None without bounds."""
+        if self.lower is None or self.width is None:
+            return None
+        share = min(max((raw - self.lower) / self.width, 0.0), 1.0)
         return share if self.higher_is_better else 1.0 - share
+
+    def allows(self, raw: float) -> bool:
+        """Tell whether a raw score is within the bounds, as far as there are any."""
+        too_low = self.lower is not None and raw < self.lower - _ROUNDING
+        return not too_low and (self.upper is None or raw <= self.upper + _ROUNDING)
+
+    @property
+    def span(self) -> str:
+        """The bounds as they read in a message: "from 0 to 1"."""
+        least = "-inf" if self.lower is None else f"{self.lower:g}"
+        most = "inf" if self.upper is None else f"{self.upper:g}"
+        return f"from {least} to {most}"
 
     def raw(self, share: float) -> float:
         """Return the raw score of a share of outcomes, the reverse of `normalised`."""

@@ -152,6 +152,17 @@ def test_leaderboard(imported: Commands) -> None:
     assert "org/none" in imported.refused(1, "evals", "leaderboard", "--family", "org/none")
 
 
+def test_leaderboard_tells_which_benchmarks_too_few_models_have(
+    imported: Commands, tmp_path: Path
+) -> None:
+    told = [("org/one", "private", "i0", 1), ("me/mine", "private", "i0", 0)]
+    more = [(f"org/m{n}", "c", "i0", 1) for n in range(3)]
+    imported.done("evals", "import", str(long_table(tmp_path / "p.csv", [*told, *more])))
+    result = imported("evals", "leaderboard", "--format", "quiet")
+    assert len(result.stdout.splitlines()) == 6
+    assert "as too few of the models have them too: b, private. Name" in result.stderr
+
+
 def test_nothing_imported_yet(commands: Commands) -> None:
     assert commands.json("evals", "leaderboard") == []
     assert "No evaluations" in commands("evals", "benchmarks").stderr

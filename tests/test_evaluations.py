@@ -153,6 +153,8 @@ def test_a_dry_run_writes_nothing_and_tells_the_same(engine: Engine, folder: Pat
         ("bad.parquet", "no parquet"),
         ("samples_x_2026-01-01T00-00-00.jsonl", '{"doc_id": 0, "resps": []'),
         ("results.json", '{"results": {'),
+        ("results.json", '{"versions": {}, "results": {"t": {"acc,none": 61.2}}}'),
+        ("results.json", '{"versions": {}, "results": {"t": {"acc,none": "high"}}}'),
     ],
 )
 def test_of_a_file_that_cannot_be_read_nothing_lands_and_the_others_do(

@@ -245,6 +245,37 @@ def test_lm_eval_gives_the_same_outcomes(source: Engine, engine: Engine, tmp_pat
     assert all(file.bytes == file.path.stat().st_size for file in done.files)
 
 
+@pytest.mark.parametrize("removed", [True, False])
+def test_lm_eval_leaves_scores_as_they_were(
+    engine: Engine, tmp_path: Path, *, removed: bool
+) -> None:
+    """Whether the runs are there still, or were removed in between."""
+    query = """
+        SELECT model, metric, score, raw_score, unit, standard_error, above_chance
+          FROM registry.scores WHERE benchmark = 'mine' ORDER BY metric"""
+    graded = Measure(metric="grade", lower=1.0, upper=9.5, random_baseline=2.0, unit="marks")
+    told = [
+        replace(SCORE, measure=graded, score=4.0018, verified=False),
+        replace(SCORE, measure=in_percent(known_measure("acc")), score=61.2, verified=False),
+        replace(SCORE, measure=known_measure("word_perplexity"), score=17.5, verified=False),
+    ]
+    with engine.begin() as connection:
+        families.prepare(connection)
+        write_blocks(connection, [Block(benchmark=Benchmark(name="mine"), runs=told)], as_of=NOON)
+        before = factories.rows(connection, query)
+    done = exported(engine, tmp_path / "out", "lm-eval")
+    assert done.left_out == {}
+    if removed:
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM store.runs"))
+            connection.execute(text("DELETE FROM store.measures"))
+    (report,) = import_files(engine, [tmp_path / "out"])
+    assert report.status == ("imported" if removed else "unchanged")
+    with engine.connect() as connection:
+        assert factories.rows(connection, query) == before
+    assert [row[2] is None for row in before] == [False, False, True]
+
+
 def test_lm_eval_tells_versions_apart_by_name(
     source: Engine, engine: Engine, tmp_path: Path
 ) -> None:

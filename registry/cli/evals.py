@@ -67,7 +67,8 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
     """Rank models by their mean score on some benchmarks.
 
     One score counts per model and benchmark: of a complete run before a limited one, of a
-    verified one before another, then the newest. Scores are shares in [0, 1].
+    verified one before another, then the newest. Scores are shares in [0, 1]. Unless told which,
+    these are the benchmarks of most models, up to six, as far as half of the models have them all.
 
     \b
     Examples:
@@ -96,6 +97,11 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
         say(
             f"{ranking.incomplete:,} more models have scores on some of these benchmarks only: "
             "--partial shows them too."
+        )
+    if ranking.passed_over:
+        say(
+            "Not among these benchmarks, as too few of the models have them too: "
+            f"{', '.join(ranking.passed_over)}. Name benchmarks by --benchmark to rank by others."
         )
 
 

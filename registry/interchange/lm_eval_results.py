@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 from registry.errors import UnreadableFileError
 from registry.evaluation import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.interchange.lm_eval_scales import in_results, rescaled
+from registry.interchange.tables.cells import shown
 from registry.measures import known_measure
 from registry.values import count, number, short_text, storable, timestamp
 
@@ -32,7 +35,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)"
 
 
 OURS = "llm_registry"
-"""Member of a results file that only we write: source, harness and details of its runs."""
+"""Member of a results file that only we write: source, harness, details, scales of its runs."""
 
 
 class Extent(NamedTuple):
@@ -51,6 +54,11 @@ def time_in_name(name: str) -> datetime | None:
 def plain_filter(name: str) -> str:
     """Return a filter's name; lm-eval calls it `none` where there is none."""
     return "" if name == "none" else name
+
+
+def result_key(metric: str, filtered: str) -> str:
+    """Return the key of a score since 0.4."""
+    return f"{metric},{filtered or 'none'}"
 
 
 def safe_name(name: str) -> str:
@@ -178,16 +186,47 @@ class Report:
         return {key: text for key, text in found.items() if text and text not in ("False", "None")}
 
     def measure(self, task: str, metric: str, filtered: str) -> Measure:
-        """Return how to read a metric of a task."""
+        """Return how to read a metric of a task: by the scale that we wrote down, if we did."""
         higher = self._of_task("higher_is_better", task).get(metric)
         if not isinstance(higher, bool):
             listed = self._of_task("configs", task).get("metric_list")
             entries = [entry for entry in _list(listed) if isinstance(entry, dict)]
             stated = [e.get("higher_is_better") for e in entries if e.get("metric") == metric]
             higher = stated[0] if stated else None
-        return known_measure(
+        known = known_measure(
             metric, filtered, higher_is_better=higher if isinstance(higher, bool) else None
         )
+        scale = self._scale(task, known)
+        lower, upper = number(scale.get("lower")), number(scale.get("upper"))
+        if not scale or (lower is not None and upper is not None and lower >= upper):
+            return known
+        return replace(
+            known,
+            lower=lower,
+            upper=upper,
+            random_baseline=number(scale.get("random_baseline")),
+            unit=short_text(scale.get("unit")),
+        )
+
+    def _scale(self, task: str, measure: Measure) -> Mapping[str, object]:
+        """Return what we wrote down of a measure's scale."""
+        scales = _mapping(_mapping(self._content.get(OURS)).get("scales"))
+        key = result_key(measure.metric, measure.filter)
+        return _mapping(_mapping(scales.get(task)).get(key))
+
+    def _as_stated(
+        self, task: str, measure: Measure, score: float, error: float | None
+    ) -> tuple[float, float | None]:
+        """Return a score and its standard error on their source's scale.
+
+        What the source said is kept beside the scale, as there and back again is not exact; it
+        counts as long as it is what stands in the results.
+        """
+        scale, stands = self._scale(task, measure), in_results(measure)
+        kept, kept_error = number(scale.get("score")), number(scale.get("standard_error"))
+        if kept is not None and rescaled(kept, kept_error, measure, stands) == (score, error):
+            return kept, kept_error
+        return rescaled(score, error, stands, measure)
 
     def extent(self, task: str) -> Extent:
         """Return how many items a task's scores are of.
@@ -222,34 +261,60 @@ class Report:
         """Yield a block of scores for each task and each group.
 
         Groups stand in `results` as well as in `groups`; they are read once.
+
+        Raises:
+            UnreadableFileError: there are scores, and none of them can be used.
         """
+        left_out, usable = Notes(), False
         for task in self.tasks:
-            runs = list(self._runs(task, notes))
+            runs = list(self._runs(task, left_out))
             if runs:
+                usable = True
                 yield Block(benchmark=self.benchmark(task), runs=runs)
+        for what, times in left_out.counts.items():
+            notes.left_out(what, times)
+        if left_out.counts and not usable:
+            first, *others = left_out.counts
+            more = f" (and {len(others):,} reasons more)" if others else ""
+            raise UnreadableFileError(
+                self.path, f"nothing of it can be used: {first}{more}.", field="results"
+            )
 
     def _runs(self, task: str, notes: Notes) -> Iterator[Run]:
         scores = {**self._of_task("groups", task), **self._of_task("results", task)}
         setup, extent = self.setup(task), self.extent(task)
+        by_filter = any("," in key for key in scores)
         for key, value in scores.items():
             metric, comma, filtered = key.partition(",")
             metric = metric.strip()
-            if metric in NO_METRICS or metric.endswith("_stderr") or isinstance(value, str):
+            if metric in NO_METRICS or metric.endswith("_stderr"):
+                continue
+            if isinstance(value, str) and by_filter and not comma:
+                continue  # tells something of the task: since 0.4 the key of a score has a filter
+            if not _is_name(metric) or not (_is_name(filtered) or not comma):
+                notes.left_out("scores without a usable name")
                 continue
             score = number(value)
-            filtered_by = plain_filter(filtered)
-            if score is None or not _is_name(metric) or not (_is_name(filtered) or not comma):
-                notes.left_out("scores that are not finite numbers, or have no usable name")
+            if score is None:
+                notes.left_out(f"scores of {task} by {key}: {_shown(value)} is no finite number")
                 continue
+            measure = self.measure(task, metric, plain_filter(filtered))
+            stands = in_results(measure)
+            if not stands.allows(score):
+                # A share of it would be cut off at a bound, and look like the best or the worst.
+                notes.left_out(f"scores of {task} by {key}: {score!r} is not {stands.span}")
+                continue
+            error = number(scores.get(f"{metric}_stderr{comma}{filtered}"))
+            score, error = self._as_stated(task, measure, score, error)
             yield Run(
                 model=self.model,
-                measure=self.measure(task, metric, filtered_by),
+                measure=measure,
                 source=self.source,
                 setup=setup,
                 revision=self.revision,
                 evaluated_at=self.evaluated_at,
                 score=score,
-                standard_error=number(scores.get(f"{metric}_stderr{comma}{filtered}")),
+                standard_error=error,
                 items=extent.items,
                 complete=extent.complete,
             )
@@ -282,6 +347,10 @@ def _scalar(value: object) -> str | None:
         return str(value)
     text = short_text(value)
     return None if text == "N/A" else text
+
+
+def _shown(value: object) -> str:
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else shown(value)
 
 
 def _flat(value: object) -> str | None:

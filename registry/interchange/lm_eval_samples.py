@@ -22,6 +22,7 @@ from registry.interchange.lm_eval_results import (
     plain_filter,
     time_in_name,
 )
+from registry.interchange.lm_eval_scales import in_samples
 from registry.measures import known_measure
 from registry.values import count, number, short_text, storable
 
@@ -170,7 +171,7 @@ class _Runs:
         told = any(answer is not None for answer in samples.answers)
         for metric, values in samples.values.items():
             measure = self._measure(metric, filtered)
-            outcomes = _outcomes(measure, values)
+            outcomes = _outcomes(in_samples(measure), values)
             if outcomes is None:
                 self._notes.left_out("metrics of samples that are no outcomes in [0, 1]")
                 continue
@@ -196,17 +197,19 @@ class _Runs:
 
 def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
     """Return values of a metric as outcomes; None if one of them cannot be one."""
-    lower, upper = measure.lower, measure.upper
-    if lower is None or upper is None:
+    if measure.width is None:
         if not measure.higher_is_better:
             return None  # a loss, in [0, 1] by chance
-        lower, upper = 0.0, 1.0
+        measure = Measure(metric=measure.metric)
     shares = array("d")
     for value in values:
-        if value < lower or value > upper or value == _NO_NUMBER:  # NaN is neither
+        if np.isnan(value):
+            shares.append(value)
+            continue
+        share = measure.normalised(value)
+        if share is None or not measure.allows(value):  # what is no number is infinite
             return None
-        share = measure.normalised(value) if value == value else value  # noqa: PLR0124 - NaN
-        shares.append(value if share is None else share)
+        shares.append(share)
     outcomes = np.array(shares, np.float32)
     return None if np.isnan(outcomes).all() else outcomes
 

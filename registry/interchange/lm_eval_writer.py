@@ -13,7 +13,14 @@ from uuid import UUID
 import numpy as np
 
 from registry.evaluation import Block, Item, Measure, Run, Setup
-from registry.interchange.lm_eval_results import DATASETS, MODEL_ARGS_KEPT, OURS, safe_name
+from registry.interchange.lm_eval_results import (
+    DATASETS,
+    MODEL_ARGS_KEPT,
+    OURS,
+    result_key,
+    safe_name,
+)
+from registry.interchange.lm_eval_scales import in_results, in_samples, rescaled
 from registry.measures import known_measure
 
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -30,6 +37,7 @@ class _File:
     results: dict[str, dict[str, object]] = field(default_factory=dict)
     setups: dict[str, Setup] = field(default_factory=dict)
     measures: dict[str, list[Measure]] = field(default_factory=dict)
+    scales: dict[str, dict[str, object]] = field(default_factory=dict)
     items: dict[str, int | None] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -49,7 +57,8 @@ def write(blocks: Iterable[Block], directory: Path) -> list[Path]:
     it, those of its runs on one task that have outcomes. All the runs of one block are in memory
     at a time. Sources, harnesses and details of setups, for which lm-eval has no place, stand in a
     member of our own, which its tools pass over: without them runs could not be told apart again.
-    Reading the files gives the same runs, less scales that are not lm-eval's, tokens, latencies.
+    So do scales that are not lm-eval's, without which what is known as a share would be so no more.
+    Reading the files gives the same runs, less tokens and latencies.
     """
     files: dict[tuple[_Key, int], _File] = {}
     samples: list[Path] = []
@@ -102,24 +111,16 @@ def _time(run: Run) -> str:
 
 
 def _key(measure: Measure) -> str:
-    return f"{measure.metric},{measure.filter or 'none'}"
+    return result_key(measure.metric, measure.filter)
 
 
-def _own(measure: Measure) -> Measure:
-    """Return the scale on which lm-eval gives a metric; it knows no percent."""
-    return known_measure(measure.metric, measure.filter, higher_is_better=measure.higher_is_better)
-
-
-def _rescaled(measure: Measure, score: float, error: float | None) -> tuple[float, float | None]:
-    own = _own(measure)
-    share = measure.normalised(score)
-    if share is None or None in (own.lower, own.upper) or _range(own) == _range(measure):
-        return score, error
-    return own.raw(share), None if error is None else error * _range(own) / _range(measure)
-
-
-def _range(measure: Measure) -> float:
-    return (measure.upper or 0.0) - (measure.lower or 0.0)
+def _scale(measure: Measure) -> dict[str, object]:
+    """Return what a measure's name does not tell of its scale; empty if it tells all."""
+    known = known_measure(measure.metric, measure.filter, higher_is_better=measure.higher_is_better)
+    if known == measure:
+        return {}
+    names = ("lower", "upper", "random_baseline", "unit")
+    return {name: getattr(measure, name) for name in names}
 
 
 def _items(run: Run) -> int | None:
@@ -132,10 +133,17 @@ def _add(file: _File, block: Block, run: Run) -> None:
     if score is None and run.outcomes is not None and not np.isnan(run.outcomes).all():
         score = measure.raw(float(np.nanmean(run.outcomes)))
     scores = file.results.setdefault(task, {"alias": task})
+    scale = _scale(measure)
     if score is not None:
-        score, error = _rescaled(measure, score, error)
-        scores[_key(measure)] = score
-        scores[f"{measure.metric}_stderr,{filtered}"] = "N/A" if error is None else error
+        shown, shown_error = rescaled(score, error, measure, in_results(measure))
+        if (shown, shown_error) != (score, error):
+            scale |= {"score": score, "standard_error": error}
+        scores[_key(measure)] = shown
+        scores[f"{measure.metric}_stderr,{filtered}"] = (
+            "N/A" if shown_error is None else shown_error
+        )
+    if scale:
+        file.scales.setdefault(task, {})[_key(measure)] = scale
     file.setups[task] = run.setup
     file.items[task] = _items(run)
     file.measures.setdefault(task, []).append(measure)
@@ -179,6 +187,7 @@ def _content(file: _File) -> dict[str, object]:
             "source": _stated({"name": run.source.name, "url": run.source.url}),
             "harness": setup.harness,
             "details": details,
+            "scales": file.scales,
         },
     }
     if setup.harness_version is not None:
@@ -247,4 +256,4 @@ def _lines(items: Sequence[Item], runs: Sequence[Run]) -> Iterator[dict[str, obj
 def _value(run: Run, number: int) -> float | None:
     assert run.outcomes is not None
     outcome = float(run.outcomes[number])
-    return None if np.isnan(outcome) else _own(run.measure).raw(outcome)
+    return None if np.isnan(outcome) else in_samples(run.measure).raw(outcome)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from registry.evaluation import Block, Item, Measure, Notes, Run, Setup
-from registry.measures import known_measure
 
 _Loss: TypeAlias = tuple[str, Callable[[Run], bool]]
 
@@ -16,11 +15,6 @@ def _has_usage(run: Run) -> bool:
 
 def _has_part_of_usage(run: Run) -> bool:
     return (run.input_tokens is None) != (run.output_tokens is None)
-
-
-def _has_own_scale(run: Run) -> bool:
-    known, own = known_measure(run.measure.metric), run.measure
-    return (known.lower, known.upper, known.unit) != (own.lower, own.upper, own.unit)
 
 
 def _has_a_scale(run: Run) -> bool:
@@ -37,7 +31,6 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
     "lm-eval": (
         _VERIFIED,
         _USAGE,
-        ("runs' scales that are not lm-eval's", _has_own_scale),
     ),
     "every-eval-ever": (
         _VERIFIED,

@@ -221,14 +221,70 @@ def test_no_chat_template_is_not_an_unknown_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["[1]", '{"a": 1}', "NaN", "Infinity", "true", "1e300", "9" * 300, "null"]
+    "value",
+    ["[1]", '{"a": 1}', "NaN", "Infinity", "true", "1e300", "9" * 300, "null", '"high"', '"N/A"'],
 )
 def test_what_is_no_score_is_left_out_with_a_note(tmp_path: Path, value: str) -> None:
     path = tmp_path / "results.json"
     path.write_text('{"versions": {}, "results": {"t": {"acc": ' + value + "}}}")
     notes = Notes()
-    assert blocks(path, notes) == {}
+    with pytest.raises(UnreadableFileError, match="'results': nothing of it can be used: scores"):
+        blocks(path, notes)
     assert sum(notes.counts.values()) == 1
+    path.write_text('{"versions": {}, "results": {"t": {"em": 0.5, "acc": ' + value + "}}}")
+    notes = Notes()
+    (run,) = blocks(path, notes)["t"].runs
+    assert (run.measure.metric, sum(notes.counts.values())) == ("em", 1)
+
+
+def test_texts_that_are_no_scores_are_not_counted_as_some(tmp_path: Path) -> None:
+    scores = {
+        "alias": " - t",
+        "name": "t",
+        "description": "sums",
+        " ": " ",
+        "acc,none": 0.5,
+        "acc_stderr,none": "N/A",
+        "bypass,none": "N/A",
+    }
+    notes = Notes()
+    read = blocks(written(tmp_path, "results.json", report(results={"t": scores})), notes)
+    assert set(by_metric(read["t"])) == {("acc", "")}
+    assert notes.counts == {}
+    del scores["acc,none"]
+    assert blocks(written(tmp_path, "results.json", report(results={"t": scores})), notes) == {}
+    assert notes.counts == {}
+    content = report(results={"t": {**scores, "acc,none": "high", "f1,none": 0.5}})
+    read = blocks(written(tmp_path, "results.json", content), notes)
+    assert set(by_metric(read["t"])) == {("f1", "")}
+    assert notes.counts == {"scores of t by acc,none: 'high' is no finite number": 1}
+
+
+def test_scores_beyond_the_bounds_of_their_measure_are_left_out(tmp_path: Path) -> None:
+    scores = {
+        "acc,none": 61.2,
+        "exact_match,strict": -0.5,
+        "mcc,none": -0.5,
+        "f1,none": 1 + 1e-15,
+        "acc_norm,none": 0,
+        "bleu,none": 31.5,
+        "word_perplexity,none": 1e6,
+        "unheard_of,none": -12.5,
+    }
+    notes = Notes()
+    path = written(tmp_path, "results.json", report(results={"t": scores}))
+    read = by_metric(blocks(path, notes)["t"])
+    assert {metric: run.score for (metric, _), run in read.items()} == {
+        key.partition(",")[0]: score for key, score in list(scores.items())[2:]
+    }
+    assert notes.counts == {
+        "scores of t by acc,none: 61.2 is not from 0 to 1": 1,
+        "scores of t by exact_match,strict: -0.5 is not from 0 to 1": 1,
+    }
+    path = written(tmp_path, "results.json", report(results={"t": dict(list(scores.items())[:2])}))
+    message = "used: scores of t by acc,none: 61.2 is not from 0 to 1 .and 1 reasons more"
+    with pytest.raises(UnreadableFileError, match=message):
+        blocks(path)
 
 
 def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Path) -> None:

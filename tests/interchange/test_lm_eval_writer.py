@@ -109,19 +109,59 @@ def test_outcomes_are_read_again_as_they_were(tmp_path: Path) -> None:
     assert scores == pytest.approx([0.625, 0.375, 1.0])
 
 
-def test_percents_become_shares(tmp_path: Path) -> None:
-    measure = in_percent(known_measure("acc"))
-    score = replace(RUN, measure=measure, score=25.0, standard_error=5.0)
+def test_percents_are_written_as_shares_and_read_as_percents(tmp_path: Path) -> None:
+    measure = replace(in_percent(known_measure("acc")), random_baseline=25.0)
+    # Divided by 100 and multiplied again it would be 61.199999999999996.
+    score = replace(RUN, measure=measure, score=61.2, standard_error=5.0)
     outcomes = replace(RUN, measure=replace(measure, filter="x"), outcomes=np.ones(3, np.float32))
     blocks = [
         Block(benchmark=Benchmark(name="a"), runs=[score]),
         Block(benchmark=Benchmark(name="b"), items=ITEMS, runs=[outcomes]),
     ]
     files = write(blocks, tmp_path)
+    content = json.loads(files[0].read_text())
+    shares = {"alias": "a", "acc,none": 0.612, "acc_stderr,none": 0.05}
+    assert content["results"]["a"] == shares
     (run,) = read(files, "results")["a"]
-    assert (run.score, run.standard_error, run.measure) == (0.25, 0.05, known_measure("acc"))
+    assert (run.score, run.standard_error, run.measure) == (61.2, 5.0, measure)
     (again,) = read(files, "samples")["b"]
+    assert again.measure == outcomes.measure
     np.testing.assert_array_equal(again.outcomes, [1, 1, 1])
+    # What was changed in the results counts.
+    content["results"]["a"]["acc,none"] = 0.5
+    files[0].write_text(json.dumps(content))
+    (run,) = read(files, "results")["a"]
+    assert (run.score, run.standard_error) == (50.0, 5.0)
+    content["llm_registry"]["scales"]["a"]["acc,none"]["upper"] = 0
+    files[0].write_text(json.dumps(content))
+    (run,) = read(files, "results")["a"]
+    assert (run.score, run.measure) == (0.5, known_measure("acc"))
+
+
+def test_scales_that_only_the_source_knows_are_read_again(tmp_path: Path) -> None:
+    grade = Measure(metric="grade", lower=-0.1, upper=0.2, unit="marks")
+    regret = replace(grade, metric="regret", higher_is_better=False)
+    loose = Measure(metric="acc", lower=None, upper=None)
+    scores = [
+        replace(RUN, measure=grade, score=0.15, standard_error=0.01),
+        replace(RUN, measure=regret, score=0.15),
+        replace(RUN, measure=loose, score=61.2),
+    ]
+    outcomes = [
+        replace(RUN, measure=measure, outcomes=np.array([1, np.nan, 0.7], np.float32))
+        for measure in (grade, regret, loose)
+    ]
+    blocks = [
+        Block(benchmark=Benchmark(name="a"), runs=scores),
+        Block(benchmark=Benchmark(name="b"), items=ITEMS, runs=outcomes),
+    ]
+    files = write(blocks, tmp_path)
+    for run, wanted in zip(read(files, "results")["a"], scores, strict=True):
+        assert facts(run) == facts(wanted)
+        assert (run.score, run.standard_error) == (wanted.score, wanted.standard_error)
+    for run, wanted in zip(read(files, "samples")["b"], outcomes, strict=True):
+        assert facts(run) == facts(wanted)
+        np.testing.assert_array_equal(run.outcomes, wanted.outcomes)
 
 
 def test_runs_that_differ_only_in_their_setup_do_not_share_a_file(tmp_path: Path) -> None:

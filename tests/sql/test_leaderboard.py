@@ -79,6 +79,38 @@ def test_ranks_are_those_of_plain_means(connection: Connection) -> None:
     assert rank(connection).benchmarks == ["one", "three", "two"]
 
 
+def test_a_benchmark_of_a_few_models_does_not_empty_the_ranking(connection: Connection) -> None:
+    many = {f"org/m{number:02}": [1.0, number % 2] for number in range(50)}
+    some = {model: outcomes for model, outcomes in many.items() if model < "org/m30"}
+    others = {model: outcomes for model, outcomes in many.items() if model >= "org/m25"}
+    write(connection, grid("all", many), grid("some", some), grid("others", others))
+    write(connection, grid("private", {"org/m00": [1.0], "me/mine": [0.0]}))
+    ranking = rank(connection, limit=100)
+    # Of 30 models, the five that "others" has as well are too few.
+    assert (ranking.benchmarks, ranking.passed_over) == (["all", "some"], ["others", "private"])
+    assert {row.model for row in ranking.rows} == set(some)
+    assert ranking.incomplete == 20
+    named = rank(connection, benchmarks=["all", "private"])
+    assert ([row.model for row in named.rows], named.passed_over) == (["org/m00"], [])
+    write(connection, *(grid(f"whole{number}", many) for number in range(6)))
+    ranking = rank(connection, limit=100)
+    assert ranking.benchmarks == ["all", *(f"whole{number}" for number in range(5))]
+    assert (len(ranking.rows), ranking.passed_over) == (50, [])
+
+
+def test_the_usual_benchmarks_are_those_of_the_models_asked_for(connection: Connection) -> None:
+    factories.family(connection, "me/mine", "me/mine")
+    factories.family(connection, "org/m1", "org/m1")
+    write(connection, grid("all", {f"org/m{number}": [1.0] for number in range(9)}))
+    write(connection, grid("private", {"org/m0": [1.0], "me/mine": [0.5]}))
+    ranking = rank(connection, family="me/mine")
+    assert ([row.model for row in ranking.rows], ranking.benchmarks) == (["me/mine"], ["private"])
+    assert rank(connection, family="org/m1").benchmarks == ["all"]
+    loose = Measure(metric="ppl", lower=0.0, upper=None, higher_is_better=False)
+    write(connection, block("loose", *(run(f"org/m{n}", score=9.0, measure=loose) for n in "0123")))
+    assert rank(connection).benchmarks == ["all"]
+
+
 def test_only_some_models(connection: Connection) -> None:
     factories.family(connection, "org/base", "org/base")
     factories.family(connection, "me/child", "org/base", parent="org/base", generation=1)

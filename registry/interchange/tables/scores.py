@@ -141,12 +141,9 @@ class _Scores:
 
 
 def _check(score: float, measure: Measure, column: str) -> None:
-    lower, upper = measure.lower, measure.upper
-    if (lower is not None and score < lower) or (upper is not None and score > upper):
-        least = "-inf" if lower is None else f"{lower:g}"
-        most = "inf" if upper is None else f"{upper:g}"
+    if not measure.allows(score):
         problem = (
-            f"The score {shown(score)} of {measure.metric} is not from {least} to {most}. "
+            f"The score {shown(score)} of {measure.metric} is not {measure.span}. "
             "Correct it, or state lower and upper in the mapping."
         )
         raise BadCellError(problem, field=column)
