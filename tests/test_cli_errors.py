@@ -258,7 +258,7 @@ def test_a_reader_that_has_enough_ends_the_command_silently(sample_url: str) -> 
     ids=" ".join,
 )
 def test_nobody_reads(sample_url: str, arguments: list[str]) -> None:
-    with start("--database-url", sample_url, *arguments) as process:
+    with start("--database-url", sample_url, *arguments, COLUMNS="200") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
