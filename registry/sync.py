@@ -289,13 +289,14 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
         known = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )
-    # Most of a first load may have been written by a run that was killed.
-    large = unsettled or written > max(1000, 0.05 * (known or 0))
+        # Most of a first load may have been written by a run that was killed.
+        came = _models(connection) if unsettled else written
+    large = came > max(1000, 0.05 * (known or 0))
     # Two sessions: lineage and words take as long as the indexes.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as beside:
         under_way: list[Future[None]] = []
         if unsettled:
-            under_way += _settle(engine, connection, walk, beside)
+            under_way += _settle(engine, connection, walk, beside, large=large)
         else:
             with _remade(connection):
                 item_statistics.refresh(connection)
@@ -303,7 +304,8 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
                 under_way.append(beside.submit(_analyze, engine, ANALYZED_EARLY))
         if written or unsettled:
             with _remade(connection):
-                indexes.refresh_vocabulary(connection, since=None if large else walk.as_of)
+                anew = large or unsettled
+                indexes.refresh_vocabulary(connection, since=None if anew else walk.as_of)
         if large:
             with _remade(connection):
                 feature_store.forget_unused_sets(connection)
@@ -317,8 +319,12 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
             indexes.build_nearest(connection)
 
 
+def _models(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT count(*) FROM store.models")) or 0)
+
+
 def _settle(
-    engine: Engine, connection: Connection, walk: Pass, beside: Executor
+    engine: Engine, connection: Connection, walk: Pass, beside: Executor, *, large: bool
 ) -> list[Future[None]]:
     """Settle a first load; what is under way when it returns are the indexes of the models."""
     indexes.build_missing(engine, indexes.FOR_NAMES)
@@ -328,7 +334,7 @@ def _settle(
         # Stubs that evaluations made may have gone into the models they stand for.
         item_statistics.refresh(connection)
     # Before the indexes, which take whatever cores are free towards the end.
-    analyzed = beside.submit(_analyze, engine, ANALYZED_EARLY)
+    analyzed = beside.submit(_analyze, engine, ANALYZED_EARLY if large else ())
     models = beside.submit(indexes.build_missing, engine, indexes.OF_MODELS)
     with _remade(connection):
         walk.counts.edges_changed += first_load.settle(connection)

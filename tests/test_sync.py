@@ -455,7 +455,7 @@ def _kill_after(pages: int) -> Watcher:
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["resumed", "by a sweep"])
-def test_a_first_load_that_a_later_run_ends_leaves_words_indexes_and_statistics(
+def test_a_first_load_that_a_later_run_ends_leaves_words_and_indexes(
     engine: Engine, server: HubServer, *, full: bool
 ) -> None:
     hub = Hub(server.url, first_wait=0.01, patience=2)
@@ -479,6 +479,14 @@ def test_a_first_load_that_a_later_run_ends_leaves_words_indexes_and_statistics(
          WHERE length(word) <= 60 ORDER BY word COLLATE "C"
         """,
     )
+
+
+def test_a_large_first_load_leaves_statistics_whichever_run_ends_it(engine: Engine) -> None:
+    with HubServer(generate(1100), page_limit=500, rate_limit=None) as server:
+        hub = Hub(server.url, first_wait=0.01, patience=2)
+        with pytest.raises(_KilledError):
+            sync.sync_models(engine, Options(as_of=DAY), source=hub, watch=_kill_after(2))
+        assert run(engine, server, full=True).counts.new == 100
     analyzed = rows(engine, "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'store'")
     assert {name for (name,) in analyzed} >= {
         "models", "counters", "edges", "model_families", "model_features", "feature_sets",
