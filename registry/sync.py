@@ -296,7 +296,7 @@ def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as beside:
         under_way: list[Future[None]] = []
         if unsettled:
-            under_way += _settle(engine, connection, walk, beside, large=large)
+            under_way += _settle(engine, connection, walk, beside, ANALYZED_EARLY if large else ())
         else:
             with _remade(connection):
                 item_statistics.refresh(connection)
@@ -324,9 +324,24 @@ def _models(connection: Connection) -> int:
 
 
 def _settle(
-    engine: Engine, connection: Connection, walk: Pass, beside: Executor, *, large: bool
+    engine: Engine,
+    connection: Connection,
+    walk: Pass,
+    beside: Executor,
+    analyzed: Iterable[str],
 ) -> list[Future[None]]:
-    """Settle a first load; what is under way when it returns are the indexes of the models."""
+    """Settle a first load.
+
+    Args:
+        engine: of a database at head.
+        connection: the sync's, between transactions.
+        walk: the pass that ends the load.
+        beside: does what a second session can do, one thing after the other.
+        analyzed: tables to gather statistics of before their indexes are built.
+
+    Returns:
+        What is still under way, such as the indexes of the models.
+    """
     indexes.build_missing(engine, indexes.FOR_NAMES)
     pages = beside.submit(indexes.build_missing, engine, indexes.OF_PAGES)
     with _remade(connection):
@@ -334,9 +349,9 @@ def _settle(
         # Stubs that evaluations made may have gone into the models they stand for.
         item_statistics.refresh(connection)
     # Before the indexes, which take whatever cores are free towards the end.
-    analyzed = beside.submit(_analyze, engine, ANALYZED_EARLY if large else ())
+    statistics = beside.submit(_analyze, engine, analyzed)
     models = beside.submit(indexes.build_missing, engine, indexes.OF_MODELS)
     with _remade(connection):
         walk.counts.edges_changed += first_load.settle(connection)
     indexes.build_missing(engine, indexes.OF_LINEAGE)
-    return [pages, analyzed, models]
+    return [pages, statistics, models]
