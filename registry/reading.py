@@ -3,6 +3,7 @@
 Pure, and its results can be sent from one process to another.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from registry.records import (
     parse_records,
 )
 from registry.rows import counter_line, document_line, model_line, sighting_line
-from registry.values import short_text, storable, timestamp
+from registry.values import short_text, timestamp
 
 PAYLOAD_KEPT = 10_000
 """Characters of a rejected record that the quarantine keeps."""
@@ -331,8 +332,9 @@ def _nameless(raw: object) -> Refusal:
 
 
 def _payload(raw: object) -> str:
-    """Return the beginning of a raw record as text, for the quarantine."""
+    """Return the beginning of a raw record as JSON text, for the quarantine."""
     try:
-        return storable(ascii(raw)[:PAYLOAD_KEPT])
-    except RecursionError:
-        return "(nested too deeply to be shown)"
+        return json.dumps(raw)[:PAYLOAD_KEPT]
+    except (RecursionError, TypeError, ValueError):
+        # Such as a `Rejected`: all that is left of a record that is nested too deeply to decode.
+        return "(cannot be written as JSON)"

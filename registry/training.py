@@ -30,7 +30,7 @@ from registry.factorization import devices, group, search
 from registry.factorization.problem import Mask, Matrix, Watcher, clipped, unwatched
 from registry.factorization.search import METHODS, Learned
 from registry.metrics import held_out, log_loss
-from registry.outcomes import any_outcomes
+from registry.outcomes import any_outcomes, select
 from registry.promotion import MARGIN, MOST_CHURN, Contender, judge
 from registry.revisions import require_head
 from registry.training_data import TrainingData
@@ -123,6 +123,10 @@ def _check(method: str) -> None:
 def read_data(engine: Engine, options: Options, watch: Watcher = unwatched) -> TrainingData:
     """Read what there is to learn from, once what items ask has been encoded."""
     name = None
+    with engine.connect() as connection:
+        # Before an encoder is opened, which takes seconds.
+        if not select(connection, benchmarks=options.benchmarks).columns:
+            raise NoOutcomesError
     if options.encoder is not None:
         encoder = open_encoder(options.encoder, device=options.device)
         name = encoder.name

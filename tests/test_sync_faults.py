@@ -193,6 +193,8 @@ def test_hostile_records_land_or_are_quarantined(engine: Engine) -> None:
     with engine.connect() as connection:
         reasons = connection.scalars(text("SELECT reason FROM registry.quarantine")).all()
         assert all(reasons)
+        payloads = connection.scalars(text("SELECT payload FROM registry.quarantine")).all()
+        assert {"id": None} in list(map(json.loads, payloads))
         cycle = connection.execute(
             text("SELECT model FROM registry.lineage_problems WHERE problem = 'cycle' ORDER BY 1")
         ).scalars()

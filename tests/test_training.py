@@ -187,6 +187,8 @@ def test_a_killed_training_leaves_no_half_version(filled: Engine) -> None:
         (Options(method="mf-text"), "needs items with texts"),
         (Options(device="cuda:7"), "GPU"),
         (Options(benchmarks=["nope"]), "no outcomes on a benchmark named 'nope'"),
+        # Told before an encoder is opened, which takes seconds.
+        (Options(benchmarks=["nope"], encoder="nobody"), "no outcomes on a benchmark named"),
         (Options(encoder="nobody"), "no encoder named 'nobody'"),
     ],
 )
