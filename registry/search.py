@@ -1,7 +1,7 @@
 """Searching the catalog: words and filters in, models in the order asked for out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -34,6 +34,10 @@ TIERS = ("name", "tags", "similar")
 
 STAGES = ("top=4", "top=3", "top=2", None)
 """Lexemes of `models.search` that pick out the popular: the most downloaded first, then all."""
+
+
+LOOKED_AT = 50
+"""Models found by words of their names, at least, for those of just that name to come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +156,8 @@ def _relevant(
     words: str,
     conditions: Sequence[ColumnElement[bool]],
 ) -> list[int]:
+    # As `registry.search_models` does without further conditions.
+    looked_at = replace(wanted, limit=max(wanted.limit, LOOKED_AT))
     named = models.c.model_id == func.registry.model_id(words)
     found = dict.fromkeys(
         connection.scalars(select(models.c.model_id).where(named, *conditions)).all()
@@ -161,8 +167,20 @@ def _relevant(
         if len(found) >= wanted.limit or (tier == "similar" and found):
             break
         for meaning in _meanings(connection, words, [tier]):
-            found |= dict.fromkeys(_find(connection, wanted, meaning, conditions, "downloads"))
+            keys = _find(connection, looked_at, meaning, conditions, "downloads")
+            if tier == "name":
+                keys = _own_name_first(connection, words, keys)
+            found |= dict.fromkeys(keys)
     return list(found)[: wanted.limit]
+
+
+def _own_name_first(connection: Connection, words: str, keys: Sequence[int]) -> list[int]:
+    """Put models first whose name without its organisation is just what is asked for."""
+    own = func.lower(func.split_part(models.c.name, "/", 2)) == func.lower(words)
+    named = set(
+        connection.scalars(select(models.c.model_id).where(models.c.model_id.in_(keys), own))
+    )
+    return sorted(keys, key=lambda key: key not in named)
 
 
 class _Words(NamedTuple):

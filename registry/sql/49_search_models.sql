@@ -21,6 +21,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     wanted CONSTANT integer := greatest(coalesce(search_models."limit", 20), 0);
+    -- More than a short list takes: the model of that very name may have few downloads.
+    looked_at CONSTANT integer := greatest(wanted, 50);
     terms CONSTANT text[] := store.search_terms(search_models.query);
     tiers CONSTANT text[] := ARRAY['similar', 'tags', 'name', 'exact'];
     filter record;
@@ -79,7 +81,7 @@ BEGIN
             SELECT * INTO step FROM store.search_query(terms, tiers[rank + 1]);
             CONTINUE WHEN step.query IS NULL;
             hits := store.matching_models(
-                step.query || filter.queries, step.estimate || filter.counts, wanted,
+                step.query || filter.queries, step.estimate || filter.counts, looked_at,
                 NULL, search_models.by_license, search_models.by_tag,
                 search_models.min_parameters, search_models.max_parameters);
             found := found || hits;

@@ -64,6 +64,16 @@ def test_a_name_without_its_organisation_comes_first(catalog: Connection) -> Non
     ]
 
 
+def test_a_name_without_its_organisation_is_in_a_short_list_too(catalog: Connection) -> None:
+    counters(catalog, model(catalog, "gamma/Alpha", license="mit", library="gguf"), downloads=3)
+    counters(catalog, model(catalog, "delta/alpha-x", license="mit", library="gguf"), downloads=9)
+    for conditions in ({}, {"licenses": ["mit"]}, {"library": "gguf"}):
+        wanted = SearchFilter(query="ALPHA", limit=1, **conditions)
+        assert [each.name for each in search_models(catalog, wanted)] == ["gamma/Alpha"]
+    row = rows(catalog, """SELECT name FROM registry.search_models('Alpha', 1)""")
+    assert row == [("gamma/Alpha",)]
+
+
 def test_a_name_or_alias_comes_first(catalog: Connection) -> None:
     alias(catalog, "beta/Quantum", "alpha")
     assert found(catalog, "ACME/alpha-7b") == [
