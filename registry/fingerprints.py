@@ -1,18 +1,20 @@
 """Fingerprints of raw records: one that has not changed is known without reading it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Raised whenever `parse_record` reads anything differently: every digest changes with it."""
 
 _VERSION = PARSER_VERSION.to_bytes(2)
 
-_COUNTERS = frozenset({"downloads", "downloadsAllTime", "likes", "trendingScore"})
-_APART = _COUNTERS | {"cardData", "config"}
+COUNTERS = ("downloads", "downloadsAllTime", "likes", "trendingScore")
+"""Fields that move without the model having changed."""
+
+_APART = frozenset({*COUNTERS, "cardData", "config"})
 
 
 class Encoded(NamedTuple):
@@ -39,11 +41,17 @@ def encode(raw: Mapping[str, object]) -> Encoded | None:
         return None
 
 
-def digest(raw: object, encoded: Encoded | None = None) -> int:
+def digest(raw: object, encoded: Encoded | None = None, unread: Sequence[str] = ()) -> int:
     """Fingerprint a raw record without its counters: a signed 64-bit integer.
 
     Equal records have equal digests in any order of keys; a changed field or another
-    `PARSER_VERSION` changes it. `encoded` is what `encode` makes of it, where that is known.
+    `PARSER_VERSION` changes it.
+
+    Args:
+        raw: the record.
+        encoded: what `encode` makes of it, where that is known.
+        unread: names of the counters that cannot be read: that much of them does count, so that
+            a record is read again once they go wrong.
     """
     if encoded is None and isinstance(raw, dict):
         encoded = encode(raw)
@@ -51,6 +59,7 @@ def digest(raw: object, encoded: Encoded | None = None) -> int:
         parts = [each.encode() for each in _flattened(_without_counters(raw))]
     else:
         parts = [*encoded]
+    parts += [name.encode() for name in unread]
     # Bytes below 32 stand in no JSON. Processors have instructions for this hash: it takes half
     # the time of blake2b.
     hashed = hashlib.sha1(b"\0".join([_VERSION, *parts]), usedforsecurity=False).digest()
@@ -60,7 +69,7 @@ def digest(raw: object, encoded: Encoded | None = None) -> int:
 def _without_counters(raw: object) -> object:
     if not isinstance(raw, dict):
         return raw
-    return {key: value for key, value in raw.items() if key not in _COUNTERS}
+    return {key: value for key, value in raw.items() if key not in COUNTERS}
 
 
 def _flattened(value: object) -> Iterator[str]:

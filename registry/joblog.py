@@ -20,35 +20,44 @@ class JobRun:
 
 
 @contextmanager
-def recorded(engine: Engine, job: str) -> Iterator[JobRun]:
+def recorded(engine: Engine, job: str, **what: object) -> Iterator[JobRun]:
     """Record a run of a job, which the caller makes sure is the only one under way.
 
-    Runs that still read as running were killed: they are marked as interrupted.
+    Runs that still read as running were killed: they are marked as interrupted. When they ended
+    nobody knows.
+
+    Args:
+        engine: of a database at head.
+        job: its name.
+        what: of its summary, what is known from the start; it stays where the run is killed.
     """
     with engine.begin() as connection:
         connection.execute(
             text(
-                "UPDATE store.job_runs SET status = 'interrupted', finished_at = now()"
+                "UPDATE store.job_runs SET status = 'interrupted'"
                 " WHERE job = :job AND status = 'running'"
             ),
             {"job": job},
         )
         key = connection.scalar(
             text(
-                "INSERT INTO store.job_runs (job, started_at, status)"
-                " VALUES (:job, now(), 'running') RETURNING job_run_id"
+                "INSERT INTO store.job_runs (job, started_at, status, summary)"
+                " VALUES (:job, now(), 'running', cast(:summary AS jsonb)) RETURNING job_run_id"
             ),
-            {"job": job},
+            {"job": job, "summary": orjson.dumps(what).decode() if what else None},
         )
     assert key is not None
-    run = JobRun(key)
+    run = JobRun(key, {**what})
     try:
         yield run
     except BaseException as error:
-        status = "interrupted" if was_interrupted(error) else "failed"
+        if was_interrupted(error):
+            status, summary = "interrupted", run.summary
+        else:
+            status, summary = "failed", {**run.summary, "error": str(error)[:2000]}
         # What failed may be the database itself; the error that counts is the one under way.
         with suppress(DBAPIError):
-            _finish(engine, run, status, {**run.summary, "error": str(error)[:2000]})
+            _finish(engine, run, status, summary)
         raise
     _finish(engine, run, "done", run.summary)
 

@@ -106,18 +106,12 @@ def read_overview(connection: Connection) -> Overview:
 
 
 def last_runs(connection: Connection) -> list[dict[str, Any]]:
-    """Return the last run of each job: job, started_at, finished_at, status and summary.
-
-    A full sync counts as a job of its own, `sweep`, once it has come to its end.
-    """
+    """Return the last run of each job: job, started_at, finished_at, status and summary."""
     rows = connection.execute(
         text("""
-        SELECT DISTINCT ON (named.job) named.job, started_at, finished_at, status, summary
-          FROM registry.job_runs r
-         CROSS JOIN LATERAL (
-                   SELECT CASE WHEN r.summary ->> 'kind' = 'full' THEN 'sweep' ELSE r.job END
-               ) AS named (job)
-         ORDER BY named.job, started_at DESC""")
+        SELECT DISTINCT ON (job) job, started_at, finished_at, status, summary
+          FROM registry.job_runs
+         ORDER BY job, started_at DESC""")
     )
     return [dict(row) for row in rows.mappings()]
 

@@ -20,6 +20,7 @@ from registry.records import (
     name_of,
     parse_record,
     parse_records,
+    unread_counters,
 )
 from registry.rows import counter_line, document_line, model_line, sighting_line
 from registry.values import short_text, timestamp
@@ -181,8 +182,9 @@ class Reading:
         # One thing of all records at a time, as in `_made`.
         raws = list(records.values())
         encoded = list(map(encode, raws))
-        fingerprints = list(map(digest, raws, encoded))
-        counted = [counter_line(counters(raw)) for raw in raws]
+        counts = list(map(counters, raws))
+        fingerprints = list(map(digest, raws, encoded, map(unread_counters, raws, counts)))
+        counted = list(map(counter_line, counts))
         noted = (
             map(_Noted, texts, repeat(None), fingerprints, counted)
             if texts

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from registry.decoding import Rejected
 from registry.fields import NOTHING, Fields, Object
-from registry.fingerprints import Encoded
+from registry.fingerprints import COUNTERS, Encoded
 from registry.parentage import (
     EdgeSource,
     Parent,
@@ -48,6 +48,7 @@ __all__ = [
     "name_of",
     "parse_record",
     "parse_records",
+    "unread_counters",
 ]
 
 _Tagged: TypeAlias = Mapping[str, list[str]]
@@ -138,11 +139,20 @@ def counters(raw: object) -> Counters:
     """Read the counters of a raw record; None for what is missing or unreadable."""
     if not isinstance(raw, dict):
         return Counters(None, None, None, None)
+    downloads, downloads_all_time, likes, trending_score = map(raw.get, COUNTERS)
     return Counters(
-        count(raw.get("downloads")),
-        count(raw.get("downloadsAllTime")),
-        count(raw.get("likes")),
-        number(raw.get("trendingScore")),
+        count(downloads), count(downloads_all_time), count(likes), number(trending_score)
+    )
+
+
+def unread_counters(raw: Object, read: Counters) -> tuple[str, ...]:
+    """Name the counters that are there, but of which `counters` has read nothing."""
+    if None not in read:
+        return ()
+    return tuple(
+        key
+        for key, value in zip(COUNTERS, read, strict=True)
+        if value is None and raw.get(key) not in (None, "")
     )
 
 

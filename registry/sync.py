@@ -33,7 +33,7 @@ from registry import (
     vanished,
 )
 from registry.db import exclusive, translated
-from registry.errors import HubError, HubUnavailableError, LockHeldError
+from registry.errors import HubError, HubUnavailableError, LockHeldError, UsageError
 from registry.hub import Hub
 from registry.passes import Counts, Pass
 from registry.reading import read
@@ -80,6 +80,9 @@ def sync_models(
 ) -> Report:
     """Bring the catalog up to date with the Hub.
 
+    A pass under way that goes back at least as far as asked for is gone on with, whatever `since`
+    says; the report tells so.
+
     Args:
         engine: of a database at head.
         options: what to sync.
@@ -87,23 +90,26 @@ def sync_models(
         watch: is told of each page taken in.
 
     Raises:
+        UsageError: when a full sweep is to go back to some moment only.
         LockHeldError: when another sync is running.
         HubUnavailableError: when the Hub cannot be reached or limits the rate for too long.
         HubError: when the Hub's answer makes no sense; what was taken in before stays.
         RegistryError: when the database fails; the page under way is undone.
     """
     source = source or Hub()
+    if options.full and options.since is not None:
+        raise UsageError("A full sweep reads the whole listing: it goes without a moment (since).")
     try:
         with engine.connect() as connection:
             require_head(connection)
         with exclusive(engine, "sync"):
             if options.dry_run:
                 return _run(engine, source, options, watch)
-            with joblog.recorded(engine, "sync") as job:
+            with joblog.recorded(engine, "sync", kind=_kind(options)) as job:
                 report = _run(engine, source, options, watch)
-                job.summary = {
-                    "kind": report.kind,
+                job.summary |= {
                     "complete": report.complete,
+                    "resumed": report.resumed,
                     **asdict(report.counts),
                 }
                 return report
@@ -112,8 +118,7 @@ def sync_models(
 
 
 def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -> Report:
-    scope = _scope(source, options)
-    kind: passes.Kind = "full" if options.full else "delta"
+    scope, kind = _scope(source, options), _kind(options)
     with engine.connect() as connection:
         with connection.begin():
             catalog.prepare(connection)
@@ -149,6 +154,10 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
         dry_run=options.dry_run,
         watermark=watermark,
     )
+
+
+def _kind(options: Options) -> passes.Kind:
+    return "full" if options.full else "delta"
 
 
 def _scope(source: Hub, options: Options) -> str:

@@ -77,12 +77,13 @@ class Weights(NamedTuple):
 def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> Weights:
     """Count a model's weights by its safetensors headers, else its GGUF header, else its name.
 
-    The total is the Hub's own. Where weights are packed (GPTQ and AWQ keep eight 4-bit weights
-    in an I32, bitsandbytes two in a U8) it counts the packed numbers, so it understates; the
-    data types show where that may be.
+    The total is the Hub's own, or the sum of the data types where that is larger. Where weights are
+    packed (GPTQ and AWQ keep eight 4-bit weights in an I32, bitsandbytes two in a U8) it counts the
+    packed numbers, so it understates; the data types show where that may be.
     """
     total, dtypes, complete = (None, {}, True) if safetensors is None else _header(safetensors)
-    if total := total or count(sum(dtypes.values())):
+    # Some totals leave out data types: one of 414,720 stands beside 23.6 billion BF16.
+    if total := max(total or 0, count(sum(dtypes.values())) or 0):
         return Weights(total, "safetensors", dtypes, complete)
     if total := count(gguf.get("total")):
         return Weights(total, "gguf", dtypes, complete)

@@ -98,6 +98,29 @@ def test_limit_and_resume(database_url: str, hub: HubServer) -> None:
     assert (report["complete"], report["resumed"], report["new"]) == (True, True, 20)
 
 
+def test_what_the_numbers_do_not_say_is_said(
+    database_url: str, hub: HubServer, engine: Engine
+) -> None:
+    _, _, first = sync(database_url, hub, "--limit", "5", "--dry-run")
+    assert first == "A dry run: nothing was changed.\n"
+    sync(database_url, hub, "--limit", "5")
+    _, report, said = sync(database_url, hub, "--since", "2024-01-19")
+    # It goes on below what was asked for: the pass began without a moment to go back to.
+    assert (report["resumed"], report["records"]) == (True, 20)
+    assert "goes back beyond --since; the numbers are the whole pass's" in said
+    with engine.connect() as connection:
+        summaries = connection.scalars(
+            text("SELECT summary -> 'resumed' FROM registry.job_runs ORDER BY started_at")
+        ).all()
+    assert summaries == [False, True]
+
+
+def test_a_full_sweep_goes_without_a_moment(database_url: str, hub: HubServer) -> None:
+    code, _, said = sync(database_url, hub, "--full", "--since", "2024-01-19")
+    assert code == 2
+    assert "it goes without --since" in said
+
+
 def test_dry_run_changes_nothing(database_url: str, hub: HubServer, engine: Engine) -> None:
     code, report, err = sync(database_url, hub, "--dry-run")
     assert (code, report["new"], report["dry_run"]) == (0, 20, True)

@@ -423,6 +423,8 @@ def test_parameters_in_the_name(name: str, expected: int | None) -> None:
         ({"safetensors": {"parameters": {"F32": 2, "I64": 1}}}, (3, "safetensors")),
         ({"gguf": {"total": 6}}, (6, "gguf")),
         ({"safetensors": {"total": 0}}, (7_000_000_000, "name")),
+        ({"safetensors": {"total": 9, "parameters": {"F32": 2}}}, (9, "safetensors")),
+        ({"safetensors": {"total": 9, "parameters": {"F32": 9, "BF16": 1}}}, (10, "safetensors")),
     ],
 )
 def test_parameters_in_the_headers(headers: dict[str, object], expected: tuple[int, str]) -> None:

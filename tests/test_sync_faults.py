@@ -219,6 +219,23 @@ def test_one_repository_twice_on_a_page_is_taken_in_once(engine: Engine) -> None
         assert names.all() == [one["id"]]
 
 
+def test_a_counter_that_goes_wrong_is_named_until_it_is_mended(engine: Engine) -> None:
+    record = next(iter(generate(1)))
+    wrong = {**record, "downloads": "many", "likes": -3}
+    bodies = [Body(json.dumps([each]).encode()) for each in (record, wrong, record)]
+    unread = text("SELECT unread_fields FROM registry.models WHERE state <> 'stub'")
+    with HubServer([record], faults=Faults({listing: bodies})) as server:
+        with engine.connect() as connection:
+            run(engine, server)
+            assert connection.scalar(unread) == []
+            report = run(engine, server, full=True)
+            assert (report.counts.changed, report.counts.partly_read) == (1, 1)
+            connection.rollback()
+            assert connection.scalar(unread) == ["downloads", "likes"]
+            report = run(engine, server, full=True)
+            assert (report.counts.changed, report.counts.partly_read) == (1, 0)
+
+
 def test_a_quarantined_record_that_is_mended_leaves_quarantine(engine: Engine) -> None:
     record = next(iter(generate(1)))
     deep: Any = []

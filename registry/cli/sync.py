@@ -81,6 +81,8 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
 
     application = ctx.ensure_object(Application)
     began = time.monotonic()
+    if chosen["full"] and chosen["since"] is not None:
+        raise click.UsageError("--full reads the whole listing; it goes without --since.")
     try:
         with application.engine() as engine:
             application.set_up(engine)
@@ -92,15 +94,23 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
         raise
     _print_report(output, report, time.monotonic() - began)
-    if not report.complete:
-        say("The limit ended it before the listing's end; the next sync goes on there.")
-    if report.dry_run:
-        say("A dry run: nothing was changed.")
+    _comment(report, since_asked=chosen["since"] is not None)
     if came:
         say(came)
     if report.counts.quarantined:
         say('Some records could not be read: registry query "SELECT * FROM quarantine"')
         ctx.exit(SOME_QUARANTINED)
+
+
+def _comment(report: Report, *, since_asked: bool) -> None:
+    """Say what the numbers do not."""
+    if report.resumed:
+        beyond = ", which goes back beyond --since" if since_asked else ""
+        say(f"Went on with the pass of an earlier sync{beyond}; the numbers are the whole pass's.")
+    if report.dry_run:
+        say("A dry run: nothing was changed.")
+    elif not report.complete:
+        say("The limit ended it before the listing's end; the next sync goes on there.")
 
 
 def _print_report(output: Output, report: Report, seconds: float) -> None:

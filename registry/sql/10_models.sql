@@ -58,7 +58,7 @@ COMMENT ON COLUMN registry.models.state IS
     'available, gated (access must be asked for), private, disabled (by the Hub), gone (was listed once, is no longer) or stub (known by its name only, as a parent or from an evaluation).';
 COMMENT ON COLUMN registry.models.license IS
     'Licence that the card or a tag states, by the Hub''s identifier in lower case, such as apache-2.0; other where license_name says which; null where none is stated.';
-COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096; parameters_source tells how it is known.';
+COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096; parameters_source tells how it is known. Files'' headers count packed weights (GPTQ, AWQ, some 4-bit ones) as the numbers that they are packed in, so there it may be an eighth of what there is: see dtypes and quantization.';
 COMMENT ON COLUMN registry.models.pipeline_tag IS 'Task, as the Hub names it, such as text-generation.';
 COMMENT ON COLUMN registry.models.library IS 'Library that loads it, such as transformers or diffusers.';
 COMMENT ON COLUMN registry.models.downloads IS 'Downloads of the last 30 days.';

@@ -2,7 +2,8 @@
 -- server takes back from one that was killed: that one reads as interrupted at once, and not only
 -- when the next one of its kind begins. A standby does not know of locks.
 CREATE VIEW registry.job_runs AS
-SELECT j.job, j.started_at, j.finished_at,
+SELECT CASE WHEN j.job = 'sync' AND j.summary ->> 'kind' = 'full' THEN 'sweep' ELSE j.job END AS job,
+       j.started_at, j.finished_at,
        CASE WHEN j.status = 'running' AND NOT pg_is_in_recovery() AND NOT EXISTS (
                      SELECT
                        FROM pg_locks AS l
@@ -25,8 +26,8 @@ SELECT started_at, finished_at - started_at AS took, status, summary
  WHERE job = ''sync''
  ORDER BY started_at DESC
  LIMIT 5;';
-COMMENT ON COLUMN registry.job_runs.job IS 'Name of the job.';
+COMMENT ON COLUMN registry.job_runs.job IS 'Name of the job, such as sync; a full sync is a sweep.';
 COMMENT ON COLUMN registry.job_runs.started_at IS 'Start (UTC).';
-COMMENT ON COLUMN registry.job_runs.finished_at IS 'End (UTC); null while it runs.';
-COMMENT ON COLUMN registry.job_runs.status IS 'running, done, failed or interrupted (it was killed).';
-COMMENT ON COLUMN registry.job_runs.summary IS 'What it did, as JSON; for a failure the reason.';
+COMMENT ON COLUMN registry.job_runs.finished_at IS 'End (UTC); null while it runs, and where it was killed.';
+COMMENT ON COLUMN registry.job_runs.status IS 'running, done, failed or interrupted (it was stopped or killed).';
+COMMENT ON COLUMN registry.job_runs.summary IS 'What it did, as JSON; for a failure the reason (error). Where a sync went on with the pass of a run before it (resumed), its numbers are those of the whole pass.';

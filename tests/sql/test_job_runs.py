@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, text
 
-from registry import db
+from registry import db, joblog
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,38 @@ def test_locks_of_another_database_are_of_no_account(
     with db.exclusive(other, "sync"), engine.connect() as connection:
         assert connection.scalar(text("SELECT status FROM registry.job_runs")) == "interrupted"
     other.dispose()
+
+
+def test_a_full_sync_is_a_sweep_while_it_runs_too(engine: Engine) -> None:
+    shown = text("SELECT job, status, finished_at IS NULL FROM registry.job_runs")
+    with (
+        db.exclusive(engine, "sync"),
+        joblog.recorded(engine, "sync", kind="full"),
+        engine.connect() as connection,
+    ):
+        assert connection.execute(shown).one() == ("sweep", "running", True)
+    with engine.connect() as connection:
+        assert connection.execute(shown).one() == ("sweep", "done", False)
+
+
+def test_when_a_killed_job_ended_nobody_knows(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO store.job_runs (job, started_at, status)"
+            " VALUES ('sync', now() - interval '1 day', 'running')"
+        )
+    with joblog.recorded(engine, "sync"):
+        pass
+    with engine.connect() as connection:
+        ended = connection.execute(
+            text("SELECT status, finished_at IS NULL FROM registry.job_runs ORDER BY started_at")
+        )
+        assert ended.all() == [("interrupted", True), ("done", False)]
+
+
+def test_a_job_that_is_stopped_has_no_error(engine: Engine) -> None:
+    with pytest.raises(KeyboardInterrupt), joblog.recorded(engine, "sync", kind="delta"):
+        raise KeyboardInterrupt
+    with engine.connect() as connection:
+        ended = connection.execute(text("SELECT status, summary FROM registry.job_runs"))
+        assert ended.all() == [("interrupted", {"kind": "delta"})]
