@@ -139,9 +139,11 @@ def counters(raw: object) -> Counters:
     """Read the counters of a raw record; None for what is missing or unreadable."""
     if not isinstance(raw, dict):
         return Counters(None, None, None, None)
-    downloads, downloads_all_time, likes, trending_score = map(raw.get, COUNTERS)
     return Counters(
-        count(downloads), count(downloads_all_time), count(likes), number(trending_score)
+        count(raw.get("downloads")),
+        count(raw.get("downloadsAllTime")),
+        count(raw.get("likes")),
+        number(raw.get("trendingScore")),
     )
 
 
