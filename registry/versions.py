@@ -96,6 +96,22 @@ def read_version(connection: Connection, version: int | None = None) -> Version:
     return rows[version]
 
 
+def require_routing(connection: Connection) -> str:
+    """Return the name of the encoder whose vectors of prompts the current version can route.
+
+    Raises:
+        RegistryError: when none is current, or it learned nothing of what items ask.
+    """
+    found = read_version(connection)
+    if found.encoder is None or found.serving_dimension is None:
+        raise RegistryError(
+            f"Version {found.version} of the embeddings ({found.method}) tells no prompts apart: "
+            "it was learned without texts. `registry train` learns from them where the benchmarks' "
+            "items have some."
+        )
+    return found.encoder
+
+
 def trained_on(connection: Connection, fingerprint: str, method: str) -> Version | None:
     """Return the newest version of a method that was trained on just these outcomes, if any."""
     row = connection.execute(

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from sqlalchemy import Engine
 
 from registry import versions
+from registry.encoders import open_encoder
 from registry.promotion import Verdict
 
 
@@ -168,3 +169,30 @@ def test_what_nearest_cannot_answer_is_said(
     assert "no version 99" in commands.refused(2, "nearest", "org/m0", "--version", "99")
     many = ("--min-parameters", "2B", "--max-parameters", "1B")
     assert "is more than" in commands.refused(2, "nearest", "org/m0", *many)
+
+
+def test_route(commands: Commands, engine: Engine) -> None:
+    encoder = open_encoder("hashing")
+    prompt = "What is 7 times 6?"
+    vector = encoder.encode([prompt])[0]
+    serving = np.zeros((3, encoder.dimension + 1), np.float32)
+    serving[1, :-1], serving[2, :-1] = 2 * vector, -vector
+    with engine.begin() as connection:
+        kept(connection, drawn(3), serving=serving, encoder=encoder.name)
+    found = commands.json("route", prompt)
+    assert [row["model"] for row in found] == ["org/m1", "org/m0", "org/m2"]
+    assert [row["logit"] for row in found] == pytest.approx([2, 0, -1], abs=1e-5)
+    assert found[1]["probability"] == 0.5
+    assert commands.done("route", prompt, "-k", "1", "--format", "quiet") == "org/m1\n"
+    assert "0.881" in commands.done("route", prompt, "--format", "table")
+    asked = ("route", "-", "--pool", "org/m2", "--pool", "ORG/M0", "--format", "quiet")
+    assert commands(*asked, stdin=prompt + "\n").stdout.split() == ["org/m0", "org/m2"]
+    assert "No model named 'org/m7'" in commands.refused(1, "route", prompt, "--pool", "org/m7")
+    assert "There is no prompt" in commands.refused(2, "route", " ")
+
+
+def test_what_cannot_route_says_so(commands: Commands, engine: Engine) -> None:
+    assert "no embeddings yet" in commands.refused(1, "route", "hello")
+    with engine.begin() as connection:
+        kept(connection, drawn(3))
+    assert "tells no prompts apart" in commands.refused(1, "route", "hello")

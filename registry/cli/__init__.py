@@ -22,6 +22,7 @@ from registry.cli.jobs import jobs
 from registry.cli.lineage import lineage
 from registry.cli.models import models
 from registry.cli.query import query
+from registry.cli.route import route
 from registry.cli.similar import similar
 from registry.cli.status import status
 from registry.cli.sync import sync
@@ -72,6 +73,7 @@ for command in (
     embeddings,
     nearest,
     explain,
+    route,
     train,
     evals,
     query,

@@ -106,7 +106,10 @@ NEXT = (
     "db start && registry db url     # for psql, a notebook or a BI tool",
 )
 
-NEXT_LEARNED = ("explain TheBloke/zephyr-7B-beta-AWQ",)
+NEXT_LEARNED = (
+    "explain TheBloke/zephyr-7B-beta-AWQ",
+    'route "What is the capital of France?"',
+)
 
 
 def default_directory() -> Path:

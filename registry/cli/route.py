@@ -1,0 +1,52 @@
+"""`registry route`: which model is to get a prompt."""
+
+from __future__ import annotations
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.output import Field, Output, decimals, output_options, plain
+from registry.cli.parameters import AT_LEAST_ONE
+from registry.errors import UsageError
+
+FIELDS = (
+    Field("model", kept=True),
+    Field("probability", look=decimals, right=True, kept=True),
+    Field("logit", look=decimals, right=True),
+    Field("version", look=plain, right=True),
+)
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("-k", type=AT_LEAST_ONE, default=3, show_default=True, help="How many.")
+@click.option(
+    "--pool", multiple=True, metavar="MODEL", help="Choose among these; repeatable.  [default: all]"
+)
+@output_options
+@pass_application
+def route(
+    application: Application, prompt: str, k: int, pool: tuple[str, ...], output: Output
+) -> None:
+    """Print the models that are likeliest to answer PROMPT well.
+
+    By what the current version of the embeddings has learned of models and of texts; as `-` the
+    prompt is read from stdin. The probability is that of a right answer, in [0, 1], to an item
+    like those learned from.
+
+    \b
+    Examples:
+      registry route "What is the derivative of x^2?"
+      registry route - --pool mistralai/Mistral-7B-v0.1 --pool google/gemma-7b < prompt.txt
+    """
+    from registry.encoders import open_encoder
+    from registry.vectors import route as routed
+    from registry.versions import require_routing
+
+    asked = click.open_file("-", errors="replace").read() if prompt == "-" else prompt
+    if not asked.strip():
+        raise UsageError("There is no prompt: give a text, or - and a text on stdin.")
+    with application.reading() as connection:
+        encoder = open_encoder(require_routing(connection))
+        found = routed(connection, encoder.encode([asked])[0], k, pool=pool or None)
+    output.rows(FIELDS, ([row[field.name] for field in FIELDS] for row in found))
