@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import orjson
 import pytest
 from click.testing import CliRunner, Result
@@ -54,6 +56,23 @@ class Commands:
         assert result.exit_code == exit_code, result.output
         assert "Traceback" not in result.stderr
         return result.stderr
+
+
+def parse(words: Sequence[str]) -> None:
+    """Parse the words after `registry`, as it does, and run nothing.
+
+    Commands keep what they have made of their settings, which come from the one above: so each is
+    reached by way of that.
+    """
+    command: click.Command = registry
+    with ExitStack() as stack:
+        context = stack.enter_context(command.make_context("registry", list(words)))
+        while isinstance(command, click.Group):
+            remaining = [*context._protected_args, *context.args]
+            name, below, rest = command.resolve_command(context, remaining)
+            assert below is not None
+            command = below
+            context = stack.enter_context(below.make_context(name, rest, parent=context))
 
 
 def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:

@@ -4,12 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
+from cli_commands import parse
 from databases import REPOSITORY
 from sqlalchemy import Engine
 
-from registry.cli import registry
 from registry.evaluations import Options, import_files
 from registry.interchange.formats import FORMATS
 from registry.interchange.tables import presets
@@ -29,10 +28,7 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 def test_commands_parse(line: str) -> None:
     name, *words = shlex.split(line)
     assert name == "registry"
-    command: click.Command = registry
-    while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
-    command.make_context(command.name, words, resilient_parsing=False)
+    parse(words)
 
 
 def test_every_format_is_there() -> None:
