@@ -26,8 +26,9 @@ class Overview:
         benchmarks: versions of benchmarks that there are runs on.
         unresolved: names in evaluations that stand for no known model.
         quarantine: records in quarantine.
-        embeddings: the current version of learned embeddings: version, method, models, dimension,
-            created_at, promoted_at; None while there is none.
+        embeddings: the current version of learned embeddings: version, method, models (that it was
+            trained on), dimension, vectors (those placed later included), created_at, promoted_at;
+            None while there is none.
         estimated: which of the numbers are estimates.
         jobs: the last run of each job: job, started_at, finished_at, status, summary.
         passes: where each kind of sync stands: scope, kind, watermark, swept_at, swept_models,
@@ -119,7 +120,8 @@ def last_runs(connection: Connection) -> list[dict[str, Any]]:
 def _current_embeddings(connection: Connection) -> dict[str, Any] | None:
     row = connection.execute(
         text("""
-        SELECT version, method, models, dimension, created_at, promoted_at
+        SELECT version, method, models, dimension,
+               (SELECT count(*) FROM registry.embeddings) AS vectors, created_at, promoted_at
           FROM registry.embedding_versions WHERE current""")
     )
     found = row.mappings().one_or_none()

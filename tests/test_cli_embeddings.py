@@ -60,7 +60,7 @@ def test_list_and_show(commands: Commands, three: tuple[int, int, int]) -> None:
     assert "code version" in commands.done("embeddings", "show", "--format", "table")
     assert f"there are {one}, {two}, {bad}" in commands.refused(2, "embeddings", "show", "99")
     status = commands.json("status")
-    assert status["embeddings"]["version"] == two
+    assert (status["embeddings"]["version"], status["embeddings"]["vectors"]) == (two, 6)
     assert f"version {two} (mf), 6 models x 8" in commands.done("status", "--format", "table")
 
 

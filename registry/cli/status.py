@@ -88,7 +88,8 @@ def _show_embeddings(screen: Console, overview: Overview) -> None:
         return
     screen.print(
         f"embeddings  version {found['version']} ({found['method']}), {found['models']:,} models "
-        f"x {found['dimension']}, current since {figures.minute(found['promoted_at'])} UTC"
+        f"x {found['dimension']}, {found['vectors']:,} vectors with those placed later, current "
+        f"since {figures.minute(found['promoted_at'])} UTC"
     )
 
 
