@@ -57,7 +57,7 @@ BEGIN
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSIF terms IS NULL THEN
         found := store.matching_models(filter.queries, filter.counts, wanted,
-                                       NULL, search_models.by_license, search_models.by_tag,
+                                       search_models.by_license, search_models.by_tag,
                                        search_models.min_parameters, search_models.max_parameters);
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSE
@@ -82,7 +82,7 @@ BEGIN
             CONTINUE WHEN step.query IS NULL;
             hits := store.matching_models(
                 step.query || filter.queries, step.estimate || filter.counts, looked_at,
-                NULL, search_models.by_license, search_models.by_tag,
+                search_models.by_license, search_models.by_tag,
                 search_models.min_parameters, search_models.max_parameters);
             found := found || hits;
             ranks := ranks || array_fill(rank::smallint, ARRAY[cardinality(hits)]);
