@@ -312,20 +312,24 @@ def translated(error: DBAPIError, doing: str = "use the database") -> RegistryEr
         return RegistryError(
             f"Cannot {doing}: another session holds a lock for too long; try again when it ends."
         )
-    if isinstance(cause, psycopg.OperationalError) and _connection_lost(error):
+    if isinstance(cause, psycopg.OperationalError) and (
+        error.connection_invalidated or is_lost(cause)
+    ):
         return DatabaseUnreachableError(
             f"Cannot {doing}: the database cannot be reached ({_primary(cause)})."
         )
     return RegistryError(f"Cannot {doing}: {_primary(cause)}.")
 
 
-def _connection_lost(error: DBAPIError) -> bool:
-    cause = error.orig
-    assert isinstance(cause, psycopg.Error)
-    # Without an SQLSTATE no server spoke; 08 is "connection exception", 57P "operator
-    # intervention" (shutdown, crash, starting up), 53300 "too many connections".
-    state = cause.sqlstate or ""
-    return error.connection_invalidated or not state or state.startswith(("08", "57P", "53300"))
+def is_lost(error: psycopg.Error) -> bool:
+    """Tell whether an error ended the connection, or kept one from being made."""
+    # Without an SQLSTATE no server spoke. One that speaks says ERROR where only the statement
+    # failed, whatever the state: 08 is "connection exception", but also a parameter without value.
+    return not error.sqlstate or (
+        error.diag.severity_nonlocalized != "ERROR"
+        # 57P is "operator intervention" (shutdown, starting up), 53300 "too many connections".
+        and error.sqlstate.startswith(("08", "57P", "53300"))
+    )
 
 
 def _primary(cause: BaseException | None) -> str:
