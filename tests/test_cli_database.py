@@ -202,6 +202,17 @@ def test_crontab(commands: Commands) -> None:
     assert [line.split(" ", 5)[:5] for line in lines] == [job.schedule.split() for job in KNOWN]
     assert all(line.endswith(job.command) for line, job in zip(lines, KNOWN, strict=True))
     assert "sesame" not in out
+    assert "HF_" not in out
+
+
+def test_crontab_asks_the_same_hub(commands: Commands) -> None:
+    out = commands.done("jobs", "crontab", HF_ENDPOINT="http://hub.test:8000", HF_TOKEN="hf_sesame")
+    assert "HF_ENDPOINT=http://hub.test:8000\n" in out
+    assert "# HF_TOKEN is not copied" in out
+    assert "sesame" not in out
+    out = commands.done("jobs", "crontab", HF_ENDPOINT="http://me:sesame@hub.test")
+    assert "# Set HF_ENDPOINT here" in out
+    assert "sesame" not in out
 
 
 def test_schedules_are_those_that_the_jobs_state() -> None:
