@@ -284,14 +284,23 @@ def require_extensions(connection: Connection) -> None:
         )
 
 
-def translated(error: DBAPIError, doing: str = "use the database") -> RegistryError:
-    """Turn a driver's error into a sentence of ours, with the exit code that fits it."""
+def translated(
+    error: DBAPIError, doing: str = "use the database", *, dependents: Sequence[str] = ()
+) -> RegistryError:
+    """Turn a driver's error into a sentence of ours, with the exit code that fits it.
+
+    Args:
+        error: of the driver.
+        doing: what failed, after "Cannot".
+        dependents: what stands in the way of a drop besides what the error names.
+    """
     cause = error.orig
     if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
-        detail = (cause.diag.message_detail or "").replace("\n", "; ")
+        named = dict.fromkeys([*(cause.diag.message_detail or "").splitlines(), *dependents])
         return RegistryError(
-            f"Cannot {doing}: an object of yours depends on one of the registry's ({detail}). "
-            "Nothing was changed; drop or rename it, upgrade, and create it again."
+            f"Cannot {doing}: objects of yours depend on the registry's ({'; '.join(named)}). "
+            "Nothing was changed; drop them, run this again, and create those again that still "
+            "find what they need."
         )
     if isinstance(cause, psycopg.errors.DuplicateTable | psycopg.errors.DuplicateFunction):
         return RegistryError(
