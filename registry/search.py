@@ -161,18 +161,20 @@ def _relevant(
     # As `registry.search_models` does without further conditions.
     looked_at = replace(wanted, limit=max(wanted.limit, LOOKED_AT))
     named = models.c.model_id == func.registry.model_id(words)
-    found = dict.fromkeys(
-        connection.scalars(select(models.c.model_id).where(named, *conditions)).all()
-    )
+    # Of a stub that an alias finds nothing more is known: who asks wants what is like it first.
+    is_first = or_(models.c.state != "stub", func.lower(models.c.name) == func.lower(words))
+    exact = connection.execute(select(models.c.model_id, is_first).where(named, *conditions)).all()
+    found = dict.fromkeys(key for key, first in exact if first)
     for tier in TIERS:
         # Who names a model exactly wants it and its like, not what is spelled similarly.
-        if len(found) >= wanted.limit or (tier == "similar" and found):
+        if len(found) >= wanted.limit or (tier == "similar" and (found or exact)):
             break
         for meaning in _meanings(connection, words, [tier]):
             keys = _find(connection, looked_at, meaning, conditions, "downloads")
             if tier == "name":
                 keys = _own_name_first(connection, words, keys)
             found |= dict.fromkeys(keys)
+    found |= dict.fromkeys(key for key, _ in exact)
     return list(found)[: wanted.limit]
 
 

@@ -162,6 +162,17 @@ def test_no_query_is_an_error(catalog: Connection, query: str) -> None:
     assert isinstance(found(catalog, query), list)
 
 
+def test_a_stub_that_an_alias_stands_for_comes_after_known_models(catalog: Connection) -> None:
+    stub(catalog, "acme/alpha-7b-unseen")
+    alias(catalog, "acme/alpha-7b-unseen", "alpha 7b")
+    known = [("acme/Alpha-7B", "name"), ("acme/Alpha-7B-Instruct", "name")]
+    assert found(catalog, "Alpha 7b") == [*known, ("acme/alpha-7b-unseen", "name")]
+    assert found(catalog, "ACME/alpha-7b-unseen")[0] == ("acme/alpha-7b-unseen", "exact")
+    for query, first in {"Alpha 7b": 2, "ACME/alpha-7b-unseen": 0}.items():
+        filtered = search_models(catalog, SearchFilter(query=query, author="acme"))
+        assert filtered[first].name == "acme/alpha-7b-unseen"
+
+
 def test_a_stub_is_found_by_its_name(catalog: Connection) -> None:
     stub(catalog, "delta/unseen")
     assert found(catalog, "delta/unseen") == [("delta/unseen", "exact")]
