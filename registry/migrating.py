@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry import sql
+from registry import roles, sql
 from registry.db import (
     Setting,
     exclusive,
@@ -42,13 +42,24 @@ def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | N
     return _migrate(opened, revision, command.upgrade, "upgrade")
 
 
+def upgrade_embedded(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
+    """Do as `upgrade` in the embedded database, and keep that to the registry.
+
+    Nobody else has anything in it, as they may have in a database on a server of their own.
+    """
+    moved = upgrade(opened, revision)
+    with opened.begin() as connection:
+        roles.keep_to_the_registry(connection)
+    return moved
+
+
 def set_up_embedded(where: Setting, opened: Engine) -> str | None:
     """Bring an empty embedded database to head; any other is its owner's to upgrade.
 
     Returns:
         The revision it was brought to, or None where there was nothing to do.
     """
-    return upgrade(opened)[1] if is_empty_embedded(where, opened) else None
+    return upgrade_embedded(opened)[1] if is_empty_embedded(where, opened) else None
 
 
 def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
