@@ -284,14 +284,23 @@ def require_extensions(connection: Connection) -> None:
         )
 
 
-def translated(error: DBAPIError, doing: str = "use the database") -> RegistryError:
-    """Turn a driver's error into a sentence of ours, with the exit code that fits it."""
+def translated(
+    error: DBAPIError, doing: str = "use the database", *, dependents: Sequence[str] = ()
+) -> RegistryError:
+    """Turn a driver's error into a sentence of ours, with the exit code that fits it.
+
+    Args:
+        error: of the driver.
+        doing: what failed, after "Cannot".
+        dependents: what stands in the way of a drop besides what the error names.
+    """
     cause = error.orig
     if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
-        detail = (cause.diag.message_detail or "").replace("\n", "; ")
+        named = dict.fromkeys([*(cause.diag.message_detail or "").splitlines(), *dependents])
         return RegistryError(
-            f"Cannot {doing}: an object of yours depends on one of the registry's ({detail}). "
-            "Nothing was changed; drop or rename it, upgrade, and create it again."
+            f"Cannot {doing}: objects of yours depend on the registry's ({'; '.join(named)}). "
+            "Nothing was changed; drop them, run this again, and create those again that still "
+            "find what they need."
         )
     if isinstance(cause, psycopg.errors.DuplicateTable | psycopg.errors.DuplicateFunction):
         return RegistryError(
@@ -312,20 +321,24 @@ def translated(error: DBAPIError, doing: str = "use the database") -> RegistryEr
         return RegistryError(
             f"Cannot {doing}: another session holds a lock for too long; try again when it ends."
         )
-    if isinstance(cause, psycopg.OperationalError) and _connection_lost(error):
+    if isinstance(cause, psycopg.OperationalError) and (
+        error.connection_invalidated or is_lost(cause)
+    ):
         return DatabaseUnreachableError(
             f"Cannot {doing}: the database cannot be reached ({_primary(cause)})."
         )
     return RegistryError(f"Cannot {doing}: {_primary(cause)}.")
 
 
-def _connection_lost(error: DBAPIError) -> bool:
-    cause = error.orig
-    assert isinstance(cause, psycopg.Error)
-    # Without an SQLSTATE no server spoke; 08 is "connection exception", 57P "operator
-    # intervention" (shutdown, crash, starting up), 53300 "too many connections".
-    state = cause.sqlstate or ""
-    return error.connection_invalidated or not state or state.startswith(("08", "57P", "53300"))
+def is_lost(error: psycopg.Error) -> bool:
+    """Tell whether an error ended the connection, or kept one from being made."""
+    # Without an SQLSTATE no server spoke. One that speaks says ERROR where only the statement
+    # failed, whatever the state: 08 is "connection exception", but also a parameter without value.
+    return not error.sqlstate or (
+        error.diag.severity_nonlocalized != "ERROR"
+        # 57P is "operator intervention" (shutdown, starting up), 53300 "too many connections".
+        and error.sqlstate.startswith(("08", "57P", "53300"))
+    )
 
 
 def _primary(cause: BaseException | None) -> str:

@@ -229,7 +229,7 @@ class Hub:
                 f"is due in {wait.seconds:.0f} s, beyond the {self._patience:.0f} s that one "
                 f"request may take. Try again later."
             )
-        logger.info("%s; waiting %.1f s", wait.reason, wait.seconds)
+        logger.info("The Hub at %s: %s; waiting %.1f s", self.endpoint, wait.reason, wait.seconds)
         if self._on_wait is not None:
             self._on_wait(wait)
         time.sleep(wait.seconds)

@@ -3,12 +3,14 @@
 import io
 from collections.abc import Callable
 
+import psycopg
 from alembic import command, util
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from registry import roles, sql
 from registry.db import (
     Setting,
     exclusive,
@@ -37,7 +39,18 @@ def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | N
         RegistryError: when an extension is missing or too old, or an object of a user's stands
             in the way; nothing has then been changed.
     """
-    return _migrate(opened, revision, command.upgrade)
+    return _migrate(opened, revision, command.upgrade, "upgrade")
+
+
+def upgrade_embedded(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
+    """Do as `upgrade` in the embedded database, and keep that to the registry.
+
+    Nobody else has anything in it, as they may have in a database on a server of their own.
+    """
+    moved = upgrade(opened, revision)
+    with opened.begin() as connection:
+        roles.keep_to_the_registry(connection)
+    return moved
 
 
 def set_up_embedded(where: Setting, opened: Engine) -> str | None:
@@ -46,16 +59,16 @@ def set_up_embedded(where: Setting, opened: Engine) -> str | None:
     Returns:
         The revision it was brought to, or None where there was nothing to do.
     """
-    return upgrade(opened)[1] if is_empty_embedded(where, opened) else None
+    return upgrade_embedded(opened)[1] if is_empty_embedded(where, opened) else None
 
 
 def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
     """Take the database back to a revision in one transaction, as `upgrade` does forward."""
-    return _migrate(opened, revision, command.downgrade)
+    return _migrate(opened, revision, command.downgrade, "downgrade")
 
 
 def _migrate(
-    opened: Engine, revision: str, migrate: Callable[[Config, str], None]
+    opened: Engine, revision: str, migrate: Callable[[Config, str], None], verb: str
 ) -> tuple[str | None, str | None]:
     try:
         with exclusive(opened, "db upgrade"), opened.begin() as connection:
@@ -70,9 +83,19 @@ def _migrate(
             migrate(alembic_config(connection), revision)
             return before, current_revision(connection)
     except DBAPIError as error:
-        raise translated(error, doing="upgrade the database") from error
+        raise translated(
+            error, doing=f"{verb} the database", dependents=_dependents(opened, error)
+        ) from error
     except util.CommandError as error:
         raise UsageError(f"Cannot migrate to {revision!r}: {error}.") from error
+
+
+def _dependents(opened: Engine, error: DBAPIError) -> list[str]:
+    """Name all objects of users' in the way: Postgres names those of the first drop alone."""
+    if not isinstance(error.orig, psycopg.errors.DependentObjectsStillExist):
+        return []
+    with opened.connect() as connection:
+        return sql.dependents(connection)
 
 
 def drift(opened: Engine) -> str | None:

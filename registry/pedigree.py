@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from registry import identity
 
 Direction = Literal["up", "down"]
-Mark = Literal["cycle", "repeated"]
+Mark = Literal["self_edge", "cycle", "repeated"]
 
 
 @dataclass(slots=True)
@@ -21,8 +21,9 @@ class Node:
         name: of the model.
         state: of the model; `stub` where it was never seen in a listing.
         relation: how it hangs together with the node above, None for the root.
-        mark: `cycle` where the way leads back to a model that it came through, `repeated` where
-            the model stands elsewhere in the tree too; neither is followed further.
+        mark: `self_edge` where the model above names itself, `cycle` where the way leads back to
+            a model further up, `repeated` where the model stands elsewhere in the tree too; none
+            is followed further.
         branches: the models one step further.
         more: how many models one step further are left out.
     """
@@ -132,7 +133,9 @@ def _advance(
         above.node.branches.append(branch)
         shown[row.here] += 1
         above.node.more = row.total - shown[row.here]
-        if row.there in above.way:
+        if row.there == row.here:
+            branch.mark = "self_edge"
+        elif row.there in above.way:
             branch.mark = "cycle"
         elif row.there in seen:
             branch.mark = "repeated"

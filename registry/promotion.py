@@ -4,11 +4,14 @@ Two questions: does it predict held-out outcomes no worse, and are models' neigh
 the same, since tools downstream rely on them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from registry.errors import UsageError
 
 NEIGHBOURS = 10
 """Nearest neighbours of a model that are compared."""
@@ -79,7 +82,11 @@ def judge(
         most_churn: the most of the neighbours that may change, in [0, 1].
         baseline: log loss, on the same outcomes, of predicting means; a candidate that is not
             better is refused, the first one too. None asks for nothing.
+
+    Raises:
+        UsageError: where a limit is no number that anything could be compared with.
     """
+    check_limits(margin, most_churn)
     loss = candidate.log_loss
     churn = None if current is None else neighbour_churn(current, candidate)
     if not np.isfinite(loss):
@@ -102,6 +109,22 @@ def judge(
     if churn > most_churn:
         return Verdict(promoted=False, reason=f"{told}: more than {most_churn:.0%}", churn=churn)
     return Verdict(promoted=True, reason=told, churn=churn)
+
+
+def check_limits(margin: float, most_churn: float) -> None:
+    """Make sure that a candidate can fail: nothing is more than NaN.
+
+    Args:
+        margin: in nats, finite.
+        most_churn: in [0, 1].
+
+    Raises:
+        UsageError: saying which limit is none.
+    """
+    if not math.isfinite(margin):
+        raise UsageError(f"The margin of log loss is {margin}; it must be finite.")
+    if not 0 <= most_churn <= 1:
+        raise UsageError(f"The most churn is {most_churn}; it must be in [0, 1].")
 
 
 def neighbour_churn(

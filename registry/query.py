@@ -1,5 +1,6 @@
 """One SQL statement of a user's, run so that it can change nothing and end in time."""
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -9,15 +10,22 @@ import psycopg
 from psycopg import pq
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Loader
+from psycopg.types.string import TextLoader
 from sqlalchemy import Connection, text
 
 from registry import db, roles
 from registry.errors import RegistryError, UsageError
+from registry.schema import metadata
 
 CHUNK = 500
 """Rows that come from the server at a time."""
 
 NO_STATEMENT = "There is no SQL statement to run."
+
+_DENIED = re.compile(
+    r"permission denied for (?P<kind>schema|(?:(?:foreign |materialized )?(?:table|view)))"
+    r" (?P<name>.+)"
+)
 
 
 class QueryError(RegistryError):
@@ -52,14 +60,15 @@ def answer(
         max_rows: how many rows to let through.
 
     Raises:
-        UsageError: when it is no statement, or more than one.
+        UsageError: when it is no statement, more than one, or one with parameters.
         QueryError: when Postgres refuses or fails to run it, with the place if it is known.
     """
     if not statement.strip():
         raise UsageError(NO_STATEMENT)
     with connection.begin() as transaction:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        if roles.can_read_as_reader(connection):
+        as_reader = roles.can_read_as_reader(connection)
+        if as_reader:
             connection.exec_driver_sql(f"SET LOCAL ROLE {roles.READER}")
         connection.exec_driver_sql("SET LOCAL search_path = registry, public")
         connection.execute(
@@ -86,13 +95,13 @@ def answer(
                 # COPY: the server waits for us to read or write, and hears nothing else.
                 connection.invalidate()
                 raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
-            raise _refused(error, statement, timeout) from error
+            raise _refused(error, statement, timeout, as_reader=as_reader) from error
         except psycopg.Error as error:
-            if (error.sqlstate or "57P").startswith(("57P", "08")):
-                # The connection is gone, and is not to be asked to undo anything.
+            if db.is_lost(error):
+                # Not to be asked to undo anything.
                 connection.invalidate()
                 raise
-            raise _refused(error, statement, timeout) from error
+            raise _refused(error, statement, timeout, as_reader=as_reader) from error
         finally:
             transaction.rollback()
 
@@ -117,8 +126,13 @@ class _Lenient(Loader):
 
 
 def _read_all_moments(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
-    """Let a cursor read all dates, times and intervals: those of Python end with the year 9999."""
-    for name in ("date", "time", "timetz", "timestamp", "timestamptz", "interval"):
+    """Let a cursor read all dates, times and intervals: those of Python end with the year 9999.
+
+    Intervals have months in Postgres but not in Python, and JSON knows no time in a zone.
+    """
+    for name in ("interval", "timetz"):
+        cursor.adapters.register_loader(name, TextLoader)
+    for name in ("date", "time", "timestamp", "timestamptz"):
         oid = psycopg.adapters.types[name].oid
         strict = cursor.adapters.get_loader(oid, pq.Format.TEXT)
         assert strict is not None
@@ -155,11 +169,15 @@ def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> 
     described = connection.describe_prepared(name)
     if described.status != pq.ExecStatus.COMMAND_OK:
         raise psycopg.errors.error_from_result(described, "utf-8")
+    if described.nparams:
+        raise UsageError("SQL: nothing stands for $1; write the value itself.")
     names = [described.fname(number) or b"" for number in range(described.nfields)]
     return [each.decode() for each in names]
 
 
-def _refused(error: psycopg.Error, statement: str, timeout: float) -> RegistryError:
+def _refused(
+    error: psycopg.Error, statement: str, timeout: float, *, as_reader: bool
+) -> RegistryError:
     said = error.diag.message_primary or " ".join(str(error).split())
     place = _place(error, statement)
     match error.sqlstate:
@@ -174,8 +192,20 @@ def _refused(error: psycopg.Error, statement: str, timeout: float) -> RegistryEr
             )
         case "25006":
             return QueryError(f"This only reads: {said}.")
-    hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
-    return QueryError(f"SQL: {said}{place}.{hint}")
+    hint = error.diag.message_hint or (_hint_for_the_reader(error) if as_reader else "")
+    return QueryError(f"SQL: {said}{place}. {hint}".rstrip())
+
+
+def _hint_for_the_reader(error: psycopg.Error) -> str:
+    """Tell how to let the reader read what is not the registry's, as views of one's own are not."""
+    denied = _DENIED.fullmatch(error.diag.message_primary or "")
+    if denied is None or denied["name"] in {table.name for table in metadata.tables.values()}:
+        return ""
+    right = "USAGE ON SCHEMA" if denied["kind"] == "schema" else "SELECT ON"
+    return (
+        f"`registry query` reads as {roles.READER}; the owner lets it: "
+        f"GRANT {right} {denied['name']} TO {roles.READER}."
+    )
 
 
 def _place(error: psycopg.Error, statement: str) -> str:

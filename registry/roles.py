@@ -1,4 +1,7 @@
-"""The two database roles: an owner of everything, and a reader that may only SELECT."""
+"""The two database roles: an owner of everything, and a reader that may only SELECT.
+
+Besides, the reader may what Postgres lets everybody do in a database: see `keep_to_the_registry`.
+"""
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -60,6 +63,20 @@ def grant(connection: Connection) -> None:
         text("SELECT identity FROM store.sql_objects WHERE kind = 'VIEW' ORDER BY ordinal")
     ).all():
         connection.exec_driver_sql(f"GRANT SELECT ON {view} TO {READER}")
+
+
+def keep_to_the_registry(connection: Connection) -> None:
+    """Take from everybody what Postgres lets everybody do: temporary tables and large objects.
+
+    For a database with nothing but the registry in it: programs of others may need both, and what
+    is revoked from a role alone it still has as one of everybody. NOTIFY nobody can be kept from.
+    """
+    database = connection.scalar(text("SELECT quote_ident(current_database())"))
+    connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    connection.exec_driver_sql(
+        "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea)"
+        " FROM PUBLIC"
+    )
 
 
 def can_read_as_reader(connection: Connection) -> bool:

@@ -44,9 +44,11 @@ LOOKED_AT = 50
 class SearchFilter:
     """Which models to find; a filter that is None or empty lets every model through.
 
-    `family` is the name of any member; `quantization` may be `none`. `sort` defaults to relevance
-    where there is a query, else to downloads, but to name where stubs are asked for: other orders
-    leave out the models that have nothing to be ordered by, and stubs have no counters or dates.
+    `family` is the name of any member. `quantization` is `gptq` for a method of any width,
+    `gptq-4bit` for one width of it, or `none`. Case counts in tags and class names alone. `sort`
+    defaults to relevance where there is a query, else to downloads, but to name where stubs are
+    asked for: other orders leave out the models that have nothing to be ordered by, and stubs have
+    no counters or dates.
     """
 
     query: str | None = None
@@ -159,18 +161,20 @@ def _relevant(
     # As `registry.search_models` does without further conditions.
     looked_at = replace(wanted, limit=max(wanted.limit, LOOKED_AT))
     named = models.c.model_id == func.registry.model_id(words)
-    found = dict.fromkeys(
-        connection.scalars(select(models.c.model_id).where(named, *conditions)).all()
-    )
+    # Of a stub that an alias finds nothing more is known: who asks wants what is like it first.
+    is_first = or_(models.c.state != "stub", func.lower(models.c.name) == func.lower(words))
+    exact = connection.execute(select(models.c.model_id, is_first).where(named, *conditions)).all()
+    found = dict.fromkeys(key for key, first in exact if first)
     for tier in TIERS:
         # Who names a model exactly wants it and its like, not what is spelled similarly.
-        if len(found) >= wanted.limit or (tier == "similar" and found):
+        if len(found) >= wanted.limit or (tier == "similar" and (found or exact)):
             break
         for meaning in _meanings(connection, words, [tier]):
             keys = _find(connection, looked_at, meaning, conditions, "downloads")
             if tier == "name":
                 keys = _own_name_first(connection, words, keys)
             found |= dict.fromkeys(keys)
+    found |= dict.fromkeys(key for key, _ in exact)
     return list(found)[: wanted.limit]
 
 
@@ -241,7 +245,7 @@ def _most_downloaded(
     keys: list[int] | None = connection.scalar(
         text("""
         SELECT store.matching_models(
-                   s.queries, s.counts, :limit, :author, :license, :tag, :low, :high)
+                   s.queries, s.counts, :limit, :license, :tag, :low, :high)
           FROM (SELECT array_remove(f.queries || cast(:words AS tsquery), NULL) AS queries,
                        array_remove(f.counts || cast(:models AS bigint), NULL) AS counts
                   FROM store.search_filter(:author, :license, :tag, :low, :high) AS f) AS s
@@ -315,8 +319,7 @@ def _conditions(connection: Connection, wanted: SearchFilter) -> list[ColumnElem
     if wanted.tags:
         found.append(m.tags.op("@>", return_type=Boolean())(cast(list(wanted.tags), ARRAY(Text))))
     if wanted.quantization is not None:
-        method = wanted.quantization.lower()
-        found.append(m.quantization.is_(None) if method == "none" else m.quantization == method)
+        found.append(_is_quantized(wanted.quantization.lower()))
     if wanted.architecture is not None:
         found.append(_has_architecture(wanted.architecture))
     if wanted.family is not None:
@@ -326,13 +329,21 @@ def _conditions(connection: Connection, wanted: SearchFilter) -> list[ColumnElem
 
 def _equalities(wanted: SearchFilter) -> Iterator[ColumnElement[bool]]:
     m = models.c
-    for column, value in (
-        (m.pipeline_tag, wanted.task),
-        (m.library, wanted.library),
-        (m.author, wanted.author),
-    ):
+    if wanted.author is not None:
+        # Those that the index brings, by the author in lower case, are few.
+        yield func.lower(m.author) == func.lower(wanted.author)
+    for column, value in ((m.pipeline_tag, wanted.task), (m.library, wanted.library)):
         if value is not None:
-            yield column == value
+            # The usual spelling apart: how frequent it is, the planner knows of the column alone.
+            yield or_(column == value.lower(), func.lower(column) == func.lower(value))
+
+
+def _is_quantized(wanted: str) -> ColumnElement[bool]:
+    """Match a method of any width (gptq), one width of it (gptq-4bit), or none."""
+    stored = models.c.quantization
+    if wanted == "none":
+        return stored.is_(None)
+    return or_(stored == wanted, func.regexp_replace(stored, "-[0-9]+bit$", "") == wanted)
 
 
 def _bounds(wanted: SearchFilter) -> Iterator[ColumnElement[bool]]:

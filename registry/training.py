@@ -31,7 +31,7 @@ from registry.factorization.problem import Mask, Matrix, Watcher, clipped, unwat
 from registry.factorization.search import METHODS, Learned
 from registry.metrics import held_out, log_loss
 from registry.outcomes import any_outcomes, select
-from registry.promotion import MARGIN, MOST_CHURN, Contender, judge
+from registry.promotion import MARGIN, MOST_CHURN, Contender, check_limits, judge
 from registry.revisions import require_head
 from registry.training_data import TrainingData
 from registry.vectors import Embeddings
@@ -87,11 +87,13 @@ def train(
         LockHeldError: when another training is running.
         NoOutcomesError: when there is nothing to learn from; where only a change is asked for,
             before the job is recorded.
-        UsageError: when there is too little to learn from, or something asked for is not there.
+        UsageError: when there is too little to learn from, something asked for is not there, or
+            `margin` or `most_churn` is no limit.
     """
     options = options or Options()
     device = devices.choose(options.device)
     _check(options.method)
+    check_limits(options.margin, options.most_churn)
     try:
         with engine.connect() as connection:
             require_head(connection)

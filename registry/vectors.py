@@ -205,7 +205,8 @@ def nearest_models(
         name: any name of the model.
         k: most models to return.
         version: number of a version; the current one without.
-        filters: license, family, task, min_parameters, max_parameters; None lets all pass.
+        filters: license, family, task, min_parameters, max_parameters, and kinds, a list of
+            `schema.VECTOR_KINDS`; None lets all pass.
 
     Raises:
         ModelNotFoundError: with the nearest names there are.

@@ -11,8 +11,9 @@ import pytest
 from cli_commands import Commands
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
-from registry import embedded, revisions
+from registry import db, embedded, revisions
 from registry.cli.jobs import KNOWN
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -35,6 +36,42 @@ def test_upgrade_and_downgrade(empty_database_url: str) -> None:
     assert (back.exit_code, back.stderr) == (0, "Upgraded the database from 0001 to 0002.\n")
     done = commands("db", "downgrade", "base", "--yes")
     assert (done.exit_code, done.stderr) == (0, "Downgraded the database from 0002 to nothing.\n")
+
+
+def test_in_the_embedded_database_a_reader_can_only_read(own_server: Path) -> None:
+    commands, place = Commands(None), {"REGISTRY_DATA_DIR": str(own_server)}
+    commands.done("db", "start", **place)
+    commands.done("db", "upgrade", **place)
+    url = make_url(commands.done("db", "url", **place).strip())
+    owner = db.create_engine(url)
+    with owner.begin() as connection:
+        connection.exec_driver_sql("CREATE ROLE analyst LOGIN PASSWORD 'x'")
+        connection.exec_driver_sql("GRANT registry_reader TO analyst")
+    reader = db.create_engine(url.set(username="analyst", password="x"))
+    for statement in (
+        "CREATE TEMPORARY TABLE mine (n int)",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0, 'x')",
+    ):
+        with reader.connect() as connection, pytest.raises(DBAPIError, match="permission denied"):
+            connection.exec_driver_sql(statement)
+    with reader.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM registry.models").scalar() == 0
+    # The registry's own work goes on, and an upgrade may be repeated.
+    assert commands.done("query", "SELECT 1 AS one", **place) == "one\n1\n"
+    commands.done("db", "upgrade", **place)
+    with owner.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL ROLE registry_owner")
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE mine (n int)")
+
+
+def test_a_database_of_others_stays_theirs(empty_database_url: str) -> None:
+    Commands(empty_database_url).done("db", "upgrade")
+    with db.create_engine(empty_database_url).connect() as connection:
+        connection.exec_driver_sql("SET ROLE registry_reader")
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE theirs (n int)")
+        connection.exec_driver_sql("SELECT lo_create(0)")
 
 
 def test_upgrade_to_nowhere(commands: Commands) -> None:
@@ -201,6 +238,17 @@ def test_crontab(commands: Commands) -> None:
     lines = [line for line in out.splitlines() if not line.startswith("#")]
     assert [line.split(" ", 5)[:5] for line in lines] == [job.schedule.split() for job in KNOWN]
     assert all(line.endswith(job.command) for line, job in zip(lines, KNOWN, strict=True))
+    assert "sesame" not in out
+    assert "HF_" not in out
+
+
+def test_crontab_asks_the_same_hub(commands: Commands) -> None:
+    out = commands.done("jobs", "crontab", HF_ENDPOINT="http://hub.test:8000", HF_TOKEN="hf_sesame")
+    assert "HF_ENDPOINT=http://hub.test:8000\n" in out
+    assert "# HF_TOKEN is not copied" in out
+    assert "sesame" not in out
+    out = commands.done("jobs", "crontab", HF_ENDPOINT="http://me:sesame@hub.test")
+    assert "# Set HF_ENDPOINT here" in out
     assert "sesame" not in out
 
 

@@ -151,6 +151,8 @@ def test_nearest(commands: Commands, three: tuple[int, int, int]) -> None:
     assert (
         commands.json("nearest", "org/m0", "--version", str(three[0]))[0]["of_version"] == three[0]
     )
+    assert commands.json("nearest", "org/m0", "--kind", "cold", "--kind", "folded") == []
+    assert commands.json("nearest", "org/m0", "--kind", "trained", "-k", "3") == found
     mit = commands.json("nearest", "org/m0", "--license", "mit")
     assert {each["name"] for each in mit} == {"org/m1", "org/m2"}
     assert commands.json("nearest", "org/m0", "--min-parameters", "1B") == []

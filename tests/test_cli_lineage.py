@@ -80,7 +80,13 @@ def test_cycles_end(family: Commands) -> None:
         "└─ org/loop-b  (finetune)\n"
         "   └─ org/loop-a  (finetune, leads back: a cycle)\n"
     )
-    assert "org/self  (finetune, leads back: a cycle)" in family.done("lineage", "show", "org/self")
+
+
+def test_a_model_that_names_itself_is_no_cycle(family: Commands) -> None:
+    shown = family.done("lineage", "show", "org/self")
+    assert "org/self  (finetune, names itself as its parent)" in shown
+    assert "cycle" not in shown
+    assert family.json("lineage", "show", "org/self")["made_from"][0]["mark"] == "self_edge"
 
 
 def test_depth_and_branches_leave_a_count(family: Commands) -> None:

@@ -31,7 +31,7 @@ def test_json_keeps_types(sample: Commands) -> None:
             "list": ["x", "y"],
             "document": {"k": [1, None]},
             "day": "2026-01-31",
-            "long": "1 day, 0:00:00",
+            "long": "1 day",
             "bytes": "\\x00ff",
             "large": 12345678901234567890,
             "nan": None,
@@ -54,7 +54,7 @@ def test_csv(sample: Commands) -> None:
             "list": '["x","y"]',
             "document": '{"k":[1,null]}',
             "day": "2026-01-31",
-            "long": "1 day, 0:00:00",
+            "long": "1 day",
             "bytes": "\\x00ff",
             "large": "12345678901234567890",
             "nan": "nan",
@@ -76,6 +76,10 @@ def test_csv(sample: Commands) -> None:
         ("time '24:00'", "24:00:00"),
         ("interval '2000000000 days'", "2000000000 days"),
         ("interval '99999999 years'", "99999999 years"),
+        ("interval '1 month'", "1 mon"),
+        ("interval 'infinity'", "infinity"),
+        ("age('2026-03-31'::timestamp, '2025-01-31')", "1 year 2 mons"),
+        ("timetz '12:00+02'", "12:00:00+02"),
     ],
 )
 def test_moments_that_python_has_no_value_for(sample: Commands, value: str, written: str) -> None:
@@ -210,6 +214,48 @@ def test_no_statement(sample: Commands, statement: str) -> None:
 def test_both_sources(sample: Commands, tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_text("SELECT 1")
     assert "Give the SQL" in sample.refused(2, "query", "SELECT 1", "-f", str(tmp_path / "q.sql"))
+
+
+@pytest.mark.parametrize("statement", ["SELECT $1", "SELECT 1 WHERE 2 = $1"])
+def test_a_parameter_has_no_value(sample: Commands, statement: str) -> None:
+    assert "nothing stands for $1" in sample.refused(2, "query", statement)
+
+
+@pytest.mark.parametrize("state", ["08P01", "08006", "57P01", "53300"])
+def test_an_error_that_leaves_the_connection_is_one_of_the_statement(
+    commands: Commands, engine: Engine, state: str
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE FUNCTION public.failing() RETURNS int LANGUAGE plpgsql AS $$ BEGIN"
+            f" RAISE 'so be it' USING ERRCODE = '{state}'; END $$"
+        )
+    assert commands.refused(1, "query", "SELECT failing()") == "Error: SQL: so be it.\n"
+
+
+def test_a_view_of_ones_own_is_to_be_granted(commands: Commands, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE VIEW public.mine AS SELECT 1 AS one")
+        connection.exec_driver_sql("CREATE SCHEMA ours CREATE TABLE things ()")
+    hint = commands.refused(1, "query", "SELECT * FROM mine").rpartition(": ")[2]
+    assert hint == "GRANT SELECT ON mine TO registry_reader.\n"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(hint.rstrip(".\n"))
+    assert commands.done("query", "SELECT * FROM mine") == "one\n1\n"
+    hint = commands.refused(1, "query", "SELECT * FROM ours.things").rpartition(": ")[2]
+    assert hint == "GRANT USAGE ON SCHEMA ours TO registry_reader.\n"
+    # What only a writer may do is not to be granted.
+    assert "GRANT" not in commands.refused(1, "query", "DELETE FROM store.models RETURNING name")
+
+
+@pytest.mark.parametrize("remark", ["-- of one\n", "--of one\n", "--\n", "-- a=b\n-- c\n"])
+def test_sql_may_begin_with_a_remark(sample: Commands, remark: str) -> None:
+    statement = f"{remark}SELECT 1 AS one"
+    assert sample.done("query", statement, "--format", "csv") == "one\n1\n"
+    assert sample.done("query", "--format", "csv", statement) == "one\n1\n"
+    assert sample.done("query", "--format", "csv", "--", statement) == "one\n1\n"
+    assert "No such option" in sample.refused(2, "query", statement, "--max-row", "1")
+    assert "no SQL statement" in sample.refused(2, "query", "-- nothing but a remark")
 
 
 def test_syntax_error_has_its_place(sample: Commands) -> None:

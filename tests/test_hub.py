@@ -202,6 +202,17 @@ def test_passing_failure_is_tried_again(
     assert all(wait.reason for wait in waits)
 
 
+def test_a_wait_is_told_with_the_address(
+    server: Server, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "registry")
+    server.answers = [Answer(fault="silent"), Answer(RECORDS)]
+    listing(hub)
+    (line,) = caplog.messages
+    assert line.startswith(f"The Hub at {server.url}: ReadTimeout")
+    assert "; waiting 0.0 s" in line
+
+
 def test_waits_double(server: Server, hub: Hub, waits: list[Wait]) -> None:
     server.answers = [Answer(status=500)] * 4 + [Answer(RECORDS)]
     listing(hub)

@@ -426,6 +426,25 @@ def test_an_object_of_a_user_that_depends_on_ours_stops_the_upgrade(
         migrating.downgrade(engine, "-1")
 
 
+def test_all_objects_that_stop_a_downgrade_are_named(engine: Engine) -> None:
+    execute(
+        engine,
+        "CREATE VIEW public.first AS SELECT name FROM registry.models",
+        "CREATE VIEW public.second AS SELECT * FROM registry.family('org/a')",
+        "CREATE VIEW public.third AS SELECT m.name FROM registry.families, registry.models m",
+        "CREATE VIEW public.not_in_the_way AS SELECT name FROM store.models",
+    )
+    with (
+        changing_nothing(engine),
+        pytest.raises(RegistryError, match=r"^Cannot downgrade the database: ") as raised,
+    ):
+        migrating.downgrade(engine, "-1")
+    for name, of in {"first": "view", "second": "function", "third": "view"}.items():
+        assert f"view {name} depends on {of} registry." in str(raised.value)
+    assert str(raised.value).count("third depends on") == 2
+    assert "not_in_the_way" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "named"),
     [

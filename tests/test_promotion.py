@@ -6,6 +6,7 @@ from learned import drawn, names
 from numpy.typing import NDArray
 
 from registry import promotion
+from registry.errors import UsageError
 from registry.promotion import Contender, judge, neighbour_churn
 
 
@@ -95,6 +96,22 @@ def test_an_improvement_can_be_asked_for() -> None:
     pair = contender(drawn(20), 0.5), contender(drawn(20), 0.495)
     assert judge(*pair, margin=0).promoted
     assert not judge(*pair, margin=-0.01).promoted
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"margin": float("nan")},
+        {"margin": float("inf")},
+        {"most_churn": float("nan")},
+        {"most_churn": -0.1},
+        {"most_churn": 1.1},
+    ],
+    ids=str,
+)
+def test_what_limits_nothing_is_no_limit(limits: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="must be"):
+        judge(contender(drawn(20), 0.5), contender(drawn(20), 9.0), **limits)
 
 
 def test_neighbours_must_mostly_stay() -> None:

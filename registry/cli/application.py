@@ -64,7 +64,7 @@ class Application:
             return
         from registry import migrating
 
-        _, revision = migrating.upgrade(engine)
+        _, revision = migrating.upgrade_embedded(engine)
         say(f"Set up the embedded database, at revision {revision}.")
 
     @contextmanager

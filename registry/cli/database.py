@@ -102,8 +102,10 @@ def upgrade(application: Application, revision: str) -> None:
     """
     from registry import migrating
 
+    embedded = application.setting().url is None
+    migrate = migrating.upgrade_embedded if embedded else migrating.upgrade
     with application.engine() as engine:
-        before, after = migrating.upgrade(engine, revision)
+        before, after = migrate(engine, revision)
     _tell_move("Upgraded", before, after)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from registry.versions import Version
 
 FORMATS = ("parquet", "safetensors")
+KINDS = ("trained", "folded", "cold")
 
 LISTED = (
     Field("version", right=True, kept=True),
@@ -232,9 +233,25 @@ def export(
 @click.option("--task", help="Only models for it, such as text-generation.")
 @click.option("--min-parameters", type=COUNT, help="At least so many weights: 7B, 350M.")
 @click.option("--max-parameters", type=COUNT, help="At most so many weights.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="Only vectors trained on outcomes, folded in later from a few, or cold, that is guessed; "
+    "repeatable: any.",
+)
 @output_options
 @pass_application
-def nearest(application: Application, /, output: Output, model: str, k: int, **wanted: Any) -> None:
+def nearest(
+    application: Application,
+    /,
+    output: Output,
+    model: str,
+    k: int,
+    kinds: tuple[str, ...],
+    **wanted: Any,
+) -> None:
     """Print the models nearest to MODEL by learned embeddings.
 
     For models that have one, by cosine distance, in [0, 2]. `registry similar` compares any.
@@ -243,6 +260,7 @@ def nearest(application: Application, /, output: Output, model: str, k: int, **w
     Examples:
       registry nearest mistralai/Mistral-7B-v0.1 -k 5
       registry nearest mistralai/Mistral-7B-v0.1 --license apache-2.0 --max-parameters 8B
+      registry nearest mistralai/Mistral-7B-v0.1 --kind trained
     """
     from registry.vectors import nearest_models
 
@@ -250,7 +268,7 @@ def nearest(application: Application, /, output: Output, model: str, k: int, **w
     if low is not None and high is not None and low > high:
         raise UsageError("--min-parameters is more than --max-parameters.")
     with application.reading() as connection:
-        found = nearest_models(connection, model, k, **wanted)
+        found = nearest_models(connection, model, k, kinds=list(kinds) or None, **wanted)
     fields = (
         Field("name"),
         Field("distance", look=decimals, right=True, kept=True),

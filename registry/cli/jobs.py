@@ -127,6 +127,14 @@ def crontab() -> None:
     if os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("DATABASE_URL"):
         # Not copied: it may hold a password, and this output may go anywhere.
         click.echo("# Set REGISTRY_DATABASE_URL here, as it is in your environment.")
+    if endpoint := os.environ.get("HF_ENDPOINT"):
+        # Another Hub's listing would have models of this one vanish.
+        hidden = "@" in endpoint
+        click.echo("# Set HF_ENDPOINT here, too." if hidden else f"HF_ENDPOINT={endpoint}")
+    if os.environ.get("HF_TOKEN"):
+        click.echo(
+            "# HF_TOKEN is not copied: log in by `hf auth login`, or set it in this crontab."
+        )
     for job in KNOWN:
         click.echo(f"# {job.name}: {job.purpose}{_lacking(job)}")
         click.echo(f"{job.schedule} {program} {job.command}".replace("%", r"\%"))

@@ -95,7 +95,7 @@ def models() -> None:
 @click.option("--family", metavar="MODEL", help="Models of this model's family.")
 @click.option("--tag", "tags", multiple=True, help="With this tag; repeatable: all.")
 @click.option("--architecture", help="Class, model type or its family: qwen for qwen2_moe.")
-@click.option("--quantization", help="Method, such as gguf, gptq, awq; or none.")
+@click.option("--quantization", help="Method, such as gguf, gptq, awq, or awq-4bit; or none.")
 @click.option(
     "--state", "states", multiple=True, type=click.Choice(STATES), help="Repeatable: any of them."
 )

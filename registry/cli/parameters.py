@@ -29,15 +29,15 @@ class Whole(click.IntRange):
 
 
 class Finite(click.FloatRange):
-    """A number in a range; not nan, which is outside of none."""
+    """A number in a range; not nan, which is outside of none, and not infinite."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Read the number."""
         number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{number} is not in the range {self._describe_range()}.", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
         return number
 
 

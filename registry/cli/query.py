@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import IO
 
@@ -16,8 +17,21 @@ from registry.errors import UsageError
 ENCODING = "utf-8-sig"
 """UTF-8, with or without the mark that editors on Windows put before it."""
 
+_BEGINS_WITH_REMARK = re.compile(r"--(\s|[^=\n]*\n)")
 
-@click.command()
+
+class SqlCommand(click.Command):
+    """A command whose argument is SQL, which may begin with a remark as options begin."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, with such SQL behind all options."""
+        remarks = [each for each in args if _BEGINS_WITH_REMARK.match(each)]
+        if remarks and "--" not in args:
+            args = [*(each for each in args if each not in remarks), "--", *remarks]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=SqlCommand)
 @click.argument("sql", required=False)
 @click.option(
     "-f",

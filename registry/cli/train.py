@@ -135,8 +135,9 @@ VERSION = (
 )
 @click.option(
     "--margin",
-    type=float,
-    help="Log loss that a version may lose against the current one.  [default: 0.002]",
+    type=Finite(),
+    help="Log loss that a version may lose against the current one; below 0, what it has to gain.  "
+    "[default: 0.002]",
 )
 @click.option(
     "--most-churn",

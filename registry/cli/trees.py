@@ -6,7 +6,11 @@ from typing import Any
 
 from registry.pedigree import Node, walk
 
-MARKS = {"cycle": "leads back: a cycle", "repeated": "shown elsewhere"}
+MARKS = {
+    "self_edge": "names itself as its parent",
+    "cycle": "leads back: a cycle",
+    "repeated": "shown elsewhere",
+}
 
 STATES = {"stub": "never seen", "gone": "gone", "disabled": "disabled", "private": "private"}
 

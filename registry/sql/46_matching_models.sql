@@ -9,7 +9,7 @@
 -- stages are gone through one by one, and the index is asked for all.
 CREATE FUNCTION store.matching_models(
     queries tsquery[], counts bigint[], wanted integer,
-    exact_author text, by_license text, by_tag text, min_parameters bigint, max_parameters bigint)
+    by_license text, by_tag text, min_parameters bigint, max_parameters bigint)
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
@@ -81,13 +81,12 @@ BEGIN
         most := CASE WHEN step.turn < 3 THEN greatest(3000, 2 * step.fetches) END;
         SELECT count(*), coalesce(array_agg(m.model_id) FILTER (
                    WHERE (step.unasked IS NULL OR m.search @@ step.unasked)
-                     AND (exact_author IS NULL OR m.author = exact_author)
                      AND (by_license IS NULL OR lower(m.license) = lower(by_license))
                      AND (by_tag IS NULL OR m.tags @> ARRAY[by_tag])
                      AND (min_parameters IS NULL OR m.parameters >= min_parameters)
                      AND (max_parameters IS NULL OR m.parameters <= max_parameters)), '{}')
           INTO fetched, hits
-          FROM (SELECT m.model_id, m.author, m.license, m.tags, m.parameters, m.search
+          FROM (SELECT m.model_id, m.license, m.tags, m.parameters, m.search
                   FROM store.models AS m
                  WHERE m.search @@ step.asked
                  LIMIT most) AS m;
@@ -109,5 +108,5 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION store.matching_models(tsquery[], bigint[], integer, text, text, text, bigint, bigint) IS
+COMMENT ON FUNCTION store.matching_models(tsquery[], bigint[], integer, text, text, bigint, bigint) IS
     'Keys of the most downloaded models that match, the best first.';

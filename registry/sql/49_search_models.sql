@@ -1,9 +1,10 @@
 -- search_models(query, limit, filters): the models that a text finds, best first.
 -- match says how: 'exact' (the name, also without its organisation, or an alias), 'name' (every word
 -- is in the name, or begins a word of it), 'tags' (in name or tags), 'similar' (after correcting rare
--- words); 'filter' without a text. In each, the most downloaded first. score orders the same way:
--- 3 exact, 2 name, 1 tags, 0 similar, plus ln(1 + downloads) / ln(1e12). Filters that are null do not
--- filter.
+-- words); 'filter' without a text. A stub that an alias stands for is 'name': nothing more is known of
+-- it, and who asks wants what is like it first. In each, the most downloaded first. score orders the
+-- same way: 3 exact, 2 name, 1 tags, 0 similar, plus ln(1 + downloads) / ln(1e12). Filters that are
+-- null do not filter.
 CREATE FUNCTION registry.search_models(
     query text,
     "limit" integer DEFAULT 20,
@@ -57,7 +58,7 @@ BEGIN
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSIF terms IS NULL THEN
         found := store.matching_models(filter.queries, filter.counts, wanted,
-                                       NULL, search_models.by_license, search_models.by_tag,
+                                       search_models.by_license, search_models.by_tag,
                                        search_models.min_parameters, search_models.max_parameters);
         ranks := array_fill(0::smallint, ARRAY[cardinality(found)]);
     ELSE
@@ -82,7 +83,7 @@ BEGIN
             CONTINUE WHEN step.query IS NULL;
             hits := store.matching_models(
                 step.query || filter.queries, step.estimate || filter.counts, looked_at,
-                NULL, search_models.by_license, search_models.by_tag,
+                search_models.by_license, search_models.by_tag,
                 search_models.min_parameters, search_models.max_parameters);
             found := found || hits;
             ranks := ranks || array_fill(rank::smallint, ARRAY[cardinality(hits)]);
@@ -100,7 +101,9 @@ BEGIN
       JOIN store.models AS m ON m.model_id = f.model_id
       LEFT JOIN store.counters AS c ON c.model_id = f.model_id
      CROSS JOIN LATERAL (
-           SELECT CASE WHEN f.rank = 2
+           SELECT CASE WHEN m.state = 'stub' AND lower(m.name) <> lower(btrim(search_models.query))
+                       THEN least(f.rank, 2)
+                       WHEN f.rank = 2
                         AND lower(split_part(m.name, '/', 2)) = lower(btrim(search_models.query))
                        THEN 3 ELSE f.rank END AS rank) AS t
      ORDER BY t.rank DESC, c.downloads DESC NULLS LAST, m.name
@@ -109,7 +112,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.search_models IS
-    'Models that words find, the best first: the models of that very name, with or without the organisation, or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with words spelled alike; in each the most downloaded first. Filters narrow that down, or stand alone where query is null.
+    'Models that words find, the best first: the models of that very name, with or without the organisation, or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with words spelled alike; in each the most downloaded first. A stub, of which nothing but a name is known, comes first by that name alone, by an alias after the models with all the words in their names. Filters narrow that down, or stand alone where query is null.
 query: words, in any case; "-", "_", "/" and "." part words as blanks do, and qwen2.5 is qwen 2 5
 limit: most rows to return
 by_author: only models of this organisation or user, in any case

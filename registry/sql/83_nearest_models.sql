@@ -6,7 +6,7 @@
 CREATE FUNCTION registry.nearest_models(
     model text, k integer DEFAULT 10, version integer DEFAULT NULL, license text DEFAULT NULL,
     family text DEFAULT NULL, task text DEFAULT NULL, min_parameters bigint DEFAULT NULL,
-    max_parameters bigint DEFAULT NULL)
+    max_parameters bigint DEFAULT NULL, kinds text[] DEFAULT NULL)
 RETURNS TABLE (name text, distance double precision, kind text, uncertainty real,
                of_version integer)
 LANGUAGE plpgsql STABLE
@@ -34,6 +34,7 @@ DECLARE
         CASE WHEN family IS NOT NULL THEN
             'm.model_id IN (SELECT f.model_id FROM store.model_families AS f WHERE f.family_id = $8)'
         END);
+    of_kind CONSTANT text := CASE WHEN kinds IS NOT NULL THEN 'AND e.kind = ANY ($10)' ELSE '' END;
 BEGIN
     IF nearest_models.model IS NULL THEN
         RETURN;
@@ -76,26 +77,27 @@ BEGIN
         iterating := current_setting('hnsw.iterative_scan');
         PERFORM set_config('hnsw.ef_search', greatest(120, 3 * wanted + 1)::text, true),
                 set_config('hnsw.iterative_scan',
-                           CASE WHEN sieve <> '' THEN 'strict_order' ELSE 'off' END, true),
+                           CASE WHEN sieve || of_kind <> '' THEN 'strict_order' ELSE 'off' END, true),
                 set_config('enable_seqscan', 'off', true);
         -- As a scalar subquery, the filter is asked of each model that the index brings.
         EXECUTE format(
             'SELECT array_agg(n.model_id) FROM ('
             '    SELECT c.model_id FROM ('
             '        SELECT e.model_id, e.vector FROM store.embeddings AS e'
-            '         WHERE e.version_id = %1$s %3$s'
+            '         WHERE e.version_id = %1$s %4$s %3$s'
             '         ORDER BY e.vector::halfvec(%2$s) <=> $1::halfvec(%2$s) LIMIT 3 * $3 + 1'
             '    ) AS c WHERE c.model_id <> $2 ORDER BY c.vector <=> $1, c.model_id LIMIT $3) AS n',
             used.version_id, used.dimension,
             CASE WHEN sieve <> '' THEN format(
-                'AND (SELECT %s FROM store.models AS m WHERE m.model_id = e.model_id)', sieve) END)
+                'AND (SELECT %s FROM store.models AS m WHERE m.model_id = e.model_id)', sieve) END,
+            of_kind)
            INTO ids
-          USING own, id, wanted, license, task, min_parameters, max_parameters, members;
+          USING own, id, wanted, license, task, min_parameters, max_parameters, members, ids, kinds;
         PERFORM set_config('enable_seqscan', 'on', true),
                 set_config('hnsw.ef_search', breadth, true),
                 set_config('hnsw.iterative_scan', iterating, true);
     END IF;
-    IF ids IS NULL AND sieve = '' THEN
+    IF ids IS NULL AND sieve || of_kind = '' THEN
         -- A statement of its own, whose plan is kept. What is sorted is kept narrow: of the time
         -- for 5,000 vectors, a third goes into making rows to sort. The model itself is among them,
         -- as that costs less than to ask of each whether it is.
@@ -120,7 +122,7 @@ BEGIN
         'SELECT m.name, n.distance, n.kind, n.uncertainty, %1$s'
         '  FROM (SELECT e.model_id, e.kind, e.uncertainty, e.vector <=> $1 AS distance'
         '          FROM store.embeddings AS e'
-        '         WHERE e.version_id = %1$s AND e.model_id <> $2 %2$s'
+        '         WHERE e.version_id = %1$s AND e.model_id <> $2 %3$s %2$s'
         '         ORDER BY distance, e.model_id LIMIT $3) AS n'
         '  JOIN store.models AS m ON m.model_id = n.model_id'
         ' WHERE n.distance <> double precision ''NaN'' '
@@ -129,12 +131,13 @@ BEGIN
         CASE WHEN cardinality(ids) >= wanted THEN 'AND e.model_id = ANY ($9)'
              WHEN sieve <> '' THEN format(
                  'AND e.model_id IN (SELECT m.model_id FROM store.models AS m WHERE %s)', sieve)
-        END)
-    USING own, id, wanted, license, task, min_parameters, max_parameters, members, ids;
+        END,
+        of_kind)
+    USING own, id, wanted, license, task, min_parameters, max_parameters, members, ids, kinds;
 END;
 $$;
 
-COMMENT ON FUNCTION registry.nearest_models(text, integer, integer, text, text, text, bigint, bigint) IS
+COMMENT ON FUNCTION registry.nearest_models(text, integer, integer, text, text, text, bigint, bigint, text[]) IS
     'The models whose learned vectors are nearest to one''s, nearest first, for models that have one. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000, 99.8% in families that overlap, about 98% in clusters far apart). Filters leave out models, but as long as enough pass, k rows come back. An error where no version is current, or the model is unknown or has no vector: similar_models compares any model by metadata and lineage.
 model: any name of the model
 k: most rows to return
@@ -144,6 +147,7 @@ family: only models of the family of this model, by any name of a member
 task: only models with this pipeline_tag
 min_parameters: only models of at least so many weights
 max_parameters: only models of at most so many weights
+kinds: only models whose vectors came about in one of these ways, as in embeddings: trained leaves out guesses
 name: name of the other model
 distance: cosine distance of the vectors, in [0, 2]
 kind: how the other model''s vector came about, as in embeddings

@@ -10,6 +10,20 @@ from importlib import resources
 
 from sqlalchemy import Connection, text
 
+_OBJECTS = """
+SELECT 'VIEW' AS kind,
+       quote_ident(nspname) || '.' || quote_ident(relname) AS identity,
+       c.oid::bigint AS made
+  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+ WHERE nspname IN ('registry', 'store') AND relkind = 'v'
+UNION ALL
+SELECT 'FUNCTION',
+       quote_ident(nspname) || '.' || quote_ident(proname)
+           || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+       p.oid::bigint
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+ WHERE nspname IN ('registry', 'store')"""
+
 
 def files() -> dict[str, str]:
     """Return the text of every SQL file by file name, in the order of installation."""
@@ -49,6 +63,35 @@ def drop(connection: Connection) -> None:
     connection.execute(text("DELETE FROM store.sql_objects"))
 
 
+def dependents(connection: Connection) -> list[str]:
+    """Tell which objects of users' depend on what the registry installed, a sentence for each."""
+    if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
+        return []
+    # Names get their schemas as in the errors of an upgrade, which has the same path.
+    connection.exec_driver_sql("SET LOCAL search_path = public")
+    return list(
+        connection.scalars(
+            text(f"""
+            WITH ours AS (
+                SELECT CASE kind WHEN 'VIEW' THEN 'pg_class'::regclass
+                                 ELSE 'pg_proc'::regclass END AS classid, made::oid AS objid
+                  FROM ({_OBJECTS}) AS o JOIN store.sql_objects USING (kind, identity)
+            )
+            SELECT DISTINCT pg_describe_object(theirs.classid, theirs.objid, 0) || ' depends on '
+                            || pg_describe_object(d.refclassid, d.refobjid, 0)
+              FROM pg_depend d
+              JOIN ours ON (ours.classid, ours.objid) = (d.refclassid, d.refobjid)
+              LEFT JOIN pg_rewrite rule
+                     ON d.classid = 'pg_rewrite'::regclass AND rule.oid = d.objid
+             CROSS JOIN LATERAL (
+                   SELECT CASE WHEN rule.oid IS NULL THEN d.classid ELSE 'pg_class'::regclass END,
+                          coalesce(rule.ev_class, d.objid)) AS theirs (classid, objid)
+             WHERE d.deptype = 'n' AND (theirs.classid, theirs.objid) NOT IN (TABLE ours)
+             ORDER BY 1""")  # noqa: S608
+        )
+    )
+
+
 def install(connection: Connection) -> None:
     """Create every view and function, in file-name order, and remember what they are."""
     # no_parameters: a body may hold % and :, which must reach Postgres untouched.
@@ -76,20 +119,5 @@ def install(connection: Connection) -> None:
 
 
 def _objects(connection: Connection) -> list[tuple[str, str]]:
-    rows = connection.execute(
-        text("""
-        SELECT 'VIEW' AS kind,
-               quote_ident(nspname) || '.' || quote_ident(relname) AS identity,
-               c.oid::bigint AS made
-          FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-         WHERE nspname IN ('registry', 'store') AND relkind = 'v'
-        UNION ALL
-        SELECT 'FUNCTION',
-               quote_ident(nspname) || '.' || quote_ident(proname)
-                   || '(' || pg_get_function_identity_arguments(p.oid) || ')',
-               p.oid::bigint
-          FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
-         WHERE nspname IN ('registry', 'store')
-         ORDER BY made""")
-    )
+    rows = connection.execute(text(f"{_OBJECTS} ORDER BY made"))
     return [(row.kind, row.identity) for row in rows]

@@ -82,6 +82,22 @@ def test_what_cannot_be_answered_is_said(connection: Connection) -> None:
     assert rows(connection, NEAREST, model=None, k=3) == []
 
 
+@pytest.mark.parametrize("kinds", [["trained"], ["folded", "trained"], ["cold"], [], None])
+def test_kinds_of_vectors_are_left_out(connection: Connection, kinds: list[str] | None) -> None:
+    told = [("trained", "folded", "cold")[at % 3] for at in range(30)]
+    vectors = drawn(30, 8)
+    kept(connection, vectors, kinds=told)
+    found = rows(
+        connection,
+        "SELECT name, kind FROM registry.nearest_models('org/m2', 100, kinds => :kinds)",
+        kinds=kinds,
+    )
+    near = distances(vectors, 2)
+    passing = [(f"org/m{at}", kind) for at, kind in enumerate(told) if at != 2]
+    passing = [each for each in passing if kinds is None or each[1] in kinds]
+    assert found == sorted(passing, key=lambda each: near[each[0]])
+
+
 @pytest.fixture
 def sorted_out(connection: Connection) -> Connection:
     for number, name in enumerate(names(40)):
@@ -128,6 +144,11 @@ def check_filters(connection: Connection, filters: dict[str, Any], passing: set[
 
 COUNT = 8_000
 
+TRAINED = set(range(5, COUNT, 64))
+"""The places of few trained models among many cold ones."""
+
+KINDS = ["trained" if at in TRAINED else "cold" for at in range(COUNT)]
+
 
 @pytest.fixture(scope="module")
 def with_index(databases: Databases) -> Iterator[Engine]:
@@ -148,7 +169,7 @@ def with_index(databases: Databases) -> Iterator[Engine]:
                   FROM generate_series(0, :last) AS i"""),
                 {"last": COUNT - 1},
             )
-            kept(connection, clustered(), names(COUNT))
+            kept(connection, clustered(), names(COUNT), kinds=KINDS)
         yield engine
 
 
@@ -201,7 +222,10 @@ def index_of(connection: Connection) -> str:
 @pytest.mark.parametrize(
     ("filters", "passing"),
     [({}, COUNT), ({"license": "rare"}, 8), ({"license": "lone"}, 1), ({"license": "mit"}, 4_000),
-     ({"license": "none"}, 0), ({"max_parameters": 15}, 16)],
+     ({"license": "none"}, 0), ({"max_parameters": 15}, 16),
+     ({"kinds": ["trained"]}, len(TRAINED)), ({"kinds": ["cold"]}, COUNT - len(TRAINED)),
+     ({"kinds": ["trained", "cold"]}, COUNT), ({"kinds": ["folded"]}, 0),
+     ({"kinds": ["trained"], "license": "rare"}, len(TRAINED & set(range(5, COUNT, 1000))))],
     ids=str,
 )  # fmt: skip
 def test_with_an_index_filters_never_cost_rows(
@@ -211,12 +235,25 @@ def test_with_an_index_filters_never_cost_rows(
     arguments = "".join(f", {name} => :{name}" for name in filters)
     query = f"SELECT name, distance FROM registry.nearest_models('org/m4999', :k{arguments})"
     found = rows(indexed, query, k=k, **filters)
-    assert len(found) == min(k, passing - (passing == COUNT))
+    assert len(found) == min(k, passing - (passing > COUNT / 2))
     assert "org/m4999" not in {name for name, _ in found}
-    if filters.get("license") == "rare":
+    if filters == {"license": "rare"}:
         near = distances(clustered(), 4999)
         rare = sorted((near[f"org/m{at}"], f"org/m{at}") for at in range(5, COUNT, 1000))[:k]
         assert [name for name, _ in found] == [name for _, name in rare]
+
+
+def test_few_trained_among_many_cold_are_found_with_an_index(indexed: Connection) -> None:
+    vectors = clustered()
+    query = "SELECT name FROM registry.nearest_models(:model, 10, kinds => ARRAY['trained'])"
+    hits = 0
+    for place in range(0, COUNT, 400):
+        near = distances(vectors, place)
+        passing = [f"org/m{at}" for at in TRAINED - {place}]
+        expected = sorted(passing, key=lambda name: near[name])[:10]
+        found = rows(indexed, query, model=f"org/m{place}")
+        hits += len(set(expected) & {name for (name,) in found})
+    assert hits >= 0.99 * 10 * 20
 
 
 def test_settings_of_the_caller_stay(indexed: Connection) -> None:

@@ -98,6 +98,27 @@ def test_filters_narrow_a_search_down(catalog: Connection) -> None:
     assert found(catalog, "alpha", max_parameters=6_999_999_999) == [("beta/chatty", "tags")]
 
 
+def test_one_width_of_a_method_or_all(connection: Connection) -> None:
+    for stored in ("gptq", "gptq-4bit", "gptq-8bit", "gptq-v2", "awq-4bit", "4-bit", None):
+        counters(connection, model(connection, f"org/{stored}", quantization=stored), downloads=1)
+    for wanted, expected in {
+        "gptq": {"org/gptq", "org/gptq-4bit", "org/gptq-8bit"},
+        "GPTQ-4bit": {"org/gptq-4bit"},
+        "awq": {"org/awq-4bit"},
+        "4-bit": {"org/4-bit"},
+        "none": {"org/None"},
+    }.items():
+        models = search_models(connection, SearchFilter(quantization=wanted))
+        assert {each.name for each in models} == expected
+
+
+def test_a_library_is_found_however_it_is_spelled(connection: Connection) -> None:
+    counters(connection, model(connection, "org/m", library="PaddleOCR"), downloads=1)
+    for spelled in ("PaddleOCR", "paddleocr"):
+        models = search_models(connection, SearchFilter(library=spelled))
+        assert [each.name for each in models] == ["org/m"]
+
+
 def test_filters_search_alone_too(catalog: Connection) -> None:
     assert found(catalog, None, by_license="mit") == [
         ("acme/Alpha-7B", "filter"),
@@ -139,6 +160,17 @@ def test_nothing_is_found_where_nothing_is_wanted(catalog: Connection, limit: in
 @pytest.mark.parametrize("query", ["'", "\\", "a'b", "%", "!!", ":*", "é 模型", "x" * 3000, "a\nb"])
 def test_no_query_is_an_error(catalog: Connection, query: str) -> None:
     assert isinstance(found(catalog, query), list)
+
+
+def test_a_stub_that_an_alias_stands_for_comes_after_known_models(catalog: Connection) -> None:
+    stub(catalog, "acme/alpha-7b-unseen")
+    alias(catalog, "acme/alpha-7b-unseen", "alpha 7b")
+    known = [("acme/Alpha-7B", "name"), ("acme/Alpha-7B-Instruct", "name")]
+    assert found(catalog, "Alpha 7b") == [*known, ("acme/alpha-7b-unseen", "name")]
+    assert found(catalog, "ACME/alpha-7b-unseen")[0] == ("acme/alpha-7b-unseen", "exact")
+    for query, first in {"Alpha 7b": 2, "ACME/alpha-7b-unseen": 0}.items():
+        filtered = search_models(catalog, SearchFilter(query=query, author="acme"))
+        assert filtered[first].name == "acme/alpha-7b-unseen"
 
 
 def test_a_stub_is_found_by_its_name(catalog: Connection) -> None:
