@@ -147,9 +147,60 @@ def test_leaderboard(imported: Commands) -> None:
         "org/two\n",
         "",
     }
-    assert "75.0" in imported.done("evals", "leaderboard", "--format", "table")
+    drawn = imported.done("evals", "leaderboard", "--format", "table")
+    assert drawn.split()[:6] == ["model", "average", "%", "b", "%", "c"]
+    assert "75.0" in drawn
     assert "no benchmark 'x'" in imported.refused(2, "evals", "leaderboard", "--benchmark", "x")
     assert "org/none" in imported.refused(1, "evals", "leaderboard", "--family", "org/none")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("evals", "leaderboard"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "export", "new"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "remove"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("train",), "outcomes on a benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("train", "--evaluate"), "benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("embeddings", "probe", "benchmarks"), "'gsm-8k'; did you mean GSM8K, gsm8k?"),
+    ],
+)
+def test_a_benchmark_that_there_is_none_of_has_the_nearest_ones_named(
+    imported: Commands, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    told = [(f"org/{m}", b, "i0", 1) for b in ("GSM8K", "gsm8k") for m in ("one", "two")]
+    imported.done("evals", "import", str(long_table(tmp_path / "g.csv", told)))
+    assert said in imported.refused(2, *arguments, "--benchmark", "gsm-8k")
+
+
+def test_leaderboard_tells_of_a_benchmark_in_another_spelling(
+    imported: Commands, tmp_path: Path
+) -> None:
+    told = [(f"org/{m}", "B", "i0", 1) for m in ("one", "two", "three")]
+    imported.done("evals", "import", str(long_table(tmp_path / "B.csv", told)))
+    said = imported("evals", "leaderboard", "--benchmark", "b").stderr
+    assert "B is another benchmark, with 3 models: registry evals leaderboard --benchmark B" in said
+    assert "another benchmark" not in imported("evals", "leaderboard", "--benchmark", "c").stderr
+
+
+def test_scores_of_models_are_shown_and_compared(imported: Commands, tmp_path: Path) -> None:
+    """Those on benchmarks of most runs come first, and no more than have room."""
+    told = [("org/one", f"a{n:02}", "i0", 1) for n in range(20)]
+    imported.done("evals", "import", str(long_table(tmp_path / "a.csv", told)))
+    lines = imported.done("models", "show", "org/one", "--format", "table").splitlines()
+    start = lines.index("scores (± one standard error)")
+    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["c", "b", "a00"]
+    assert lines[start + 13].strip() == (
+        "12 of 22; for all: registry models show org/one --format json"
+    )
+    drawn = imported.done("models", "compare", "org/one", "org/two", "--format", "table")
+    rows = [line.split() for line in drawn.splitlines()]
+    assert ["b", "100.0%", "50.0%", "±", "50.0"] in rows
+    compared = imported.json("models", "compare", "org/one", "org/two")
+    assert [
+        (row["benchmark"], {name: told["score"] for name, told in row["scores"].items()})
+        for row in compared["scores"]
+    ] == [("c", {"org/one": 0.0, "org/two": 1.0}), ("b", {"org/one": 1.0, "org/two": 0.5})]
 
 
 def test_leaderboard_tells_which_benchmarks_too_few_models_have(

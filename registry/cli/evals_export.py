@@ -75,7 +75,7 @@ def export(
     \b
     Examples:
       registry evals export evaluations/
-      registry evals export training.parquet --as long --benchmark mmlu-pro
+      registry evals export training.parquet --as long --benchmark mmlu_pro
       registry evals export results/ --as lm-eval --model mistralai/Mistral-7B-v0.1
     """
     from registry import exports

@@ -22,7 +22,14 @@ from registry.cli.output import (
     printable,
 )
 from registry.cli.parameters import AT_LEAST_ONE, COUNT, MOMENT
-from registry.cli.portrait import as_document, draw
+from registry.cli.portrait import (
+    SCORES_SHOWN,
+    SCORES_TITLE,
+    as_document,
+    draw,
+    tell_benchmark,
+    tell_score,
+)
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -160,13 +167,14 @@ def show(application: Application, name: str, output: Output) -> None:
 def compare(application: Application, names: tuple[str, ...], output: Output) -> None:
     """Put models side by side and mark where they differ.
 
-    Below is told how alike each two are.
+    Below are their scores on the benchmarks that all of them have, those of most runs, and how
+    alike each two are.
 
     \b
     Example:
       registry models compare Qwen/Qwen2.5-7B mistralai/Mistral-7B-v0.1
     """
-    from registry.profile import read_profile, similarity
+    from registry.profile import read_profile, shared_scores, similarity
 
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("Give two models or more to compare.")
@@ -178,15 +186,18 @@ def compare(application: Application, names: tuple[str, ...], output: Output) ->
         pairs = [
             {"a": a, "b": b, **similarity(connection, a, b)} for a, b in combinations(present, 2)
         ]
+    scores = shared_scores(profiles, SCORES_SHOWN)
     if output.format in {"json", "jsonl"}:
         content = {
             "models": [as_document(profile)["model"] for profile in profiles],
+            "scores": scores,
             "similarity": pairs,
         }
         output.document(content, lambda _: None)
         return
     _print_side_by_side(output, profiles)
     if output.format == "table":
+        _print_scores(output, scores)
         click.echo()
         fields = [_pair_field(name) for name in pairs[0]]
         output.rows(fields, (list(pair.values()) for pair in pairs))
@@ -199,6 +210,20 @@ def _pair_field(name: str) -> Field:
         name,
         look=lambda value: decimals(value) if isinstance(value, float) else plain(value),
         right=True,
+    )
+
+
+def _print_scores(output: Output, scores: list[dict[str, Any]]) -> None:
+    if not scores:
+        return
+    click.echo()
+    names = list(scores[0]["scores"])
+    output.rows(
+        [
+            Field("benchmark", SCORES_TITLE, kept=True),
+            *(Field(name, printable(name), right=True, kept=True) for name in names),
+        ],
+        ([tell_benchmark(row), *map(tell_score, row["scores"].values())] for row in scores),
     )
 
 

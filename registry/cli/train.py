@@ -182,7 +182,7 @@ def train(
     \b
     Examples:
       registry train
-      registry train --benchmark mmlu-pro --method irt --no-promote
+      registry train --benchmark mmlu_pro --method irt --no-promote
       registry train --if-changed
       registry train --evaluate --split item --split domain --seeds 3
       registry train --protocol simrmf --seeds 3
