@@ -75,6 +75,23 @@ def test_columns_by_role(commands: Commands, tmp_path: Path) -> None:
         assert "--column is ROLE=COLUMN" in said
 
 
+def test_a_plain_table_of_scores(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "sc.csv"
+    path.write_text("name,acc\norg/a,0.5\norg/b,0.25\n")
+    options = ["--column", "model=name", "--column", "score=acc", "--benchmark", "scb"]
+    [told] = commands.json("evals", "import", str(path), *options)
+    assert (told["status"], told["runs"], told["outcomes"]) == ("imported", 2, 0)
+    shown = commands.json("query", "SELECT model, benchmark, score FROM scores ORDER BY model")
+    assert [list(row.values()) for row in shown] == [
+        ["org/a", "scb", 0.5], ["org/b", "scb", 0.25],
+    ]  # fmt: skip
+    said = commands.refused(2, "evals", "import", str(path), *options, "--column", "item=name")
+    assert "There is no role 'score' of columns" in said
+    assert "A table of scores has a score, and no item." in said
+    said = commands.refused(1, "evals", "import", str(path), *options[:2], *options[4:])
+    assert "field 'item': There is no such column for the item; --column item=NAME" in said
+
+
 def test_a_role_that_there_is_none_of(commands: Commands, tmp_path: Path, path: Path) -> None:
     said = commands.refused(2, "evals", "import", str(path), "--column", "modell=name")
     assert "There is no role 'modell' of columns; there are benchmark, version," in said
