@@ -2,11 +2,14 @@
 
 import csv
 import io
+import shlex
 from pathlib import Path
 
+import factories
 import pytest
 from cli_commands import Commands
 from evaluated import long_table
+from sqlalchemy import Engine
 
 ROWS = [
     ("org/one", "b", "i0", 1), ("org/one", "b", "i1", 1), ("org/two", "b", "i0", 1),
@@ -115,12 +118,32 @@ def test_what_contradicts_itself_is_told_by_file_and_model(
 
 
 def test_giving_a_name_tells_how_many_runs_moved(imported: Commands) -> None:
-    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new")
+    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new", "--yes")
     assert given.exit_code == 0
     assert "2 runs moved to org/one." in given.stderr
     taken = imported("models", "alias", "org/one", "--remove", "org/two")
     assert "2 runs moved away from org/one." in taken.stderr
     assert "moved" not in imported("models", "alias", "org/one").stderr
+
+
+def test_a_model_of_its_own_becomes_an_alias_if_that_is_meant(
+    imported: Commands, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        factories.alias(connection, "org/two", "Two")
+        factories.alias(connection, "org/two", "o two")
+    alias = ("models", "alias", "org/one", "--add", "org/two")
+    said = imported.refused(2, *alias)
+    assert "org/two is a model of its own, with 2 runs and the names Two, o two. Say --yes" in said
+    assert imported.done("models", "alias", "org/two", "--format", "quiet").startswith("org/two\n")
+    said = imported(*alias, "--yes").stderr
+    assert "2 runs moved to org/one." in said
+    removing = "registry models alias org/one --remove Two --remove 'o two'"
+    assert removing in said
+    imported.done(*shlex.split(removing)[1:], "--remove", "org/two")
+    assert imported.done("models", "alias", "org/one", "--format", "quiet") == "org/one\n"
+    # One that is known by nothing but that name loses nothing.
+    imported.done("models", "alias", "org/one", "--add", "unheard-of")
 
 
 def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
