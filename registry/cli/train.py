@@ -97,7 +97,12 @@ VERSION = (
     show_default=True,
     help="Of all that is random; the same on one device gives the same vectors.",
 )
-@click.option("--evaluate", is_flag=True, help="Compare methods on held-out outcomes instead.")
+@click.option(
+    "--evaluate",
+    is_flag=True,
+    help="Compare methods on held-out outcomes instead. Of an item that has no others, item-mean "
+    "is the model's mean, as model-mean is.",
+)
 @click.option(
     "--split",
     "kinds",
