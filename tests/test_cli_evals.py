@@ -225,11 +225,11 @@ def test_leaderboard_tells_of_a_benchmark_in_another_spelling(
 
 def test_scores_of_models_are_shown_and_compared(imported: Commands, tmp_path: Path) -> None:
     """Those on benchmarks of most runs come first, and no more than have room."""
-    told = [("org/one", f"a{n:02}", "i0", 1) for n in range(20)]
+    told = [("org/one", f"a_{n:02}", "i0", 1) for n in range(20)]
     imported.done("evals", "import", str(long_table(tmp_path / "a.csv", told)))
     lines = imported.done("models", "show", "org/one", "--format", "table").splitlines()
     start = lines.index("scores (± one standard error)")
-    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["c", "b", "a00"]
+    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["c", "b", "a_00"]
     assert lines[start + 13].strip() == (
         "12 of 22; for all: registry models show org/one --format json"
     )

@@ -57,14 +57,14 @@ def draw(screen: Console, profile: Profile) -> None:
     if profile.aliases:
         screen.print(printable(f"also known as {', '.join(profile.aliases)}"), style="dim")
     for title, names in SECTIONS:
-        pairs = [(name, _cell(name, model)) for name in names]
+        pairs = [(_label(name), _cell(name, model)) for name in names]
         _section(screen, title, [(name, told) for name, told in pairs if told])
     _section(screen, "counters", _counters(profile))
     _section(screen, "made from", [(_parent(each), each["relation"]) for each in profile.parents])
     _section(
         screen,
         "made into",
-        [(relation, f"{number:,}") for relation, number in profile.children.items()],
+        [(_label(relation), f"{number:,}") for relation, number in profile.children.items()],
     )
     _section(
         screen,
@@ -160,7 +160,7 @@ def _parent(each: Any) -> str:
 def _draw_card(screen: Console, card: Any) -> None:
     if not isinstance(card, dict) or not card:
         return
-    told = [(printable(name), _brief(value)) for name, value in card.items()]
+    told = [(_label(printable(name)), _brief(value)) for name, value in card.items()]
     _section(screen, "card", told[:CARD_SHOWN])
     if len(told) > CARD_SHOWN:
         screen.print(f"  … and {len(told) - CARD_SHOWN} more fields", style="dim")
@@ -169,6 +169,11 @@ def _draw_card(screen: Console, card: Any) -> None:
 def _brief(value: Any) -> str:
     told = printable(plain(value))
     return told if len(told) <= 100 else f"{told[:99]}…"  # noqa: PLR2004
+
+
+def _label(name: str) -> str:
+    """Write the name of a field; names of models and benchmarks keep their underscores."""
+    return name.replace("_", " ")
 
 
 def _heading(screen: Console, title: str) -> None:
@@ -187,5 +192,5 @@ def _section(screen: Console, title: str, pairs: list[tuple[str, str]]) -> None:
     grid.add_column(style="dim", overflow="fold")
     grid.add_column(overflow="fold")
     for name, told in pairs:
-        grid.add_row(Text(f"  {name.replace('_', ' ')}"), Text(told))
+        grid.add_row(Text(f"  {name}"), Text(told))
     screen.print(grid)
