@@ -25,10 +25,11 @@ MODELS_AT_ONCE = 256
 _RUNS = """
 WITH told AS (
     SELECT r.run_id, r.model_id, r.benchmark_id, k.metric, k.filter, o.preference,
+           t.fingerprint,
            first_value(r.measure_id) OVER (
                PARTITION BY r.model_id, r.benchmark_id
                ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
-                        o.preference DESC, r.run_id
+                        o.preference DESC, t.fingerprint, r.run_id
            ) AS preferred
       FROM store.runs r
       JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
@@ -48,7 +49,8 @@ SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
    AND (p.metric, p.filter) = (t.metric, t.filter)
   JOIN store.runs r ON r.model_id = t.model_id AND r.run_id = t.run_id
   JOIN store.models m ON m.model_id = t.model_id
- ORDER BY m.name COLLATE "C", t.benchmark_id, t.preference, t.run_id DESC
+ ORDER BY m.name COLLATE "C", t.benchmark_id, t.preference, t.fingerprint DESC,
+          t.run_id DESC
 """
 
 

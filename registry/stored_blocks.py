@@ -74,7 +74,7 @@ _RANKED_RUNS = f"""{_COLUMNS}
          WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL AND {_WANTED}
          ORDER BY m.name COLLATE "C", (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
                   store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true,
-                                   t.shots, r.item_count) DESC, r.run_id
+                                   t.shots, r.item_count) DESC, t.fingerprint, r.run_id
         OFFSET 0) s {_JOINS}
 """  # noqa: S608 - of constants
 

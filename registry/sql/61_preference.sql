@@ -1,5 +1,6 @@
--- preference(...): the order of runs where one has to count; the greatest is preferred. A run's key
--- decides among equals. A commit (40 characters) tells no branch, and counts as the main revision:
+-- preference(...): the order of runs where one has to count; the greatest is preferred. Among equals
+-- the setup's fingerprint decides, so that models are told under the same one, then the run's key.
+-- A commit (40 characters) tells no branch, and counts as the main revision:
 -- lm-eval states it for every run of a model as it is.
 CREATE FUNCTION store.preference(
     complete boolean, verified boolean, revision text, evaluated_at timestamptz,

@@ -14,7 +14,7 @@ AS $$
      WHERE r.model_id = model AND r.benchmark_id = benchmark AND r.right_bits IS NOT NULL
      ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
               store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true, t.shots,
-                               r.item_count) DESC, r.run_id
+                               r.item_count) DESC, t.fingerprint, r.run_id
      LIMIT 1
 $$;
 

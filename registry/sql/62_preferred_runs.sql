@@ -15,7 +15,7 @@ AS $$
      WHERE r.benchmark_id = benchmark AND r.right_bits IS NOT NULL
      ORDER BY r.model_id, (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
               store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true, t.shots,
-                               r.item_count) DESC, r.run_id
+                               r.item_count) DESC, t.fingerprint, r.run_id
 $$;
 
 COMMENT ON FUNCTION store.preferred_runs(integer) IS

@@ -19,10 +19,11 @@ SELECT DISTINCT ON (m.name, b.name, b.version)
   JOIN store.sources s ON s.source_id = r.source_id
  ORDER BY m.name, b.name, b.version,
           store.preference(r.complete, r.verified, r.revision, r.evaluated_at,
-                           r.right_bits IS NOT NULL, t.shots, r.item_count) DESC, r.run_id;
+                           r.right_bits IS NOT NULL, t.shots, r.item_count) DESC,
+          t.fingerprint, r.run_id;
 
 COMMENT ON VIEW registry.leaderboard IS
-    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one; then a verified before another; then of the main revision (none stated, main, or a commit, which tells no branch) before others; then, of checkpoints named like step143000, of the highest number; then the newest; then one whose outcomes are known; then that with the fewest examples in the prompt, unknown ones last; then of the most items; then the lowest key. For other checkpoints, sources or numbers of shots see scores.
+    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one; then a verified before another; then of the main revision (none stated, main, or a commit, which tells no branch) before others; then, of checkpoints named like step143000, of the highest number; then the newest; then one whose outcomes are known; then that with the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup of the lowest fingerprint, so that models are told under the same one; then the lowest key. For other checkpoints, sources or numbers of shots see scores.
 
 Example:
 SELECT model, score, kind, source FROM registry.leaderboard

@@ -89,6 +89,22 @@ def test_what_tells_checkpoints_and_setups_apart_decides(
     assert set(accuracies) <= {(1.0,)}
 
 
+def test_among_equals_models_are_told_under_the_same_setup(connection: Connection) -> None:
+    setups = [setup(suite=suite) for suite in ("v0", "v1", "v2")]
+    for name in ("m", "n", "o", "p", "q", "r"):
+        runs = [run(name, score=place / 10, setup=each) for place, each in enumerate(setups)]
+        right = [
+            run(name, [1] * place + [0] * (9 - place), setup=each)
+            for place, each in enumerate(setups)
+        ]
+        write(connection, block("reported", *runs), block("measured", *right))
+    told = rows(connection, "SELECT DISTINCT benchmark, score FROM registry.leaderboard")
+    assert len(told) == 2
+    told = rows(connection, "SELECT other_accuracy FROM registry.agreements('m', 'measured')")
+    assert len(told) == 5
+    assert len(set(told)) == 1
+
+
 def test_scores_by_another_metric_do_not_count(connection: Connection) -> None:
     other = Measure(metric="other")
     write(connection, block("b", run("m", score=0.25), run("m", score=1.0, measure=other)))
