@@ -1,5 +1,6 @@
 """The names that stand for a model: listed, and added or taken away by a person."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -36,6 +37,31 @@ def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
         {"model": model_id},
     )
     return [Alias(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a model that is known by its name only has, and gives up when that becomes an alias."""
+
+    name: str
+    runs: int
+    aliases: Sequence[str]
+
+
+def belongings(connection: Connection, model_id: int, alias: str) -> Belongings | None:
+    """Return what moves to a model with an alias that is another's name; None if nothing does."""
+    found = connection.execute(
+        text("""
+        SELECT m.name, (SELECT count(*) FROM store.runs r WHERE r.model_id = m.model_id) AS runs,
+               ARRAY(SELECT a.alias FROM store.model_aliases a
+                      WHERE a.model_id = m.model_id ORDER BY a.alias) AS aliases
+          FROM store.models m
+         WHERE m.name = :alias AND m.state = 'stub' AND m.model_id <> :model"""),
+        {"alias": alias.strip(), "model": model_id},
+    ).one_or_none()
+    if found is None or not (found.runs or found.aliases):
+        return None
+    return Belongings(*found)
 
 
 def add_alias(connection: Connection, model_id: int, alias: str) -> int:

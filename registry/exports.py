@@ -76,14 +76,6 @@ class Exported:
     left_out: Mapping[str, int]
 
 
-class NothingToWriteError(RegistryError):
-    """Nothing of what is asked for has a place in the format; `left_out` says why."""
-
-    def __init__(self, message: str, left_out: Mapping[str, int]) -> None:
-        super().__init__(message)
-        self.left_out = left_out
-
-
 Watcher = Callable[[str, int], None]
 """Is told the benchmark under way and the number of runs read so far."""
 
@@ -109,14 +101,20 @@ def export(
         watch: is told of progress.
 
     Raises:
-        UsageError: when there is something at the target, or no such format, benchmark or source.
+        UsageError: when there is something at the target, it is named as a table and the format is
+            none, or there is no such format, benchmark or source.
         ModelNotFoundError: when there is no such model.
-        NothingToWriteError: when the format has no place for any of it.
-        RegistryError: when there is nothing to export, or it cannot be written or read.
+        RegistryError: when there is nothing to export, the format has no place for any of it, or
+            it cannot be written or read.
     """
     if format_ not in FORMATS:
         raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
-    is_file = format_ == "long" and target.name.endswith(long_table.ENDINGS)
+    is_file = target.name.endswith(long_table.ENDINGS)
+    if is_file and format_ != "long":
+        raise UsageError(
+            f"{target} is named as a table, and the format {format_} makes a folder; the format "
+            "long is one table (--as long)."
+        )
     place = new_file(target) if is_file else new_folder(target)
     try:
         with (
@@ -163,7 +161,7 @@ class _Export:
             "sources": selection.sources,
         }
         self.notes = Notes()
-        self.runs = self.outcomes = self._blocks = 0
+        self.runs = self.outcomes = self._blocks = self._unread = 0
 
     def write(self, place: Path) -> dict[Path, int]:
         """Write all that is wanted to a folder or file; return the rows of tables by path."""
@@ -199,10 +197,11 @@ class _Export:
         if not self._blocks:
             raise RegistryError("There are no such evaluations; `registry evals import` adds some.")
         if not any(rows.values() if self._format == "long" else place.iterdir()):
-            raise NothingToWriteError(
-                f"Nothing of these {self.runs:,} runs has a place in the format {self._format}: "
-                f"it holds {FORMATS[self._format]}.",
-                self.notes.counts,
+            reasons = ", ".join(f"{times:,} {what}" for what, times in self.notes.counts.items())
+            raise RegistryError(
+                f"Nothing of these {self.runs + self._unread:,} runs has a place in the format "
+                f"{self._format}, which holds {FORMATS[self._format]}"
+                f"{f'; there are {reasons}' if reasons else ''}."
             )
         return rows
 
@@ -227,9 +226,9 @@ class _Export:
         path = place / LONG_FILE if place.is_dir() else place
         names = stored_names(self._connection, **self._wanted)
         rows = {path: long_table.write(blocks, path, names)}
-        others = count_runs(self._connection, **self._wanted) - self.runs
-        if others:
-            self.notes.left_out("runs that have no outcomes", others)
+        self._unread = count_runs(self._connection, **self._wanted) - self.runs
+        if self._unread:
+            self.notes.left_out("runs that have no outcomes", self._unread)
         return rows
 
     def _write_hub(self, blocks: Iterable[Block], folder: Path) -> None:

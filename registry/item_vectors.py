@@ -19,6 +19,7 @@ from registry.errors import EncoderError, UsageError
 from registry.evaluation import text_of
 from registry.halfvecs import copy_vectors, read_vectors
 from registry.outcomes import Column
+from registry.wanted import no_benchmark
 
 TEXTS_AT_ONCE = 1_024
 """Texts of a batch, or a few more: what is lost when a refresh is killed."""
@@ -139,7 +140,7 @@ def _chosen(connection: Connection, benchmarks: Sequence[str] | None) -> dict[in
     names = {row.benchmark_id: {row.name, f"{row.name}@{row.version}"} for row in rows}
     for name in benchmarks:
         if not any(name in each for each in names.values()):
-            raise UsageError(f"There is no benchmark named {name!r}.")
+            raise no_benchmark(connection, name)
     wanted = set(benchmarks)
     return {row.benchmark_id: row.item_count for row in rows if names[row.benchmark_id] & wanted}
 

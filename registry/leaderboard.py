@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from registry import identity
-from registry.errors import UsageError
+from registry.wanted import no_benchmark
 
 USUAL_BENCHMARKS = 6
 """How many benchmarks a ranking is over, at most, where nobody says which."""
@@ -45,13 +45,15 @@ class Ranking:
     """Models by their mean score, the best first; `incomplete` counts those left out.
 
     `passed_over` are benchmarks that would be among the usual ones by the number of their models,
-    but that too few of the others' models have.
+    but that too few of the others' models have. `twins` are other benchmarks whose names differ
+    from theirs in case, hyphens and underscores only, with the number of their models.
     """
 
     benchmarks: Sequence[str]
     rows: Sequence[Row]
     incomplete: int
     passed_over: Sequence[str]
+    twins: Mapping[str, int]
 
 
 def rank(
@@ -126,7 +128,25 @@ def rank(
         ],
         incomplete=0 if partial else len(rows) - len(whole),
         passed_over=[each.label for each in passed_over],
+        twins=_twins(connection, chosen),
     )
+
+
+def _twins(connection: Connection, chosen: Sequence["_Chosen"]) -> dict[str, int]:
+    """Return benchmarks that are spelled a little otherwise, and how many models each has."""
+    rows = connection.execute(
+        text("""
+        SELECT b.name, (SELECT count(DISTINCT r.model_id) FROM store.runs r
+                          JOIN store.benchmarks v USING (benchmark_id)
+                         WHERE v.name = b.name) AS models
+          FROM (SELECT DISTINCT name FROM store.benchmarks) b
+         WHERE b.name <> ALL (:names)
+           AND translate(lower(b.name), '-_ ', '')
+               = ANY (SELECT translate(lower(n), '-_ ', '') FROM unnest(:names) n)
+         ORDER BY b.name"""),
+        {"names": sorted({each.benchmark for each in chosen})},
+    ).all()
+    return {row.name: row.models for row in rows if row.models}
 
 
 class _Chosen(NamedTuple):
@@ -194,8 +214,6 @@ def _named(connection: Connection, names: Sequence[str]) -> list[_Chosen]:
             {"name": name},
         ).all()
         if not found:
-            raise UsageError(
-                f"There is no benchmark {name!r}; `registry evals benchmarks` lists them."
-            )
+            raise no_benchmark(connection, name)
         chosen += [_Chosen(*row) for row in found]
     return list(dict.fromkeys(chosen))

@@ -1,9 +1,9 @@
 """Outcomes out of the database: as arrays of models by items, whole, streamed or on disk.
 
 Where a model has several runs on a benchmark, one is preferred as leaderboards do: of the metric
-and filter that the benchmark is shown by, complete before limited, verified before not, the newest
-first. Items that it has no outcome on are filled from the next of the same metric and filter;
-outcomes of two metrics are never mixed in one model's row of a benchmark.
+and filter that the benchmark is shown by, then in the order of `store.preference`. Items that it
+has no outcome on are filled from the next of the same metric and filter; outcomes of two metrics
+are never mixed in one model's row of a benchmark.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,23 +17,28 @@ from sqlalchemy import Connection, text
 
 from registry.errors import UsageError
 from registry.packing import unpack
+from registry.wanted import did_you_mean
 
 MODELS_AT_ONCE = 256
 
 # What is preferred comes last: it is unpacked over the rest of the same metric and filter.
 _RUNS = """
 WITH told AS (
-    SELECT r.run_id, r.model_id, r.benchmark_id, r.complete, r.verified, r.evaluated_at,
-           k.metric, k.filter,
+    SELECT r.run_id, r.model_id, r.benchmark_id, k.metric, k.filter, o.preference,
+           t.fingerprint,
            first_value(r.measure_id) OVER (
                PARTITION BY r.model_id, r.benchmark_id
                ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
-                        r.complete DESC, r.verified DESC, r.evaluated_at DESC NULLS LAST, r.run_id
+                        o.preference DESC, t.fingerprint, r.run_id
            ) AS preferred
       FROM store.runs r
       JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
       JOIN store.measures k ON k.measure_id = r.measure_id
       JOIN store.measures shown ON shown.measure_id = b.measure_id
+      JOIN store.setups t ON t.setup_id = r.setup_id
+     CROSS JOIN LATERAL store.preference(
+               r.complete, r.verified, r.revision, r.evaluated_at, true, t.shots, r.item_count
+           ) AS o (preference)
      WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
        AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
 )
@@ -44,8 +49,8 @@ SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
    AND (p.metric, p.filter) = (t.metric, t.filter)
   JOIN store.runs r ON r.model_id = t.model_id AND r.run_id = t.run_id
   JOIN store.models m ON m.model_id = t.model_id
- ORDER BY m.name COLLATE "C", t.benchmark_id, t.complete, t.verified,
-          t.evaluated_at NULLS FIRST, t.run_id DESC
+ ORDER BY m.name COLLATE "C", t.benchmark_id, t.preference, t.fingerprint DESC,
+          t.run_id DESC
 """
 
 
@@ -120,7 +125,11 @@ def select(
     there |= {f"{column.benchmark}@{column.version}" for column in columns}
     for name in benchmarks or ():
         if name not in there:
-            raise UsageError(f"There are no outcomes on a benchmark named {name!r}.")
+            likely = did_you_mean(name, _with_outcomes(connection))
+            raise UsageError(
+                f"There are no outcomes on a benchmark named {name!r};{likely} "
+                "`registry evals benchmarks` lists them."
+            )
     return Selection(columns, spans, _keys(connection, models))
 
 
@@ -152,6 +161,16 @@ def _columns(
         spans.append(_Span(row.benchmark_id, len(columns), len(columns) + len(row.items)))
         columns += [Column(row.name, row.version, item) for item in row.items]
     return columns, spans
+
+
+def _with_outcomes(connection: Connection) -> Sequence[str]:
+    """Return the names of benchmarks that there are outcomes on."""
+    return connection.scalars(
+        text("""
+        SELECT DISTINCT b.name FROM store.benchmarks b
+         WHERE EXISTS (SELECT FROM store.runs r
+                        WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)""")
+    ).all()
 
 
 def any_outcomes(connection: Connection) -> bool:

@@ -32,6 +32,7 @@ from registry.probing import (
 )
 from registry.revisions import require_head
 from registry.training_data import TrainingData
+from registry.wanted import did_you_mean
 
 METHODS = ("irt", "rasch", "mf", "mf-text")
 """Methods that give models vectors; with the settings of `registry.factorization.search`."""
@@ -286,8 +287,8 @@ def _names(engine: Engine, options: Options) -> list[str]:
     for name in options.benchmarks:
         if name not in names:
             raise UsageError(
-                f"There are no outcomes on a benchmark named {name!r}; there are "
-                f"{', '.join(names)}."
+                f"There are no outcomes on a benchmark named {name!r};"
+                f"{did_you_mean(name, names)} there are {', '.join(names)}."
             )
     return names
 

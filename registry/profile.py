@@ -12,6 +12,9 @@ from registry import identity
 HISTORY_KEPT = 60
 """How many of the latest observations of a model's counters are read."""
 
+RUNS_COUNTED = 10_000
+"""How many runs of a benchmark are counted, at most, to put those of most runs first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -34,8 +37,8 @@ class Profile:
         children: number of models made from it, by relation.
         family_models: number of models in its family, itself included.
         history: the latest HISTORY_KEPT observations of its counters, oldest first.
-        scores: its rows of `registry.leaderboard`: benchmark, version, score, raw_score, unit,
-            standard_error, kind and source.
+        scores: its rows of `registry.leaderboard`, those on benchmarks of most runs first, then of
+            most items: benchmark, version, score, raw_score, unit, standard_error, kind and source.
         similar: the models most like it, rows of `registry.similar_models`.
     """
 
@@ -95,9 +98,16 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
     ).all()
     scores = connection.execute(
         text("""
-        SELECT benchmark, version, score, raw_score, unit, standard_error, kind, source
-          FROM registry.leaderboard WHERE model = :name ORDER BY benchmark, version"""),
-        present,
+        SELECT l.benchmark, l.version, l.score, l.raw_score, l.unit, l.standard_error, l.kind,
+               l.source
+          FROM registry.leaderboard l
+          JOIN store.benchmarks b ON (b.name, b.version) = (l.benchmark, l.version)
+         WHERE l.model = :name
+         ORDER BY (SELECT count(*)
+                     FROM (SELECT FROM store.runs r
+                            WHERE r.benchmark_id = b.benchmark_id LIMIT :most) s) DESC,
+                  coalesce(l.items, b.item_count) DESC, l.benchmark, l.version"""),
+        {**present, "most": RUNS_COUNTED},
     ).mappings()
     return Profile(
         model=dict(model),
@@ -109,6 +119,39 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
         scores=[dict(row) for row in scores],
         similar=similar_models(connection, model["name"], similar) if similar else [],
     )
+
+
+def shared_scores(profiles: Sequence[Profile], most: int) -> list[dict[str, Any]]:
+    """Return the scores on benchmarks that all of some models have, by the first one's order.
+
+    Args:
+        profiles: of the models.
+        most: benchmarks at most.
+
+    Returns:
+        Of each benchmark its name and version, and `scores`: what the profiles tell, by model.
+    """
+    by_model = {
+        profile.model["name"]: {(row["benchmark"], row["version"]): row for row in profile.scores}
+        for profile in profiles
+    }
+    first, *others = by_model.values()
+    shared = [key for key in first if all(key in own for own in others)]
+    return [
+        {
+            "benchmark": benchmark,
+            "version": version,
+            "scores": {
+                name: {
+                    each: value
+                    for each, value in own[benchmark, version].items()
+                    if each not in {"benchmark", "version"}
+                }
+                for name, own in by_model.items()
+            },
+        }
+        for benchmark, version in shared[:most]
+    ]
 
 
 def similar_models(connection: Connection, name: str, k: int) -> list[dict[str, Any]]:

@@ -70,9 +70,11 @@ _RANKED_RUNS = f"""{_COLUMNS}
           JOIN store.models m ON m.model_id = r.model_id
           JOIN store.measures k ON k.measure_id = r.measure_id
           JOIN store.measures shown ON shown.measure_id = :shown
+          JOIN store.setups t ON t.setup_id = r.setup_id
          WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL AND {_WANTED}
          ORDER BY m.name COLLATE "C", (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
-                  r.complete DESC, r.verified DESC, r.evaluated_at DESC NULLS LAST, r.run_id
+                  store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true,
+                                   t.shots, r.item_count) DESC, t.fingerprint, r.run_id
         OFFSET 0) s {_JOINS}
 """  # noqa: S608 - of constants
 

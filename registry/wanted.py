@@ -1,12 +1,16 @@
 """What is asked for by name: the keys of models, benchmarks and sources."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from registry.errors import UsageError
 from registry.identity import model_id
+
+LIKENESS = 0.6
+"""How alike a benchmark's name is to one that is not found, at least, to be suggested."""
 
 
 class Wanted(NamedTuple):
@@ -49,11 +53,38 @@ def _benchmark_ids(connection: Connection, names: Sequence[str]) -> list[int]:
             text("SELECT k FROM store.benchmark_ids(:name) AS k"), {"name": name}
         ).all()
         if not found:
-            raise UsageError(
-                f"There is no benchmark {name!r}; `registry evals benchmarks` lists them."
-            )
+            raise no_benchmark(connection, name)
         keys += found
     return keys
+
+
+def no_benchmark(connection: Connection, name: str) -> UsageError:
+    """Return the error that there is no benchmark of a name, which tells the nearest names."""
+    names = connection.execute(text("SELECT name, version FROM store.benchmarks")).all()
+    known = {row.name for row in names}
+    if "@" in name:
+        known = {f"{row.name}@{row.version}" for row in names}
+    return UsageError(
+        f"There is no benchmark {name!r};{did_you_mean(name, known)} `registry evals benchmarks` "
+        "lists them."
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """Return a question for the names most like one that is not found, with a space before it.
+
+    Names that differ in case, hyphens and underscores only are alike. Empty if none is like it.
+    """
+    ratios = {
+        each: SequenceMatcher(None, _plain(each), _plain(name)).ratio() for each in sorted(known)
+    }
+    likely = [each for each, ratio in ratios.items() if ratio >= LIKENESS]
+    likely.sort(key=lambda each: -ratios[each])
+    return f" did you mean {', '.join(likely[:limit])}?" if likely else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().translate({ord(sign): None for sign in "-_ "})
 
 
 def _source_ids(connection: Connection, names: Sequence[str]) -> list[int]:

@@ -107,6 +107,11 @@ def test_export_to_parquet(commands: Commands, three: tuple[int, int, int], tmp_
         told
     )
     assert "already" in commands.refused(2, "embeddings", "export", str(target))
+    odd = str(tmp_path / "e.xyz")
+    assert "Of what format is" in commands.refused(2, "embeddings", "export", odd)
+    other = ("embeddings", "export", str(tmp_path / "e.parquet"), "--to", "safetensors")
+    assert "is not what safetensors is named as" in commands.refused(2, *other)
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_export_to_safetensors(

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import shlex
 from pathlib import Path
 
+import factories
 import pytest
 from cli_commands import Commands
 from evaluated import long_table
+from sqlalchemy import Engine
 
 ROWS = [
     ("org/one", "b", "i0", 1), ("org/one", "b", "i1", 1), ("org/two", "b", "i0", 1),
@@ -75,6 +78,23 @@ def test_columns_by_role(commands: Commands, tmp_path: Path) -> None:
         assert "--column is ROLE=COLUMN" in said
 
 
+def test_a_plain_table_of_scores(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "sc.csv"
+    path.write_text("name,acc\norg/a,0.5\norg/b,0.25\n")
+    options = ["--column", "model=name", "--column", "score=acc", "--benchmark", "scb"]
+    [told] = commands.json("evals", "import", str(path), *options)
+    assert (told["status"], told["runs"], told["outcomes"]) == ("imported", 2, 0)
+    shown = commands.json("query", "SELECT model, benchmark, score FROM scores ORDER BY model")
+    assert [list(row.values()) for row in shown] == [
+        ["org/a", "scb", 0.5], ["org/b", "scb", 0.25],
+    ]  # fmt: skip
+    said = commands.refused(2, "evals", "import", str(path), *options, "--column", "item=name")
+    assert "There is no role 'score' of columns" in said
+    assert "A table of scores has a score, and no item." in said
+    said = commands.refused(1, "evals", "import", str(path), *options[:2], *options[4:])
+    assert "field 'item': There is no such column for the item; --column item=NAME" in said
+
+
 def test_a_role_that_there_is_none_of(commands: Commands, tmp_path: Path, path: Path) -> None:
     said = commands.refused(2, "evals", "import", str(path), "--column", "modell=name")
     assert "There is no role 'modell' of columns; there are benchmark, version," in said
@@ -98,12 +118,32 @@ def test_what_contradicts_itself_is_told_by_file_and_model(
 
 
 def test_giving_a_name_tells_how_many_runs_moved(imported: Commands) -> None:
-    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new")
+    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new", "--yes")
     assert given.exit_code == 0
     assert "2 runs moved to org/one." in given.stderr
     taken = imported("models", "alias", "org/one", "--remove", "org/two")
     assert "2 runs moved away from org/one." in taken.stderr
     assert "moved" not in imported("models", "alias", "org/one").stderr
+
+
+def test_a_model_of_its_own_becomes_an_alias_if_that_is_meant(
+    imported: Commands, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        factories.alias(connection, "org/two", "Two")
+        factories.alias(connection, "org/two", "o two")
+    alias = ("models", "alias", "org/one", "--add", "org/two")
+    said = imported.refused(2, *alias)
+    assert "org/two is a model of its own, with 2 runs and the names Two, o two. Say --yes" in said
+    assert imported.done("models", "alias", "org/two", "--format", "quiet").startswith("org/two\n")
+    said = imported(*alias, "--yes").stderr
+    assert "2 runs moved to org/one." in said
+    removing = "registry models alias org/one --remove Two --remove 'o two'"
+    assert removing in said
+    imported.done(*shlex.split(removing)[1:], "--remove", "org/two")
+    assert imported.done("models", "alias", "org/one", "--format", "quiet") == "org/one\n"
+    # One that is known by nothing but that name loses nothing.
+    imported.done("models", "alias", "org/one", "--add", "unheard-of")
 
 
 def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
@@ -147,9 +187,60 @@ def test_leaderboard(imported: Commands) -> None:
         "org/two\n",
         "",
     }
-    assert "75.0" in imported.done("evals", "leaderboard", "--format", "table")
+    drawn = imported.done("evals", "leaderboard", "--format", "table")
+    assert drawn.split()[:6] == ["model", "average", "%", "b", "%", "c"]
+    assert "75.0" in drawn
     assert "no benchmark 'x'" in imported.refused(2, "evals", "leaderboard", "--benchmark", "x")
     assert "org/none" in imported.refused(1, "evals", "leaderboard", "--family", "org/none")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("evals", "leaderboard"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "export", "new"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "remove"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("train",), "outcomes on a benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("train", "--evaluate"), "benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("embeddings", "probe", "benchmarks"), "'gsm-8k'; did you mean GSM8K, gsm8k?"),
+    ],
+)
+def test_a_benchmark_that_there_is_none_of_has_the_nearest_ones_named(
+    imported: Commands, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    told = [(f"org/{m}", b, "i0", 1) for b in ("GSM8K", "gsm8k") for m in ("one", "two")]
+    imported.done("evals", "import", str(long_table(tmp_path / "g.csv", told)))
+    assert said in imported.refused(2, *arguments, "--benchmark", "gsm-8k")
+
+
+def test_leaderboard_tells_of_a_benchmark_in_another_spelling(
+    imported: Commands, tmp_path: Path
+) -> None:
+    told = [(f"org/{m}", "B", "i0", 1) for m in ("one", "two", "three")]
+    imported.done("evals", "import", str(long_table(tmp_path / "B.csv", told)))
+    said = imported("evals", "leaderboard", "--benchmark", "b").stderr
+    assert "B is another benchmark, with 3 models: registry evals leaderboard --benchmark B" in said
+    assert "another benchmark" not in imported("evals", "leaderboard", "--benchmark", "c").stderr
+
+
+def test_scores_of_models_are_shown_and_compared(imported: Commands, tmp_path: Path) -> None:
+    """Those on benchmarks of most runs come first, and no more than have room."""
+    told = [("org/one", f"a_{n:02}", "i0", 1) for n in range(20)]
+    imported.done("evals", "import", str(long_table(tmp_path / "a.csv", told)))
+    lines = imported.done("models", "show", "org/one", "--format", "table").splitlines()
+    start = lines.index("scores (± one standard error)")
+    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["c", "b", "a_00"]
+    assert lines[start + 13].strip() == (
+        "12 of 22; for all: registry models show org/one --format json"
+    )
+    drawn = imported.done("models", "compare", "org/one", "org/two", "--format", "table")
+    rows = [line.split() for line in drawn.splitlines()]
+    assert ["b", "100.0%", "50.0%", "±", "50.0"] in rows
+    compared = imported.json("models", "compare", "org/one", "org/two")
+    assert [
+        (row["benchmark"], {name: told["score"] for name, told in row["scores"].items()})
+        for row in compared["scores"]
+    ] == [("c", {"org/one": 0.0, "org/two": 1.0}), ("b", {"org/one": 1.0, "org/two": 0.5})]
 
 
 def test_leaderboard_tells_which_benchmarks_too_few_models_have(

@@ -36,8 +36,8 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
     ):
         size = feature == "parameters"
         place = features.SIZE if size else dimension(feature)
-        if not size or round(value, 2) > 0:
-            shown.setdefault(name, {})[place] = round(value, 2) if size else value
+        if value > 0:
+            shown.setdefault(name, {})[place] = value
     stored = connection.execute(
         text("""
         SELECT m.name, s.features::text

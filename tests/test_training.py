@@ -62,6 +62,11 @@ def test_a_training_becomes_the_current_version(filled: Engine) -> None:
             text("SELECT model, probability FROM registry.route(CAST(:q AS vector), 3)"),
             {"q": str([0.0] * 512)},
         ).all()
+        example = connection.scalar(
+            text("SELECT obj_description('registry.embedding_versions'::regclass)")
+        )
+        [shown] = rows(connection, str(example).partition("Example:")[2])
+    assert float(shown[-1]) == version.metrics["held_out"]["log_loss"]
     assert found.models == list(data.matrix.models)
     assert columns == list(data.matrix.columns)
     assert len(nearest) == 5

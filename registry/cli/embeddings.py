@@ -195,7 +195,7 @@ def drop(application: Application, numbers: tuple[int, ...]) -> None:
     "--to",
     "file_format",
     type=click.Choice(FORMATS),
-    help="The file's format.  [default: by the ending of its name, else parquet]",
+    help="The file's format.  [default: by the ending of its name; parquet if it has none]",
 )
 @click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
 @pass_application
@@ -215,7 +215,13 @@ def export(
     from registry.embedding_files import export as write
 
     ending = target.suffix.removeprefix(".")
-    chosen = file_format or (ending if ending in FORMATS else "parquet")
+    if ending in FORMATS and file_format not in {None, ending}:
+        raise UsageError(f"{target} is not what {file_format} is named as.")
+    if ending and ending not in FORMATS and file_format is None:
+        raise UsageError(
+            f"Of what format is {target}? Name it .parquet or .safetensors, or say --to."
+        )
+    chosen = file_format or ending or "parquet"
     with application.engine() as engine:
         found = write(engine, target, chosen, version)
     say(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import shlex
+from typing import Any
 
 import click
 
@@ -13,9 +14,6 @@ from registry.cli.evals_remove import remove
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, count, grouped, output_options
 from registry.cli.parameters import AT_LEAST_ONE
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group()
@@ -67,7 +65,8 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
     """Rank models by their mean score on some benchmarks.
 
     One score counts per model and benchmark: of a complete run before a limited one, of a
-    verified one before another, then the newest. Scores are shares in [0, 1]. Unless told which,
+    verified one before another, of the main revision, of the latest checkpoint, then the newest;
+    docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. Unless told which,
     these are the benchmarks of most models, up to six, as far as half of the models have them all.
 
     \b
@@ -82,8 +81,8 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
         ranking = rank(connection, **wanted)
     fields = [
         Field("model"),
-        Field("average", look=_share, right=True, kept=True),
-        *(Field(each, look=_share, right=True) for each in ranking.benchmarks),
+        Field("average", "average %", look=_share, right=True, kept=True),
+        *(Field(each, f"{each} %", look=_share, right=True) for each in ranking.benchmarks),
         count("parameters", "size"),
         Field("license"),
         Field("downloads", tabled=False),
@@ -102,6 +101,11 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
         say(
             "Not among these benchmarks, as too few of the models have them too: "
             f"{', '.join(ranking.passed_over)}. Name benchmarks by --benchmark to rank by others."
+        )
+    for name, models in ranking.twins.items():
+        say(
+            f"{name} is another benchmark, with {models:,} models: "
+            f"registry evals leaderboard --benchmark {shlex.quote(name)}"
         )
 
 

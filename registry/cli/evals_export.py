@@ -16,7 +16,7 @@ from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.progress import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from registry.exports import Watcher
 
@@ -75,28 +75,20 @@ def export(
     \b
     Examples:
       registry evals export evaluations/
-      registry evals export training.parquet --as long --benchmark mmlu-pro
+      registry evals export training.parquet --as long --benchmark mmlu_pro
       registry evals export results/ --as lm-eval --model mistralai/Mistral-7B-v0.1
     """
     from registry import exports
 
     began = time.monotonic()
     selection = exports.Selection(**{name: names or None for name, names in wanted.items()})
-    try:
-        with application.engine() as engine, _progress() as watch:
-            done = exports.export(engine, target, file_format, selection, watch=watch)
-    except exports.NothingToWriteError as error:
-        _say_left_out(file_format, error.left_out)
-        raise
+    with application.engine() as engine, _progress() as watch:
+        done = exports.export(engine, target, file_format, selection, watch=watch)
     output.rows(FILES, ([str(file.path), file.rows, file.bytes] for file in done.files))
-    _say_left_out(file_format, done.left_out)
+    for what, times in done.left_out.items():
+        say(f"{file_format} has no place for {times:,} {what}")
     say(f"{done.runs:,} runs, {done.outcomes:,} outcomes in "
         f"{figures.span(time.monotonic() - began)}.")  # fmt: skip
-
-
-def _say_left_out(file_format: str, left_out: Mapping[str, int]) -> None:
-    for what, times in left_out.items():
-        say(f"{file_format} has no place for {times:,} {what}")
 
 
 @contextmanager

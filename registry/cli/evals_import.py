@@ -69,7 +69,8 @@ IMPORTED = (
     "columns",
     multiple=True,
     metavar="ROLE=COLUMN",
-    help="What one column means, such as model=name; repeatable.",
+    help="What one column means, such as model=name; repeatable. With a score, and neither item "
+    "nor outcome, a row is one score.",
 )
 @click.option("--source", metavar="NAME", help="Who states the scores.")
 @click.option("--benchmark", metavar="NAME", help="Benchmark of all that is in the files.")
@@ -89,6 +90,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import results/org__model/
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
+      registry evals import scores.csv --column model=name --column score=acc --benchmark b
     """
     from registry import follow_up
     from registry.evaluations import Options, import_files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import astuple
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -22,10 +24,18 @@ from registry.cli.output import (
     printable,
 )
 from registry.cli.parameters import AT_LEAST_ONE, COUNT, MOMENT
-from registry.cli.portrait import as_document, draw
+from registry.cli.portrait import (
+    SCORES_SHOWN,
+    SCORES_TITLE,
+    as_document,
+    draw,
+    tell_benchmark,
+    tell_score,
+)
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
+    from registry.aliases import Belongings
     from registry.profile import Profile
 
 STATES = ("available", "gated", "private", "disabled", "gone", "stub")
@@ -160,13 +170,14 @@ def show(application: Application, name: str, output: Output) -> None:
 def compare(application: Application, names: tuple[str, ...], output: Output) -> None:
     """Put models side by side and mark where they differ.
 
-    Below is told how alike each two are.
+    Below are their scores on the benchmarks that all of them have, those of most runs, and how
+    alike each two are.
 
     \b
     Example:
       registry models compare Qwen/Qwen2.5-7B mistralai/Mistral-7B-v0.1
     """
-    from registry.profile import read_profile, similarity
+    from registry.profile import read_profile, shared_scores, similarity
 
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("Give two models or more to compare.")
@@ -178,15 +189,18 @@ def compare(application: Application, names: tuple[str, ...], output: Output) ->
         pairs = [
             {"a": a, "b": b, **similarity(connection, a, b)} for a, b in combinations(present, 2)
         ]
+    scores = shared_scores(profiles, SCORES_SHOWN)
     if output.format in {"json", "jsonl"}:
         content = {
             "models": [as_document(profile)["model"] for profile in profiles],
+            "scores": scores,
             "similarity": pairs,
         }
         output.document(content, lambda _: None)
         return
     _print_side_by_side(output, profiles)
     if output.format == "table":
+        _print_scores(output, scores)
         click.echo()
         fields = [_pair_field(name) for name in pairs[0]]
         output.rows(fields, (list(pair.values()) for pair in pairs))
@@ -199,6 +213,20 @@ def _pair_field(name: str) -> Field:
         name,
         look=lambda value: decimals(value) if isinstance(value, float) else plain(value),
         right=True,
+    )
+
+
+def _print_scores(output: Output, scores: list[dict[str, Any]]) -> None:
+    if not scores:
+        return
+    click.echo()
+    names = list(scores[0]["scores"])
+    output.rows(
+        [
+            Field("benchmark", SCORES_TITLE, kept=True),
+            *(Field(name, printable(name), right=True, kept=True) for name in names),
+        ],
+        ([tell_benchmark(row), *map(tell_score, row["scores"].values())] for row in scores),
     )
 
 
@@ -236,17 +264,19 @@ def _print_side_by_side(output: Output, profiles: list[Profile]) -> None:
     help="List the names in evaluations that stand for no known model.",
 )
 @click.option("--resolve", is_flag=True, help="Look for those names again, and move their runs.")
+@click.option("--yes", is_flag=True, help="Do not ask, though another model's runs and names move.")
 @output_options
 @pass_application
 def alias(application: Application, /, name: str | None, output: Output, **asked: Any) -> None:
     """Print, add and remove names of a model.
 
-    Evaluations that go by a name move to the model that it is given to.
+    Evaluations that go by a name move to the model that it is given to. If they were a model's of
+    its own, that is asked about first; its other names move along.
 
     \b
     Examples:
       registry models alias mistralai/Mistral-7B-v0.1
-      registry models alias mistralai/Mistral-7B-v0.1 --add mistral-7b
+      registry models alias mistralai/Mistral-7B-v0.1 --add mistral-7b --yes
       registry models alias --unresolved
     """
     changes = (asked["added"], asked["removed"])
@@ -258,7 +288,41 @@ def alias(application: Application, /, name: str | None, output: Output, **asked
     elif of_all:
         raise UsageError("--unresolved and --resolve are about all names; leave the model out.")
     else:
+        moving = _moving(application, name, asked["added"], sure=asked["yes"])
         _print_aliases(application, name, changes, output)
+        _say_names(name, moving)
+
+
+def _moving(
+    application: Application, name: str, added: tuple[str, ...], *, sure: bool
+) -> list[Belongings]:
+    """Return what other models have that become aliases, once somebody has agreed."""
+    from registry import identity
+    from registry.aliases import belongings
+
+    if not added:
+        return []
+    with application.reading() as connection:
+        key = identity.model_id(connection, name)
+        found = [each for alias in added if (each := belongings(connection, key, alias))]
+    for each in () if sure else found:
+        told = f"{each.name} is a model of its own, with {each.runs:,} runs"
+        if each.aliases:
+            told += f" and the names {', '.join(each.aliases)}"
+        if not sys.stdin.isatty():
+            raise UsageError(f"{told}. Say --yes if all of it is to move to {name}.")
+        click.confirm(f"{told}. Move all of it to {name}?", abort=True, err=True)
+    return found
+
+
+def _say_names(name: str, moved: list[Belongings]) -> None:
+    for each in moved:
+        if each.aliases:
+            removing = " ".join(f"--remove {shlex.quote(alias)}" for alias in each.aliases)
+            say(
+                f"The other names of {each.name} moved along. To take them away: "
+                f"registry models alias {shlex.quote(name)} {removing}"
+            )
 
 
 def _print_aliases(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from registry.cli.output import day, plain, printable, short, table
 from registry.cli.similar import field_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from registry.profile import Observation, Profile
@@ -18,7 +21,9 @@ CARD_SHOWN = 12
 """Lines of the card's front matter that are drawn."""
 
 SCORES_SHOWN = 12
-"""Benchmarks whose scores are drawn."""
+"""Benchmarks whose scores are drawn, those of most runs."""
+
+SCORES_TITLE = "scores (± one standard error)"
 
 BARS = 30
 """Observations that a row of bars shows."""
@@ -52,14 +57,14 @@ def draw(screen: Console, profile: Profile) -> None:
     if profile.aliases:
         screen.print(printable(f"also known as {', '.join(profile.aliases)}"), style="dim")
     for title, names in SECTIONS:
-        pairs = [(name, _cell(name, model)) for name in names]
+        pairs = [(_label(name), _cell(name, model)) for name in names]
         _section(screen, title, [(name, told) for name, told in pairs if told])
     _section(screen, "counters", _counters(profile))
     _section(screen, "made from", [(_parent(each), each["relation"]) for each in profile.parents])
     _section(
         screen,
         "made into",
-        [(relation, f"{number:,}") for relation, number in profile.children.items()],
+        [(_label(relation), f"{number:,}") for relation, number in profile.children.items()],
     )
     _section(
         screen,
@@ -70,7 +75,7 @@ def draw(screen: Console, profile: Profile) -> None:
             ("generation", plain(model["generation"])),
         ],
     )
-    _section(screen, "scores", _scores(profile))
+    _section(screen, SCORES_TITLE, _scores(profile))
     if profile.similar:
         _heading(screen, "most similar")
         fields = [field_of(name) for name in profile.similar[0]]
@@ -84,16 +89,28 @@ def draw(screen: Console, profile: Profile) -> None:
 def _scores(profile: Profile) -> list[tuple[str, str]]:
     found = []
     for each in profile.scores[:SCORES_SHOWN]:
-        told = f"{each['raw_score']:.4g}{each['unit'] or ''}"
-        if each["score"] is not None:
-            told = f"{100 * each['score']:.1f}%"
-            if each["standard_error"]:
-                told += f" ± {100 * each['standard_error']:.1f}"
-        name = f"{each['benchmark']} {each['version']}".strip()
-        found.append((printable(name), printable(f"{told}  {each['kind']}, {each['source']}")))
+        told = f"{tell_score(each)}  {each['kind']}, {each['source']}"
+        found.append((tell_benchmark(each), printable(told)))
     if len(profile.scores) > SCORES_SHOWN:
-        found.append(("", f"and {len(profile.scores) - SCORES_SHOWN:,} more in view leaderboard"))
+        name = shlex.quote(profile.model["name"])
+        all_of_them = f"registry models show {name} --format json"
+        found.append(
+            ("", printable(f"{SCORES_SHOWN} of {len(profile.scores):,}; for all: {all_of_them}"))
+        )
     return found
+
+
+def tell_benchmark(row: Mapping[str, Any]) -> str:
+    """Write a benchmark's name and version."""
+    return printable(f"{row['benchmark']} {row['version']}".strip())
+
+
+def tell_score(row: Mapping[str, Any]) -> str:
+    """Write a score of `Profile.scores` in %, ± one standard error; raw where it is no share."""
+    if row["score"] is None:
+        return printable(f"{row['raw_score']:.4g}{row['unit'] or ''}")
+    error = f" ± {100 * row['standard_error']:.1f}" if row["standard_error"] else ""
+    return f"{100 * row['score']:.1f}%{error}"
 
 
 def _cell(name: str, model: Any) -> str:
@@ -143,7 +160,7 @@ def _parent(each: Any) -> str:
 def _draw_card(screen: Console, card: Any) -> None:
     if not isinstance(card, dict) or not card:
         return
-    told = [(printable(name), _brief(value)) for name, value in card.items()]
+    told = [(_label(printable(name)), _brief(value)) for name, value in card.items()]
     _section(screen, "card", told[:CARD_SHOWN])
     if len(told) > CARD_SHOWN:
         screen.print(f"  … and {len(told) - CARD_SHOWN} more fields", style="dim")
@@ -152,6 +169,11 @@ def _draw_card(screen: Console, card: Any) -> None:
 def _brief(value: Any) -> str:
     told = printable(plain(value))
     return told if len(told) <= 100 else f"{told[:99]}…"  # noqa: PLR2004
+
+
+def _label(name: str) -> str:
+    """Write the name of a field; names of models and benchmarks keep their underscores."""
+    return name.replace("_", " ")
 
 
 def _heading(screen: Console, title: str) -> None:
@@ -170,5 +192,5 @@ def _section(screen: Console, title: str, pairs: list[tuple[str, str]]) -> None:
     grid.add_column(style="dim", overflow="fold")
     grid.add_column(overflow="fold")
     for name, told in pairs:
-        grid.add_row(Text(f"  {name.replace('_', ' ')}"), Text(told))
+        grid.add_row(Text(f"  {name}"), Text(told))
     screen.print(grid)

@@ -97,7 +97,12 @@ VERSION = (
     show_default=True,
     help="Of all that is random; the same on one device gives the same vectors.",
 )
-@click.option("--evaluate", is_flag=True, help="Compare methods on held-out outcomes instead.")
+@click.option(
+    "--evaluate",
+    is_flag=True,
+    help="Compare methods on held-out outcomes instead. Of an item that has no others, item-mean "
+    "is the model's mean, as model-mean is.",
+)
 @click.option(
     "--split",
     "kinds",
@@ -183,7 +188,7 @@ def train(
     \b
     Examples:
       registry train
-      registry train --benchmark mmlu-pro --method irt --no-promote
+      registry train --benchmark mmlu_pro --method irt --no-promote
       registry train --if-changed
       registry train --evaluate --split item --split domain --seeds 3
       registry train --protocol simrmf --seeds 3

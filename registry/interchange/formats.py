@@ -38,7 +38,8 @@ class Reader:
         Args:
             format_: one of FORMATS for all files; None finds it out.
             mapping: a preset's name, or the path of a YAML file; makes every file a table.
-            roles: columns, over those of the mapping.
+            roles: columns, over those of the mapping. Without one the tables are of outcomes, or of
+                scores where there is a score, and neither an item nor an outcome.
 
         Raises:
             UsageError: naming what there is none of.
@@ -49,6 +50,9 @@ class Reader:
             raise UsageError(f"Only tables have columns to be mapped, not {format_}.")
         chosen = tables.load_mapping(mapping) if mapping is not None else None
         if roles:
+            of_scores = "score" in roles and not {"item", "outcome", "layout"} & roles.keys()
+            if chosen is None and of_scores:
+                roles = {"layout": "scores", "item": "", "outcome": "", **roles}
             chosen = tables.override(chosen or tables.load_mapping("long"), dict(roles))
         self._format = "table" if chosen is not None else format_
         self._mapping = chosen

@@ -1,6 +1,6 @@
 -- store.features_of(...): the features of one model, before normalisation (SimRMF, appendix A.1):
--- size as log2(millions of weights, at least 1) / 12, which puts 1 M at 0, 7 B near 1.07 and 400 B
--- near 1.55, the range of the rest; one-hot architecture family and task; multi-hot tags, except
+-- size as log2(millions of weights, at least 1) / 12 to two decimals, so that models of one make
+-- share it: 0 for 1 M, 1.06 for 7 B, 1.55 for 400 B, the range of the rest; one-hot architecture family and task; multi-hot tags, except
 -- one that repeats the task or the architecture. At most 200 tags count. A tag that is there in two
 -- spellings comes twice.
 CREATE FUNCTION store.features_of(parameters bigint, architecture text, task text, tags text[])
@@ -8,7 +8,8 @@ RETURNS TABLE (kind text, feature text, value double precision)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT 'parameters', 'parameters',
-           ln(greatest(parameters::double precision / 1e6, 1)) / ln(2::double precision) / 12
+           round((ln(greatest(parameters::double precision / 1e6, 1))
+                  / ln(2::double precision) / 12)::numeric, 2)::double precision
      WHERE parameters > 0
     UNION ALL
     SELECT 'architecture', 'architecture:' || architecture, 1 WHERE architecture IS NOT NULL

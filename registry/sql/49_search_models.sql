@@ -114,7 +114,7 @@ $$;
 COMMENT ON FUNCTION registry.search_models IS
     'Models that words find, the best first: the models of that very name, with or without the organisation, or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with words spelled alike; in each the most downloaded first. A stub, of which nothing but a name is known, comes first by that name alone, by an alias after the models with all the words in their names. Filters narrow that down, or stand alone where query is null.
 query: words, in any case; "-", "_", "/" and "." part words as blanks do, and qwen2.5 is qwen 2 5
-limit: most rows to return
+limit: most rows to return; null is 20, less than 0 is 0
 by_author: only models of this organisation or user, in any case
 by_license: only models of this licence, by its identifier in any case
 by_tag: only models with this tag

@@ -64,7 +64,7 @@ $$;
 COMMENT ON FUNCTION registry.similar_models(text, integer) IS
     'The models most like one by metadata and lineage, for any model of the catalog, the most alike first; the more downloaded of two that are equally alike. Exact up to 100,000 different sets of features; beyond, the nearest by features come from an HNSW index, and of a parent''s children at most 20,000 are looked at.
 model: any name of the model
-k: most rows to return
+k: most rows to return; null is 10, less than 0 is 0
 name: name of the other model
 feature: cosine of their features, in [0, 1]
 lineage: weight of the strongest relation between them, in [0, 1]

@@ -10,9 +10,11 @@ AS $$
       JOIN store.measures k ON k.measure_id = r.measure_id
       JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
       JOIN store.measures shown ON shown.measure_id = b.measure_id
+      JOIN store.setups t ON t.setup_id = r.setup_id
      WHERE r.model_id = model AND r.benchmark_id = benchmark AND r.right_bits IS NOT NULL
-     ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC, r.complete DESC,
-              r.verified DESC, r.evaluated_at DESC NULLS LAST, r.run_id
+     ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+              store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true, t.shots,
+                               r.item_count) DESC, t.fingerprint, r.run_id
      LIMIT 1
 $$;
 

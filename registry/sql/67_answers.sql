@@ -37,7 +37,7 @@ COMMENT ON VIEW registry.answers IS
 
 Example:
 SELECT answer, count(*) FROM registry.answers
- WHERE benchmark = ''mmlu-pro'' AND item = ''70'' GROUP BY answer ORDER BY count DESC;';
+ WHERE benchmark = ''mmlu_pro'' AND item = ''70'' GROUP BY answer ORDER BY count DESC;';
 COMMENT ON COLUMN registry.answers.model IS
     'Name of the model, as it is now.';
 COMMENT ON COLUMN registry.answers.benchmark IS

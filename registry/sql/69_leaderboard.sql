@@ -8,19 +8,22 @@ SELECT DISTINCT ON (m.name, b.name, b.version)
        CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
        END AS standard_error,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
-       r.run_id AS run
+       r.run_id AS run, r.revision, t.shots
   FROM store.runs r
   JOIN store.models m ON m.model_id = r.model_id
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
   JOIN store.measures shown ON shown.measure_id = b.measure_id
   JOIN store.measures k ON k.measure_id = r.measure_id
                        AND (k.metric, k.filter) = (shown.metric, shown.filter)
+  JOIN store.setups t ON t.setup_id = r.setup_id
   JOIN store.sources s ON s.source_id = r.source_id
- ORDER BY m.name, b.name, b.version, r.complete DESC, r.verified DESC,
-          r.evaluated_at DESC NULLS LAST, r.right_bits IS NULL, r.run_id;
+ ORDER BY m.name, b.name, b.version,
+          store.preference(r.complete, r.verified, r.revision, r.evaluated_at,
+                           r.right_bits IS NOT NULL, t.shots, r.item_count) DESC,
+          t.fingerprint, r.run_id;
 
 COMMENT ON VIEW registry.leaderboard IS
-    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one, a verified before another, then the newest, then one whose outcomes are known.
+    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one; then a verified before another; then of the main revision (none stated, main, or a commit, which tells no branch) before others; then, of checkpoints named like step143000, of the highest number; then the newest; then one whose outcomes are known; then that with the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup of the lowest fingerprint, so that models are told under the same one; then the lowest key. For other checkpoints, sources or numbers of shots see scores.
 
 Example:
 SELECT model, score, kind, source FROM registry.leaderboard
@@ -57,3 +60,7 @@ COMMENT ON COLUMN registry.leaderboard.evaluated_at IS
     'When, where known.';
 COMMENT ON COLUMN registry.leaderboard.run IS
     'Key of the run, as in runs.';
+COMMENT ON COLUMN registry.leaderboard.revision IS
+    'Commit, branch or checkpoint of the model, where known.';
+COMMENT ON COLUMN registry.leaderboard.shots IS
+    'Examples in the prompt; null where unknown.';

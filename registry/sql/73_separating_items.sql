@@ -35,7 +35,7 @@ AS $$
        AND coalesce(store.bit_at(p.present_b, i.ordinal), 1) = 1
        AND d.outcome_a <> d.outcome_b
      ORDER BY abs(d.outcome_a - d.outcome_b) DESC, p.means[i.ordinal + 1], p.version, i.ordinal
-     LIMIT "limit"
+     LIMIT greatest(coalesce("limit", 20), 0)
 $$;
 
 COMMENT ON FUNCTION registry.separating_items(text, text, text, integer) IS
@@ -43,7 +43,7 @@ COMMENT ON FUNCTION registry.separating_items(text, text, text, integer) IS
 a: any name of one model
 b: any name of the other
 benchmark: name of the benchmark, all versions; or name@version
-limit: how many at most
+limit: how many at most; null is 20, less than 0 is 0
 item: name of the item
 version: version of the benchmark
 domain: what the item is about, where its source tells

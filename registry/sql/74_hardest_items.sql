@@ -13,9 +13,9 @@ AS $$
               JOIN store.item_statistics s USING (benchmark_id)
               CROSS JOIN LATERAL unnest(s.models, s.means)
                          WITH ORDINALITY AS u (models, mean_outcome, place)
-             WHERE u.models >= min_models
+             WHERE u.models >= coalesce(min_models, 1)
              ORDER BY u.mean_outcome, u.models DESC, s.benchmark_id, u.place
-             LIMIT "limit") h
+             LIMIT greatest(coalesce("limit", 20), 0)) h
       JOIN store.items i ON i.benchmark_id = h.benchmark_id AND i.ordinal = h.ordinal
       JOIN store.benchmarks b ON b.benchmark_id = h.benchmark_id
      ORDER BY h.mean_outcome, h.models DESC, h.benchmark_id, h.ordinal
@@ -24,8 +24,8 @@ $$;
 COMMENT ON FUNCTION registry.hardest_items(text, integer, integer) IS
     'Items of a benchmark by their mean outcome over all models, the lowest first. Each model counts once, by its preferred runs.
 benchmark: name of the benchmark, all versions; or name@version
-limit: how many at most
-min_models: leave out items that fewer models were observed on
+limit: how many at most; null is 20, less than 0 is 0
+min_models: leave out items that fewer models were observed on; null is 1
 item: name of the item
 version: version of the benchmark
 domain: what the item is about, where its source tells

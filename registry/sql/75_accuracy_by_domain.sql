@@ -45,5 +45,5 @@ all_models: mean over all models, of the same items
 
 Example:
 SELECT domain, items, accuracy, all_models
-  FROM registry.accuracy_by_domain(''mistralai/Mistral-7B-v0.1'', ''mmlu-pro'')
+  FROM registry.accuracy_by_domain(''mistralai/Mistral-7B-v0.1'', ''mmlu_pro'')
  ORDER BY accuracy - all_models DESC;';

@@ -11,7 +11,7 @@ COMMENT ON VIEW registry.embedding_versions IS
     'Versions of learned embeddings: how each was trained, how well it predicts, and which one is current. One at most is.
 
 Example:
-SELECT version, method, models, metrics -> ''validation'' ->> ''log_loss'' AS log_loss
+SELECT version, method, models, metrics -> ''held_out'' ->> ''log_loss'' AS log_loss
   FROM registry.embedding_versions
  WHERE current;';
 COMMENT ON COLUMN registry.embedding_versions.version IS 'Number of the version; a newer one has a higher number.';

@@ -140,7 +140,7 @@ $$;
 COMMENT ON FUNCTION registry.nearest_models(text, integer, integer, text, text, text, bigint, bigint, text[]) IS
     'The models whose learned vectors are nearest to one''s, nearest first, for models that have one. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000, 99.8% in families that overlap, about 98% in clusters far apart). Filters leave out models, but as long as enough pass, k rows come back. An error where no version is current, or the model is unknown or has no vector: similar_models compares any model by metadata and lineage.
 model: any name of the model
-k: most rows to return
+k: most rows to return; null is 10, less than 0 is 0
 version: number of the version to look in, as in embedding_versions; null for the current one
 license: only models under this licence, as in models
 family: only models of the family of this model, by any name of a member

@@ -71,7 +71,7 @@ $$;
 COMMENT ON FUNCTION registry.route(vector, integer, double precision, text[]) IS
     'The models likeliest to answer a prompt well, likeliest first, by the factorization of the current version. An error where no version is current, it has no serving vectors, the vector is of other dimensions than its encoder makes, or a model of the pool is unknown.
 prompt_vector: the prompt''s vector, by the encoder that embedding_versions names
-k: most models to return
+k: most models to return; null is 1, less than 0 is 0
 max_price: not available yet, since no prices are kept: leave it null
 pool: names of the models to choose from; those without a serving vector are left out; null for all
 model: name of the model

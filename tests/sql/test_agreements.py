@@ -114,6 +114,23 @@ def test_separating_items(connection: Connection, made: Grid) -> None:
     assert limited == [row[:1] for row in found[:3]]
 
 
+def test_limits_of_null_are_the_defaults_and_negative_ones_nothing(
+    connection: Connection, made: Grid
+) -> None:
+    def count(call: str) -> int:
+        return int(rows(connection, f"SELECT count(*) FROM registry.{call}")[0][0])
+
+    assert made
+    for call, default in (
+        ("hardest_items('b', {})", count("hardest_items('b')")),
+        ("separating_items('org/m1', 'org/m4', 'b', {})",
+         count("separating_items('org/m1', 'org/m4', 'b')")),
+    ):  # fmt: skip
+        assert (count(call.format("NULL")), count(call.format(-2))) == (default, 0)
+        assert default > 0
+    assert count("hardest_items('b', 2, NULL)") == 2
+
+
 def test_hardest_items(connection: Connection, made: Grid) -> None:
     values = np.array([[np.nan if e is None else e for e in each] for each in made.values()])
     seen = (~np.isnan(values)).sum(axis=0)

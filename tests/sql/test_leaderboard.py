@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from registry import indexes
 from registry.errors import ModelNotFoundError, UsageError
-from registry.evaluation import Benchmark, Block, Measure
+from registry.evaluation import Benchmark, Block, Measure, Setup
 from registry.leaderboard import rank
 
 
@@ -36,8 +36,73 @@ def test_one_score_counts_of_every_kind_of_run(connection: Connection) -> None:
 
 
 def test_outcomes_count_before_a_bare_score(connection: Connection) -> None:
-    write(connection, block("b", run("m", score=0.9), run("m", [1, 0], revision="r")))
+    write(connection, block("b", run("m", score=0.9), run("m", [1, 0], setup=setup(number="1"))))
     assert rows(connection, "SELECT score, kind FROM registry.leaderboard") == [(0.5, "measured")]
+
+
+@pytest.mark.parametrize(
+    "preferred_first",
+    [
+        [{"revision": "main"}, {"revision": "step9", "evaluated_at": day(2)}],
+        [{}, {"revision": "step9"}, {"revision": "a-branch", "evaluated_at": day(2)}],
+        # A commit tells no branch: lm-eval states it for runs of the model as it is.
+        [{"revision": "b" * 40, "evaluated_at": day(1)}, {}, {"revision": "step9"}],
+        [{"revision": f"step{number}"} for number in (143000, 9000, 1)],
+        [{"revision": "stage1-step10-tokens2B"}, {"revision": "stage1-step9-tokens30B"}],
+        [{"revision": "b", "evaluated_at": day(2)}, {"revision": "a", "evaluated_at": day(1)}],
+        [{"setup": Setup(shots=shots)} for shots in (0, 5, None)],
+        [{"items": 20, "setup": setup(number="1")}, {"items": 10}],
+    ],
+)
+def test_what_tells_checkpoints_and_setups_apart_decides(
+    connection: Connection, preferred_first: list[dict[str, Any]]
+) -> None:
+    """The same one counts in each place that counts one, whatever the fingerprints are."""
+    for name in ("m", "n", "o", "p"):
+        reported = [
+            run(name, score=1 - place / 10, **told) for place, told in enumerate(preferred_first)
+        ]
+        measured = [
+            run(name, [0] * place + [1] * (9 - place), **told)
+            for place, told in enumerate(preferred_first)
+            if "items" not in told
+        ]
+        write(connection, block("reported", *reported), block("measured", *measured))
+    found = rows(
+        connection,
+        "SELECT score, revision, shots FROM registry.leaderboard WHERE benchmark = 'reported'",
+    )
+    first = preferred_first[0]
+    shots = first["setup"].shots if "setup" in first else None
+    assert found == [(1.0, first.get("revision"), shots)] * 4
+    accuracies = rows(
+        connection,
+        """
+        SELECT score FROM registry.leaderboard WHERE benchmark = 'measured'
+        UNION ALL
+        SELECT accuracy FROM registry.accuracy_by_domain('m', 'measured')
+        UNION ALL
+        SELECT unnest(ARRAY[accuracy, other_accuracy]) FROM registry.agreements('m', 'measured')
+        UNION ALL
+        SELECT mean_outcome FROM registry.hardest_items('measured', 9)""",
+    )
+    assert set(accuracies) <= {(1.0,)}
+
+
+def test_among_equals_models_are_told_under_the_same_setup(connection: Connection) -> None:
+    setups = [setup(suite=suite) for suite in ("v0", "v1", "v2")]
+    for name in ("m", "n", "o", "p", "q", "r"):
+        runs = [run(name, score=place / 10, setup=each) for place, each in enumerate(setups)]
+        right = [
+            run(name, [1] * place + [0] * (9 - place), setup=each)
+            for place, each in enumerate(setups)
+        ]
+        write(connection, block("reported", *runs), block("measured", *right))
+    told = rows(connection, "SELECT DISTINCT benchmark, score FROM registry.leaderboard")
+    assert len(told) == 2
+    told = rows(connection, "SELECT other_accuracy FROM registry.agreements('m', 'measured')")
+    assert len(told) == 5
+    assert len(set(told)) == 1
 
 
 def test_scores_by_another_metric_do_not_count(connection: Connection) -> None:

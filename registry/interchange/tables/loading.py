@@ -64,11 +64,15 @@ def override(mapping: Mapping_, changes: Mapping[str, str]) -> Mapping_:
     elements = document.get("files")
     if isinstance(elements, list):
         layouts += elements
+    kinds = [changes["layout"]] if "layout" in changes else [each.kind for each in mapping.layouts]
+    usable = dict.fromkeys(role for kind in kinds for role in roles_of(kind))
     for key, text in changes.items():
         parts = ["columns", key] if key in ROLES else key.split(".")
-        if parts[0] not in LAYOUT_KEYS:
-            usable = dict.fromkeys(r for each in mapping.layouts for r in roles_of(each.kind))
-            raise UsageError(f"There is no role {key!r} of columns; there are {', '.join(usable)}.")
+        if parts[0] not in LAYOUT_KEYS or (key in ROLES and text and key not in usable):
+            hint = "" if "score" in usable else " A table of scores has a score, and no item."
+            raise UsageError(
+                f"There is no role {key!r} of columns; there are {', '.join(usable)}.{hint}"
+            )
         is_text = parts[0] in ("columns", "details", "where", "layout")
         value: object = text if is_text else _plain_value(key, text)
         for layout in layouts:

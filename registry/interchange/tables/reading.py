@@ -46,12 +46,22 @@ def read(path: Path, mapping: Mapping_, notes: Notes) -> Iterator[Content]:
     yield from _READERS[layout.kind](Sheet(table, layout, notes))
 
 
+def _wanted_for(column: str, layout: Layout) -> str:
+    """Say which role a column is looked for in, and how to name another."""
+    for role, formula in layout.roles.items():
+        if column in formula.columns:
+            return f" for the {role}; --column {role}=NAME tells another"
+    return ""
+
+
 def _check_columns(table: Table, layout: Layout, notes: Notes) -> None:
     there = ", ".join(map(repr, table.columns[:50]))
     for column in layout.columns:
         if column not in table.columns:
-            problem = f"There is no such column. There are: {there}."
-            raise table.error(problem, field=column)
+            raise table.error(
+                f"There is no such column{_wanted_for(column, layout)}. There are: {there}.",
+                field=column,
+            )
     if layout.is_wide:
         used = {column.name for column in layout.wide_columns(table.columns)}
         if not used:
