@@ -41,7 +41,7 @@ def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """What a model that is known by its name only has, and gives up when that becomes an alias."""
+    """What a stub has, and gives up when its name becomes an alias of another model."""
 
     name: str
     runs: int
@@ -49,7 +49,10 @@ class Belongings:
 
 
 def belongings(connection: Connection, model_id: int, alias: str) -> Belongings | None:
-    """Return what moves to a model with an alias that is another's name; None if nothing does."""
+    """Return what moves to a model with an alias that is another's name and has names of its own.
+
+    None where no other names move along: then taking the alias away undoes it all.
+    """
     found = connection.execute(
         text("""
         SELECT m.name, (SELECT count(*) FROM store.runs r WHERE r.model_id = m.model_id) AS runs,
@@ -59,7 +62,7 @@ def belongings(connection: Connection, model_id: int, alias: str) -> Belongings 
          WHERE m.name = :alias AND m.state = 'stub' AND m.model_id <> :model"""),
         {"alias": alias.strip(), "model": model_id},
     ).one_or_none()
-    if found is None or not (found.runs or found.aliases):
+    if found is None or not found.aliases:
         return None
     return Belongings(*found)
 

@@ -118,7 +118,7 @@ def test_what_contradicts_itself_is_told_by_file_and_model(
 
 
 def test_giving_a_name_tells_how_many_runs_moved(imported: Commands) -> None:
-    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new", "--yes")
+    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new")
     assert given.exit_code == 0
     assert "2 runs moved to org/one." in given.stderr
     taken = imported("models", "alias", "org/one", "--remove", "org/two")

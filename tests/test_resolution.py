@@ -302,7 +302,7 @@ def test_an_alias_moves_runs_and_back(evaluated: Commands, engine: Engine) -> No
     assert before[2] == [("{3,3}", "{0.6666667,0.33333334}")]
     listed = evaluated.json("models", "alias", "--unresolved")
     assert [(each["name"], each["runs"]) for each in listed] == [("My-Known", 1)]
-    evaluated.done("models", "alias", "org/known", "--add", "My-Known", "--yes")
+    evaluated.done("models", "alias", "org/known", "--add", "My-Known")
     moved = state(engine)
     assert moved[0] == [
         ("org/known", "My-Known", "user"),

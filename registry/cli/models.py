@@ -264,19 +264,21 @@ def _print_side_by_side(output: Output, profiles: list[Profile]) -> None:
     help="List the names in evaluations that stand for no known model.",
 )
 @click.option("--resolve", is_flag=True, help="Look for those names again, and move their runs.")
-@click.option("--yes", is_flag=True, help="Do not ask, though another model's runs and names move.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask, though a model's other names move along."
+)
 @output_options
 @pass_application
 def alias(application: Application, /, name: str | None, output: Output, **asked: Any) -> None:
     """Print, add and remove names of a model.
 
-    Evaluations that go by a name move to the model that it is given to. If they were a model's of
-    its own, that is asked about first; its other names move along.
+    Evaluations that go by a name move to the model that it is given to. If it is the name of a
+    model that has other names, these move along, which is asked about first.
 
     \b
     Examples:
       registry models alias mistralai/Mistral-7B-v0.1
-      registry models alias mistralai/Mistral-7B-v0.1 --add mistral-7b --yes
+      registry models alias mistralai/Mistral-7B-v0.1 --add mistral-7b
       registry models alias --unresolved
     """
     changes = (asked["added"], asked["removed"])
@@ -296,7 +298,7 @@ def alias(application: Application, /, name: str | None, output: Output, **asked
 def _moving(
     application: Application, name: str, added: tuple[str, ...], *, sure: bool
 ) -> list[Belongings]:
-    """Return what other models have that become aliases, once somebody has agreed."""
+    """Return what moves along of models that become aliases, once somebody has agreed."""
     from registry import identity
     from registry.aliases import belongings
 
@@ -306,9 +308,10 @@ def _moving(
         key = identity.model_id(connection, name)
         found = [each for alias in added if (each := belongings(connection, key, alias))]
     for each in () if sure else found:
-        told = f"{each.name} is a model of its own, with {each.runs:,} runs"
-        if each.aliases:
-            told += f" and the names {', '.join(each.aliases)}"
+        told = (
+            f"{each.name} is a model of its own, with {each.runs:,} runs and the names "
+            f"{', '.join(each.aliases)}"
+        )
         if not sys.stdin.isatty():
             raise UsageError(f"{told}. Say --yes if all of it is to move to {name}.")
         click.confirm(f"{told}. Move all of it to {name}?", abort=True, err=True)
@@ -317,12 +320,11 @@ def _moving(
 
 def _say_names(name: str, moved: list[Belongings]) -> None:
     for each in moved:
-        if each.aliases:
-            removing = " ".join(f"--remove {shlex.quote(alias)}" for alias in each.aliases)
-            say(
-                f"The other names of {each.name} moved along. To take them away: "
-                f"registry models alias {shlex.quote(name)} {removing}"
-            )
+        removing = " ".join(f"--remove {shlex.quote(alias)}" for alias in each.aliases)
+        say(
+            f"The other names of {each.name} moved along. To take them away: "
+            f"registry models alias {shlex.quote(name)} {removing}"
+        )
 
 
 def _print_aliases(
