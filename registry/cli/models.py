@@ -264,9 +264,7 @@ def _print_side_by_side(output: Output, profiles: list[Profile]) -> None:
     help="List the names in evaluations that stand for no known model.",
 )
 @click.option("--resolve", is_flag=True, help="Look for those names again, and move their runs.")
-@click.option(
-    "--yes", is_flag=True, help="Do not ask, though a model's other names move along."
-)
+@click.option("--yes", is_flag=True, help="Do not ask, though a model's other names move along.")
 @output_options
 @pass_application
 def alias(application: Application, /, name: str | None, output: Output, **asked: Any) -> None:
