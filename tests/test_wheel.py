@@ -59,7 +59,7 @@ def test_the_demo_runs_from_the_wheel(installed: Path, own_server: Path) -> None
         "more than a month ago",
         "all made up here",
         "\nmistralai__Mistral-7B-v0.1/results_2025-07-01T12-00-00.json ",
-        "demo-sums   size",
+        "demo-sums %",
         "Now try these yourself",
     ):
         assert shown in result.stdout
