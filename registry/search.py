@@ -35,7 +35,6 @@ TIERS = ("name", "tags", "similar")
 STAGES = ("top=4", "top=3", "top=2", None)
 """Lexemes of `models.search` that pick out the popular: the most downloaded first, then all."""
 
-
 LOOKED_AT = 50
 """Models found by words of their names, at least, for those of just that name to come first."""
 

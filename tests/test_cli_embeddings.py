@@ -15,8 +15,10 @@ from safetensors import safe_open
 from sqlalchemy import Engine
 
 from registry import versions
+from registry.cli.embeddings import KINDS
 from registry.encoders import open_encoder
 from registry.promotion import Verdict
+from registry.schema import VECTOR_KINDS
 
 
 @pytest.fixture
@@ -203,3 +205,7 @@ def test_what_cannot_route_says_so(commands: Commands, engine: Engine) -> None:
     with engine.begin() as connection:
         kept(connection, drawn(3))
     assert "tells no prompts apart" in commands.refused(1, "route", "hello")
+
+
+def test_kinds_to_choose_from_are_those_of_vectors() -> None:
+    assert tuple(KINDS) == tuple(VECTOR_KINDS)

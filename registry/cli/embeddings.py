@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("parquet", "safetensors")
 KINDS = ("trained", "folded", "cold")
+"""Those of `registry.schema.VECTOR_KINDS`, which loads too much for `--help`."""
 
 LISTED = (
     Field("version", right=True, kept=True),
