@@ -3,8 +3,11 @@
 import logging
 import sys
 
-from registry import db, follow_up, migrating, sync
+from registry.db import connection as database
+from registry.db import migrate
+from registry.embeddings import refresh
 from registry.errors import RegistryError
+from registry.sync import sync
 
 
 def main() -> int:
@@ -13,11 +16,11 @@ def main() -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("registry").setLevel(logging.INFO)
     try:
-        where = db.setting()
-        with db.engine(where) as engine:
-            migrating.set_up_embedded(where, engine)
+        where = database.setting()
+        with database.engine(where) as engine:
+            migrate.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options(full=True))
-            came = follow_up.take_up(engine)
+            came = refresh.take_up(engine)
     except RegistryError as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code

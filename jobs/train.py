@@ -3,7 +3,8 @@
 import logging
 import sys
 
-from registry import db, migrating
+from registry.db import connection as database
+from registry.db import migrate
 from registry.errors import NoOutcomesError, RegistryError
 
 
@@ -12,14 +13,14 @@ def main() -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("registry").setLevel(logging.INFO)
     try:
-        from registry import placement, training  # noqa: PLC0415 - needs an extra
+        from registry.embeddings import placement, training  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         print(f"train: needs {error.name}: pip install 'llm-registry[train]'", file=sys.stderr)
         return RegistryError.exit_code
     try:
-        where = db.setting()
-        with db.engine(where) as engine:
-            migrating.set_up_embedded(where, engine)
+        where = database.setting()
+        with database.engine(where) as engine:
+            migrate.set_up_embedded(where, engine)
             options = training.Options(encoder="minilm", if_changed=True)
             version = training.train(engine, options)
             current = version is not None and version.current

@@ -6,8 +6,9 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
-from registry import db, revisions, roles, sql
-from registry.schema import metadata
+from registry.db import connection as database
+from registry.db import revisions, roles, sql
+from registry.db.schema import metadata
 
 # Indexes that are built after a bulk load, by size; they come and go without a revision.
 UNMANAGED_INDEXES = {"feature_sets_hnsw_idx"}
@@ -97,5 +98,5 @@ shared = context.config.attributes.get("connection")
 if shared is not None:
     run(shared)
 else:
-    with db.engine(db.setting()) as engine, engine.begin() as own:
+    with database.engine(database.setting()) as engine, engine.begin() as own:
         run(own)

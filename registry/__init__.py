@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from registry.vectors import Embeddings
+    from registry.embeddings.read import Embeddings
 
 __all__ = ["__version__", "load_embeddings"]
 
@@ -21,6 +21,6 @@ def load_embeddings(url: str | None = None, version: int | None = None) -> "Embe
         RegistryError: when the database cannot be read, there is no such version, or none is
             current.
     """
-    from registry.embedding_files import load  # noqa: PLC0415 - `import registry` loads little
+    from registry.embeddings.export import load  # noqa: PLC0415 - `import registry` loads little
 
     return load(url, version)

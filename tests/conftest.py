@@ -17,7 +17,8 @@ import pytest
 from databases import REPOSITORY, Databases, claim_directory
 from sqlalchemy import Connection, Engine
 
-from registry import db, embedded
+from registry.db import connection as database
+from registry.db import embedded
 
 pytest_plugins = ["cli_commands"]
 
@@ -84,7 +85,7 @@ def empty_database_url(databases: Databases) -> Iterator[str]:
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """An engine on `database_url`."""
-    opened = db.create_engine(database_url)
+    opened = database.create_engine(database_url)
     yield opened
     opened.dispose()
 
@@ -107,7 +108,7 @@ def migrated(databases: Databases) -> Iterator[Engine]:
     """An engine on a migrated database that all share, so nothing may be committed there."""
     # One for each worker: transactions that write the same names would wait for each other.
     with databases.made(template=databases.template()) as url:
-        yield db.create_engine(url)
+        yield database.create_engine(url)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import click
 
 from registry import __version__
 from registry.cli.application import Application
-from registry.cli.database import database
+from registry.cli.db import database
 from registry.cli.demo import demo
 from registry.cli.doctor import doctor
 from registry.cli.embeddings import embeddings, nearest

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from registry.db import Setting
+    from registry.db.connection import Setting
 
 SHORTEST_HIDDEN = 4
 """Length from which a password is looked for in messages; a shorter one is part of any word."""
@@ -28,9 +28,9 @@ class Application:
 
     def setting(self) -> Setting:
         """Return which database is meant."""
-        from registry import db
+        from registry.db import connection as database
 
-        return db.setting(self.database_url)
+        return database.setting(self.database_url)
 
     def without_password(self, message: str) -> str:
         """Return a message with the database's password blotted out, however it is spelled."""
@@ -50,27 +50,27 @@ class Application:
     @contextmanager
     def engine(self) -> Iterator[Engine]:
         """Open the database, whatever revision it is at."""
-        from registry import db
+        from registry.db import connection as database
 
-        with db.engine(self.setting()) as opened:
+        with database.engine(self.setting()) as opened:
             yield opened
 
     def set_up(self, engine: Engine) -> None:
         """Bring an empty embedded database to head; any other is its owner's to upgrade."""
-        from registry import db
         from registry.cli.failures import say
+        from registry.db import connection as database
 
-        if not db.is_empty_embedded(self.setting(), engine):
+        if not database.is_empty_embedded(self.setting(), engine):
             return
-        from registry import migrating
+        from registry.db import migrate
 
-        _, revision = migrating.upgrade_embedded(engine)
+        _, revision = migrate.upgrade_embedded(engine)
         say(f"Set up the embedded database, at revision {revision}.")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that cannot write."""
-        from registry import revisions
+        from registry.db import revisions
 
         with (
             self.engine() as opened,
@@ -82,7 +82,7 @@ class Application:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that is committed at the end."""
-        from registry import revisions
+        from registry.db import revisions
 
         with self.engine() as opened, opened.begin() as connection:
             revisions.require_head(connection)

@@ -83,13 +83,13 @@ def _database(application: Application) -> Iterator[Finding]:
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
-    from registry import db
+    from registry.db import connection as database
     from registry.errors import RegistryError
 
-    version = db.driver_connection(connection).info.parameter_status("server_version")
+    version = database.driver_connection(connection).info.parameter_status("server_version")
     yield Finding("server", "ok", f"Postgres {version} answers")
     try:
-        db.require_extensions(connection)
+        database.require_extensions(connection)
     except RegistryError as error:
         yield Finding("extensions", "fail", str(error))
         return
@@ -105,7 +105,7 @@ def _server(connection: Connection) -> Iterator[Finding]:
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
-    from registry import revisions, sql
+    from registry.db import revisions, sql
     from registry.errors import SchemaNotAtHeadError
 
     try:
@@ -126,7 +126,7 @@ def _schema(connection: Connection) -> Iterator[Finding]:
 def _rights(connection: Connection) -> Iterator[Finding]:
     from sqlalchemy import text
 
-    from registry import roles
+    from registry.db import roles
 
     set_up = connection.scalar(text("SELECT to_regclass('store.models') IS NOT NULL"))
     if roles.can_read_as_reader(connection):
@@ -160,7 +160,7 @@ def _rights(connection: Connection) -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    from registry import embedded
+    from registry.db import embedded
 
     directory = embedded.default_data_directory()
     existing = next(each for each in (directory, *directory.parents) if each.exists())
@@ -183,9 +183,9 @@ def _hub(*, online: bool) -> Iterator[Finding]:
     if not online:
         yield Finding("hub", "ok", f"{endpoint}, {token}; --online asks it")
         return
-    from registry import hub
-    from registry.decoding import decode_page
     from registry.errors import RegistryError
+    from registry.hub import client as hub
+    from registry.hub.decode import decode_page
 
     def read(page: hub.RawPage) -> object:
         return decode_page(page.body)

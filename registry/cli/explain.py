@@ -14,7 +14,7 @@ from registry.cli.output import Field, Output, decimals, output_options, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from registry.explanation import Explanation
+    from registry.embeddings.explain import Explanation
 
 RESTS_ON = (
     Field("name", "rests on", kept=True),
@@ -39,7 +39,7 @@ def explain(application: Application, name: str, output: Output) -> None:
     Example:
       registry explain TheBloke/zephyr-7B-beta-AWQ
     """
-    from registry.explanation import explain
+    from registry.embeddings.explain import explain
 
     with application.reading() as connection:
         found = explain(connection, name)

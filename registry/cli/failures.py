@@ -150,13 +150,13 @@ def _database_failure(error: Exception, application: Application) -> tuple[str, 
     import psycopg
     from sqlalchemy.exc import DBAPIError
 
-    from registry import db
+    from registry.db import connection as database
 
     if isinstance(error, psycopg.Error):
         error = DBAPIError(None, None, error)
     if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.Error):
         return None
-    told = db.translated(error)
+    told = database.translated(error)
     if isinstance(told, DatabaseUnreachableError) and error.orig.sqlstate is None:
         where = application.setting()
         said = refusal(error.orig)

@@ -59,7 +59,7 @@ def list_(application: Application, output: Output) -> None:
     Example:
       registry jobs list --format json
     """
-    from registry.overview import last_runs
+    from registry.db.status import last_runs
 
     with application.reading() as connection:
         last = {run["job"]: run for run in last_runs(connection)}

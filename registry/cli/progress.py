@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.progress import ProgressColumn
 
-    from registry.factorization.problem import Watcher
+    from registry.learning.factorization.problem import Watcher
 
 
 def is_seen() -> bool:

@@ -78,8 +78,8 @@ def query(
       registry query "SELECT * FROM ancestors('org/model')" --format json
       registry query -f report.sql --format csv > report.csv
     """
-    from registry import revisions
-    from registry.query import answer
+    from registry.db import revisions
+    from registry.db.query import answer
 
     statement = _statement(sql, source)
     with application.engine() as engine, engine.connect() as connection:

@@ -39,9 +39,9 @@ def route(
       registry route "What is the derivative of x^2?"
       registry route - --pool mistralai/Mistral-7B-v0.1 --pool google/gemma-7b < prompt.txt
     """
-    from registry.encoders import open_encoder
-    from registry.vectors import route as routed
-    from registry.versions import require_routing
+    from registry.embeddings.read import route as routed
+    from registry.embeddings.versions import require_routing
+    from registry.learning.encoders import open_encoder
 
     asked = click.open_file("-", errors="replace").read() if prompt == "-" else prompt
     if not asked.strip():

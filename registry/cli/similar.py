@@ -23,7 +23,7 @@ def similar(application: Application, name: str, k: int, output: Output) -> None
     Example:
       registry similar mistralai/Mistral-7B-v0.1 -k 5
     """
-    from registry.profile import similar_models
+    from registry.catalog.profile import similar_models
 
     with application.reading() as connection:
         found = similar_models(connection, name, k)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from registry.overview import Overview
+    from registry.db.status import Overview
 
 
 @click.command()
@@ -29,8 +29,8 @@ def status(application: Application, output: Output) -> None:
     Example:
       registry status --format json
     """
-    from registry import revisions
-    from registry.overview import read_overview
+    from registry.db import revisions
+    from registry.db.status import read_overview
 
     with application.reading() as connection:
         overview = read_overview(connection)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from registry.passes import Counts
-    from registry.sync import Report, Watcher
+    from registry.sync.state import Counts
+    from registry.sync.sync import Report, Watcher
 
 SOME_QUARANTINED = 3
 """Exit code of a sync that is done but could not read some records."""
@@ -76,8 +76,8 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --full
       registry sync --author mistralai --dry-run
     """
-    from registry import follow_up
-    from registry.sync import Options, sync_models
+    from registry.embeddings import refresh
+    from registry.sync.sync import Options, sync_models
 
     application = ctx.ensure_object(Application)
     began = time.monotonic()
@@ -88,7 +88,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as watch:
                 report = sync_models(engine, Options(**chosen), watch=watch)
-            came = None if report.dry_run else follow_up.take_up(engine)
+            came = None if report.dry_run else refresh.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None

@@ -8,20 +8,20 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
+from registry.cli.embeddings.place import place_models
 from registry.cli.extras import require
 from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options
 from registry.cli.parameters import AT_LEAST_ONE, MOMENT, SEED, Finite
-from registry.cli.placing import place_models
 from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from registry.held_out import Comparison
-    from registry.metrics import Interval
-    from registry.training import Options
-    from registry.versions import Version
+    from registry.embeddings.comparison_results import Comparison
+    from registry.embeddings.training import Options
+    from registry.embeddings.versions import Version
+    from registry.learning.metrics import Interval
 
 METHODS = (
     "blend",
@@ -196,7 +196,7 @@ def train(
       torchrun --standalone --nproc-per-node 2 -m registry train
     """
     require("torch", "sklearn", doing="Training")
-    from registry.training import Options
+    from registry.embeddings.training import Options
 
     told = {name: value for name, value in chosen.items() if value is not None}
     told["encoder"] = None if told["encoder"] == "none" else told["encoder"]
@@ -221,9 +221,9 @@ def train(
 
 
 def _learn(application: Application, output: Output, options: Options, *, place: bool) -> None:
+    from registry.embeddings.training import train
+    from registry.embeddings.versions import list_versions
     from registry.errors import NoOutcomesError
-    from registry.training import train
-    from registry.versions import list_versions
 
     with application.engine() as engine, trainings() as watch:
         application.set_up(engine)
@@ -281,7 +281,7 @@ def _evaluate(
     kinds: tuple[str, ...],
     seeds: int,
 ) -> None:
-    from registry.comparison import compare
+    from registry.embeddings.comparison import compare
 
     with application.engine() as engine, trainings() as watch:
         application.set_up(engine)
@@ -301,7 +301,7 @@ def _evaluate(
 
 
 def _test(application: Application, output: Output, options: Options, **drawn: Any) -> None:
-    from registry.cold_tests import Draws, run
+    from registry.embeddings.coldstart_comparison import Draws, run
 
     if {"held", "before"} <= drawn.keys():
         raise click.UsageError("Models are new by --held or by --before, not by both.")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.demo import evaluations
-from registry.demo.evaluated import BOARD
-from registry.evaluation import Block
-from registry.interchange import lm_eval_writer
+from registry.demo.evaluation_plan import BOARD
+from registry.evaluations.formats.lm_eval import writer
+from registry.evaluations.records import Block
 
 FOLDER = "made-up-evaluations"
 """Name of the folder that they go to; whatever else has that name is in the way, and goes."""
@@ -63,7 +63,7 @@ def write(directory: Path, *, seed: int = 0) -> Files:
     files = Files(folder / "board.parquet", folder / "board.yaml", folder / "logs")
     pq.write_table(_table(evaluations.board(seed)), files.board, compression="zstd")
     files.mapping.write_text(MAPPING, encoding="utf-8")
-    lm_eval_writer.write(evaluations.logs(seed), files.logs)
+    writer.write(evaluations.logs(seed), files.logs)
     return files
 
 

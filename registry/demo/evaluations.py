@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.demo import questions
-from registry.demo.descent import Numbers, Shares, shares
-from registry.demo.evaluated import (
+from registry.demo.draws import Numbers, Shares, shares
+from registry.demo.evaluation_plan import (
     BOARD,
     HARNESS,
     LIMIT,
@@ -43,8 +43,8 @@ from registry.demo.evaluated import (
     TWICE,
     UNKNOWN,
 )
-from registry.demo.sample import RENAMED, models
-from registry.evaluation import Benchmark, Block, Item, Measure, Outcomes, Run
+from registry.demo.models import RENAMED, models
+from registry.evaluations.records import Benchmark, Block, Item, Measure, Outcomes, Run
 
 _USUAL_SIZE = 7e9
 _A_DOUBLING, _FAMILY, _OWN = 0.4, 0.35, 0.15

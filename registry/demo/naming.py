@@ -4,7 +4,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from registry.demo.descent import (
+from registry.demo.draws import (
     ADAPTER,
     BLOCK,
     MERGE,

@@ -12,8 +12,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from registry.demo.listing import Cursor, ListQuery, Parameters, RefusedError
-from registry.demo.shelf import Page, missing
+from registry.demo.hub.listing import Cursor, ListQuery, Parameters, RefusedError
+from registry.demo.hub.store import Page, missing
 
 
 class IndexedModels(Protocol):

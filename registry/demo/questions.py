@@ -12,8 +12,8 @@ from itertools import chain
 
 import numpy as np
 
-from registry.demo.descent import shares
-from registry.evaluation import Item
+from registry.demo.draws import shares
+from registry.evaluations.records import Item
 
 _CHOICES = 4
 _SUMS_A_KIND = 60

@@ -12,10 +12,11 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-from registry import db, embedded, migrating, revisions
+from registry.db import connection as database
+from registry.db import embedded, migrate, revisions
 from registry.demo import evaluation_files
-from registry.demo.sample import RENAMED, models
-from registry.demo.server import HubServer
+from registry.demo.hub.server import HubServer
+from registry.demo.models import RENAMED, models
 from registry.errors import RegistryError
 
 BASE = "mistralai/Mistral-7B-v0.1"
@@ -128,11 +129,11 @@ def run(directory: Path | None = None) -> None:
     today = datetime.now(UTC).date()
     print(f"A tour of the registry, offline, in {directory}", flush=True)
     with embedded.running(directory) as server:
-        engine = db.create_engine(server.url)
+        engine = database.create_engine(server.url)
         with engine.connect() as connection:
             used = revisions.current_revision(connection) is not None
         if used:
-            migrating.downgrade(engine, "base")
+            migrate.downgrade(engine, "base")
         engine.dispose()
         _take_in(directory, today)
         for step in QUESTIONS:

@@ -18,20 +18,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from registry import item_texts
-from registry.coldstart import laplace, prior, protocol
-from registry.coldstart.components import decompose
-from registry.coldstart.description import Blocks, Describer, Description
-from registry.coldstart.folding import accuracy, fold
-from registry.coldstart.graph import similarity_graph
-from registry.coldstart.intervals import calibrate, calibrate_onward, coordinate_scale
-from registry.coldstart.kinship import Kin
-from registry.encoders import open_encoder
-from registry.factorization import search
-from registry.factorization.problem import ItemTexts, Problem
-from registry.features import architecture_family
-from registry.item_texts import ItemText
-from registry.placement import FOLDED_SCALE
+from registry.catalog.features import architecture_family
+from registry.embeddings.placement import FOLDED_SCALE
+from registry.learning import text_features
+from registry.learning.coldstart import fold_in, gp, protocol
+from registry.learning.coldstart.calibration import calibrate, calibrate_onward, coordinate_scale
+from registry.learning.coldstart.features import Blocks, Describer, Description
+from registry.learning.coldstart.fold_in_linear import accuracy, fold
+from registry.learning.coldstart.lineage_kernel import Kin
+from registry.learning.coldstart.pca import decompose
+from registry.learning.coldstart.similarity_graph import similarity_graph
+from registry.learning.encoders import open_encoder
+from registry.learning.factorization import selection
+from registry.learning.factorization.problem import ItemTexts, Problem
+from registry.learning.text_features import ItemText
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SEEDS = range(int(os.environ.get("SEEDS", "5")))
@@ -120,7 +120,7 @@ def asked(evaluated: Evaluated) -> Asked:
     rows = pd.read_parquet(DATA / "metabench-responses" / "items.parquet").set_index("item_id")
     told = [ItemText(rows["prompt"][item].split("\n\n")[-1]) for item in evaluated.items]
     vectors = open_encoder("minilm", device="cpu").encode([each.whole() for each in told])
-    texts = ItemTexts(vectors, item_texts.traits(told), item_texts.words(told))
+    texts = ItemTexts(vectors, text_features.traits(told), text_features.words(told))
     return Asked(texts, evaluated.files)
 
 
@@ -268,7 +268,7 @@ def test_a_few_outcomes_and_what_intervals_hold(evaluated: Evaluated, train: int
     for seed in SEEDS:
         new, known = split(evaluated, train, seed)
         components, vectors = decompose(evaluated.truth[known])
-        fitted = prior.fit(evaluated.blocks.rows(known), vectors, seed=seed)
+        fitted = gp.fit(evaluated.blocks.rows(known), vectors, seed=seed)
         calibration = calibrate(
             evaluated.blocks.rows(known), evaluated.truth[known], kernel=fitted.kernel, seed=seed
         )
@@ -299,25 +299,25 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
     held: dict[int, list[float]] = {count: [] for count in BARS}
     for seed in SEEDS:
         new, known = split(evaluated, 1000, seed)
-        factors = search.learn(Problem(evaluated.truth[known]), seed=seed).fit.factors
+        factors = selection.learn(Problem(evaluated.truth[known]), seed=seed).fit.factors
         assert factors is not None
         learned = factors.models.astype(np.float64)
-        fitted = prior.fit(evaluated.blocks.rows(known), learned, seed=seed)
+        fitted = gp.fit(evaluated.blocks.rows(known), learned, seed=seed)
         scale = coordinate_scale(fitted.left_out, learned)
-        together = laplace.correlation(fitted.left_out, learned)
+        together = fold_in.correlation(fitted.left_out, learned)
         guess = fitted.guess(evaluated.blocks.rows(new))
-        items = laplace.Items(factors.items, factors.offsets)
+        items = fold_in.Items(factors.items, factors.offsets)
         truth = evaluated.truth[new]
         # As training would have it: from all outcomes, and no guess.
-        blank = prior.Guess(
+        blank = gp.Guess(
             np.tile(learned.mean(axis=0), (HELD, 1)),
             np.tile(learned.var(axis=0), (HELD, 1)),
             np.zeros(HELD),
         )
-        whole = laplace.fold(blank, items, truth).mean
+        whole = fold_in.fold(blank, items, truth).mean
         for count in BARS:
             shown = shown_at_random(truth, count, seed)
-            folded = laplace.fold(guess, items, shown, together)
+            folded = fold_in.fold(guess, items, shown, together)
             chances = expit(folded.mean @ items.vectors.T + items.offsets)
             means = np.where(np.isnan(shown), chances, shown).mean(axis=1)
             errors[count].append(float(np.sqrt(((means - truth.mean(axis=1)) ** 2).mean())))
@@ -380,7 +380,7 @@ def test_later_models_by_earlier_ones(board: Board) -> None:
         new, old = np.flatnonzero(later), np.flatnonzero(~later)
         components, vectors = decompose(board.scores[old])
         known, truth = blocks.rows(old), board.scores[new]
-        fitted = prior.fit(known, vectors)
+        fitted = gp.fit(known, vectors)
         guess = fitted.guess(blocks.rows(new))
         copied = np.tile(board.scores[old].mean(axis=0), (len(new), 1))
         mean = copied.copy()
@@ -465,12 +465,12 @@ def test_what_each_part_adds(evaluated: Evaluated, train: int) -> None:
 
 def test_fold_in_is_quick(evaluated: Evaluated) -> None:
     components, vectors = decompose(evaluated.truth)
-    fitted = prior.fit(evaluated.blocks, vectors)
+    fitted = gp.fit(evaluated.blocks, vectors)
     guess = fitted.guess(evaluated.blocks.rows(np.arange(1000)))
     shown = np.where(
         np.random.default_rng(0).random((1000, 860)) < 0.1, evaluated.truth[:1000], np.nan
     )
-    one = prior.Guess(guess.mean[:1], guess.variance[:1], guess.support[:1])
+    one = gp.Guess(guess.mean[:1], guess.variance[:1], guess.support[:1])
     for name, part, rows in (("one", one, shown[:1]), ("1,000", guess, shown)):
         began = perf_counter()
         fold(part, components, rows)

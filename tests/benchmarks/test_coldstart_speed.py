@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
-from registry import db, descriptions, embeddings, migrating, placement, vector_tables, versions
-from registry.coldstart.description import Describer
-from registry.coldstart.graph import similarity_graph
+from registry.db import connection as database
+from registry.db import migrate
+from registry.embeddings import model_features, partitions, placement, save, versions
+from registry.learning.coldstart.features import Describer
+from registry.learning.coldstart.similarity_graph import similarity_graph
 
 pytestmark = pytest.mark.benchmark
 
@@ -34,11 +36,11 @@ def peak(whose: int = resource.RUSAGE_SELF) -> float:
 @pytest.fixture(scope="module")
 def catalog(benchmark_server: str) -> Iterator[Engine]:
     """A generated catalog, loaded without a Hub."""
-    alone = db.create_engine(benchmark_server).execution_options(isolation_level="AUTOCOMMIT")
+    alone = database.create_engine(benchmark_server).execution_options(isolation_level="AUTOCOMMIT")
     with alone.connect() as connection:
         connection.exec_driver_sql("CREATE DATABASE placed")
-    engine = db.create_engine(make_url(benchmark_server).set(database="placed"))
-    migrating.upgrade(engine)
+    engine = database.create_engine(make_url(benchmark_server).set(database="placed"))
+    migrate.upgrade(engine)
     began = time.perf_counter()
     with engine.begin() as connection:
         fill(connection, MODELS)
@@ -65,7 +67,7 @@ def learned(catalog: Engine) -> Engine:
         centres = draw.normal(size=(len(kinds), DIMENSION))
         means = centres[[kinds[row.kind] for row in rows]]
         vectors = np.asarray(means + draw.normal(size=means.shape), np.float32)
-        version = embeddings.save(connection, trained([row.name for row in rows], vectors))
+        version = save.save(connection, trained([row.name for row in rows], vectors))
         versions.promote(connection, version)
     return catalog
 
@@ -75,13 +77,13 @@ def floor(connection: Connection, keys: NDArray[np.int64]) -> float:
     connection.exec_driver_sql("CREATE TEMPORARY TABLE floor (model_id bigint, vector vector)")
     vectors = np.zeros((len(keys), DIMENSION), np.float32)
     began = time.perf_counter()
-    vector_tables.copy_in(connection, "floor", {"model_id": keys, "vector": vectors})
+    partitions.copy_in(connection, "floor", {"model_id": keys, "vector": vectors})
     return time.perf_counter() - began
 
 
 def test_vectors_of_a_whole_catalog(learned: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     indexing = 0.0
-    build = vector_tables.build_index
+    build = partitions.build_index
 
     def timed(connection: Connection, name: str, count: int, dimension: int) -> bool:
         nonlocal indexing
@@ -91,7 +93,7 @@ def test_vectors_of_a_whole_catalog(learned: Engine, monkeypatch: pytest.MonkeyP
         return made
 
     # The real one, only timed: placing tells when it begins to index, not when it is done.
-    monkeypatch.setattr(vector_tables, "build_index", timed)
+    monkeypatch.setattr(partitions, "build_index", timed)
     steps: dict[str, float] = {}
     began = time.perf_counter()
 
@@ -129,7 +131,7 @@ def test_vectors_of_a_whole_catalog(learned: Engine, monkeypatch: pytest.MonkeyP
 def test_the_graph_of_a_whole_catalog(learned: Engine) -> None:
     began = time.perf_counter()
     with learned.connect() as connection:
-        models = [each for part in descriptions.stream(connection) for each in part.descriptions]
+        models = [each for part in model_features.stream(connection) for each in part.descriptions]
     read = time.perf_counter() - began
     describer = Describer.of([models])
     blocks = describer.blocks(models)

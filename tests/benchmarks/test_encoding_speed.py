@@ -17,11 +17,12 @@ from evaluated import block, write
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
-from registry import db, migrating
-from registry.encoders import open_encoder
-from registry.evaluation import Item
-from registry.item_vectors import read, refresh
-from registry.outcomes import Column
+from registry.db import connection as database
+from registry.db import migrate
+from registry.embeddings.item_vectors import read, refresh
+from registry.evaluations.outcomes import Column
+from registry.evaluations.records import Item
+from registry.learning.encoders import open_encoder
 
 pytestmark = pytest.mark.benchmark
 
@@ -31,8 +32,8 @@ DIMENSION = 384
 
 @pytest.fixture
 def engine(speed_database: str) -> Iterator[Engine]:
-    opened = db.create_engine(speed_database)
-    migrating.upgrade(opened)
+    opened = database.create_engine(speed_database)
+    migrate.upgrade(opened)
     yield opened
     opened.dispose()
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from registry import item_texts, splits
-from registry.encoders import open_encoder
-from registry.factorization import search
-from registry.factorization.problem import ItemTexts, Mask, Matrix, Problem
-from registry.factorization.search import METHODS
-from registry.item_texts import ItemText
-from registry.metrics import held_out, summary
+from registry.learning import splits, text_features
+from registry.learning.encoders import open_encoder
+from registry.learning.factorization import selection
+from registry.learning.factorization.problem import ItemTexts, Mask, Matrix, Problem
+from registry.learning.factorization.selection import METHODS
+from registry.learning.metrics import held_out, summary
+from registry.learning.text_features import ItemText
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SEEDS = range(5)
@@ -64,7 +64,7 @@ def mmlu_pro(kept: Path | None = None) -> tuple[Problem, Sequence[str]]:
     file = kept / "minilm-mmlu-pro.npy"
     if not file.exists():
         np.save(file, open_encoder("minilm", device="cpu").encode([each.whole() for each in asked]))
-    told = ItemTexts(np.load(file), item_texts.traits(asked), item_texts.words(asked))
+    told = ItemTexts(np.load(file), text_features.traits(asked), text_features.words(asked))
     return Problem(outcomes[:, complete], told), list(questions["category"])
 
 
@@ -73,7 +73,7 @@ def predicted(problem: Problem, folds: Sequence[Mask], method: str, seed: int) -
     for hidden in folds:
         rest, asked = problem.without(hidden), np.flatnonzero(hidden.any(axis=0))
         fit = (
-            search.learn(rest, method, seed=seed).fit
+            selection.learn(rest, method, seed=seed).fit
             if method in LEARNED
             else METHODS[method].fit(rest, seed=seed)
         )

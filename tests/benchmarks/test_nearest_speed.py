@@ -18,7 +18,10 @@ from measuring import percentile, timed
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
-from registry import db, embeddings, migrating, routing, versions
+from registry.db import connection as database
+from registry.db import migrate
+from registry.embeddings import save, versions
+from registry.prediction.routing import scoring
 
 pytestmark = pytest.mark.benchmark
 
@@ -71,8 +74,8 @@ def truth(unit: NDArray[np.float32], asked: NDArray[np.int64]) -> list[set[int]]
 
 @pytest.fixture
 def engine(speed_database: str) -> Iterator[Engine]:
-    opened = db.create_engine(speed_database)
-    migrating.upgrade(opened)
+    opened = database.create_engine(speed_database)
+    migrate.upgrade(opened)
     yield opened
     opened.dispose()
 
@@ -118,7 +121,7 @@ def test_a_million_vectors(engine: Engine) -> None:
     with engine.begin() as connection:
         models = fill(connection, VECTORS)
         began = time.perf_counter()
-        version = embeddings.save(connection, trained(models, vectors))
+        version = save.save(connection, trained(models, vectors))
         versions.promote(connection, version)
     saved = time.perf_counter() - began
     asked = np.random.default_rng(1).choice(VECTORS, ASKED, replace=False)
@@ -149,7 +152,7 @@ def test_a_million_vectors(engine: Engine) -> None:
 def test_five_thousand_vectors_are_all_looked_at(engine: Engine) -> None:
     vectors = drawn(5_000)
     with engine.begin() as connection:
-        version = embeddings.save(connection, trained(fill(connection, 5_000), vectors))
+        version = save.save(connection, trained(fill(connection, 5_000), vectors))
         versions.promote(connection, version)
     asked = np.arange(0, 5_000, 25)
     least_query = text(f"""
@@ -178,7 +181,7 @@ def test_routing(engine: Engine, dimension: int) -> None:
     prompts = numbers.standard_normal((3_000, dimension), np.float32)
     with engine.begin() as connection:
         models = fill(connection, 112)
-        version = embeddings.save(connection, trained(models, drawn(112), serving=serving))
+        version = save.save(connection, trained(models, drawn(112), serving=serving))
         versions.promote(connection, version)
     written = [str(prompt.tolist()) for prompt in prompts[:200]]
     query = text("SELECT model FROM registry.route(CAST(:prompt AS vector))")
@@ -187,9 +190,9 @@ def test_routing(engine: Engine, dimension: int) -> None:
         timed(calls)
         taken = timed(calls)
         chosen = [call() for call in calls]
-    places = routing.choose(serving, prompts)
+    places = scoring.choose(serving, prompts)
     assert chosen == [models[place] for place in places[:200]]
-    batch = timed([lambda: routing.choose(serving, prompts)] * 20)
+    batch = timed([lambda: scoring.choose(serving, prompts)] * 20)
     print(
         f"\n112 models x {dimension + 1}: route p50 {statistics.median(taken):.2f} ms, p95 "
         f"{percentile(taken, 0.95):.2f} ms; numpy, 3,000 prompts at once, {batch[0]:.1f} ms"

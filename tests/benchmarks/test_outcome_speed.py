@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from registry import db, migrating
-from registry.evaluations import Options, import_files
-from registry.outcomes import read_outcomes
+from registry.db import connection as db
+from registry.db import migrate
+from registry.evaluations.importer import Options, import_files
+from registry.evaluations.outcomes import read_outcomes
 
 pytestmark = pytest.mark.benchmark
 
@@ -123,7 +124,7 @@ def row_table(database: str, outcomes: NDArray[np.uint8]) -> tuple[float, float,
 @pytest.fixture
 def engine(speed_database: str) -> Iterator[Engine]:
     opened = db.create_engine(speed_database)
-    migrating.upgrade(opened)
+    migrate.upgrade(opened)
     yield opened
     opened.dispose()
 
@@ -143,7 +144,7 @@ def loads(server: str, path: Path) -> list[float]:
     for number in range(TIMES):
         with empty_database(server, f"load_{number}") as database:
             engine = db.create_engine(database)
-            migrating.upgrade(engine)
+            migrate.upgrade(engine)
             seconds.append(load(engine, path))
             engine.dispose()
     return seconds

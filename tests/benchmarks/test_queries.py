@@ -9,7 +9,7 @@ import pytest
 from measuring import percentile, sample_names, timed
 from sqlalchemy import Connection, text
 
-from registry.search import SearchFilter, search_models
+from registry.catalog.search import SearchFilter, search_models
 
 pytestmark = pytest.mark.benchmark
 

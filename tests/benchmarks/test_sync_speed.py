@@ -12,9 +12,10 @@ import pytest
 from measuring import listing_query, resident
 from sqlalchemy import text
 
-from registry import db, migrating
-from registry.demo.server import generated_hub
-from registry.hub import Hub, ListingQuery
+from registry.db import connection as db
+from registry.db import migrate
+from registry.demo.hub.server import generated_hub
+from registry.hub.client import Hub, ListingQuery
 
 pytestmark = pytest.mark.benchmark
 
@@ -100,7 +101,7 @@ def sync_process(database: str, url: str, *options: str) -> tuple[float, float, 
 
 def test_a_first_sync_and_an_unchanged_one(speed_database: str, hub: str) -> None:
     engine = db.create_engine(speed_database)
-    migrating.upgrade(engine)
+    migrate.upgrade(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM store.models")) == 0
     lowest = min(floor(speed_database, hub) for _ in range(2))

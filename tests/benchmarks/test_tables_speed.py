@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from registry.evaluation import Block, Notes
-from registry.interchange import tables
+from registry.evaluations.formats import tables
+from registry.evaluations.records import Block, Notes
 
 pytestmark = pytest.mark.benchmark
 

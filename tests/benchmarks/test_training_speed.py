@@ -14,11 +14,11 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from registry.factorization.descent import TextFactorization
-from registry.factorization.irt import ItemResponse
-from registry.factorization.problem import ItemTexts, Matrix, Problem
-from registry.metrics import accuracy
-from registry.routing import choose
+from registry.learning.factorization.irt import ItemResponse
+from registry.learning.factorization.mf import TextFactorization
+from registry.learning.factorization.problem import ItemTexts, Matrix, Problem
+from registry.learning.metrics import accuracy
+from registry.prediction.routing.scoring import choose
 
 pytestmark = pytest.mark.benchmark
 

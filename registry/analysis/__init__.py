@@ -1,0 +1,1 @@
+"""Analyses of stored vectors and outcomes: probes, communities, maps."""

@@ -1,0 +1,277 @@
+"""What learned vectors of models know: communities, unseen benchmarks, what benchmarks teach.
+
+All three are probes of EmbedLLM (METHODS section 1, Uses; the paper's sections 5.3, 6.1 and 6.2).
+Vectors are M x d, one a model; accuracies are (M,), in [0, 1], nan where a model has none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.learning.metrics import Reals
+
+_Doubles = NDArray[np.float64]
+
+SIGNIFICANT = 0.05
+"""What a p-value is below, where an order is taken not to be by chance."""
+
+TEST_SHARE = 0.2
+"""Of the models, in a random split of them."""
+
+FEWEST_MODELS = 10
+"""Models that a split needs, so that two at least are tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """How near the models of a community are to each other.
+
+    Attributes:
+        name: of the community.
+        models: number of its models.
+        inside: mean L2 distance of two of them; nan for less than two.
+        between: mean L2 distance of one of them to one of the rest; nan where there is none.
+        ratio: inside / between; below 1 where the vectors know of the community.
+    """
+
+    name: str
+    models: int
+    inside: float
+    between: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BenchmarkPrediction:
+    """How well accuracy on a benchmark is told by vectors that have not seen it.
+
+    Attributes:
+        models: number of models with an accuracy.
+        taus: (S,), Kendall's tau-b of predicted and true accuracy of each split's test models;
+            nan where either is the same for all.
+        p_values: (S,), two-sided, of no order at all.
+        significant: in how many of the splits tau is above 0 with a p-value below 0.05.
+        mse: mean squared error of the test models, over all splits.
+        mse_of_mean: likewise where each is predicted the mean of the split's training models.
+        seed: of the splits.
+    """
+
+    models: int
+    taus: _Doubles
+    p_values: _Doubles
+    significant: int
+    mse: float
+    mse_of_mean: float
+    seed: int
+
+    @property
+    def splits(self) -> int:
+        """Number of random splits of the models."""
+        return self.taus.size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contribution:
+    """What adding a benchmark to training does for predicting another one.
+
+    Attributes:
+        benchmarks: names of the B benchmarks.
+        gains: B x B; [a, b] is by how much the mean squared error on b falls when a is added to
+            training. Above 0 a helps b; the diagonal is 0.
+    """
+
+    benchmarks: Sequence[str]
+    gains: _Doubles
+
+    @property
+    def given(self) -> _Doubles:
+        """(B,), how much each benchmark helps all others: sums of rows."""
+        return np.asarray(self.gains.sum(axis=1), np.float64)
+
+    @property
+    def taken(self) -> _Doubles:
+        """(B,), how much each benchmark is helped by all others: sums of columns."""
+        return np.asarray(self.gains.sum(axis=0), np.float64)
+
+
+def community_distances(
+    vectors: Reals, members: Mapping[str, Sequence[int]]
+) -> tuple[Community, ...]:
+    """Compare distances inside communities with those to the rest.
+
+    Args:
+        vectors: M x d.
+        members: places among the M models of each community's, none twice; a model may be in
+            several communities.
+
+    Raises:
+        ValueError: when vectors are no matrix of finite numbers, or places are not those of
+            models.
+    """
+    from scipy.spatial import distance  # noqa: PLC0415 - heavy, and of the extra `train`
+
+    vectors = _matrix(vectors)
+    found = []
+    for name, places in members.items():
+        if any(not 0 <= place < len(vectors) for place in places):
+            raise ValueError(
+                f"Community {name!r} has a place that is not among {len(vectors)} models."
+            )
+        inner = np.zeros(len(vectors), bool)
+        inner[np.asarray(places, np.intp)] = True
+        if inner.sum() != len(places):
+            raise ValueError(f"Community {name!r} has a model twice.")
+        own, rest = vectors[inner], vectors[~inner]
+        inside, between = _mean(distance.pdist(own)), _mean(distance.cdist(own, rest))
+        ratio = inside / between if between else float("nan")
+        found.append(Community(name, len(own), inside, between, ratio))
+    return tuple(found)
+
+
+def benchmark_prediction(
+    vectors: Reals, accuracies: Reals, *, splits: int = 100, seed: int = 0, penalty: float = 0.0
+) -> BenchmarkPrediction:
+    """Predict accuracy on a benchmark from vectors trained without it, by linear regression.
+
+    Random splits of the models, 80% to fit on and 20% to test on. Splits share models, so their
+    p-values are not independent; the count of significant ones is the paper's measure.
+
+    Args:
+        vectors: M x d.
+        accuracies: (M,); models without one (nan) are left out.
+        splits: how many.
+        seed: of the splits.
+        penalty: as `split_predictions`.
+
+    Raises:
+        ValueError: as `split_predictions`.
+    """
+    from scipy import stats  # noqa: PLC0415 - heavy, and of the extra `train`
+
+    predicted = split_predictions(vectors, accuracies, splits=splits, seed=seed, penalty=penalty)
+    there = ~np.isnan(accuracies)
+    truth = accuracies[there].astype(np.float64)
+    taus, p_values = np.full(splits, np.nan), np.full(splits, np.nan)
+    errors: list[_Doubles] = []
+    errors_of_mean: list[_Doubles] = []
+    for split, told in enumerate(predicted[:, there]):
+        test = ~np.isnan(told)
+        errors.append(told[test] - truth[test])
+        errors_of_mean.append(truth[~test].mean() - truth[test])
+        if np.ptp(told[test]) > 0 and np.ptp(truth[test]) > 0:
+            taus[split], p_values[split] = stats.kendalltau(told[test], truth[test])
+    return BenchmarkPrediction(
+        models=truth.size,
+        taus=taus,
+        p_values=p_values,
+        significant=int(np.count_nonzero((p_values < SIGNIFICANT) & (taus > 0))),
+        mse=_mean(np.concatenate(errors) ** 2),
+        mse_of_mean=_mean(np.concatenate(errors_of_mean) ** 2),
+        seed=seed,
+    )
+
+
+def split_predictions(
+    vectors: Reals, accuracies: Reals, *, splits: int = 100, seed: int = 0, penalty: float = 0.0
+) -> _Doubles:
+    """Predict accuracies of the test models of random splits by linear regression on the rest.
+
+    Args:
+        vectors: M x d.
+        accuracies: (M,); models without one (nan) are left out.
+        splits: how many, at least 1.
+        seed: of the splits.
+        penalty: of squared coefficients (ridge); 0 is least squares, and with more dimensions
+            than models the solution of least norm, as in the paper.
+
+    Returns:
+        S x M predictions, not kept within [0, 1]; nan where a model was fitted on or left out.
+
+    Raises:
+        ValueError: for vectors that are not finite, accuracies that are not theirs, fewer than
+            10 models that have one, no split, or a penalty below 0.
+    """
+    vectors = _matrix(vectors)
+    if accuracies.shape != (len(vectors),):
+        raise ValueError(f"{len(vectors)} models have accuracies of shape {accuracies.shape}.")
+    if splits < 1 or not penalty >= 0:
+        raise ValueError("Splits are at least 1, and a penalty is at least 0.")
+    models = np.flatnonzero(~np.isnan(accuracies))
+    if models.size < FEWEST_MODELS:
+        raise ValueError(
+            f"Accuracy is known of {models.size} models; a regression on random splits of them"
+            f" needs at least {FEWEST_MODELS}."
+        )
+    random = np.random.default_rng(seed)
+    found = np.full((splits, len(vectors)), np.nan)
+    for split in range(splits):
+        order = random.permutation(models)
+        test, train = np.split(order, [round(TEST_SHARE * models.size)])
+        center, mean = vectors[train].mean(axis=0), accuracies[train].mean(dtype=np.float64)
+        slope = _regression(vectors[train] - center, accuracies[train] - mean, penalty)
+        found[split, test] = mean + (vectors[test] - center) @ slope
+    return found
+
+
+def benchmark_contribution(
+    accuracies: Mapping[str, Reals],
+    predict: Callable[[frozenset[str]], Mapping[str, Reals]],
+) -> Contribution:
+    """Measure what adding each benchmark to training does for predicting each other one.
+
+    For benchmarks a and b, training is on all but a and b, then on all but b. With B benchmarks
+    that is B (B + 1) / 2 trainings, each done once.
+
+    Args:
+        accuracies: (M,) of each benchmark; what is nan does not count.
+        predict: trains on the benchmarks it is given, and returns the predicted accuracies of
+            (at least) all others: (M,), or S x M for S splits of the models as by
+            `split_predictions`; what is nan does not count.
+
+    Raises:
+        ValueError: for fewer than three benchmarks, which leave nothing to train on.
+    """
+    names = list(accuracies)
+    if len(names) < 3:  # noqa: PLR2004 - one predicted, one added, one to train on
+        raise ValueError(f"Contributions are between at least three benchmarks, not {len(names)}.")
+    every = frozenset(names)
+
+    def errors(without: frozenset[str]) -> dict[str, float]:
+        predicted = predict(every - without)
+        return {name: _mean_square(predicted[name] - accuracies[name]) for name in without}
+
+    gains = np.zeros((len(names), len(names)))
+    for testee, name in enumerate(names):
+        gains[:, testee] -= errors(frozenset({name}))[name]
+    for first, one in enumerate(names):
+        for second, other in enumerate(names[:first]):
+            found = errors(frozenset({one, other}))
+            gains[first, second] += found[other]
+            gains[second, first] += found[one]
+    np.fill_diagonal(gains, 0)
+    return Contribution(tuple(names), gains)
+
+
+def _regression(x: _Doubles, y: Reals, penalty: float) -> _Doubles:
+    """Return the coefficients of ridge regression on centred data, of least norm without."""
+    left, sizes, right = np.linalg.svd(x, full_matrices=False)
+    kept = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(np.float64).eps
+    sizes = sizes[kept]
+    slope: _Doubles = right[kept].T @ (sizes / (sizes**2 + penalty) * (left[:, kept].T @ y))
+    return slope
+
+
+def _matrix(vectors: Reals) -> _Doubles:
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():  # noqa: PLR2004 - M x d
+        raise ValueError(f"Vectors {vectors.shape} are to be a matrix of finite numbers.")
+    return vectors.astype(np.float64)
+
+
+def _mean_square(errors: Reals) -> float:
+    return _mean(errors[~np.isnan(errors)] ** 2)
+
+
+def _mean(values: Reals) -> float:
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")

@@ -1,0 +1,1 @@
+"""The catalog of models: names, lineage, families, features and search."""

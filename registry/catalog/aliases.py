@@ -1,0 +1,145 @@
+"""The names that stand for a model: listed, and added or taken away by a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, text
+
+from registry.catalog.families import prepare, refresh_families
+from registry.catalog.names import merge_stub
+from registry.catalog.resolution import release
+from registry.errors import RegistryError, UsageError
+
+LONGEST = 255
+"""Characters that an alias may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One name of a model; `source` and the times are those of `registry.model_aliases`."""
+
+    alias: str
+    source: str
+    confidence: float
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
+    """Return every name of a model, the present one first, then by name."""
+    rows = connection.execute(
+        text("""
+        SELECT a.alias, a.source, a.confidence, a.valid_from, a.valid_to
+          FROM registry.model_aliases a JOIN store.models m ON m.name = a.model
+         WHERE m.model_id = :model
+         ORDER BY a.source <> 'name', a.alias"""),
+        {"model": model_id},
+    )
+    return [Alias(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a stub has, and gives up when its name becomes an alias of another model."""
+
+    name: str
+    runs: int
+    aliases: Sequence[str]
+
+
+def belongings(connection: Connection, model_id: int, alias: str) -> Belongings | None:
+    """Return what moves to a model with an alias that is another's name and has names of its own.
+
+    None where no other names move along: then taking the alias away undoes it all.
+    """
+    found = connection.execute(
+        text("""
+        SELECT m.name, (SELECT count(*) FROM store.runs r WHERE r.model_id = m.model_id) AS runs,
+               ARRAY(SELECT a.alias FROM store.model_aliases a
+                      WHERE a.model_id = m.model_id ORDER BY a.alias) AS aliases
+          FROM store.models m
+         WHERE m.name = :alias AND m.state = 'stub' AND m.model_id <> :model"""),
+        {"alias": alias.strip(), "model": model_id},
+    ).one_or_none()
+    if found is None or not found.aliases:
+        return None
+    return Belongings(*found)
+
+
+def add_alias(connection: Connection, model_id: int, alias: str) -> int:
+    """Let a model be found by one more name, and have the runs that go by it.
+
+    Nothing happens if it is one already.
+
+    Returns:
+        How many runs moved to the model.
+
+    Raises:
+        UsageError: when the alias is empty or too long.
+        RegistryError: when another model goes by the alias.
+    """
+    alias = alias.strip()
+    if not alias or len(alias) > LONGEST or not alias.isprintable():
+        raise UsageError(f"An alias is 1 to {LONGEST} printable characters; {alias[:60]!r} is not.")
+    before = _count_runs(connection, model_id)
+    holder = connection.execute(
+        text("""
+        SELECT m.model_id, m.name, m.state, m.name = :alias AS is_name FROM store.models m
+          LEFT JOIN store.model_aliases a ON a.model_id = m.model_id AND a.alias = :alias
+         WHERE (m.name = :alias OR a.alias IS NOT NULL) AND m.model_id <> :model
+         ORDER BY is_name DESC LIMIT 1"""),
+        {"alias": alias, "model": model_id},
+    ).one_or_none()
+    if holder is not None and holder.is_name and holder.state == "stub":
+        # Known by that name only, as a parent or from an evaluation: now it is known what it is.
+        now = datetime.now(UTC)
+        children = merge_stub(connection, holder.model_id, into=model_id, source="user", as_of=now)
+        prepare(connection)
+        refresh_families(connection, children)
+        return _count_runs(connection, model_id) - before
+    if holder is not None and holder.is_name:
+        raise RegistryError(
+            f"{alias} is the present name of another model, so it cannot be an alias."
+        )
+    if holder is not None:
+        raise RegistryError(
+            f"{alias} already stands for {holder.name}; take it away there first: "
+            f"registry models alias {holder.name} --remove {alias}"
+        )
+    connection.execute(
+        text("""
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence)
+        SELECT model_id, :alias, 'user', 1 FROM store.models
+         WHERE model_id = :model AND name <> :alias
+            ON CONFLICT DO NOTHING"""),
+        {"alias": alias, "model": model_id},
+    )
+    release(connection, alias, as_of=datetime.now(UTC))
+    return _count_runs(connection, model_id) - before
+
+
+def remove_alias(connection: Connection, model_id: int, alias: str) -> int:
+    """Let a model no longer be found by a name; runs that go by it are looked after anew.
+
+    Returns:
+        How many runs moved away from the model.
+
+    Raises:
+        RegistryError: when the alias is none of its aliases.
+    """
+    before = _count_runs(connection, model_id)
+    removed = connection.execute(
+        text("DELETE FROM store.model_aliases WHERE model_id = :model AND alias = :alias"),
+        {"alias": alias.strip(), "model": model_id},
+    )
+    if removed.rowcount == 0:
+        name = list_aliases(connection, model_id)[0].alias
+        raise RegistryError(f"{alias.strip()} is not an alias of {name}.")
+    release(connection, alias.strip(), as_of=datetime.now(UTC))
+    return before - _count_runs(connection, model_id)
+
+
+def _count_runs(connection: Connection, model_id: int) -> int:
+    query = text("SELECT count(*) FROM store.runs WHERE model_id = :model")
+    return int(connection.execute(query, {"model": model_id}).scalar_one())

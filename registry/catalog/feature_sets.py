@@ -1,0 +1,124 @@
+"""Feature vectors in the database, kept as sets that models share."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection, text
+
+from registry.catalog.features import FeatureSet, Traits, feature_set
+from registry.db.connection import copy_lines
+
+
+def add_features(
+    connection: Connection,
+    keys: Iterable[int],
+    fingerprints: Iterable[str | None],
+    vectors: Mapping[str, str],
+) -> None:
+    """Write the features of models that have none yet.
+
+    Args:
+        connection: in a transaction.
+        keys: the models.
+        fingerprints: of their feature sets, in the same order; None where nothing is known.
+        vectors: by fingerprint.
+    """
+    sets = _set_ids(connection, vectors)
+    copy_lines(
+        connection,
+        "store.model_features",
+        ("model_id", "feature_set_id"),
+        (
+            f"{key}\t{sets[fingerprint]}"
+            for key, fingerprint in zip(keys, fingerprints, strict=True)
+            if fingerprint is not None
+        ),
+    )
+
+
+def replace_features(connection: Connection, found: Mapping[int, FeatureSet | None]) -> int:
+    """Write the features of models by key; None takes away what a model had.
+
+    Returns:
+        How many models have other features than before.
+    """
+    if not found:
+        return 0
+    sets = _set_ids(connection, {each.fingerprint: each.vector for each in found.values() if each})
+    parameters = {
+        "models": [key for key, each in found.items() if each is not None],
+        "sets": [sets[each.fingerprint] for each in found.values() if each is not None],
+        "none": [key for key, each in found.items() if each is None],
+    }
+    written = connection.execute(
+        text("""
+        INSERT INTO store.model_features AS f (model_id, feature_set_id)
+        SELECT * FROM unnest(cast(:models AS bigint[]), cast(:sets AS bigint[]))
+            ON CONFLICT (model_id) DO UPDATE SET feature_set_id = excluded.feature_set_id
+         WHERE f.feature_set_id <> excluded.feature_set_id"""),
+        parameters,
+    ).rowcount
+    lost = connection.execute(
+        text("DELETE FROM store.model_features WHERE model_id = ANY (:none)"), parameters
+    ).rowcount
+    return written + lost
+
+
+def _set_ids(connection: Connection, vectors: Mapping[str, str]) -> dict[str, int]:
+    """Return the keys of feature sets by fingerprint; those that are new are written."""
+    if not vectors:
+        return {}
+    # The array as text: the driver would take as long to write it as all else takes.
+    rows = connection.execute(
+        text("""
+        SELECT encode(uuid_send(fingerprint), 'hex'), feature_set_id FROM store.feature_sets
+         WHERE fingerprint = ANY (cast(:fingerprints AS uuid[]))"""),
+        {"fingerprints": f"{{{','.join(vectors)}}}"},
+    )
+    keys = {fingerprint: int(key) for fingerprint, key in rows}
+    new = [fingerprint for fingerprint in vectors if fingerprint not in keys]
+    if not new:
+        return keys
+    fresh = connection.scalar(
+        text("""
+        SELECT string_agg(nextval('store.feature_sets_feature_set_id_seq')::text, ',')
+          FROM generate_series(1, :count)"""),
+        {"count": len(new)},
+    )
+    assert fresh is not None
+    keyed = dict(zip(new, map(int, fresh.split(",")), strict=True))
+    copy_lines(
+        connection,
+        "store.feature_sets",
+        ("feature_set_id", "fingerprint", "features"),
+        (f"{key}\t{fingerprint}\t{vectors[fingerprint]}" for fingerprint, key in keyed.items()),
+    )
+    return keys | keyed
+
+
+def refresh_features(connection: Connection, model_ids: Sequence[int] | None = None) -> int:
+    """Compute the features of some models, or of all, from what is stored of them.
+
+    Returns:
+        How many models have other features than before.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT model_id, parameters, model_type, architectures, pipeline_tag, tags"
+            "  FROM store.models WHERE cast(:ids AS bigint[]) IS NULL OR model_id = ANY (:ids)"
+            " ORDER BY model_id"
+        ),
+        {"ids": None if model_ids is None else list(model_ids)},
+        execution_options={"yield_per": 10_000},
+    )
+    return sum(
+        replace_features(connection, {row[0]: feature_set(Traits(*row[1:])) for row in page})
+        for page in rows.partitions()
+    )
+
+
+def forget_unused_sets(connection: Connection) -> int:
+    """Delete the feature sets that no model has any more; return how many there were."""
+    return connection.exec_driver_sql("""
+        DELETE FROM store.feature_sets s
+         WHERE NOT EXISTS (SELECT FROM store.model_features f
+                            WHERE f.feature_set_id = s.feature_set_id)""").rowcount

@@ -1,0 +1,107 @@
+"""Which model a name in evaluations means: looked for in several ways, the surest first.
+
+A name is looked for as it is, then in what its spelling may mean (see `registry.spelling`): as a
+present name, as an alias, then each in another case; at last as the only model of that name under
+whatever author.
+
+Precision on 18,682 curated names, their 7,196 models as the catalog (tests/test_evaluations_real):
+exact 1.0, all methods together 0.994. Names alike but for punctuation were right in 97 of 100
+cases, so they are suggested to people and never taken.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from registry.catalog.spelling import spellings
+
+NAMES_AT_ONCE = 5_000
+"""Names that one query looks for."""
+
+CONFIDENCE = {"exact": 1.0, "alias": 1.0, "user": 1.0, "case": 0.95, "harness": 0.95, "tail": 0.8}
+"""What a resolution by each method is worth; an alias is worth what its source is."""
+
+_BY_SPELLING = """
+WITH wanted AS (
+    SELECT * FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[]), CAST(:ranks AS int[]))
+               AS w (name, spelt, rank)
+), hits AS (
+    SELECT w.name, w.rank, 1 AS way, 'exact' AS method, m.model_id, 1::real AS confidence
+      FROM wanted w JOIN store.models m ON m.name = w.spelt
+    UNION ALL
+    SELECT w.name, w.rank, 2, 'alias', min(a.model_id), max(a.confidence)
+      FROM wanted w JOIN store.model_aliases a ON a.alias = w.spelt
+     GROUP BY w.name, w.rank HAVING count(DISTINCT a.model_id) = 1
+    UNION ALL
+    SELECT w.name, w.rank, 3, 'case', min(m.model_id), 1
+      FROM wanted w JOIN store.models m ON lower(m.name) = lower(w.spelt)
+     WHERE NOT EXISTS (SELECT FROM store.evaluated_names n
+                        WHERE n.model_id = m.model_id AND n.method = 'unresolved')
+     GROUP BY w.name, w.rank HAVING count(*) = 1
+    UNION ALL
+    SELECT w.name, w.rank, 4, 'case', min(a.model_id), max(a.confidence)
+      FROM wanted w JOIN store.model_aliases a ON lower(a.alias) = lower(w.spelt)
+     GROUP BY w.name, w.rank HAVING count(DISTINCT a.model_id) = 1
+)
+SELECT DISTINCT ON (h.name) h.name, h.model_id,
+       CASE WHEN h.rank > 0 THEN 'harness' ELSE h.method END AS method, h.confidence
+  FROM hits h
+ WHERE NOT EXISTS (
+           SELECT FROM store.evaluated_names n
+            WHERE n.name = h.name AND n.model_id = h.model_id AND n.method = 'unresolved')
+ ORDER BY h.name, h.rank, h.way"""
+
+_UNDER_ANY_AUTHOR = """
+SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confidence
+  FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[])) AS w (name, spelt)
+  JOIN store.models m ON lower(split_part(m.name, '/', 2)) = lower(w.spelt)
+ GROUP BY w.name HAVING count(*) = 1"""
+
+
+class Found(NamedTuple):
+    """A model, by which method, and what that is worth."""
+
+    model_id: int
+    method: str
+    confidence: float
+
+
+def find(
+    connection: Connection, names: Sequence[str], *, at_once: int = NAMES_AT_ONCE
+) -> dict[str, Found]:
+    """Return what is found of names, by the first method that finds it."""
+    found: dict[str, Found] = {}
+    for start in range(0, len(names), at_once):
+        some = names[start : start + at_once]
+        spelt = [
+            (name, spelling.name, rank)
+            for name in some
+            for rank, spelling in enumerate(spellings(name))
+        ]
+        found |= _asked(connection, _BY_SPELLING, spelt)
+        bare = [
+            (name, last.name, 0)
+            for name in some
+            if name not in found and "/" not in (last := spellings(name)[-1]).name
+        ]
+        if bare:
+            found |= _asked(connection, _UNDER_ANY_AUTHOR, bare)
+    return found
+
+
+def _asked(
+    connection: Connection, query: str, spelt: Sequence[tuple[str, str, int]]
+) -> dict[str, Found]:
+    rows = connection.execute(
+        text(query),
+        {
+            "names": [name for name, _, _ in spelt],
+            "spelt": [spelling for _, spelling, _ in spelt],
+            "ranks": [rank for _, _, rank in spelt],
+        },
+    )
+    return {
+        row.name: Found(row.model_id, row.method, row.confidence * CONFIDENCE[row.method])
+        for row in rows
+    }

@@ -1,0 +1,180 @@
+"""Everything that is known of one model, in one piece."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from registry.catalog import names as model_names
+
+HISTORY_KEPT = 60
+"""How many of the latest observations of a model's counters are read."""
+
+RUNS_COUNTED = 10_000
+"""How many runs of a benchmark are counted, at most, to put those of most runs first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A model's counters at one moment; downloads are those of 30 days."""
+
+    observed_at: datetime
+    downloads: int | None
+    likes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One model.
+
+    Attributes:
+        model: its row of `registry.models`, by column.
+        aliases: its other names.
+        parents: its rows of `registry.lineage`: parent, relation, source, confidence and
+            parent_missing.
+        children: number of models made from it, by relation.
+        family_models: number of models in its family, itself included.
+        history: the latest HISTORY_KEPT observations of its counters, oldest first.
+        scores: its rows of `registry.leaderboard`, those on benchmarks of most runs first, then of
+            most items: benchmark, version, score, raw_score, unit, standard_error, kind and source.
+        similar: the models most like it, rows of `registry.similar_models`.
+    """
+
+    model: Mapping[str, Any]
+    aliases: Sequence[str]
+    parents: Sequence[Mapping[str, Any]]
+    children: Mapping[str, int]
+    family_models: int
+    history: Sequence[Observation]
+    scores: Sequence[Mapping[str, Any]]
+    similar: Sequence[Mapping[str, Any]]
+
+
+def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Profile:
+    """Read all that is known of the model that a name stands for.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    key = {"key": model_names.model_id(connection, name)}
+    model = (
+        connection.execute(
+            text("""
+            SELECT * FROM registry.models
+             WHERE name = (SELECT name FROM store.models WHERE model_id = :key)"""),
+            key,
+        )
+        .mappings()
+        .one()
+    )
+    present = {"name": model["name"]}
+    aliases = connection.scalars(
+        text("SELECT alias FROM store.model_aliases WHERE model_id = :key ORDER BY alias"), key
+    )
+    parents = connection.execute(
+        text("""
+        SELECT parent, relation, source, confidence, parent_missing
+          FROM registry.lineage WHERE child = :name ORDER BY position, parent, relation"""),
+        present,
+    ).mappings()
+    children = connection.execute(
+        text("""
+        SELECT relation, count(DISTINCT child_id) AS children FROM store.edges
+         WHERE parent_id = :key AND child_id <> parent_id
+         GROUP BY relation ORDER BY children DESC, relation"""),
+        key,
+    )
+    members = connection.scalar(
+        text("SELECT count(*) FROM store.model_families WHERE family_id = :family"),
+        {"family": model["family"]},
+    )
+    history = connection.execute(
+        text("""
+        SELECT observed_at, downloads, likes FROM store.model_history
+         WHERE model_id = :key ORDER BY observed_at DESC LIMIT :limit"""),
+        {**key, "limit": HISTORY_KEPT},
+    ).all()
+    scores = connection.execute(
+        text("""
+        SELECT l.benchmark, l.version, l.score, l.raw_score, l.unit, l.standard_error, l.kind,
+               l.source
+          FROM registry.leaderboard l
+          JOIN store.benchmarks b ON (b.name, b.version) = (l.benchmark, l.version)
+         WHERE l.model = :name
+         ORDER BY (SELECT count(*)
+                     FROM (SELECT FROM store.runs r
+                            WHERE r.benchmark_id = b.benchmark_id LIMIT :most) s) DESC,
+                  coalesce(l.items, b.item_count) DESC, l.benchmark, l.version"""),
+        {**present, "most": RUNS_COUNTED},
+    ).mappings()
+    return Profile(
+        model=dict(model),
+        aliases=list(aliases),
+        parents=[dict(row) for row in parents],
+        children={row.relation: row.children for row in children},
+        family_models=max(members or 0, 1),
+        history=[Observation(*row) for row in reversed(history)],
+        scores=[dict(row) for row in scores],
+        similar=similar_models(connection, model["name"], similar) if similar else [],
+    )
+
+
+def shared_scores(profiles: Sequence[Profile], most: int) -> list[dict[str, Any]]:
+    """Return the scores on benchmarks that all of some models have, by the first one's order.
+
+    Args:
+        profiles: of the models.
+        most: benchmarks at most.
+
+    Returns:
+        Of each benchmark its name and version, and `scores`: what the profiles tell, by model.
+    """
+    by_model = {
+        profile.model["name"]: {(row["benchmark"], row["version"]): row for row in profile.scores}
+        for profile in profiles
+    }
+    first, *others = by_model.values()
+    shared = [key for key in first if all(key in own for own in others)]
+    return [
+        {
+            "benchmark": benchmark,
+            "version": version,
+            "scores": {
+                name: {
+                    each: value
+                    for each, value in own[benchmark, version].items()
+                    if each not in {"benchmark", "version"}
+                }
+                for name, own in by_model.items()
+            },
+        }
+        for benchmark, version in shared[:most]
+    ]
+
+
+def similar_models(connection: Connection, name: str, k: int) -> list[dict[str, Any]]:
+    """Return the k models most like one by metadata and lineage, the most alike first.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    key = model_names.model_id(connection, name)
+    rows = connection.execute(
+        text("""
+        SELECT * FROM registry.similar_models(
+                   (SELECT name FROM store.models WHERE model_id = :key), :k)"""),
+        {"key": key, "k": k},
+    ).mappings()
+    return [dict(row) for row in rows]
+
+
+def similarity(connection: Connection, a: str, b: str) -> dict[str, Any]:
+    """Return how alike two models are: feature, lineage, combined, learned; in [0, 1] or None."""
+    row = (
+        connection.execute(text("SELECT * FROM registry.similarity(:a, :b)"), {"a": a, "b": b})
+        .mappings()
+        .one_or_none()
+    )
+    return dict(row) if row is not None else {}

@@ -1,0 +1,295 @@
+"""Which models the names in evaluations stand for: found with a method and a confidence, or not.
+
+What `registry.matching` does not find is kept as a stub of its own name, so that its runs have a
+model, and moves when it is found later.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from registry.catalog import matching
+from registry.catalog.families import refresh_families
+from registry.catalog.names import add_stubs
+from registry.coerce import MAX_TEXT
+from registry.db.connection import copy_rows
+from registry.evaluations.records import Names
+
+
+def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) -> int:
+    """Find the models that names in evaluations stand for, as far as that was not done before.
+
+    Args:
+        connection: in a transaction.
+        names: as their sources spell them; afterwards each has a row in `evaluated_names`.
+        as_of: when they were heard of.
+
+    Returns:
+        How many names were found to stand for no model, and became stubs.
+    """
+    new = sorted(
+        connection.scalars(
+            text("""
+            SELECT DISTINCT w.name FROM unnest(CAST(:names AS text[])) AS w (name)
+             WHERE NOT EXISTS (SELECT FROM store.evaluated_names n WHERE n.name = w.name)"""),
+            {"names": sorted(set(names))},
+        )
+    )
+    found = matching.find(connection, new)
+    unresolved = [name for name in new if name not in found]
+    # A name that is an alias of several models, or is spelt in several cases, has no stub yet.
+    stubs = dict(zip(unresolved, add_stubs(connection, unresolved, as_of=as_of), strict=True))
+    _place(connection, stubs.values())
+    copy_rows(
+        connection,
+        "store.evaluated_names",
+        ("name", "model_id", "method", "confidence"),
+        [
+            *((name, *each) for name, each in found.items()),
+            *((name, key, "unresolved", 0.0) for name, key in stubs.items()),
+        ],
+    )
+    return len(stubs)
+
+
+def _place(connection: Connection, stubs: Iterable[int]) -> None:
+    """Make new stubs families of their own, unless a first load is still to place all models."""
+    if connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)")):
+        refresh_families(connection, (), unplaced=dict.fromkeys(stubs))
+
+
+def resolve_again(connection: Connection) -> int:
+    """Look for the names that were not found before, and move the runs of those found now.
+
+    Returns:
+        How many names were found.
+    """
+    # The sync lists what was known by its name only: the stub itself is the model now.
+    listed = connection.execute(
+        text("""
+        UPDATE store.evaluated_names n SET method = 'exact', confidence = 1
+          FROM store.models m
+         WHERE n.method = 'unresolved' AND m.model_id = n.model_id AND m.state <> 'stub'""")
+    ).rowcount
+    names = connection.scalars(
+        text("SELECT name FROM store.evaluated_names WHERE method = 'unresolved' ORDER BY name")
+    ).all()
+    found = matching.find(connection, names)
+    _move(connection, found)
+    return listed + len(found)
+
+
+def release(connection: Connection, name: str, *, as_of: datetime) -> None:
+    """Forget what a name was found to stand for, and look for it anew; its runs move along."""
+    method = connection.execute(
+        text("SELECT method FROM store.evaluated_names WHERE name = :name"), {"name": name}
+    ).scalar_one_or_none()
+    if method is None:
+        return
+    found = matching.find(connection, [name])
+    if name not in found:
+        if method == "unresolved":
+            return
+        (stub,) = add_stubs(connection, [name], as_of=as_of)
+        _place(connection, [stub])
+        found = {name: matching.Found(stub, "unresolved", 0.0)}
+    _move(connection, found)
+
+
+def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
+    """Give names the models that they stand for now, and their runs with them."""
+    if not found:
+        return
+    connection.exec_driver_sql("""
+        CREATE TEMPORARY TABLE IF NOT EXISTS moved_names (
+            name_id integer, before bigint, model_id bigint) ON COMMIT DROP""")
+    connection.exec_driver_sql("TRUNCATE moved_names")
+    connection.execute(
+        text("""
+        WITH found AS (
+            SELECT * FROM unnest(CAST(:names AS text[]), CAST(:keys AS bigint[]),
+                                 CAST(:methods AS text[]), CAST(:confidences AS real[]))
+                       AS f (name, model_id, method, confidence)
+        ), wanted AS (
+            SELECT n.name_id, n.model_id AS before, f.model_id, f.method, f.confidence
+              FROM found f JOIN store.evaluated_names n USING (name)
+             UNION ALL
+            -- Other spellings of a name without a model stood for its stub.
+            SELECT o.name_id, o.model_id, f.model_id, o.method, least(o.confidence, f.confidence)
+              FROM found f
+              JOIN store.evaluated_names n ON n.name = f.name AND n.method = 'unresolved'
+              JOIN store.evaluated_names o ON o.model_id = n.model_id AND o.name_id <> n.name_id
+        ), moved AS (
+            UPDATE store.evaluated_names n
+               SET model_id = w.model_id, method = w.method, confidence = w.confidence
+              FROM wanted w WHERE n.name_id = w.name_id
+            RETURNING n.name_id, w.before, n.model_id
+        )
+        INSERT INTO moved_names SELECT name_id, before, model_id FROM moved"""),
+        {
+            "names": list(found),
+            "keys": [each.model_id for each in found.values()],
+            "methods": [each.method for each in found.values()],
+            "confidences": [each.confidence for each in found.values()],
+        },
+    )
+    for statement in (
+        """UPDATE store.answers a SET model_id = v.model_id
+             FROM moved_names v, store.runs r
+            WHERE r.name_id = v.name_id AND (a.model_id, a.run_id) = (r.model_id, r.run_id)""",
+        """UPDATE store.runs r SET model_id = v.model_id
+             FROM moved_names v WHERE r.name_id = v.name_id""",
+        """DELETE FROM store.item_statistics s USING store.runs r, moved_names v
+            WHERE r.name_id = v.name_id AND s.benchmark_id = r.benchmark_id""",
+        # What nothing else names is not known any more.
+        """CREATE TEMPORARY TABLE unnamed ON COMMIT DROP AS
+           SELECT DISTINCT v.before AS model_id FROM moved_names v
+             JOIN store.models m ON m.model_id = v.before AND m.state = 'stub'
+            WHERE NOT EXISTS (SELECT FROM store.evaluated_names n WHERE n.model_id = v.before)
+              AND NOT EXISTS (SELECT FROM store.edges e WHERE v.before IN (e.parent_id, e.child_id))
+              AND NOT EXISTS (SELECT FROM store.model_aliases a WHERE a.model_id = v.before)""",
+        "DELETE FROM store.model_families WHERE model_id IN (TABLE unnamed)",
+        "DELETE FROM store.lookups WHERE model_id IN (TABLE unnamed)",
+        "DELETE FROM store.models WHERE model_id IN (TABLE unnamed)",
+        "DROP TABLE unnamed",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A name that stands for no known model: its runs, and models whose names are like it."""
+
+    name: str
+    runs: int
+    benchmarks: int
+    suggestions: tuple[str, ...]
+
+
+def list_unresolved(connection: Connection) -> list[Unresolved]:
+    """Return the names that stand for no known model, those with most runs first.
+
+    Suggested are models of the same name but for case and punctuation, under any author.
+    """
+    rows = connection.execute(
+        text("""
+        WITH unresolved AS MATERIALIZED (
+            SELECT n.name_id, n.name, n.model_id,
+                   regexp_replace(lower(n.name), '^.*/|[^a-z0-9]', '', 'g') AS plain
+              FROM store.evaluated_names n WHERE n.method = 'unresolved'
+        ), known AS MATERIALIZED (
+            SELECT m.name, regexp_replace(lower(m.name), '^.*/|[^a-z0-9]', '', 'g') AS plain
+              FROM store.models m
+             WHERE NOT EXISTS (SELECT FROM unresolved u WHERE u.model_id = m.model_id)
+        ), alike AS (
+            SELECT u.name_id, array_agg(k.name ORDER BY k.name COLLATE "C") AS names
+              FROM unresolved u JOIN known k USING (plain)
+             WHERE u.plain <> '' GROUP BY u.name_id
+        ), counted AS (
+            SELECT r.name_id, count(*) AS runs, count(DISTINCT r.benchmark_id) AS benchmarks
+              FROM unresolved JOIN store.runs r USING (name_id) GROUP BY r.name_id
+        )
+        SELECT u.name, coalesce(c.runs, 0) AS runs, coalesce(c.benchmarks, 0) AS benchmarks,
+               coalesce(a.names, '{}') AS suggestions
+          FROM unresolved u LEFT JOIN alike a USING (name_id) LEFT JOIN counted c USING (name_id)
+         ORDER BY runs DESC, u.name COLLATE "C" """)
+    )
+    return [
+        Unresolved(row.name, row.runs, row.benchmarks, tuple(row.suggestions[:3])) for row in rows
+    ]
+
+
+class Stated(NamedTuple):
+    """What became of names that a source states: aliases added, known before, and refused.
+
+    A name is refused that is another model's own, that stands for another model already, or that
+    no model can have; see `nameable`.
+    """
+
+    added: int
+    known: int
+    refused: int
+
+
+def nameable(name: str) -> bool:
+    """Tell whether a model can go by a name: 1 to MAX_TEXT printable characters, stripped."""
+    return 0 < len(name) <= MAX_TEXT and name.isprintable() and name == name.strip()
+
+
+def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Stated:
+    """Let models be found by the names that a source states for them.
+
+    Models that are not known become stubs. Names without a model so far are found anew, and their
+    runs move.
+
+    Args:
+        connection: in a transaction.
+        names: what the source states.
+        as_of: when.
+    """
+    stated: dict[tuple[str, str], float] = {}
+    unfit = 0
+    for each in names.names:
+        key = each.name.strip(), each.model.strip()
+        if all(map(nameable, key)):
+            stated[key] = max(each.confidence, stated.get(key, 0.0))
+        else:
+            unfit += 1
+    wanted = sorted({model for _, model in stated})
+    rows = connection.execute(
+        text("SELECT name, model_id FROM store.models WHERE name = ANY (:names)"),
+        {"names": wanted},
+    )
+    keys: dict[str, int] = {row.name: row.model_id for row in rows}
+    found = matching.find(connection, [name for name in wanted if name not in keys])
+    keys |= {name: each.model_id for name, each in found.items()}
+    missing = [name for name in wanted if name not in keys]
+    stubs = add_stubs(connection, missing, as_of=as_of)
+    _place(connection, stubs)
+    keys |= dict(zip(missing, stubs, strict=True))
+    connection.exec_driver_sql("""
+        CREATE TEMPORARY TABLE IF NOT EXISTS stated_names (
+            name text, model_id bigint, confidence real) ON COMMIT DROP""")
+    connection.exec_driver_sql("TRUNCATE stated_names")
+    copy_rows(
+        connection,
+        "stated_names",
+        ("name", "model_id", "confidence"),
+        ((name, keys[model], worth) for (name, model), worth in stated.items()),
+    )
+    known = connection.scalar(
+        text("""
+        SELECT count(*) FROM stated_names s
+         WHERE EXISTS (SELECT FROM store.models m
+                        WHERE m.model_id = s.model_id AND m.name = s.name)
+            OR EXISTS (SELECT FROM store.model_aliases a
+                        WHERE a.model_id = s.model_id AND a.alias = s.name)
+            OR EXISTS (SELECT FROM store.evaluated_names n
+                        WHERE n.model_id = s.model_id AND n.name = s.name
+                          AND n.confidence >= s.confidence)""")
+    )
+    added = connection.execute(
+        text("""
+        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_from)
+        SELECT DISTINCT ON (s.name) s.model_id, s.name, 'evaluation', s.confidence, :as_of
+          FROM stated_names s
+         WHERE NOT EXISTS (SELECT FROM store.model_aliases a WHERE a.alias = s.name)
+           -- What was found as surely without an alias needs none.
+           AND NOT EXISTS (SELECT FROM store.evaluated_names n
+                            WHERE n.model_id = s.model_id AND n.name = s.name
+                              AND n.confidence >= s.confidence)
+           AND NOT EXISTS (
+                   SELECT FROM store.models m
+                     LEFT JOIN store.evaluated_names n
+                            ON n.model_id = m.model_id AND n.method = 'unresolved'
+                    WHERE m.name = s.name AND n.name_id IS NULL)
+           AND (SELECT count(DISTINCT o.model_id) FROM stated_names o WHERE o.name = s.name) = 1
+         ORDER BY s.name
+            ON CONFLICT DO NOTHING"""),
+        {"as_of": as_of},
+    ).rowcount
+    resolve_again(connection)
+    return Stated(added, int(known or 0), len(stated) + unfit - added - int(known or 0))

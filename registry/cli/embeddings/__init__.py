@@ -1,0 +1,279 @@
+"""`registry embeddings` and `registry nearest`: versions of learned vectors, and what is near."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.embeddings.map import map_
+from registry.cli.embeddings.place import bring_up_to_date, place
+from registry.cli.embeddings.probe import probe
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, decimals, grouped, output_options, plain, table
+from registry.cli.parameters import AT_LEAST_ONE, COUNT
+from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from registry.embeddings.versions import Version
+
+FORMATS = ("parquet", "safetensors")
+KINDS = ("trained", "folded", "cold")
+"""Those of `registry.schema.VECTOR_KINDS`, which loads too much for `--help`."""
+
+LISTED = (
+    Field("version", right=True, kept=True),
+    Field("method", kept=True),
+    Field("state", kept=True),
+    Field("created_at", "created (UTC)"),
+    Field("models", look=grouped, right=True),
+    Field("items", look=grouped, right=True),
+    Field("outcomes", look=grouped, right=True),
+    Field("dimension", right=True),
+    Field("encoder"),
+    Field("churn", look=decimals, right=True),
+    Field("promoted_at", "promoted (UTC)"),
+    Field("reason", whole=True),
+    Field("metrics", tabled=False),
+    Field("data_fingerprint", tabled=False),
+)
+
+
+@click.group()
+def embeddings() -> None:
+    """Versions of learned embeddings, one of which is current.
+
+    \b
+    Example:
+      registry embeddings list
+    """
+
+
+embeddings.add_command(map_)
+embeddings.add_command(probe)
+embeddings.add_command(place)
+
+
+@embeddings.command("list")
+@output_options
+@pass_application
+def list_(application: Application, output: Output) -> None:
+    """List the versions, the newest first.
+
+    \b
+    Example:
+      registry embeddings list
+    """
+    from registry.embeddings.versions import list_versions
+
+    with application.reading() as connection:
+        found = list_versions(connection)
+    _print(output, found)
+
+
+def _print(output: Output, found: list[Version]) -> None:
+    rows = ([getattr(each, field.name) for field in LISTED] for each in found)
+    output.rows(LISTED, rows, empty="There are no embeddings yet; `registry train` makes some.")
+
+
+@embeddings.command()
+@click.argument("version", type=AT_LEAST_ONE, required=False)
+@output_options
+@pass_application
+def show(application: Application, version: int | None, output: Output) -> None:
+    """Print how a version was trained.
+
+    And how well it predicts; VERSION is the current one by default.
+
+    \b
+    Examples:
+      registry embeddings show
+      registry embeddings show 3 --format json
+    """
+    from registry.embeddings.versions import read_version
+
+    with application.reading() as connection:
+        found = read_version(connection, version)
+    content = asdict(found)
+
+    def draw(screen: Console) -> None:
+        fields = [Field("field", "", kept=True), Field("value", "", kept=True, whole=True)]
+        rows = [(name.replace("_", " "), value) for name, value in content.items()]
+        screen.print(table(fields, rows, width=screen.width))
+
+    output.document(content, draw)
+
+
+@embeddings.command()
+@click.argument("version", type=AT_LEAST_ONE)
+@click.option("--force", is_flag=True, help="Also where it was refused.")
+@output_options
+@pass_application
+def promote(application: Application, version: int, output: Output, *, force: bool) -> None:
+    """Make VERSION the current one.
+
+    Readers see the version before or this one, never both.
+
+    \b
+    Example:
+      registry embeddings promote 4
+    """
+    from registry.embeddings import versions
+
+    with application.writing() as connection:
+        before = versions.current_version(connection)
+        found = versions.promote(connection, version, force=force)
+    if before is not None and before.version == version:
+        say(f"Version {version} is current already.")
+    else:
+        say(f"Version {version} is current now{_instead(before)}.")
+    _print(output, [found])
+    bring_up_to_date(application, found)
+
+
+def _instead(before: Version | None) -> str:
+    return "" if before is None else f", instead of {before.version}"
+
+
+@embeddings.command()
+@output_options
+@pass_application
+def rollback(application: Application, output: Output) -> None:
+    """Go back to the version that was current before.
+
+    Again, and it is one further back.
+
+    \b
+    Example:
+      registry embeddings rollback
+    """
+    from registry.embeddings import versions
+
+    with application.writing() as connection:
+        before = versions.current_version(connection)
+        found = versions.rollback(connection)
+    say(f"Version {found.version} is current again{_instead(before)}.")
+    _print(output, [found])
+    bring_up_to_date(application, found)
+
+
+@embeddings.command()
+@click.argument("numbers", metavar="VERSION...", type=AT_LEAST_ONE, nargs=-1, required=True)
+@pass_application
+def drop(application: Application, numbers: tuple[int, ...]) -> None:
+    """Remove versions with their vectors.
+
+    All of them or none, and never the current one.
+
+    \b
+    Example:
+      registry embeddings drop 1 2
+    """
+    from registry.embeddings import versions
+
+    with application.writing() as connection:
+        for each in numbers:
+            versions.drop(connection, each)
+    say(f"Dropped {', '.join(map(str, numbers))}.")
+
+
+@embeddings.command()
+@click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "file_format",
+    type=click.Choice(FORMATS),
+    help="The file's format.  [default: by the ending of its name; parquet if it has none]",
+)
+@click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
+@pass_application
+def export(
+    application: Application, target: Path, file_format: str | None, version: int | None
+) -> None:
+    """Write the vectors of a version to a new file.
+
+    All of them or nothing. Its metadata tell the version, the method, the encoder, the data and
+    the code.
+
+    \b
+    Examples:
+      registry embeddings export embeddings.parquet
+      registry embeddings export embeddings.safetensors --version 3
+    """
+    from registry.embeddings.export import export as write
+
+    ending = target.suffix.removeprefix(".")
+    if ending in FORMATS and file_format not in {None, ending}:
+        raise UsageError(f"{target} is not what {file_format} is named as.")
+    if ending and ending not in FORMATS and file_format is None:
+        raise UsageError(
+            f"Of what format is {target}? Name it .parquet or .safetensors, or say --to."
+        )
+    chosen = file_format or ending or "parquet"
+    with application.engine() as engine:
+        found = write(engine, target, chosen, version)
+    say(
+        f"{target}: {len(found.models):,} vectors of {found.provenance['dimension']} dimensions, "
+        f"version {found.version}, {target.stat().st_size:,} bytes."
+    )
+
+
+@click.command()
+@click.argument("model")
+@click.option("-k", type=AT_LEAST_ONE, default=10, show_default=True, help="How many.")
+@click.option("--version", type=AT_LEAST_ONE, help="In which.  [default: the current one]")
+@click.option("--license", metavar="ID", help="Only models under it, such as apache-2.0.")
+@click.option("--family", metavar="MODEL", help="Only models of this model's family.")
+@click.option("--task", help="Only models for it, such as text-generation.")
+@click.option("--min-parameters", type=COUNT, help="At least so many weights: 7B, 350M.")
+@click.option("--max-parameters", type=COUNT, help="At most so many weights.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="Only vectors trained on outcomes, folded in later from a few, or cold, that is guessed; "
+    "repeatable: any.",
+)
+@output_options
+@pass_application
+def nearest(
+    application: Application,
+    /,
+    output: Output,
+    model: str,
+    k: int,
+    kinds: tuple[str, ...],
+    **wanted: Any,
+) -> None:
+    """Print the models nearest to MODEL by learned embeddings.
+
+    For models that have one, by cosine distance, in [0, 2]. `registry similar` compares any.
+
+    \b
+    Examples:
+      registry nearest mistralai/Mistral-7B-v0.1 -k 5
+      registry nearest mistralai/Mistral-7B-v0.1 --license apache-2.0 --max-parameters 8B
+      registry nearest mistralai/Mistral-7B-v0.1 --kind trained
+    """
+    from registry.embeddings.read import nearest_models
+
+    low, high = wanted["min_parameters"], wanted["max_parameters"]
+    if low is not None and high is not None and low > high:
+        raise UsageError("--min-parameters is more than --max-parameters.")
+    with application.reading() as connection:
+        found = nearest_models(connection, model, k, kinds=list(kinds) or None, **wanted)
+    fields = (
+        Field("name"),
+        Field("distance", look=decimals, right=True, kept=True),
+        Field("kind"),
+        Field("uncertainty", look=decimals, right=True),
+        Field("of_version", "version", look=plain, right=True),
+    )
+    rows = ([row[field.name] for field in fields] for row in found)
+    output.rows(fields, rows, empty="No other model with a vector is like that.")

@@ -1,0 +1,38 @@
+"""`registry embeddings map`: models on a plane, to be looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
+from registry.cli.parameters import AT_LEAST_ONE, SEED
+
+
+@click.command("map")
+@click.argument("page", metavar="FILE.html", type=click.Path(path_type=Path))
+@click.option(
+    "--png", "picture", metavar="FILE", type=click.Path(path_type=Path), help="A picture as well."
+)
+@click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the layout.")
+@pass_application
+def map_(
+    application: Application, page: Path, picture: Path | None, version: int | None, seed: int
+) -> None:
+    """Draw models on a plane, near ones near each other.
+
+    The page needs no network: it tells each model under the mouse, finds names, and shows or
+    hides architectures. By t-SNE, which keeps neighbours and not distances.
+
+    \b
+    Example:
+      registry embeddings map map.html --png map.png
+    """
+    from registry.analysis.embedding_map import draw
+
+    with application.engine() as engine:
+        drawn = draw(engine, page=page, picture=picture, version=version, seed=seed)
+    say(f"{len(drawn.names):,} models in {page}" + (f" and {picture}." if picture else "."))

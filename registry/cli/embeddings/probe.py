@@ -1,0 +1,304 @@
+"""`registry embeddings probe`: what learned vectors know of models and benchmarks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli import figures
+from registry.cli.application import Application, pass_application
+from registry.cli.extras import require
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, decimals, grouped, output_options, table
+from registry.cli.parameters import AT_LEAST_ONE, SEED
+from registry.cli.progress import trainings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from registry.analysis.probe_metrics import Contribution
+    from registry.analysis.unseen_benchmarks import Unseen
+
+KINDS = ("size", "family", "author", "task", "tag", "topic")
+METHODS = ("irt", "rasch", "mf", "mf-text")
+
+COMMUNITIES = (
+    Field("community", kept=True),
+    Field("by"),
+    Field("models", look=grouped, right=True),
+    Field("inside", look=decimals, right=True, kept=True),
+    Field("between", look=decimals, right=True, kept=True),
+    Field("ratio", look=decimals, right=True, kept=True),
+)
+
+BENCHMARKS = (
+    Field("benchmark", kept=True),
+    Field("items", look=grouped, right=True),
+    Field("models", look=grouped, right=True),
+    Field("splits", right=True),
+    Field("significant", right=True, kept=True),
+    Field("tau", look=decimals, right=True, kept=True),
+    Field("rmse", look=decimals, right=True, kept=True),
+    Field("rmse_of_mean", look=decimals, right=True),
+)
+
+
+@click.group()
+def probe() -> None:
+    """Find out what learned vectors know.
+
+    Whether models that belong together are near each other, and what is told of benchmarks that
+    were not learned from.
+
+    \b
+    Example:
+      registry embeddings probe communities
+    """
+
+
+@probe.command()
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="What models have in common; repeatable.  [default: all of these]",
+)
+@click.option("--version", type=AT_LEAST_ONE, help="Whose vectors.  [default: the current one's]")
+@click.option(
+    "--least",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    help="Models that a community has at least.",
+)
+@click.option(
+    "--most",
+    type=AT_LEAST_ONE,
+    default=10,
+    show_default=True,
+    help="Communities of a kind at most, the largest ones.",
+)
+@output_options
+@pass_application
+def communities(application: Application, /, output: Output, *, least: int, **chosen: Any) -> None:
+    """Compare models of a kind with the rest.
+
+    Mean L2 distance of two models of a community (inside), and of one of them and one of the rest
+    (between). A ratio below 1 says that the vectors know of the community. Topics go by tags and by
+    words in names; sizes are read from names where nothing better is known.
+
+    \b
+    Examples:
+      registry embeddings probe communities
+      registry embeddings probe communities --by size --by topic --version 3
+    """
+    require("scipy", doing="Probing")
+    from registry.analysis.communities import compare
+
+    with application.reading() as connection:
+        found = compare(connection, least=least, **chosen)
+    rows = (
+        [
+            each.name,
+            kind,
+            each.models,
+            _known(each.inside),
+            _known(each.between),
+            _known(each.ratio),
+        ]
+        for kind, each in found.communities
+    )
+    output.rows(COMMUNITIES, rows, empty=f"No community of these has {least} models.")
+    left_out = f", {found.left_out:,} left out" if found.left_out else ""
+    say(
+        f"{found.tighter} of {found.comparable} communities are nearer to each other than to the "
+        f"rest; {found.models:,} models of version {found.version}{left_out}."
+    )
+
+
+def _trained(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of probes that train."""
+    options = (
+        click.option(
+            "--method",
+            type=click.Choice(METHODS),
+            default="irt",
+            show_default=True,
+            help="How vectors are learned.",
+        ),
+        click.option(
+            "--models",
+            type=AT_LEAST_ONE,
+            help="Learn from so many models alone, drawn at random.  [default: all]",
+        ),
+        click.option(
+            "--splits",
+            type=AT_LEAST_ONE,
+            default=100,
+            show_default=True,
+            help="Random splits of the models, 80% to fit on.",
+        ),
+        click.option(
+            "--encoder", metavar="NAME", help="Of what items ask, for mf-text, such as minilm."
+        ),
+        click.option(
+            "--device",
+            metavar="NAME",
+            help="cpu, cuda, cuda:1.  [default: a GPU if there is one]",
+        ),
+        click.option(
+            "--seed",
+            type=SEED,
+            default=0,
+            show_default=True,
+            help="Of all that is random.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@probe.command()
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME",
+    help="Leave this one out; repeatable.  [default: each in turn]",
+)
+@_trained
+@output_options
+@pass_application
+def benchmarks(application: Application, /, output: Output, **chosen: Any) -> None:
+    """Predict accuracy on benchmarks that were not learned from.
+
+    Each is left out of a training, and models' accuracies on it are told from their vectors by
+    linear regression. Printed: in how many of the splits Kendall's tau of the test models is above
+    0 with p < 0.05, its mean, and the RMSE beside that of predicting the mean. No version is kept.
+
+    \b
+    Examples:
+      registry embeddings probe benchmarks
+      registry embeddings probe benchmarks --benchmark gsm8k --models 112
+    """
+    require("torch", "sklearn", doing="Probing")
+    from registry.analysis.unseen_benchmarks import Options, predict_benchmarks
+
+    began = perf_counter()
+    with application.engine() as engine, trainings() as watch:
+        found = predict_benchmarks(engine, Options(**chosen), watch=watch)
+    output.rows(BENCHMARKS, map(_predicted, found.unseen))
+    for name, models in found.too_few.items():
+        say(f"{name} is left out: {models} models were evaluated on it and on another one.")
+    most = sum(2 * each.prediction.significant > each.prediction.splits for each in found.unseen)
+    say(
+        f"Significant in most splits: {most} of {len(found.unseen)} benchmarks; "
+        f"{figures.span(perf_counter() - began)}."
+    )
+
+
+def _predicted(unseen: Unseen) -> list[Any]:
+    told = unseen.prediction
+    taus = [tau for tau in told.taus.tolist() if not math.isnan(tau)]
+    return [
+        unseen.benchmark,
+        unseen.items,
+        told.models,
+        told.splits,
+        told.significant,
+        sum(taus) / len(taus) if taus else None,
+        math.sqrt(told.mse),
+        math.sqrt(told.mse_of_mean),
+    ]
+
+
+@probe.command()
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME",
+    help="Of these alone, at least three; repeatable.  [default: all]",
+)
+@click.option(
+    "--plot",
+    "picture",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    help="Draw the matrix as well.",
+)
+@_trained
+@output_options
+@pass_application
+def contributions(
+    application: Application, /, output: Output, picture: Path | None, **chosen: Any
+) -> None:
+    """Measure what each benchmark teaches about the others.
+
+    By how much the mean squared error of predicting the benchmark of a column falls when that of
+    the row is added to training; below 0, it harms. Accuracies are within 0 and 1. With B
+    benchmarks that takes B (B + 1) / 2 trainings. No version is kept.
+
+    \b
+    Examples:
+      registry embeddings probe contributions --plot contributions.png
+      registry embeddings probe contributions --benchmark arc --benchmark mmlu --benchmark gsm8k
+    """
+    modules = ("torch", "sklearn") if picture is None else ("torch", "sklearn", "matplotlib")
+    require(*modules, doing="Probing")
+    from registry.analysis.unseen_benchmarks import Options
+    from registry.analysis.unseen_benchmarks import contributions as measure
+
+    began = perf_counter()
+    with application.engine() as engine, trainings() as watch:
+        found = measure(engine, Options(**chosen), picture=picture, watch=watch)
+    _print_matrix(output, found)
+    drawn = "" if picture is None else f", drawn in {picture}"
+    say(f"{len(found.benchmarks)} benchmarks{drawn}; {figures.span(perf_counter() - began)}.")
+
+
+def _print_matrix(output: Output, found: Contribution) -> None:
+    names = list(found.benchmarks)
+    gains, given, taken = found.gains.tolist(), found.given.tolist(), found.taken.tolist()
+    content = {
+        "gains": {
+            name: {other: gain for other, gain in zip(names, row, strict=True) if other != name}
+            for name, row in zip(names, gains, strict=True)
+        },
+        "given": dict(zip(names, given, strict=True)),
+        "taken": dict(zip(names, taken, strict=True)),
+    }
+
+    def draw(screen: Console) -> None:
+        fields = [
+            Field("added", kept=True),
+            *(Field(name, look=_signed, right=True) for name in names),
+            Field("given", look=_signed, right=True, kept=True),
+        ]
+        rows = [
+            [
+                name,
+                *("" if other == name else row[place] for place, other in enumerate(names)),
+                sum_,
+            ]
+            for name, row, sum_ in zip(names, gains, given, strict=True)
+        ]
+        rows.append(["taken", *taken, sum(given)])
+        screen.print(table(fields, rows, width=screen.width, on_hidden=say))
+
+    output.document(content, draw)
+
+
+def _signed(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:+.5f}"
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

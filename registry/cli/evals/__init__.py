@@ -1,0 +1,144 @@
+"""`registry evals`: import evaluations, rank models by them, write them for others."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.evals.export import export
+from registry.cli.evals.import_ import import_
+from registry.cli.evals.remove import remove
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, count, grouped, output_options
+from registry.cli.parameters import AT_LEAST_ONE
+
+
+@click.group()
+def evals() -> None:
+    """Import evaluations, rank models by them, write them for others.
+
+    \b
+    Example:
+      registry evals import results/
+    """
+
+
+for command in (import_, export, remove):
+    evals.add_command(command)
+
+
+@evals.command()
+@output_options
+def mappings(output: Output) -> None:
+    """List the tables whose columns are known, for --mapping.
+
+    \b
+    Example:
+      registry evals mappings
+    """
+    from registry.evaluations.formats.tables import load_mapping, presets
+
+    output.rows(
+        [Field("mapping"), Field("about", whole=True, kept=True)],
+        ([name, load_mapping(name).about] for name in presets()),
+    )
+
+
+@evals.command()
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME",
+    help="A column, all versions or NAME@VERSION; repeatable.  [default: those of most models]",
+)
+@click.option("--query", metavar="WORDS", help="Only models that a search for this finds.")
+@click.option("--family", metavar="MODEL", help="Only models of this model's family.")
+@click.option("--partial", is_flag=True, help="Also models that lack some of the benchmarks.")
+@click.option("--limit", type=AT_LEAST_ONE, default=20, show_default=True, help="How many models.")
+@output_options
+@pass_application
+def leaderboard(application: Application, /, output: Output, **wanted: Any) -> None:
+    """Rank models by their mean score on some benchmarks.
+
+    One score counts per model and benchmark: of a complete run before a limited one, of a
+    verified one before another, of the main revision, of the latest checkpoint, then the newest;
+    docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. Unless told which,
+    these are the benchmarks of most models, up to six, as far as half of the models have them all.
+
+    \b
+    Examples:
+      registry evals leaderboard
+      registry evals leaderboard --benchmark gsm8k --benchmark arc --limit 50 --format csv
+      registry evals leaderboard --family mistralai/Mistral-7B-v0.1
+    """
+    from registry.evaluations.leaderboard import rank
+
+    with application.reading() as connection:
+        ranking = rank(connection, **wanted)
+    fields = [
+        Field("model"),
+        Field("average", "average %", look=_share, right=True, kept=True),
+        *(Field(each, f"{each} %", look=_share, right=True) for each in ranking.benchmarks),
+        count("parameters", "size"),
+        Field("license"),
+        Field("downloads", tabled=False),
+    ]
+    rows = (
+        [row.model, row.average, *row.scores, row.parameters, row.license, row.downloads]
+        for row in ranking.rows
+    )
+    output.rows(fields, rows, empty="No model has scores on all of these benchmarks.")
+    if ranking.incomplete:
+        say(
+            f"{ranking.incomplete:,} more models have scores on some of these benchmarks only: "
+            "--partial shows them too."
+        )
+    if ranking.passed_over:
+        say(
+            "Not among these benchmarks, as too few of the models have them too: "
+            f"{', '.join(ranking.passed_over)}. Name benchmarks by --benchmark to rank by others."
+        )
+    for name, models in ranking.twins.items():
+        say(
+            f"{name} is another benchmark, with {models:,} models: "
+            f"registry evals leaderboard --benchmark {shlex.quote(name)}"
+        )
+
+
+def _share(value: Any) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+@evals.command()
+@output_options
+@pass_application
+def benchmarks(application: Application, output: Output) -> None:
+    """List the benchmarks that there are evaluations on.
+
+    \b
+    Example:
+      registry evals benchmarks
+    """
+    from sqlalchemy import text
+
+    fields = (
+        Field("benchmark"),
+        Field("version"),
+        Field("metric"),
+        Field("filter", tabled=False),
+        Field("unit", tabled=False),
+        Field("items", look=grouped, right=True),
+        Field("runs", look=grouped, right=True),
+        Field("domain"),
+        Field("url", tabled=False),
+    )
+    names = ", ".join(field.name for field in fields)
+    with application.reading() as connection:
+        rows = connection.execute(
+            text(f"SELECT {names} FROM registry.benchmarks ORDER BY runs DESC, benchmark, version")  # noqa: S608
+        ).all()
+    output.rows(fields, map(tuple, rows), empty="No evaluations were imported yet.")

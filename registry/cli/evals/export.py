@@ -1,0 +1,110 @@
+"""`registry evals export`: evaluations as files, for other registries and other programs."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.cli import figures
+from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.progress import drawn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registry.evaluations.exporter import Watcher
+
+FORMATS = ("parquet", "csv", "long", "lm-eval", "hub", "every-eval-ever")
+
+FILES = (
+    Field("path", "file"),
+    Field("rows", look=grouped, right=True),
+    Field("bytes", look=grouped, right=True),
+)
+
+
+@click.command()
+@click.argument("target", metavar="DIRECTORY", type=click.Path(path_type=Path))
+@click.option(
+    "--as",
+    "file_format",
+    type=click.Choice(FORMATS),
+    default="parquet",
+    show_default=True,
+    help="The files' format; parquet and csv hold all there is.",
+)
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one, all versions or NAME@VERSION; repeatable.",
+)
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME", help="Only this model; repeatable."
+)
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Only what this source states; repeatable.",
+)
+@output_options
+@pass_application
+def export(
+    application: Application,
+    /,
+    output: Output,
+    target: Path,
+    file_format: str,
+    **wanted: tuple[str, ...],
+) -> None:
+    """Write evaluations to a new folder, all of them or nothing.
+
+    `registry evals import` reads every format again; from parquet and csv it makes the same runs.
+    The format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; where
+    one label a model and prompt is wanted, take the rows that are preferred.
+
+    \b
+    Examples:
+      registry evals export evaluations/
+      registry evals export training.parquet --as long --benchmark mmlu_pro
+      registry evals export results/ --as lm-eval --model mistralai/Mistral-7B-v0.1
+    """
+    from registry.evaluations import exporter
+
+    began = time.monotonic()
+    selection = exporter.Selection(**{name: names or None for name, names in wanted.items()})
+    with application.engine() as engine, _progress() as watch:
+        done = exporter.export(engine, target, file_format, selection, watch=watch)
+    output.rows(FILES, ([str(file.path), file.rows, file.bytes] for file in done.files))
+    for what, times in done.left_out.items():
+        say(f"{file_format} has no place for {times:,} {what}")
+    say(f"{done.runs:,} runs, {done.outcomes:,} outcomes in "
+        f"{figures.span(time.monotonic() - began)}.")  # fmt: skip
+
+
+@contextmanager
+def _progress() -> Iterator[Watcher]:
+    """Draw on stderr which benchmark is under way, where somebody looks."""
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.completed:,.0f} runs"),
+        TimeElapsedColumn(),
+    )
+    with drawn(*columns, task="looking") as update:
+
+        def watch(benchmark: str, runs: int) -> None:
+            update(description=benchmark[:40], completed=runs)
+
+        yield watch

@@ -1,0 +1,81 @@
+"""`registry evals remove`: take back what was imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
+from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.parameters import KEY
+
+REMOVED = (
+    Field("file", whole=True),
+    Field("benchmark", kept=True),
+    Field("version"),
+    Field("models", look=grouped, right=True),
+    Field("runs", look=grouped, right=True),
+    Field("with_outcomes", "with outcomes", look=grouped, right=True),
+)
+
+
+@click.command()
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="PATH",
+    help="Runs of this file, whose path is as it was imported; repeatable.",
+)
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Of this model; repeatable.")
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME",
+    help="On this one, all versions or NAME@VERSION; repeatable.",
+)
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Of this source; repeatable.",
+)
+@click.option("--run", "runs", multiple=True, type=KEY, metavar="KEY", help="This one; repeatable.")
+@click.option(
+    "--left-over",
+    is_flag=True,
+    help="Only of earlier versions of files, that the newest does not tell any more.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+@output_options
+@pass_application
+def remove(application: Application, /, output: Output, *, dry_run: bool, **selected: Any) -> None:
+    """Remove runs, with their outcomes and answers.
+
+    Those that fit all options go; one at least is needed. A run is of the file that told it last.
+    Files of which nothing is left are forgotten, benchmarks, items and aliases stay. Scores of the
+    Hub come back when the sync sees their model's record changed.
+
+    \b
+    Examples:
+      registry evals remove --file results/mine.csv --dry-run
+      registry evals remove --file results/mine.csv --left-over
+      registry evals remove --model org/name --benchmark gsm8k@3
+    """
+    from registry.evaluations import removal as removals
+
+    with application.engine() as engine:
+        removal = removals.remove(engine, removals.Selection(**selected), dry_run=dry_run)
+    output.rows(REMOVED, map(tuple, removal.removed), empty="No run fits all of that.")
+    for path in removal.files:
+        say(f"Nothing is left of {path}.")
+    if removal.stubs:
+        say(f"{len(removal.stubs):,} models that were known by these runs only are forgotten.")
+    if dry_run:
+        say(f"{removal.runs:,} runs would be removed. A dry run: nothing was changed.")
+    else:
+        say(f"{removal.runs:,} runs removed.")

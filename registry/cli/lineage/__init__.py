@@ -1,0 +1,300 @@
+"""`registry lineage`: what models were made from, and what was made from them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.failures import say
+from registry.cli.output import (
+    Field,
+    Output,
+    console,
+    decimals,
+    grouped,
+    output_options,
+    printable,
+    to_json,
+)
+from registry.cli.parameters import AT_LEAST_ONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy import Connection
+
+    from registry.catalog.lineage_tree import Node
+
+PROBLEMS = ("self_edge", "cycle", "missing_parent", "gone_parent", "license_drift")
+
+DEEPEST = 100
+USUAL_DEPTH = 3
+
+
+@click.group()
+def lineage() -> None:
+    """What models were made from, and what from them.
+
+    \b
+    Example:
+      registry lineage show mistralai/Mistral-7B-v0.1
+    """
+
+
+@lineage.command()
+@click.argument("name")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, DEEPEST),
+    help="Steps to go.  [default: 3 down, all the way up]",
+)
+@click.option(
+    "--direction",
+    type=click.Choice(["up", "down", "both"]),
+    default="both",
+    show_default=True,
+    help="Up to what it was made from, down to what was made from it.",
+)
+@click.option(
+    "--branches",
+    type=AT_LEAST_ONE,
+    default=10,
+    show_default=True,
+    help="Branches to show of a node.",
+)
+@click.option("--all", "everything", is_flag=True, help="Every branch, and down to the last.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["tree", "mermaid", "dot", "json"]),
+    default="tree",
+    show_default=True,
+    help="How to write it.",
+)
+@pass_application
+def show(
+    application: Application,
+    /,
+    *,
+    name: str,
+    depth: int | None,
+    direction: Literal["up", "down", "both"],
+    branches: int,
+    everything: bool,
+    format_: Literal["tree", "mermaid", "dot", "json"],
+) -> None:
+    """Draw the tree above and below a model.
+
+    The most downloaded branches come first; what is left out is counted.
+
+    \b
+    Examples:
+      registry lineage show meta-llama/Llama-3.1-8B --depth 2
+      registry lineage show org/merge --direction up --format mermaid
+      registry lineage show org/model --format dot | dot -Tsvg > lineage.svg
+    """
+    from registry.catalog.lineage_tree import read_tree
+    from registry.cli.lineage import trees
+
+    most = None if everything else branches
+    # JSON is nested, which its readers bear to some depth only.
+    deepest = DEEPEST if format_ == "json" else None
+    with application.reading() as connection:
+        above = read_tree(connection, name, "up", depth=depth or deepest, most=most)
+        down_to = depth or (deepest if everything else USUAL_DEPTH)
+        below = read_tree(connection, name, "down", depth=down_to, most=most)
+    up, down_ = (above if direction != "down" else None), (below if direction != "up" else None)
+    match format_:
+        case "tree":
+            _print_tree(above.name, up, down_)
+        case "json":
+            content = {
+                "name": above.name,
+                "state": above.state,
+                **({"made_from": trees.document(up).get("branches", [])} if up else {}),
+                **({"made_into": trees.document(down_).get("branches", [])} if down_ else {}),
+            }
+            click.echo(to_json(content, indent=True))
+        case "mermaid":
+            _print_lines(trees.mermaid(up, down_))
+        case "dot":
+            _print_lines(trees.dot(up, down_))
+
+
+def _print_lines(found: Iterable[str]) -> None:
+    for line in found:
+        click.echo(line)
+
+
+def _print_tree(name: str, above: Node | None, below: Node | None) -> None:
+    from rich.text import Text
+
+    from registry.cli.lineage import trees
+
+    screen = console() if sys.stdout.isatty() else None
+
+    def write(lead: str, name: str, said: str) -> None:
+        name = printable(name)
+        if screen is None:
+            click.echo(f"{lead}{name}{f'  ({said})' if said else ''}")
+        else:
+            parts = Text.assemble((lead, "dim"), (name, ""), (f"  {said}" if said else "", "cyan"))
+            screen.print(parts, soft_wrap=True)
+
+    write("", name, "")
+    for title, tree, none in (
+        ("made from", above, "nothing that is known"),
+        ("made into", below, "nothing that is known"),
+    ):
+        if tree is None:
+            continue
+        write("", f"{title}:" if tree.branches else f"{title}: {none}", "")
+        for line in trees.lines(tree):
+            write(line.lead, line.name, line.said)
+
+
+@lineage.command()
+@click.argument("name")
+@click.option("--depth", type=AT_LEAST_ONE, help="Only so many steps.")
+@output_options
+@pass_application
+def ancestors(application: Application, name: str, depth: int | None, output: Output) -> None:
+    """Print everything that NAME was made from, the nearest first.
+
+    \b
+    Example:
+      registry lineage ancestors org/merge --format json
+    """
+    _print_kin(application, output, name, depth, "ancestor")
+
+
+@lineage.command()
+@click.argument("name")
+@click.option("--depth", type=AT_LEAST_ONE, help="Only so many steps.")
+@output_options
+@pass_application
+def descendants(application: Application, name: str, depth: int | None, output: Output) -> None:
+    """Print everything that was made from NAME, the nearest first.
+
+    \b
+    Example:
+      registry lineage descendants mistralai/Mistral-7B-v0.1 --depth 1 --format quiet | wc -l
+    """
+    _print_kin(application, output, name, depth, "descendant")
+
+
+def _print_kin(
+    application: Application,
+    output: Output,
+    name: str,
+    depth: int | None,
+    kin: Literal["ancestor", "descendant"],
+) -> None:
+    fields = [
+        Field(kin),
+        Field("depth", right=True),
+        Field("child" if kin == "ancestor" else "parent", "of" if kin == "ancestor" else "from"),
+        Field("relation"),
+        Field("source"),
+        Field("confidence", look=decimals, right=True),
+        Field("state"),
+    ]
+    with application.reading() as connection:
+        output.rows(fields, _kin(connection, name, depth, kin), empty=f"No {kin} is known.")
+
+
+def _kin(
+    connection: Connection, name: str, depth: int | None, kin: Literal["ancestor", "descendant"]
+) -> Iterator[tuple[object, ...]]:
+    from sqlalchemy import text
+
+    from registry.catalog import names as model_names
+
+    rows = connection.execute(
+        text(f"""
+        SELECT k.* FROM registry.{kin}s(
+                   (SELECT name FROM store.models WHERE model_id = :key)) AS k
+         WHERE k.depth <= coalesce(:depth, k.depth)
+         ORDER BY k.depth, k.{kin}"""),  # noqa: S608 - one of two words
+        {"key": model_names.model_id(connection, name), "depth": depth},
+    )
+    yield from (tuple(row) for row in rows)
+
+
+@lineage.command()
+@click.argument("a")
+@click.argument("b")
+@output_options
+@pass_application
+def path(application: Application, a: str, b: str, output: Output) -> None:
+    """Print how two models are related.
+
+    The way leads up from A to the nearest common ancestor, and down to B.
+
+    \b
+    Example:
+      registry lineage path org/one-finetune org/another
+    """
+    from sqlalchemy import text
+
+    from registry.catalog import names as model_names
+
+    with application.reading() as connection:
+        keys = [model_names.model_id(connection, each) for each in (a, b)]
+        rows = connection.execute(
+            text("""
+            SELECT p.model, p.step, p.direction, p.relation
+              FROM registry.lineage_path(
+                       (SELECT name FROM store.models WHERE model_id = :a),
+                       (SELECT name FROM store.models WHERE model_id = :b)) AS p
+             ORDER BY p.step"""),
+            {"a": keys[0], "b": keys[1]},
+        )
+        output.rows(
+            [Field("model"), Field("step", right=True), Field("direction"), Field("relation")],
+            (tuple(row) for row in rows),
+            empty="They share no ancestor that is known.",
+        )
+
+
+@lineage.command()
+@click.option("--problem", type=click.Choice(PROBLEMS), help="Print the findings of this kind.")
+@click.option(
+    "--limit", type=AT_LEAST_ONE, default=100, show_default=True, help="Findings to print."
+)
+@output_options
+@pass_application
+def check(application: Application, problem: str | None, limit: int, output: Output) -> None:
+    """Count what is odd in the lineage, or print it.
+
+    \b
+    Examples:
+      registry lineage check
+      registry lineage check --problem license_drift --limit 20
+    """
+    from sqlalchemy import text
+
+    with application.reading() as connection:
+        if problem is None:
+            rows = connection.execute(
+                text("SELECT problem, count(*) FROM registry.lineage_problems GROUP BY problem")
+            )
+            counts = {row[0]: row[1] for row in rows}
+            output.rows(
+                [Field("problem"), Field("findings", look=grouped, right=True)],
+                [(kind, counts.get(kind, 0)) for kind in PROBLEMS],
+            )
+            return
+        found = connection.execute(
+            text("""
+            SELECT model, parent, detail FROM registry.lineage_problems
+             WHERE problem = :problem ORDER BY model, parent LIMIT :limit"""),
+            {"problem": problem, "limit": limit + 1},
+        ).all()
+        fields = [Field("model"), Field("parent", kept=True), Field("detail", kept=True)]
+        output.rows(fields, (tuple(row) for row in found[:limit]), empty="None of these.")
+    if len(found) > limit:
+        say(f"There are more than {limit:,}; --limit shows them.")

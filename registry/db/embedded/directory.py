@@ -1,0 +1,179 @@
+"""The data directory: where each file of the embedded server lies, and the locks on it."""
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import pwd
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.errors import EmbeddedServerError
+
+logger = logging.getLogger("registry.db.embedded")
+
+# A socket's whole path has 107 bytes on Linux and 103 on macOS.
+_SOCKET_PATH_BYTES = 103 - len("/.s.PGSQL.65535")
+_LOG_BYTES = 4 << 20
+_INIT_PREFIX = ".initdb-"
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """The paths below one data directory.
+
+    Only `postgres` and `sockets` belong to the server's account. What we write ourselves stays
+    outside them: where we are root, the server's account must not be able to place a link that
+    we would follow.
+    """
+
+    root: Path
+
+    @property
+    def postgres(self) -> Path:
+        """PGDATA."""
+        return self.root / "postgres"
+
+    @property
+    def sockets(self) -> Path | None:
+        """The directory of the Unix socket; None where its path is too long for a socket."""
+        path = self.root / "sockets"
+        return path if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES else None
+
+    @property
+    def log(self) -> Path:
+        """What the server has to say."""
+        return self.root / "postgres.log"
+
+    @property
+    def keep(self) -> Path:
+        """Exists while the server is meant to run until `stop`."""
+        return self.root / "postgres.keep"
+
+    @property
+    def password(self) -> Path:
+        """The password of the database's owner, readable by the directory's owner alone."""
+        return self.root / "postgres.password"
+
+    @property
+    def port(self) -> Path:
+        """The port used last, to be used again."""
+        return self.root / "postgres.port"
+
+    def create(self) -> None:
+        """Make the directory and its missing parents; what exists is left as it is."""
+        missing = [path for path in (self.root, *self.root.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(exist_ok=True)
+            if os.geteuid() == 0:
+                path.chmod(0o755)  # the server's account has to pass, whatever the umask
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open a file of ours, private to the directory's owner, never following a link."""
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if os.geteuid() == 0:
+            # Root at work in somebody's directory must not lock that person out of it.
+            owner, found = self.root.stat(), os.fstat(descriptor)
+            if found.st_uid == 0 and found.st_nlink == 1 and stat.S_ISREG(found.st_mode):
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        return descriptor
+
+    def write(self, path: Path, text: str) -> None:
+        """Replace a small file of ours: the old text or the new one, never half of it."""
+        new = path.with_name(f"{path.name}.new")
+        with os.fdopen(self.open(new, os.O_WRONLY | os.O_TRUNC), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one to start or stop the server; the lock ends with its process."""
+        descriptor = self.open(self.root / "postgres.lock", os.O_RDWR)
+        try:
+            if not try_lock(descriptor):
+                logger.info("Waiting for another command that starts or stops the server")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def open_users(self) -> int:
+        """Open the file that each user of a shared server holds a shared lock on."""
+        return self.open(self.root / "postgres.users", os.O_RDWR)
+
+    def open_life(self) -> int:
+        """Open the file that every process of the server holds locked as long as it lives."""
+        return self.open(self.root / "postgres.life", os.O_RDONLY)
+
+    def open_log(self) -> int:
+        """Open the log to append to it, starting a new one when the old has grown."""
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        return self.open(self.log, os.O_WRONLY | os.O_APPEND)
+
+    @contextlib.contextmanager
+    def initialising(self) -> Iterator[Path]:
+        """Yield an empty directory to build PGDATA in; earlier ones, left half done, go."""
+        self._clear_initialised()
+        path = self.root / f"{_INIT_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
+        path.mkdir(0o700)
+        try:
+            yield path
+        finally:
+            # Ours, and what a killed start's initdb still wrote while we removed it at first.
+            self._clear_initialised()
+
+    def _clear_initialised(self) -> None:
+        for left in self.root.glob(f"{_INIT_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock a file for this descriptor alone, if nobody else has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def explaining(root: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence for a person.
+
+    Raises:
+        EmbeddedServerError: instead of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise disk_full(root) from error
+        raise EmbeddedServerError(
+            f"The embedded server's directory {root} cannot be used by {user_name(os.geteuid())}: "
+            f"{error.strerror or error} ({error.filename or 'no file named'}). Make it readable "
+            f"and writable, or choose another one with REGISTRY_DATA_DIR."
+        ) from error
+
+
+def disk_full(root: Path, log: str = "") -> EmbeddedServerError:
+    """Say that the disk is full, with what the server wrote about it."""
+    return EmbeddedServerError(
+        f"The disk that holds {root} is full: free some space and start again, or choose another "
+        f"disk with REGISTRY_DATA_DIR.{log}"
+    )
+
+
+def user_name(uid: int) -> str:
+    """Name an account of the operating system."""
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user id {uid}"

@@ -1,0 +1,222 @@
+"""The server's processes: finding, launching and stopping them."""
+
+import contextlib
+import logging
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.db.embedded.directory import DataDirectory, try_lock
+from registry.db.embedded.installation import Account
+from registry.errors import EmbeddedServerError
+
+logger = logging.getLogger("registry.db.embedded")
+
+_PROGRAM = "postgres"
+# Below the ports that Linux and macOS hand to outgoing connections, so that ours stays free.
+_PORTS = range(15432, 32768)
+_ORPHANS_LEAVE_BY_THEMSELVES = 2.0  # seconds; idle ones notice the postmaster's death at once
+_ORPHANS_LIMIT = 30.0
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """The server's first process, as its postmaster.pid describes it."""
+
+    pid: int
+    port: int
+    status: str  # starting, ready, stopping
+
+
+def find(pgdata: Path) -> Postmaster | None:
+    """Return the postmaster of a PGDATA, or None if none is alive.
+
+    A process that merely has the number in a stale postmaster.pid does not count.
+    """
+    try:
+        lines = (pgdata / "postmaster.pid").read_text(errors="replace").splitlines()
+        pid, port = int(lines[0]), int(lines[3])
+    except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
+        return None
+    if pid <= 0 or not _serves(pid, pgdata):  # negative: a single-user server, not ours to use
+        return None
+    return Postmaster(pid, port, lines[7].strip() if len(lines) > 7 else "starting")  # noqa: PLR2004
+
+
+def _stale_pid(pgdata: Path) -> int | None:
+    """Return the number in a postmaster.pid if no server of this PGDATA has it."""
+    try:
+        # The number of a single-user server is negative.
+        pid = abs(int((pgdata / "postmaster.pid").read_text(errors="replace").split()[0]))
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+    return None if _serves(pid, pgdata) else pid
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process exists and is not just a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # orphans are ours to bury where we are a container's init
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        state = Path("/proc", str(pid), "stat").read_text(errors="replace").rpartition(")")[2]
+    except OSError:
+        return not sys.platform.startswith("linux")
+    return state.split()[0] not in {"Z", "X"}
+
+
+def _serves(pid: int, pgdata: Path) -> bool:
+    """Say whether a process is a Postgres at work in a PGDATA."""
+    if not sys.platform.startswith("linux"):
+        shown = Account().run(["ps", "-ww", "-o", "command=", "-p", str(pid)]).stdout
+        return "postgres" in shown and f"-D {pgdata}" in shown
+    process = Path("/proc", str(pid))
+    try:
+        ours = process.stat().st_uid == pgdata.stat().st_uid
+        if not ours or process.joinpath("comm").read_text().strip() != _PROGRAM:
+            return False
+        try:
+            return process.joinpath("cwd").samefile(pgdata)
+        except PermissionError:
+            # In a container root often lacks the right to look; the arguments anybody can read.
+            arguments = process.joinpath("cmdline").read_bytes().split(b"\0")
+            return os.fsencode(pgdata) in arguments
+    except OSError:
+        return False
+
+
+def choose_port(preferred: int | None) -> int:
+    """Return a port of 127.0.0.1 that is free at this moment, the preferred one if possible."""
+    candidates = random.sample(_PORTS, 200)
+    for port in [preferred, *candidates] if preferred else candidates:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise EmbeddedServerError("No free port was found on 127.0.0.1 for the embedded server.")
+
+
+def launch(
+    directory: DataDirectory,
+    account: Account,
+    binaries: Path,
+    settings: Mapping[str, str],
+) -> int:
+    """Launch the server, independent of this process, and return its process id at once."""
+    environment = {}
+    stale = _stale_pid(directory.postgres)
+    if stale is not None:
+        # Postgres believes any process of its own user that has the stale number to be a server,
+        # unless told that it is the shell it was started from. We know that it is none.
+        environment["PG_GRANDPARENT_PID"] = str(stale)
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    # The shell leaves at once, so the server is nobody's child: no zombie stays, and nothing of
+    # it hangs on our terminal or pipes.
+    script = '"$@" >&2 & echo $!'
+    with _claimed(directory, account) as life:
+        _clear_sockets(directory)
+        log = directory.open_log()
+        try:
+            launched = account.run(
+                [
+                    *("/bin/sh", "-c", script, "sh"),
+                    *(binaries / "postgres", "-D", directory.postgres),
+                    *options,
+                ],
+                stderr=log,
+                environment=environment,
+                pass_fds=[life],
+            )
+        finally:
+            os.close(log)
+    return int(launched.stdout)
+
+
+def _clear_sockets(directory: DataDirectory) -> None:
+    """Remove a dead server's sockets; their lock files hold stale numbers of processes too."""
+    if directory.sockets is not None:
+        for path in directory.sockets.glob(".s.PGSQL.*"):
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _claimed(directory: DataDirectory, account: Account) -> Iterator[int]:
+    """Yield a locked file for the server to inherit, once no process of an earlier one is left.
+
+    The lock is the one sign of life that holds everywhere: over containers which share the
+    directory but see neither each other's processes nor shared memory, two servers would destroy
+    the data; and a backend may outlive its postmaster.
+    """
+    life = directory.open_life()
+    try:
+        began = time.monotonic()
+        while not try_lock(life):
+            waited = time.monotonic() - began
+            if waited > _ORPHANS_LIMIT:
+                raise EmbeddedServerError(
+                    f"{directory.postgres} is in use by server processes that cannot be seen or "
+                    f"ended from here, perhaps in another container: stop that server first."
+                )
+            if waited > _ORPHANS_LEAVE_BY_THEMSELVES:
+                _kill_orphans(directory.postgres, account)
+            time.sleep(0.05)
+        yield life
+    finally:
+        os.close(life)
+
+
+def _kill_orphans(pgdata: Path, account: Account) -> None:
+    """End the backends of a postmaster that is gone; crash recovery follows in any case."""
+    # The account asks, as root in a container may not see where another user's process works.
+    script = 'for p in /proc/[0-9]*; do test "$p/cwd" -ef "$1" && echo "${p#/proc/}"; done'
+    found = account.run(["/bin/sh", "-c", script, "sh", pgdata], stderr=subprocess.DEVNULL)
+    for pid in map(int, found.stdout.split()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path("/proc", str(pid), "comm").read_text().strip() == _PROGRAM:
+                logger.warning("Ending process %d, left behind by a server that was killed", pid)
+                os.kill(pid, signal.SIGKILL)
+
+
+def stop(postmaster: Postmaster, limit: float) -> None:
+    """Shut the server down in an orderly way and wait until it is gone, `limit` seconds at most.
+
+    Raises:
+        EmbeddedServerError: it is still there.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(postmaster.pid, signal.SIGINT)  # a "fast" shutdown
+    began = reported = time.monotonic()
+    while is_alive(postmaster.pid):
+        now = time.monotonic()
+        if now - began > limit:
+            raise EmbeddedServerError(
+                f"The embedded server (process {postmaster.pid}) has not stopped within "
+                f"{limit:.0f} s: it may still be writing; try again in a while."
+            )
+        if now - reported > 10:  # noqa: PLR2004 - seconds
+            logger.info("The embedded server is still writing its data to disk")
+            reported = now
+        time.sleep(0.02)
+
+
+def log_since(log: Path, offset: int, lines: int = 20) -> str:
+    """Return the last lines that a server wrote to its log after an offset, in bytes."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(offset)
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    return ""

@@ -1,0 +1,218 @@
+"""One SQL statement of a user's, run so that it can change nothing and end in time."""
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
+from psycopg.types.string import TextLoader
+from sqlalchemy import Connection, text
+
+from registry.db import connection as database
+from registry.db import roles
+from registry.db.schema import metadata
+from registry.errors import RegistryError, UsageError
+
+CHUNK = 500
+"""Rows that come from the server at a time."""
+
+NO_STATEMENT = "There is no SQL statement to run."
+
+_DENIED = re.compile(
+    r"permission denied for (?P<kind>schema|(?:(?:foreign |materialized )?(?:table|view)))"
+    r" (?P<name>.+)"
+)
+
+
+class QueryError(RegistryError):
+    """The statement failed."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """The rows of a statement, read as they are asked for.
+
+    `cut_off` is True once more rows than allowed have turned out to be there.
+    """
+
+    columns: Sequence[str]
+    rows: Iterator[Sequence[object]] = field(default_factory=lambda: iter(()))
+    cut_off: bool = False
+
+
+@contextmanager
+def answer(
+    connection: Connection, statement: str, *, timeout: float, max_rows: int
+) -> Iterator[Answer]:
+    """Run one statement in a transaction that only reads, and undo it at the end.
+
+    It runs as the role `registry_reader` where the user may take it on, with the schemas
+    `registry` and `public` in sight.
+
+    Args:
+        connection: not in a transaction.
+        statement: SQL.
+        timeout: seconds that it may take.
+        max_rows: how many rows to let through.
+
+    Raises:
+        UsageError: when it is no statement, more than one, or one with parameters.
+        QueryError: when Postgres refuses or fails to run it, with the place if it is known.
+    """
+    if not statement.strip():
+        raise UsageError(NO_STATEMENT)
+    with connection.begin() as transaction:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        as_reader = roles.can_read_as_reader(connection)
+        if as_reader:
+            connection.exec_driver_sql(f"SET LOCAL ROLE {roles.READER}")
+        connection.exec_driver_sql("SET LOCAL search_path = registry, public")
+        connection.execute(
+            text("SELECT set_config('statement_timeout', :milliseconds, true)"),
+            {"milliseconds": str(max(1, round(timeout * 1000)))},
+        )
+        driver = database.driver_connection(connection)
+        try:
+            columns = _columns(driver, statement)
+            with driver.cursor() as cursor:
+                _read_all_moments(cursor)
+                if columns:
+                    found = Answer(columns)
+                    rows = _capped(found, cursor, statement, max_rows)
+                    found.rows = rows
+                    # However the reading ends: rows still under way block the connection.
+                    with closing(rows):
+                        yield found
+                else:
+                    _run_for_its_refusal(cursor, statement)
+                    yield Answer(())
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate is None:
+                # COPY: the server waits for us to read or write, and hears nothing else.
+                connection.invalidate()
+                raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
+            raise _refused(error, statement, timeout, as_reader=as_reader) from error
+        except psycopg.Error as error:
+            if database.is_lost(error):
+                # Not to be asked to undo anything.
+                connection.invalidate()
+                raise
+            raise _refused(error, statement, timeout, as_reader=as_reader) from error
+        finally:
+            transaction.rollback()
+
+
+class _Lenient(Loader):
+    """Loads what Python has a value for, and the rest, such as infinity, as Postgres writes it.
+
+    So it does where the settings of a role or a database have another style than ISO's.
+    """
+
+    strict: type[Loader]
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._strict = self.strict(oid, context)
+
+    def load(self, data: Buffer) -> object:
+        try:
+            return self._strict.load(data)
+        except (psycopg.DataError, OverflowError, NotImplementedError):
+            return bytes(data).decode()
+
+
+def _read_all_moments(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
+    """Let a cursor read all dates, times and intervals: those of Python end with the year 9999.
+
+    Intervals have months in Postgres but not in Python, and JSON knows no time in a zone.
+    """
+    for name in ("interval", "timetz"):
+        cursor.adapters.register_loader(name, TextLoader)
+    for name in ("date", "time", "timestamp", "timestamptz"):
+        oid = psycopg.adapters.types[name].oid
+        strict = cursor.adapters.get_loader(oid, pq.Format.TEXT)
+        assert strict is not None
+        cursor.adapters.register_loader(oid, type(strict.__name__, (_Lenient,), {"strict": strict}))
+
+
+def _capped(
+    found: Answer,
+    cursor: psycopg.Cursor[tuple[object, ...]],
+    statement: str,
+    max_rows: int,
+) -> Generator[Sequence[object], None, None]:
+    rows = cursor.stream(statement.encode(), size=CHUNK)
+    assert isinstance(rows, Generator)
+    with closing(rows):
+        yield from islice(rows, max_rows)
+        found.cut_off = next(rows, None) is not None
+
+
+def _run_for_its_refusal(cursor: psycopg.Cursor[tuple[object, ...]], statement: str) -> None:
+    """Run what has no columns, such as an INSERT: the server says why it will not do."""
+    cursor.execute(statement.encode(), prepare=False)
+    if cursor.pgresult is not None and cursor.pgresult.status == pq.ExecStatus.EMPTY_QUERY:
+        raise UsageError(NO_STATEMENT)
+
+
+def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> list[str]:
+    """Let the server read the statement without running it; return its columns."""
+    name = b"registry_query"
+    connection = driver.pgconn
+    prepared = connection.prepare(name, statement.encode())
+    if prepared.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(prepared, "utf-8")
+    described = connection.describe_prepared(name)
+    if described.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(described, "utf-8")
+    if described.nparams:
+        raise UsageError("SQL: nothing stands for $1; write the value itself.")
+    names = [described.fname(number) or b"" for number in range(described.nfields)]
+    return [each.decode() for each in names]
+
+
+def _refused(
+    error: psycopg.Error, statement: str, timeout: float, *, as_reader: bool
+) -> RegistryError:
+    said = error.diag.message_primary or " ".join(str(error).split())
+    place = _place(error, statement)
+    match error.sqlstate:
+        case "42601" if "multiple commands" in said:
+            return UsageError("There is more than one statement; give one.")
+        case "42601":
+            return UsageError(f"SQL: {said}{place}.")
+        case "57014":
+            return QueryError(
+                f"The statement took longer than {timeout:g} s and was stopped; "
+                "--timeout gives it more."
+            )
+        case "25006":
+            return QueryError(f"This only reads: {said}.")
+    hint = error.diag.message_hint or (_hint_for_the_reader(error) if as_reader else "")
+    return QueryError(f"SQL: {said}{place}. {hint}".rstrip())
+
+
+def _hint_for_the_reader(error: psycopg.Error) -> str:
+    """Tell how to let the reader read what is not the registry's, as views of one's own are not."""
+    denied = _DENIED.fullmatch(error.diag.message_primary or "")
+    if denied is None or denied["name"] in {table.name for table in metadata.tables.values()}:
+        return ""
+    right = "USAGE ON SCHEMA" if denied["kind"] == "schema" else "SELECT ON"
+    return (
+        f"`registry query` reads as {roles.READER}; the owner lets it: "
+        f"GRANT {right} {denied['name']} TO {roles.READER}."
+    )
+
+
+def _place(error: psycopg.Error, statement: str) -> str:
+    if not error.diag.statement_position:
+        return ""
+    position = int(error.diag.statement_position) - 1
+    before = statement[:position]
+    line, column = before.count("\n") + 1, position - before.rfind("\n")
+    return f", at line {line}, column {column}"

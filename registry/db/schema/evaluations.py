@@ -1,0 +1,277 @@
+"""Benchmarks, items, runs with their packed outcomes, and the names that models go by there."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
+
+from registry.db.schema.base import metadata, model_key, one_of, texts, time, time_or_null
+
+NAME_METHODS = ("exact", "alias", "case", "harness", "tail", "user", "unresolved")
+
+
+class BenchmarkColumns(TypedColumns):
+    """One row per version of a benchmark: a set of items that only grows at its end."""
+
+    benchmark_id = Column(Integer, Identity(always=True), primary_key=True)
+    name: Named[str] = Column(Text)
+    version: Named[str] = Column(Text, comment="empty where no source knows of one")
+    domain: Named[str | None] = Column(Text)
+    description: Named[str | None] = Column(Text)
+    url: Named[str | None] = Column(Text, comment="where it is from")
+    item_count: Named[int] = Column(
+        Integer, server_default=text("0"), comment="number of its items; also the next ordinal"
+    )
+    measure_id: Named[int | None] = Column(
+        Integer, comment="of measures: the one that leaderboards show"
+    )
+
+
+benchmarks = Table("benchmarks", metadata, BenchmarkColumns, UniqueConstraint("name", "version"))
+
+
+class MeasureColumns(TypedColumns):
+    """What is measured on a benchmark, and how its numbers are to be read."""
+
+    measure_id = Column(Integer, Identity(always=True), primary_key=True)
+    benchmark_id: Named[int] = Column(Integer, comment="the benchmark")
+    metric: Named[str] = Column(Text)
+    filter: Named[str] = Column(Text, comment="how answers were extracted; empty if plainly")
+    lower: Named[float | None] = Column(Double, comment="raw score of the worst; null: no bound")
+    upper: Named[float | None] = Column(Double, comment="raw score of the best; null: no bound")
+    higher_is_better: Named[bool] = Column(Boolean)
+    random_baseline: Named[float | None] = Column(Double, comment="raw score of guessing")
+    unit: Named[str | None] = Column(Text, comment="null for a share")
+
+
+measures = Table(
+    "measures",
+    metadata,
+    MeasureColumns,
+    # The same metric on another scale is another measure.
+    UniqueConstraint(
+        "benchmark_id",
+        "metric",
+        "filter",
+        "lower",
+        "upper",
+        "unit",
+        name="measures_key",
+        postgresql_nulls_not_distinct=True,
+    ),
+)
+
+
+class ItemColumns(TypedColumns):
+    """One row per question; its ordinal is its place in every run's outcomes."""
+
+    benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
+    ordinal = Column(Integer, primary_key=True, autoincrement=False, comment="from 0")
+    item: Named[str] = Column(Text, comment="name by which its source knows it")
+    content_hash: Named[Any] = Column(
+        Uuid, nullable=True, comment="of prompt and choices, where they are known"
+    )
+    prompt: Named[str | None] = Column(Text)
+    choices: Named[list[str]] = texts("what there is to choose from")
+    answer: Named[str | None] = Column(Text, comment="the right one")
+    domain: Named[str | None] = Column(Text)
+
+
+items = Table(
+    "items",
+    metadata,
+    ItemColumns,
+    # The item first: it is also looked for whatever the benchmark.
+    UniqueConstraint("item", "benchmark_id", name="items_item_key"),
+    Index(
+        "items_content_hash_idx",
+        "benchmark_id",
+        "content_hash",
+        postgresql_where=text("content_hash IS NOT NULL"),
+    ),
+)
+
+
+class SetupColumns(TypedColumns):
+    """How benchmarks were run: one row for all runs that were run alike."""
+
+    setup_id = Column(Integer, Identity(always=True), primary_key=True)
+    fingerprint: Named[Any] = Column(Uuid, nullable=False)
+    harness: Named[str | None] = Column(Text)
+    harness_version: Named[str | None] = Column(Text)
+    task_version: Named[str | None] = Column(Text)
+    shots: Named[int | None] = Column(Integer, comment="examples in the prompt")
+    prompt_template: Named[str | None] = Column(Text)
+    chat_template: Named[str | None] = Column(Text, comment="empty if none was used")
+    precision: Named[str | None] = Column(Text)
+    details: Named[Any] = Column(JSONB, nullable=False)
+
+
+setups = Table("setups", metadata, SetupColumns, UniqueConstraint("fingerprint"))
+
+
+class SourceColumns(TypedColumns):
+    """Who states scores: a leaderboard, a harness, the Hub."""
+
+    source_id = Column(Integer, Identity(always=True), primary_key=True)
+    name: Named[str] = Column(Text)
+    url: Named[str | None] = Column(Text)
+
+
+sources = Table("sources", metadata, SourceColumns, UniqueConstraint("name"))
+
+
+class ImportColumns(TypedColumns):
+    """One row for each file that was imported; one that has changed since has another."""
+
+    import_id = Column(Integer, Identity(always=True), primary_key=True)
+    path: Named[str] = Column(Text, comment="as it was given")
+    format: Named[str] = Column(Text)
+    bytes: Named[int] = Column(BigInteger)
+    sha256: Named[str] = Column(Text, comment="of the file")
+    imported_at: Named[datetime] = time("since when it is the newest of its path, UTC")
+    summary: Named[Any] = Column(JSONB, nullable=False, comment="counts, and what was left out")
+
+
+imports = Table("imports", metadata, ImportColumns, UniqueConstraint("path", "sha256", "format"))
+
+
+class NameColumns(TypedColumns):
+    """Every spelling of a model in evaluations, and the model that it was found to stand for."""
+
+    name_id = Column(Integer, Identity(always=True), primary_key=True)
+    name: Named[str] = Column(Text, comment="as a source spells it")
+    model_id: Named[int] = Column(
+        BigInteger, comment="the model; a stub of this name where it is unresolved"
+    )
+    method: Named[str] = Column(Text, comment="one of NAME_METHODS")
+    confidence: Named[float] = Column(REAL, comment="in [0, 1]")
+
+
+evaluated_names = Table(
+    "evaluated_names",
+    metadata,
+    NameColumns,
+    UniqueConstraint("name"),
+    CheckConstraint(one_of("method", NAME_METHODS), name="method"),
+    Index("evaluated_names_model_id_idx", "model_id"),
+    Index(
+        "evaluated_names_unresolved_idx",
+        "name_id",
+        postgresql_where=text("method = 'unresolved'"),
+    ),
+)
+
+
+class RunColumns(TypedColumns):
+    """One row per run: one model on one benchmark under one setup by one measure.
+
+    Columns stand in the order of their widths, so that no byte is lost between them. `run_id` is
+    a fingerprint of what makes the run this run, the same in every registry; see
+    `registry.packing` for how its outcomes are packed.
+    """
+
+    model_id = model_key()
+    run_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="fingerprint")
+    score: Named[float | None] = Column(Double, comment="raw")
+    evaluated_at: Named[datetime | None] = time_or_null("UTC")
+    benchmark_id: Named[int] = Column(Integer, comment="the benchmark")
+    measure_id: Named[int] = Column(Integer, comment="of measures")
+    setup_id: Named[int] = Column(Integer, comment="of setups")
+    source_id: Named[int] = Column(Integer, comment="of sources")
+    name_id: Named[int] = Column(Integer, comment="of evaluated_names: how the source spells it")
+    import_id: Named[int | None] = Column(Integer, comment="of imports: what wrote it last")
+    item_count: Named[int | None] = Column(Integer, comment="items that the score is of")
+    standard_error: Named[float | None] = Column(REAL, comment="of the raw score")
+    complete: Named[bool] = Column(Boolean, comment="false where limited to some items")
+    verified: Named[bool] = Column(Boolean, comment="vouched for by its source")
+    right_bits: Named[Any] = Column(
+        BIT(varying=True),
+        nullable=True,
+        comment="by ordinal: outcome of at least 0.5; null where only the score is known",
+    )
+    present_bits: Named[Any] = Column(
+        BIT(varying=True), nullable=True, comment="by ordinal: observed; null: all of right_bits"
+    )
+    grades: Named[Any] = Column(
+        ARRAY(REAL), nullable=True, comment="by ordinal: outcomes; null where all are 0 or 1"
+    )
+    revision: Named[str | None] = Column(Text, comment="of the model")
+
+
+runs = Table(
+    "runs",
+    metadata,
+    RunColumns,
+    Index("runs_benchmark_id_idx", "benchmark_id"),
+    Index("runs_name_id_idx", "name_id"),
+    Index("runs_import_id_idx", "import_id"),
+)
+
+
+class AnswerColumns(TypedColumns):
+    """What a run's model answered and what that took, where its source tells."""
+
+    model_id = model_key()
+    run_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="of runs")
+    benchmark_id: Named[int] = Column(Integer, comment="the benchmark")
+    codes: Named[Any] = Column(
+        LargeBinary,
+        nullable=True,
+        comment="by ordinal: 1, 2 or 4 bytes, place in texts from 1; 0 for none",
+    )
+    texts: Named[Any] = Column(ARRAY(Text), nullable=True, comment="the distinct answers")
+    input_tokens: Named[Any] = Column(ARRAY(Integer), nullable=True, comment="by ordinal")
+    output_tokens: Named[Any] = Column(ARRAY(Integer), nullable=True, comment="by ordinal")
+    latencies: Named[Any] = Column(ARRAY(REAL), nullable=True, comment="by ordinal, milliseconds")
+
+
+answers = Table(
+    "answers", metadata, AnswerColumns, Index("answers_benchmark_id_idx", "benchmark_id")
+)
+
+
+class StatisticColumns(TypedColumns):
+    """What all models together did on each item of a benchmark; renewed by each import."""
+
+    benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
+    models: Named[Any] = Column(
+        ARRAY(Integer), nullable=False, comment="by ordinal: number of models observed"
+    )
+    means: Named[Any] = Column(
+        ARRAY(REAL), nullable=False, comment="by ordinal: their mean outcome; NaN where none"
+    )
+
+
+item_statistics = Table("item_statistics", metadata, StatisticColumns)
+
+
+class PendingEvaluationColumns(TypedColumns):
+    """Models whose results on the Hub are yet to be taken up, since their records changed."""
+
+    model_id = model_key()
+    eval_results: Named[Any] = Column(
+        JSONB, nullable=True, comment="of .eval_results; those of model-index are in the card"
+    )
+
+
+pending_evaluations = Table("pending_evaluations", metadata, PendingEvaluationColumns)

@@ -1,0 +1,1 @@
+"""A stand-in Hub that serves generated models over HTTP."""

@@ -1,0 +1,1 @@
+"""Learned embeddings: training, versions, placement, nearest models and export."""

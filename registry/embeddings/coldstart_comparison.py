@@ -1,0 +1,275 @@
+"""The four tests of SimRMF on the registry's own outcomes: what of them can be told beforehand.
+
+Models that are new, known ones and what is asked of them are drawn from all that have outcomes
+(`registry.learning.coldstart.protocol`), with what the catalog says of them; or
+told apart by when they were created.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sqlalchemy import Connection, Engine, text
+
+from registry.db.revisions import require_head
+from registry.embeddings import model_features
+from registry.embeddings.dataset import TrainingData
+from registry.embeddings.training import Options, read_data
+from registry.errors import UsageError
+from registry.learning.coldstart import protocol
+from registry.learning.coldstart.features import Blocks, Describer
+from registry.learning.coldstart.protocol import Figures, Predictor, Trial
+from registry.learning.coldstart.similarity_graph import similarity_graph
+from registry.learning.factorization import selection
+from registry.learning.factorization.problem import ItemTexts, Matrix, Watcher, unwatched
+from registry.learning.metrics import Interval, summary
+
+SIZES = (100, 300, 1000)
+"""Numbers of known models, T, that are tried beside all there are."""
+
+LEAST_KNOWN = 10
+LEAST_NEW = 2
+
+_DAY = 86_400
+
+
+def quick_methods() -> Mapping[str, Predictor]:
+    """Return the methods that do not take hours, by name."""
+    return {name: each for name, each in protocol.METHODS.items() if name not in protocol.SLOW}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """What is drawn for the tests.
+
+    Attributes:
+        sizes: values of T, beside all models that are not new.
+        seeds: how many draws of each.
+        held: share of models that are new.
+        new_items: share of items that are new.
+        before: models created before are known, later ones new, instead of a share.
+        methods: by name; those of `quick_methods` if not told.
+    """
+
+    sizes: Sequence[int] = SIZES
+    seeds: int = 5
+    held: float = 0.3
+    new_items: float = 0.2
+    before: datetime | None = None
+    methods: Mapping[str, Predictor] = field(default_factory=quick_methods)
+
+
+class Row(NamedTuple):
+    """Figures of one method on one test, over the seeds.
+
+    Attributes:
+        train: T, how many models were known.
+        new: how many models were new.
+        test: A, B, C or D.
+        method: its name.
+        rmse: over outcomes.
+        rmse_m: of models' means.
+        rmse_q: of items' means.
+        share: of the gap between means and the oracle that is closed; None where there is none.
+        seeds: how many.
+    """
+
+    train: int
+    new: int
+    test: str
+    method: str
+    rmse: Interval
+    rmse_m: Interval
+    rmse_q: Interval
+    share: Interval | None
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What came of the tests.
+
+    Attributes:
+        rows: by T, test and method.
+        left_out: values of T that there are too few models for.
+        models: how many have outcomes.
+        items: how many there are.
+        undated: models that count as known by --before because no date is known.
+    """
+
+    rows: Sequence[Row]
+    left_out: Sequence[int]
+    models: int
+    items: int
+    undated: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evaluated:
+    """Models with outcomes, and what is known of them and of what they were asked."""
+
+    truth: Matrix
+    blocks: Blocks
+    graph: csr_array
+    texts: ItemTexts | None
+    groups: NDArray[np.int64]
+
+    def some(self, models: NDArray[np.intp]) -> tuple[Matrix, Blocks, csr_array]:
+        return (
+            self.truth[models],
+            self.blocks.rows(models),
+            csr_array(self.graph[models][:, models]),
+        )
+
+
+def run(
+    engine: Engine, options: Options, draws: Draws | None = None, *, watch: Watcher = unwatched
+) -> Findings:
+    """Run the tests.
+
+    Args:
+        engine: of a database at head.
+        options: what outcomes to take and how to read items' texts; seeds count from its seed.
+        draws: what to draw.
+        watch: is told of progress.
+
+    Raises:
+        UsageError: where there are too few models, or nothing to learn from.
+    """
+    draws = draws or Draws()
+    with engine.connect() as connection:
+        require_head(connection)
+    data = read_data(engine, options, watch)
+    selection.check(data.problem)
+    watch("reading the catalog", 0, 1)
+    with engine.connect() as connection:
+        evaluated = _evaluated(connection, data)
+    old, new = _split(evaluated.blocks, draws)
+    sizes = [*sorted({size for size in draws.sizes if size < old}), old]
+    rows: list[Row] = []
+    for size in sizes:
+        each: dict[tuple[str, str], list[Figures]] = {}
+        for seed in range(options.seed, options.seed + draws.seeds):
+            trial = _trial(evaluated, draws, size, new, seed)
+            methods = _watched(draws, watch, size, seed - options.seed)
+            for key, figures in protocol.measure(trial, methods).items():
+                each.setdefault(key, []).append(figures)
+        rows += _rows(each, size, new, draws)
+    return Findings(
+        rows,
+        [size for size in sorted(draws.sizes) if size > old],
+        evaluated.truth.shape[0],
+        evaluated.truth.shape[1],
+        0 if draws.before is None else int(np.isnan(evaluated.blocks.dates).sum()),
+    )
+
+
+def _evaluated(connection: Connection, data: TrainingData) -> _Evaluated:
+    describer = Describer.of(part.descriptions for part in model_features.stream(connection))
+    names = data.matrix.models
+    keys = connection.scalars(
+        text("SELECT model_id FROM store.models WHERE name = ANY (:names)"), {"names": list(names)}
+    )
+    models = model_features.read(connection, list(keys)).descriptions
+    places = {name: place for place, name in enumerate(names)}
+    order = [places[each.name] for each in models]
+    blocks = describer.blocks(models)
+    graph = similarity_graph(models, blocks, describer.kinship)
+    benchmarks = [f"{each.benchmark}@{each.version}" for each in data.matrix.columns]
+    groups = np.unique(benchmarks, return_inverse=True)[1].astype(np.int64)
+    return _Evaluated(data.problem.outcomes[order], blocks, graph, data.texts, groups)
+
+
+def _split(blocks: Blocks, draws: Draws) -> tuple[int, int]:
+    """Return how many models may be known, and how many are new."""
+    models = len(blocks)
+    if draws.before is None:
+        new = max(LEAST_NEW, round(draws.held * models))
+        if models - new < LEAST_KNOWN:
+            raise UsageError(
+                f"{models} models have outcomes; with {new} of them held out, {models - new} are"
+                f" left to learn from, and the tests take {LEAST_KNOWN}."
+            )
+        return models - new, new
+    new = int(_later(blocks, draws.before).sum())
+    if new < LEAST_NEW or models - new < LEAST_KNOWN:
+        raise UsageError(
+            f"Of {models} models with outcomes, {models - new} were created before"
+            f" {draws.before:%Y-%m-%d} and {new} later; the tests take {LEAST_KNOWN} and"
+            f" {LEAST_NEW}."
+        )
+    return models - new, new
+
+
+def _later(blocks: Blocks, before: datetime) -> NDArray[np.bool_]:
+    return np.asarray(np.nan_to_num(blocks.dates, nan=-np.inf) >= before.timestamp() / _DAY)
+
+
+def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) -> Trial:
+    if draws.before is None:
+        return protocol.draw(
+            evaluated.truth,
+            evaluated.blocks,
+            evaluated.graph,
+            held=new,
+            train=size,
+            new_items=draws.new_items,
+            texts=evaluated.texts,
+            groups=evaluated.groups,
+            seed=seed,
+        )
+    later = _later(evaluated.blocks, draws.before)
+    earlier = np.random.default_rng((seed, 3)).permutation(np.flatnonzero(~later))[:size]
+    some = np.sort(np.concatenate([earlier, np.flatnonzero(later)]))
+    trial = protocol.draw(
+        *evaluated.some(some),
+        held=1,
+        new_items=draws.new_items,
+        texts=evaluated.texts,
+        groups=evaluated.groups,
+        seed=seed,
+    )
+    return protocol.by_time(trial, trial.blocks.dates, draws.before.timestamp() / _DAY)
+
+
+def _watched(draws: Draws, watch: Watcher, size: int, done: int) -> dict[str, Predictor]:
+    """Return the methods, each of which says that it is under way."""
+
+    def told(name: str, method: Predictor) -> Predictor:
+        def predict(trial: Trial) -> Matrix:
+            watch(f"{name}, T = {size}", done + 1, draws.seeds)
+            return method(trial)
+
+        return predict
+
+    return {name: told(name, method) for name, method in draws.methods.items()}
+
+
+def _rows(
+    each: Mapping[tuple[str, str], Sequence[Figures]], train: int, new: int, draws: Draws
+) -> list[Row]:
+    rows = []
+    for test in protocol.TESTS:
+        for method in draws.methods:
+            found = each.get((method, test))
+            if found is None:
+                continue
+            shares = [one.share for one in found if np.isfinite(one.share)]
+            rows.append(
+                Row(
+                    train,
+                    new,
+                    test,
+                    method,
+                    summary(one.rmse for one in found),
+                    summary(one.rmse_m for one in found),
+                    summary(one.rmse_q for one in found),
+                    summary(shares) if shares else None,
+                    len(found),
+                )
+            )
+    return rows

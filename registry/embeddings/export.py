@@ -1,0 +1,97 @@
+"""Learned vectors for other programs: as arrays, or as files that say where they are from."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from registry.db import connection as database
+from registry.db import revisions
+from registry.embeddings.read import Embeddings, as_texts, read_embeddings
+from registry.errors import RegistryError, UsageError
+from registry.files import new_file
+
+FORMATS: Mapping[str, str] = {
+    "parquet": "a table of model, kind, uncertainty and vector",
+    "safetensors": "a tensor `vectors` and one `uncertainty`, names of models in the metadata",
+}
+"""Names of formats, and what is in them."""
+
+
+def load(url: str | None = None, version: int | None = None) -> Embeddings:
+    """Read the vectors of a version; the current one without a number.
+
+    Raises:
+        RegistryError: when the database cannot be read, there is no such version, or none is
+            current.
+    """
+    try:
+        with database.engine(database.setting(url)) as engine, _at_one_moment(engine) as connection:
+            return read_embeddings(connection, version)
+    except DBAPIError as error:
+        raise database.translated(error, doing="read embeddings") from error
+
+
+def export(
+    engine: Engine, target: Path, format_: str = "parquet", version: int | None = None
+) -> Embeddings:
+    """Write the vectors of a version to a new file, and return them.
+
+    Where anything goes wrong there is nothing at the target. Its metadata tell version, method,
+    dimension, encoder, data_fingerprint, code_version and created_at.
+
+    Args:
+        engine: of a database at head; it is read only.
+        target: a file that does not exist.
+        format_: one of FORMATS.
+        version: its number; the current one without.
+
+    Raises:
+        UsageError: when there is something at the target, or no such format or version.
+        RegistryError: when no version is current, or it cannot be written or read.
+    """
+    if format_ not in FORMATS:
+        raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
+    try:
+        with new_file(target) as place, _at_one_moment(engine) as connection:
+            found = read_embeddings(connection, version)
+            if format_ == "parquet":
+                pq.write_table(found.to_arrow(), place, compression="zstd")
+            else:
+                _write_safetensors(found, place)
+            return found
+    except OSError as error:
+        raise RegistryError(
+            f"Cannot write {target}: {error.strerror or error}. Nothing was left there."
+        ) from error
+    except DBAPIError as error:
+        raise database.translated(error, doing="export embeddings") from error
+
+
+@contextmanager
+def _at_one_moment(engine: Engine) -> Iterator[Connection]:
+    with engine.connect().execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    ) as connection:
+        revisions.require_head(connection)
+        yield connection
+
+
+def _write_safetensors(found: Embeddings, place: Path) -> None:
+    try:
+        from safetensors.numpy import save_file  # noqa: PLC0415 - of an extra
+    except ImportError as error:
+        raise RegistryError(
+            "The package safetensors is not installed: pip install 'llm-registry[train]', or "
+            "export to parquet."
+        ) from error
+    told: dict[str, Any] = as_texts(found.provenance)
+    told["models"] = orjson.dumps(list(found.models)).decode()
+    told["kinds"] = orjson.dumps(found.kind.tolist()).decode()
+    tensors = {"vectors": found.vectors, "uncertainty": found.uncertainty}
+    save_file(tensors, place, metadata=told)

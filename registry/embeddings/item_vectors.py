@@ -1,0 +1,248 @@
+"""Vectors of what items ask, made by an encoder once and kept.
+
+They are kept by content hash, so that a text is encoded once, however many items and benchmarks
+share it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, text
+
+from registry.db.halfvecs import copy_vectors, read_vectors
+from registry.errors import EncoderError, UsageError
+from registry.evaluations.outcomes import Column
+from registry.evaluations.records import text_of
+from registry.evaluations.selection import no_benchmark
+from registry.learning.encoders import Encoder
+
+TEXTS_AT_ONCE = 1_024
+"""Texts of a batch, or a few more: what is lost when a refresh is killed."""
+
+COLUMNS_AT_ONCE = 100_000
+"""Items that are asked for in one query."""
+
+# An item of white space asks nothing. Items are taken by their places: found by a search for what
+# is missing, each batch would cost as much as all that are left.
+_MISSING = r"""
+SELECT i.content_hash, i.prompt, i.choices
+  FROM store.items i
+ WHERE i.benchmark_id = :benchmark AND i.ordinal >= :start AND i.ordinal < :stop
+   AND i.content_hash IS NOT NULL
+   AND (i.prompt ~ '\S' OR array_to_string(i.choices, '') ~ '\S')
+   AND NOT EXISTS (SELECT FROM store.text_vectors v
+                    WHERE v.encoder_id = :encoder AND v.content_hash = i.content_hash)
+ ORDER BY i.ordinal
+"""
+
+_COUNTS = r"""
+SELECT count(DISTINCT i.content_hash) FILTER (WHERE i.asks AND v.vector IS NULL) AS missing,
+       count(DISTINCT i.content_hash) FILTER (WHERE i.asks AND v.vector IS NOT NULL) AS reused,
+       count(*) FILTER (WHERE NOT i.asks) AS without_text
+  FROM (SELECT content_hash, content_hash IS NOT NULL
+               AND (prompt ~ '\S' OR array_to_string(choices, '') ~ '\S') AS asks
+          FROM store.items WHERE benchmark_id = ANY (:benchmarks)) i
+  LEFT JOIN store.text_vectors v ON v.encoder_id = :encoder AND v.content_hash = i.content_hash
+"""
+
+_VECTORS = """
+SELECT w.place::integer, v.vector
+  FROM unnest(%(benchmarks)s::integer[], %(items)s::text[])
+       WITH ORDINALITY AS w (benchmark_id, item, place)
+  JOIN store.items i ON i.benchmark_id = w.benchmark_id AND i.item = w.item
+  JOIN store.text_vectors v ON v.encoder_id = %(encoder)s AND v.content_hash = i.content_hash
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """What a refresh did.
+
+    Attributes:
+        encoded: texts that had no vector and were given one.
+        reused: texts that had one.
+        without_text: items that are not known to ask anything.
+    """
+
+    encoded: int
+    reused: int
+    without_text: int
+
+
+def refresh(
+    engine: Engine,
+    encoder: Encoder,
+    *,
+    benchmarks: Sequence[str] | None = None,
+    batch: int = TEXTS_AT_ONCE,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Refreshed:
+    """Encode what items ask, as far as that has no vector by this encoder yet.
+
+    Each batch is committed on its own: killed at any time, the next refresh goes on from there. No
+    connection is open while texts are being encoded, and another refresh may run beside this one.
+
+    Args:
+        engine: the database.
+        encoder: what makes the vectors.
+        benchmarks: names, each with all its versions, or name@version; None is all.
+        batch: number of items looked at together, and of texts encoded together (up to twice
+            as many).
+        on_progress: told, after each batch, how many texts were encoded, of how many.
+
+    Raises:
+        UsageError: naming a benchmark that there is none of.
+        EncoderError: when the encoder's vectors are of another dimension than those that are kept
+            under its name, or are not finite numbers.
+    """
+    with engine.begin() as connection:
+        chosen = _chosen(connection, benchmarks)
+        key = _enrolled(connection, encoder)
+        counts = connection.execute(
+            text(_COUNTS), {"encoder": key, "benchmarks": list(chosen)}
+        ).one()
+    windows = deque(
+        _Window(benchmark, start, start + batch)
+        for benchmark, items in chosen.items()
+        for start in range(0, items, batch)
+    )
+    encoded = taken = 0
+    while texts := _missing(engine, key, windows, batch):
+        vectors = _encoded(encoder, list(texts.values()))
+        with engine.begin() as connection:
+            encoded += _keep(connection, key, list(texts), vectors)
+        taken += len(texts)
+        if on_progress is not None:
+            on_progress(taken, max(taken, counts.missing))
+    return Refreshed(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
+
+
+class _Window(NamedTuple):
+    """Some items of a benchmark, by their ordinals."""
+
+    benchmark: int
+    start: int
+    stop: int
+
+
+def _chosen(connection: Connection, benchmarks: Sequence[str] | None) -> dict[int, int]:
+    """Return the keys of benchmarks, and how many items each has."""
+    rows = connection.execute(
+        text("SELECT benchmark_id, name, version, item_count FROM store.benchmarks ORDER BY 1")
+    ).all()
+    if benchmarks is None:
+        return {row.benchmark_id: row.item_count for row in rows}
+    names = {row.benchmark_id: {row.name, f"{row.name}@{row.version}"} for row in rows}
+    for name in benchmarks:
+        if not any(name in each for each in names.values()):
+            raise no_benchmark(connection, name)
+    wanted = set(benchmarks)
+    return {row.benchmark_id: row.item_count for row in rows if names[row.benchmark_id] & wanted}
+
+
+def _enrolled(connection: Connection, encoder: Encoder) -> int:
+    """Return the key of an encoder, new or known."""
+    connection.execute(
+        text("""
+        INSERT INTO store.encoders (name, dimension) VALUES (:name, :dimension)
+            ON CONFLICT (name) DO NOTHING"""),
+        {"name": encoder.name, "dimension": encoder.dimension},
+    )
+    key, dimension = _known(connection, encoder.name)
+    if dimension != encoder.dimension:
+        raise EncoderError(
+            f"The vectors kept of {encoder.name} have {dimension} dimensions, those that it makes "
+            f"now have {encoder.dimension}: give the new encoder another name."
+        )
+    return key
+
+
+def _known(connection: Connection, name: str) -> tuple[int, int]:
+    """Return the key and the dimension of an encoder."""
+    row = connection.execute(
+        text("SELECT encoder_id, dimension FROM store.encoders WHERE name = :name"),
+        {"name": name},
+    ).one_or_none()
+    if row is None:
+        raise UsageError(f"Nothing has been encoded by {name!r} yet.")
+    return row.encoder_id, row.dimension
+
+
+def _missing(engine: Engine, encoder: int, windows: deque[_Window], batch: int) -> dict[UUID, str]:
+    """Take windows until they hold a batch of texts without a vector; return these."""
+    texts: dict[UUID, str] = {}
+    with engine.connect() as connection:
+        while windows and len(texts) < batch:
+            of = {"encoder": encoder, **windows.popleft()._asdict()}
+            for row in connection.execute(text(_MISSING), of):
+                if row.content_hash not in texts:
+                    texts[row.content_hash] = text_of(row.prompt, row.choices)
+    return texts
+
+
+def _encoded(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
+    vectors = encoder.encode(texts)
+    if vectors.shape != (len(texts), encoder.dimension):
+        raise EncoderError(
+            f"The encoder {encoder.name} made an array of {vectors.shape} of {len(texts)} texts, "
+            f"instead of rows of {encoder.dimension}."
+        )
+    if not np.isfinite(vectors).all():
+        raise EncoderError(f"The encoder {encoder.name} made numbers that are not finite.")
+    return vectors
+
+
+def _keep(
+    connection: Connection, encoder: int, keys: list[UUID], vectors: NDArray[np.float32]
+) -> int:
+    """Keep vectors, unless another refresh was faster; return how many were new."""
+    connection.exec_driver_sql("""
+        CREATE TEMPORARY TABLE incoming_vectors ON COMMIT DROP AS
+        SELECT content_hash, vector FROM store.text_vectors WITH NO DATA""")
+    copy_vectors(connection, "incoming_vectors", ("content_hash", "vector"), keys, vectors)
+    # In order: two that write the same keys in orders of their own would lock each other out.
+    return connection.execute(
+        text("""
+        INSERT INTO store.text_vectors (encoder_id, content_hash, vector)
+        SELECT :encoder, content_hash, vector FROM incoming_vectors ORDER BY content_hash
+            ON CONFLICT (encoder_id, content_hash) DO NOTHING"""),
+        {"encoder": encoder},
+    ).rowcount
+
+
+def read(
+    connection: Connection, encoder_name: str, columns: Sequence[Column]
+) -> NDArray[np.float32]:
+    """Read the vectors of items.
+
+    Args:
+        connection: to read from.
+        encoder_name: the `name` of the encoder.
+        columns: the items, as `registry.outcomes` names them.
+
+    Returns:
+        float32, N x dimension, a row for each column; NaN where the item is not
+        there, has no text, or has no vector yet.
+
+    Raises:
+        UsageError: when nothing has been encoded by that encoder.
+    """
+    encoder, dimension = _known(connection, encoder_name)
+    rows = connection.execute(text("SELECT benchmark_id, name, version FROM store.benchmarks"))
+    keys = {(row.name, row.version): row.benchmark_id for row in rows}
+    vectors = np.full((len(columns), dimension), np.nan, np.float32)
+    for start in range(0, len(columns), COLUMNS_AT_ONCE):
+        some = columns[start : start + COLUMNS_AT_ONCE]
+        asked = {
+            "encoder": encoder,
+            "benchmarks": [keys.get((column.benchmark, column.version)) for column in some],
+            "items": [column.item for column in some],
+        }
+        for places, found in read_vectors(connection, _VECTORS, asked, dimension):
+            vectors[start + places - 1] = found
+    return vectors

@@ -1,0 +1,49 @@
+"""Models that came or changed after a version was placed."""
+
+from sqlalchemy import Connection, text
+
+from registry.embeddings.versions import Version
+
+MOST_CHANGED = 10_000
+"""Changed models that have a vector, up to which they are placed again.
+
+More, as where the Hub renames a tag, wait until all are placed: the index of vectors is then built
+anew, instead of being changed a row at a time.
+"""
+
+
+def since(connection: Connection, version: Version | None) -> list[int]:
+    """Return keys of models that came or changed, or whose outcomes came, since the last placing.
+
+    Of those that have a vector and whose record changed, all or, where they are more than
+    `MOST_CHANGED`, none.
+
+    Args:
+        connection: to read from.
+        version: that is asked; where it is None or was never placed, nobody came.
+    """
+    if version is None or version.placed_at is None:
+        return []
+    found = connection.scalars(
+        text("""
+        SELECT m.model_id FROM store.models AS m
+         WHERE m.model_id > (SELECT p.newest_model_id FROM store.priors AS p
+                              WHERE p.version_id = :version)
+        UNION
+        SELECT c.model_id
+          FROM (SELECT m.model_id, e.model_id AS placed, count(e.model_id) OVER () AS many
+                  FROM store.models AS m
+                  LEFT JOIN store.embeddings AS e
+                    ON e.version_id = :version AND e.model_id = m.model_id
+                 WHERE m.changed_at > :placed AND e.kind IS DISTINCT FROM 'trained') AS c
+         WHERE c.placed IS NULL OR c.many <= :most
+        UNION
+        SELECT r.model_id FROM store.imports AS i JOIN store.runs AS r ON r.import_id = i.import_id
+         WHERE i.imported_at > :placed AND r.right_bits IS NOT NULL
+           AND NOT EXISTS (SELECT FROM store.embeddings AS e
+                            WHERE e.version_id = :version AND e.model_id = r.model_id
+                              AND e.kind = 'trained')
+         ORDER BY 1"""),
+        {"placed": version.placed_at, "version": version.version, "most": MOST_CHANGED},
+    )
+    return list(found)

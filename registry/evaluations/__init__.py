@@ -1,0 +1,1 @@
+"""Evaluations: records, import, storage, leaderboard and export."""

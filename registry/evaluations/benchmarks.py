@@ -1,0 +1,264 @@
+"""Benchmarks, their measures and items, setups and sources in the database: found or added."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from registry.coerce import document
+from registry.db.connection import copy_lines
+from registry.evaluations.item_matching import COLUMNS, complete_items, find_items, item_line
+from registry.evaluations.packing import Ordinals
+from registry.evaluations.records import Benchmark, Item, Measure, Setup, Source
+
+
+def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
+    """Return the key of a benchmark's version, which is added if it is new.
+
+    What was not known of it before is completed; what is known stays.
+    """
+    values = {
+        "name": benchmark.name,
+        "version": benchmark.version,
+        "domain": benchmark.domain,
+        "description": benchmark.description,
+        "url": benchmark.url,
+    }
+    query = """
+        SELECT benchmark_id FROM store.benchmarks
+         WHERE name = :name AND version = :version
+           AND (domain IS NOT NULL OR CAST(:domain AS text) IS NULL)
+           AND (description IS NOT NULL OR CAST(:description AS text) IS NULL)
+           AND (url IS NOT NULL OR CAST(:url AS text) IS NULL)"""
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
+    connection.execute(
+        text("""
+        INSERT INTO store.benchmarks AS b (name, version, domain, description, url)
+        VALUES (:name, :version, :domain, :description, :url)
+            ON CONFLICT (name, version) DO UPDATE
+           SET domain = coalesce(b.domain, excluded.domain),
+               description = coalesce(b.description, excluded.description),
+               url = coalesce(b.url, excluded.url)
+         WHERE (b.domain IS NULL AND excluded.domain IS NOT NULL)
+            OR (b.description IS NULL AND excluded.description IS NOT NULL)
+            OR (b.url IS NULL AND excluded.url IS NOT NULL)"""),
+        values,
+    )
+    return _key(connection, query, values)
+
+
+def _key(connection: Connection, query: str, values: Mapping[str, object]) -> int:
+    return int(connection.execute(text(query), values).scalar_one())
+
+
+def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
+    """Return the key of a measure of a benchmark, which is added if it is new.
+
+    The same metric on another scale is a measure of its own. Until `show_commonest` has counted,
+    a benchmark's first measure with bounds is what leaderboards show of it.
+    """
+    values = {
+        "benchmark": benchmark,
+        "metric": measure.metric,
+        "filter": measure.filter,
+        "lower": measure.lower,
+        "upper": measure.upper,
+        "higher": measure.higher_is_better,
+        "random": measure.random_baseline,
+        "unit": measure.unit,
+    }
+    query = """
+        SELECT measure_id FROM store.measures
+         WHERE (benchmark_id, metric, filter) = (:benchmark, :metric, :filter)
+           AND (lower, upper, unit) IS NOT DISTINCT FROM (
+                   CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))"""
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
+    connection.execute(
+        text("""
+        INSERT INTO store.measures (
+               benchmark_id, metric, filter, lower, upper, higher_is_better, random_baseline, unit)
+        VALUES (:benchmark, :metric, :filter, :lower, :upper, :higher, :random, :unit)"""),
+        values,
+    )
+    found = _key(connection, query, values)
+    connection.execute(
+        text("""
+        UPDATE store.benchmarks b SET measure_id = m.measure_id
+          FROM store.measures m
+         WHERE b.benchmark_id = :benchmark AND m.measure_id = :measure
+           AND (b.measure_id IS NULL
+                OR m.upper IS NOT NULL AND EXISTS (
+                       SELECT FROM store.measures s
+                        WHERE s.measure_id = b.measure_id AND s.upper IS NULL))"""),
+        {"benchmark": benchmark, "measure": found},
+    )
+    return found
+
+
+def show_commonest(connection: Connection, benchmarks: Sequence[int]) -> None:
+    """Have leaderboards show of each benchmark the measure that most models have.
+
+    Of those that can be compared: with bounds, where there is one; among equals the first. What
+    the models did on each item together is to be counted anew where that changes.
+
+    Args:
+        connection: in a transaction.
+        benchmarks: keys of those whose runs may have changed.
+    """
+    changed = connection.scalars(
+        text("""
+        WITH counted AS (
+            SELECT benchmark_id, measure_id, count(DISTINCT model_id) AS models
+              FROM store.runs WHERE benchmark_id = ANY (:benchmarks)
+             GROUP BY benchmark_id, measure_id
+        ), commonest AS (
+            SELECT DISTINCT ON (c.benchmark_id) c.benchmark_id, c.measure_id
+              FROM counted c JOIN store.measures m USING (measure_id)
+             ORDER BY c.benchmark_id, m.upper IS NULL, c.models DESC, c.measure_id
+        )
+        UPDATE store.benchmarks b SET measure_id = c.measure_id
+          FROM commonest c
+         WHERE b.benchmark_id = c.benchmark_id AND b.measure_id IS DISTINCT FROM c.measure_id
+        RETURNING b.benchmark_id"""),
+        {"benchmarks": list(benchmarks)},
+    ).all()
+    connection.execute(
+        text("DELETE FROM store.item_statistics WHERE benchmark_id = ANY (:changed)"),
+        {"changed": list(changed)},
+    )
+
+
+def setup_id(connection: Connection, setup: Setup) -> int:
+    """Return the key of a setup, which is added if it is new."""
+    values = {
+        "fingerprint": setup.fingerprint(),
+        "harness": setup.harness,
+        "harness_version": setup.harness_version,
+        "task_version": setup.task_version,
+        "shots": setup.shots,
+        "prompt_template": setup.prompt_template,
+        "chat_template": setup.chat_template,
+        "precision": setup.precision,
+        "details": document(dict(setup.details)) or "{}",
+    }
+    query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
+    connection.execute(
+        text("""
+        INSERT INTO store.setups (fingerprint, harness, harness_version, task_version, shots,
+                                  prompt_template, chat_template, precision, details)
+        VALUES (:fingerprint, :harness, :harness_version, :task_version, :shots,
+                :prompt_template, :chat_template, :precision, CAST(:details AS jsonb))"""),
+        values,
+    )
+    return _key(connection, query, values)
+
+
+def source_id(connection: Connection, source: Source) -> int:
+    """Return the key of a source, which is added if it is new."""
+    values = {"name": source.name, "url": source.url}
+    query = "SELECT source_id FROM store.sources WHERE name = :name"
+    known = connection.scalar(text(query), values)
+    if known is not None:
+        return int(known)
+    connection.execute(
+        text("INSERT INTO store.sources (name, url) VALUES (:name, :url)"),
+        values,
+    )
+    return _key(connection, query, values)
+
+
+class Placed(NamedTuple):
+    """Where items stand in their benchmark, how many are new, and how many are told more of."""
+
+    ordinals: Ordinals
+    added: int = 0
+    completed: int = 0
+
+
+def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> Placed:
+    """Find the items of a benchmark, and add those that are new at its end.
+
+    An item is known by its name; one whose name is new, by its content: see `find_items`. What was
+    not known of it before is completed.
+
+    Args:
+        connection: in a transaction.
+        benchmark: key of the benchmark's version.
+        items: no two of one name.
+
+    Returns:
+        The ordinal of each item, in their order.
+
+    Raises:
+        RegistryError: when an item asks something else than one of its name that is known.
+    """
+    if not items:
+        return Placed(np.zeros(0, np.int32))
+    key = {"benchmark": benchmark}
+    known = connection.scalar(
+        text("SELECT item_count FROM store.benchmarks WHERE benchmark_id = :benchmark FOR UPDATE"),
+        key,
+    )
+    if not known:
+        _add_first(connection, benchmark, items)
+        return Placed(np.arange(len(items), dtype=np.int32), len(items))
+    if not any(each.prompt or each.domain or each.answer or each.choices for each in items):
+        names = connection.execute(
+            text("SELECT item, ordinal FROM store.items WHERE benchmark_id = :benchmark"), key
+        )
+        places: dict[str, int] = {row.item: row.ordinal for row in names}
+        if all(each.item in places for each in items):
+            return Placed(np.array([places[each.item] for each in items], np.int32))
+    find_items(connection, benchmark, items)
+    added = connection.execute(
+        text("""
+        WITH placed AS (
+            SELECT i.place, :known + row_number() OVER (ORDER BY i.place) - 1 AS ordinal
+              FROM incoming_items i WHERE i.ordinal IS NULL
+        )
+        UPDATE incoming_items i SET ordinal = p.ordinal FROM placed p WHERE p.place = i.place"""),
+        {"known": known},
+    ).rowcount
+    if added:
+        connection.execute(
+            text("""
+            INSERT INTO store.items (
+                   benchmark_id, ordinal, item, content_hash, prompt, choices, answer, domain)
+            SELECT :benchmark, i.ordinal, i.item, i.content_hash, i.prompt, i.choices, i.answer,
+                   i.domain
+              FROM incoming_items i, store.benchmarks b
+             WHERE b.benchmark_id = :benchmark AND i.ordinal >= b.item_count
+             ORDER BY i.ordinal"""),
+            key,
+        )
+        connection.execute(
+            text("""
+            UPDATE store.benchmarks SET item_count = item_count + :added
+             WHERE benchmark_id = :benchmark"""),
+            {**key, "added": added},
+        )
+    completed = complete_items(connection, benchmark)
+    ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
+    return Placed(np.array(ordinals, np.int32), added, completed)
+
+
+def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
+    """Add the items of a benchmark that has none yet."""
+    copy_lines(
+        connection,
+        "store.items",
+        ("benchmark_id", "ordinal", *COLUMNS),
+        (f"{benchmark}\t{item_line(place, item)}" for place, item in enumerate(items)),
+    )
+    connection.execute(
+        text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
+        {"benchmark": benchmark, "count": len(items)},
+    )

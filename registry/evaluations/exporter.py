@@ -1,0 +1,262 @@
+"""Exports of evaluations: as they are at one moment, whole or not at all, whatever the format."""
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from registry.db.connection import translated
+from registry.db.revisions import require_head
+from registry.errors import RegistryError, UsageError
+from registry.evaluations.formats import archive, embedllm, losses
+from registry.evaluations.formats.every_eval_ever import writer as every_eval_ever
+from registry.evaluations.formats.hub import files as hub_eval_files
+from registry.evaluations.formats.lm_eval import writer as lm_eval
+from registry.evaluations.read import count_runs, ranked_blocks, stored_blocks, stored_names
+from registry.evaluations.records import Block, Notes, Run
+from registry.files import new_file, new_folder
+
+FORMATS: Mapping[str, str] = {
+    "parquet": "all that the registry knows: tables of runs, items and outcomes, with a manifest",
+    "csv": "the same as gzipped CSV",
+    "long": "one table, an outcome a row: EmbedLLM's columns, and which run it is of",
+    "lm-eval": "results and samples of lm-evaluation-harness",
+    "hub": ".eval_results/*.yaml for models' repositories on the Hub",
+    "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
+}
+"""Names of formats, and what is in them."""
+
+LONG_FILE = "outcomes.parquet"
+"""Name of the table of a long export into a folder."""
+
+_HUB_MODEL = re.compile(r"(?!\.{1,2}/)[\w.-]+/(?!\.{1,2}$)[\w.-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What to export; None is all.
+
+    Attributes:
+        models: any names of models.
+        benchmarks: names, each with all its versions, or name@version.
+        sources: who states the scores.
+    """
+
+    models: Sequence[str] | None = None
+    benchmarks: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+
+
+class WrittenFile(NamedTuple):
+    """A file that was written; `rows` is None where it is no table."""
+
+    path: Path
+    rows: int | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote, and what the format has no place for, with how often."""
+
+    files: Sequence[WrittenFile]
+    runs: int
+    outcomes: int
+    left_out: Mapping[str, int]
+
+
+Watcher = Callable[[str, int], None]
+"""Is told the benchmark under way and the number of runs read so far."""
+
+
+def export(
+    engine: Engine,
+    target: Path,
+    format_: str,
+    selection: Selection | None = None,
+    *,
+    watch: Watcher | None = None,
+) -> Exported:
+    """Write evaluations to a folder, all of them as they are at one moment.
+
+    Where anything goes wrong there is nothing at the target.
+
+    Args:
+        engine: of a database at head; it is read only.
+        target: a folder that does not exist or is empty; a file, where the format is long and
+            the name ends as a table's does.
+        format_: one of FORMATS.
+        selection: what to export.
+        watch: is told of progress.
+
+    Raises:
+        UsageError: when there is something at the target, it is named as a table and the format is
+            none, or there is no such format, benchmark or source.
+        ModelNotFoundError: when there is no such model.
+        RegistryError: when there is nothing to export, the format has no place for any of it, or
+            it cannot be written or read.
+    """
+    if format_ not in FORMATS:
+        raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
+    is_file = target.name.endswith(embedllm.ENDINGS)
+    if is_file and format_ != "long":
+        raise UsageError(
+            f"{target} is named as a table, and the format {format_} makes a folder; the format "
+            "long is one table (--as long)."
+        )
+    place = new_file(target) if is_file else new_folder(target)
+    try:
+        with (
+            engine.connect().execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            ) as connection,
+            place as folder,
+        ):
+            require_head(connection)
+            job = _Export(connection, format_, selection or Selection(), watch or _ignore)
+            rows = job.write(folder)
+            return Exported(
+                sorted(_files(folder, target, rows)), job.runs, job.outcomes, job.notes.counts
+            )
+    except OSError as error:
+        raise RegistryError(
+            f"Cannot write {target}: {error.strerror or error}. Nothing was left there."
+        ) from error
+    except DBAPIError as error:
+        raise translated(error, doing="export evaluations") from error
+
+
+def _ignore(benchmark: str, runs: int) -> None: ...
+
+
+def _files(folder: Path, target: Path, rows: Mapping[Path, int]) -> Iterator[WrittenFile]:
+    """Yield the files that were written, where they are going to be."""
+    for path in [folder] if folder.is_file() else folder.rglob("*"):
+        if path.is_file():
+            size = path.stat().st_size
+            yield WrittenFile(target / path.relative_to(folder), rows.get(path), size)
+
+
+class _Export:
+    """One export under way, and what was met so far."""
+
+    def __init__(
+        self, connection: Connection, format_: str, selection: Selection, watch: Watcher
+    ) -> None:
+        self._connection, self._format, self._watch = connection, format_, watch
+        self._wanted = {
+            "models": selection.models,
+            "benchmarks": selection.benchmarks,
+            "sources": selection.sources,
+        }
+        self.notes = Notes()
+        self.runs = self.outcomes = self._blocks = self._unread = 0
+
+    def write(self, place: Path) -> dict[Path, int]:
+        """Write all that is wanted to a folder or file; return the rows of tables by path."""
+        with closing(self._stored()) as blocks:
+            return self._write(blocks, place)
+
+    def _write(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
+        if self._format == "hub":
+            blocks = self._on_hub(losses.whole(blocks, self.notes))
+            blocks = hub_eval_files.with_place(blocks, self.notes)
+        blocks = losses.counted(blocks, self._format, self.notes)
+        rows: dict[Path, int] = {}
+        match self._format:
+            case "long":
+                rows = self._write_long(blocks, place)
+            case "lm-eval":
+                paths = lm_eval.write(losses.with_one_version(blocks, self.notes), place)
+                rows = _lines(paths)
+            case "every-eval-ever":
+                now = datetime.now(UTC)
+                rows = _lines(every_eval_ever.write(blocks, place, now=now))
+            case "hub":
+                self._write_hub(blocks, place)
+            case encoding:
+                parts = archive.write(
+                    blocks,
+                    place,
+                    encoding="csv" if encoding == "csv" else "parquet",
+                    names=stored_names(self._connection, **self._wanted),
+                    now=datetime.now(UTC),
+                )
+                rows = {place / part.path: part.rows for part in parts}
+        if not self._blocks:
+            raise RegistryError("There are no such evaluations; `registry evals import` adds some.")
+        if not any(rows.values() if self._format == "long" else place.iterdir()):
+            reasons = ", ".join(f"{times:,} {what}" for what, times in self.notes.counts.items())
+            raise RegistryError(
+                f"Nothing of these {self.runs + self._unread:,} runs has a place in the format "
+                f"{self._format}, which holds {FORMATS[self._format]}"
+                f"{f'; there are {reasons}' if reasons else ''}."
+            )
+        return rows
+
+    def _stored(self) -> Generator[Block, None, None]:
+        """Yield what is stored, and count it as it is read."""
+        ask = ranked_blocks if self._format == "long" else stored_blocks
+        with closing(ask(self._connection, **self._wanted)) as stored:
+            for block in stored:
+                self._blocks += 1
+                self._watch(block.benchmark.name, self.runs)
+                yield replace(block, runs=self._counted(block))
+
+    def _counted(self, block: Block) -> Iterator[Run]:
+        for run in block.runs:
+            self.runs += 1
+            if run.outcomes is not None:
+                self.outcomes += int(np.count_nonzero(~np.isnan(run.outcomes)))
+            self._watch(block.benchmark.name, self.runs)
+            yield run
+
+    def _write_long(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
+        path = place / LONG_FILE if place.is_dir() else place
+        names = stored_names(self._connection, **self._wanted)
+        rows = {path: embedllm.write(blocks, path, names)}
+        self._unread = count_runs(self._connection, **self._wanted) - self.runs
+        if self._unread:
+            self.notes.left_out("runs that have no outcomes", self._unread)
+        return rows
+
+    def _write_hub(self, blocks: Iterable[Block], folder: Path) -> None:
+        """Write a file for each model, in folders that are named as its repository."""
+        for model, content in hub_eval_files.write(blocks).items():
+            # Two underscores in a folder's name would be taken for all of the model's.
+            place = folder / (model.replace("/", "__") if "__" in model else model)
+            path = place / ".eval_results" / "registry.yaml"
+            path.parent.mkdir(parents=True)
+            path.write_text(content, encoding="utf-8")
+
+    def _on_hub(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Yield blocks with the runs of models of the Hub, by their present names."""
+        names = stored_names(self._connection, **self._wanted)
+        renamed = {each.name: each.model for each in names}
+        for block in blocks:
+            yield replace(block, runs=self._runs_on_hub(block.runs, renamed))
+
+    def _runs_on_hub(self, runs: Iterable[Run], renamed: Mapping[str, str]) -> Iterator[Run]:
+        for run in runs:
+            name = renamed.get(run.model, run.model)
+            if _HUB_MODEL.fullmatch(name):
+                yield replace(run, model=name)
+            else:
+                self.notes.left_out("runs of models whose names are none of the Hub's")
+
+
+def _lines(paths: Iterable[Path]) -> dict[Path, int]:
+    """Return the number of rows of files of JSON lines."""
+    rows = {}
+    for path in paths:
+        if path.suffix == ".jsonl":
+            with path.open("rb") as file:
+                rows[path] = sum(1 for _ in file)
+    return rows

@@ -1,0 +1,139 @@
+"""Which format a file is in, and how it is read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from registry.errors import UnreadableFileError, UsageError
+from registry.evaluations.formats import archive, every_eval_ever, json_files, lm_eval, tables
+from registry.evaluations.formats.hub import files as hub_eval_files
+from registry.evaluations.records import Content, Notes
+
+FORMATS: Mapping[str, str] = {
+    "lm-eval": "results_*.json and samples_*.jsonl of lm-evaluation-harness, old and new",
+    "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
+    "hub": ".eval_results/*.yaml of a model's repository, model-index of its README.md",
+    "registry": "manifest.json and the tables beside it, as `registry evals export` writes them",
+    "table": "Parquet, CSV or JSON lines (.gz too), by a mapping of columns",
+}
+"""Names of formats, and what is in them."""
+
+_LARGEST_CARD = 5_000_000
+
+
+class Reader:
+    """Reads files of evaluations, as far as a person has said how, and else as they are."""
+
+    def __init__(
+        self, format_: str | None = None, mapping: str | None = None,
+        roles: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Take what is known beforehand.
+
+        Args:
+            format_: one of FORMATS for all files; None finds it out.
+            mapping: a preset's name, or the path of a YAML file; makes every file a table.
+            roles: columns, over those of the mapping. Without one the tables are of outcomes, or of
+                scores where there is a score, and neither an item nor an outcome.
+
+        Raises:
+            UsageError: naming what there is none of.
+        """
+        if format_ is not None and format_ not in FORMATS:
+            raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
+        if format_ not in {None, "table"} and (mapping or roles):
+            raise UsageError(f"Only tables have columns to be mapped, not {format_}.")
+        chosen = tables.load_mapping(mapping) if mapping is not None else None
+        if roles:
+            of_scores = "score" in roles and not {"item", "outcome", "layout"} & roles.keys()
+            if chosen is None and of_scores:
+                roles = {"layout": "scores", "item": "", "outcome": "", **roles}
+            chosen = tables.override(chosen or tables.load_mapping("long"), dict(roles))
+        self._format = "table" if chosen is not None else format_
+        self._mapping = chosen
+        self._detected: dict[Path, tables.Mapping_ | None] = {}
+
+    def format_of(self, path: Path) -> str | None:
+        """Return the format of a file, None where none fits."""
+        if self._format is not None:
+            return self._format
+        if archive.reads(path):
+            return "registry"
+        if lm_eval.reads(path):
+            return "lm-eval"
+        if every_eval_ever.reads(path):
+            return "every-eval-ever"
+        if hub_eval_files.reads(path) and _has_results(path):
+            return "hub"
+        return None if self._detect(path) is None else "table"
+
+    def _detect(self, path: Path) -> tables.Mapping_ | None:
+        """Return what a table's columns mean, as far as they tell; None for what is no table."""
+        if not path.name.lower().removesuffix(".gz").endswith(tables.ENDINGS):
+            return None
+        if path not in self._detected:
+            self._detected = {path: tables.detect(path)}
+        return self._detected[path]
+
+    def read(self, path: Path, format_: str, notes: Notes) -> Iterator[Content]:
+        """Yield what a file of a format holds.
+
+        Raises:
+            UnreadableFileError: naming the file, the line or row, and the field.
+        """
+        match format_:
+            case "lm-eval":
+                yield from lm_eval.read(path, notes)
+            case "every-eval-ever":
+                yield from every_eval_ever.read(path, notes)
+            case "hub":
+                yield from hub_eval_files.read(path, notes)
+            case "registry":
+                yield from archive.read(path, notes)
+            case _:
+                mapping = self._mapping or self._detect(path)
+                if mapping is None:
+                    raise UsageError(self.unknown(path))
+                yield from tables.read(path, mapping, notes)
+
+    @staticmethod
+    def unknown(path: Path) -> str:
+        """Return the sentence for a file that no format fits."""
+        return (
+            f"{path} is in no format that is known by its name or its columns; name one by "
+            f"--as ({', '.join(FORMATS)}), or say what its columns mean by --mapping "
+            f"({', '.join(tables.presets())}, or a YAML file) or --column ROLE=COLUMN."
+        )
+
+    @staticmethod
+    def without_parts(files: Sequence[Path]) -> list[Path]:
+        """Return files without those that others of them bring along.
+
+        That is the rows of an aggregate, and all that an archive's manifest lists.
+        """
+        archived = {part for path in files if archive.reads(path) for part in archive.parts(path)}
+        files = [path for path in files if path.absolute() not in archived]
+        if not any(".jsonl" in path.name for path in files):
+            return files
+        parts = {part for path in files if path.suffix == ".json" for part in _parts(path)}
+        return [path for path in files if path.absolute() not in parts]
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    if not every_eval_ever.reads(path):
+        return
+    try:
+        content = json_files.document(path)
+    except UnreadableFileError:
+        return
+    told = content.get("detailed_evaluation_results") if isinstance(content, dict) else None
+    file = told.get("file_path") if isinstance(told, dict) else None
+    if isinstance(file, str):
+        yield (path.absolute().parent / file).absolute()
+
+
+def _has_results(path: Path) -> bool:
+    """Tell whether a README.md has results in its front matter; most have none."""
+    if path.name != "README.md":
+        return True
+    with path.open("rb") as file:
+        return b"model-index:" in file.read(_LARGEST_CARD)

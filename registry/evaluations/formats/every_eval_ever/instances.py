@@ -1,0 +1,273 @@
+"""Rows of instances of Every Eval Ever: what models did on each sample of some evaluations."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.coerce import count, number, short_text, storable
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats import json_files
+from registry.evaluations.records import (
+    Benchmark,
+    Block,
+    Item,
+    Measure,
+    Notes,
+    Outcomes,
+    Run,
+    Source,
+)
+
+_ATTEMPTS = ("attempt", "epoch", "repeat", "trial", "seed")
+_CLOSE = 1e-6  # outcomes have 7 digits
+_MOST_TOKENS = 2**31 - 1
+
+
+@dataclass
+class _Row:
+    """What a model did on one sample, of all its attempts: the mean score, the first answer."""
+
+    item: Item
+    scores: dict[str, float | None]
+    correct: dict[str, bool | None]
+    answer: str | None
+    input_tokens: int
+    output_tokens: int
+    latency: float
+
+    @property
+    def score(self) -> float | None:
+        return _mean(list(self.scores.values()))
+
+    @property
+    def share_right(self) -> float | None:
+        return _mean([None if right is None else float(right) for right in self.correct.values()])
+
+
+_Group: TypeAlias = dict[str, _Row]
+
+
+class Instances:
+    """All rows of one file, by the evaluation that they are of.
+
+    A sample is named by its `sample_hash`, else by its `sample_id`. Rows that repeat one are
+    attempts if their metadata number them (attempt, epoch, repeat, trial, seed): their scores are
+    averaged, and the first one's answer, tokens and latency stand. Other repetitions are ignored
+    if they agree and an error if they do not.
+
+    Raises:
+        UnreadableFileError: a row lacks what every row needs, or contradicts an earlier one.
+    """
+
+    def __init__(self, path: Path, notes: Notes) -> None:
+        self.rows = 0
+        self._path, self._notes = path, notes
+        self._groups: dict[tuple[str, str, str], _Group] = {}
+        for line, row in json_files.rows(path):
+            self.rows += 1
+            evaluation = self._name(row, "evaluation_name", line)
+            key = short_text(row.get("evaluation_result_id")) or ""
+            group = (evaluation, key, self._name(row, "model_id", line))
+            self._add(self._groups.setdefault(group, {}), row, line)
+        if not self._groups:
+            raise UnreadableFileError(path, "there are no instances in it.")
+
+    def blocks(self, source: Source) -> Iterator[Block]:
+        """Yield a block for each evaluation, of rows that no aggregate describes."""
+        for name in dict.fromkeys(evaluation for evaluation, _, _ in self._groups):
+            runs = [
+                (Run(model=model, measure=_plain(key), source=source), rows)
+                for (evaluation, key, model), rows in self._groups.items()
+                if evaluation == name
+            ]
+            yield self._block(Benchmark(name=name), runs)
+
+    def joined(
+        self, benchmark: Benchmark, runs: Sequence[tuple[str, Run]], known: AbstractSet[str]
+    ) -> Block:
+        """Return the block of an aggregate's runs, each under its id, with the rows of each.
+
+        Rows name the result that they are of; if they do not, they are of the evaluation's only
+        result, or else of a `score` of its own. `known` are the ids of all results, also of those
+        on another version of the benchmark.
+        """
+        unnamed = [
+            group
+            for group in self._groups
+            if group[0] == benchmark.name and group[1] not in known - {""}
+        ]
+        paired: list[tuple[Run, _Group]] = []
+        for key, run in runs:
+            own = [group for group in self._groups if key and group[1] == key]
+            if not own and len(runs) == 1:
+                own, unnamed = unnamed[:1], unnamed[1:]
+            paired.append((run, self._groups[own[0]] if own else {}))
+        for group in unnamed:
+            self._notes.left_out("evaluations whose instances do not say which score they are of")
+            paired.append((_bare(runs[0][1], group[1]), self._groups[group]))
+        return self._block(benchmark, paired)
+
+    def _block(self, benchmark: Benchmark, paired: Sequence[tuple[Run, _Group]]) -> Block:
+        items = {name: row.item for _, rows in paired for name, row in rows.items()}
+        runs = [self._observed(run, rows, list(items)) if rows else run for run, rows in paired]
+        told = [run for run in runs if run.outcomes is not None or run.score is not None]
+        return Block(benchmark=benchmark, items=list(items.values()), runs=told)
+
+    def _observed(self, run: Run, rows: _Group, names: Sequence[str]) -> Run:
+        outcomes = _outcomes(run.measure, [rows.get(name) for name in names])
+        if outcomes is None:
+            self._notes.left_out(
+                "scores whose instances are not on their scale, nor right or wrong"
+            )
+            return run
+        aligned = [rows.get(name) for name in names]
+        answers = [row.answer if row else None for row in aligned]
+        latencies = np.array([row.latency if row else np.nan for row in aligned], np.float32)
+        mean = run.measure.raw(float(np.nanmean(outcomes)))
+        follows = run.score is not None and abs(run.score - mean) <= _CLOSE * max(1.0, abs(mean))
+        return replace(
+            run,
+            score=None if follows else run.score,
+            items=None,
+            outcomes=outcomes,
+            answers=answers if any(answer is not None for answer in answers) else None,
+            input_tokens=_tokens(aligned, lambda row: row.input_tokens),
+            output_tokens=_tokens(aligned, lambda row: row.output_tokens),
+            latencies=None if np.isnan(latencies).all() else latencies,
+        )
+
+    def _add(self, group: _Group, row: Mapping[str, object], line: int) -> None:
+        new, attempt = self._row(row, line)
+        old = group.setdefault(new.item.item, new)
+        if old is new:
+            return
+        if attempt not in old.scores:
+            old.scores |= new.scores
+            old.correct |= new.correct
+        elif (old.scores[attempt], old.correct[attempt]) == (new.score, new.correct[attempt]):
+            self._notes.left_out("instances that repeat another one")
+        else:
+            problem = "an earlier row has another score for this sample."
+            raise self._error(problem, line, "evaluation.score")
+
+    def _row(self, row: Mapping[str, object], line: int) -> tuple[_Row, str]:
+        evaluation, asked = _mapping(row.get("evaluation")), _mapping(row.get("input"))
+        score, correct = number(evaluation.get("score")), evaluation.get("is_correct")
+        correct = correct if isinstance(correct, bool) else None
+        if score is None and correct is None:
+            raise self._error("there is neither score nor is_correct.", line, "evaluation")
+        name = short_text(row.get("sample_hash")) or self._name(row, "sample_id", line)
+        about = _mapping(row.get("metadata"))
+        numbers = [(key, about.get(key)) for key in _ATTEMPTS]
+        attempt = ",".join(f"{key}={n!s:.20}" for key, n in numbers if isinstance(n, str | int))
+        usage = _mapping(row.get("token_usage"))
+        latency = number(_mapping(row.get("performance")).get("latency_ms"))
+        item = Item(
+            item=name,
+            prompt=_text(asked.get("raw")),
+            choices=_choices(asked.get("choices")),
+            answer=_text(_first(asked.get("reference"))),
+            domain=short_text(about.get("domain")) or short_text(about.get("subject")),
+        )
+        made = _Row(
+            item=item,
+            scores={attempt: score},
+            correct={attempt: correct},
+            answer=_answer(row),
+            input_tokens=_token_count(usage.get("input_tokens")),
+            output_tokens=_token_count(usage.get("output_tokens")),
+            latency=latency if latency is not None and latency >= 0 else np.nan,
+        )
+        return made, attempt
+
+    def _name(self, row: Mapping[str, object], field: str, line: int) -> str:
+        name = short_text(row.get(field))
+        if name is None:
+            raise self._error("every row needs this: a short text.", line, field)
+        return name
+
+    def _error(self, problem: str, line: int, field: str) -> UnreadableFileError:
+        return UnreadableFileError(self._path, problem, line=line, field=field)
+
+
+def _plain(key: str) -> Measure:
+    return Measure(metric="score", filter=key)
+
+
+def _bare(run: Run, key: str) -> Run:
+    return replace(run, measure=_plain(key), score=None, standard_error=None, items=None)
+
+
+def _outcomes(measure: Measure, rows: Sequence[_Row | None]) -> Outcomes | None:
+    """Return scores as shares of the measure's scale, else whether samples are right, else None.
+
+    An aggregate's percentages may have instances in [0, 1]: they are if what is right scores so.
+    """
+    known = [row for row in rows if row is not None]
+    if all(row.score is not None for row in known):
+        scores = [row.score or 0.0 for row in known]
+        lower, upper = measure.lower, measure.upper
+        within_one = all(0 <= score <= 1 for score in scores)
+        right = [row for row in known if row.share_right]
+        if lower is None or upper is None:
+            if within_one and measure.higher_is_better:
+                return _aligned(rows, lambda row: row.score)
+        elif within_one and upper > 1 and any(row.score == row.share_right for row in right):
+            return _aligned(rows, lambda row: row.score)
+        elif all(lower <= score <= upper for score in scores):
+            return _aligned(rows, lambda row: measure.normalised(row.score or 0.0))
+    if all(row.share_right is not None for row in known):
+        return _aligned(rows, lambda row: row.share_right)
+    return None
+
+
+def _aligned(rows: Sequence[_Row | None], outcome: Callable[[_Row], float | None]) -> Outcomes:
+    return np.array([np.nan if row is None else outcome(row) for row in rows], np.float32)
+
+
+def _tokens(rows: Sequence[_Row | None], tokens: Callable[[_Row], int]) -> NDArray[np.int32] | None:
+    counts = np.array([-1 if row is None else tokens(row) for row in rows], np.int32)
+    return None if (counts < 0).all() else counts
+
+
+def _token_count(value: object) -> int:
+    tokens = count(value)
+    return -1 if tokens is None or tokens > _MOST_TOKENS else tokens
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _answer(row: Mapping[str, object]) -> str | None:
+    """Return a model's first reply; of a conversation, what was taken from its end."""
+    reply = _text(_first(_mapping(row.get("output")).get("raw")))
+    if reply is not None:
+        return reply
+    taken = row.get("answer_attribution")
+    ends = [_mapping(part) for part in taken] if isinstance(taken, list) else []
+    final = [end.get("extracted_value") for end in ends if end.get("is_terminal") is True]
+    return _text(final[-1]) if final else None
+
+
+def _choices(value: object) -> tuple[str, ...]:
+    whole = isinstance(value, list) and all(isinstance(choice, str) for choice in value)
+    return tuple(map(storable, value)) if whole and isinstance(value, list) else ()
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _text(value: object) -> str | None:
+    return storable(value) if isinstance(value, str) and value else None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,277 @@
+"""What an aggregate of Every Eval Ever says: who ran what on a model, and its scores."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from registry.coerce import count, number, short_text, timestamp
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats.every_eval_ever.instances import Instances
+from registry.evaluations.records import (
+    Benchmark,
+    Block,
+    Measure,
+    Notes,
+    Run,
+    Setup,
+    Source,
+    run_id,
+)
+from registry.evaluations.scales import known_measure
+
+SCHEMA = "0.3.0"
+DATASETS = "https://huggingface.co/datasets/"
+
+_VERSION = re.compile(r"0\.\d{1,3}(?:\.\d{1,3})?")
+_DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
+_MAX_DETAILS = 50
+_UNTOLD = (None, "", "unknown")
+
+
+class _Result(NamedTuple):
+    """One entry of `evaluation_results`; `key` is its id, empty if it has none."""
+
+    benchmark: Benchmark
+    run: Run
+    key: str
+
+
+class Aggregate:
+    """One aggregate: JSON of which nothing is certain."""
+
+    def __init__(self, path: Path, content: object, notes: Notes) -> None:
+        if not isinstance(content, dict):
+            raise UnreadableFileError(path, "an object was expected here.")
+        self._path, self._content, self._notes = path, content, notes
+        version = content.get("schema_version")
+        if not isinstance(version, str) or not _VERSION.fullmatch(version):
+            raise UnreadableFileError(path, "only 0.x can be read.", field="schema_version")
+        if version != SCHEMA:
+            notes.left_out(f"aggregates of another schema than {SCHEMA}: read as far as they agree")
+        self._model_info = mapping(content.get("model_info"))
+        self._about_model = mapping(self._model_info.get("additional_details"))
+
+    @property
+    def instances(self) -> Mapping[str, object]:
+        """What is said of the file of instances."""
+        return mapping(self._content.get("detailed_evaluation_results"))
+
+    def blocks(self, instances: Instances | None) -> Iterator[Block]:
+        """Yield a block for each benchmark, with items where there are instances of it."""
+        together: dict[Benchmark, list[_Result]] = {}
+        first: dict[tuple[str, str], Benchmark] = {}
+        keys: set[str] = set()
+        for result in self._results():
+            keys.add(result.key)
+            same = (result.benchmark.name, result.benchmark.version)
+            together.setdefault(first.setdefault(same, result.benchmark), []).append(result)
+        for benchmark, results in together.items():
+            runs = [(result.key, result.run) for result in results]
+            if instances is None:
+                yield Block(benchmark=benchmark, runs=[run for _, run in runs])
+            else:
+                yield instances.joined(benchmark, runs, keys)
+
+    def _results(self) -> Iterator[_Result]:
+        entries = self._content.get("evaluation_results")
+        if not isinstance(entries, list):
+            raise self._error("a list was expected.", "evaluation_results")
+        model, source = self._model(), self._source()
+        scores: dict[int, float] = {}
+        for position, entry in enumerate(entries):
+            at = f"evaluation_results[{position}]"
+            if not isinstance(entry, dict):
+                raise self._error("an object was expected.", at)
+            details = mapping(entry.get("score_details"))
+            score = number(details.get("score"))
+            benchmark = self._benchmark(entry, at)
+            measure = self._measure(mapping(entry.get("metric_config")), score, at)
+            if score is None:
+                self._notes.left_out("results without a finite score")
+                continue
+            uncertainty = mapping(details.get("uncertainty"))
+            error = uncertainty.get("standard_error")
+            samples = [uncertainty.get("num_samples")]
+            samples.append(mapping(entry.get("source_data")).get("samples_number"))
+            run = Run(
+                model=model,
+                measure=measure,
+                source=source,
+                setup=self._setup(entry),
+                revision=_told(self._about_model.get("revision")),
+                evaluated_at=self._time(entry),
+                score=score,
+                standard_error=number(error.get("value") if isinstance(error, dict) else error),
+                items=next((n for sample in samples if (n := count(sample)) is not None), None),
+                complete=mapping(details.get("details")).get("complete") != "false",
+            )
+            key = run_id(benchmark, run, run.setup.fingerprint())
+            if scores.setdefault(key, score) != score and not self.instances:
+                problem = (
+                    f"{model!r} has another score on {benchmark.name!r} in a result before, "
+                    f"{scores[key]:g}. Keep one of them, or tell what differs between the two."
+                )
+                raise self._error(problem, f"{at}.score_details.score")
+            yield _Result(benchmark, run, short_text(entry.get("evaluation_result_id")) or "")
+
+    def _model(self) -> str:
+        names = (self._model_info.get("id"), self._model_info.get("name"))
+        for name in names:
+            if text := short_text(name):
+                return text
+        raise self._error("no model is named.", "model_info.id")
+
+    def _source(self) -> Source:
+        source = mapping(self._content.get("source_metadata"))
+        name = short_text(source.get("source_organization_name"))
+        if name is None:
+            raise self._error("nobody is named.", "source_metadata.source_organization_name")
+        return Source(name=name, url=short_text(source.get("source_organization_url")))
+
+    def _benchmark(self, entry: Mapping[str, object], at: str) -> Benchmark:
+        name = short_text(entry.get("evaluation_name"))
+        if name is None:
+            raise self._error("this is no short name.", f"{at}.evaluation_name")
+        data = mapping(entry.get("source_data"))
+        about = mapping(data.get("additional_details"))
+        url, repository = data.get("url"), short_text(data.get("hf_repo"))
+        url = url[0] if isinstance(url, list) and url else url
+        if not isinstance(url, str) and repository and _DATASET.fullmatch(repository):
+            url = DATASETS + repository
+        return Benchmark(
+            name=name,
+            version=short_text(about.get("version")) or "",
+            domain=short_text(about.get("domain")),
+            url=short_text(url),
+        )
+
+    def _measure(self, config: Mapping[str, object], score: float | None, at: str) -> Measure:
+        lower_is_better = config.get("lower_is_better")
+        if not isinstance(lower_is_better, bool):
+            raise self._error("this must be true or false.", f"{at}.metric_config.lower_is_better")
+        about = mapping(config.get("additional_details"))
+        names = (config.get(key) for key in ("metric_id", "metric_name", "metric_kind"))
+        metric = next((text for name in names if (text := short_text(name))), "score")
+        known = known_measure(metric, higher_is_better=not lower_is_better)
+        lower, upper = number(config.get("min_score")), number(config.get("max_score"))
+        if lower is None and upper is None and about.get("bounds") != "none":
+            lower, upper = _implied(config, known, score)
+        if lower is not None and upper is not None and lower >= upper:
+            self._notes.left_out("scales whose least score is not below the greatest")
+            lower = upper = None
+        unit = _told(config.get("metric_unit"))
+        return Measure(
+            metric=metric,
+            filter=short_text(about.get("filter")) or "",
+            lower=lower,
+            upper=upper,
+            higher_is_better=not lower_is_better,
+            random_baseline=_number_in(about.get("random_baseline")),
+            unit={"percent": "%", "proportion": None}.get(unit, unit) if unit else None,
+        )
+
+    def _setup(self, entry: Mapping[str, object]) -> Setup:
+        library = mapping(self._content.get("eval_library"))
+        source = mapping(self._content.get("source_metadata"))
+        config = mapping(entry.get("generation_config"))
+        stated = dict(_flat(mapping(config.get("generation_args"))))
+        stated |= dict(_flat(mapping(config.get("additional_details"))))
+        shots = stated.pop("num_fewshot", "")
+        template = stated.pop("prompt_template", None)
+        version, chat = stated.pop("task_version", ""), stated.pop("chat_template", None)
+        precision = stated.pop("precision", "")
+        engine = mapping(self._model_info.get("inference_engine"))
+        details = {
+            "evaluator_relationship": _told(source.get("evaluator_relationship")),
+            "inference_platform": _told(self._model_info.get("inference_platform")),
+            "inference_engine": _told(engine.get("name")),
+            "inference_engine_version": _told(engine.get("version")),
+        }
+        if details["evaluator_relationship"] == "other":  # which says nothing
+            details["evaluator_relationship"] = None
+        named = {key[:255]: _short(text) for key, text in stated.items()}
+        return Setup(
+            harness=_told(library.get("name")),
+            harness_version=_told(library.get("version")),
+            shots=int(shots) if shots.isdecimal() and len(shots) < 5 else None,  # noqa: PLR2004
+            prompt_template=None if template is None else _short(template),
+            task_version=_short(version) or None,
+            chat_template=None if chat is None else _short(chat),
+            precision=_short(precision) or _told(self._about_model.get("precision")),
+            details={key: text for key, text in {**details, **named}.items() if text},
+        )
+
+    def _time(self, entry: Mapping[str, object]) -> datetime | None:
+        stated = [entry.get("evaluation_timestamp"), self._content.get("evaluation_timestamp")]
+        stated.append(self._content.get("retrieved_timestamp"))
+        return next((moment for value in stated if (moment := _moment(value))), None)
+
+    def _error(self, problem: str, field: str) -> UnreadableFileError:
+        return UnreadableFileError(self._path, problem, field=field)
+
+
+def _implied(
+    config: Mapping[str, object], known: Measure, score: float | None
+) -> tuple[float | None, float | None]:
+    """Return the bounds that follow from the type of a score, or else from the metric's name."""
+    levels = config.get("level_names")
+    if config.get("score_type") == "binary":
+        return 0.0, 1.0
+    if config.get("score_type") == "levels" and isinstance(levels, list) and len(levels) > 1:
+        return 0.0, len(levels) - 1.0
+    beyond = known.upper is not None and score is not None and score > known.upper
+    return (None, None) if beyond else (known.lower, known.upper)
+
+
+def _moment(value: object) -> datetime | None:
+    """Return a time given as seconds since 1970, as a number or a text, or as ISO 8601."""
+    seconds = _number_in(value)
+    if seconds is None:
+        return timestamp(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _number_in(value: object) -> float | None:
+    if not isinstance(value, str):
+        return number(value)
+    try:
+        return number(float(value))
+    except ValueError:
+        return None
+
+
+def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the scalars in nested mappings, three deep, under names joined by dots."""
+    for key, member in list(value.items())[:_MAX_DETAILS]:
+        name = short_text(key)
+        if name is None:
+            continue
+        if isinstance(member, dict) and prefix.count(".") < 2:  # noqa: PLR2004
+            yield from _flat(member, f"{prefix}{name}.")
+        elif isinstance(member, str):
+            yield prefix + name, member
+        elif isinstance(member, bool) or number(member) is not None:
+            yield prefix + name, str(member)
+
+
+def _short(text: str) -> str:
+    """Return a text if it is short, else its hash; either tells two of them apart."""
+    return short_text(text) or (
+        blake2b(text.encode(errors="replace"), digest_size=16).hexdigest() if text.strip() else ""
+    )
+
+
+def _told(value: object) -> str | None:
+    text = short_text(value)
+    return None if text in _UNTOLD else text
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """Return an object of JSON, or an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""Evaluation results that the Hub publishes: in records and in files."""

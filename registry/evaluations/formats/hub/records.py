@@ -1,0 +1,278 @@
+"""Results that the Hub shows with a model: `.eval_results` files, and the older `model-index`.
+
+Both take parsed JSON of any shape and never raise: what cannot be read is left out with a note.
+A sync reads every model's, so what is not there costs nothing.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+
+from registry.coerce import number, short_text, timestamp
+from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.evaluations.scales import in_percent, known_measure
+
+MAX_RESULTS = 1_000
+"""Results read of any one model; of what is not readable as many are looked at."""
+
+DATASETS = "https://huggingface.co/datasets/"
+HUB = "huggingface.co"
+
+_MAX_DETAILS = 20
+_NUMBER = re.compile(
+    r"([+-]?\d{1,15}(?:\.\d{0,30})?(?:e[+-]?\d{1,3})?)\s*(%?)", re.ASCII | re.IGNORECASE
+)
+_DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
+_WHOLE = frozenset({"default", "main", "all"})  # configurations that are all of a data set
+_NO_TYPES = frozenset({"unknown", "custom", "other", "none", "private", "dataset", "text"})
+_NOTHING = frozenset({"", "null", "~"})
+
+
+class _Result(NamedTuple):
+    """A value with what it is of; `percent` if it is stated as one, `title` of the data set."""
+
+    benchmark: Benchmark
+    run: Run
+    percent: bool = False
+    title: str | None = None
+
+
+def read_eval_results(model: str, value: object, notes: Notes) -> list[Block]:
+    """Read a model's `.eval_results`: the entries of its files, or `evalResults` of the Hub's API.
+
+    A benchmark is called as its data set, with `/task_id` unless that is `default`. The entries
+    name neither metric nor scale: the measure is a `score` without bounds, better when higher.
+    """
+    if not value:
+        return []
+    entries = _entries(value, notes)
+    results = [result for entry in entries if (result := _eval_result(model, entry, notes))]
+    return _blocks(results, notes)
+
+
+def read_model_index(model: str, value: object, notes: Notes) -> list[Block]:
+    """Read the `model-index` of a model's card.
+
+    A benchmark is called as the type of its data set, the id on the Hub, with `/config` unless that
+    is all of it; or by its name, if there is no such type or the card has several names for it.
+    `num_few_shot` gives the shots, the split and other
+    arguments are details of the setup. A share of a known metric is taken for a percentage if any
+    such value of the same source exceeds 1: cards give either, and do not say which.
+    """
+    if not value:
+        return []
+    results = list(_index_results(model, value, notes))
+    return _blocks(list(_scaled(_told_apart(results))), notes)
+
+
+def _eval_result(model: str, entry: Mapping[str, object], notes: Notes) -> _Result | None:
+    if "error" in entry:
+        notes.left_out("files of results that the Hub found invalid")
+        return None
+    data = _mapping(entry.get("data", entry))
+    dataset, source = _mapping(data.get("dataset")), _mapping(data.get("source"))
+    name, value = _text(dataset.get("id")), _value(data.get("value"))
+    if name is None or value is None:
+        notes.left_out("results without a benchmark or a finite number")
+        return None
+    url = f"{DATASETS}{name}" if _DATASET.fullmatch(name) else None
+    task = _text(dataset.get("task_id")) or _text(dataset.get("config"))
+    if task is not None and task != "default":
+        name = f"{name}/{task}"
+    if short_text(name) is None:
+        notes.left_out("results whose benchmark's name is too long")
+        return None
+    score, percent = value
+    details = {"notes": _text(data.get("notes")), "split": _text(dataset.get("split"))}
+    run = Run(
+        model=model,
+        measure=Measure(metric="score", lower=None, upper=None, unit="%" if percent else None),
+        source=_source(source),
+        setup=Setup(details={key: text for key, text in details.items() if text}),
+        evaluated_at=timestamp(data.get("date")),
+        score=score,
+        verified=_text(data.get("verifyToken"), most=None) is not None
+        or entry.get("verified") is True,
+    )
+    version = _text(dataset.get("revision")) or ""
+    return _Result(Benchmark(name=name, version=version, url=url), run)
+
+
+def _index_results(model: str, value: object, notes: Notes) -> Iterator[_Result]:
+    """Yield the results of a `model-index`; look at no more entries than are read at most."""
+    left = MAX_RESULTS
+    for card in _entries(value, notes):
+        for result in _entries(card.get("results"), notes):
+            dataset = _mapping(result.get("dataset"))
+            benchmark = _index_benchmark(dataset)
+            shots, details = _index_arguments(dataset)
+            types: set[str] = set()
+            before = left
+            for metric in _entries(result.get("metrics"), notes):
+                left -= 1
+                found = _value(metric.get("value"))
+                name = _text(metric.get("type")) or _text(metric.get("name"))
+                if benchmark is None or found is None or name is None:
+                    notes.left_out("results without a benchmark, a metric or a finite number")
+                else:
+                    run = Run(
+                        model=model,
+                        measure=_index_measure(name, metric),
+                        source=_source(_mapping(result.get("source"))),
+                        setup=Setup(
+                            shots=shots, details={**details, **_own_details(metric, name in types)}
+                        ),
+                        score=found[0],
+                        verified=_text(metric.get("verifyToken"), most=None) is not None,
+                    )
+                    types.add(name)
+                    yield _Result(benchmark, run, found[1], _text(dataset.get("name")))
+                if left == 0:
+                    break
+            left -= left == before  # an empty one is looked at too
+            if left == 0:
+                notes.left_out(f"cards cut off after {MAX_RESULTS:,} results")
+                return
+
+
+def _index_benchmark(dataset: Mapping[str, object]) -> Benchmark | None:
+    kind, title = _text(dataset.get("type")), _text(dataset.get("name"))
+    usable = kind is not None and _DATASET.fullmatch(kind) and kind.lower() not in _NO_TYPES
+    name = kind if usable else title or kind
+    if name is None:
+        return None
+    url = f"{DATASETS}{name}" if usable else None
+    config = _text(dataset.get("config"))
+    if config is not None and config.lower() not in _WHOLE:
+        name = f"{name}/{config}"
+    version = _text(dataset.get("revision")) or ""
+    return Benchmark(name=name, version=version, url=url) if short_text(name) else None
+
+
+def _index_arguments(dataset: Mapping[str, object]) -> tuple[int | None, dict[str, str]]:
+    """Return the shots and the details of a setup that a data set's members tell."""
+    shots, details = None, {}
+    split, arguments = _text(dataset.get("split")), dataset.get("args")
+    if split is not None:
+        details["split"] = split
+    for key, value in islice(_mapping(arguments).items(), _MAX_DETAILS):
+        text, name = _scalar(value), _text(key)
+        if name in ("num_few_shot", "num_fewshot") and text is not None and text.isdecimal():
+            shots = min(int(text), 10_000)
+        elif name is not None and text is not None:
+            details[name] = text
+    if (text := _scalar(arguments)) is not None:
+        details["args"] = text
+    return shots, details
+
+
+def _own_details(metric: Mapping[str, object], again: bool) -> dict[str, str]:  # noqa: FBT001 - a fact
+    """Return what tells a metric from others; of one type, the first is the plain one."""
+    stated = {
+        "metric_config": metric.get("config"),
+        "metric": metric.get("name") if again else None,
+    }
+    return {key: text for key, value in stated.items() if (text := _text(value))}
+
+
+def _index_measure(name: str, metric: Mapping[str, object]) -> Measure:
+    """Return the measure of a metric; its title tells the scale where its type does not."""
+    measure, title = known_measure(name), _text(metric.get("name"))
+    if measure.lower is None and measure.unit is None and title is not None:
+        return replace(known_measure(title), metric=name)
+    return measure
+
+
+def _told_apart(results: list[_Result]) -> list[_Result]:
+    """Name by their titles what a card gives one type: parts of a data set, as a rule."""
+    titles: dict[object, set[str | None]] = {}
+    for result in results:
+        titles.setdefault((result.benchmark.name, result.run.setup.shots), set()).add(result.title)
+    return [
+        result._replace(benchmark=replace(result.benchmark, name=result.title))
+        if result.title is not None
+        and len(titles[result.benchmark.name, result.run.setup.shots]) > 1
+        else result
+        for result in results
+    ]
+
+
+def _scaled(results: list[_Result]) -> Iterator[_Result]:
+    """Decide for each source whether its shares are percentages."""
+    percent = {r.run.source for r in results if r.percent or _exceeds(r.run.score, r.run.measure)}
+    for result in results:
+        measure = result.run.measure
+        if measure.upper == 1 and result.run.source in percent:
+            measure = in_percent(measure)
+            if _exceeds(result.run.score, measure):  # neither a share nor a percentage
+                measure = replace(measure, lower=None, upper=None, unit=None)
+        elif result.percent and measure.upper is None:
+            measure = replace(measure, unit="%")
+        yield result._replace(run=replace(result.run, measure=measure))
+
+
+def _exceeds(score: float | None, measure: Measure) -> bool:
+    if score is None or measure.lower is None or measure.upper is None:
+        return False
+    return not measure.lower <= score <= measure.upper
+
+
+def _blocks(results: list[_Result], notes: Notes) -> list[Block]:
+    """Put results of one version of a benchmark together; of two that contradict, keep one."""
+    blocks: dict[tuple[str, str], tuple[Benchmark, list[Run]]] = {}
+    met: dict[object, float | None] = {}
+    for benchmark, run, *_ in results:
+        version = (benchmark.name, benchmark.version)
+        setup = run.setup.fingerprint()
+        key = (version, run.measure.metric, run.source.name, run.evaluated_at, setup)
+        if key in met:
+            again = met[key] == run.score
+            notes.left_out("results stated twice" if again else "results that contradict another")
+            continue
+        met[key] = run.score
+        blocks.setdefault(version, (benchmark, []))[1].append(run)
+    return [Block(benchmark=benchmark, runs=runs) for benchmark, runs in blocks.values()]
+
+
+def _source(source: Mapping[str, object]) -> Source:
+    names = (_text(source.get(key)) for key in ("name", "org", "user"))
+    return Source(name=next(filter(None, names), HUB), url=_text(source.get("url")))
+
+
+def _value(value: object) -> tuple[float, bool] | None:
+    """Read a finite number, as such or as a text, and whether a percent sign follows it."""
+    if isinstance(value, str):
+        found = _NUMBER.fullmatch(value.strip()) if len(value) < 100 else None  # noqa: PLR2004
+        known = number(float(found[1])) if found else None
+        return None if found is None or known is None else (known, bool(found[2]))
+    known = number(value)
+    return None if known is None else (known, False)
+
+
+def _entries(value: object, notes: Notes) -> Iterator[Mapping[str, object]]:
+    """Yield the mappings in a list, or the only one; empty ones in place of anything else."""
+    elements = value if isinstance(value, list) else [] if value is None else [value]
+    if len(elements) > MAX_RESULTS:
+        notes.left_out(f"lists cut off after {MAX_RESULTS:,} results")
+    for element in elements[:MAX_RESULTS]:
+        yield element if isinstance(element, dict) else {}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object, most: int | None = 255) -> str | None:
+    """Return a text that says something; YAML read without types spells nothing as `null`."""
+    if most is None and isinstance(value, str):
+        value = value[:255]
+    text = short_text(value)
+    return None if text is None or text in _NOTHING else text
+
+
+def _scalar(value: object) -> str | None:
+    if isinstance(value, bool) or number(value) is not None:
+        return str(value)
+    return _text(value)

@@ -1,0 +1,110 @@
+"""Logs of EleutherAI's lm-evaluation-harness: its results files and its files of samples.
+
+A results file holds the scores of one model on some tasks; a file of samples what it did on each
+item of one task. Layouts from before 0.4 are read too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats import json_files
+from registry.evaluations.formats.lm_eval.results import Report, safe_name
+from registry.evaluations.formats.lm_eval.samples import read_samples
+from registry.evaluations.records import Block, Notes
+
+_RESULTS = re.compile(r"results(?:_.*)?\.json(?:\.gz)?")
+_SAMPLES = re.compile(
+    r"samples_(?P<task>.+?)(?:_(?P<time>\d{4}-\d\d-\d\dT[\d:.+-]+?))?\.jsonl?(?:\.gz)?"
+)
+_JSON = re.compile(r".*\.jsonl?(?:\.gz)?")
+
+# Any of these beside a document's id or hash makes a row a sample of lm-eval.
+_OF_SAMPLES = frozenset({"resps", "filtered_resps", "arguments"})
+_OF_LIGHTEVAL = "config_general"  # whose files have the same names
+
+
+def reads(path: Path) -> bool:
+    """Tell whether a file is a log of lm-eval, by its name and what it holds; never raises."""
+    if not _JSON.fullmatch(path.name):
+        return False
+    try:
+        if _SAMPLES.fullmatch(path.name) or ".jsonl" in path.name:
+            return any(_is_sample(row) for _, row in islice(json_files.rows(path), 1))
+        content = json_files.document(path)
+    except UnreadableFileError:
+        # What is named as lm-eval names its files gets an error that says what is wrong.
+        return bool(_RESULTS.fullmatch(path.name) or _SAMPLES.fullmatch(path.name))
+    if isinstance(content, list):
+        return bool(content) and isinstance(content[0], dict) and _is_sample(content[0])
+    return _is_report(content)
+
+
+def read(path: Path, notes: Notes) -> Iterator[Block]:
+    """Yield what a results file or a file of samples says.
+
+    A results file gives a block without items for each task and each group, with a run for each
+    metric and filter. A file of samples gives one block, with its items. What it does not tell
+    itself (model, setup, time) comes from the results file of the same time beside it; where there
+    is none, the model is called as the directory is. The filter `none` is no filter, so that old
+    and new layouts agree.
+
+    Raises:
+        UnreadableFileError: the file, or the results file beside it, is not what it should be.
+    """
+    samples = _SAMPLES.fullmatch(path.name)
+    if samples is None and ".jsonl" not in path.name:
+        content = json_files.document(path)
+        if not isinstance(content, list):
+            yield from _report(path, content).blocks(notes)
+            return
+    report = _beside(path, samples["time"] if samples else None)
+    task = _task(samples["task"], report) if samples else _old_task(path, report)
+    if report is None:
+        notes.left_out("files of samples without their results file: their setups are unknown")
+    yield read_samples(path, task, report, notes)
+
+
+def _is_sample(row: Mapping[str, object]) -> bool:
+    return ("doc_id" in row or "doc_hash" in row) and not _OF_SAMPLES.isdisjoint(row)
+
+
+def _is_report(content: object) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("results"), dict)
+        and ("config" in content or "versions" in content)
+        and _OF_LIGHTEVAL not in content
+    )
+
+
+def _report(path: Path, content: object) -> Report:
+    if not isinstance(content, dict):
+        raise UnreadableFileError(path, "an object was expected here.")
+    if not isinstance(content.get("results"), dict):
+        raise UnreadableFileError(path, "lm-eval's results are a mapping.", field="results")
+    return Report(path, content)
+
+
+def _beside(path: Path, time: str | None) -> Report | None:
+    """Read the results file that was written with a file of samples; before 0.4.3 without time."""
+    name = "results" if time is None else f"results_{time}"
+    for candidate in (path.with_name(f"{name}.json"), path.with_name(f"{name}.json.gz")):
+        if candidate.exists():
+            return _report(candidate, json_files.document(candidate))
+    return None
+
+
+def _task(name: str, report: Report | None) -> str:
+    """Find a task by its name in that of a file, where some characters are replaced."""
+    fitting = [task for task in report.tasks if safe_name(task) == name] if report else []
+    return fitting[0] if fitting else name
+
+
+def _old_task(path: Path, report: Report | None) -> str:
+    """Find the task in a name such as pretrained__gpt2_arc_easy.jsonl, of before 0.4.3."""
+    stem = path.name.partition(".json")[0]
+    fitting = [task for task in report.tasks if stem.endswith(task)] if report else []
+    return max(fitting, key=len, default=stem)

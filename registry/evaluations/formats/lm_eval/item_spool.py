@@ -1,0 +1,55 @@
+"""Items of a file, kept aside while the rest of it is read: their texts may not fit in memory."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from tempfile import SpooledTemporaryFile
+from typing import overload
+
+import orjson
+
+from registry.evaluations.records import Item
+
+IN_MEMORY = 1 << 26
+"""Bytes up to which no file is made."""
+
+
+class ItemSpool(Sequence[Item]):
+    """Items in their order; what they ask is read again as each is asked for.
+
+    Texts go to a temporary file in the directory that TMPDIR names, without a name of its own: it
+    is gone when the spool or the process is.
+    """
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by __del__
+        self._ends = array("q", [0])
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def append(self, item: Item) -> None:
+        """Keep one more."""
+        # Reading may have moved the place.
+        self._file.seek(self._ends[-1])
+        self._ends.append(self._ends[-1] + self._file.write(orjson.dumps(tuple(item))))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __iter__(self) -> Iterator[Item]:
+        # By place, so that two may read at once.
+        return (self[place] for place in range(len(self)))
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        start, end = self._ends[place % len(self)], self._ends[place % len(self) + 1]
+        self._file.seek(start)
+        name, prompt, choices, answer, domain = orjson.loads(self._file.read(end - start))
+        return Item(name, prompt, tuple(choices), answer, domain)

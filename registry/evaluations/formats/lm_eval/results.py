@@ -1,0 +1,373 @@
+"""What a results file of lm-eval says: the model, how it was run, and its scores."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from registry.coerce import count, number, short_text, storable, timestamp
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats.lm_eval.scales import in_results, rescaled
+from registry.evaluations.formats.tables.cells import shown
+from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.evaluations.scales import known_measure
+
+SOURCE = Source(name="lm-eval")
+DATASETS = "https://huggingface.co/datasets/"
+
+NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", "bypass", ""})
+"""Keys beside the metrics of a task; `bypass` is the metric of a run that only writes answers."""
+
+MODEL_ARGS_KEPT = (
+    *("load_in_4bit", "load_in_8bit", "quantization", "autogptq", "gptqmodel", "gguf_file"),
+    *("enable_thinking", "add_bos_token", "max_length", "max_model_len"),
+)
+"""Arguments of the model that may change what it answers."""
+
+_MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")  # the first one wins
+_SHA = re.compile(r"[0-9a-f]{40}")
+_DATASET = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_UNSAFE = re.compile(r'["<>:/|\\?*\[\]\x00-\x1f]+')
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)")
+
+
+OURS = "llm_registry"
+"""Member of a results file that only we write: source, harness, details, scales of its runs."""
+
+
+class Extent(NamedTuple):
+    """How many items a score is of, None if unknown, and whether these are all there are."""
+
+    items: int | None
+    complete: bool
+
+
+def time_in_name(name: str) -> datetime | None:
+    """Return the time in a file's name, such as 2026-01-21T03-44-18.458309, taken as UTC."""
+    found = _TIME.search(name)
+    return timestamp(f"{found[1]}{found[2]}:{found[3]}:{found[4]}") if found else None
+
+
+def plain_filter(name: str) -> str:
+    """Return a filter's name; lm-eval calls it `none` where there is none."""
+    return "" if name == "none" else name
+
+
+def result_key(metric: str, filtered: str) -> str:
+    """Return the key of a score since 0.4."""
+    return f"{metric},{filtered or 'none'}"
+
+
+def safe_name(name: str) -> str:
+    """Return a name as lm-eval puts it into those of files."""
+    return _UNSAFE.sub("__", name).strip(".") or "_"
+
+
+class Report:
+    """One results file: JSON of which only the presence of `results`, a mapping, is certain."""
+
+    def __init__(self, path: Path, content: Mapping[str, object]) -> None:
+        self.path, self._content = path, content
+        self._config = _mapping(content.get("config"))
+        self._model_args = _arguments(self._config.get("model_args"))
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """Names of the tasks and of the groups of tasks."""
+        names = [*_mapping(self._content.get("results")), *_mapping(self._content.get("groups"))]
+        return [name for name in dict.fromkeys(names) if _is_name(name)]
+
+    @cached_property
+    def model(self) -> str:
+        """The model's name as lm-eval was given it; an adapter's wins over that of its base."""
+        candidates = [
+            *(self._model_args.get(key) for key in _MODEL_KEYS),
+            self._content.get("model_name"),
+            self._config.get("model_name"),
+            self._content.get("model_name_sanitized"),
+            self.path.absolute().parent.name,
+        ]
+        for candidate in candidates:
+            if name := short_text(candidate):
+                return name
+        raise UnreadableFileError(self.path, "no model is named.", field="config.model_args")
+
+    @cached_property
+    def base(self) -> str | None:
+        """The model that an adapter or a delta was put on; None if the model stands alone."""
+        if short_text(self._model_args.get("peft")) or short_text(self._model_args.get("delta")):
+            return short_text(self._model_args.get("pretrained"))
+        return None
+
+    @cached_property
+    def revision(self) -> str | None:
+        """The model's commit, else the branch asked for unless that is main.
+
+        lm-eval's `model_sha` and `revision` are those of the base where there is an adapter.
+        """
+        if self.base is None:
+            stated = [self._model_args.get("revision"), self._config.get("model_revision")]
+            commit = self._config.get("model_sha")
+        else:
+            stated = []
+            commit = self._config.get("peft_sha") or self._config.get("delta_sha")
+        if isinstance(commit, str) and _SHA.fullmatch(commit):
+            return commit
+        branches = [short_text(branch) for branch in stated]
+        return next((branch for branch in branches if branch not in (None, "main")), None)
+
+    @cached_property
+    def evaluated_at(self) -> datetime | None:
+        """When the run began, else when the file was written according to its name."""
+        seconds = number(self._content.get("date"))
+        if seconds is not None:
+            try:
+                return datetime.fromtimestamp(seconds, UTC)
+            except (ValueError, OverflowError, OSError):
+                pass
+        return time_in_name(self.path.name)
+
+    @cached_property
+    def source(self) -> Source:
+        """Who says so: lm-eval, unless we have written the file for another."""
+        told = _mapping(_mapping(self._content.get(OURS)).get("source"))
+        name = short_text(told.get("name"))
+        return Source(name=name, url=short_text(told.get("url"))) if name else SOURCE
+
+    def benchmark(self, task: str) -> Benchmark:
+        """Return the task as a benchmark; its address is that of its data set on the Hub."""
+        data = self._of_task("configs", task).get("dataset_path")
+        known = isinstance(data, str) and _DATASET.fullmatch(data)
+        return Benchmark(name=task, url=f"{DATASETS}{data}" if known else None)
+
+    def setup(self, task: str) -> Setup:
+        """Return how a task was run."""
+        config, content = self._of_task("configs", task), self._content
+        shots = [self._value("n-shot", task), config.get("num_fewshot")]
+        shots.append(self._config.get("num_fewshot"))
+        template = short_text(content.get("chat_template_sha"))
+        told = "chat_template_sha" in content or "chat_template" in content
+        precision = short_text(self._config.get("model_dtype")) or self._model_args.get("dtype")
+        precision = (precision or "auto").removeprefix("torch.")
+        return Setup(
+            harness=self._harness,
+            harness_version=_scalar(content.get("lm_eval_version"))
+            or _scalar(content.get("git_hash")),
+            task_version=_scalar(self._value("versions", task)),
+            shots=next((n for shot in shots if (n := count(shot)) is not None), None),
+            prompt_template=short_text(self._value("task_hashes", task)),
+            # Unknown where the harness does not yet write it, none where it writes null.
+            chat_template=template or ("" if told and not content.get("chat_template") else None),
+            precision=None if precision == "auto" else precision,
+            details=self._details,
+        )
+
+    @cached_property
+    def _harness(self) -> str | None:
+        ours = _mapping(self._content.get(OURS))
+        return short_text(ours.get("harness")) if "harness" in ours else "lm-eval"
+
+    @cached_property
+    def _details(self) -> dict[str, str]:
+        ours = _mapping(self._content.get(OURS)).get("details")
+        if isinstance(ours, dict):
+            told = {storable(key): _scalar(value) for key, value in ours.items()}
+            return {key: text for key, text in told.items() if text}
+        found = {
+            "base": self.base,
+            "fewshot_as_multiturn": _scalar(self._content.get("fewshot_as_multiturn") or None),
+            "system_instruction": _scalar(self._content.get("system_instruction_sha")),
+            "gen_kwargs": _flat(self._config.get("gen_kwargs")),
+        }
+        found |= {key: _scalar(self._model_args.get(key)) for key in MODEL_ARGS_KEPT}
+        return {key: text for key, text in found.items() if text and text not in ("False", "None")}
+
+    def measure(self, task: str, metric: str, filtered: str) -> Measure:
+        """Return how to read a metric of a task: by the scale that we wrote down, if we did."""
+        higher = self._of_task("higher_is_better", task).get(metric)
+        if not isinstance(higher, bool):
+            listed = self._of_task("configs", task).get("metric_list")
+            entries = [entry for entry in _list(listed) if isinstance(entry, dict)]
+            stated = [e.get("higher_is_better") for e in entries if e.get("metric") == metric]
+            higher = stated[0] if stated else None
+        known = known_measure(
+            metric, filtered, higher_is_better=higher if isinstance(higher, bool) else None
+        )
+        scale = self._scale(task, known)
+        lower, upper = number(scale.get("lower")), number(scale.get("upper"))
+        if not scale or (lower is not None and upper is not None and lower >= upper):
+            return known
+        return replace(
+            known,
+            lower=lower,
+            upper=upper,
+            random_baseline=number(scale.get("random_baseline")),
+            unit=short_text(scale.get("unit")),
+        )
+
+    def _scale(self, task: str, measure: Measure) -> Mapping[str, object]:
+        """Return what we wrote down of a measure's scale."""
+        scales = _mapping(_mapping(self._content.get(OURS)).get("scales"))
+        key = result_key(measure.metric, measure.filter)
+        return _mapping(_mapping(scales.get(task)).get(key))
+
+    def _as_stated(
+        self, task: str, measure: Measure, score: float, error: float | None
+    ) -> tuple[float, float | None]:
+        """Return a score and its standard error on their source's scale.
+
+        What the source said is kept beside the scale, as there and back again is not exact; it
+        counts as long as it is what stands in the results.
+        """
+        scale, stands = self._scale(task, measure), in_results(measure)
+        kept, kept_error = number(scale.get("score")), number(scale.get("standard_error"))
+        if kept is not None and rescaled(kept, kept_error, measure, stands) == (score, error):
+            return kept, kept_error
+        return rescaled(score, error, stands, measure)
+
+    def extent(self, task: str) -> Extent:
+        """Return how many items a task's scores are of.
+
+        The counts decide whether the run was limited; where there are none, a limit does.
+        """
+        leaves = [self._of_task("n-samples", leaf) for leaf in self._leaves(task)]
+        effective = [count(leaf.get("effective")) for leaf in leaves]
+        original = [count(leaf.get("original")) for leaf in leaves]
+        items = _sum(effective)
+        available = _sum(original)
+        if items is None or available is None:
+            return Extent(items, self._config.get("limit") is None)
+        return Extent(items, items >= available)
+
+    def _leaves(self, task: str) -> list[str]:
+        """Return the tasks in a group, or the task itself."""
+        leaves: dict[str, None] = {}
+        met = {task}
+        waiting = [task]
+        while waiting:
+            name = waiting.pop()
+            listed = _list(_mapping(self._content.get("group_subtasks")).get(name))
+            parts = [part for part in listed if isinstance(part, str) and part not in met]
+            if not parts:
+                leaves[name] = None
+            met.update(parts)
+            waiting.extend(parts)
+        return list(leaves)
+
+    def blocks(self, notes: Notes) -> Iterator[Block]:
+        """Yield a block of scores for each task and each group.
+
+        Groups stand in `results` as well as in `groups`; they are read once.
+
+        Raises:
+            UnreadableFileError: there are scores, and none of them can be used.
+        """
+        left_out, usable = Notes(), False
+        for task in self.tasks:
+            runs = list(self._runs(task, left_out))
+            if runs:
+                usable = True
+                yield Block(benchmark=self.benchmark(task), runs=runs)
+        for what, times in left_out.counts.items():
+            notes.left_out(what, times)
+        if left_out.counts and not usable:
+            first, *others = left_out.counts
+            more = f" (and {len(others):,} reasons more)" if others else ""
+            raise UnreadableFileError(
+                self.path, f"nothing of it can be used: {first}{more}.", field="results"
+            )
+
+    def _runs(self, task: str, notes: Notes) -> Iterator[Run]:
+        scores = {**self._of_task("groups", task), **self._of_task("results", task)}
+        setup, extent = self.setup(task), self.extent(task)
+        by_filter = any("," in key for key in scores)
+        for key, value in scores.items():
+            metric, comma, filtered = key.partition(",")
+            metric = metric.strip()
+            if metric in NO_METRICS or metric.endswith("_stderr"):
+                continue
+            if isinstance(value, str) and by_filter and not comma:
+                continue  # tells something of the task: since 0.4 the key of a score has a filter
+            if not _is_name(metric) or not (_is_name(filtered) or not comma):
+                notes.left_out("scores without a usable name")
+                continue
+            score = number(value)
+            if score is None:
+                notes.left_out(f"scores of {task} by {key}: {_shown(value)} is no finite number")
+                continue
+            measure = self.measure(task, metric, plain_filter(filtered))
+            stands = in_results(measure)
+            if not stands.allows(score):
+                # A share of it would be cut off at a bound, and look like the best or the worst.
+                notes.left_out(f"scores of {task} by {key}: {score!r} is not {stands.span}")
+                continue
+            error = number(scores.get(f"{metric}_stderr{comma}{filtered}"))
+            score, error = self._as_stated(task, measure, score, error)
+            yield Run(
+                model=self.model,
+                measure=measure,
+                source=self.source,
+                setup=setup,
+                revision=self.revision,
+                evaluated_at=self.evaluated_at,
+                score=score,
+                standard_error=error,
+                items=extent.items,
+                complete=extent.complete,
+            )
+
+    def _value(self, part: str, task: str) -> object:
+        return _mapping(self._content.get(part)).get(task)
+
+    def _of_task(self, part: str, task: str) -> Mapping[str, object]:
+        return _mapping(self._value(part, task))
+
+
+def _is_name(text: str) -> bool:
+    return short_text(text) == text
+
+
+def _arguments(value: object) -> dict[str, str]:
+    """Read `key=value,key=value`, or the same as a mapping."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",")]
+        return {key.strip(): text.strip() for key, _, text in pairs if text.strip()}
+    stated = {key: _scalar(member) for key, member in _mapping(value).items()}
+    return {key: text for key, text in stated.items() if text}
+
+
+def _scalar(value: object) -> str | None:
+    """Return a text, a number or a truth value as a text; None if it is none or says nothing."""
+    if isinstance(value, bool):
+        return str(value)
+    if number(value) is not None:
+        return str(value)
+    text = short_text(value)
+    return None if text == "N/A" else text
+
+
+def _shown(value: object) -> str:
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else shown(value)
+
+
+def _flat(value: object) -> str | None:
+    if isinstance(value, dict):
+        pairs = [(str(key), _scalar(member)) for key, member in sorted(value.items())]
+        return short_text(",".join(f"{key}={text}" for key, text in pairs if text))
+    return short_text(value)
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [n for n in counts if n is not None]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,259 @@
+"""Write evaluations as lm-eval writes its logs, for whatever reads those."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TypeAlias
+from uuid import UUID
+
+import numpy as np
+
+from registry.evaluations.formats.lm_eval.results import (
+    DATASETS,
+    MODEL_ARGS_KEPT,
+    OURS,
+    result_key,
+    safe_name,
+)
+from registry.evaluations.formats.lm_eval.scales import in_results, in_samples, rescaled
+from registry.evaluations.records import Block, Item, Measure, Run, Setup
+from registry.evaluations.scales import known_measure
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+
+_Key: TypeAlias = tuple[str, str | None, datetime | None, UUID, str, bool]
+
+
+@dataclass
+class _File:
+    """What one results file is to hold: one model under what lm-eval states once for all tasks."""
+
+    path: Path
+    model: Run
+    results: dict[str, dict[str, object]] = field(default_factory=dict)
+    setups: dict[str, Setup] = field(default_factory=dict)
+    measures: dict[str, list[Measure]] = field(default_factory=dict)
+    scales: dict[str, dict[str, object]] = field(default_factory=dict)
+    items: dict[str, int | None] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def takes(self, task: str, run: Run) -> bool:
+        """Tell whether a run on a task can stand beside what there is."""
+        return task not in self.results or (
+            self.setups[task] == run.setup
+            and self.items[task] == _items(run)
+            and _key(run.measure) not in self.results[task]
+        )
+
+
+def write(blocks: Iterable[Block], directory: Path) -> list[Path]:
+    """Write blocks into directories, one for each model, and return the files in order.
+
+    A results file holds the runs of one model, revision, time and setup; a file of samples, beside
+    it, those of its runs on one task that have outcomes. All the runs of one block are in memory
+    at a time. Sources, harnesses and details of setups, for which lm-eval has no place, stand in a
+    member of our own, which its tools pass over: without them runs could not be told apart again.
+    So do scales that are not lm-eval's, without which what is known as a share would be so no more.
+    Reading the files gives the same runs, less tokens and latencies.
+    """
+    files: dict[tuple[_Key, int], _File] = {}
+    samples: list[Path] = []
+    for block in blocks:
+        task = block.benchmark.name
+        together: dict[Path, tuple[_File, list[Run]]] = {}
+        for run in block.runs:
+            file = _file_for(files, directory, task, run)
+            _add(file, block, run)
+            if run.outcomes is not None:
+                together.setdefault(file.path, (file, []))[1].append(run)
+        for file, runs in together.values():
+            samples.append(_write_samples(file, task, block.items, runs))
+    for file in files.values():
+        content = json.dumps(_content(file), indent=2, ensure_ascii=False)
+        file.path.write_text(content, encoding="utf-8")
+    return [file.path for file in files.values()] + samples
+
+
+def _file_for(files: dict[tuple[_Key, int], _File], directory: Path, task: str, run: Run) -> _File:
+    whole = replace(run.setup, task_version=None, shots=None, prompt_template=None)
+    told = (run.model, run.revision, run.evaluated_at, whole.fingerprint())
+    key = (*told, run.source.name, run.complete)
+    for number in count():
+        file = files.get((key, number))
+        if file is None:
+            file = _File(_new_path(directory, run, {file.path for file in files.values()}), run)
+            files[key, number] = file
+        if file.takes(task, run):
+            return file
+    raise AssertionError  # counting does not end
+
+
+def _new_path(directory: Path, run: Run, taken: set[Path]) -> Path:
+    model = safe_name(run.model)
+    for number in count(1):
+        parent = directory / (model if number == 1 else f"{model}-{number}")
+        path = parent / f"results{_time(run)}.json"
+        if path not in taken:
+            parent.mkdir(parents=True, exist_ok=True)
+            return path
+    raise AssertionError  # counting does not end
+
+
+def _time(run: Run) -> str:
+    if run.evaluated_at is None:
+        return ""
+    moment = run.evaluated_at.astimezone(UTC).replace(tzinfo=None)
+    return "_" + moment.isoformat().replace(":", "-")
+
+
+def _key(measure: Measure) -> str:
+    return result_key(measure.metric, measure.filter)
+
+
+def _scale(measure: Measure) -> dict[str, object]:
+    """Return what a measure's name does not tell of its scale; empty if it tells all."""
+    known = known_measure(measure.metric, measure.filter, higher_is_better=measure.higher_is_better)
+    if known == measure:
+        return {}
+    names = ("lower", "upper", "random_baseline", "unit")
+    return {name: getattr(measure, name) for name in names}
+
+
+def _items(run: Run) -> int | None:
+    return run.items if run.outcomes is None else len(run.outcomes)
+
+
+def _add(file: _File, block: Block, run: Run) -> None:
+    task, measure, filtered = block.benchmark.name, run.measure, run.measure.filter or "none"
+    score, error = run.score, run.standard_error
+    if score is None and run.outcomes is not None and not np.isnan(run.outcomes).all():
+        score = measure.raw(float(np.nanmean(run.outcomes)))
+    scores = file.results.setdefault(task, {"alias": task})
+    scale = _scale(measure)
+    if score is not None:
+        shown, shown_error = rescaled(score, error, measure, in_results(measure))
+        if (shown, shown_error) != (score, error):
+            scale |= {"score": score, "standard_error": error}
+        scores[_key(measure)] = shown
+        scores[f"{measure.metric}_stderr,{filtered}"] = (
+            "N/A" if shown_error is None else shown_error
+        )
+    if scale:
+        file.scales.setdefault(task, {})[_key(measure)] = scale
+    file.setups[task] = run.setup
+    file.items[task] = _items(run)
+    file.measures.setdefault(task, []).append(measure)
+    url = block.benchmark.url or ""
+    if url.startswith(DATASETS):
+        file.addresses[task] = url.removeprefix(DATASETS)
+
+
+def _content(file: _File) -> dict[str, object]:
+    run, setup = file.model, file.model.setup
+    details = dict(setup.details)
+    content: dict[str, object] = {
+        "results": file.results,
+        "configs": {task: {"task": task, **_address(file, task)} for task in file.results},
+        "versions": _stated({task: setup.task_version for task, setup in file.setups.items()}),
+        "n-shot": _stated({task: setup.shots for task, setup in file.setups.items()}),
+        "higher_is_better": {
+            task: {measure.metric: measure.higher_is_better for measure in measures}
+            for task, measures in file.measures.items()
+        },
+        "n-samples": {
+            # lm-eval states both counts; how many a limited run left out is not known here.
+            task: {"effective": n, **({"original": n} if run.complete else {})}
+            for task, n in file.items.items()
+            if n is not None
+        },
+        "config": {
+            "model": "hf",
+            "model_args": _model_args(run, details),
+            **_commit(run, details),
+            **_stated({"model_dtype": setup.precision, "gen_kwargs": details.get("gen_kwargs")}),
+            "limit": None if run.complete else max(filter(None, file.items.values()), default=1),
+        },
+        "task_hashes": _stated({task: s.prompt_template for task, s in file.setups.items()}),
+        "model_source": "hf",
+        "model_name": run.model,
+        "model_name_sanitized": safe_name(run.model),
+        "fewshot_as_multiturn": details.get("fewshot_as_multiturn") == "True",
+        "system_instruction_sha": details.get("system_instruction"),
+        OURS: {
+            "source": _stated({"name": run.source.name, "url": run.source.url}),
+            "harness": setup.harness,
+            "details": details,
+            "scales": file.scales,
+        },
+    }
+    if setup.harness_version is not None:
+        content["lm_eval_version"] = setup.harness_version
+    if setup.chat_template is not None:
+        content["chat_template_sha"] = setup.chat_template or None
+    if run.evaluated_at is not None:
+        content["date"] = run.evaluated_at.timestamp()
+    return content
+
+
+def _address(file: _File, task: str) -> dict[str, str]:
+    return {"dataset_path": file.addresses[task]} if task in file.addresses else {}
+
+
+def _model_args(run: Run, details: Mapping[str, str]) -> dict[str, object]:
+    kept = {key: details[key] for key in MODEL_ARGS_KEPT if key in details}
+    if "base" in details:
+        return {"pretrained": details["base"], "peft": run.model, **kept}
+    return {"pretrained": run.model, **_stated({"revision": run.revision}), **kept}
+
+
+def _commit(run: Run, details: Mapping[str, str]) -> dict[str, str]:
+    if run.revision is None or not _SHA.fullmatch(run.revision):
+        return {}
+    return {"peft_sha" if "base" in details else "model_sha": run.revision}
+
+
+def _stated(values: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _write_samples(file: _File, task: str, items: Sequence[Item], runs: Sequence[Run]) -> Path:
+    """Write a line for each item and filter; what was not observed is null."""
+    time = file.path.name.removeprefix("results").removesuffix(".json")
+    path = file.path.with_name(f"samples_{safe_name(task)}{time}.jsonl")
+    with path.open("w", encoding="utf-8") as lines:
+        for line in _lines(items, runs):
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return path
+
+
+def _lines(items: Sequence[Item], runs: Sequence[Run]) -> Iterator[dict[str, object]]:
+    filters: dict[str, list[Run]] = {}
+    for run in runs:
+        filters.setdefault(run.measure.filter, []).append(run)
+    for filtered, together in filters.items():
+        answers = next((run.answers for run in together if run.answers is not None), None)
+        for number, item in enumerate(items):
+            answer = answers[number] if answers is not None else None
+            yield {
+                "doc_id": number,
+                "doc": {"choices": list(item.choices)} if item.choices else {},
+                **({} if item.answer is None else {"target": item.answer}),
+                # The second argument tells a request for an answer from one for a likelihood.
+                **({} if item.prompt is None else {"arguments": [[item.prompt, {}]]}),
+                "resps": [] if answer is None else [[answer]],
+                "filtered_resps": [] if answer is None else [answer],
+                "filter": filtered or "none",
+                "metrics": [run.measure.metric for run in together],
+                "doc_hash": item.item,
+                **{run.measure.metric: _value(run, number) for run in together},
+            }
+
+
+def _value(run: Run, number: int) -> float | None:
+    assert run.outcomes is not None
+    outcome = float(run.outcomes[number])
+    return None if np.isnan(outcome) else in_samples(run.measure).raw(outcome)

@@ -1,0 +1,242 @@
+"""What cells say: texts, names, numbers and outcomes, checked; a bad one is told by its row."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from registry.coerce import MAX_TEXT
+from registry.evaluations.formats.tables.mapping import Scale
+from registry.evaluations.records import Outcomes
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FLAGS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+_TRUTH = {"true": 1.0, "false": 0.0}
+_SLACK = 1e-6  # of a scale's width: numbers are rounded on their way through files
+_SHOWN = 40
+_MAX_COUNT = 2**31 - 1
+
+
+class BadCellError(Exception):
+    """A cell is not what it should be; `row` counts from 0 in whatever was asked about."""
+
+    def __init__(self, problem: str, *, field: str | None = None, row: int = 0) -> None:
+        self.problem, self.field, self.row = problem, field, row
+        super().__init__(problem)
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, not at full length."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def text_of(value: object) -> str | None:
+    """Return a cell as a text; whole numbers without a point; None for null and NaN."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if value != value:  # noqa: PLR0124 - NaN is not
+            return None
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, list | dict):
+        return orjson.dumps(value, default=str).decode()
+    if isinstance(value, bytes):
+        raise BadCellError("It holds bytes, not text.")
+    return str(value)
+
+
+def name_of(text: str | None, what: str, field: str) -> str:
+    """Return a name, stripped.
+
+    Raises:
+        BadCellError: there is none, or none that can be kept.
+    """
+    name = (text or "").strip()
+    if 0 < len(name) <= MAX_TEXT and name.isascii() and "\0" not in name:
+        return name
+    if not name:
+        raise BadCellError(f"The {what} is empty. Give it a name, or remove the row.", field=field)
+    if len(name) > MAX_TEXT:
+        problem = f"The {what} {shown(name)} has {len(name)} characters; {MAX_TEXT} are allowed."
+        raise BadCellError(problem, field=field)
+    if "\0" in name or _SURROGATE.search(name):
+        problem = f"The {what} {shown(name)} holds a character that cannot be stored."
+        raise BadCellError(problem, field=field)
+    return name
+
+
+def number_of(text: str, field: str) -> float:
+    """Return a number.
+
+    Raises:
+        BadCellError: it is none, or infinite.
+    """
+    if not _NUMBER.fullmatch(text.strip()) or not np.isfinite(number := float(text)):
+        raise BadCellError(f"{shown(text)} is not a number.", field=field)
+    return number
+
+
+def count_of(text: str, field: str) -> int:
+    """Return a whole number from 0.
+
+    Raises:
+        BadCellError: it is none.
+    """
+    number = number_of(text, field)
+    if not number.is_integer() or not 0 <= number <= _MAX_COUNT:
+        raise BadCellError(f"{shown(text)} is not a whole number from 0.", field=field)
+    return int(number)
+
+
+def flag_of(text: str, field: str) -> bool:
+    """Return whether a cell says true or false.
+
+    Raises:
+        BadCellError: it says neither.
+    """
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        raise BadCellError(f"{shown(text)} is neither true nor false.", field=field) from None
+
+
+class OutcomeCells:
+    """Reads columns of outcomes into shares in [0, 1], higher being better; missing is NaN."""
+
+    def __init__(
+        self,
+        *,
+        scale: Scale,
+        labels: Mapping[str, float | None],
+        missing: frozenset[str],
+        reverse: bool,
+    ) -> None:
+        self._scale, self._missing, self._reverse = scale, missing, reverse
+        self._labels = {
+            label: np.nan if raw is None else self._share(raw, label)
+            for label, raw in labels.items()
+        }
+        self._numbers = {
+            float(label): share for label, share in self._labels.items() if _NUMBER.fullmatch(label)
+        }
+
+    def read(self, array: pa.Array, field: str) -> Outcomes:
+        """Return the outcomes of a column.
+
+        Raises:
+            BadCellError: a cell is neither an outcome nor missing.
+        """
+        kind = array.type
+        if pa.types.is_dictionary(kind):
+            words = self.read(array.dictionary, field) if _is_clean(array.dictionary) else None
+            return self._by_word(array, words, field)
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return self._by_word(array.dictionary_encode(), None, field)
+        if pa.types.is_null(kind):
+            return np.full(len(array), np.nan, np.float32)
+        if pa.types.is_boolean(kind):
+            array = array.cast(pa.uint8())
+        if pa.types.is_decimal(kind):
+            array = array.cast(pa.float64())
+        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+            raise BadCellError(f"A column of type {kind} holds no outcomes.", field=field)
+        return self._shares(array.to_numpy(zero_copy_only=False), field)
+
+    def _shares(self, raw: NDArray[np.generic], field: str) -> Outcomes:
+        """Put numbers on the scale."""
+        lower, upper = self._scale
+        values: NDArray[np.floating]
+        if raw.dtype == np.uint8 and not self._numbers and (lower, upper) == (0, 1):
+            values = raw.astype(np.float32)  # the commonest case, in half the time
+        else:
+            values = raw.astype(np.float64)
+            replaced = [(values == number, share) for number, share in self._numbers.items()]
+            values = (values - lower) / (upper - lower)
+            for where, share in replaced:
+                values[where] = share
+        if len(values) and not (
+            np.nanmin(values, initial=0) >= -_SLACK and np.nanmax(values, initial=0) <= 1 + _SLACK
+        ):
+            row = int(np.flatnonzero((values < -_SLACK) | (values > 1 + _SLACK))[0])
+            raise self._outside(raw[row].item(), field, row)
+        shares = values.astype(np.float32)
+        if values.dtype != np.float32:
+            np.clip(shares, 0, 1, out=shares)
+            shares += 0.0  # there is a negative zero, which is not encoded as zero is
+        return 1 - shares if self._reverse else shares
+
+    def _by_word(self, array: pa.Array, words: Outcomes | None, field: str) -> Outcomes:
+        """Read every different text once."""
+        indices = array.indices
+        if words is None:
+            shares, bad = self._words(array.dictionary.to_pylist())
+        else:
+            shares, bad = words, {}
+        shares = np.append(shares, np.float32(np.nan))
+        at = (
+            indices.fill_null(len(shares) - 1).to_numpy()
+            if indices.null_count
+            else indices.to_numpy()
+        )
+        if bad:
+            rows = np.flatnonzero(np.isin(at, list(bad)))
+            if len(rows):
+                row = int(rows[0])
+                raise BadCellError(bad[int(at[row])], field=field, row=row)
+        return np.asarray(shares[at], np.float32)
+
+    def _words(self, words: list[str | None]) -> tuple[Outcomes, dict[int, str]]:
+        """Read texts; also tell what is wrong with which, as a row may have none of the bad."""
+        shares = np.full(len(words), np.nan, np.float32)
+        bad: dict[int, str] = {}
+        for place, word in enumerate(words):
+            text = "" if word is None else word.strip().lower()
+            if text in self._labels:
+                shares[place] = self._labels[text]
+            elif text in self._missing:
+                continue
+            elif text in _TRUTH and self._scale == Scale():
+                shares[place] = abs(_TRUTH[text] - self._reverse)
+            else:
+                try:
+                    share = self._share(number_of(text, ""), text)
+                    shares[place] = 1 - share if self._reverse else share
+                except BadCellError as error:
+                    bad[place] = error.problem if _NUMBER.fullmatch(text) else self._unknown(word)
+        return shares, bad
+
+    def _share(self, raw: float, cell: object) -> float:
+        lower, upper = self._scale
+        share = (raw - lower) / (upper - lower)
+        if not -_SLACK <= share <= 1 + _SLACK:
+            raise self._outside(cell, None, 0)
+        return min(max(share, 0.0), 1.0) + 0.0
+
+    def _outside(self, cell: object, field: str | None, row: int) -> BadCellError:
+        lower, upper = self._scale
+        problem = (
+            f"The outcome {shown(cell)} is not from {lower:g} to {upper:g}. "
+            "Correct it, or state the scale in the mapping."
+        )
+        return BadCellError(problem, field=field, row=row)
+
+    def _unknown(self, cell: object) -> str:
+        known = ", ".join(sorted({*_TRUTH, *self._labels}))
+        return (
+            f"{shown(cell)} is not an outcome: neither a number nor one of {known}. "
+            "Correct it, or name it under labels in the mapping."
+        )
+
+
+def _is_clean(words: pa.Array) -> bool:
+    return bool(pa.types.is_integer(words.type) or pa.types.is_floating(words.type))

@@ -1,0 +1,297 @@
+"""Long tables: one outcome a row."""
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from registry.evaluations.formats.tables.answers import Planes
+from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells
+from registry.evaluations.formats.tables.interning import Grouping
+from registry.evaluations.formats.tables.items import Items
+from registry.evaluations.formats.tables.mapping import BENCHMARK_ROLES, ITEM_TEXTS, RUN_ROLES
+from registry.evaluations.formats.tables.rows import Rows, Sheet
+from registry.evaluations.formats.tables.runs import Head, Heads
+from registry.evaluations.formats.tables.spool import (
+    BINARY,
+    Cells,
+    Chunk,
+    Spool,
+    decode_floats,
+    encode_binary,
+    encode_floats,
+    is_binary,
+    matrix,
+)
+from registry.evaluations.records import Benchmark, Block, Item, Run
+
+
+def read_outcomes(sheet: Sheet) -> Iterator[Block]:
+    """Yield a block a benchmark.
+
+    The file is read once, into a temporary file of 12 bytes an outcome; from there outcomes are
+    put into a temporary matrix of runs by items. Different names, the items' texts, and the
+    different answers if they are asked for, are kept in memory.
+
+    Raises:
+        UnreadableFileError: a row cannot be read, or two rows contradict each other.
+    """
+    spool = Spool()
+    try:
+        long = _Long(sheet, spool)
+        long.collect()
+        blocks = long.arrange()
+    finally:
+        spool.close()
+    yield from blocks
+
+
+class _Long:
+    def __init__(self, sheet: Sheet, spool: Spool) -> None:
+        layout = sheet.layout
+        self._sheet, self._spool = sheet, spool
+        benchmark = layout.columns_of(BENCHMARK_ROLES)
+        details = [column for formula in layout.details.values() for column in formula.columns]
+        run_columns = [*benchmark, *layout.columns_of(RUN_ROLES), *details]
+        self._run_groups = Grouping(tuple(dict.fromkeys(run_columns)))
+        item_columns = [*benchmark, *layout.columns_of(("item",))]
+        self._item_groups = Grouping(tuple(dict.fromkeys(item_columns)))
+        self._benchmark_columns = benchmark
+        self._text_columns = (*layout.columns_of(ITEM_TEXTS), *layout.choices)
+        self._outcome = layout.roles["outcome"].columns[0]
+        self._planes = Planes(sheet)
+        self._heads = Heads(sheet)
+        self._reader = Items(sheet)
+        self._columns: dict[tuple[object, ...], _Columns] = {}
+        self._runs: list[Head] = []
+        self._items: list[Item] = []
+        # Groups of columns may be the same run or item all the same, as 1 and 1.0 are.
+        self._run_of = array("i")
+        self._item_of = array("i")
+        self._run_numbers: dict[object, int] = {}
+        self._cells = OutcomeCells(
+            scale=layout.scale,
+            labels=layout.labels,
+            missing=layout.missing,
+            reverse=layout.measure.get("higher_is_better") is False,
+        )
+        self._binary = True
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (
+            *self._run_groups.columns,
+            *self._item_groups.columns,
+            *self._text_columns,
+            self._outcome,
+            *self._planes.columns,
+        )
+
+    def collect(self) -> None:
+        """Read the file into the spool."""
+        for rows in self._sheet.rows(self._names):
+            with self._sheet.places(rows):
+                runs, items = self._numbers(rows)
+                outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
+                planes = self._planes.read(rows)
+            encoded = encode_floats(outcomes)
+            self._binary = self._binary and is_binary(encoded)
+            self._spool.write(Chunk(runs, items, [encoded, *planes]))
+
+    def _numbers(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the runs and the items of rows; new ones are read."""
+        runs = self._run_groups.group(
+            [rows.columns[name] for name in self._run_groups.columns], rows.length
+        )
+        for cells, row in _new(self._run_groups.values_from(len(self._run_of)), runs.first_rows):
+            with self._sheet.places(rows, row):
+                self._add_run(self._heads.head(cells))
+        items = self._item_groups.group(
+            [rows.columns[name] for name in self._item_groups.columns], rows.length
+        )
+        self._add_items(rows, items.first_rows)
+        return (
+            np.asarray(self._run_of, np.int32)[runs.groups],
+            np.asarray(self._item_of, np.int32)[items.groups],
+        )
+
+    def _add_items(self, rows: Rows, at: NDArray[np.int64]) -> None:
+        """Read the items that these rows are the first of."""
+        values = self._item_groups.values_from(len(self._item_of))
+        for name in self._text_columns:
+            values[name] = rows.columns[name].take(pa.array(at)).to_pylist()
+        try:
+            items = self._reader.items(values, len(at))
+        except BadCellError as bad:
+            raise self._sheet.error(bad, rows.number(int(at[bad.row]))) from None
+        benchmarks = [values[name] for name in self._benchmark_columns]
+        keys = zip(*benchmarks, strict=True) if benchmarks else repeat((), len(items))
+        for item, key in zip(items, keys, strict=True):
+            columns = self._columns.get(key) or self._new_columns(key)
+            number = columns.numbers.setdefault(item.item, len(self._items))
+            if number == len(self._items):
+                self._items.append(item)
+            self._item_of.append(number)
+
+    def _new_columns(self, key: tuple[object, ...]) -> "_Columns":
+        cells = dict(zip(self._benchmark_columns, key, strict=True))
+        benchmark = self._heads.benchmark(cells)
+        for columns in self._columns.values():
+            if columns.benchmark.key == benchmark.key:
+                break
+        else:
+            columns = _Columns(benchmark, {})
+        self._columns[key] = columns
+        return columns
+
+    def _add_run(self, head: Head) -> None:
+        number = self._run_numbers.setdefault(head.key, len(self._runs))
+        if number == len(self._runs):
+            self._runs.append(head)
+        self._run_of.append(number)
+
+    def arrange(self) -> list[Block]:
+        """Put the outcomes into matrices, one a benchmark, end to end."""
+        tables = self._tables()
+        bases = np.zeros(len(self._runs), np.int64)
+        places = np.zeros(len(self._items), np.int64)
+        size = 0
+        for table in tables:
+            places[table.items] = np.arange(len(table.items))
+            bases[table.runs] = size + np.arange(len(table.runs)) * len(table.items)
+            table.start = size
+            size += len(table.runs) * len(table.items)
+        cells = self._filled(bases, places, size)
+        return [
+            Block(
+                benchmark=table.benchmark,
+                items=[self._items[number] for number in table.items],
+                runs=self._runs_of(table, cells),
+            )
+            for table in tables
+        ]
+
+    def _tables(self) -> list["_Matrix"]:
+        found: dict[tuple[str, str], _Matrix] = {}
+        for number, head in enumerate(self._runs):
+            found.setdefault(head.benchmark.key, _Matrix(head.benchmark, [], [])).runs.append(
+                number
+            )
+        for columns in self._columns.values():
+            # Cells of a benchmark that differ, as 1 and 1.0 do, may have the same items.
+            found[columns.benchmark.key].items = list(columns.numbers.values())
+        return list(found.values())
+
+    def _filled(
+        self, bases: NDArray[np.int64], places: NDArray[np.int64], size: int
+    ) -> list[Cells]:
+        outcomes = matrix(size, np.uint8 if self._binary else np.int32)
+        others = [matrix(size, np.int32) for _ in self._planes.columns]
+        stated = 0
+        for chunk in self._spool.read():
+            at = bases[chunk.runs] + places[chunk.items]
+            new: Cells = chunk.planes[0]
+            if self._binary:
+                new = encode_binary(chunk.planes[0])
+            if not new.all():
+                there = np.flatnonzero(new)
+                at, new = at[there], new[there]
+                more = [plane[there] for plane in chunk.planes[1:]]
+            else:
+                more = chunk.planes[1:]
+            where = _places(at)
+            old = outcomes[where].copy()
+            outcomes[where] = new
+            # One that was there before, or another row of this very chunk.
+            clash = (old != new) & (old != 0) | (outcomes[where] != new)
+            if clash.any():
+                raise self._contradiction(bases, places, int(at[np.flatnonzero(clash)[0]]))
+            for plane, values in zip(others, more, strict=True):
+                plane[where] = values
+            stated += len(at)
+        self._note_left_out(stated, int(np.count_nonzero(outcomes)))
+        return [outcomes, *others]
+
+    def _note_left_out(self, stated: int, kept: int) -> None:
+        empty = self._spool.length - stated
+        if empty:
+            self._sheet.notes.left_out("rows without an outcome", empty)
+        if stated > kept:
+            self._sheet.notes.left_out("rows that say the same again", stated - kept)
+
+    def _contradiction(
+        self, bases: NDArray[np.int64], places: NDArray[np.int64], cell: int
+    ) -> Exception:
+        """Find the rows that contradict each other by reading the file again."""
+        seen: float | None = None
+        for rows in self._sheet.rows(self._names):
+            runs, items = self._numbers(rows)
+            outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
+            for row in np.flatnonzero(bases[runs] + places[items] == cell).tolist():
+                outcome = float(outcomes[row])
+                if np.isnan(outcome):
+                    continue
+                if seen is not None and outcome != seen:
+                    model = self._runs[int(runs[row])].model
+                    item = self._items[int(items[row])].item
+                    problem = (
+                        f"Item {item!r} of {model!r} has another outcome in a row before. "
+                        "Keep one of them, or map the column that tells the two runs apart."
+                    )
+                    bad = BadCellError(problem, field=self._outcome)
+                    return self._sheet.error(bad, rows.number(row))
+                seen = outcome
+        return self._sheet.table.error("It changed while it was read. Read it again.")
+
+    def _runs_of(self, table: "_Matrix", cells: Sequence[Cells]) -> Iterator[Run]:
+        width = len(table.items)
+        for place, number in enumerate(table.runs):
+            begin = table.start + place * width
+            row: list[Cells] = [np.asarray(plane[begin : begin + width]) for plane in cells]
+            if not row[0].any():
+                self._sheet.notes.left_out("runs without any outcome")
+                continue
+            yield self._runs[number].run(
+                outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0].view(np.int32)),
+                **self._planes.decode(row[1:]),
+            )
+
+
+def _places(at: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Return places as a slice if they follow each other, as those of a sorted file do.
+
+    It takes a fifth of the time to write there.
+    """
+    if len(at) and int(at[-1] - at[0]) == len(at) - 1 and bool((np.diff(at) == 1).all()):
+        return slice(int(at[0]), int(at[-1]) + 1)
+    return at
+
+
+def _new(
+    values: Mapping[str, list[object]], rows: NDArray[np.int64]
+) -> Iterator[tuple[dict[str, object], int]]:
+    """Yield the cells of groups, by column, and the rows where they were first met."""
+    for place, row in enumerate(rows.tolist()):
+        yield {name: column[place] for name, column in values.items()}, row
+
+
+class _Columns(NamedTuple):
+    """The items of a benchmark: their numbers by name."""
+
+    benchmark: Benchmark
+    numbers: dict[str, int]
+
+
+@dataclass
+class _Matrix:
+    """The runs and items of a benchmark, by number, and where its cells start."""
+
+    benchmark: Benchmark
+    runs: list[int]
+    items: list[int]
+    start: int = 0

@@ -1,0 +1,40 @@
+"""Which kind of table a file is, by its name."""
+
+from pathlib import Path
+
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats.tables.sources import ParquetTable, Table
+from registry.evaluations.formats.tables.text_sources import CsvTable, JsonlTable
+
+ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
+"""Endings of names of files that are read; those of texts also with .gz after them."""
+
+
+def open_table(path: Path) -> Table:
+    """Open a table and read the names of its columns.
+
+    Raises:
+        UnreadableFileError: it is no table, is empty, or has two columns of one name.
+    """
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    if not path.is_file():
+        raise UnreadableFileError(path, "There is no such file.")
+    if path.stat().st_size == 0:
+        raise UnreadableFileError(path, "It is empty.")
+    table: Table
+    if ending == ".parquet":
+        table = ParquetTable.open(path)
+    elif ending in (".csv", ".tsv"):
+        table = CsvTable.open(path, "\t" if ending == ".tsv" else ",")
+    elif ending in (".jsonl", ".ndjson"):
+        table = JsonlTable.open(path)
+    else:
+        known = ", ".join(ENDINGS)
+        raise UnreadableFileError(path, f"Its name ends in none of {known} (or .gz after these).")
+    seen: set[str] = set()
+    for name in table.columns:
+        if name in seen:
+            problem = "There are two columns of this name. Rename one of them."
+            raise table.error(problem, field=name)
+        seen.add(name)
+    return table

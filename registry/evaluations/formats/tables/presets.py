@@ -1,0 +1,132 @@
+"""Mappings from YAML: built-in ones, a person's own, and changes from the command line."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from registry.errors import UnreadableFileError, UsageError
+from registry.evaluations.formats.tables.mapping import ROLES, Mapping_, roles_of
+from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
+from registry.evaluations.formats.tables.open import open_table
+
+
+def presets() -> tuple[str, ...]:
+    """Return the names of the built-in mappings."""
+    folder = files(__package__) / "presets"
+    names = (file.name for file in folder.iterdir())
+    return tuple(sorted(name[:-5] for name in names if name.endswith(".yaml")))
+
+
+@cache
+def _built_in(name: str) -> Mapping_:
+    # Kept: all of them are asked whether they know the columns of every table in a folder.
+    text = (files(__package__) / "presets" / f"{name}.yaml").read_text("utf-8")
+    return _parse(text, name, f"{name}.yaml")
+
+
+def load_mapping(name_or_path: str | Path) -> Mapping_:
+    """Load a mapping: a built-in one by its name, or one of a YAML file.
+
+    Raises:
+        UsageError: there is no such mapping.
+        UnreadableFileError: the file is not a mapping; names the key and what is allowed.
+    """
+    known = presets()
+    if str(name_or_path) in known:
+        return _built_in(str(name_or_path))
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise UsageError(
+            f"There is no mapping {str(path)!r}: neither a file nor one of {', '.join(known)}."
+        )
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise UnreadableFileError(path, f"It is not UTF-8 ({problem}).") from None
+    return _parse(text, path.stem, path)
+
+
+def override(mapping: Mapping_, changes: Mapping[str, str]) -> Mapping_:
+    """Return a mapping with some of its values replaced, as from the command line.
+
+    Keys are roles, or keys of the YAML with a point between levels, such as `scale.upper`; an
+    empty text takes a role away. They hold for all files of the mapping.
+
+    Raises:
+        UsageError: there is no such key, or the value is none for it.
+    """
+    document = deepcopy(dict(mapping.document))
+    layouts: list[dict[str, object]] = [document]
+    elements = document.get("files")
+    if isinstance(elements, list):
+        layouts += elements
+    kinds = [changes["layout"]] if "layout" in changes else [each.kind for each in mapping.layouts]
+    usable = dict.fromkeys(role for kind in kinds for role in roles_of(kind))
+    for key, text in changes.items():
+        parts = ["columns", key] if key in ROLES else key.split(".")
+        if parts[0] not in LAYOUT_KEYS or (key in ROLES and text and key not in usable):
+            hint = "" if "score" in usable else " A table of scores has a score, and no item."
+            raise UsageError(
+                f"There is no role {key!r} of columns; there are {', '.join(usable)}.{hint}"
+            )
+        is_text = parts[0] in ("columns", "details", "where", "layout")
+        value: object = text if is_text else _plain_value(key, text)
+        for layout in layouts:
+            _put(layout, parts, None if parts[0] == "columns" and not text else value, key)
+    try:
+        return parse_mapping("the mapping", mapping.name, document)
+    except UnreadableFileError as error:
+        raise UsageError(str(error)) from None
+
+
+def detect(path: Path) -> Mapping_ | None:
+    """Return the built-in mapping that explains a table's columns best, if any does.
+
+    Raises:
+        UnreadableFileError: the file is no table.
+    """
+    table = open_table(path)
+    best: tuple[tuple[bool, int], Mapping_] | None = None
+    for name in presets():
+        mapping = load_mapping(name)
+        for layout in mapping.layouts:
+            count = layout.fits(table.columns)
+            rank = (layout.match is not None and layout.covers(path.name), count)
+            if count and (best is None or rank > best[0]):
+                best = rank, mapping
+    return best[1] if best else None
+
+
+def _plain_value(key: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{text!r} is not a value for {key}.") from None
+
+
+def _put(document: dict[str, object], parts: list[str], value: object, key: str) -> None:
+    at = document
+    for part in parts[:-1]:
+        below = at.setdefault(part, {})
+        if not isinstance(below, dict):
+            raise UsageError(f"There is no {key} in a mapping.")
+        at = below
+    at[parts[-1]] = value
+
+
+def _parse(text: str, name: str, file: object) -> Mapping_:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as problem:
+        line = problem.problem_mark.line + 1 if problem.problem_mark else None
+        message = f"It is not YAML: {problem.problem}."
+        raise UnreadableFileError(file, message, line=line) from None
+    except yaml.YAMLError as problem:
+        raise UnreadableFileError(file, f"It is not YAML: {problem}.") from None
+    if not isinstance(document, dict):
+        raise UnreadableFileError(file, "It is not a mapping: it has no keys.")
+    return parse_mapping(file, name, document)

@@ -1,0 +1,244 @@
+"""Runs and benchmarks from the cells of a row, each different part made once."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from registry.coerce import timestamp
+from registry.evaluations.formats.tables.cells import (
+    BadCellError,
+    count_of,
+    flag_of,
+    name_of,
+    shown,
+)
+from registry.evaluations.formats.tables.mapping import (
+    BENCHMARK_ROLES,
+    MEASURE_ROLES,
+    SETUP_ROLES,
+    SOURCE_ROLES,
+    BenchmarkRule,
+    Formula,
+    MeasureRule,
+    Series,
+)
+from registry.evaluations.formats.tables.rows import Sheet
+from registry.evaluations.records import Benchmark, Measure, Run, Setup, Source
+
+NO_TEXTS: Mapping[str, str] = {}
+NO_SERIES = Series(names=re.compile(""))
+
+_SINGLE = ("model", "revision", "evaluated_at", "complete")
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a run before its outcomes or scores: everything that tells it apart."""
+
+    benchmark: Benchmark
+    model: str
+    measure: Measure
+    source: Source
+    setup: Setup
+    revision: str | None
+    evaluated_at: datetime | None
+    complete: bool | None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What no two runs of a file may share."""
+        return (
+            self.benchmark.name,
+            self.benchmark.version,
+            self.model,
+            self.measure.metric,
+            self.measure.filter,
+            self.source.name,
+            id(self.setup),  # equal ones are the same object
+            self.revision,
+            self.evaluated_at,
+        )
+
+    def run(self, **known: object) -> Run:
+        """Return the run, with what else is known."""
+        return Run(
+            model=self.model,
+            measure=self.measure,
+            source=self.source,
+            setup=self.setup,
+            revision=self.revision,
+            evaluated_at=self.evaluated_at,
+            complete=self.complete is not False,
+            **known,  # type: ignore[arg-type] # fields of Run, by their names
+        )
+
+
+class Heads:
+    """Makes heads of runs. Each part is read once for the same cells, and equal parts are one."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        layout = sheet.layout
+        self._sheet = sheet
+        details = [column for formula in layout.details.values() for column in formula.columns]
+        self._columns = {
+            "benchmark": layout.columns_of(BENCHMARK_ROLES),
+            "measure": layout.columns_of((*MEASURE_ROLES, *BENCHMARK_ROLES)),
+            "source": layout.columns_of(SOURCE_ROLES),
+            "setup": (*layout.columns_of(SETUP_ROLES), *details),
+            **{role: layout.columns_of((role,)) for role in _SINGLE},
+        }
+        # With each part the texts are kept, so that their identity stays theirs.
+        self._parts: dict[tuple[object, ...], tuple[Mapping[str, str], object]] = {}
+        self._equal: dict[object, object] = {}
+
+    def head(
+        self,
+        values: Mapping[str, object],
+        *,
+        series: Series | None = None,
+        texts: Mapping[str, str] = NO_TEXTS,
+    ) -> Head:
+        """Read the head of a run.
+
+        Args:
+            values: the cells of its row, by column.
+            series: of the wide column, if the table is wide.
+            texts: what the wide column's name tells, by role; a role of the layout goes before.
+                The same object has to come with the same series.
+
+        Raises:
+            BadCellError: a cell is not what its role asks for.
+        """
+        cells = _Cells(self._sheet, values, texts)
+        more = series or NO_SERIES
+        return Head(
+            benchmark=self.benchmark(values, texts),
+            model=self._part("model", cells, _Cells.model_name),
+            measure=self._part("measure", cells, lambda cells: self._measure(cells, more.measure)),
+            source=self._part("source", cells, self._source),
+            setup=self._part("setup", cells, lambda cells: self._setup(cells, more.details)),
+            revision=self._part("revision", cells, lambda cells: cells.short("revision")),
+            evaluated_at=self._part("evaluated_at", cells, _Cells.moment),
+            complete=self._part("complete", cells, lambda cells: cells.flag("complete")),
+        )
+
+    def benchmark(
+        self, values: Mapping[str, object], texts: Mapping[str, str] = NO_TEXTS
+    ) -> Benchmark:
+        """Read which benchmark it is; see `head`."""
+        return self._part("benchmark", _Cells(self._sheet, values, texts), self._benchmark)
+
+    def _part(self, name: str, cells: "_Cells", make: "Callable[[_Cells], _Part]") -> _Part:
+        values = cells.values
+        key = (name, id(cells.texts), *[values[column] for column in self._columns[name]])
+        try:
+            known = self._parts.get(key)
+        except TypeError:  # a list in a cell
+            return make(cells)
+        if known is None:
+            known = self._parts[key] = cells.texts, make(cells)
+        part: _Part = known[1]  # type: ignore[assignment] # made by the same function
+        return part
+
+    def _benchmark(self, cells: "_Cells") -> Benchmark:
+        named = name_of(cells.text("benchmark"), "benchmark's name", cells.label("benchmark"))
+        rule = self._sheet.layout.benchmarks.get(named, BenchmarkRule())
+        benchmark = Benchmark(
+            name=rule.name or named,
+            version=cells.short("version") or rule.version or "",
+            domain=rule.domain,
+            url=cells.text("benchmark_url") or rule.url,
+        )
+        return self._one(benchmark, benchmark)
+
+    def _measure(self, cells: "_Cells", stated: MeasureRule) -> Measure:
+        measure = self._sheet.layout.measure_of(
+            cells.short("metric"), cells.short("filter"), cells.text("benchmark") or "", stated
+        )
+        return self._one(measure, measure)
+
+    def _source(self, cells: "_Cells") -> Source:
+        name = cells.short("source") or self._sheet.table.path.name
+        return Source(name=name, url=cells.text("source_url"))
+
+    def _setup(self, cells: "_Cells", more: Mapping[str, str]) -> Setup:
+        chat = cells.short("chat_template")
+        details = {
+            name: text
+            for name, formula in self._sheet.layout.details.items()
+            if (text := cells.of(formula)) is not None
+        }
+        setup = Setup(
+            harness=cells.short("harness"),
+            harness_version=cells.short("harness_version"),
+            task_version=cells.short("task_version"),
+            shots=cells.count("shots"),
+            prompt_template=cells.short("prompt_template"),
+            chat_template=None if chat is None else _chat_template(chat),
+            precision=cells.short("precision"),
+            details={**details, **more},
+        )
+        return self._one(setup.fingerprint(), setup)
+
+    def _one(self, key: object, part: _Part) -> _Part:
+        one: _Part = self._equal.setdefault(key, part)  # type: ignore[assignment] # equal to it
+        return one
+
+
+def _chat_template(text: str) -> str:
+    """Some tables name the template, others only tell whether the model's own was used."""
+    return {"true": "default", "false": ""}.get(text.strip().lower(), text)
+
+
+class _Cells:
+    """The cells of a row by role; what the name of a wide column tells fills in."""
+
+    def __init__(
+        self, sheet: Sheet, values: Mapping[str, object], texts: Mapping[str, str]
+    ) -> None:
+        self._roles, self.texts, self.values = sheet.layout.roles, texts, values
+        self._tell = sheet.teller(values)
+
+    def label(self, role: str) -> str:
+        formula = self._roles.get(role)
+        return formula.label if formula else role
+
+    def of(self, formula: Formula) -> str | None:
+        return formula.text(self._tell)
+
+    def text(self, role: str) -> str | None:
+        formula = self._roles.get(role)
+        text = self.texts.get(role) if formula is None else formula.text(self._tell)
+        return None if text is None else text.strip() or None
+
+    def model_name(self) -> str:
+        """Return the model's name; one that is called "None" or "NA" is so, and not missing."""
+        formula = self._roles.get("model")
+        value = self.values[formula.columns[0]] if formula and formula.is_plain else None
+        name = value if isinstance(value, str) else self.text("model")
+        return name_of(name, "model's name", self.label("model"))
+
+    def short(self, role: str) -> str | None:
+        text = self.text(role)
+        return None if text is None else name_of(text, role, self.label(role))
+
+    def count(self, role: str) -> int | None:
+        text = self.text(role)
+        return None if text is None else count_of(text, self.label(role))
+
+    def flag(self, role: str) -> bool | None:
+        text = self.text(role)
+        return None if text is None else flag_of(text, self.label(role))
+
+    def moment(self) -> datetime | None:
+        text = self.text("evaluated_at")
+        if text is None:
+            return None
+        moment = timestamp(text)
+        if moment is None:
+            problem = f"{shown(text)} is not a date or a time as in 2024-06-08T12:00:00Z."
+            raise BadCellError(problem, field=self.label("evaluated_at"))
+        return moment

@@ -1,0 +1,218 @@
+"""Tables in text files, whose cells are all texts; a bad one is found by its line."""
+
+import csv
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gzip import GzipFile
+from io import BufferedIOBase
+from pathlib import Path
+from typing import NoReturn
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats.tables.cells import BadCellError, text_of
+from registry.evaluations.formats.tables.sources import Batch
+
+BLOCK = 1 << 25
+"""Bytes read at once, and the most that a row may have."""
+
+LINES = 1 << 14
+"""Lines of a batch of JSON."""
+
+_LOOKED_AT = 1_000  # lines of JSON that tell what columns there are
+_BROKEN = (OSError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """A file of comma- or tab-separated values with one line of names; cells may hold lines."""
+
+    path: Path
+    columns: list[str]
+    delimiter: str
+
+    @classmethod
+    def open(cls, path: Path, delimiter: str) -> "CsvTable":
+        """Read the names of the columns."""
+        table = cls(path, [], delimiter)
+        for _, cells in table.records():
+            return cls(path, cells, delimiter)
+        raise UnreadableFileError(path, "It is empty; its first line has to name the columns.")
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the rows in their order."""
+        wanted = list(columns)
+        start = 0
+        try:
+            with pa.input_stream(
+                str(self.path), compression="gzip" if self.path.suffix == ".gz" else None
+            ) as stream:
+                reader = pcsv.open_csv(
+                    stream,
+                    read_options=pcsv.ReadOptions(use_threads=False, block_size=BLOCK),
+                    parse_options=pcsv.ParseOptions(
+                        delimiter=self.delimiter, newlines_in_values=True
+                    ),
+                    convert_options=pcsv.ConvertOptions(
+                        column_types=dict.fromkeys(wanted, pa.large_string()),
+                        include_columns=wanted,
+                        strings_can_be_null=False,
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+                for batch in reader:
+                    yield Batch(
+                        start, batch.num_rows, dict(zip(wanted, batch.columns, strict=True))
+                    )
+                    start += batch.num_rows
+        except (pa.ArrowException, *_BROKEN) as problem:
+            self._explain(problem)
+
+    def error(
+        self, problem: str, *, row: int | None = None, field: str | None = None
+    ) -> UnreadableFileError:
+        """Make an error that names the line where a row begins."""
+        line = None
+        if row is not None:
+            for number, (first_line, _) in enumerate(self.records(), -1):
+                if number == row:
+                    line = first_line
+                    break
+        return UnreadableFileError(self.path, problem, line=line, field=field)
+
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line where each record begins, and its cells: slowly, names first."""
+        limit = csv.field_size_limit(BLOCK)
+        try:
+            with _opened(self.path) as file:
+                reader = csv.reader(_decoded(self.path, file), delimiter=self.delimiter)
+                line = 1
+                for cells in reader:
+                    if cells:
+                        yield line, cells
+                    line = reader.line_num + 1
+        except csv.Error as problem:
+            message = f"It is not a table ({problem})."
+            raise UnreadableFileError(self.path, message, line=line) from problem
+        finally:
+            csv.field_size_limit(limit)
+
+    def _explain(self, problem: Exception) -> NoReturn:
+        """Find what Arrow did not like."""
+        for line, cells in self.records():
+            if len(cells) != len(self.columns):
+                message = (
+                    f"It has {len(cells)} cells where there are {len(self.columns)} columns. "
+                    "Is a quotation mark or a separator missing?"
+                )
+                raise UnreadableFileError(self.path, message, line=line) from problem
+            if sum(map(len, cells)) >= BLOCK:
+                message = f"The row has more than {BLOCK:,} bytes."
+                raise UnreadableFileError(self.path, message, line=line) from problem
+        what = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise UnreadableFileError(self.path, f"It cannot be read ({what}).") from problem
+
+
+@dataclass(frozen=True)
+class JsonlTable:
+    """A file with one JSON object a line; a key that is left out is null."""
+
+    path: Path
+    columns: list[str]
+
+    @classmethod
+    def open(cls, path: Path) -> "JsonlTable":
+        """Read what keys there are in the first lines."""
+        table = cls(path, [])
+        names: dict[str, None] = {}
+        for count, (_, record) in enumerate(table.records()):
+            names.update(dict.fromkeys(record))
+            if count == _LOOKED_AT:
+                break
+        if not names:
+            raise UnreadableFileError(path, "It is empty; each line has to be a JSON object.")
+        return cls(path, list(names))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the rows in their order; all cells as texts, lists and objects as JSON."""
+        start = 0
+        cells: dict[str, list[str | None]] = {name: [] for name in columns}
+        length = 0
+        for line, record in self.records():
+            for name, column in cells.items():
+                try:
+                    column.append(text_of(record.get(name)))
+                except BadCellError as bad:
+                    raise UnreadableFileError(
+                        self.path, bad.problem, line=line, field=name
+                    ) from None
+            length += 1
+            if length == LINES:
+                yield _batch(start, length, cells)
+                start, length = start + length, 0
+                cells = {name: [] for name in columns}
+        if length:
+            yield _batch(start, length, cells)
+
+    def error(
+        self, problem: str, *, row: int | None = None, field: str | None = None
+    ) -> UnreadableFileError:
+        """Make an error that names the line of a row."""
+        line = None
+        if row is not None:
+            line = next((line for at, (line, _) in enumerate(self.records()) if at == row), None)
+        return UnreadableFileError(self.path, problem, line=line, field=field)
+
+    def records(self) -> Iterator[tuple[int, dict[str, object]]]:
+        """Yield the objects and their lines; empty lines do not count."""
+        with _opened(self.path) as file:
+            line = 0
+            while text := file.readline(BLOCK):
+                line += 1
+                if len(text) == BLOCK and not text.endswith(b"\n"):
+                    raise UnreadableFileError(
+                        self.path, f"The line has more than {BLOCK:,} bytes.", line=line
+                    )
+                if not text.strip():
+                    continue
+                try:
+                    record = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+                except orjson.JSONDecodeError as problem:
+                    message = f"The line is not JSON ({problem})."
+                    raise UnreadableFileError(self.path, message, line=line) from None
+                if not isinstance(record, dict):
+                    message = "The line is not a JSON object, with a key for each column."
+                    raise UnreadableFileError(self.path, message, line=line)
+                yield line, record
+
+
+def _batch(start: int, length: int, cells: dict[str, list[str | None]]) -> Batch:
+    arrays = {name: pa.array(column, pa.large_string()) for name, column in cells.items()}
+    return Batch(start, length, arrays)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
+    """Open a file, compressed or not; errors in reading it are errors of the file."""
+    try:
+        with path.open("rb") as file:
+            yield GzipFile(fileobj=file) if path.suffix == ".gz" else file
+    except _BROKEN as problem:
+        message = f"It cannot be read to its end ({problem}). Fetch it again."
+        raise UnreadableFileError(path, message) from problem
+
+
+def _decoded(path: Path, file: BufferedIOBase) -> Iterator[str]:
+    """Yield lines as texts, with their ends."""
+    for number, line in enumerate(file, 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as problem:
+            message = f"The line is not UTF-8 ({problem}). Save the file as UTF-8."
+            raise UnreadableFileError(path, message, line=number) from None
+        yield text

@@ -1,0 +1,177 @@
+"""Wide tables of outcomes: one row a model and one column an item, or the other way round."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells, name_of
+from registry.evaluations.formats.tables.items import Items
+from registry.evaluations.formats.tables.mapping import WideColumn
+from registry.evaluations.formats.tables.rows import Sheet
+from registry.evaluations.formats.tables.runs import Heads
+from registry.evaluations.records import Benchmark, Block, Item, Outcomes, Run
+
+
+def outcome_cells(sheet: Sheet) -> OutcomeCells:
+    """Return what reads the outcomes of a table."""
+    layout = sheet.layout
+    return OutcomeCells(
+        scale=layout.scale,
+        labels=layout.labels,
+        missing=layout.missing,
+        reverse=layout.measure.get("higher_is_better") is False,
+    )
+
+
+def read_by_model(sheet: Sheet) -> Iterator[Block]:
+    """Yield a block a benchmark, of a table with one model a row and one item a column.
+
+    The file is read once for each benchmark in it, while the block's runs are read.
+
+    Raises:
+        UnreadableFileError: a cell cannot be read, or two rows of a model contradict each other.
+    """
+    heads = Heads(sheet)
+    found: dict[tuple[str, str], tuple[Benchmark, list[WideColumn]]] = {}
+    for column in sheet.layout.wide_columns(sheet.table.columns):
+        try:
+            benchmark = heads.benchmark({}, column.texts)
+        except BadCellError as bad:
+            raise sheet.table.error(bad.problem, field=column.name) from None
+        # Two names in the table may be one benchmark by the mapping.
+        found.setdefault(benchmark.key, (benchmark, []))[1].append(column)
+    for benchmark, columns in found.values():
+        yield _by_model(sheet, benchmark, columns)
+
+
+def _by_model(sheet: Sheet, benchmark: Benchmark, columns: list[WideColumn]) -> Block:
+    items: dict[str, Item] = {}
+    for column in columns:
+        try:
+            name = name_of(column.texts.get("item", column.name), "item's name", column.name)
+        except BadCellError as bad:
+            raise sheet.table.error(bad.problem, field=column.name) from None
+        if name in items:
+            problem = f"Another column is item {name!r} as well. Rename one of them."
+            raise sheet.table.error(problem, field=column.name)
+        items[name] = Item(name, domain=column.texts.get("domain"))
+    return Block(
+        benchmark=benchmark, items=list(items.values()), runs=_runs_by_model(sheet, columns)
+    )
+
+
+def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
+    cells, heads = outcome_cells(sheet), Heads(sheet)
+    known: dict[object, bytes] = {}
+    own = sheet.layout.columns
+    texts = {key: text for key, text in columns[0].texts.items() if key in _SHARED}
+    for rows in sheet.rows((*own, *(column.name for column in columns))):
+        values = {name: rows.columns[name].to_pylist() for name in own}
+        with sheet.places(rows):
+            outcomes = np.stack(
+                [cells.read(rows.columns[column.name], column.name) for column in columns], axis=1
+            )
+        for row in range(rows.length):
+            with sheet.places(rows, row):
+                head = heads.head(
+                    {name: column[row] for name, column in values.items()},
+                    series=columns[0].series,
+                    texts=texts,
+                )
+                if _is_known(sheet, known, head.key, outcomes[row], head.model):
+                    continue
+            if np.isnan(outcomes[row]).all():
+                sheet.notes.left_out("runs without any outcome")
+                continue
+            yield head.run(outcomes=outcomes[row])
+
+
+_SHARED = ("benchmark", "version", "metric", "filter", "shots")
+
+
+def _is_known(
+    sheet: Sheet, known: dict[object, bytes], key: object, outcomes: Outcomes, name: str
+) -> bool:
+    """Tell whether a run or an item was there before, with the same outcomes."""
+    digest = blake2b(outcomes.tobytes(), digest_size=16).digest()
+    before = known.setdefault(key, digest)
+    if before is digest:
+        return False
+    if before != digest:
+        problem = (
+            f"{name!r} has other outcomes in a row before. "
+            "Keep one of them, or map the column that tells the two apart."
+        )
+        raise BadCellError(problem)
+    sheet.notes.left_out("rows that say the same again")
+    return True
+
+
+def read_by_item(sheet: Sheet) -> Iterator[Block]:
+    """Yield a block a benchmark, of a table with one item a row and one model a column.
+
+    Kept in memory until the file is read: 4 bytes an outcome, and the items with their texts.
+
+    Raises:
+        UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
+    """
+    columns = list(sheet.layout.wide_columns(sheet.table.columns))
+    cells, heads, reader = outcome_cells(sheet), Heads(sheet), Items(sheet)
+    own = sheet.layout.columns
+    tables: dict[tuple[str, str], _Table] = {}
+    for rows in sheet.rows((*own, *(column.name for column in columns))):
+        values = {name: rows.columns[name].to_pylist() for name in own}
+        with sheet.places(rows):
+            outcomes = np.stack(
+                [cells.read(rows.columns[column.name], column.name) for column in columns], axis=1
+            )
+        for row in range(rows.length):
+            told = {name: column[row] for name, column in values.items()}
+            with sheet.places(rows, row):
+                benchmark = heads.benchmark(told)
+                item = reader.item(told, rows.number(row))
+                table = tables.setdefault(benchmark.key, _Table(benchmark, told))
+                if _is_known(sheet, table.known, item.item, outcomes[row], item.item):
+                    continue
+            table.items.append(item)
+            table.rows.append(outcomes[row])
+    for table in tables.values():
+        yield Block(
+            benchmark=table.benchmark,
+            items=table.items,
+            runs=_runs_by_item(sheet, heads, columns, table),
+        )
+
+
+@dataclass
+class _Table:
+    """The items of a benchmark and their outcomes; `values` are the cells of the first row."""
+
+    benchmark: Benchmark
+    values: Mapping[str, object]
+    items: list[Item] = field(default_factory=list)
+    rows: list[Outcomes] = field(default_factory=list)
+    known: dict[object, bytes] = field(default_factory=dict)
+
+
+def _runs_by_item(
+    sheet: Sheet, heads: Heads, columns: list[WideColumn], table: _Table
+) -> Iterator[Run]:
+    by_model = np.stack(table.rows, axis=1)
+    keys: set[object] = set()
+    for column, outcomes in zip(columns, by_model, strict=True):
+        texts = {"model": column.name, **column.texts}
+        try:
+            head = heads.head(table.values, series=column.series, texts=texts)
+        except BadCellError as bad:
+            raise sheet.table.error(bad.problem, field=column.name) from None
+        if head.key in keys:
+            problem = f"Another column is model {head.model!r} as well. Rename one of them."
+            raise sheet.table.error(problem, field=column.name)
+        keys.add(head.key)
+        if np.isnan(outcomes).all():
+            sheet.notes.left_out("runs without any outcome")
+            continue
+        yield head.run(outcomes=np.ascontiguousarray(outcomes))

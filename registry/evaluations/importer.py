@@ -1,0 +1,265 @@
+"""Imports of evaluations: one file and one transaction at a time, whatever the format."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from registry.catalog import families, resolution
+from registry.db import jobs
+from registry.db.connection import exclusive, translated
+from registry.db.revisions import require_head
+from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
+from registry.evaluations import benchmarks, conflicts, import_log, item_statistics, load
+from registry.evaluations.formats import detect
+from registry.evaluations.import_report import FileReport, counts, summary
+from registry.evaluations.records import Block, Names, Notes, Run, Source
+from registry.garbage import seldom_collected
+
+NOT_LOOKED_INTO = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
+"""Folders in which no evaluations are looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to read files, where they do not tell it themselves.
+
+    Attributes:
+        format: one of `formats.FORMATS`; None finds it out for each file.
+        mapping: preset or YAML file that tells what the columns of tables mean.
+        roles: columns or constants by role, over those of the mapping.
+        source: who states the scores.
+        benchmark: name of the benchmark, for files that are of one.
+        benchmark_version: version of all benchmarks in the files.
+        dry_run: tell what would change, and change nothing.
+    """
+
+    format: str | None = None
+    mapping: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
+    benchmark: str | None = None
+    benchmark_version: str | None = None
+    dry_run: bool = False
+
+
+_Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
+
+Watcher = Callable[[str, int, int, int], None]
+"""Is told the file under way, its number from 1, how many there are, and the runs read of it."""
+
+
+@seldom_collected()
+def import_files(
+    engine: Engine,
+    paths: Sequence[Path],
+    options: Options | None = None,
+    *,
+    watch: Watcher | None = None,
+) -> list[FileReport]:
+    """Import files of evaluations; each lands whole or not at all.
+
+    What is known already is left as it is, so importing a file again changes nothing. What an
+    earlier import told otherwise is replaced; a file that contradicts one before it here fails.
+
+    Args:
+        engine: of a database at head.
+        paths: files, and folders whose files are all looked at.
+        options: how to read them.
+        watch: is told of progress.
+
+    Returns:
+        What became of each file, in their order.
+
+    Raises:
+        LockHeldError: when another import is running.
+        UsageError: when a path does not exist, or the options do not fit.
+        RegistryError: when the database fails; the file under way is undone.
+    """
+    options = options or Options()
+    roles = dict(options.roles)
+    if roles and options.benchmark is not None:
+        # The table need not have a column for what is told here.
+        roles.setdefault("benchmark", f"={options.benchmark}")
+    reader = detect.Reader(options.format, options.mapping, roles)
+    files = list(_files(paths, reader))
+    try:
+        with engine.connect() as connection:
+            require_head(connection)
+        with exclusive(engine, import_log.JOB):
+            if options.dry_run:
+                return _import_all(engine, reader, files, watch or _ignore, options)
+            with jobs.recorded(engine, import_log.JOB) as job:
+                reports = _import_all(engine, reader, files, watch or _ignore, options)
+                job.summary = summary(reports)
+                return reports
+    except DBAPIError as error:
+        raise translated(error, doing="import") from error
+
+
+def _ignore(path: str, number: int, of: int, read: int) -> None: ...
+
+
+def _files(paths: Sequence[Path], reader: detect.Reader) -> Iterator[tuple[Path, bool]]:
+    """Yield files, and whether each was asked for by name."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(
+                each
+                for each in path.rglob("*")
+                if each.is_file() and NOT_LOOKED_INTO.isdisjoint(each.relative_to(path).parts)
+            )
+            for each in reader.without_parts(found):
+                yield each, False
+        elif path.is_file():
+            yield path, True
+        else:
+            raise UsageError(f"There is no file or folder {path}.")
+
+
+def _import_all(
+    engine: Engine,
+    reader: detect.Reader,
+    files: Sequence[tuple[Path, bool]],
+    watch: Watcher,
+    options: Options,
+) -> list[FileReport]:
+    reports = []
+    alone = len(files) == 1
+    # Opening a connection, and its first use of each table, takes longer than a small file.
+    with engine.connect() as connection:
+        if options.dry_run:
+            # All files are in one transaction, so that each finds those before it; it is undone.
+            connection.begin()
+            transaction: _Transaction = connection.begin_nested
+        else:
+            transaction = connection.begin
+        with transaction():
+            # Tables grow from file to file: a plan made for the first ones may never end.
+            connection.exec_driver_sql("SET plan_cache_mode = force_custom_plan")
+            conflicts.begin_command(connection)
+            families.prepare(connection)
+        for number, (path, by_name) in enumerate(files, 1):
+
+            def read(count: int, path: Path = path, number: int = number) -> None:
+                watch(str(path), number, len(files), count)
+
+            report = FileReport(str(path))
+            reports.append(report)
+            with _told_in(report):
+                report.format = reader.format_of(path)
+                if report.format is not None:
+                    with transaction():
+                        _import(connection, reader, report, options, read, alone=alone)
+                elif by_name:
+                    report.fail(reader.unknown(path))
+        if not options.dry_run:
+            with transaction():
+                _settle(connection, reports)
+    return reports
+
+
+def _settle(connection: Connection, reports: Sequence[FileReport]) -> None:
+    """Do what is done once for all files."""
+    touched = {key for report in reports for key in report.written.benchmarks}
+    benchmarks.show_commonest(connection, sorted(touched))
+    item_statistics.refresh(connection)
+    if changes := sum(report.written.changes for report in reports):
+        load.gather_statistics(connection, changes)
+
+
+@contextmanager
+def _told_in(report: FileReport) -> Iterator[None]:
+    """Tell what is wrong with a file in its report, and go on with the next.
+
+    Raises:
+        DatabaseUnreachableError: when there is no going on.
+    """
+    try:
+        yield
+    except (RegistryError, OSError, UnicodeError, DBAPIError) as error:
+        known: Exception = error
+        if isinstance(error, DBAPIError):
+            known = translated(error, doing=f"import {report.path}")
+        if isinstance(known, DatabaseUnreachableError):
+            raise known from error
+        if isinstance(known, OSError):
+            report.fail(f"{report.path}: {known.strerror or known}.")
+        else:
+            report.fail(str(known))
+
+
+def _import(
+    connection: Connection,
+    reader: detect.Reader,
+    report: FileReport,
+    options: Options,
+    read: Callable[[int], None],
+    *,
+    alone: bool,
+) -> None:
+    path, format_ = Path(report.path), report.format or ""
+    notes = Notes()
+    now = datetime.now(UTC)
+    version = import_log.begin(connection, path, format_, now)
+    contents = reader.read(path, format_, notes)
+
+    def blocks() -> Iterator[Block]:
+        for content in contents:
+            if isinstance(content, Names):
+                stated = resolution.state_names(connection, content, as_of=now)
+                report.names = _added(report.names, stated)
+            else:
+                yield _as_asked(content, options)
+
+    report.written = load.write_blocks(
+        connection,
+        _counted(blocks(), read),
+        as_of=now,
+        import_id=version.import_id,
+        compared=not alone,
+    )
+    report.left_out = notes.counts
+    report.left_over = import_log.claim(connection, version)
+    report.replaced = import_log.by_path(connection, report.written.replaced)
+    changed = report.written.changes + report.names.added
+    report.status = "imported" if changed else "unchanged"
+    import_log.finish(connection, version.import_id, counts(report))
+
+
+def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.Stated:
+    return resolution.Stated(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def _as_asked(block: Block, options: Options) -> Block:
+    """Give a block the benchmark and the source that the options name."""
+    benchmark = block.benchmark
+    if options.benchmark is not None:
+        benchmark = replace(benchmark, name=options.benchmark)
+    if options.benchmark_version is not None:
+        benchmark = replace(benchmark, version=options.benchmark_version)
+    runs_ = block.runs
+    if options.source is not None:
+        source = Source(name=options.source)
+        runs_ = (replace(run, source=source) for run in block.runs)
+    return replace(block, benchmark=benchmark, runs=runs_)
+
+
+def _counted(blocks: Iterable[Block], read: Callable[[int], None]) -> Iterator[Block]:
+    """Tell how many runs were read so far."""
+    count = 0
+
+    def counted(runs_: Iterable[Run]) -> Iterator[Run]:
+        nonlocal count
+        for run in runs_:
+            count += 1
+            yield run
+            read(count)
+
+    for block in blocks:
+        yield replace(block, runs=counted(block.runs))

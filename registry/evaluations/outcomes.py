@@ -1,0 +1,268 @@
+"""Outcomes out of the database: as arrays of models by items, whole, streamed or on disk.
+
+Where a model has several runs on a benchmark, one is preferred as leaderboards do: of the metric
+and filter that the benchmark is shown by, then in the order of `store.preference`. Items that it
+has no outcome on are filled from the next of the same metric and filter; outcomes of two metrics
+are never mixed in one model's row of a benchmark.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from registry.errors import UsageError
+from registry.evaluations.packing import unpack
+from registry.evaluations.selection import did_you_mean
+
+MODELS_AT_ONCE = 256
+
+# What is preferred comes last: it is unpacked over the rest of the same metric and filter.
+_RUNS = """
+WITH told AS (
+    SELECT r.run_id, r.model_id, r.benchmark_id, k.metric, k.filter, o.preference,
+           t.fingerprint,
+           first_value(r.measure_id) OVER (
+               PARTITION BY r.model_id, r.benchmark_id
+               ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+                        o.preference DESC, t.fingerprint, r.run_id
+           ) AS preferred
+      FROM store.runs r
+      JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+      JOIN store.measures k ON k.measure_id = r.measure_id
+      JOIN store.measures shown ON shown.measure_id = b.measure_id
+      JOIN store.setups t ON t.setup_id = r.setup_id
+     CROSS JOIN LATERAL store.preference(
+               r.complete, r.verified, r.revision, r.evaluated_at, true, t.shots, r.item_count
+           ) AS o (preference)
+     WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
+       AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+)
+SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
+       varbit_send(r.present_bits) AS present_bits, array_send(r.grades) AS grades
+  FROM told t
+  JOIN store.measures p ON p.measure_id = t.preferred
+   AND (p.metric, p.filter) = (t.metric, t.filter)
+  JOIN store.runs r ON r.model_id = t.model_id AND r.run_id = t.run_id
+  JOIN store.models m ON m.model_id = t.model_id
+ ORDER BY m.name COLLATE "C", t.benchmark_id, t.preference, t.fingerprint DESC,
+          t.run_id DESC
+"""
+
+
+class Column(NamedTuple):
+    """An item as a column of outcomes."""
+
+    benchmark: str
+    version: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeMatrix:
+    """Outcomes of models on items.
+
+    Attributes:
+        models: names of the M models, sorted by byte.
+        columns: the N items: benchmarks by name and version, items in their order there.
+        values: float32, M x N, outcomes in [0, 1]; NaN where a model was not observed on an item.
+    """
+
+    models: Sequence[str]
+    columns: Sequence[Column]
+    values: NDArray[np.float32]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Return bool, M x N: what was observed."""
+        return ~np.isnan(self.values)
+
+
+class _Span(NamedTuple):
+    """Where a benchmark's items stand among the columns."""
+
+    key: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The benchmarks and models asked for; None is all there are."""
+
+    columns: Sequence[Column]
+    spans: Sequence[_Span]
+    models: Sequence[int] | None
+
+    @property
+    def width(self) -> int:
+        """Number of items."""
+        return self.spans[-1].stop if self.spans else 0
+
+
+def select(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+) -> Selection:
+    """Find the columns of outcomes.
+
+    Args:
+        connection: to read from.
+        models: any names of models; None is all that have outcomes.
+        benchmarks: names, each with all its versions, or name@version; None is all.
+
+    Raises:
+        UsageError: naming a benchmark or model that there is none of.
+    """
+    columns, spans = _columns(connection, benchmarks)
+    there = {column.benchmark for column in columns}
+    there |= {f"{column.benchmark}@{column.version}" for column in columns}
+    for name in benchmarks or ():
+        if name not in there:
+            likely = did_you_mean(name, _with_outcomes(connection))
+            raise UsageError(
+                f"There are no outcomes on a benchmark named {name!r};{likely} "
+                "`registry evals benchmarks` lists them."
+            )
+    return Selection(columns, spans, _keys(connection, models))
+
+
+def of_benchmark(key: int, items: int) -> Selection:
+    """Return all outcomes on one version of a benchmark, whose columns are not named."""
+    return Selection((), [_Span(key, 0, items)], None)
+
+
+def _columns(
+    connection: Connection, benchmarks: Sequence[str] | None
+) -> tuple[list[Column], list[_Span]]:
+    """Return the items of benchmarks, and their places."""
+    rows = connection.execute(
+        text("""
+        SELECT b.benchmark_id, b.name, b.version,
+               ARRAY(SELECT i.item FROM store.items i WHERE i.benchmark_id = b.benchmark_id
+                      ORDER BY i.ordinal) AS items
+          FROM store.benchmarks b
+         WHERE (CAST(:names AS text[]) IS NULL OR b.name = ANY (:names)
+                OR b.name || '@' || b.version = ANY (:names))
+           AND EXISTS (SELECT FROM store.runs r
+                        WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)
+         ORDER BY b.name COLLATE "C", b.version COLLATE "C", b.benchmark_id"""),
+        {"names": None if benchmarks is None else list(benchmarks)},
+    ).all()
+    columns: list[Column] = []
+    spans: list[_Span] = []
+    for row in rows:
+        spans.append(_Span(row.benchmark_id, len(columns), len(columns) + len(row.items)))
+        columns += [Column(row.name, row.version, item) for item in row.items]
+    return columns, spans
+
+
+def _with_outcomes(connection: Connection) -> Sequence[str]:
+    """Return the names of benchmarks that there are outcomes on."""
+    return connection.scalars(
+        text("""
+        SELECT DISTINCT b.name FROM store.benchmarks b
+         WHERE EXISTS (SELECT FROM store.runs r
+                        WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)""")
+    ).all()
+
+
+def any_outcomes(connection: Connection) -> bool:
+    """Tell whether any run has outcomes by item."""
+    return bool(
+        connection.scalar(
+            text("SELECT EXISTS (SELECT FROM store.runs WHERE right_bits IS NOT NULL)")
+        )
+    )
+
+
+def _keys(connection: Connection, models: Sequence[str] | None) -> list[int] | None:
+    if models is None:
+        return None
+    rows = connection.execute(
+        text("""
+        SELECT w.name, registry.model_id(w.name) AS model_id
+          FROM unnest(CAST(:names AS text[])) AS w (name)"""),
+        {"names": list(models)},
+    ).all()
+    for row in rows:
+        if row.model_id is None:
+            raise UsageError(f"No model named {row.name!r} is in the registry.")
+    return [row.model_id for row in rows]
+
+
+def stream_outcomes(
+    connection: Connection, selection: Selection, *, models_at_once: int = MODELS_AT_ONCE
+) -> Iterator[OutcomeMatrix]:
+    """Yield the outcomes of some models after others, each on all columns.
+
+    Args:
+        connection: in a transaction; nothing else may use it meanwhile.
+        selection: by `select`.
+        models_at_once: rows of each matrix but the last.
+    """
+    spans = {span.key: span for span in selection.spans}
+    rows = connection.execute(
+        text(_RUNS),
+        {"benchmarks": list(spans), "models": selection.models},
+        execution_options={"stream_results": True, "max_row_buffer": 64},
+    )
+    width = selection.width
+    names: list[str] = []
+    values = np.full((models_at_once, width), np.nan, np.float32)
+    for row in rows:
+        if not names or names[-1] != row.name:
+            if len(names) == models_at_once:
+                yield OutcomeMatrix(names, selection.columns, values)
+                names, values = [], np.full((models_at_once, width), np.nan, np.float32)
+            names.append(row.name)
+        span = spans[row.benchmark_id]
+        into = values[len(names) - 1, span.start : span.stop]
+        unpack(row.right_bits, row.present_bits, row.grades, into)
+    if names:
+        yield OutcomeMatrix(names, selection.columns, values[: len(names)])
+
+
+def read_outcomes(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    path: Path | None = None,
+) -> OutcomeMatrix:
+    """Read the outcomes of models on benchmarks into one array.
+
+    Args:
+        connection: to read from.
+        models: any names of models; None is all that have outcomes.
+        benchmarks: names, each with all its versions, or name@version; None is all.
+        path: a file (.npy) to keep the values in, mapped into memory; None is memory itself.
+
+    Raises:
+        UsageError: naming a benchmark or model that there is none of.
+    """
+    selection = select(connection, models=models, benchmarks=benchmarks)
+    count = connection.scalar(
+        text("""
+        SELECT count(DISTINCT model_id) FROM store.runs
+         WHERE right_bits IS NOT NULL AND benchmark_id = ANY (:benchmarks)
+           AND (CAST(:models AS bigint[]) IS NULL OR model_id = ANY (:models))"""),
+        {"benchmarks": [span.key for span in selection.spans], "models": selection.models},
+    )
+    shape = (int(count or 0), len(selection.columns))
+    values: NDArray[np.float32]
+    if path is None or 0 in shape:
+        values = np.empty(shape, np.float32)
+    else:
+        values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    names: list[str] = []
+    for some in stream_outcomes(connection, selection):
+        values[len(names) : len(names) + len(some.models)] = some.values
+        names += some.models
+    return OutcomeMatrix(names, selection.columns, values)

@@ -1,0 +1,259 @@
+"""Evaluations out of the database, in the common form that formats are written from.
+
+The reverse of `registry.runs`. A block at a time, its runs one by one from a cursor on the server:
+however many outcomes there are, those of some dozen runs are in memory.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, text
+
+from registry.evaluations.packing import unpack, unpack_answers
+from registry.evaluations.records import (
+    Benchmark,
+    Block,
+    Item,
+    Measure,
+    Run,
+    Setup,
+    Source,
+    StatedName,
+)
+from registry.evaluations.selection import Wanted, wanted_keys
+
+RUNS_AT_ONCE = 64
+"""Runs that are fetched ahead, at most."""
+
+_WANTED = """
+      (CAST(:benchmarks AS integer[]) IS NULL OR r.benchmark_id = ANY (:benchmarks))
+  AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+  AND (CAST(:sources AS integer[]) IS NULL OR r.source_id = ANY (:sources))"""
+
+_BENCHMARKS = f"""
+SELECT b.benchmark_id, b.name, b.version, b.domain, b.description, b.url, b.item_count,
+       b.measure_id
+  FROM store.benchmarks b
+ WHERE (CAST(:benchmarks AS integer[]) IS NULL OR b.benchmark_id = ANY (:benchmarks))
+   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id AND {_WANTED})
+        OR b.item_count > 0 AND CAST(:models AS bigint[]) IS NULL
+           AND CAST(:sources AS integer[]) IS NULL)
+ ORDER BY b.name COLLATE "C", b.version COLLATE "C"
+"""  # noqa: S608 - of constants
+
+# What is sorted is narrow: outcomes are taken out of storage after it. Runs by the measure that
+# leaderboards show come first, so that it is that again wherever they are imported.
+_COLUMNS = """
+SELECT s.spelling, s.model, s.score, s.evaluated_at, s.measure_id, s.setup_id, s.source_id,
+       s.item_count, s.standard_error, s.complete, s.verified, s.revision,
+       varbit_send(s.right_bits) AS right_bits, varbit_send(s.present_bits) AS present_bits,
+       array_send(s.grades) AS grades, a.codes, a.texts, a.input_tokens, a.output_tokens,
+       a.latencies, to_jsonb(k) AS measure, to_jsonb(t) AS setup, o.name AS source, o.url
+"""
+_JOINS = """
+  JOIN store.measures k ON k.measure_id = s.measure_id
+  JOIN store.setups t ON t.setup_id = s.setup_id
+  JOIN store.sources o ON o.source_id = s.source_id
+  LEFT JOIN store.answers a ON (a.model_id, a.run_id) = (s.model_id, s.run_id)
+"""
+
+_ALL_RUNS = f"""{_COLUMNS}
+  FROM (SELECT r.*, n.name AS spelling, m.name AS model
+          FROM store.runs r
+          JOIN store.evaluated_names n ON n.name_id = r.name_id
+          JOIN store.models m ON m.model_id = r.model_id
+         WHERE r.benchmark_id = :benchmark AND {_WANTED}
+         ORDER BY r.measure_id = :shown DESC, n.name COLLATE "C", r.run_id
+        OFFSET 0) s {_JOINS}
+"""  # noqa: S608 - of constants
+
+# The same order as in store.preferred_runs, but of the runs that are asked for.
+_RANKED_RUNS = f"""{_COLUMNS}
+  FROM (SELECT r.*, n.name AS spelling, m.name AS model
+          FROM store.runs r
+          JOIN store.evaluated_names n ON n.name_id = r.name_id
+          JOIN store.models m ON m.model_id = r.model_id
+          JOIN store.measures k ON k.measure_id = r.measure_id
+          JOIN store.measures shown ON shown.measure_id = :shown
+          JOIN store.setups t ON t.setup_id = r.setup_id
+         WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL AND {_WANTED}
+         ORDER BY m.name COLLATE "C", (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+                  store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true,
+                                   t.shots, r.item_count) DESC, t.fingerprint, r.run_id
+        OFFSET 0) s {_JOINS}
+"""  # noqa: S608 - of constants
+
+
+def stored_blocks(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> Generator[Block, None, None]:
+    """Yield what is stored of evaluations: a block for each version of a benchmark, by name.
+
+    Runs have their models as their sources spell them, so that importing them again gives the
+    same runs. Scores are given for all of them; where there are outcomes they follow from these,
+    and an import makes them anew. A benchmark whose items alone are known has a block where
+    neither models nor sources are asked for.
+
+    Args:
+        connection: in a transaction, best a repeatable-read one; a block is read before the next.
+        models: any names of models; None is all.
+        benchmarks: names, each with all its versions, or name@version; None is all.
+        sources: who states the scores; None is all.
+
+    Raises:
+        ModelNotFoundError: naming a model that there is none of.
+        UsageError: naming a benchmark or a source that there is none of.
+    """
+    wanted = wanted_keys(connection, models, benchmarks, sources)
+    yield from _blocks(connection, wanted, _ALL_RUNS)
+
+
+def ranked_blocks(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> Generator[Block, None, None]:
+    """Yield runs with outcomes, those of one model after one another, the preferred one first.
+
+    Else as `stored_blocks`.
+    """
+    wanted = wanted_keys(connection, models, benchmarks, sources)
+    yield from _blocks(connection, wanted, _RANKED_RUNS)
+
+
+def stored_names(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> list[StatedName]:
+    """Return the spellings in such runs that stand for a model of another name, by spelling."""
+    rows = connection.execute(
+        text(f"""
+        SELECT n.name, m.name AS model, n.confidence
+          FROM store.evaluated_names n JOIN store.models m USING (model_id)
+         WHERE n.name <> m.name AND EXISTS (
+                   SELECT FROM store.runs r
+                    WHERE r.name_id = n.name_id AND {_WANTED})
+         ORDER BY n.name COLLATE "C" """),  # noqa: S608 - of constants
+        wanted_keys(connection, models, benchmarks, sources)._asdict(),
+    )
+    return [StatedName(*row) for row in rows]
+
+
+def count_runs(
+    connection: Connection,
+    *,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> int:
+    """Return the number of such runs, of all that `stored_blocks` yields."""
+    found = connection.scalar(
+        text(f"SELECT count(*) FROM store.runs r WHERE {_WANTED}"),  # noqa: S608 - of constants
+        wanted_keys(connection, models, benchmarks, sources)._asdict(),
+    )
+    return int(found or 0)
+
+
+def _blocks(connection: Connection, wanted: Wanted, query: str) -> Iterator[Block]:
+    setups: dict[int, Setup] = {}
+    for row in connection.execute(text(_BENCHMARKS), wanted._asdict()).all():
+        items = _items(connection, row.benchmark_id)
+        values = {**wanted._asdict(), "benchmark": row.benchmark_id, "shown": row.measure_id}
+        benchmark = Benchmark(
+            name=row.name,
+            version=row.version,
+            domain=row.domain,
+            description=row.description,
+            url=row.url,
+        )
+        runs = _runs(connection, query, values, items=len(items), setups=setups)
+        # Who stops early leaves no cursor behind.
+        with closing(runs):
+            yield Block(benchmark=benchmark, items=items, runs=runs)
+
+
+def _items(connection: Connection, benchmark: int) -> list[Item]:
+    rows = connection.execute(
+        text("""
+        SELECT item, prompt, choices, answer, domain FROM store.items
+         WHERE benchmark_id = :benchmark ORDER BY ordinal"""),
+        {"benchmark": benchmark},
+    )
+    return [Item(row.item, row.prompt, tuple(row.choices), row.answer, row.domain) for row in rows]
+
+
+def _runs(
+    connection: Connection,
+    query: str,
+    values: dict[str, Any],
+    *,
+    items: int,
+    setups: dict[int, Setup],
+) -> Generator[Run, None, None]:
+    streamed = {"stream_results": True, "max_row_buffer": RUNS_AT_ONCE}
+    with connection.execute(text(query), values, execution_options=streamed) as rows:
+        for row in rows:
+            if row.setup_id not in setups:
+                told = {each.name: row.setup[each.name] for each in fields(Setup)}
+                setups[row.setup_id] = Setup(**told)
+            yield _run(row, setups[row.setup_id], items)
+
+
+def _run(row: Row[Any], setup: Setup, items: int) -> Run:
+    outcomes = None
+    if row.right_bits is not None:
+        outcomes = np.full(items, np.nan, np.float32)
+        unpack(row.right_bits, row.present_bits, row.grades, outcomes)
+    return Run(
+        model=row.spelling,
+        measure=Measure(**{each.name: row.measure[each.name] for each in fields(Measure)}),
+        source=Source(name=row.source, url=row.url),
+        setup=setup,
+        revision=row.revision,
+        evaluated_at=row.evaluated_at,
+        score=row.score,
+        standard_error=row.standard_error,
+        items=row.item_count,
+        complete=row.complete,
+        verified=row.verified,
+        outcomes=outcomes,
+        answers=None if row.codes is None else _answers(row, items),
+        input_tokens=_tokens(row.input_tokens, items),
+        output_tokens=_tokens(row.output_tokens, items),
+        latencies=_latencies(row.latencies, items),
+    )
+
+
+def _answers(row: Row[Any], items: int) -> list[str | None]:
+    length = int.from_bytes(row.right_bits[:4])
+    told = unpack_answers(row.codes, row.texts, length)
+    return told + [None] * (items - length)
+
+
+def _tokens(numbers: list[int | None] | None, items: int) -> NDArray[np.int32] | None:
+    if numbers is None:
+        return None
+    tokens = np.full(items, -1, np.int32)
+    tokens[: len(numbers)] = [-1 if number is None else number for number in numbers]
+    return tokens
+
+
+def _latencies(numbers: list[float | None] | None, items: int) -> NDArray[np.float32] | None:
+    if numbers is None:
+        return None
+    latencies = np.full(items, np.nan, np.float32)
+    latencies[: len(numbers)] = [np.nan if number is None else number for number in numbers]
+    return latencies

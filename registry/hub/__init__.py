@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: its client and the records that it returns."""

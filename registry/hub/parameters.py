@@ -1,0 +1,204 @@
+"""Say how many weights a model has and in what form, from its files' headers, config and name."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Literal, NamedTuple
+
+from registry.coerce import Memo, count, short_text
+
+ParametersSource = Literal["safetensors", "gguf", "name"]
+
+_MAX_DTYPES = 64
+_MAX_PARAMETERS = 5e12  # names beyond that speak of something else
+
+# "7B", "1.1b", "0_5B", "8x7B", "350m"; not "4bit", "128k", "A3B" (active experts) or "v2b".
+_SIZE = re.compile(
+    r"(?<![A-Za-z0-9.])(?:(\d{1,3})x)?([01]_\d|\d{1,6}(?:\.\d{1,6})?)([bBmM])(?![A-Za-z0-9])"
+)
+
+_METHODS = {
+    "awq": "awq",
+    "gptq": "gptq",
+    "gptqmodel": "gptq",
+    "bitsandbytes": "bitsandbytes",
+    "bnb": "bitsandbytes",
+    "nf4": "bitsandbytes",
+    "exl2": "exl2",
+    "exl3": "exl3",
+    "hqq": "hqq",
+    "aqlm": "aqlm",
+    "autoround": "auto-round",
+    "auto-round": "auto-round",
+    "mlx": "mlx",
+    "fp8": "fp8",
+    "mxfp4": "mxfp4",
+    "nvfp4": "nvfp4",
+    "int4": "int4",
+    "int8": "int8",
+    "gguf": "gguf",
+    "ggml": "gguf",
+}
+_BITS_IMPLIED = frozenset({"fp8", "mxfp4", "nvfp4", "int4", "int8", "gguf"})
+# The tag gguf also stands where there are full weights beside the quantized ones.
+_METHOD_TAGS = {tag: method for tag, method in _METHODS.items() if method != "gguf"}
+_METHOD_IN_NAME = re.compile(rf"(?<![a-z0-9])({'|'.join(_METHODS)})(?![a-z0-9])")
+_BIT_TAGS = {f"{bits}-bit": str(bits) for bits in range(2, 9)}
+_BITS_IN_NAME = re.compile(r"(?<![a-z0-9.])([2-8])[-_]?bits?(?![a-z0-9])")
+
+# What `config.model_type` would say, for records without a config: the Hub adds it as a tag.
+_ARCHITECTURES = frozenset(
+    """arcee aya_vision baichuan bamba bart bert bitnet bloom chatglm codegen cohere cohere2
+    command-r dbrx deepseek deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 ernie4_5
+    ernie4_5_moe exaone exaone4 falcon falcon_h1 falcon_mamba gemma gemma2 gemma3 gemma3_text
+    gemma3n gemma4 glm glm4 glm4_moe gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss gptj granite
+    granitemoe granitemoehybrid hunyuan internlm internlm2 internlm3 jamba kimi_k2 lfm2 llama
+    llama4 mamba mamba2 minicpm minicpm3 minimax mistral mistral3 mixtral modernbert mpt nemotron
+    nemotron_h olmo olmo2 olmo3 olmoe openelm opt persimmon phi phi3 phi3small phimoe qwen
+    qwen2 qwen2_moe qwen2_vl qwen2_5_vl qwen3 qwen3_moe qwen3_next qwen3_vl qwen3_vl_moe
+    recurrent_gemma roberta rwkv rwkv5 seed_oss smollm3 stablelm starcoder2 t5 xglm xlm-roberta
+    zamba zamba2""".split()  # noqa: SIM905 - reads as what it is, a list of words
+)
+
+
+class Weights(NamedTuple):
+    """How many weights there are, where the number is from, and how many of each data type.
+
+    `complete` is False if the files' headers were there but could not all be read.
+    """
+
+    parameters: int | None
+    source: ParametersSource | None
+    dtypes: dict[str, int]
+    complete: bool
+
+
+def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> Weights:
+    """Count a model's weights by its safetensors headers, else its GGUF header, else its name.
+
+    The total is the Hub's own, or the sum of the data types where that is larger. Where weights are
+    packed (GPTQ and AWQ keep eight 4-bit weights in an I32, bitsandbytes two in a U8) it counts the
+    packed numbers, so it understates; the data types show where that may be.
+    """
+    total, dtypes, complete = (None, {}, True) if safetensors is None else _header(safetensors)
+    # Some totals leave out data types: one of 414,720 stands beside 23.6 billion BF16.
+    if total := max(total or 0, count(sum(dtypes.values())) or 0):
+        return Weights(total, "safetensors", dtypes, complete)
+    if total := count(gguf.get("total")):
+        return Weights(total, "gguf", dtypes, complete)
+    if total := parameters_in_name(name):
+        return Weights(total, "name", dtypes, complete)
+    return Weights(None, None, dtypes, complete)
+
+
+def _header(safetensors: object) -> tuple[int | None, dict[str, int], bool]:
+    """Read the total, the weights of each data type, and whether all of them could be read."""
+    if not isinstance(safetensors, dict):
+        return None, {}, False
+    stated, by_dtype = safetensors.get("total"), safetensors.get("parameters")
+    total = count(stated)
+    complete = total is not None or stated is None
+    dtypes: dict[str, int] = {}
+    if isinstance(by_dtype, dict):
+        for key, value in by_dtype.items():
+            dtype, weights = short_text(key), count(value)
+            if dtype and weights is not None:
+                dtypes[dtype] = weights
+        complete = complete and len(dtypes) == len(by_dtype)
+    elif by_dtype is not None:
+        complete = False
+    if len(dtypes) > _MAX_DTYPES:
+        return total, {}, False
+    return total, dtypes, complete
+
+
+def parameters_in_name(name: str) -> int | None:
+    """Read the number of weights from a model's name: 7e9 of "Llama-2-7b", 56e9 of "8x7B".
+
+    The first size in billions counts, else the first in millions; above 5e12, or zero, is none.
+    """
+    return parameters_in_names([name])[0]
+
+
+def parameters_in_names(names: Sequence[str]) -> list[int | None]:
+    """Read the number of weights from each name, as `parameters_in_name`, in half the time."""
+    titles = [name.rpartition("/")[2] for name in names]
+    # No size goes beyond the end of a line, so one search finds those of all.
+    ends = list(accumulate(len(title) + 1 for title in titles))
+    billions: dict[int, int] = {}
+    millions: dict[int, int] = {}
+    for size in _SIZE.finditer("\n".join(titles)):
+        weights = _WEIGHTS[size[0]]
+        if weights:
+            found = billions if size[3] in "bB" else millions
+            found.setdefault(bisect_right(ends, size.start()), weights)
+    return [billions.get(place) or millions.get(place) for place in range(len(titles))]
+
+
+def _weights(size: str) -> int:
+    """Return how many weights a size speaks of; 0 for too many."""
+    experts, _, each = size[:-1].rpartition("x")
+    scale = 1e9 if size[-1] in "bB" else 1e6
+    weights = int(experts or 1) * float(each.replace("_", ".")) * scale
+    return round(weights) if weights <= _MAX_PARAMETERS else 0
+
+
+_WEIGHTS: Memo[int] = Memo(_weights)
+
+
+def tagged_model_type(tags: Sequence[str]) -> str | None:
+    """Return the first tag that names a known architecture, as a config's `model_type` would."""
+    if _ARCHITECTURES.isdisjoint(tags):
+        return None
+    return next((tag for tag in tags if tag in _ARCHITECTURES), None)
+
+
+def quantization(
+    name: str, config: Mapping[str, object], tags: Sequence[str], *, gguf_only: bool
+) -> str | None:
+    """Name the form the weights are quantized to, such as "gptq-4bit", "fp8" or "gguf".
+
+    The config says it best; then GGUF files without others beside them; then tags; then the
+    model's name. The bits are added where they are stated.
+    """
+    if stated := _configured(config.get("quantization_config")):
+        return stated
+    if gguf_only:
+        return "gguf"
+    named = name.rpartition("/")[2].lower()
+    method, bits = _first(tags, _METHOD_TAGS), _first(tags, _BIT_TAGS)
+    # Looking for each word takes half the time of the pattern, and most names have none.
+    if method is None and [word for word in _METHODS if word in named]:
+        found = _METHOD_IN_NAME.search(named)
+        method = _METHODS[found[1]] if found else None
+    if bits is None and "bit" in named and (found := _BITS_IN_NAME.search(named)):
+        bits = found[1]
+    if method == "mlx" and bits is None:  # a framework; its weights need not be quantized
+        return None
+    if method and bits and method not in _BITS_IMPLIED:
+        return f"{method}-{bits}bit"
+    return method or (f"{bits}-bit" if bits else None)
+
+
+def _configured(settings: object) -> str | None:
+    """Read the config's `quantization_config`."""
+    if not isinstance(settings, dict):
+        return None
+    method = short_text(settings.get("quant_method"))
+    if method is None:
+        return None
+    if settings.get("load_in_4bit") is True:
+        return f"{method.lower()}-4bit"
+    if settings.get("load_in_8bit") is True:
+        return f"{method.lower()}-8bit"
+    bits = settings.get("bits")
+    stated = type(bits) is int and 0 < bits < 100  # noqa: PLR2004 - two digits
+    return f"{method.lower()}-{bits}bit" if stated else method.lower()
+
+
+def _first(tags: Sequence[str], meanings: Mapping[str, str]) -> str | None:
+    """Return the meaning of the first tag that has one."""
+    if meanings.keys().isdisjoint(tags):
+        return None
+    return next(meanings[tag] for tag in tags if tag in meanings)

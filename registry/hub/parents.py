@@ -1,0 +1,216 @@
+"""Find what a model was made from, in the tags and the card of one record of the Hub.
+
+The Hub derives its `base_model:` tags from the card: it follows renames, sorts, and leaves out
+what is deleted or private. So a tag is the better source, and a card's entry without a tag is
+either a tagged parent under a former name or a parent that the Hub no longer shows.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
+
+from registry.coerce import MAX_TEXT, short_text, texts
+from registry.hub.mergekit import merged_models
+
+Relation = Literal["finetune", "adapter", "merge", "quantized", "base_unknown"]
+EdgeSource = Literal["tag", "card", "merge_config"]
+
+_RELATIONS: Mapping[str, Relation] = {relation: relation for relation in get_args(Relation)}
+
+_STATED = 0.9  # the card names the relation, or a merge configuration the model
+_INFERRED = 0.6  # the relation follows from what the model is
+_UNTOLD = 0.4  # the card names a relation that is none of the Hub's
+_AMBIGUOUS = 0.3  # the parent may be one of the tagged ones, under a former name
+
+_NAME = re.compile(r"(?!\.{1,2}(?:/|$))[\w.-]+(?:/(?!\.{1,2}$)[\w.-]+)?", re.ASCII)
+_URL = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/"
+    r"(?!(?:datasets|spaces|collections|papers|blog|docs)/)([\w.-]+/[\w.-]+)(?:[/?#].*)?",
+    re.ASCII,
+)
+
+
+class Parent(NamedTuple):
+    """One model that another was made from.
+
+    `position` is the place in the list it was read from (0 first); `confidence` lies in (0, 1].
+    """
+
+    name: str
+    relation: Relation
+    source: EdgeSource
+    confidence: float
+    position: int
+
+
+class Parentage(NamedTuple):
+    """A model's parents, the (former, present) names met on the way, and what was unreadable."""
+
+    parents: tuple[Parent, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+_NO_PARENTAGE = Parentage()
+
+
+def model_name(value: object) -> str | None:
+    """Return `value` if it can name a repository: `org/name` or `name`, at most 255 characters.
+
+    Spaces, control characters, empty parts, paths and URLs are refused; letters of any script
+    are not, for the Hub's own rule may change.
+    """
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return None
+    if _NAME.fullmatch(value):
+        return value
+    parts = value.split("/")
+    foreign = (
+        value.isprintable()
+        and not value.isascii()
+        and len(parts) <= 2  # noqa: PLR2004 - an organisation and a name
+        and {"", ".", ".."}.isdisjoint(parts)
+        and {*" :\\?#%~"}.isdisjoint(value)
+    )
+    return value if foreign else None
+
+
+def model_reference(value: object) -> str | None:
+    """Return the model that a card names by its id or by a link to it on the Hub."""
+    text = short_text(value)
+    if text is None:
+        return None
+    link = _URL.fullmatch(text)
+    name = link[1] if link else text.rstrip("/")
+    return name if _NAME.fullmatch(name) else None
+
+
+def read_parentage(
+    tags: Sequence[str], card: Mapping[str, object], *, adapter: bool, quantized: bool
+) -> Parentage:
+    """Read the parents of one model.
+
+    `tags` are its `base_model:` tags without that prefix. `adapter` and `quantized` say what the
+    model's weights are; a relation that nobody states is inferred from them, else it is a merge
+    if the card lists several parents, else a finetune.
+
+    A tag gives an edge of confidence 1, of relation base_unknown if it has none. An entry of the
+    card whose parent has a tag adds nothing. Any other entry is compared with the tags that no
+    entry matches: the same name in another case, the same name under another organisation, or
+    the only one left on both sides is a rename; the rest are edges of lower confidence. A merge
+    configuration adds edges of relation merge. `base_unknown` gives way to a known relation of
+    the same parent.
+    """
+    recipe = merged_models(card)
+    if not tags and not recipe and "base_model" not in card:
+        return _NO_PARENTAGE
+    parents, complete = _tagged(tags)
+    unread = [] if complete else ["tags"]
+    present = {parent.name: parent.name for parent in parents}
+    listed, complete = _listed(card.get("base_model"), present)
+    renames, unmatched, ambiguous = _compare(listed, present)
+
+    relation, confidence = _card_relation(card)
+    if confidence == _UNTOLD:
+        unread.append("base_model_relation")
+    if relation is None:
+        inferred: Relation = "merge" if recipe or len(listed) > 1 else "finetune"
+        relation = "adapter" if adapter else "quantized" if quantized else inferred
+    for name in unmatched:
+        if "/" in name:
+            certainty = _AMBIGUOUS if ambiguous else confidence
+            parents.append(Parent(name, relation, "card", certainty, listed.index(name)))
+        else:  # had it been a model's name, the Hub would have tagged it
+            complete = False
+    if not complete:
+        unread.append("base_model")
+
+    if recipe:
+        present |= {name.lower(): name for name in present} | dict(renames)
+        for position, name in enumerate(recipe):
+            name_now = present.get(name) or present.get(name.lower(), name)
+            parents.append(Parent(name_now, "merge", "merge_config", _STATED, position))
+    return Parentage(_distinct(parents), tuple(renames), tuple(unread))
+
+
+def _tagged(tags: Sequence[str]) -> tuple[list[Parent], bool]:
+    """Read the parents that the Hub tagged, and whether all of the tags could be read.
+
+    The Hub tags each parent twice, with the relation and without it; the second says nothing new.
+    """
+    parents: list[Parent] = []
+    complete = True
+    if not tags:
+        return parents, complete
+    typed = [tag.partition(":") for tag in tags if ":" in tag]
+    names = {name for _, _, name in typed}
+    bare = [("", "", tag) for tag in tags if ":" not in tag and tag not in names]
+    for position, (kind, _, name) in enumerate(typed + bare):
+        if model_name(name):
+            relation = _RELATIONS.get(kind, "base_unknown")
+            parents.append(Parent(name, relation, "tag", 1.0, position))
+        else:
+            complete = False
+    return parents, complete
+
+
+def _listed(value: object, present: Collection[str]) -> tuple[list[str], bool]:
+    """Read a card's `base_model`: an id, a link to the Hub, or a list of them."""
+    entries, partial = texts(value)
+    names = [
+        name for entry in entries if (name := entry if entry in present else model_reference(entry))
+    ]
+    return list(dict.fromkeys(names)), not partial and len(names) == len(entries)
+
+
+def _compare(
+    listed: Sequence[str], tagged: Collection[str]
+) -> tuple[list[tuple[str, str]], list[str], bool]:
+    """Match a card's entries with tags: (renames, entries left, whether a tag is left too)."""
+    unmatched = [name for name in listed if name not in tagged]
+    if not unmatched or not tagged:
+        return [], unmatched, False
+    free = [name for name in tagged if name not in listed]
+    renames: list[tuple[str, str]] = []
+
+    def settle(pairs: Mapping[str, str]) -> None:
+        renames.extend((name, pairs[name]) for name in unmatched if name in pairs)
+        unmatched[:] = [name for name in unmatched if name not in pairs]
+        free[:] = [name for name in free if name not in pairs.values()]
+
+    by_case = {name.lower(): name for name in tagged}
+    settle({name: by_case[name.lower()] for name in unmatched if name.lower() in by_case})
+
+    old, new = Counter(map(_base, unmatched)), {_base(name): name for name in free}
+    unique = {base for base, times in Counter(map(_base, free)).items() if times == old[base] == 1}
+    settle({name: new[_base(name)] for name in unmatched if _base(name) in unique})
+
+    if len(unmatched) == len(free) == 1:
+        settle({unmatched[0]: free[0]})
+    return renames, unmatched, bool(free)
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2].lower()
+
+
+def _card_relation(card: Mapping[str, object]) -> tuple[Relation | None, float]:
+    """Read the relation that a card states, and how far to trust it; None if it states none."""
+    stated = card.get("base_model_relation")
+    if stated is None:
+        return None, _INFERRED
+    relation = _RELATIONS.get(stated.strip().lower()) if isinstance(stated, str) else None
+    return (relation, _STATED) if relation else ("base_unknown", _UNTOLD)
+
+
+def _distinct(parents: Sequence[Parent]) -> tuple[Parent, ...]:
+    """Keep one edge for each name, relation and source, and no base_unknown beside a relation."""
+    known = {parent.name for parent in parents if parent.relation != "base_unknown"}
+    if len(known) == len(parents):
+        return tuple(parents)
+    kept: dict[tuple[str, Relation, EdgeSource], Parent] = {}
+    for parent in parents:
+        if parent.relation != "base_unknown" or parent.name not in known:
+            kept.setdefault((parent.name, parent.relation, parent.source), parent)
+    return tuple(kept.values())

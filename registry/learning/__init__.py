@@ -1,0 +1,1 @@
+"""Statistical models without a database: factorization, cold start, encoders, metrics."""

@@ -1,0 +1,70 @@
+"""Texts to vectors, by encoders that are opened by name; knows of no database.
+
+| name | vectors | needs |
+|---|---|---|
+| `minilm` | 384 | the extra `train`, which has its weights |
+| `hashing` | 512 | nothing |
+| `organisation/model` | as the model has them | the extra `train`; the Hub, once |
+| `/a/folder`, `./a/folder` | likewise | the extra `train` |
+
+The two last are sentence-transformers models: `sentence-transformers/all-mpnet-base-v2`,
+`intfloat/multilingual-e5-base`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.errors import EncoderError
+from registry.learning.encoders.hashing import HashingEncoder
+from registry.learning.encoders.sentences import open_minilm, open_model
+
+DEFAULT = "minilm"
+
+
+class Encoder(Protocol):
+    """What encodes texts, each for itself: neither its neighbours nor their order matter."""
+
+    @property
+    def name(self) -> str:
+        """What its vectors are kept under; two encoders of one name give the same vectors."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32, n x dimension: a row of length 1 for each text.
+
+        Any text will do: what is too long for the encoder is cut, what is no character is
+        replaced. A text that has nothing in it that the encoder knows of may be all zeros.
+        """
+        ...
+
+
+def open_encoder(name: str = DEFAULT, *, device: str | None = None) -> Encoder:
+    """Open an encoder, loading its weights if it has any.
+
+    Args:
+        name: see above.
+        device: as torch names it (cpu, cuda, cuda:1); None is the GPU if there is one.
+
+    Raises:
+        EncoderError: when there is none of that name, when what it needs is not installed, when
+            its weights are not on disk and the Hub cannot be reached, or when there is no such
+            device.
+    """
+    if name in {"hashing", HashingEncoder.name}:
+        return HashingEncoder()
+    if name == DEFAULT:
+        return open_minilm(device)
+    if "/" in name:
+        return open_model(name, device)
+    raise EncoderError(
+        f"There is no encoder named {name!r}: use minilm, hashing, a sentence-transformers model "
+        "of the Hub (organisation/model), or the path of one (./folder)."
+    )

@@ -1,0 +1,151 @@
+"""Texts as hashed words and characters: no weights, no other package, the same for ever.
+
+Features of a text are its words, its pairs of neighbouring words, and its runs of three and four
+characters. Each is a 64-bit hash that adds log(1 + its count), times the weight of its kind, to
+one of 512 dimensions, with a sign; dimension and sign are taken from the hash. Whoever changes
+any of this makes another encoder, which needs another name.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.coerce import storable
+
+LONGEST = 100_000
+"""Characters of a text that count."""
+
+_DIMENSION = 512
+_CHARACTERS_AT_ONCE = 100_000
+_TEXTS_AT_ONCE = 1 << 12
+
+_RUNS = (3, 4)
+_WEIGHTS = np.array([1.0, 0.3, 0.5, 0.5])
+"""Of words, of pairs of words, of runs of three, of four; the kind is two bits of a feature."""
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+# What separates words beyond ASCII: Latin-1's signs, punctuation to shapes, CJK's signs, specials.
+# All else counts as letters: real tables of letters change with each version of Unicode.
+_SEPARATORS = ((0x80, 0xBF), (0x2000, 0x2BFF), (0x3000, 0x303F), (0xFFF0, 0xFFFF))
+
+_Hashes = NDArray[np.uint64]
+
+
+class HashingEncoder:
+    """Encode texts by what they are spelt with."""
+
+    name = "hashing-512"
+    dimension = _DIMENSION
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32, n x 512, rows of length 1; zeros for a text without a word."""
+        vectors = np.zeros((len(texts), _DIMENSION), np.float32)
+        start = 0
+        for block in _blocks(texts):
+            sums = _summed(_features(block), len(block))
+            lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+            np.divide(sums, lengths, out=sums, where=lengths > 0)
+            vectors[start : start + len(block)] = sums
+            start += len(block)
+        return vectors
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield texts in lower case, as many at once as stay in the processor's caches."""
+    block: list[str] = []
+    characters = 0
+    for text in texts:
+        block.append(storable(text[:LONGEST]).lower())
+        characters += len(block[-1])
+        if characters >= _CHARACTERS_AT_ONCE or len(block) == _TEXTS_AT_ONCE:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
+def _features(texts: list[str]) -> _Hashes:
+    """Return all features of all texts: from the top 12 bits of the text, 50 of hash, 2 of kind."""
+    characters, rows = _spelt(texts)
+    found = [*_words(characters, rows)]
+    hashes = characters
+    for length in range(2, max(_RUNS) + 1):
+        hashes = hashes[:-1] * _BASE + characters[length - 1 :]
+        if length in _RUNS:
+            inside = rows[: len(hashes)] == rows[length - 1 :]
+            found.append((hashes[inside], rows[: len(hashes)][inside]))
+    return np.concatenate([
+        row << np.uint64(52) | _mixed(hashed) >> np.uint64(14) << np.uint64(2) | np.uint64(kind)
+        for kind, (hashed, row) in enumerate(found)
+    ])  # fmt: skip
+
+
+def _spelt(texts: list[str]) -> tuple[_Hashes, _Hashes]:
+    """Return the characters of texts, and the text that each is of.
+
+    Whatever separates words is one space, and each text begins and ends with one.
+    """
+    joined = "".join(f" {text} " for text in texts)
+    codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+    lengths = np.fromiter((len(text) + 2 for text in texts), np.int64, len(texts))
+    rows = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
+    is_word = (codes >= ord("a")) & (codes <= ord("z")) | (codes >= ord("0")) & (codes <= ord("9"))
+    if not joined.isascii():
+        is_word |= codes > 0x7F  # noqa: PLR2004 - the end of ASCII
+        for first, last in _SEPARATORS:
+            is_word &= (codes < first) | (codes > last)
+    kept = is_word.copy()
+    kept[1:] |= is_word[:-1]
+    kept[np.cumsum(lengths) - lengths] = True
+    characters = np.where(is_word, codes, ord(" ")).astype(np.uint64)
+    return characters[kept], rows[kept]
+
+
+def _words(characters: _Hashes, rows: _Hashes) -> Iterator[tuple[_Hashes, _Hashes]]:
+    """Yield the hashes of words, then of pairs of words, each with the texts that they are of."""
+    spaces = np.flatnonzero(characters == ord(" "))
+    # A text of spaces alone has one; a text with words, one before each and one at its end.
+    starts, ends = spaces[:-1] + 1, spaces[1:]
+    there = ends > starts
+    starts, ends = starts[there], ends[there]
+    if not len(starts):
+        nothing = np.zeros(0, np.uint64)
+        yield nothing, nothing
+        yield nothing, nothing
+        return
+    lengths = ends - starts
+    places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    powers = np.cumprod(np.full(lengths.max(), _BASE))
+    letters = characters[characters != ord(" ")]
+    words = np.add.reduceat(letters * powers[places], np.cumsum(lengths) - lengths)
+    of = rows[starts]
+    yield words, of
+    beside = of[:-1] == of[1:]
+    yield (_mixed(words[:-1]) + words[1:])[beside], of[:-1][beside]
+
+
+def _mixed(hashes: _Hashes) -> _Hashes:
+    """Spread what tells hashes apart over all their bits (the end of splitmix64)."""
+    hashes = (hashes ^ hashes >> np.uint64(30)) * _MIXERS[0]
+    hashes = (hashes ^ hashes >> np.uint64(27)) * _MIXERS[1]
+    return hashes ^ hashes >> np.uint64(31)
+
+
+def _summed(features: _Hashes, texts: int) -> NDArray[np.float64]:
+    """Return n x 512: what the features of each text add up to."""
+    features.sort()
+    first = np.ones(len(features), np.bool_)
+    np.not_equal(features[1:], features[:-1], out=first[1:])
+    places = np.flatnonzero(first)
+    counts = np.diff(places, append=len(features))
+    features = features[places]
+    weights = np.log1p(counts) * _WEIGHTS[features & np.uint64(3)]
+    # From the bottom: two bits of kind, one of sign, nine of dimension.
+    np.negative(weights, out=weights, where=(features & np.uint64(4)) != 0)
+    dimensions = features >> np.uint64(3) & np.uint64(_DIMENSION - 1)
+    into = (features >> np.uint64(52)) * np.uint64(_DIMENSION) + dimensions
+    sums = np.bincount(into.astype(np.int64), weights, minlength=texts * _DIMENSION)
+    return sums.astype(np.float64).reshape(texts, _DIMENSION)

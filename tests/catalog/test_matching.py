@@ -1,0 +1,55 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.catalog.spelling import Spelling, spellings
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("org/name", []),
+        ("gpt-4", []),
+        ("org__name", [("org/name", None)]),
+        ("01-ai__Yi-1.5-34B", [("01-ai/Yi-1.5-34B", None)]),
+        ("org/with__two", []),
+        ("__name", []),
+        ("models--org--name", [("org/name", None)]),
+        ("models--org--name-with--dashes", [("org/name-with--dashes", None)]),
+        ("pretrained=org/name,dtype=auto", [("org/name", None)]),
+        ("dtype=auto, pretrained=org/name ,revision=step10", [("org/name", "step10")]),
+        ("pretrained=org/name,revision=", [("org/name", None)]),
+        ("pretrained=org/base,revision=r,peft=me/lora", [("me/lora", None)]),
+        ("model=gpt-4o,base_url=http://x", [("gpt-4o", None)]),
+        ("pretrained=org__name", [("org__name", None), ("org/name", None)]),
+        ("pretrained=org/name@v1", [("org/name@v1", None), ("org/name", "v1")]),
+        ("dtype=auto", []),
+        ("https://huggingface.co/org/name", [("org/name", None)]),
+        ("http://www.huggingface.co/org/name/", [("org/name", None)]),
+        ("hf.co/org/name", [("org/name", None)]),
+        ("https://huggingface.co/models/org/name", [("org/name", None)]),
+        ("https://huggingface.co/org/name/tree/abc123", [("org/name", "abc123")]),
+        ("https://huggingface.co/org/name/blob/main/README.md", [("org/name", "main")]),
+        ("https://example.com/org/name", []),
+        ("hf:org/name", [("org/name", None)]),
+        ("huggingface/org/name", [("org/name", None)]),
+        ("hf/org/name@v2", [("org/name@v2", None), ("org/name", "v2")]),
+        ("huggingface/name", []),
+        ("org/name@step1000", [("org/name", "step1000")]),
+        ("name@step1000", []),
+    ],
+)
+def test_what_a_spelling_may_mean(name: str, meant: list[tuple[str, str | None]]) -> None:
+    assert spellings(name) == [Spelling(name), *(Spelling(*each) for each in meant)]
+
+
+def test_white_space_around_a_name_is_none_of_it() -> None:
+    assert spellings(" org__name\t") == [Spelling("org__name"), Spelling("org/name")]
+
+
+@given(st.text(st.sampled_from("aB0/_-=,.@: pretrainedpeftmodelshf"), max_size=60))
+def test_whatever_the_text_the_first_is_the_name_itself(name: str) -> None:
+    found = spellings(name)
+    assert found[0] == Spelling(name.strip())
+    assert all(each.name for each in found[1:])
+    assert all(each.revision != "" for each in found)

@@ -1,0 +1,211 @@
+"""`registry embeddings` and `registry nearest`."""
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from cli_commands import Commands
+from factories import model
+from learned import drawn, kept, names
+from safetensors import safe_open
+from sqlalchemy import Engine
+
+from registry.cli.embeddings import KINDS
+from registry.db.schema import VECTOR_KINDS
+from registry.embeddings import versions
+from registry.embeddings.promotion import Verdict
+from registry.learning.encoders import open_encoder
+
+
+@pytest.fixture
+def three(engine: Engine) -> tuple[int, int, int]:
+    """A retired version, the current one, and one that was refused."""
+    with engine.begin() as connection:
+        for name in names(6):
+            model(connection, name, license="mit" if name < "org/m3" else None)
+        one = kept(connection, drawn(6))
+        two = kept(connection, drawn(6, 8), uncertainties=np.ones(6, np.float32), encoder="small")
+        bad = kept(connection, drawn(6, 8, seed=2), current=False)
+        versions.settle(connection, bad, Verdict(promoted=False, reason="worse", churn=0.5))
+    return one, two, bad
+
+
+def test_without_versions_it_says_so(commands: Commands) -> None:
+    result = commands("embeddings", "list", "--format", "table")
+    assert result.exit_code == 0
+    assert "There are no embeddings yet; `registry train` makes some." in result.stderr
+    assert "no embeddings yet" in commands.refused(1, "embeddings", "show")
+    assert "no embeddings yet" in commands.refused(1, "embeddings", "rollback")
+    assert "there is none" in commands.refused(2, "embeddings", "promote", "1")
+    assert "No version of embeddings is current." in commands.done("status", "--format", "table")
+
+
+def test_list_and_show(commands: Commands, three: tuple[int, int, int]) -> None:
+    one, two, bad = three
+    found = commands.json("embeddings", "list")
+    assert [(each["version"], each["state"]) for each in found] == [
+        (bad, "refused"),
+        (two, "current"),
+        (one, "retired"),
+    ]
+    assert found[0]["reason"] == "worse"
+    assert found[1]["metrics"] == {"validation": {"log_loss": 0.5}}
+    assert commands.done("embeddings", "list", "--format", "quiet").split() == [
+        str(bad), str(two), str(one)]  # fmt: skip
+    shown = commands.json("embeddings", "show")
+    assert (shown["version"], shown["encoder"], shown["dimension"]) == (two, "small", 8)
+    assert commands.json("embeddings", "show", str(bad))["churn"] == 0.5
+    assert "code version" in commands.done("embeddings", "show", "--format", "table")
+    assert f"there are {one}, {two}, {bad}" in commands.refused(2, "embeddings", "show", "99")
+    status = commands.json("status")
+    assert (status["embeddings"]["version"], status["embeddings"]["vectors"]) == (two, 6)
+    assert f"version {two} (mf), 6 models x 8" in commands.done("status", "--format", "table")
+
+
+def test_promote_and_rollback(commands: Commands, three: tuple[int, int, int]) -> None:
+    one, two, bad = three
+    assert "was refused: worse. --force" in commands.refused(2, "embeddings", "promote", str(bad))
+    told = commands("embeddings", "promote", str(bad), "--force")
+    assert f"Version {bad} is current now, instead of {two}." in told.stderr
+    assert f"{bad} is current already" in commands("embeddings", "promote", str(bad)).stderr
+    assert f"Version {two} is current again" in commands("embeddings", "rollback").stderr
+    assert commands.json("embeddings", "rollback")[0]["version"] == one
+    assert "none was current before" in commands.refused(1, "embeddings", "rollback")
+
+
+def test_drop_takes_all_or_none(commands: Commands, three: tuple[int, int, int]) -> None:
+    one, two, bad = three
+    said = commands.refused(2, "embeddings", "drop", str(one), str(two))
+    assert f"Version {two} is current and cannot be dropped" in said
+    assert len(commands.json("embeddings", "list")) == 3
+    commands.done("embeddings", "drop", str(one), str(bad))
+    assert [each["version"] for each in commands.json("embeddings", "list")] == [two]
+
+
+def test_a_version_that_is_read_is_not_waited_for_for_ever(
+    commands: Commands, three: tuple[int, int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The lock, and waiting for it, are real; a test need not wait as long.
+    monkeypatch.setattr(versions, "PATIENCE", "50ms")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("TABLE registry.embeddings")
+        assert "holds a lock" in commands.refused(1, "embeddings", "drop", str(three[0]))
+    commands.done("embeddings", "drop", str(three[0]))
+
+
+def test_export_to_parquet(commands: Commands, three: tuple[int, int, int], tmp_path: Path) -> None:
+    target = tmp_path / "out.parquet"
+    assert "6 vectors of 8 dimensions" in commands("embeddings", "export", str(target)).stderr
+    table = pq.read_table(target)
+    assert table["model"].to_pylist() == names(6)
+    assert np.array_equal(np.array(table["vector"].to_pylist(), np.float32), drawn(6, 8))
+    told = table.schema.metadata
+    assert (told[b"version"], told[b"encoder"]) == (str(three[1]).encode(), b"small")
+    assert {b"method", b"data_fingerprint", b"code_version", b"created_at", b"dimension"} < set(
+        told
+    )
+    assert "already" in commands.refused(2, "embeddings", "export", str(target))
+    odd = str(tmp_path / "e.xyz")
+    assert "Of what format is" in commands.refused(2, "embeddings", "export", odd)
+    other = ("embeddings", "export", str(tmp_path / "e.parquet"), "--to", "safetensors")
+    assert "is not what safetensors is named as" in commands.refused(2, *other)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_export_to_safetensors(
+    commands: Commands, three: tuple[int, int, int], tmp_path: Path
+) -> None:
+    target = tmp_path / "out.safetensors"
+    commands.done("embeddings", "export", str(target), "--version", str(three[0]))
+    with safe_open(target, "numpy") as file:
+        told = file.metadata()
+        assert np.array_equal(file.get_tensor("vectors"), drawn(6))
+        assert np.isnan(file.get_tensor("uncertainty")).all()
+    assert orjson.loads(told["models"]) == names(6)
+    assert (told["version"], told["method"]) == (str(three[0]), "mf")
+
+
+def test_nothing_is_left_of_an_export_that_fails(
+    commands: Commands,
+    three: tuple[int, int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands.refused(2, "embeddings", "export", str(tmp_path / "a.parquet"), "--version", "99")
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **more: Any) -> Any:
+        if name.startswith("safetensors"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    # As where the extra is not installed, which the environment of the tests has.
+    monkeypatch.setattr(builtins, "__import__", without)
+    said = commands.refused(1, "embeddings", "export", str(tmp_path / "a"), "--to", "safetensors")
+    assert "pip install 'llm-registry[train]'" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nearest(commands: Commands, three: tuple[int, int, int]) -> None:
+    found = commands.json("nearest", "org/m0", "-k", "3")
+    assert len(found) == 3
+    assert found[0]["of_version"] == three[1]
+    assert found[0]["distance"] <= found[1]["distance"] <= found[2]["distance"]
+    assert (
+        commands.json("nearest", "org/m0", "--version", str(three[0]))[0]["of_version"] == three[0]
+    )
+    assert commands.json("nearest", "org/m0", "--kind", "cold", "--kind", "folded") == []
+    assert commands.json("nearest", "org/m0", "--kind", "trained", "-k", "3") == found
+    mit = commands.json("nearest", "org/m0", "--license", "mit")
+    assert {each["name"] for each in mit} == {"org/m1", "org/m2"}
+    assert commands.json("nearest", "org/m0", "--min-parameters", "1B") == []
+    said = commands("nearest", "org/m0", "--task", "none", "--format", "table").stderr
+    assert said == "No other model with a vector is like that.\n"
+
+
+def test_what_nearest_cannot_answer_is_said(
+    commands: Commands, three: tuple[int, int, int], engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        model(connection, "org/bare")
+    said = commands.refused(1, "nearest", "org/bare")
+    assert f"has no vector in version {three[1]} of the embeddings; `registry similar`" in said
+    assert "No model named 'org/nope'" in commands.refused(1, "nearest", "org/nope")
+    assert "no version 99" in commands.refused(2, "nearest", "org/m0", "--version", "99")
+    many = ("--min-parameters", "2B", "--max-parameters", "1B")
+    assert "is more than" in commands.refused(2, "nearest", "org/m0", *many)
+
+
+def test_route(commands: Commands, engine: Engine) -> None:
+    encoder = open_encoder("hashing")
+    prompt = "What is 7 times 6?"
+    vector = encoder.encode([prompt])[0]
+    serving = np.zeros((3, encoder.dimension + 1), np.float32)
+    serving[1, :-1], serving[2, :-1] = 2 * vector, -vector
+    with engine.begin() as connection:
+        kept(connection, drawn(3), serving=serving, encoder=encoder.name)
+    found = commands.json("route", prompt)
+    assert [row["model"] for row in found] == ["org/m1", "org/m0", "org/m2"]
+    assert [row["logit"] for row in found] == pytest.approx([2, 0, -1], abs=1e-5)
+    assert found[1]["probability"] == 0.5
+    assert commands.done("route", prompt, "-k", "1", "--format", "quiet") == "org/m1\n"
+    assert "0.881" in commands.done("route", prompt, "--format", "table")
+    asked = ("route", "-", "--pool", "org/m2", "--pool", "ORG/M0", "--format", "quiet")
+    assert commands(*asked, stdin=prompt + "\n").stdout.split() == ["org/m0", "org/m2"]
+    assert "No model named 'org/m7'" in commands.refused(1, "route", prompt, "--pool", "org/m7")
+    assert "There is no prompt" in commands.refused(2, "route", " ")
+
+
+def test_what_cannot_route_says_so(commands: Commands, engine: Engine) -> None:
+    assert "no embeddings yet" in commands.refused(1, "route", "hello")
+    with engine.begin() as connection:
+        kept(connection, drawn(3))
+    assert "tells no prompts apart" in commands.refused(1, "route", "hello")
+
+
+def test_kinds_to_choose_from_are_those_of_vectors() -> None:
+    assert tuple(KINDS) == tuple(VECTOR_KINDS)

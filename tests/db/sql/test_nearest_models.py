@@ -1,0 +1,283 @@
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from databases import Databases
+from factories import alias, family, model, rows
+from learned import drawn, kept, names
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from registry.db import connection as database
+from registry.embeddings import partitions
+
+NEAREST = "SELECT name, distance FROM registry.nearest_models(:model, :k)"
+
+
+def distances(vectors: NDArray[np.float32], place: int) -> dict[str, float]:
+    """Cosine distances of a vector to all others, the obvious way."""
+    of = vectors.astype(np.float64)
+    cosine = of @ of[place] / (np.linalg.norm(of, axis=1) * np.linalg.norm(of[place]))
+    return {f"org/m{at}": 1 - cosine[at] for at in range(len(of)) if at != place}
+
+
+def test_the_nearest_come_first(connection: Connection) -> None:
+    vectors = drawn(50, 8)
+    kept(connection, vectors)
+    found = rows(connection, NEAREST, model="org/m7", k=12)
+    expected = sorted(distances(vectors, 7).items(), key=lambda pair: pair[1])[:12]
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    assert [much for _, much in found] == pytest.approx([much for _, much in expected], abs=1e-6)
+
+
+def test_any_name_and_any_version_will_do(connection: Connection) -> None:
+    first = kept(connection, drawn(5), kinds=["cold"] * 5, uncertainties=np.ones(5, np.float32))
+    second = kept(connection, drawn(4, 7))
+    alias(connection, "org/m0", "zero")
+    query = "SELECT count(*), min(kind), min(uncertainty), min(of_version)"
+    assert rows(connection, f"{query} FROM registry.nearest_models('ZERO')") == [
+        (3, "trained", None, second)
+    ]
+    assert rows(connection, f"{query} FROM registry.nearest_models('ZERO', 10, {first})") == [
+        (4, "cold", 1, first)
+    ]
+
+
+@pytest.mark.parametrize(("k", "number"), [(2, 2), (0, 0), (-1, 0), (None, 10), (1000, 19)])
+def test_not_more_come_than_wanted(connection: Connection, k: int | None, number: int) -> None:
+    kept(connection, drawn(20))
+    assert len(rows(connection, NEAREST, model="org/m0", k=k)) == number
+
+
+def test_vectors_without_a_direction_are_near_to_nothing(connection: Connection) -> None:
+    vectors = drawn(4)
+    vectors[2] = 0
+    kept(connection, vectors)
+    assert {name for name, _ in rows(connection, NEAREST, model="org/m0", k=9)} == {
+        "org/m1",
+        "org/m3",
+    }
+    refused(connection, "Model 'org/m2' has no vector", "org/m2")
+
+
+def refused(connection: Connection, message: str, name: str | None, **told: Any) -> None:
+    arguments = "".join(f", {each} => :{each}" for each in told)
+    with pytest.raises(DBAPIError, match=message), connection.begin_nested():
+        rows(connection, f"SELECT registry.nearest_models(:name{arguments})", name=name, **told)
+
+
+def test_what_cannot_be_answered_is_said(connection: Connection) -> None:
+    model(connection, "org/bare")
+    refused(connection, "no embeddings yet", "org/bare")
+    kept(connection, drawn(3), current=False)
+    refused(connection, "no embeddings yet: no version is current", "org/m0")
+    version = kept(connection, drawn(3, seed=1))
+    refused(
+        connection, f"'org/bare' has no vector in version {version}.*similar_models", "org/bare"
+    )
+    refused(connection, "No model named 'org/nobody'", "org/nobody")
+    refused(connection, "There is no version 99 of embeddings", "org/m0", version=99)
+    refused(connection, "No family is known of a model named 'x'", "org/m0", family="x")
+    assert rows(connection, NEAREST, model=None, k=3) == []
+
+
+@pytest.mark.parametrize("kinds", [["trained"], ["folded", "trained"], ["cold"], [], None])
+def test_kinds_of_vectors_are_left_out(connection: Connection, kinds: list[str] | None) -> None:
+    told = [("trained", "folded", "cold")[at % 3] for at in range(30)]
+    vectors = drawn(30, 8)
+    kept(connection, vectors, kinds=told)
+    found = rows(
+        connection,
+        "SELECT name, kind FROM registry.nearest_models('org/m2', 100, kinds => :kinds)",
+        kinds=kinds,
+    )
+    near = distances(vectors, 2)
+    passing = [(f"org/m{at}", kind) for at, kind in enumerate(told) if at != 2]
+    passing = [each for each in passing if kinds is None or each[1] in kinds]
+    assert found == sorted(passing, key=lambda each: near[each[0]])
+
+
+@pytest.fixture
+def sorted_out(connection: Connection) -> Connection:
+    for number, name in enumerate(names(40)):
+        model(
+            connection,
+            name,
+            license="mit" if number % 2 else "apache-2.0",
+            pipeline_tag="text-generation" if number < 20 else "fill-mask",
+            parameters=None if number == 39 else number * 10**9,
+        )
+    for number in range(40):
+        family(connection, f"org/m{number}", "org/m0" if number < 10 else f"org/m{number}")
+    kept(connection, drawn(40, 8))
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("filters", "passing"),
+    [
+        ({"license": "MIT"}, {at for at in range(40) if at % 2}),
+        ({"task": "fill-mask"}, set(range(20, 40))),
+        ({"min_parameters": 30 * 10**9}, set(range(30, 39))),
+        ({"max_parameters": 5 * 10**9}, set(range(6))),
+        ({"family": "org/m4"}, set(range(10))),
+        ({"license": "mit", "task": "text-generation", "family": "org/m0"}, {1, 3, 5, 7, 9}),
+        ({"license": "gpl"}, set()),
+    ],
+    ids=str,
+)
+def test_filters_leave_out_and_nothing_else(
+    sorted_out: Connection, filters: dict[str, Any], passing: set[int]
+) -> None:
+    check_filters(sorted_out, filters, passing)
+
+
+def check_filters(connection: Connection, filters: dict[str, Any], passing: set[int]) -> None:
+    arguments = "".join(f", {name} => :{name}" for name in filters)
+    query = f"SELECT name, distance FROM registry.nearest_models('org/m3', 100{arguments})"
+    found = rows(connection, query, **filters)
+    near = distances(drawn(40, 8), 3)
+    expected = sorted((near[f"org/m{at}"], f"org/m{at}") for at in passing - {3})
+    assert [name for name, _ in found] == [name for _, name in expected]
+
+
+COUNT = 8_000
+
+TRAINED = set(range(5, COUNT, 64))
+"""The places of few trained models among many cold ones."""
+
+KINDS = ["trained" if at in TRAINED else "cold" for at in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def with_index(databases: Databases) -> Iterator[Engine]:
+    """A version with an HNSW index; one model in 1,000 is under a rare licence, one is alone."""
+    with (
+        databases.made(template=databases.template()) as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(partitions, "INDEXED_FROM", COUNT)
+        engine = database.create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(
+                text("""
+                INSERT INTO store.models (name, state, license, parameters, first_seen, changed_at)
+                SELECT 'org/m' || i, 'available',
+                       CASE WHEN i = 77 THEN 'lone' WHEN i % 1000 = 5 THEN 'rare'
+                            WHEN i % 2 = 0 THEN 'mit' END, i, now(), now()
+                  FROM generate_series(0, :last) AS i"""),
+                {"last": COUNT - 1},
+            )
+            kept(connection, clustered(), names(COUNT), kinds=KINDS)
+        yield engine
+
+
+@pytest.fixture
+def indexed(with_index: Engine) -> Iterator[Connection]:
+    with with_index.connect() as connection:
+        yield connection
+
+
+def clustered() -> NDArray[np.float32]:
+    places = np.random.default_rng(1).integers(0, 50, COUNT)
+    return np.asarray(drawn(50, 16, seed=2)[places] + 0.5 * drawn(COUNT, 16, seed=3), np.float32)
+
+
+def test_an_index_finds_nearly_all(indexed: Connection) -> None:
+    vectors = clustered()
+    hits = 0
+    before = scans(indexed)
+    for place in range(0, COUNT, 400):
+        found = rows(indexed, NEAREST, model=f"org/m{place}", k=10)
+        near = distances(vectors, place)
+        assert [much for _, much in found] == pytest.approx(
+            [near[name] for name, _ in found], abs=1e-5
+        )
+        assert [much for _, much in found] == sorted(much for _, much in found)
+        expected = sorted(near, key=lambda name: near[name])[:10]
+        hits += len(set(expected) & {name for name, _ in found})
+    assert hits >= 0.97 * 10 * 20
+    assert scans(indexed) == before + 20, "the index was used by each"
+
+
+def scans(connection: Connection) -> int:
+    """Return how often the index was used in this transaction."""
+    found = connection.scalar(
+        text("SELECT pg_stat_get_xact_numscans(to_regclass(:name))"),
+        {"name": index_of(connection)},
+    )
+    return int(found or 0)
+
+
+def index_of(connection: Connection) -> str:
+    (name,) = connection.scalars(
+        text("SELECT 'store.' || indexname FROM pg_indexes WHERE indexname LIKE '%hnsw_idx'"
+             " AND tablename LIKE 'embeddings%'")
+    ).all()  # fmt: skip
+    return str(name)
+
+
+@pytest.mark.parametrize("k", [1, 10, 30, 250, 300, 301, 2_000])
+@pytest.mark.parametrize(
+    ("filters", "passing"),
+    [({}, COUNT), ({"license": "rare"}, 8), ({"license": "lone"}, 1), ({"license": "mit"}, 4_000),
+     ({"license": "none"}, 0), ({"max_parameters": 15}, 16),
+     ({"kinds": ["trained"]}, len(TRAINED)), ({"kinds": ["cold"]}, COUNT - len(TRAINED)),
+     ({"kinds": ["trained", "cold"]}, COUNT), ({"kinds": ["folded"]}, 0),
+     ({"kinds": ["trained"], "license": "rare"}, len(TRAINED & set(range(5, COUNT, 1000))))],
+    ids=str,
+)  # fmt: skip
+def test_with_an_index_filters_never_cost_rows(
+    indexed: Connection, k: int, filters: dict[str, Any], passing: int
+) -> None:
+    """However rare what passes is: as many as there are, and where they are few, exactly they."""
+    arguments = "".join(f", {name} => :{name}" for name in filters)
+    query = f"SELECT name, distance FROM registry.nearest_models('org/m4999', :k{arguments})"
+    found = rows(indexed, query, k=k, **filters)
+    assert len(found) == min(k, passing - (passing > COUNT / 2))
+    assert "org/m4999" not in {name for name, _ in found}
+    if filters == {"license": "rare"}:
+        near = distances(clustered(), 4999)
+        rare = sorted((near[f"org/m{at}"], f"org/m{at}") for at in range(5, COUNT, 1000))[:k]
+        assert [name for name, _ in found] == [name for _, name in rare]
+
+
+def test_few_trained_among_many_cold_are_found_with_an_index(indexed: Connection) -> None:
+    vectors = clustered()
+    query = "SELECT name FROM registry.nearest_models(:model, 10, kinds => ARRAY['trained'])"
+    hits = 0
+    for place in range(0, COUNT, 400):
+        near = distances(vectors, place)
+        passing = [f"org/m{at}" for at in TRAINED - {place}]
+        expected = sorted(passing, key=lambda name: near[name])[:10]
+        found = rows(indexed, query, model=f"org/m{place}")
+        hits += len(set(expected) & {name for (name,) in found})
+    assert hits >= 0.99 * 10 * 20
+
+
+def test_settings_of_the_caller_stay(indexed: Connection) -> None:
+    indexed.exec_driver_sql("SET LOCAL hnsw.ef_search = 77")
+    indexed.exec_driver_sql("SET LOCAL enable_seqscan = on")
+    rows(indexed, NEAREST, model="org/m0", k=200)
+    for name, value in {"hnsw.ef_search": "77", "enable_seqscan": "on",
+                        "hnsw.iterative_scan": "off"}.items():  # fmt: skip
+        assert indexed.scalar(text(f"SHOW {name}")) == value
+
+
+def test_of_similarity_learned_is_the_cosine(connection: Connection) -> None:
+    query = "SELECT learned FROM registry.similarity(:a, :b)"
+    for name in names(3):
+        model(connection, name)
+    model(connection, "org/bare")
+    assert rows(connection, query, a="org/m0", b="org/m1") == [(None,)]
+    vectors = drawn(3, 8)
+    vectors[2] = 0
+    kept(connection, vectors)
+    near = distances(vectors[:2], 0)["org/m1"]
+    assert rows(connection, query, a="org/m0", b="org/m1") == [(pytest.approx(1 - near, abs=1e-6),)]
+    assert rows(connection, query, a="org/m0", b="org/m0") == [(1,)]
+    assert rows(connection, query, a="org/m0", b="org/bare") == [(None,)]
+    assert rows(connection, query, a="org/bare", b="org/bare") == [(None,)]
+    assert rows(connection, query, a="org/m0", b="org/m2") == [(None,)]

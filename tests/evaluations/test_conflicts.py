@@ -1,0 +1,225 @@
+"""Files that tell one run differently: refused within a command, replaced by a later one."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evaluated import contents, long_table
+from factories import rows
+from sqlalchemy import Engine
+
+from registry.evaluations.import_report import FileReport
+from registry.evaluations.importer import Options, import_files
+
+TIME = "2026-01-21T03-44-18.458309"
+MAPPING = """
+layout: scores
+columns:
+  {model: model, benchmark: =b, metric: =acc, score: score, standard_error: error, items: items,
+   source: =told}
+"""
+
+
+@pytest.fixture
+def mapping(tmp_path: Path) -> str:
+    path = tmp_path / "mapping.yaml"
+    path.write_text(MAPPING)
+    return str(path)
+
+
+def scores(path: Path, *told: Sequence[object]) -> Path:
+    """Write a table of models, their scores, standard errors and numbers of items."""
+    lines = [",".join(map(str, row)) for row in told]
+    path.write_text("\n".join(["model,score,error,items", *lines, ""]))
+    return path
+
+
+def outcomes(path: Path, *told: int) -> Path:
+    """Write a table of what model m did on the items of b."""
+    return long_table(path, [("m", "b", f"i{place}", each) for place, each in enumerate(told)])
+
+
+def imported(engine: Engine, *paths: Path, **options: Any) -> list[FileReport]:
+    return import_files(engine, list(paths), Options(**options))
+
+
+def statuses(reports: list[FileReport]) -> list[str]:
+    return [report.status for report in reports]
+
+
+def held(engine: Engine) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return rows(
+            connection,
+            "SELECT model, raw_score, raw_standard_error, items, has_outcomes, file"
+            "  FROM registry.runs ORDER BY model",
+        )
+
+
+def test_the_second_file_is_refused_whole(engine: Engine, tmp_path: Path, mapping: str) -> None:
+    one = scores(tmp_path / "one.csv", ("m", 0.5, "", ""), ("n", 0.25, "", ""))
+    other = scores(
+        tmp_path / "other.csv", ("new", 0.1, "", ""), ("m", 0.75, "", ""), ("n", 0.5, "", "")
+    )
+    for expected in ("imported", "unchanged", "unchanged"):
+        first, second = imported(engine, one, other, mapping=mapping)
+        assert (first.status, second.status) == (expected, "failed")
+        assert second.error is not None
+        assert second.error.startswith(
+            f"{other} contradicts {one}: m on b (acc) has the score 0.75 here and 0.5 there"
+            " (1 more like it)."
+        )
+        assert second.written.runs == 0
+        assert [(row[0], row[1], row[5]) for row in held(engine)] == [
+            ("m", 0.5, str(one)),
+            ("n", 0.25, str(one)),
+        ]
+        with engine.connect() as connection:
+            assert rows(connection, "SELECT path FROM store.imports") == [(str(one),)]
+    dry = imported(engine, one, other, mapping=mapping, dry_run=True)
+    assert statuses(dry) == ["unchanged", "failed"]
+    # It is this command that counts, not which of them was there before.
+    first, second = imported(engine, other, one, mapping=mapping)
+    assert (first.status, second.status) == ("imported", "failed")
+    assert first.replaced == {str(one): 2}
+    assert [row[1] for row in held(engine)] == [0.75, 0.5, 0.1]
+
+
+def test_a_file_after_one_that_was_known_already(
+    engine: Engine, tmp_path: Path, mapping: str
+) -> None:
+    """What the first of them tells is from another file, imported earlier."""
+    known, one = (scores(tmp_path / name, ("m", 0.5, "", "")) for name in ("known.csv", "one.csv"))
+    other = scores(tmp_path / "other.csv", ("m", 0.75, "", ""))
+    imported(engine, known, mapping=mapping)
+    first, second = imported(engine, one, other, mapping=mapping)
+    assert (first.status, second.status) == ("unchanged", "failed")
+    assert f"{other} contradicts {one}:" in (second.error or "")
+
+
+def test_other_outcomes(engine: Engine, tmp_path: Path) -> None:
+    one, other = outcomes(tmp_path / "one.csv", 1, 0), outcomes(tmp_path / "other.csv", 0, 1)
+    first, second = imported(engine, one, other, roles={"source": "=told"})
+    assert (first.status, second.status) == ("imported", "failed")
+    assert "the same score but else told differently" in (second.error or "")
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT outcome FROM registry.outcomes ORDER BY item") == [
+            (1.0,),
+            (0.0,),
+        ]
+
+
+def test_a_later_command_replaces_and_says_what(
+    engine: Engine, tmp_path: Path, mapping: str
+) -> None:
+    one = scores(tmp_path / "one.csv", ("m", 0.5, "", ""), ("n", 0.25, "", ""))
+    two = scores(tmp_path / "two.csv", ("o", 0.5, "", ""))
+    imported(engine, one, two, mapping=mapping)
+    newer = scores(
+        tmp_path / "newer.csv", ("m", 0.6, "", ""), ("n", 0.25, "", ""), ("o", 0.7, "", "")
+    )
+    [report] = imported(engine, newer, mapping=mapping)
+    assert report.replaced == {str(one): 1, str(two): 1}
+    assert (report.written.changed, report.written.unchanged) == (2, 1)
+    [again] = imported(engine, newer, mapping=mapping)
+    assert (again.status, again.replaced) == ("unchanged", {})
+
+
+def test_files_that_complete_each_other(engine: Engine, tmp_path: Path, mapping: str) -> None:
+    """Each tells what the others do not, and none takes it away again."""
+    told = [("m", 0.5, "", ""), ("m", 0.5, 0.25, ""), ("m", 0.5, "", 8)]
+    files = [scores(tmp_path / f"{n}.csv", row) for n, row in enumerate(told)]
+    reports = imported(engine, *files, mapping=mapping)
+    assert statuses(reports) == ["imported"] * 3
+    assert [report.replaced for report in reports] == [{}] * 3
+    assert held(engine) == [("m", 0.5, 0.25, 8, False, str(files[2]))]
+    before = contents(engine)
+    assert statuses(imported(engine, *files, mapping=mapping)) == ["unchanged"] * 3
+    assert contents(engine) == before
+    other = scores(tmp_path / "other.csv", ("m", 0.5, 0.125, ""))
+    assert statuses(imported(engine, *files, other, mapping=mapping))[3] == "failed"
+
+
+def lm_eval(folder: Path, score: float, outcomes: Sequence[int], items: int | None) -> list[Path]:
+    """Write the results and the samples of one run."""
+    results, samples = folder / f"results_{TIME}.json", folder / f"samples_b_{TIME}.jsonl"
+    content: dict[str, Any] = {
+        "results": {"b": {"alias": "b", "acc,none": score}},
+        "configs": {"b": {}},
+        "versions": {"b": 1},
+        "config": {"model": "hf", "model_args": "pretrained=org/m", "limit": None},
+        "date": 1768964383.5,
+    }
+    if items is not None:
+        content["n-samples"] = {"b": {"original": items, "effective": items}}
+    results.write_text(json.dumps(content))
+    samples.write_text(
+        "".join(
+            json.dumps({"doc_id": place, "doc_hash": f"h{place}", "doc": {"q": place},
+                        "arguments": [[f"q{place}"]], "resps": [["x"]], "filtered_resps": ["x"],
+                        "filter": "none", "acc": outcome}) + "\n"
+            for place, outcome in enumerate(outcomes)
+        )
+    )  # fmt: skip
+    return [results, samples]
+
+
+@pytest.mark.parametrize("score_first", [True, False])
+@pytest.mark.parametrize(
+    ("score", "items", "agrees"),
+    [
+        (2 / 3, 3, True), (0.667, 3, True), (0.67, 3, True), (0.67, None, True),
+        (0.66, 3, False), (0.6666, 3, False), (0.7, None, False), (1.0, 3, False),
+        # Of a document that the data set holds twice there is one sample.
+        (0.75, 4, True),
+    ],
+)  # fmt: skip
+def test_results_and_samples_of_one_run(
+    engine: Engine, tmp_path: Path, score: float, items: int | None, *, agrees: bool,
+    score_first: bool,
+) -> None:  # fmt: skip
+    files = lm_eval(tmp_path, score, [1, 1, 0], items)
+    files = files if score_first else files[::-1]
+    first, second = imported(engine, *files)
+    assert first.status == "imported"
+    if not agrees:
+        assert second.status == "failed"
+        assert f"{files[1]} contradicts {files[0]}: org/m on b (acc)" in (second.error or "")
+        return
+    assert second.status == ("imported" if score_first else "unchanged")
+    assert second.replaced == {}
+    [(_, found, _, _, has_outcomes, _)] = held(engine)
+    assert (found, has_outcomes) == (pytest.approx(2 / 3), True)
+    before = contents(engine)
+    assert statuses(imported(engine, *files)) == ["unchanged"] * 2
+    assert contents(engine) == before
+
+
+def test_results_and_samples_that_are_both_corrected(engine: Engine, tmp_path: Path) -> None:
+    imported(engine, *lm_eval(tmp_path, 1.0, [1, 1, 1], 3))
+    files = lm_eval(tmp_path, 1 / 3, [1, 0, 0], 3)
+    results, samples = imported(engine, *files)
+    # The score by itself does not undo outcomes.
+    assert (results.status, samples.status) == ("unchanged", "imported")
+    assert samples.replaced == {str(files[1]): 1}
+    assert held(engine)[0][1] == pytest.approx(1 / 3)
+
+
+def test_other_answers(engine: Engine, tmp_path: Path) -> None:
+    def answered(name: str, answer: str) -> Path:
+        path = tmp_path / name
+        path.write_text(f"model,benchmark,item,outcome,answer\nm,b,i0,1,{answer}\n")
+        return path
+
+    mapping = tmp_path / "answers.yaml"
+    mapping.write_text(
+        "layout: outcomes\ncolumns: {model: model, benchmark: benchmark, item: item,"
+        " outcome: outcome, answer: answer, source: =told}\n"
+    )
+    files = [answered("a.csv", "x"), answered("b.csv", "y")]
+    assert statuses(imported(engine, *files, mapping=str(mapping))) == ["imported", "failed"]
+    assert statuses(imported(engine, *files[::-1], mapping=str(mapping))) == ["imported", "failed"]
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT answer FROM registry.answers") == [("y",)]

@@ -1,0 +1,314 @@
+"""The real data sets in one database: what SQL says is what pandas makes of the files."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from factories import NOON, rows
+from sqlalchemy import Engine, text
+
+from registry.catalog import families, resolution
+from registry.db import connection as database
+from registry.demo.hub.server import HubServer
+from registry.evaluations.import_report import FileReport
+from registry.evaluations.importer import import_files
+from registry.hub.client import Hub
+from registry.sync import sync
+from registry.sync.sync import Options
+
+if TYPE_CHECKING:
+    from databases import Databases
+
+pytestmark = pytest.mark.shared
+
+FOLDERS = (
+    "metabench-responses",
+    "mmlu-pro-responses",
+    "open-llm-leaderboard-v1",
+    "open-llm-leaderboard-v2",
+    "pythia-evals",
+    "alpaca-eval",
+    "obs-scaling-scores",
+    "routellm-mmlu-gsm8k",
+)
+
+STORED = (
+    "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables"
+    " WHERE schemaname = 'store' AND relname <> 'job_runs' ORDER BY relname"
+)
+
+Reports = dict[str, list[FileReport]]
+
+
+@pytest.fixture(scope="module")
+def real(databases: "Databases") -> Iterator[Engine]:
+    with databases.made(template=databases.template()) as url:
+        engine = database.create_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def reports(real: Engine, shared: Path) -> Reports:
+    """What became of every file, imported in the folders' order."""
+    return {folder: import_files(real, [shared / folder]) for folder in FOLDERS}
+
+
+def asked(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return rows(connection, query, **parameters)
+
+
+def scores(engine: Engine, source: str, **told: str) -> dict[str, float]:
+    """Return raw scores by spelling, of a source and what tells its runs apart."""
+    wanted = " AND ".join(f"{column} = :{column}" for column in told) or "true"
+    found = asked(
+        engine,
+        f"SELECT spelling, raw_score FROM registry.runs WHERE source = :source AND {wanted}",
+        source=source,
+        **told,
+    )
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+def test_every_file_lands(reports: Reports) -> None:
+    for folder, of in reports.items():
+        left = {Path(each.path).name: each.error for each in of if each.status != "imported"}
+        assert left == {"README.md": None}, folder
+
+
+def test_metabench(real: Engine, reports: Reports, shared: Path) -> None:
+    for path in sorted((shared / "metabench-responses").glob("responses_*.parquet")):
+        frame = pd.read_parquet(path).set_index("model")
+        found = asked(
+            real,
+            "SELECT spelling, raw_score, items FROM registry.runs"
+            " WHERE source = 'metabench' AND details ->> 'matrix' = :matrix",
+            matrix=path.stem,
+        )
+        assert {row[0]: row[1] for row in found} == pytest.approx(frame.mean(axis=1).to_dict())
+        assert {row[0]: row[2] for row in found} == frame.notna().sum(axis=1).to_dict()
+    # Of one matrix, outcome by outcome.
+    frame = pd.read_parquet(shared / "metabench-responses" / "responses_winogrande.parquet")
+    frame = frame.set_index("model")
+    [(right, items)] = asked(
+        real, "SELECT sum(outcome), count(*) FROM registry.outcomes WHERE benchmark = 'winogrande'"
+    )
+    assert (right, items) == (frame.to_numpy().sum(), frame.size)
+
+
+def test_mmlu_pro(real: Engine, reports: Reports, shared: Path) -> None:
+    folder = shared / "mmlu-pro-responses"
+    frame = pd.read_parquet(folder / "responses.parquet")
+    assert scores(real, "MMLU-Pro") == pytest.approx(
+        frame.groupby("model")["correct"].mean().to_dict()
+    )
+    model = frame["model"].iloc[0]
+    own = frame[frame["model"] == model].merge(
+        pd.read_parquet(folder / "questions.parquet"), on="question_id"
+    )
+    [(name,)] = asked(
+        real, "SELECT model FROM registry.evaluated_names WHERE spelling = :model", model=model
+    )
+    found = asked(
+        real,
+        "SELECT domain, accuracy FROM registry.accuracy_by_domain(:name, 'mmlu_pro')",
+        name=name,
+    )
+    assert dict(found) == pytest.approx(own.groupby("category")["correct"].mean().to_dict())
+    said = asked(real, "SELECT item, answer FROM registry.answers WHERE model = :name", name=name)
+    assert dict(said) == {
+        str(row.question_id): row.pred if isinstance(row.pred, str) else None
+        for row in own.itertuples()
+    }
+
+
+def test_leaderboards(real: Engine, reports: Reports, shared: Path) -> None:
+    frame = pd.read_csv(shared / "open-llm-leaderboard-v1" / "models.csv.gz", low_memory=False)
+    for benchmark in ("arc", "hellaswag", "mmlu", "truthfulqa", "winogrande", "gsm8k"):
+        values = pd.to_numeric(frame[benchmark], errors="coerce")
+        [(count, mean)] = asked(
+            real,
+            "SELECT count(*), avg(raw_score) FROM registry.runs"
+            " WHERE source = 'Open LLM Leaderboard v1' AND benchmark = :benchmark",
+            benchmark=benchmark,
+        )
+        assert count == pytest.approx(values.notna().sum(), rel=0.01)
+        assert mean == pytest.approx(values.mean(), rel=0.01)
+    frame = pd.read_csv(shared / "open-llm-leaderboard-v2" / "contents.csv.gz")
+    means = frame.groupby("fullname")["IFEval Raw"].mean()
+    found = asked(
+        real,
+        "SELECT spelling, avg(raw_score) FROM registry.runs"
+        " WHERE source = 'Open LLM Leaderboard v2' AND benchmark = 'leaderboard_ifeval'"
+        " GROUP BY spelling",
+    )
+    assert dict(found) == pytest.approx(means.to_dict())
+
+
+def test_pythia(real: Engine, reports: Reports, shared: Path) -> None:
+    frame = pd.read_parquet(shared / "pythia-evals" / "results.parquet")
+    [(count,)] = asked(
+        real, "SELECT count(*) FROM registry.runs WHERE source = 'Pythia evaluations'"
+    )
+    assert count == len(frame)
+    found = asked(
+        real,
+        "SELECT spelling, metric, count(*), avg(raw_score) FROM registry.runs"
+        " WHERE source = 'Pythia evaluations' AND benchmark = 'lambada_openai'"
+        " GROUP BY spelling, metric",
+    )
+    of = frame[frame["task"] == "lambada_openai"].groupby(["model", "metric"])["value"]
+    assert {row[:2]: row[2] for row in found} == of.count().to_dict()
+    assert {row[:2]: row[3] for row in found} == pytest.approx(of.mean().to_dict())
+
+
+def test_alpaca_eval(real: Engine, reports: Reports, shared: Path) -> None:
+    folder = shared / "alpaca-eval"
+    frame = pd.read_parquet(folder / "annotations.parquet")
+    frame["outcome"] = frame["preference"].replace(0, 1.5) - 1
+    keys = ["model", "annotator", "generator_1"]
+    expected = frame.dropna(subset=["outcome"]).groupby(keys)["outcome"].mean() * 100
+    found = asked(
+        real,
+        "SELECT spelling, details ->> 'annotator', details ->> 'baseline', raw_score"
+        "  FROM registry.runs WHERE source = 'AlpacaEval annotations'",
+    )
+    assert {row[:3]: row[3] for row in found} == pytest.approx(expected.to_dict(), rel=1e-4)
+    table = pd.read_csv(folder / "leaderboard_v1_alpaca_eval_gpt4.csv", index_col=0)
+    told = dict(asked(
+        real,
+        "SELECT spelling, raw_score FROM registry.runs WHERE source = 'AlpacaEval leaderboard'"
+        "   AND metric = 'win_rate' AND details ->> 'annotator' = 'alpaca_eval_gpt4'",
+    ))  # fmt: skip
+    assert told == pytest.approx(table["win_rate"].to_dict())
+
+
+def test_obs_scaling(real: Engine, reports: Reports, shared: Path) -> None:
+    for name in ("base_llm_benchmark_eval", "instruct_llm_benchmark_eval"):
+        frame = pd.read_csv(shared / "obs-scaling-scores" / f"{name}.csv")
+        found = asked(
+            real,
+            "SELECT spelling, raw_score FROM registry.runs WHERE source = 'ObsScaling'"
+            "   AND benchmark = 'mmlu' AND details ->> 'table' = :name",
+            name=name,
+        )
+        if "MMLU" in frame:
+            expected = frame.set_index("Model")["MMLU"].dropna()
+            assert dict(found) == pytest.approx(expected.to_dict())
+
+
+def test_routellm(real: Engine, reports: Reports, shared: Path) -> None:
+    frame = pd.read_parquet(shared / "routellm-mmlu-gsm8k" / "outcomes.parquet")
+    found = asked(
+        real,
+        "SELECT benchmark, spelling, raw_score, items FROM registry.runs WHERE source = 'RouteLLM'",
+    )
+    assert len(found) == 4
+    for benchmark, model, score, items in found:
+        own = frame[frame["benchmark"] == benchmark][model]
+        assert (score, items) == (pytest.approx(own.mean()), len(own))
+
+
+def test_statistics_of_items_are_those_of_pandas(
+    real: Engine, reports: Reports, shared: Path
+) -> None:
+    frame = pd.read_parquet(shared / "mmlu-pro-responses" / "responses.parquet")
+    expected = frame.groupby("question_id")["correct"].mean()
+    found = asked(
+        real,
+        "SELECT item, models, mean_outcome FROM registry.hardest_items('mmlu_pro', 100000)",
+    )
+    assert {int(row[0]): row[2] for row in found} == pytest.approx(expected.to_dict(), abs=1e-6)
+    assert {int(row[0]): row[1] for row in found} == frame.groupby("question_id").size().to_dict()
+
+
+def test_a_second_import_changes_nothing(
+    real: Engine, reports: Reports, shared: Path, tmp_path: Path
+) -> None:
+    asked(real, "SELECT pg_stat_force_next_flush()")
+    before = asked(real, STORED)
+    # Its 189,100 runs take as long as all others: a part of them, below, tells as much.
+    quick = [shared / folder for folder in FOLDERS if folder != "pythia-evals"]
+    again = import_files(real, quick)
+    assert {each.status for each in again} == {"unchanged", "skipped"}
+    asked(real, "SELECT pg_stat_force_next_flush()")
+    assert asked(real, STORED) == before
+    part = pd.read_parquet(shared / "pythia-evals" / "results.parquet").iloc[::40]
+    part.to_parquet(tmp_path / "part.parquet")
+    [report] = import_files(real, [tmp_path])
+    assert (report.status, report.written.unchanged) == ("unchanged", len(part))
+
+
+def test_precision_of_names(engine: Engine, shared: Path) -> None:
+    """Curated names against their models, the models alone being known."""
+    frame = pd.read_parquet(shared / "eval-model-registry" / "aliases.parquet")
+    frame = frame[(frame["entity_type"] == "model") & frame["canonical_id"].notna()]
+    models: dict[str, str] = dict(
+        frame.drop_duplicates("raw_value")[["raw_value", "canonical_id"]].itertuples(index=False)
+    )
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+            INSERT INTO store.models (name, state, first_seen, changed_at)
+            SELECT DISTINCT name, 'available', :noon, CAST(:noon AS timestamptz)
+              FROM unnest(CAST(:names AS text[])) AS n (name)"""),
+            {"names": sorted(set(models.values())), "noon": NOON},
+        )
+        families.prepare(connection)
+        resolution.resolve(connection, models, as_of=NOON)
+        found = rows(connection, "SELECT spelling, model, method FROM registry.evaluated_names")
+    assert len(found) == len(models)
+    by_method = pd.DataFrame(found, columns=["name", "model", "method"])
+    by_method["right"] = by_method["name"].map(models) == by_method["model"]
+    shown = by_method.groupby("method")["right"].agg(["size", "mean"])
+    resolved = by_method[by_method["method"] != "unresolved"]
+    print(f"\n{shown}\nprecision {resolved['right'].mean():.4f} of {len(resolved)}")
+    assert resolved["right"].mean() >= 0.99
+    assert len(resolved) > 10_000
+
+
+def test_share_of_names_resolved(real: Engine, reports: Reports, shared: Path) -> None:
+    """With the Hub's models and the curated names known, after the fact."""
+    with gzip.open(shared / "hub-models" / "models.jsonl.gz", "rt") as file:
+        records = [json.loads(line) for line in file]
+    for record in records:
+        record.pop("baseModels", None)
+        record["_id"] = hashlib.sha256(record["id"].encode()).hexdigest()[:24]
+    imported = "SELECT count(*), sum(items) FROM registry.runs WHERE file IS NOT NULL"
+    runs = asked(real, imported)
+    with HubServer(records) as server:
+        options = Options(as_of=NOON, lookups=0)
+        sync.sync_models(real, options, source=Hub(server.url, first_wait=0.01))
+    import_files(real, [shared / "eval-model-registry"])
+    shares = asked(
+        real,
+        "SELECT source, count(DISTINCT spelling),"
+        "       avg((resolved_by <> 'unresolved')::int) FROM (SELECT DISTINCT source, spelling,"
+        "       resolved_by FROM registry.runs WHERE file IS NOT NULL) s"
+        " GROUP BY source ORDER BY source",
+    )
+    known = asked(
+        real,
+        "SELECT source, avg((m.state <> 'stub')::int) FROM"
+        " (SELECT DISTINCT source, spelling, model FROM registry.runs WHERE file IS NOT NULL) r"
+        " JOIN registry.models m ON m.name = r.model GROUP BY source",
+    )
+    on_hub = dict(known)
+    for source, names, share in shares:
+        print(f"\n{source}: {names} names, {share:.1%} resolved, {on_hub[source]:.1%} on the Hub",
+              end="")  # fmt: skip
+    assert all(share > 0 for _, _, share in shares)
+    # Moving takes nothing away, and leaves nothing behind.
+    assert asked(real, imported) == runs
+    assert asked(
+        real,
+        "SELECT count(*) FROM store.answers a LEFT JOIN store.runs r USING (model_id, run_id)"
+        " WHERE r.run_id IS NULL",
+    ) == [(0,)]

@@ -1,0 +1,73 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from planted import fill
+from sqlalchemy import Engine, text
+
+from registry.db import connection as database
+from registry.demo.generator import generate
+from registry.demo.hub.server import HubServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(job: str, database_url: str, hub: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "REGISTRY_DATABASE_URL": database_url,
+        "HF_ENDPOINT": hub,
+    }
+    return subprocess.run(
+        [sys.executable, str(ROOT / "jobs" / f"{job}.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("job", ["sync", "sweep"])
+def test_a_job_brings_the_catalog_up_to_date(engine: Engine, database_url: str, job: str) -> None:
+    with HubServer(generate(60)) as server:
+        result = run(job, database_url, server.url)
+        assert result.returncode == 0, result.stderr
+        assert "new=60" in result.stdout
+        server.remove(next(iter(generate(1)))["id"])
+        again = run(job, database_url, server.url)
+    assert again.returncode == 0, again.stderr
+    with engine.connect() as connection:
+        gone = connection.scalar(text("SELECT count(*) FROM registry.models WHERE state = 'gone'"))
+    assert gone == (1 if job == "sweep" else 0)
+
+
+def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> None:
+    with HubServer(generate(5)) as server, database.exclusive(engine, "sync"):
+        result = run("sync", database_url, server.url)
+    assert result.returncode == 5
+    assert result.stderr.strip() == (
+        "sync: Another sync is running; try again when it has finished."
+    )
+
+
+def test_a_training_is_left_out_where_nothing_changed(engine: Engine, database_url: str) -> None:
+    fill(engine)
+    first, again = run("train", database_url, "unused"), run("train", database_url, "unused")
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert first.stdout.startswith("train: version 1, current: the first version")
+    assert again.stdout == first.stdout, "what was placed, too"
+    fill(engine, models=41)
+    assert run("train", database_url, "unused").stdout.startswith("train: version 2")
+
+
+def test_a_training_without_outcomes_says_how_to_get_some(
+    engine: Engine, database_url: str
+) -> None:
+    result = run("train", database_url, "unused")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "registry evals import" in result.stdout
+    with engine.connect() as connection:
+        assert not connection.scalar(text("SELECT count(*) FROM registry.job_runs"))

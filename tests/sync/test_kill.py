@@ -1,0 +1,193 @@
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from exported import exported
+from sqlalchemy import Engine, text
+
+from registry.db import connection as database
+from registry.db import embedded, migrate
+from registry.demo.generator import generate
+from registry.demo.hub.server import HubServer
+from registry.errors import DatabaseUnreachableError, RegistryError
+from registry.hub.client import Hub
+from registry.sync import sync
+from registry.sync.state import Counts
+from registry.sync.sync import Options
+
+DAY = "2026-06-01T00:00:00+00:00"
+KILLS = 20
+
+
+def command(url: str, server: HubServer) -> tuple[list[str], dict[str, str]]:
+    arguments = [
+        sys.executable, "-m", "registry", "--database-url", url,
+        "sync", "--as-of", DAY, "--lookups", "0", "--full",
+    ]  # fmt: skip
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "PYTHONPATH": str(Path.cwd())}
+    return arguments, environment
+
+
+def contents(url: str) -> dict[str, str]:
+    engine = database.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return exported(connection)
+    finally:
+        engine.dispose()
+
+
+def test_a_sync_killed_at_twenty_random_moments_ends_as_if_undisturbed(
+    database_url: str, databases: "object"
+) -> None:
+    random.seed(20261122)
+    records = list(generate(2400))
+    with HubServer(records, page_limit=40, rate_limit=None) as server:
+        arguments, environment = command(database_url, server)
+        kills = 0
+        for _ in range(KILLS * 4):
+            process = subprocess.Popen(
+                arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+            asked = len(server.requests)
+            while len(server.requests) == asked and process.poll() is None:
+                time.sleep(0.002)
+            # From here on pages are being taken in: a random moment within a few of them.
+            time.sleep(random.uniform(0, 0.25))
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            process.communicate()
+            if kills == KILLS:
+                break
+            if process.returncode == 0:
+                # It was through before all kills were spent: let it sweep once more.
+                server.put({**records[kills], "likes": 100_000 + kills})
+                records[kills] = {**records[kills], "likes": 100_000 + kills}
+        assert kills == KILLS
+        finished = subprocess.run(arguments, env=environment, capture_output=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+        killed = contents(database_url)
+        with databases.made(template=databases.template()) as other:  # type: ignore[attr-defined]
+            url = other.render_as_string(hide_password=False)
+            arguments, environment = command(url, server)
+            subprocess.run(arguments, env=environment, capture_output=True, check=True)
+            undisturbed = contents(url)
+    assert killed == undisturbed
+    engine = database.create_engine(database_url)
+    with engine.connect() as connection:
+        ended = connection.scalars(text("SELECT DISTINCT status FROM store.job_runs")).all()
+    engine.dispose()
+    assert set(ended) == {"done", "interrupted"}
+
+
+def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
+    own_server: Path,
+) -> None:
+    server = embedded.start(own_server, keep=True)
+    engine = database.create_engine(server.url)
+    migrate.upgrade(engine)
+    options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
+
+    def die_after_two(counts: Counts, expected: int | None) -> None:
+        if counts.pages == 2:
+            postmaster = embedded.status(own_server)
+            assert postmaster is not None
+            os.kill(postmaster.pid, signal.SIGKILL)
+            time.sleep(0.5)
+
+    with HubServer(generate(200), page_limit=50) as hub_server:
+        hub = Hub(hub_server.url)
+        with pytest.raises(DatabaseUnreachableError, match="cannot be reached"):
+            sync.sync_models(engine, options, source=hub, watch=die_after_two)
+        engine.dispose()
+        server = embedded.start(own_server, keep=True)
+        engine = database.create_engine(server.url)
+        report = sync.sync_models(engine, options, source=hub)
+    assert report.resumed
+    assert report.counts.new == 200
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM store.counters")) == 200
+        runs = connection.scalars(text("SELECT status FROM store.job_runs ORDER BY started_at"))
+        assert runs.all() == ["interrupted", "done"]
+    engine.dispose()
+
+
+def test_a_full_disk_undoes_one_page_and_no_more() -> None:
+    directory = Path(tempfile.mkdtemp(prefix="registry-full-"))
+    directory.chmod(0o755)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=260m,mode=755", "tmpfs", str(directory)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        directory.rmdir()
+        pytest.skip("mounting a small tmpfs needs to be root and permitted")
+    ballast = directory / "ballast"
+    settings = {"max_wal_size": "64MB", "min_wal_size": "32MB", "fsync": "off"}
+    try:
+        server = embedded.start(directory, keep=True, settings=settings)
+        engine = database.create_engine(server.url)
+        migrate.upgrade(engine)
+        options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
+
+        def fill_after_two(counts: Counts, expected: int | None) -> None:
+            if counts.pages == 2:
+                room = shutil.disk_usage(directory).free
+                ballast.write_bytes(b"\0" * (room - 300_000))
+
+        with HubServer(generate(4000), page_limit=500, rate_limit=None) as hub_server:
+            hub = Hub(hub_server.url)
+            with pytest.raises(RegistryError) as failure:
+                sync.sync_models(engine, options, source=hub, watch=fill_after_two)
+            # Either the data files or the write-ahead log hit the limit; the second takes the
+            # server down, and it comes back when there is room.
+            assert "disk is full" in str(failure.value) or "reached" in str(failure.value)
+            ballast.unlink()
+            engine.dispose()
+            server = embedded.start(directory, keep=True, settings=settings)
+            engine = database.create_engine(server.url)
+            with engine.connect() as connection:
+                kept = connection.scalar(text("SELECT count(*) FROM store.counters")) or 0
+                pages = connection.scalar(text("SELECT pages FROM store.sync_passes"))
+            assert kept == 500 * (pages or 0) >= 1000
+            report = sync.sync_models(engine, replace(options), source=hub)
+            assert report.resumed
+            assert report.counts.new == 4000
+        engine.dispose()
+    finally:
+        embedded.stop(directory)
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+        directory.rmdir()
+
+
+def test_two_syncs_at_once_by_command(engine: Engine, database_url: str) -> None:
+    with HubServer(generate(300), page_limit=20) as server, database.exclusive(engine, "sync"):
+        arguments, environment = command(database_url, server)
+        second = subprocess.run(
+            arguments, env=environment, capture_output=True, text=True, check=False
+        )
+    assert second.returncode == 5
+    assert "Another sync is running" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_clock_of_the_pass_survives_the_kill(engine: Engine) -> None:
+    first = datetime(2026, 6, 1, tzinfo=UTC)
+    with HubServer(generate(100), page_limit=20) as server:
+        hub = Hub(server.url)
+        sync.sync_models(engine, Options(as_of=first, limit=20, lookups=0), source=hub)
+        sync.sync_models(engine, Options(lookups=0), source=hub)
+    with engine.connect() as connection:
+        moments = connection.scalars(text("SELECT DISTINCT observed_at FROM store.model_history"))
+        assert moments.all() == [first]
