@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from registry.version import __version__
+
 if TYPE_CHECKING:
     from registry.embeddings.read import Embeddings
 
 __all__ = ["__version__", "load_embeddings"]
-
-__version__ = "0.1.0"
 
 
 def load_embeddings(url: str | None = None, version: int | None = None) -> "Embeddings":

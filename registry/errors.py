@@ -118,3 +118,13 @@ def was_interrupted(error: BaseException | None) -> bool:
             return True
         error = error.__context__
     return False
+
+
+_SHOWN = 40
+"""Characters of a value that a message shows."""
+
+
+def shortened(value: object) -> str:
+    """Return a value as a message shows it: its representation, cut when long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

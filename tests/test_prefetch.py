@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry.ahead import ahead
+from registry.workers import ahead
 
 
 def test_all_items_come_in_their_order() -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from registry.analysis.plots.map import Map, project, write_page, write_picture
-from registry.db.connection import translated
+from registry.db.errors import translated
 from registry.db.revisions import require_head
 from registry.embeddings.read import read_embeddings
 from registry.errors import RegistryError, UsageError

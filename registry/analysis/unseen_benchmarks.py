@@ -23,7 +23,7 @@ from registry.analysis.probe_metrics import (
     benchmark_prediction,
     split_predictions,
 )
-from registry.db.connection import translated
+from registry.db.errors import translated
 from registry.db.revisions import require_head
 from registry.embeddings import training
 from registry.embeddings.dataset import TrainingData

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from registry.catalog.rows import NULL
-from registry.db.connection import copy_lines, copy_rows
+from registry.db.copy import copy_lines, copy_rows
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (

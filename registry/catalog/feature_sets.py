@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from registry.catalog.features import FeatureSet, Traits, feature_set
-from registry.db.connection import copy_lines
+from registry.db.copy import copy_lines
 
 
 def add_features(

@@ -15,9 +15,7 @@ from typing import NamedTuple
 import orjson
 
 from registry.coerce import Memo
-
-FEATURE_DIMENSIONS = 1 << 24
-"""Length of a model's sparse feature vector: feature names are hashed into it."""
+from registry.enums import FEATURE_DIMENSIONS
 
 SIZE = 1
 """Dimension of the size; every other feature is hashed to one from 2."""

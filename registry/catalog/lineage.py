@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import families
 from registry.catalog.names import add_stubs, merge_stub
-from registry.db.connection import copy_lines, copy_rows
-from registry.sync.page import Entry
+from registry.catalog.rows import Entry
+from registry.db.copy import copy_lines, copy_rows
 
 _TEMPORARY = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (

@@ -5,7 +5,7 @@ every record's name, fingerprint and counters first; then, only for those whose 
 changed, the whole record. The set logic is SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -15,16 +15,17 @@ from sqlalchemy.dialects import postgresql
 
 from registry.catalog.names import follow_renames
 from registry.catalog.rows import (
+    COLUMNS,
     DOCUMENT_COLUMNS,
     MODEL_COLUMNS,
     MOST_POPULAR,
     SIGHTING_COLUMNS,
+    Entry,
     array,
+    model_lines,
 )
-from registry.db.connection import copy_lines
+from registry.db.copy import copy_lines
 from registry.db.schema import models
-from registry.sync.batch import COLUMNS, model_lines
-from registry.sync.page import Entry, Reading
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
@@ -49,10 +50,10 @@ class Comparison:
     orphans: tuple[int, ...]
 
     @classmethod
-    def nothing_known(cls, reading: Reading) -> Self:
+    def nothing_known(cls, sightings: Mapping[str, str]) -> Self:
         """Return what comparing a page with an empty catalog tells."""
         nothing: frozenset[str] = frozenset()
-        return cls(frozenset(reading.sightings), nothing, nothing, nothing, ())
+        return cls(frozenset(sightings), nothing, nothing, nothing, ())
 
 
 _TEMPORARY = """
@@ -76,15 +77,14 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
 
 
-def compare(connection: Connection, reading: Reading, *, as_of: datetime) -> Comparison:
+def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: datetime) -> Comparison:
     """Load a page's sightings, follow renames, and tell which records need to be read.
 
     Args:
         connection: in the page's transaction, after `prepare`.
-        reading: the page.
+        sightings: rows of SIGHTING_COLUMNS as COPY text, by name.
         as_of: when the page was observed; renames are dated by it.
     """
-    sightings = reading.sightings
     # Empty already, unless one transaction takes in several pages.
     connection.exec_driver_sql("DELETE FROM incoming_sightings; DELETE FROM incoming_models")
     copy_lines(connection, "incoming_sightings", SIGHTING_COLUMNS, sightings.values())

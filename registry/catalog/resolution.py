@@ -15,8 +15,7 @@ from registry.catalog import matching
 from registry.catalog.families import refresh_families
 from registry.catalog.names import add_stubs
 from registry.coerce import MAX_TEXT
-from registry.db.connection import copy_rows
-from registry.evaluations.records import Names
+from registry.db.copy import copy_rows
 
 
 def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) -> int:
@@ -219,7 +218,15 @@ def nameable(name: str) -> bool:
     return 0 < len(name) <= MAX_TEXT and name.isprintable() and name == name.strip()
 
 
-def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Stated:
+class StatedName(NamedTuple):
+    """A statement that a name stands for a model."""
+
+    name: str
+    model: str
+    confidence: float = 1.0
+
+
+def state_names(connection: Connection, names: Iterable[StatedName], *, as_of: datetime) -> Stated:
     """Let models be found by the names that a source states for them.
 
     Models that are not known become stubs. Names without a model so far are found anew, and their
@@ -232,7 +239,7 @@ def state_names(connection: Connection, names: Names, *, as_of: datetime) -> Sta
     """
     stated: dict[tuple[str, str], float] = {}
     unfit = 0
-    for each in names.names:
+    for each in names:
         key = each.name.strip(), each.model.strip()
         if all(map(nameable, key)):
             stated[key] = max(each.confidence, stated.get(key, 0.0))

@@ -4,13 +4,19 @@ Made beside the reading, in whatever process does that: the one that talks to th
 passes them on. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
+from registry.catalog.features import FeatureSet
 from registry.catalog.tsvector import search_document
-from registry.hub.records import Counters, ModelRecord
+from registry.hub.parents import Parent
+from registry.hub.records import (
+    Counters,
+    ModelRecord,
+)
 
 NULL = "\\N"
 
@@ -162,3 +168,83 @@ def _state(record: ModelRecord) -> str:
     if record.private:
         return "private"
     return "gated" if record.gated else "available"
+
+
+class Entry(NamedTuple):
+    """One readable record, ready to be written.
+
+    `model`, `document` and `counters` are rows of COPY text, as in `registry.catalog.rows`.
+    """
+
+    name: str
+    model: str
+    document: str
+    counters: str
+    parents: tuple[Parent, ...]
+    renames: tuple[tuple[str, str], ...]
+    features: FeatureSet | None
+    partly_read: bool
+    evaluations: str | None
+
+
+Keyed: TypeAlias = Sequence[tuple[int, Entry]]
+"""Models with their keys."""
+
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "store.models": ("model_id", *MODEL_COLUMNS, "first_seen", "changed_at"),
+    "store.documents": ("model_id", *DOCUMENT_COLUMNS),
+    "store.counters": ("model_id", *COUNTER_COLUMNS),
+    "store.model_history": ("model_id", "observed_at", *COUNTER_COLUMNS),
+    "store.pending_edges": (
+        "child_id", "parent", "relation", "source", "confidence", "position",
+    ),
+    "store.pending_renames": ("former", "present"),
+    "store.pending_evaluations": ("model_id", "eval_results"),
+}  # fmt: skip
+"""What is written of each table, in the order of writing."""
+
+
+Lines: TypeAlias = Mapping[str, Iterable[str]]
+"""Rows of COPY text, without line ends, by table."""
+
+
+def model_lines(models: Keyed, moment: str) -> Lines:
+    """Return the rows of new models, their documents and their counters.
+
+    Args:
+        models: of which nothing is stored.
+        moment: when they were observed, as Postgres reads it.
+    """
+    return {
+        "store.models": [f"{key}\t{each.model}\t{moment}\t{moment}" for key, each in models],
+        "store.documents": [f"{key}\t{each.document}" for key, each in models],
+        "store.counters": [f"{key}\t{each.counters}" for key, each in models],
+        "store.model_history": [f"{key}\t{moment}\t{each.counters}" for key, each in models],
+    }
+
+
+def parent_lines(models: Keyed) -> Lines:
+    """Return what models say of their parents, to be set aside until all models are in."""
+    return {
+        "store.pending_edges": [
+            "\t".join(map(str, (key, *parent))) for key, each in models for parent in each.parents
+        ],
+        "store.pending_renames": [
+            f"{former}\t{present}"
+            for _, each in models
+            for former, present in each.renames
+            if former != present
+        ],
+    }
+
+
+def evaluation_lines(models: Keyed) -> Lines:
+    """Return which models have scores, to be taken up after the pages."""
+    return {
+        "store.pending_evaluations": [
+            f"{key}\t{line([each.evaluations])}"
+            for key, each in models
+            if each.evaluations is not None
+        ]
+    }

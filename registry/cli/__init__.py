@@ -9,7 +9,6 @@ import sys
 
 import click
 
-from registry import __version__
 from registry.cli.application import Application
 from registry.cli.db import database
 from registry.cli.demo import demo
@@ -27,6 +26,7 @@ from registry.cli.similar import similar
 from registry.cli.status import status
 from registry.cli.sync import sync
 from registry.cli.train import train
+from registry.version import __version__
 
 
 @click.group(
@@ -85,7 +85,7 @@ for command in (
 
 def main() -> None:
     """Run the command line."""
-    from registry.garbage import relax
+    from registry.workers import relax
 
     relax()
     # Whoever stops a service or a job that takes too long ends it as Ctrl-C does: the job is

@@ -57,7 +57,7 @@ class Application:
 
     def set_up(self, engine: Engine) -> None:
         """Bring an empty embedded database to head; any other is its owner's to upgrade."""
-        from registry.cli.failures import say
+        from registry.cli.console import say
         from registry.db import connection as database
 
         if not database.is_empty_embedded(self.setting(), engine):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry.cli.application import Application, pass_application
-from registry.cli.failures import say
+from registry.cli.console import say
 from registry.cli.output import Field, Output, output_options
 from registry.errors import EmbeddedServerError, RegistryError, SchemaNotAtHeadError, UsageError
 

@@ -150,13 +150,13 @@ def _database_failure(error: Exception, application: Application) -> tuple[str, 
     import psycopg
     from sqlalchemy.exc import DBAPIError
 
-    from registry.db import connection as database
+    from registry.db import errors
 
     if isinstance(error, psycopg.Error):
         error = DBAPIError(None, None, error)
     if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.Error):
         return None
-    told = database.translated(error)
+    told = errors.translated(error)
     if isinstance(told, DatabaseUnreachableError) and error.orig.sqlstate is None:
         where = application.setting()
         said = refusal(error.orig)
@@ -175,8 +175,3 @@ def refusal(error: psycopg.Error) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:500].rstrip(".")
-
-
-def say(message: str) -> None:
-    """Tell the person at the terminal something that is not data."""
-    click.echo(message, err=True)

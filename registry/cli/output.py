@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 import click
 
 from registry.cli import figures
-from registry.cli.failures import say
+from registry.cli.console import say
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,7 @@ from typing import IO
 import click
 
 from registry.cli.application import Application, pass_application
-from registry.cli.failures import say
+from registry.cli.console import say
 from registry.cli.output import KEYED, Field, Output, output_options
 from registry.cli.parameters import AT_LEAST_ONE, Finite
 from registry.errors import UsageError

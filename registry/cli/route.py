@@ -39,9 +39,9 @@ def route(
       registry route "What is the derivative of x^2?"
       registry route - --pool mistralai/Mistral-7B-v0.1 --pool google/gemma-7b < prompt.txt
     """
-    from registry.embeddings.read import route as routed
     from registry.embeddings.versions import require_routing
     from registry.learning.encoders import open_encoder
+    from registry.prediction.routing.route import route as routed
 
     asked = click.open_file("-", errors="replace").read() if prompt == "-" else prompt
     if not asked.strip():

@@ -11,7 +11,8 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application
-from registry.cli.failures import INTERRUPTED, Failure, say
+from registry.cli.console import say
+from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, AT_LEAST_ZERO, MOMENT
 from registry.cli.progress import drawn, is_seen

@@ -8,9 +8,9 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
+from registry.cli.console import say
 from registry.cli.embeddings.place import place_models
 from registry.cli.extras import require
-from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, output_options
 from registry.cli.parameters import AT_LEAST_ONE, MOMENT, SEED, Finite
 from registry.cli.progress import trainings

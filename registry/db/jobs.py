@@ -5,10 +5,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import orjson
+import sqlalchemy
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry.errors import was_interrupted
+from registry.errors import (
+    LockHeldError,
+    was_interrupted,
+)
 
 
 @dataclass(slots=True)
@@ -71,3 +75,27 @@ def _finish(engine: Engine, run: JobRun, status: str, summary: dict[str, object]
             ),
             {"status": status, "summary": orjson.dumps(summary).decode(), "key": run.job_run_id},
         )
+
+
+@contextmanager
+def exclusive(opened: Engine, name: str) -> Iterator[None]:
+    """Hold the advisory lock of a job; the database frees it if this process dies.
+
+    Raises:
+        LockHeldError: when another process holds it.
+    """
+    with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = f"registry.{name}"
+        taken = connection.scalar(
+            sqlalchemy.text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), {"key": key}
+        )
+        if not taken:
+            raise LockHeldError(f"Another {name} is running; try again when it has finished.")
+        try:
+            yield
+        finally:
+            if not connection.closed and not connection.invalidated:
+                connection.execute(
+                    sqlalchemy.text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"),
+                    {"key": key},
+                )

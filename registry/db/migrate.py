@@ -11,13 +11,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import roles, sql
-from registry.db.connection import (
-    Setting,
-    exclusive,
-    is_empty_embedded,
-    require_extensions,
-    translated,
-)
+from registry.db.connection import Setting, is_empty_embedded, require_extensions
+from registry.db.errors import translated
+from registry.db.jobs import exclusive
 from registry.db.revisions import current_revision, migrations_directory
 from registry.errors import SchemaNotAtHeadError, UsageError
 

@@ -14,7 +14,7 @@ from psycopg.types.string import TextLoader
 from sqlalchemy import Connection, text
 
 from registry.db import connection as database
-from registry.db import roles
+from registry.db import errors, roles
 from registry.db.schema import metadata
 from registry.errors import RegistryError, UsageError
 
@@ -98,7 +98,7 @@ def answer(
                 raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
             raise _refused(error, statement, timeout, as_reader=as_reader) from error
         except psycopg.Error as error:
-            if database.is_lost(error):
+            if errors.is_lost(error):
                 # Not to be asked to undo anything.
                 connection.invalidate()
                 raise

@@ -20,10 +20,11 @@ from registry.embeddings import model_features
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.training import Options, read_data
 from registry.errors import UsageError
-from registry.learning.coldstart import protocol
+from registry.learning.coldstart import predictors, protocol
 from registry.learning.coldstart.features import Blocks, Describer
-from registry.learning.coldstart.protocol import Figures, Predictor, Trial
+from registry.learning.coldstart.protocol import Figures
 from registry.learning.coldstart.similarity_graph import similarity_graph
+from registry.learning.coldstart.trial import Predictor, Trial, by_time, draw
 from registry.learning.factorization import selection
 from registry.learning.factorization.problem import ItemTexts, Matrix, Watcher, unwatched
 from registry.learning.metrics import Interval, summary
@@ -39,7 +40,7 @@ _DAY = 86_400
 
 def quick_methods() -> Mapping[str, Predictor]:
     """Return the methods that do not take hours, by name."""
-    return {name: each for name, each in protocol.METHODS.items() if name not in protocol.SLOW}
+    return {name: each for name, each in predictors.METHODS.items() if name not in predictors.SLOW}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +212,7 @@ def _later(blocks: Blocks, before: datetime) -> NDArray[np.bool_]:
 
 def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) -> Trial:
     if draws.before is None:
-        return protocol.draw(
+        return draw(
             evaluated.truth,
             evaluated.blocks,
             evaluated.graph,
@@ -225,7 +226,7 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
     later = _later(evaluated.blocks, draws.before)
     earlier = np.random.default_rng((seed, 3)).permutation(np.flatnonzero(~later))[:size]
     some = np.sort(np.concatenate([earlier, np.flatnonzero(later)]))
-    trial = protocol.draw(
+    trial = draw(
         *evaluated.some(some),
         held=1,
         new_items=draws.new_items,
@@ -233,7 +234,7 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
         groups=evaluated.groups,
         seed=seed,
     )
-    return protocol.by_time(trial, trial.blocks.dates, draws.before.timestamp() / _DAY)
+    return by_time(trial, trial.blocks.dates, draws.before.timestamp() / _DAY)
 
 
 def _watched(draws: Draws, watch: Watcher, size: int, done: int) -> dict[str, Predictor]:

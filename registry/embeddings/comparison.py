@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from registry import __version__
 from registry.db.revisions import require_head
 from registry.embeddings import comparison_results
 from registry.embeddings.comparison_results import Comparison, Figure
@@ -22,6 +21,7 @@ from registry.learning.factorization.problem import Mask, Matrix, Problem, Watch
 from registry.learning.factorization.selection import METHODS
 from registry.learning.metrics import held_out as measured
 from registry.learning.metrics import summary
+from registry.version import __version__
 
 Kind: TypeAlias = Literal["cell", "item", "benchmark", "domain"]
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import connection as database
-from registry.db import revisions
+from registry.db import errors, revisions
 from registry.embeddings.read import Embeddings, as_texts, read_embeddings
 from registry.errors import RegistryError, UsageError
 from registry.files import new_file
@@ -34,7 +34,7 @@ def load(url: str | None = None, version: int | None = None) -> Embeddings:
         with database.engine(database.setting(url)) as engine, _at_one_moment(engine) as connection:
             return read_embeddings(connection, version)
     except DBAPIError as error:
-        raise database.translated(error, doing="read embeddings") from error
+        raise errors.translated(error, doing="read embeddings") from error
 
 
 def export(
@@ -70,7 +70,7 @@ def export(
             f"Cannot write {target}: {error.strerror or error}. Nothing was left there."
         ) from error
     except DBAPIError as error:
-        raise database.translated(error, doing="export embeddings") from error
+        raise errors.translated(error, doing="export embeddings") from error
 
 
 @contextmanager

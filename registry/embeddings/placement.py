@@ -6,47 +6,40 @@ catalog says of it, learned from the trained models (`registry.learning.coldstar
 which nothing is known that trained models share gets none.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import jobs
-from registry.db.connection import exclusive, translated
+from registry.db.binary_copy import Column, copy_in
+from registry.db.errors import translated
+from registry.db.jobs import exclusive
 from registry.db.revisions import require_head
 from registry.embeddings import model_features, pending, placement_state, versions
 from registry.embeddings import read as vectors
-from registry.embeddings.partitions import Arrays, Column, copy_in, replace_partition, versioned
+from registry.embeddings.partitions import replace_partition, versioned
 from registry.embeddings.placement_state import Placing
+from registry.embeddings.posterior import Believer, Seen, vector_rows
 from registry.embeddings.read import Embeddings
 from registry.embeddings.versions import Version
 from registry.errors import LockHeldError, RegistryError
-from registry.evaluations.outcomes import read_outcomes
 from registry.learning.coldstart import fold_in, gp
 from registry.learning.coldstart.calibration import coordinate_scale
-from registry.learning.coldstart.features import Describer, Description
-from registry.learning.coldstart.fold_in import Items
-from registry.learning.coldstart.gp import AT_ONCE, LEAST_MODELS, Guess, Guesser
+from registry.learning.coldstart.features import Describer
+from registry.learning.coldstart.gp import LEAST_MODELS
 from registry.learning.coldstart.kernel import Kernel
-from registry.learning.coldstart.pca import Reals
 
 JOB = "place"
 
 MOST_FOLLOWED = 50_000
 """Models that came since the last time up to which they alone are placed."""
 
-LEAST_SUPPORT = 0.05
-"""Share of a model's own likeness that trained models have to explain for a guess to be kept."""
-
-FOLDED_SCALE = 0.5
-"""Power of the scale of deviations that holds for folded models: outcomes correct half of it."""
 
 Watcher = Callable[[str, int, int], None]
 """Is told what is under way, how far it is, and of how many."""
@@ -167,17 +160,17 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
         placing = _learned(connection, describer, known, version)
         trained = set(known.models)
         evaluated = {name: key for name, key in _evaluated(connection) if name not in trained}
-        seen = _Seen.read(connection, version, evaluated)
-    believer = _Believer(placing, frozenset(seen.rows))
+        seen = Seen.read(connection, version, evaluated)
+    believer = Believer(placing, frozenset(seen.rows))
     placed = Placed(version.version, len(known.models))
     with engine.begin() as connection:
-        beliefs = model_features.worked(engine, _Believer.of_part, believer)
+        beliefs = model_features.worked(engine, Believer.of_part, believer)
         replace_partition(
             connection,
             "embeddings",
             version.version,
             "kind = 'trained'",
-            _counted(_rows(beliefs, placing, seen), placed, total, watch),
+            _counted(vector_rows(beliefs, placing, seen), placed, total, watch),
         )
         placed.left_out = total - placed.trained - placed.folded - placed.cold
         placement_state.save(connection, version.version, placing, newest)
@@ -198,7 +191,7 @@ def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watc
         at, _, newest = _catalog(connection)
         part = model_features.read(connection, came)
         around = model_features.around(connection, came)
-        seen = _Seen.read(connection, version, dict(_evaluated(connection, came)))
+        seen = Seen.read(connection, version, dict(_evaluated(connection, came)))
     kept = replace(kept, describer=kept.describer.within(around.descriptions))
     placed = Placed(version.version, len(kept.trained))
     with engine.begin() as connection:
@@ -208,8 +201,8 @@ def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watc
              WHERE version_id = :version AND model_id = ANY (:keys) AND kind <> 'trained'"""),
             {"version": version.version, "keys": list(came)},
         )
-        beliefs = [_Believer(kept, frozenset(seen.rows)).of_part(part)]
-        for rows in _counted(_rows(beliefs, kept, seen), placed, len(came), watch):
+        beliefs = [Believer(kept, frozenset(seen.rows)).of_part(part)]
+        for rows in _counted(vector_rows(beliefs, kept, seen), placed, len(came), watch):
             copy_in(connection, "store.embeddings", versioned(rows, version.version))
         placed.left_out = len(part.keys) - placed.folded - placed.cold
         placement_state.reached(connection, version.version, newest)
@@ -266,48 +259,6 @@ def _learned(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """Outcomes of models that were not trained on, of items that were.
-
-    Attributes:
-        items: N frozen ones.
-        outcomes: float32, n x N; nan where not observed.
-        rows: of the outcomes, by key of the model.
-    """
-
-    items: Items
-    outcomes: NDArray[np.float32]
-    rows: Mapping[int, int] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, connection: Connection, version: Version, models: Mapping[str, int]) -> "_Seen":
-        """Read the outcomes of some models, keys by name, on the items of a version."""
-        columns, items = vectors.read_items(connection, version.version)
-        # Some versions keep no items, or items of another space.
-        if not models or items.shape != (len(columns), version.dimension + 1):
-            nothing = Items(np.zeros((0, version.dimension)), np.zeros(0))
-            return cls(nothing, np.zeros((0, 0), np.float32))
-        frozen = Items(items[:, :-1], items[:, -1])
-        benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in columns})
-        matrix = read_outcomes(connection, models=list(models), benchmarks=benchmarks)
-        places = {column: place for place, column in enumerate(matrix.columns)}
-        order = [places.get(column, -1) for column in columns]
-        told = matrix.values[:, order]
-        told[:, [place < 0 for place in order]] = np.nan
-        rows = {
-            models[name]: row
-            for row, name in enumerate(matrix.models)
-            if not np.isnan(told[row]).all()
-        }
-        return cls(frozen, told, rows)
-
-    def fold(self, keys: NDArray[np.int64], guess: Guess, together: Reals | None) -> Guess:
-        """Correct the guesses of models, whose errors go together, by the models' outcomes."""
-        some = [self.rows[key] for key in keys.tolist()]
-        return fold_in.fold(guess, self.items, self.outcomes[some], together)
-
-
 def _evaluated(
     connection: Connection, keys: Sequence[int] | None = None
 ) -> Sequence[tuple[str, int]]:
@@ -322,92 +273,6 @@ def _evaluated(
         {"keys": None if keys is None else list(keys)},
     )
     return [(name, key) for name, key in rows]
-
-
-class _Belief(NamedTuple):
-    """What is believed of n models, and by which known ones.
-
-    Attributes:
-        keys: int64, n.
-        guess: of n; of models without outcomes its variance is the mean of all dimensions, n x 1.
-        near_ids: int64, n x k: keys of known models.
-        near_weights: float32, n x k.
-    """
-
-    keys: NDArray[np.int64]
-    guess: Guess
-    near_ids: NDArray[np.int64]
-    near_weights: NDArray[np.float32]
-
-
-class _Beliefs(NamedTuple):
-    """Those of models with outcomes and of models without."""
-
-    folded: _Belief
-    cold: _Belief
-
-
-class _Believer:
-    """Tells what is believed of models, but not what their outcomes correct; can be pickled.
-
-    Args:
-        placing: what was learned.
-        evaluated: keys of models that have outcomes.
-    """
-
-    def __init__(self, placing: Placing, evaluated: frozenset[int]) -> None:
-        self._placing, self._evaluated = placing, evaluated
-        self._guesser = Guesser(placing.prior)
-
-    def of_part(self, part: model_features.Part) -> list[_Beliefs]:
-        """Return beliefs in models of a part of the catalog that were not trained on."""
-        keys = np.array(part.keys, np.int64)
-        rest = np.flatnonzero(~np.isin(keys, self._placing.trained))
-        chosen = (rest[start : start + AT_ONCE] for start in range(0, len(rest), AT_ONCE))
-        return [self._some(keys[some], [part.descriptions[at] for at in some]) for some in chosen]
-
-    def _some(self, keys: NDArray[np.int64], models: Sequence[Description]) -> _Beliefs:
-        blocks = self._placing.describer.blocks(models)
-        features = self._guesser.features(blocks)
-        guess = self._guesser.guess(blocks, features)
-        near = self._placing.influence.strongest(features)
-        outcomes = np.array([key in self._evaluated for key in keys.tolist()], bool)
-
-        def belief(some: NDArray[np.bool_], variance: Reals) -> _Belief:
-            told = Guess(guess.mean[some], variance[some], guess.support[some])
-            near_ids = self._placing.trained[near.places[some]]
-            return _Belief(keys[some], told, near_ids, near.weights[some])
-
-        cold = (guess.support >= LEAST_SUPPORT) & ~outcomes
-        mean = guess.variance.mean(axis=1, keepdims=True)
-        return _Beliefs(belief(outcomes, guess.variance), belief(cold, mean))
-
-
-def _rows(
-    parts: Iterable[Sequence[_Beliefs]], placing: Placing, seen: _Seen
-) -> Iterator[Mapping[str, Column]]:
-    """Yield rows of vectors, those of one kind together, part by part."""
-    for beliefs in parts:
-        for folded, cold in beliefs:
-            if len(folded.keys):
-                guess = seen.fold(folded.keys, folded.guess, placing.together)
-                right = folded._replace(guess=guess)
-                yield _columns("folded", right, placing.scale**FOLDED_SCALE)
-            if len(cold.keys):
-                yield _columns("cold", cold, placing.scale)
-
-
-def _columns(kind: str, told: _Belief, scale: float) -> Mapping[str, Column]:
-    deviation = scale * np.sqrt(told.guess.variance.mean(axis=1))
-    return {
-        "model_id": told.keys,
-        "kind": kind,
-        "vector": told.guess.mean.astype(np.float32),
-        "uncertainty": deviation.astype(np.float32),
-        "support": told.guess.support.astype(np.float32),
-        "near_ids": Arrays(told.near_ids),
-        "near_weights": Arrays(told.near_weights),
-    }
 
 
 def _counted(

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
+from registry.db.binary_copy import copy_out
 from registry.db.schema import VECTOR_KINDS
-from registry.embeddings.partitions import copy_out
 from registry.embeddings.versions import Version, read_version
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.outcomes import Column
@@ -236,38 +235,5 @@ def nearest_models(
                    (SELECT name FROM store.models WHERE model_id = :key), :k, :version{arguments})
         """),  # noqa: S608
         {"key": key, "k": k, "version": found.version, **told},
-    )
-    return [dict(row) for row in rows.mappings()]
-
-
-def route(
-    connection: Connection,
-    prompt: NDArray[np.float32],
-    k: int = 1,
-    *,
-    pool: Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
-    """Return rows of `registry.route`: the k models likeliest to answer a prompt well.
-
-    Args:
-        connection: to read from.
-        prompt: float32, (t,), by the current version's encoder.
-        k: most models to return.
-        pool: any names of the models to choose from; None is all.
-
-    Raises:
-        ModelNotFoundError: for a name of the pool, with the nearest names there are.
-        DBAPIError: when no version is current, it cannot route, or the prompt's dimensions are
-            not those of its encoder.
-    """
-    for name in pool or ():
-        model_names.model_id(connection, name)
-    rows = connection.execute(
-        text("SELECT * FROM registry.route(cast(:prompt AS vector), :k, NULL, :pool)"),
-        {
-            "prompt": orjson.dumps(prompt, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
-            "k": k,
-            "pool": None if pool is None else list(pool),
-        },
     )
     return [dict(row) for row in rows.mappings()]

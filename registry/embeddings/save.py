@@ -9,8 +9,9 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
+from registry.db.binary_copy import copy_out
 from registry.db.schema import VECTOR_KINDS
-from registry.embeddings.partitions import copy_out, create_partition
+from registry.embeddings.partitions import create_partition
 from registry.embeddings.versions import Version, current_version
 from registry.errors import RegistryError
 from registry.evaluations.outcomes import Column

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry import __version__
 from registry.db import jobs
-from registry.db.connection import exclusive, translated
+from registry.db.errors import translated
+from registry.db.jobs import exclusive
 from registry.db.revisions import require_head
 from registry.embeddings import dataset, item_vectors, save, versions
 from registry.embeddings import read as vectors
@@ -31,6 +31,7 @@ from registry.learning.factorization import devices, distributed, selection
 from registry.learning.factorization.problem import Mask, Matrix, Watcher, clipped, unwatched
 from registry.learning.factorization.selection import METHODS, Learned
 from registry.learning.metrics import held_out, log_loss
+from registry.version import __version__
 
 JOB = "train"
 

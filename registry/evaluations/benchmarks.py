@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from registry.coerce import document
-from registry.db.connection import copy_lines
+from registry.db.copy import copy_lines
 from registry.evaluations.item_matching import COLUMNS, complete_items, find_items, item_line
 from registry.evaluations.packing import Ordinals
 from registry.evaluations.records import Benchmark, Item, Measure, Setup, Source

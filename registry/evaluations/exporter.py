@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.db.connection import translated
+from registry.db.errors import translated
 from registry.db.revisions import require_head
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.formats import archive, embedllm, losses

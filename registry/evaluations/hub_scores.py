@@ -9,12 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry.db.connection import copy_lines
+from registry.catalog.rows import COLUMNS, Entry, evaluation_lines
+from registry.db.copy import copy_lines
 from registry.evaluations.formats.hub.records import read_eval_results, read_model_index
 from registry.evaluations.load import Written, write_blocks
 from registry.evaluations.records import Benchmark, Block, Notes, Run, run_id
-from registry.sync.batch import COLUMNS, evaluation_lines
-from registry.sync.page import Entry
 
 MODELS_AT_ONCE = 1_000
 

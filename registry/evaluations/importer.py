@@ -12,14 +12,15 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import families, resolution
 from registry.db import jobs
-from registry.db.connection import exclusive, translated
+from registry.db.errors import translated
+from registry.db.jobs import exclusive
 from registry.db.revisions import require_head
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
 from registry.evaluations import benchmarks, conflicts, import_log, item_statistics, load
 from registry.evaluations.formats import detect
 from registry.evaluations.import_report import FileReport, counts, summary
 from registry.evaluations.records import Block, Names, Notes, Run, Source
-from registry.garbage import seldom_collected
+from registry.workers import seldom_collected
 
 NOT_LOOKED_INTO = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
 """Folders in which no evaluations are looked for."""
@@ -212,7 +213,7 @@ def _import(
     def blocks() -> Iterator[Block]:
         for content in contents:
             if isinstance(content, Names):
-                stated = resolution.state_names(connection, content, as_of=now)
+                stated = resolution.state_names(connection, content.names, as_of=now)
                 report.names = _added(report.names, stated)
             else:
                 yield _as_asked(content, options)

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from registry.catalog.rows import NULL, array, line
-from registry.db.connection import copy_lines
+from registry.db.copy import copy_lines
 from registry.errors import RegistryError
 from registry.evaluations.records import Item, content_hash
 

@@ -13,7 +13,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from registry.evaluations.records import RIGHT_FROM, Outcomes
+from registry.evaluations.records import Outcomes
+from registry.learning.metrics import RIGHT_FROM
 
 Ordinals = NDArray[np.int32]
 """Place of each of a block's items in the benchmark, from 0."""

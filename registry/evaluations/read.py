@@ -13,17 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, text
 
+from registry.catalog.resolution import StatedName
 from registry.evaluations.packing import unpack, unpack_answers
-from registry.evaluations.records import (
-    Benchmark,
-    Block,
-    Item,
-    Measure,
-    Run,
-    Setup,
-    Source,
-    StatedName,
-)
+from registry.evaluations.records import Benchmark, Block, Item, Measure, Run, Setup, Source
 from registry.evaluations.selection import Wanted, wanted_keys
 
 RUNS_AT_ONCE = 64

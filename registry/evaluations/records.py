@@ -15,15 +15,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from registry.catalog.resolution import StatedName
+
 Outcomes: TypeAlias = NDArray[np.float32]
 """One outcome an item, in [0, 1]; NaN where the item was not observed."""
 
 _ROUNDING = 1e-9  # by which a mean of ones may be more than one
 
 ScoreKind = Literal["measured", "reported"]
-
-RIGHT_FROM = 0.5
-"""Outcome from which a graded answer counts as right, where only right and wrong are told apart."""
 
 
 class Item(NamedTuple):
@@ -269,14 +268,6 @@ class Block:
     benchmark: Benchmark
     items: Sequence[Item] = ()
     runs: Iterable[Run] = ()
-
-
-class StatedName(NamedTuple):
-    """A statement that a name stands for a model."""
-
-    name: str
-    model: str
-    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import names as model_names
 from registry.db import jobs
-from registry.db.connection import exclusive, translated
+from registry.db.errors import translated
+from registry.db.jobs import exclusive
 from registry.db.revisions import require_head
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics

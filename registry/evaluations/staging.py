@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import resolution
 from registry.coerce import MAX_TEXT, storable
-from registry.db.connection import copy_rows
+from registry.db.copy import copy_rows
 from registry.errors import RegistryError
 from registry.evaluations import benchmarks
 from registry.evaluations.packing import Ordinals, Packed, pack, pack_answers

@@ -19,11 +19,11 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, unty
     parse_ratelimit_headers,
 )
 
-from registry import __version__
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.decode import Rejected, decode_page
 from registry.hub.parents import model_name
 from registry.hub.records import name_of
+from registry.version import __version__
 
 logger = logging.getLogger(__name__)
 

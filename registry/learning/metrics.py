@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.evaluations.records import RIGHT_FROM
-
 Reals = NDArray[np.floating[Any]]
 """Numbers of any precision; what is computed of them is computed in double."""
 
@@ -276,3 +274,7 @@ def _mean(values: NDArray[Any]) -> float:
 
 def _root_mean_square(errors: _Doubles) -> float:
     return float(np.sqrt(_mean(errors**2)))
+
+
+RIGHT_FROM = 0.5
+"""Outcome from which a graded answer counts as right, where only right and wrong are told apart."""

@@ -4,32 +4,12 @@ A first load knows that all is new, and hands out the models' keys beforehand: s
 everything ready, and the process that talks to the database only passes it on.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
 
-from registry.catalog.rows import COUNTER_COLUMNS, DOCUMENT_COLUMNS, MODEL_COLUMNS, line
-from registry.sync.page import Entry, Reading, Refusal
-
-Keyed: TypeAlias = Sequence[tuple[int, Entry]]
-"""Models with their keys."""
-
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "store.models": ("model_id", *MODEL_COLUMNS, "first_seen", "changed_at"),
-    "store.documents": ("model_id", *DOCUMENT_COLUMNS),
-    "store.counters": ("model_id", *COUNTER_COLUMNS),
-    "store.model_history": ("model_id", "observed_at", *COUNTER_COLUMNS),
-    "store.pending_edges": (
-        "child_id", "parent", "relation", "source", "confidence", "position",
-    ),
-    "store.pending_renames": ("former", "present"),
-    "store.pending_evaluations": ("model_id", "eval_results"),
-}  # fmt: skip
-"""What is written of each table, in the order of writing."""
-
-Lines: TypeAlias = Mapping[str, Iterable[str]]
-"""Rows of COPY text, without line ends, by table."""
+from registry.catalog.rows import evaluation_lines, model_lines, parent_lines
+from registry.sync.page import Reading, Refusal
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -68,47 +48,6 @@ class Batch:
     def pages(self) -> int:
         """Number of the listing's pages that it holds."""
         return 1
-
-
-def model_lines(models: Keyed, moment: str) -> Lines:
-    """Return the rows of new models, their documents and their counters.
-
-    Args:
-        models: of which nothing is stored.
-        moment: when they were observed, as Postgres reads it.
-    """
-    return {
-        "store.models": [f"{key}\t{each.model}\t{moment}\t{moment}" for key, each in models],
-        "store.documents": [f"{key}\t{each.document}" for key, each in models],
-        "store.counters": [f"{key}\t{each.counters}" for key, each in models],
-        "store.model_history": [f"{key}\t{moment}\t{each.counters}" for key, each in models],
-    }
-
-
-def parent_lines(models: Keyed) -> Lines:
-    """Return what models say of their parents, to be set aside until all models are in."""
-    return {
-        "store.pending_edges": [
-            "\t".join(map(str, (key, *parent))) for key, each in models for parent in each.parents
-        ],
-        "store.pending_renames": [
-            f"{former}\t{present}"
-            for _, each in models
-            for former, present in each.renames
-            if former != present
-        ],
-    }
-
-
-def evaluation_lines(models: Keyed) -> Lines:
-    """Return which models have scores, to be taken up after the pages."""
-    return {
-        "store.pending_evaluations": [
-            f"{key}\t{line([each.evaluations])}"
-            for key, each in models
-            if each.evaluations is not None
-        ]
-    }
 
 
 def batch(reading: Reading, keys: Sequence[int], moment: str) -> Batch:

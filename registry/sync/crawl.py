@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from registry.catalog import lineage, models
 from registry.errors import CursorExpiredError, HubError
-from registry.garbage import seldom_collected
 from registry.hub.client import Hub, ListingQuery
 from registry.sync import ingest, initial_load
 from registry.sync import state as sync_state
@@ -24,6 +23,7 @@ from registry.sync.page import Page, Reading, reaches, repeats
 from registry.sync.prefetch import AHEAD, Pages
 from registry.sync.readers import LoadTask, Readers, Task
 from registry.sync.state import Counts, Pass
+from registry.workers import seldom_collected
 
 _log = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from registry.catalog import feature_sets, models
+from registry.catalog.rows import Entry
 from registry.evaluations import hub_scores
 from registry.sync import quarantine
 from registry.sync import state as sync_state
-from registry.sync.page import Entry, Page, Reading, Refusal
+from registry.sync.page import Page, Reading, Refusal
 from registry.sync.state import Counts, Pass
 
 SOURCE = "hub"
@@ -49,7 +50,7 @@ def take_in(
     The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
     the rest of the page lands.
     """
-    compared = models.compare(connection, reading, as_of=walk.as_of)
+    compared = models.compare(connection, reading.sightings, as_of=walk.as_of)
     take_compared(connection, walk, reading, compared, write_lineage)
 
 

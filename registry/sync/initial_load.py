@@ -17,10 +17,11 @@ from registry.catalog.families import BEST_PARENT_FIRST, refresh_families
 from registry.catalog.feature_sets import add_features
 from registry.catalog.lineage import resolve_parents
 from registry.catalog.models import Comparison
-from registry.db.connection import copy_lines, copy_texts
+from registry.catalog.rows import COLUMNS, Entry, parent_lines
+from registry.db.copy import copy_lines, copy_texts
 from registry.sync import ingest
-from registry.sync.batch import COLUMNS, Batch, parent_lines
-from registry.sync.page import Entry, Reading, read_body
+from registry.sync.batch import Batch
+from registry.sync.page import Reading, read_body
 from registry.sync.quarantine import release
 from registry.sync.state import Counts, Pass
 
@@ -47,7 +48,7 @@ def take_in(connection: Connection, walk: Pass, pages: Sequence[Reading | Batch]
         with connection.begin_nested():
             for page in pages:
                 if isinstance(page, Reading):
-                    compared = Comparison.nothing_known(page)
+                    compared = Comparison.nothing_known(page.sightings)
                     ingest.take_compared(connection, walk, page, compared, set_aside)
             _take_batches(connection, walk, [page for page in pages if isinstance(page, Batch)])
     except IntegrityError:

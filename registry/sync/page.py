@@ -10,12 +10,11 @@ from datetime import datetime
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
-from registry.catalog.features import FeatureSet, Traits, feature_set
-from registry.catalog.rows import counter_line, document_line, model_line, sighting_line
+from registry.catalog.features import Traits, feature_set
+from registry.catalog.rows import Entry, counter_line, document_line, model_line, sighting_line
 from registry.coerce import short_text, timestamp
 from registry.hub.decode import RecordText, Rejected, decode_again, decode_parts
 from registry.hub.digest import Encoded, digest, encode
-from registry.hub.parents import Parent
 from registry.hub.records import (
     ModelRecord,
     counters,
@@ -27,23 +26,6 @@ from registry.hub.records import (
 
 PAYLOAD_KEPT = 10_000
 """Characters of a rejected record that the quarantine keeps."""
-
-
-class Entry(NamedTuple):
-    """One readable record, ready to be written.
-
-    `model`, `document` and `counters` are rows of COPY text, as in `registry.rows`.
-    """
-
-    name: str
-    model: str
-    document: str
-    counters: str
-    parents: tuple[Parent, ...]
-    renames: tuple[tuple[str, str], ...]
-    features: FeatureSet | None
-    partly_read: bool
-    evaluations: str | None
 
 
 class Refusal(NamedTuple):

@@ -6,47 +6,34 @@ the page that it was on.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.catalog import families, feature_sets, indexes, lineage, resolution
+from registry.catalog import families, indexes, lineage
 from registry.catalog import models as catalog
 from registry.catalog import names as model_names
 from registry.db import jobs
-from registry.db.connection import exclusive, translated
+from registry.db.errors import translated
+from registry.db.jobs import exclusive
 from registry.db.revisions import require_head
-from registry.errors import HubError, HubUnavailableError, LockHeldError, UsageError
-from registry.evaluations import hub_scores, item_statistics, load
+from registry.errors import HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
 from registry.sync import ingest, initial_load, tombstones
 from registry.sync import state as sync_state
 from registry.sync.crawl import Options, Walker, Watcher
+from registry.sync.finish import take_up_scores, tidy
 from registry.sync.page import read
 from registry.sync.state import Counts, Pass
 
-__all__ = ["EVALUATIONS", "Options", "Report", "Watcher", "sync_models"]
+__all__ = ["Options", "Report", "Watcher", "sync_models"]
 
 _log = logging.getLogger(__name__)
 
 SWEEP_SLACK = timedelta(hours=1)
 """How far the Hub's clock and ours may differ when a full sweep moves the delta's watermark."""
-
-EVALUATIONS = "evals import"
-"""The lock of whoever writes evaluations."""
-
-ANALYZED_EARLY = ("models", "counters")
-"""Tables whose statistics a large pass brings up to date once its pages are in."""
-
-ANALYZED_LATE = (
-    "edges", "model_families", "model_features", "feature_sets", "search_vocabulary",
-)  # fmt: skip
-"""Those for which that comes when lineage and words are, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +114,13 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
         complete = walker.walk_to_end()
         # Before the pass is closed: a run that is killed in here does it again.
         if not options.dry_run:
-            _tidy(engine, connection, walk)
+            tidy(engine, connection, walk)
         if complete:
             _finish(connection, walk, options, before, walker.undone)
         if complete and not options.dry_run:
             _look_up(connection, source, walk, options)
         if options.evaluations and not options.dry_run:
-            _take_up(engine, connection, walk)
+            take_up_scores(engine, connection, walk)
         with connection.begin():
             watermark = sync_state.standing(connection, scope, "delta").watermark
     return Report(
@@ -238,121 +225,3 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
                 families.refresh_families(connection, orphans)
             tombstones.note_answer(connection, each, found.state, walk.as_of)
         walk.counts.looked_up += 1
-
-
-def _take_up(engine: Engine, connection: Connection, walk: Pass) -> None:
-    """Take up the scores that the Hub shows with models, and find models for names without one."""
-    try:
-        with exclusive(engine, EVALUATIONS):
-            while True:
-                with connection.begin():
-                    written = hub_scores.take_up(connection, as_of=walk.as_of)
-                if written is None:
-                    break
-                walk.counts.scores_changed += written.added + written.changed
-            if walk.counts.new + walk.counts.changed:
-                with connection.begin():
-                    resolution.resolve_again(connection)
-                with connection.begin():
-                    item_statistics.refresh(connection)
-            if walk.counts.scores_changed:
-                with connection.begin():
-                    load.gather_statistics(connection, walk.counts.scores_changed)
-    except LockHeldError:
-        _log.warning("Evaluations are being imported: the next sync takes up the Hub's scores")
-
-
-@contextmanager
-def _remade(connection: Connection) -> Iterator[None]:
-    """Open a transaction of what the next sync makes again if a crash of the server takes it.
-
-    It does not wait for the disk. Closing the pass does, for all that was written before; a pass
-    that stays under way is tidied up again.
-    """
-    with connection.begin():
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-        yield
-
-
-def _analyze(engine: Engine, tables: Iterable[str]) -> None:
-    """Let the planner know of what a large pass has written."""
-    with engine.begin() as connection:
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-        for table in tables:
-            connection.exec_driver_sql(f"ANALYZE store.{table}")
-
-
-def _tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
-    """Settle a first load, and bring words and statistics up to date."""
-    written = walk.counts.new + walk.counts.changed
-    with connection.begin():
-        unsettled = initial_load.unsettled(connection)
-        known = connection.scalar(
-            text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
-        )
-        # Most of a first load may have been written by a run that was killed.
-        came = _models(connection) if unsettled else written
-    large = came > max(1000, 0.05 * (known or 0))
-    # Two sessions: lineage and words take as long as the indexes.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as beside:
-        under_way: list[Future[None]] = []
-        if unsettled:
-            under_way += _settle(engine, connection, walk, beside, ANALYZED_EARLY if large else ())
-        else:
-            with _remade(connection):
-                item_statistics.refresh(connection)
-            if large:
-                under_way.append(beside.submit(_analyze, engine, ANALYZED_EARLY))
-        if written or unsettled:
-            with _remade(connection):
-                anew = large or unsettled
-                indexes.refresh_vocabulary(connection, since=None if anew else walk.as_of)
-        if large:
-            with _remade(connection):
-                feature_sets.forget_unused_sets(connection)
-            _analyze(engine, ANALYZED_LATE)
-        for each in under_way:
-            each.result()
-    with connection.begin():
-        if written:
-            indexes.merge_pending(connection)
-        if large:
-            indexes.build_nearest(connection)
-
-
-def _models(connection: Connection) -> int:
-    return int(connection.scalar(text("SELECT count(*) FROM store.models")) or 0)
-
-
-def _settle(
-    engine: Engine,
-    connection: Connection,
-    walk: Pass,
-    beside: Executor,
-    analyzed: Iterable[str],
-) -> list[Future[None]]:
-    """Settle a first load.
-
-    Args:
-        engine: of a database at head.
-        connection: the sync's, between transactions.
-        walk: the pass that ends the load.
-        beside: does what a second session can do, one thing after the other.
-        analyzed: tables to gather statistics of before their indexes are built.
-
-    Returns:
-        What is still under way, such as the indexes of the models.
-    """
-    indexes.build_missing(engine, indexes.FOR_NAMES)
-    pages = beside.submit(indexes.build_missing, engine, indexes.OF_PAGES)
-    with _remade(connection):
-        initial_load.resolve(connection, as_of=walk.as_of)
-        # Stubs that evaluations made may have gone into the models they stand for.
-        item_statistics.refresh(connection)
-    # Before the indexes, which take whatever cores are free towards the end.
-    statistics = beside.submit(_analyze, engine, analyzed)
-    models = beside.submit(indexes.build_missing, engine, indexes.OF_MODELS)
-    with _remade(connection):
-        walk.counts.edges_changed += initial_load.settle(connection)
-    indexes.build_missing(engine, indexes.OF_LINEAGE)
-    return [pages, statistics, models]

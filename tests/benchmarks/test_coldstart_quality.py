@@ -19,15 +19,16 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from registry.catalog.features import architecture_family
-from registry.embeddings.placement import FOLDED_SCALE
+from registry.embeddings.posterior import FOLDED_SCALE
 from registry.learning import text_features
-from registry.learning.coldstart import fold_in, gp, protocol
+from registry.learning.coldstart import fold_in, gp, predictors, protocol
 from registry.learning.coldstart.calibration import calibrate, calibrate_onward, coordinate_scale
 from registry.learning.coldstart.features import Blocks, Describer, Description
 from registry.learning.coldstart.fold_in_linear import accuracy, fold
 from registry.learning.coldstart.lineage_kernel import Kin
 from registry.learning.coldstart.pca import decompose
 from registry.learning.coldstart.similarity_graph import similarity_graph
+from registry.learning.coldstart.trial import Trial, draw
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import selection
 from registry.learning.factorization.problem import ItemTexts, Problem
@@ -135,7 +136,7 @@ def table(
     each: dict[tuple[str, str], list[protocol.Figures]] = {}
     began = perf_counter()
     for seed in SEEDS:
-        trial = protocol.draw(
+        trial = draw(
             *evaluated[:3],
             held=HELD,
             train=train,
@@ -144,7 +145,7 @@ def table(
             groups=asked.groups if asked else None,
             seed=seed,
         )
-        chosen = {name: protocol.METHODS[name] for name in methods}
+        chosen = {name: predictors.METHODS[name] for name in methods}
         for key, figures in protocol.measure(trial, chosen).items():
             each.setdefault(key, []).append(figures)
     print(f"\nT = {train}, {new_items:.0%} new items, {len(SEEDS)} seeds")
@@ -173,7 +174,7 @@ def test_new_models_on_known_items(evaluated: Evaluated, train: int, share: floa
 
 
 def test_all_four_tests(evaluated: Evaluated, asked: Asked) -> None:
-    quick = [name for name in protocol.METHODS if name not in protocol.SLOW]
+    quick = [name for name in predictors.METHODS if name not in predictors.SLOW]
     chosen = os.environ.get("METHODS", ",".join(quick)).split(",")
     means = table(evaluated, 1000, chosen, 0.2, asked)
     rivals = [name for name in chosen if name not in {"default", "oracle-simrmf", "oracle"}]
@@ -186,7 +187,7 @@ def test_all_four_tests(evaluated: Evaluated, asked: Asked) -> None:
         assert gain >= 0.1
 
 
-def told_of_new_items(trial: protocol.Trial) -> NDArray[np.float64]:
+def told_of_new_items(trial: Trial) -> NDArray[np.float64]:
     """Known models' means over new items, by regression on others' means over these very items.
 
     Ridge regression on the known outcomes, five-fold over models: what the known outcomes hold of
@@ -210,7 +211,7 @@ def test_what_new_items_leave_unknown(evaluated: Evaluated, asked: Asked) -> Non
     """The parts of test B's RMSE_m: a shift of all models alike, and how each departs from it."""
     parts: dict[str, list[tuple[float, float, float]]] = {}
     for seed in SEEDS:
-        trial = protocol.draw(
+        trial = draw(
             *evaluated[:3],
             held=HELD,
             train=1000,
@@ -222,7 +223,7 @@ def test_what_new_items_leave_unknown(evaluated: Evaluated, asked: Asked) -> Non
         known, _ = trial.known()
         truth = trial.truth[known][:, trial.items].mean(axis=1, dtype=np.float64)
         found = {
-            name: protocol.METHODS[name](trial)[known][:, trial.items].mean(axis=1)
+            name: predictors.METHODS[name](trial)[known][:, trial.items].mean(axis=1)
             for name in ("means", "mf", "mf-stopped", "default")
         }
         # The shift of the default with the departures of somebody who was told.
@@ -449,7 +450,7 @@ def test_what_each_part_adds(evaluated: Evaluated, train: int) -> None:
         blocks = without(evaluated, part)
         each = []
         for seed in SEEDS:
-            trial = protocol.draw(
+            trial = draw(
                 evaluated.truth, blocks, evaluated.graph, held=HELD, train=train, seed=seed
             )
             each.append(numbers(protocol.measure(trial, {"new": protocol.new_models})["new", "C"]))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
+from registry.db import binary_copy, migrate
 from registry.db import connection as database
-from registry.db import migrate
 from registry.embeddings import model_features, partitions, placement, save, versions
 from registry.learning.coldstart.features import Describer
 from registry.learning.coldstart.similarity_graph import similarity_graph
@@ -77,7 +77,7 @@ def floor(connection: Connection, keys: NDArray[np.int64]) -> float:
     connection.exec_driver_sql("CREATE TEMPORARY TABLE floor (model_id bigint, vector vector)")
     vectors = np.zeros((len(keys), DIMENSION), np.float32)
     began = time.perf_counter()
-    partitions.copy_in(connection, "floor", {"model_id": keys, "vector": vectors})
+    binary_copy.copy_in(connection, "floor", {"model_id": keys, "vector": vectors})
     return time.perf_counter() - began
 
 

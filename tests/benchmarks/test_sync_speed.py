@@ -9,12 +9,12 @@ from urllib.request import urlopen
 
 import orjson
 import pytest
+from generated_hub.server import generated_hub
 from measuring import listing_query, resident
 from sqlalchemy import text
 
 from registry.db import connection as db
-from registry.db import migrate
-from registry.demo.hub.server import generated_hub
+from registry.db import copy, migrate
 from registry.hub.client import Hub, ListingQuery
 
 pytestmark = pytest.mark.benchmark
@@ -69,7 +69,7 @@ def floor(database: str, url: str) -> float:
                 for record in orjson.loads(body)
             )
             columns = [column.split()[0] for column in FLOOR_TABLE.split("(")[1].split(",")]
-            db.copy_rows(connection, "floor", [c.strip(" )\n") for c in columns], rows)
+            copy.copy_rows(connection, "floor", [c.strip(" )\n") for c in columns], rows)
             connection.commit()
     seconds = time.perf_counter() - began
     with engine.begin() as connection:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 from factories import model
+from generated_hub.models import generate
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
@@ -12,7 +13,6 @@ from registry.catalog.features import FeatureSet, Traits, dimension, feature_set
 from registry.catalog.lineage import prepare as prepare_lineage
 from registry.catalog.lineage import write_edges
 from registry.catalog.models import prepare
-from registry.demo.generator import generate
 from registry.demo.models import models as sample_models
 from registry.sync import ingest, page
 from registry.sync import state as sync_state

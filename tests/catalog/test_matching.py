@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.catalog.spelling import Spelling, spellings
+from registry.catalog.matching import Spelling, spellings
 
 
 @pytest.mark.parametrize(

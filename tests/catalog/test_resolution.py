@@ -3,16 +3,16 @@
 import factories
 import pytest
 from cli_commands import Commands
-from evaluated import SOURCE, block, grid, run, write
+from evaluated import block, grid, run, write
 from factories import NOON, rows
 from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import aliases, families, matching
 from registry.catalog import names as model_names
-from registry.catalog.resolution import Stated, resolve, resolve_again, state_names
+from registry.catalog.resolution import Stated, StatedName, resolve, resolve_again, state_names
 from registry.errors import RegistryError
 from registry.evaluations import item_statistics
-from registry.evaluations.records import Item, Names, StatedName
+from registry.evaluations.records import Item
 
 BASE = "mistralai/Mistral-7B-v0.1"
 
@@ -104,7 +104,7 @@ def test_all_spellings_move_with_the_name_that_is_found(prepared: Connection) ->
     write(prepared, grid("b", {"org/new": [1, 0]}))
     write(prepared, grid("b", {"org__new": [1, 1]}))
     factories.model(prepared, "org/real")
-    names = Names(source=SOURCE, names=[StatedName("org/new", "org/real", 0.9)])
+    names = [StatedName("org/new", "org/real", 0.9)]
     state_names(prepared, names, as_of=NOON)
     assert found(prepared, "org/new") == ("org/real", "alias", 0.9)
     assert found(prepared, "org__new") == ("org/real", "harness", 0.9)
@@ -191,7 +191,7 @@ NAMES = [StatedName("m7b", BASE), StatedName("m7b-it", "new/model", 0.5)]
 
 def test_stated_names_become_aliases(catalog: Connection) -> None:
     write(catalog, grid("b", {"m7b": [1], "M7B-it": [0]}))
-    names = Names(source=SOURCE, names=NAMES)
+    names = NAMES
     assert state_names(catalog, names, as_of=NOON) == Stated(2, 0, 0)
     assert found(catalog, "m7b") == (BASE, "alias", 1.0)
     assert found(catalog, "M7B-it") == ("new/model", "case", 0.475)
@@ -202,12 +202,12 @@ def test_stated_names_become_aliases(catalog: Connection) -> None:
     ) == [(BASE, 1.0), ("new/model", 0.5)]
     # Told again, and told twice at once, it is nothing new.
     assert state_names(catalog, names, as_of=NOON) == Stated(0, 2, 0)
-    twice = Names(source=SOURCE, names=[*NAMES, *NAMES])
+    twice = [*NAMES, *NAMES]
     assert state_names(catalog, twice, as_of=NOON) == Stated(0, 2, 0)
 
 
 def test_names_told_twice_count_once(catalog: Connection) -> None:
-    names = Names(source=SOURCE, names=[StatedName("m", BASE, 0.5), StatedName("m", BASE, 0.75)])
+    names = [StatedName("m", BASE, 0.5), StatedName("m", BASE, 0.75)]
     assert state_names(catalog, names, as_of=NOON) == Stated(1, 0, 0)
     assert rows(catalog, "SELECT confidence FROM registry.model_aliases WHERE alias = 'm'") == [
         (0.75,)
@@ -215,7 +215,7 @@ def test_names_told_twice_count_once(catalog: Connection) -> None:
 
 
 def test_a_models_own_name_is_known(catalog: Connection) -> None:
-    names = Names(source=SOURCE, names=[StatedName(BASE, BASE)])
+    names = [StatedName(BASE, BASE)]
     assert state_names(catalog, names, as_of=NOON) == Stated(0, 1, 0)
 
 
@@ -236,7 +236,7 @@ def test_a_models_own_name_is_known(catalog: Connection) -> None:
 )
 def test_refused_names(catalog: Connection, names: list[StatedName]) -> None:
     before = rows(catalog, "SELECT * FROM registry.model_aliases ORDER BY model, alias")
-    stated = state_names(catalog, Names(source=SOURCE, names=names), as_of=NOON)
+    stated = state_names(catalog, names, as_of=NOON)
     assert stated == Stated(0, 0, len(names))
     assert rows(catalog, "SELECT * FROM registry.model_aliases ORDER BY model, alias") == before
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 from factories import NOON
+from generated_hub.models import generate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from registry.catalog import models
 from registry.catalog.tsvector import search_document
-from registry.demo.generator import generate
 from registry.sync.page import read
 
 IN_SQL = """
@@ -97,7 +97,7 @@ def test_a_whole_page_is_searched_by_what_it_says(connection: Connection) -> Non
     records = [*generate(300), {"id": "org/Ärger-7B", "tags": ["模型"]}]
     entries, _ = read(records).entries(str(record["id"]) for record in records)
     models.prepare(connection)
-    models.compare(connection, read(records), as_of=NOON)
+    models.compare(connection, read(records).sightings, as_of=NOON)
     models.add_models(connection, entries, as_of=NOON)
     assert connection.scalar(text("SELECT count(*) FROM store.models")) == len(records)
     assert not connection.scalar(

@@ -12,8 +12,8 @@ import pytest
 from cli_commands import parse
 from click.testing import CliRunner
 
-from registry import __version__
 from registry.cli import registry
+from registry.version import __version__
 
 
 def every_command(

@@ -12,9 +12,9 @@ from registry.embeddings import coldstart_comparison
 from registry.embeddings.coldstart_comparison import Draws
 from registry.embeddings.training import Options
 from registry.errors import UsageError
-from registry.learning.coldstart import protocol
+from registry.learning.coldstart import predictors
 
-QUICK = {name: protocol.METHODS[name] for name in ("means", "nearest-relative", "default")}
+QUICK = {name: predictors.METHODS[name] for name in ("means", "nearest-relative", "default")}
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 
 

@@ -9,7 +9,7 @@ from evaluated import block, run, write
 from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry.db.connection import exclusive
+from registry.db.jobs import exclusive
 from registry.embeddings import partitions, pending, placement, refresh, training, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.training import Options

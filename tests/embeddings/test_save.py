@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine, text
 
 import registry
 from registry.catalog import names as model_names
-from registry.db import migrate
-from registry.embeddings import partitions, save, versions
+from registry.db import binary_copy, migrate
 from registry.embeddings import read as vectors
+from registry.embeddings import save, versions
 from registry.embeddings.promotion import Verdict
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluations.outcomes import Column
@@ -75,7 +75,7 @@ def vector_text(vector: Any) -> str:
 
 def test_a_large_version_comes_back_as_it_was(connection: Connection) -> None:
     """More rows than are encoded at once, whose models' keys are in another order."""
-    count = 2 * partitions._ROWS_AT_ONCE + 1
+    count = 2 * binary_copy._ROWS_AT_ONCE + 1
     connection.execute(
         text("""
         INSERT INTO store.models (name, state, first_seen, changed_at)

@@ -15,7 +15,7 @@ from factories import rows
 from planted import fill
 from sqlalchemy import Engine, text
 
-from registry.db.connection import exclusive
+from registry.db.jobs import exclusive
 from registry.embeddings import dataset, training, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.comparison import compare

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from generated_hub.models import generate
 from sqlalchemy import Engine, text
 
-from registry.db import connection as database
-from registry.demo.generator import generate
+from registry.db import jobs
 from registry.demo.hub.server import HubServer
 from registry.errors import LockHeldError
 from registry.evaluations.importer import Options as ImportOptions
 from registry.evaluations.importer import import_files
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import EVALUATIONS, Options, Report
+from registry.sync.finish import EVALUATIONS
+from registry.sync.sync import Options, Report
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 SCORES = "SELECT model, benchmark, metric, raw_score, unit, verified, source FROM registry.scores"
@@ -172,9 +173,9 @@ def test_while_evaluations_are_imported_the_scores_wait(
     engine: Engine, server: HubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(server, name_of(3), 28, cardData={"model-index": index(("arc", "acc", 61.5))})
-    with database.exclusive(engine, EVALUATIONS):
+    with jobs.exclusive(engine, EVALUATIONS):
         assert run(engine, server).complete
-        with pytest.raises(LockHeldError), database.exclusive(engine, EVALUATIONS):
+        with pytest.raises(LockHeldError), jobs.exclusive(engine, EVALUATIONS):
             pass
     assert "next sync" in caplog.text
     assert rows(engine, SCORES) == []

@@ -10,7 +10,7 @@ from evaluated import contents, long_table
 from factories import rows
 from sqlalchemy import Engine
 
-from registry.db import connection as database
+from registry.db import jobs
 from registry.errors import LockHeldError, ModelNotFoundError, UsageError
 from registry.evaluations import import_log
 from registry.evaluations.import_report import FileReport
@@ -162,7 +162,7 @@ def test_what_there_is_none_of(engine: Engine, files: list[Path]) -> None:
     ):
         with pytest.raises(error, match=said):
             removed(engine, dry_run=False, **selected)
-    with database.exclusive(engine, import_log.JOB), pytest.raises(LockHeldError):
+    with jobs.exclusive(engine, import_log.JOB), pytest.raises(LockHeldError):
         removed(engine, models=["m"])
     assert len(runs(engine)) == 5
 

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from generated_hub.models import generate
 from planted import fill
 from sqlalchemy import Engine, text
 
-from registry.db import connection as database
-from registry.demo.generator import generate
+from registry.db import jobs
 from registry.demo.hub.server import HubServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def test_a_job_brings_the_catalog_up_to_date(engine: Engine, database_url: str, 
 
 
 def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> None:
-    with HubServer(generate(5)) as server, database.exclusive(engine, "sync"):
+    with HubServer(generate(5)) as server, jobs.exclusive(engine, "sync"):
         result = run("sync", database_url, server.url)
     assert result.returncode == 5
     assert result.stderr.strip() == (

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import connection as database
-from registry.db import embedded, migrate, revisions, roles, schema, sql
+from registry.db import embedded, jobs, migrate, revisions, roles, schema, sql
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.installation import Account, find_binaries
 from registry.errors import LockHeldError, RegistryError, SchemaNotAtHeadError, UsageError
@@ -568,7 +568,7 @@ def test_of_two_upgrades_at_once_one_is_turned_away(empty: Engine) -> None:
 
 
 def test_an_upgrade_is_turned_away_while_another_holds_the_lock(empty: Engine) -> None:
-    with database.exclusive(empty, "db upgrade"), pytest.raises(LockHeldError):
+    with jobs.exclusive(empty, "db upgrade"), pytest.raises(LockHeldError):
         migrate.upgrade(empty)
 
 

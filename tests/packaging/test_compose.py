@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from databases import REPOSITORY
+from generated_hub.models import generate
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
 from registry.db import connection as database
 from registry.db import revisions
-from registry.demo.generator import generate
 from registry.demo.hub.server import HubServer
 
 SUNDAY = datetime(2026, 11, 22, 4, tzinfo=UTC)

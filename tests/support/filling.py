@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
+from generated_hub.naming import Families
+from generated_hub.vocabulary import LANGUAGES, TOPICS
 from sqlalchemy import Connection, text
 
 from registry.catalog.indexes import FOR_NAMES, drop_before_load
-from registry.db.connection import copy_rows
+from registry.db.copy import copy_rows
 from registry.db.schema import models
 from registry.demo.draws import ADAPTER, MERGE, QUANTIZED, descend, heavy, shares
-from registry.demo.naming import Families
-from registry.demo.vocabulary import LANGUAGES, TOPICS
 
 AT_ONCE = 20_000
 OPENING, SPACING = 1_646_263_744, 12

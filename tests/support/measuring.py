@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from generated_hub.server import generated_hub
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
 from registry.db import connection as database
 from registry.db import embedded, migrate
-from registry.demo.hub.server import generated_hub
 from registry.hub.client import Hub, ListingQuery
 from registry.sync import sync
 from registry.sync.sync import Options

@@ -30,7 +30,7 @@ def take(
     # A sync commits each page, and so empties them.
     connection.exec_driver_sql("TRUNCATE incoming_sightings, incoming_models, incoming_edges")
     reading = read(records)
-    compared = models.compare(connection, reading, as_of=as_of)
+    compared = models.compare(connection, reading.sightings, as_of=as_of)
     write(
         connection,
         Pass(scope="test", kind="delta", as_of=as_of),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from exported import exported
+from generated_hub.models import generate
 from hub_faults import (
     NOT_A_LIST,
     Body,
@@ -25,7 +26,6 @@ from hub_faults import (
 )
 from sqlalchemy import Engine, text
 
-from registry.demo.generator import generate
 from registry.demo.hub.server import Fault, HubServer
 from registry.errors import HubError, HubUnavailableError
 from registry.hub.client import Hub

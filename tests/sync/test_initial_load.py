@@ -8,11 +8,11 @@ import orjson
 import pytest
 from exported import exported
 from factories import NOON, rows
+from generated_hub.models import generate
 from pages import record
 from sqlalchemy import Connection, text
 
 from registry.catalog import families, lineage, models
-from registry.demo.generator import generate
 from registry.demo.models import models as sample_models
 from registry.sync import initial_load
 from registry.sync.batch import Batch

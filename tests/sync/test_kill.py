@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from exported import exported
+from generated_hub.models import generate
 from sqlalchemy import Engine, text
 
 from registry.db import connection as database
-from registry.db import embedded, migrate
-from registry.demo.generator import generate
+from registry.db import embedded, jobs, migrate
 from registry.demo.hub.server import HubServer
 from registry.errors import DatabaseUnreachableError, RegistryError
 from registry.hub.client import Hub
@@ -172,7 +172,7 @@ def test_a_full_disk_undoes_one_page_and_no_more() -> None:
 
 
 def test_two_syncs_at_once_by_command(engine: Engine, database_url: str) -> None:
-    with HubServer(generate(300), page_limit=20) as server, database.exclusive(engine, "sync"):
+    with HubServer(generate(300), page_limit=20) as server, jobs.exclusive(engine, "sync"):
         arguments, environment = command(database_url, server)
         second = subprocess.run(
             arguments, env=environment, capture_output=True, text=True, check=False

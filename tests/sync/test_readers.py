@@ -8,11 +8,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from generated_hub.models import generate
 
-from registry.demo.generator import generate
+from registry.catalog.rows import Entry
 from registry.hub.decode import PART, decode_page
 from registry.sync.batch import Batch
-from registry.sync.page import Entry, Reading, read, read_body
+from registry.sync.page import Reading, read, read_body
 from registry.sync.readers import LoadTask, Readers, Task, UnreadableError
 
 PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")

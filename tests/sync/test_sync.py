@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from databases import Databases
 from exported import exported
+from generated_hub.models import generate
 from hub_faults import Body, Faults, listing
 from sqlalchemy import Engine, text
 
 from registry.catalog import indexes
 from registry.db import connection as database
-from registry.demo.generator import generate
 from registry.demo.hub.server import HubServer
 from registry.demo.models import MISSING, RENAMED
 from registry.demo.models import models as sample_models

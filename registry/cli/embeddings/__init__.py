@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli.application import Application, pass_application
+from registry.cli.console import say
 from registry.cli.embeddings.map import map_
 from registry.cli.embeddings.place import bring_up_to_date, place
 from registry.cli.embeddings.probe import probe
-from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, grouped, output_options, plain, table
 from registry.cli.parameters import AT_LEAST_ONE, COUNT
 from registry.errors import UsageError

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from registry.cli.application import Application, pass_application
-from registry.cli.failures import say
+from registry.cli.console import say
 from registry.cli.parameters import AT_LEAST_ONE, SEED
 
 

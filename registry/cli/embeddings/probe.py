@@ -11,8 +11,8 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
+from registry.cli.console import say
 from registry.cli.extras import require
-from registry.cli.failures import say
 from registry.cli.output import Field, Output, decimals, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, SEED
 from registry.cli.progress import trainings

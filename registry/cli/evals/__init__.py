@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from registry.cli.application import Application, pass_application
+from registry.cli.console import say
 from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
 from registry.cli.evals.remove import remove
-from registry.cli.failures import say
 from registry.cli.output import Field, Output, count, grouped, output_options
 from registry.cli.parameters import AT_LEAST_ONE
 

@@ -11,7 +11,7 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application, pass_application
-from registry.cli.failures import say
+from registry.cli.console import say
 from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.progress import drawn
 

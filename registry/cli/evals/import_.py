@@ -14,7 +14,8 @@ import click
 
 from registry.cli import figures
 from registry.cli.application import Application
-from registry.cli.failures import INTERRUPTED, Failure, say
+from registry.cli.console import say
+from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.progress import drawn
 from registry.errors import UsageError, was_interrupted

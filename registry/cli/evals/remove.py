@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from registry.cli.application import Application, pass_application
-from registry.cli.failures import say
+from registry.cli.console import say
 from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.parameters import KEY
 

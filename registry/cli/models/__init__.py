@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli.application import Application, pass_application
-from registry.cli.failures import say
+from registry.cli.console import say
 from registry.cli.models.portrait import (
     SCORES_SHOWN,
     SCORES_TITLE,

@@ -25,7 +25,20 @@ from registry.db.schema.catalog import (
     search_vocabulary,
     similarity_weights,
 )
-from registry.db.schema.embeddings import encoders, text_vectors
+from registry.db.schema.embeddings import (
+    VECTOR_KINDS,
+    VERSION_STATES,
+    VERSIONED_TABLES,
+    embedding_versions,
+    embeddings,
+    encoders,
+    item_embeddings,
+    priors,
+    serving_vectors,
+    text_vectors,
+    training_comparisons,
+    training_results,
+)
 from registry.db.schema.evaluations import (
     NAME_METHODS,
     answers,
@@ -47,18 +60,6 @@ from registry.db.schema.operations import (
     sql_objects,
     sweep_pages,
     sync_passes,
-)
-from registry.db.schema.versions import (
-    VECTOR_KINDS,
-    VERSION_STATES,
-    VERSIONED_TABLES,
-    embedding_versions,
-    embeddings,
-    item_embeddings,
-    priors,
-    serving_vectors,
-    training_comparisons,
-    training_results,
 )
 
 __all__ = [

@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
-from registry.catalog.features import FEATURE_DIMENSIONS
 from registry.db.schema.base import lowered, metadata, model_key, one_of, texts, time, time_or_null
+from registry.enums import FEATURE_DIMENSIONS
 
 MODEL_STATES = ("available", "gated", "private", "disabled", "gone", "stub")
 RELATIONS = ("finetune", "adapter", "merge", "quantized", "base_unknown")

@@ -1,22 +1,31 @@
-"""Vectors: of texts by encoders."""
+"""Vectors: of texts, and of models and items by version; and comparisons of trainings."""
 
+from datetime import datetime
 from typing import Any
 
-from pgvector.sqlalchemy import HALFVEC
+from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Identity,
+    Index,
     Integer,
+    LargeBinary,
     Named,
     Table,
     Text,
     TypedColumns,
     UniqueConstraint,
     Uuid,
+    text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from registry.db.schema.base import metadata
+from registry.db.schema.base import metadata, model_key, one_of, time, time_or_null
 
 
 class EncoderColumns(TypedColumns):
@@ -49,3 +58,181 @@ class TextVectorColumns(TypedColumns):
 
 
 text_vectors = Table("text_vectors", metadata, TextVectorColumns)
+
+
+VERSION_STATES = ("candidate", "current", "retired", "refused")
+VECTOR_KINDS = ("trained", "folded", "cold")
+
+
+class VersionColumns(TypedColumns):
+    """One row per training that was kept: how it was made, and what became of it."""
+
+    version_id = Column(Integer, Identity(always=True), primary_key=True)
+    method: Named[str] = Column(Text, comment="how it was trained")
+    state: Named[str] = Column(Text, comment="one of VERSION_STATES; one at most is current")
+    reason: Named[str | None] = Column(Text, comment="why it was promoted or refused")
+    created_at: Named[datetime] = time("UTC")
+    promoted_at: Named[datetime | None] = time_or_null("last time that it became current; UTC")
+    dimension: Named[int] = Column(Integer, comment="of the models' vectors")
+    serving_dimension: Named[int | None] = Column(
+        Integer, comment="of the serving vectors: one more than a prompt's; null where none"
+    )
+    model_count: Named[int] = Column(Integer, comment="number of models with a vector")
+    item_count: Named[int] = Column(Integer, comment="number of items trained on")
+    outcome_count: Named[int] = Column(BigInteger, comment="number of outcomes trained on")
+    encoder: Named[str | None] = Column(Text, comment="of the items' texts")
+    data_fingerprint: Named[str] = Column(Text, comment="of the outcomes trained on")
+    code_version: Named[str] = Column(Text)
+    device: Named[str] = Column(Text)
+    seed: Named[int] = Column(BigInteger)
+    seconds: Named[float] = Column(Double, comment="that training took")
+    settings: Named[Any] = Column(JSONB, nullable=False)
+    trials: Named[Any] = Column(JSONB, nullable=False, comment="of the search for settings")
+    metrics: Named[Any] = Column(JSONB, nullable=False, comment="held-out figures by split")
+    aligned_to: Named[int | None] = Column(
+        Integer, comment="version that the vectors were rotated onto; null where they were not"
+    )
+    alignment_residual: Named[float | None] = Column(
+        Double, comment="what the rotation leaves apart, relative to the older vectors' norm"
+    )
+    churn: Named[float | None] = Column(
+        Double, comment="share of nearest neighbours that are others than the version's before"
+    )
+    placed_at: Named[datetime | None] = time_or_null(
+        "last time that models it was not trained on got vectors; UTC"
+    )
+    likeness: Named[Any] = Column(
+        JSONB, nullable=True, comment="weights of what makes models alike; null before placing"
+    )
+
+
+embedding_versions = Table(
+    "embedding_versions",
+    metadata,
+    VersionColumns,
+    CheckConstraint(one_of("state", VERSION_STATES), name="state"),
+    Index(
+        "embedding_versions_current_idx",
+        "state",
+        unique=True,
+        postgresql_where=text("state = 'current'"),
+    ),
+)
+
+
+class EmbeddingColumns(TypedColumns):
+    """One vector per model and version; a version's are a partition, there whole or not at all."""
+
+    model_id = model_key()
+    version_id = Column(Integer, primary_key=True, autoincrement=False, comment="the version")
+    uncertainty: Named[float | None] = Column(REAL, comment="standard deviation of a coordinate")
+    kind: Named[str] = Column(Text, comment="one of VECTOR_KINDS")
+    vector: Named[Any] = Column(VECTOR(), nullable=False)
+    support: Named[float | None] = Column(
+        REAL, comment="share of its own likeness that trained models explain; null where trained"
+    )
+    near_ids: Named[Any] = Column(
+        ARRAY(BigInteger),
+        nullable=True,
+        comment="trained models that weigh most in the guess, the heaviest first",
+    )
+    near_weights: Named[Any] = Column(ARRAY(REAL), nullable=True, comment="their weights")
+
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    EmbeddingColumns,
+    CheckConstraint(one_of("kind", VECTOR_KINDS), name="kind"),
+    postgresql_partition_by="LIST (version_id)",
+)
+
+
+class PriorColumns(TypedColumns):
+    """What places new models in a version, as `registry.priors` packs it."""
+
+    version_id = Column(
+        Integer,
+        ForeignKey("store.embedding_versions.version_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    newest_model_id: Named[int] = Column(
+        BigInteger,
+        comment="greatest key of the catalog when it was last placed; later ones came since",
+    )
+    fitted: Named[Any] = Column(
+        LargeBinary,
+        nullable=False,
+        comment="numpy's npz: rarity of words, features of trained models, coefficients",
+    )
+
+
+priors = Table("priors", metadata, PriorColumns)
+
+
+class ServingColumns(TypedColumns):
+    """One vector per model and version whose inner product with a prompt's is the logit."""
+
+    model_id = model_key()
+    version_id = Column(Integer, primary_key=True, autoincrement=False, comment="the version")
+    vector: Named[Any] = Column(VECTOR(), nullable=False, comment="its last entry is the constant")
+
+
+serving_vectors = Table(
+    "serving_vectors",
+    metadata,
+    ServingColumns,
+    postgresql_partition_by="LIST (version_id)",
+)
+
+
+class ItemVectorColumns(TypedColumns):
+    """One vector per item and version, in the space of the models' vectors."""
+
+    benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
+    ordinal = Column(Integer, primary_key=True, autoincrement=False, comment="of items")
+    version_id = Column(Integer, primary_key=True, autoincrement=False, comment="the version")
+    vector: Named[Any] = Column(VECTOR(), nullable=False)
+
+
+item_embeddings = Table(
+    "item_embeddings",
+    metadata,
+    ItemVectorColumns,
+    postgresql_partition_by="LIST (version_id)",
+)
+
+VERSIONED_TABLES = (embeddings, serving_vectors, item_embeddings)
+"""Tables with a partition for each version."""
+
+
+class ComparisonColumns(TypedColumns):
+    """One row per comparison of training methods on held-out data."""
+
+    comparison_id = Column(Integer, Identity(always=True), primary_key=True)
+    compared_at: Named[datetime] = time("UTC")
+    data_fingerprint: Named[str] = Column(Text, comment="of the outcomes")
+    settings: Named[Any] = Column(JSONB, nullable=False)
+    seconds: Named[float] = Column(Double, comment="that it took")
+
+
+training_comparisons = Table("training_comparisons", metadata, ComparisonColumns)
+
+
+class ResultColumns(TypedColumns):
+    """One row per figure of a comparison: over some seeds, with an interval."""
+
+    comparison_id = Column(
+        Integer, primary_key=True, autoincrement=False, comment="of training_comparisons"
+    )
+    split = Column(Text, primary_key=True, comment="which outcomes were held out")
+    method = Column(Text, primary_key=True)
+    metric = Column(Text, primary_key=True)
+    mean: Named[float] = Column(Double, comment="over the seeds")
+    lower: Named[float | None] = Column(Double, comment="end of the interval that holds 0.95")
+    upper: Named[float | None] = Column(Double, comment="end of the interval that holds 0.95")
+    seeds: Named[int] = Column(Integer, comment="number of trainings")
+
+
+training_results = Table("training_results", metadata, ResultColumns)

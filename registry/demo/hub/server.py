@@ -4,28 +4,23 @@ Point a client to it with `HF_ENDPOINT`. `python -m registry.demo.hub.server` se
 """
 
 import signal
-import subprocess
-import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import click
 import orjson
 
-from registry.demo.generator import GeneratedModels
 from registry.demo.hub.http import Exchange, Loopback, RateLimit, Reply, Request, weak_etag
 from registry.demo.hub.listing import ListQuery, Parameters, Record, RefusedError
 from registry.demo.hub.store import Page, Shelf
 from registry.demo.models import RENAMED
 from registry.demo.models import models as sample_models
-from registry.demo.pages import PreparedPages
-from registry.errors import HubUnavailableError, UsageError
+from registry.errors import UsageError
 
 Fault = Callable[[Exchange], None]
 _API = "/api/models"
@@ -178,26 +173,6 @@ class HubServer:
         return {"Link": f'<{self.url}{_API}?{query}>; rel="next"'}
 
 
-@contextmanager
-def generated_hub(count: int, *, seed: int = 0, prepare: str | None = None) -> Iterator[str]:
-    """Serve `count` generated models from a process of its own; yields the address.
-
-    `prepare` is the query string of a listing to render beforehand, so that serving it takes
-    next to no processor time (see PreparedPages).
-    """
-    command = [sys.executable, "-m", __name__, "--models", str(count), "--seed", str(seed)]
-    with subprocess.Popen(  # noqa: S603 - our own module
-        [*command, *(["--prepare", prepare] if prepare else [])], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            if not (url := process.stdout.readline().strip()):
-                raise HubUnavailableError("The sample Hub did not start; its own message is above.")
-            yield url
-        finally:
-            process.terminate()
-
-
 def _common(reply: Reply) -> dict[str, str]:
     if isinstance(reply.body, bytes):
         etag = weak_etag(reply.body)
@@ -220,33 +195,19 @@ def _keeping_query(refusal: RefusedError, query: Mapping[str, Iterable[str]]) ->
 
 
 @click.command()
-@click.option("--models", "count", type=int, help="Serve so many generated models.")
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of the generated models."
-)
 @click.option("--port", type=int, default=0, help="Port on 127.0.0.1 (default: any free one).")
 @click.option("--page-limit", type=int, default=1000, show_default=True, help="Models of a page.")
-@click.option("--prepare", metavar="QUERY", help="Render this listing first, e.g. sort=createdAt.")
-def main(count: int | None, seed: int, port: int, page_limit: int, prepare: str | None) -> None:
-    """Serve a sample Hub and print its address; SIGTERM or Ctrl-C ends it.
+def main(port: int, page_limit: int) -> None:
+    """Serve the well-known models of the tour and print the address; SIGTERM or Ctrl-C ends it."""
+    models = sample_models(datetime.now(UTC).date())
+    serve(HubServer(models, moved=RENAMED, page_limit=page_limit, rate_limit=None, port=port))
 
-    Without --models it holds the well-known models of the tour.
-    """
+
+def serve(server: HubServer) -> None:
+    """Serve until SIGTERM or Ctrl-C, after printing the address."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    if count is None:
-        models = sample_models(datetime.now(UTC).date())
-        server = HubServer(models, moved=RENAMED, page_limit=page_limit, rate_limit=None, port=port)
-        _serve(server, ended)
-        return
-    with PreparedPages(GeneratedModels(count, seed=seed)) as pages:
-        if prepare is not None:
-            pages.prepare(ListQuery.parse(parse_qs(prepare), page_limit=page_limit))
-        _serve(HubServer(pages, page_limit=page_limit, rate_limit=None, port=port), ended)
-
-
-def _serve(server: HubServer, ended: threading.Event) -> None:
     with server:
         click.echo(server.url)
         ended.wait()

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from registry.catalog.resolution import StatedName
 from registry.evaluations.formats.table_files import TableFile
-from registry.evaluations.records import Block, Item, Run, StatedName, run_id
+from registry.evaluations.records import Block, Item, Run, run_id
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 """Endings of names of files, which tell how they are written."""

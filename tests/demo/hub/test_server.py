@@ -10,6 +10,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from generated_hub.models import GeneratedModels, generate
+from generated_hub.pages import PreparedPages
+from generated_hub.server import generated_hub
 from hub_faults import (
     NOT_A_LIST,
     Body,
@@ -34,10 +37,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils._http import parse_ratelimit_headers
 
-from registry.demo.generator import GeneratedModels, generate
 from registry.demo.hub.listing import ListQuery
-from registry.demo.hub.server import HubServer, generated_hub
-from registry.demo.pages import PreparedPages
+from registry.demo.hub.server import HubServer
 from registry.errors import UsageError
 
 TOKEN = "hf_sample"

@@ -9,9 +9,10 @@ from planted import planted
 from scipy.sparse import csr_array
 
 from registry.errors import UsageError
-from registry.learning.coldstart import protocol, similarity_graph, simrmf
+from registry.learning.coldstart import predictors, protocol, similarity_graph, simrmf
 from registry.learning.coldstart.features import Describer, Description
 from registry.learning.coldstart.lineage_kernel import Kin
+from registry.learning.coldstart.trial import Trial, by_time, draw
 from registry.learning.factorization.mf import FreeFactorization, TextFactorization
 from registry.learning.factorization.problem import Fit, Problem
 
@@ -45,7 +46,7 @@ def test_a_graph_that_tells_helps_new_models() -> None:
     assert error(fit.probabilities(100)) < 0.9 * error(plain.probabilities(100))
 
 
-def planted_trial(similar: csr_array) -> protocol.Trial:
+def planted_trial(similar: csr_array) -> Trial:
     """Models of a kind have the same chances; items' texts tell how they divide the kinds."""
     made = planted(4, 100, rank=3, text=1.0, seed=5)
     chances = made.chances[kinds(100)]
@@ -54,7 +55,7 @@ def planted_trial(similar: csr_array) -> protocol.Trial:
     blocks = Describer.of([told]).blocks(told)
     models, items = np.arange(100) >= 75, np.arange(100) >= 75
     cells = np.zeros(drawn.shape, bool)
-    return protocol.Trial(
+    return Trial(
         drawn.astype(np.float32), models, items, cells, blocks, similar, made.problem.texts
     )
 
@@ -66,7 +67,7 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "READING", reading)
 
 
-PAIR = {name: protocol.METHODS[name] for name in ("mf-stopped", "simrmf-stopped")}
+PAIR = {name: predictors.METHODS[name] for name in ("mf-stopped", "simrmf-stopped")}
 
 
 @pytest.mark.usefixtures("briefly")
@@ -92,9 +93,9 @@ def test_the_recipe_as_written_takes_its_pairs_all_its_epochs_and_the_last_step(
     recipe = TextFactorization(
         dimension=232, epochs=50, rate=1e-4, decay=1e-5, noise=0.05, averaged=0
     )
-    assert recipe == protocol.WRITTEN
+    assert recipe == predictors.WRITTEN
     trial = planted_trial(csr_array((100, 100)))
-    monkeypatch.setattr(protocol, "WRITTEN", replace(protocol.WRITTEN, rate=1e-2, epochs=12))
+    monkeypatch.setattr(protocol, "WRITTEN", replace(predictors.WRITTEN, rate=1e-2, epochs=12))
     fitted: list[tuple[TextFactorization, int]] = []
     plain = TextFactorization.regularised
 
@@ -105,15 +106,15 @@ def test_the_recipe_as_written_takes_its_pairs_all_its_epochs_and_the_last_step(
         return fit
 
     monkeypatch.setattr(TextFactorization, "regularised", watched)
-    found = protocol.measure(trial, {"mf": protocol.METHODS["mf"]})
+    found = protocol.measure(trial, {"mf": predictors.METHODS["mf"]})
     # 75 known models have 2,048 outcomes on 27 items; nobody stops it, and new models take no part.
-    assert fitted == [(replace(protocol.WRITTEN, block=27), 75)]
+    assert fitted == [(replace(predictors.WRITTEN, block=27), 75)]
     assert found["mf", "B"].rmse < 0.97 * found["means", "B"].rmse
 
 
 def test_new_models_have_the_mean_vector_of_the_recipe_as_written() -> None:
     trial = planted_trial(csr_array((100, 100)))
-    base = replace(protocol.WRITTEN, rate=1e-2, epochs=5)
+    base = replace(predictors.WRITTEN, rate=1e-2, epochs=5)
     fit, _ = simrmf.learn(trial.problem, csr_array((100, 100)), base)
     assert fit.factors is not None
     assert fit.factors.models[75:] == pytest.approx(
@@ -212,15 +213,15 @@ def test_the_protocol_measures_all_tests() -> None:
     similar = similarity_graph.similarity_graph(told, blocks, describer.kinship)
     made = planted(2, 80, seed=3).chances[np.arange(80) % 2]
     truth = (np.random.default_rng(0).random(made.shape) < made).astype(np.float32)
-    trial = protocol.draw(truth, blocks, similar, held=20, new_items=0.2)
-    cheap = {name: protocol.METHODS[name] for name in ("average", "kernel-ridge", "default")}
-    found = protocol.measure(trial, cheap | {"nearest": protocol.nearest_relative})
+    trial = draw(truth, blocks, similar, held=20, new_items=0.2)
+    cheap = {name: predictors.METHODS[name] for name in ("average", "kernel-ridge", "default")}
+    found = protocol.measure(trial, cheap | {"nearest": predictors.nearest_relative})
     assert {test for _, test in found} == set("ABCD")
     assert found["default", "C"].share > 0.4
     assert found["means", "C"].share == 0
     assert found["oracle", "C"].share == 1
     with pytest.raises(UsageError, match="are not to be had"):
-        protocol.draw(truth, blocks, similar, held=79, train=10)
+        draw(truth, blocks, similar, held=79, train=10)
 
 
 def test_new_items_are_told_by_their_group() -> None:
@@ -230,14 +231,14 @@ def test_new_items_are_told_by_their_group() -> None:
     random = np.random.default_rng(2)
     strong = random.random((60, 2))[:, groups]
     truth = (random.random(strong.shape) < strong).astype(np.float32)
-    trial = protocol.draw(truth, blocks, csr_array((60, 60)), held=10, new_items=0.3)
-    alone = protocol.measure(trial, {"default": protocol.default})["default", "B"]
+    trial = draw(truth, blocks, csr_array((60, 60)), held=10, new_items=0.3)
+    alone = protocol.measure(trial, {"default": predictors.default})["default", "B"]
     grouped = replace(trial, groups=groups)
-    found = protocol.measure(grouped, {"default": protocol.default})["default", "B"]
+    found = protocol.measure(grouped, {"default": predictors.default})["default", "B"]
     assert found.rmse < 0.95 * alone.rmse
     assert found.rmse_m < alone.rmse_m
     one = replace(trial, groups=np.zeros(100, np.int64))
-    found = protocol.measure(one, {"default": protocol.default})["default", "B"]
+    found = protocol.measure(one, {"default": predictors.default})["default", "B"]
     assert found.rmse == alone.rmse
 
 
@@ -246,6 +247,6 @@ def test_later_models_are_new() -> None:
     describer = Describer.of([told])
     blocks = describer.blocks(told)
     truth = np.ones((40, 5), np.float32)
-    trial = protocol.draw(truth, blocks, csr_array((40, 40)), held=10)
+    trial = draw(truth, blocks, csr_array((40, 40)), held=10)
     dates = np.append(np.arange(39.0), np.nan)
-    assert protocol.by_time(trial, dates, 30).models.sum() == 9
+    assert by_time(trial, dates, 30).models.sum() == 9

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from registry.catalog.resolution import StatedName
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.archive import manifest
 from registry.evaluations.formats.archive.layout import (
@@ -22,17 +23,7 @@ from registry.evaluations.formats.archive.layout import (
 )
 from registry.evaluations.formats.archive.manifest import Contents, Manifest
 from registry.evaluations.formats.table_files import batches
-from registry.evaluations.records import (
-    Block,
-    Content,
-    Item,
-    Names,
-    Notes,
-    Run,
-    Setup,
-    Source,
-    StatedName,
-)
+from registry.evaluations.records import Block, Content, Item, Names, Notes, Run, Setup, Source
 
 SOURCE = Source(name="registry")
 """Who states what spellings stand for."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from registry import __version__
+from registry.catalog.resolution import StatedName
 from registry.evaluations.formats.archive import manifest
 from registry.evaluations.formats.archive.layout import (
     ITEMS,
@@ -23,7 +23,8 @@ from registry.evaluations.formats.archive.layout import (
 )
 from registry.evaluations.formats.archive.manifest import Contents, Manifest, Part
 from registry.evaluations.formats.table_files import ENDINGS, Encoding, TableFile
-from registry.evaluations.records import Block, Item, Run, StatedName
+from registry.evaluations.records import Block, Item, Run
+from registry.version import __version__
 
 ROWS_AT_ONCE = 1 << 19
 _CHARACTERS_AT_ONCE = 1 << 26  # of answers

@@ -12,7 +12,8 @@ from uuid import UUID
 import numpy as np
 
 from registry.evaluations.formats.every_eval_ever.results import DATASETS, SCHEMA
-from registry.evaluations.records import RIGHT_FROM, Benchmark, Block, Item, Measure, Run
+from registry.evaluations.records import Benchmark, Block, Item, Measure, Run
+from registry.learning.metrics import RIGHT_FROM
 
 # Details of a setup that an aggregate states once.
 _OF_WHOLE = (

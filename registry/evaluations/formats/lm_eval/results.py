@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from registry.coerce import count, number, short_text, storable, timestamp
-from registry.errors import UnreadableFileError
+from registry.errors import UnreadableFileError, shortened
 from registry.evaluations.formats.lm_eval.scales import in_results, rescaled
-from registry.evaluations.formats.tables.cells import shown
 from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, Setup, Source
 from registry.evaluations.scales import known_measure
 
@@ -350,7 +349,7 @@ def _scalar(value: object) -> str | None:
 
 
 def _shown(value: object) -> str:
-    return f"a {type(value).__name__}" if isinstance(value, list | dict) else shown(value)
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else shortened(value)
 
 
 def _flat(value: object) -> str | None:

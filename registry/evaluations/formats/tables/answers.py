@@ -7,7 +7,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from registry.coerce import storable
-from registry.evaluations.formats.tables.cells import BadCellError, number_of, shown
+from registry.errors import shortened
+from registry.evaluations.formats.tables.cells import BadCellError, number_of
 from registry.evaluations.formats.tables.interning import Vocabulary
 from registry.evaluations.formats.tables.mapping import Layout
 from registry.evaluations.formats.tables.rows import Rows, Sheet
@@ -69,7 +70,7 @@ class Planes:
         bad = np.flatnonzero((numbers != np.floor(numbers)) | (numbers > _MOST))
         bad = bad[~np.isnan(numbers[bad])]
         if len(bad):
-            problem = f"{shown(float(numbers[bad[0]]))} is not a number of tokens."
+            problem = f"{shortened(float(numbers[bad[0]]))} is not a number of tokens."
             raise BadCellError(problem, field=column, row=int(bad[0]))
         return np.nan_to_num(numbers + 1).astype(np.int32)
 
@@ -91,7 +92,7 @@ class Planes:
                     raise
         bad_rows = np.flatnonzero((numbers < 0) | np.isinf(numbers))
         if len(bad_rows):
-            problem = f"{shown(float(numbers[bad_rows[0]]))} is not a number from 0."
+            problem = f"{shortened(float(numbers[bad_rows[0]]))} is not a number from 0."
             raise BadCellError(problem, field=column, row=int(bad_rows[0]))
         return numbers
 

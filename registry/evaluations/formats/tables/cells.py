@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from registry.coerce import MAX_TEXT
+from registry.errors import shortened
 from registry.evaluations.formats.tables.mapping import Scale
 from registry.evaluations.records import Outcomes
 
@@ -18,7 +19,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _FLAGS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 _TRUTH = {"true": 1.0, "false": 0.0}
 _SLACK = 1e-6  # of a scale's width: numbers are rounded on their way through files
-_SHOWN = 40
 _MAX_COUNT = 2**31 - 1
 
 
@@ -28,12 +28,6 @@ class BadCellError(Exception):
     def __init__(self, problem: str, *, field: str | None = None, row: int = 0) -> None:
         self.problem, self.field, self.row = problem, field, row
         super().__init__(problem)
-
-
-def shown(value: object) -> str:
-    """Return a value for a message, not at full length."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def text_of(value: object) -> str | None:
@@ -67,10 +61,12 @@ def name_of(text: str | None, what: str, field: str) -> str:
     if not name:
         raise BadCellError(f"The {what} is empty. Give it a name, or remove the row.", field=field)
     if len(name) > MAX_TEXT:
-        problem = f"The {what} {shown(name)} has {len(name)} characters; {MAX_TEXT} are allowed."
+        problem = (
+            f"The {what} {shortened(name)} has {len(name)} characters; {MAX_TEXT} are allowed."
+        )
         raise BadCellError(problem, field=field)
     if "\0" in name or _SURROGATE.search(name):
-        problem = f"The {what} {shown(name)} holds a character that cannot be stored."
+        problem = f"The {what} {shortened(name)} holds a character that cannot be stored."
         raise BadCellError(problem, field=field)
     return name
 
@@ -82,7 +78,7 @@ def number_of(text: str, field: str) -> float:
         BadCellError: it is none, or infinite.
     """
     if not _NUMBER.fullmatch(text.strip()) or not np.isfinite(number := float(text)):
-        raise BadCellError(f"{shown(text)} is not a number.", field=field)
+        raise BadCellError(f"{shortened(text)} is not a number.", field=field)
     return number
 
 
@@ -94,7 +90,7 @@ def count_of(text: str, field: str) -> int:
     """
     number = number_of(text, field)
     if not number.is_integer() or not 0 <= number <= _MAX_COUNT:
-        raise BadCellError(f"{shown(text)} is not a whole number from 0.", field=field)
+        raise BadCellError(f"{shortened(text)} is not a whole number from 0.", field=field)
     return int(number)
 
 
@@ -107,7 +103,7 @@ def flag_of(text: str, field: str) -> bool:
     try:
         return _FLAGS[text.strip().lower()]
     except KeyError:
-        raise BadCellError(f"{shown(text)} is neither true nor false.", field=field) from None
+        raise BadCellError(f"{shortened(text)} is neither true nor false.", field=field) from None
 
 
 class OutcomeCells:
@@ -225,7 +221,7 @@ class OutcomeCells:
     def _outside(self, cell: object, field: str | None, row: int) -> BadCellError:
         lower, upper = self._scale
         problem = (
-            f"The outcome {shown(cell)} is not from {lower:g} to {upper:g}. "
+            f"The outcome {shortened(cell)} is not from {lower:g} to {upper:g}. "
             "Correct it, or state the scale in the mapping."
         )
         return BadCellError(problem, field=field, row=row)
@@ -233,7 +229,7 @@ class OutcomeCells:
     def _unknown(self, cell: object) -> str:
         known = ", ".join(sorted({*_TRUTH, *self._labels}))
         return (
-            f"{shown(cell)} is not an outcome: neither a number nor one of {known}. "
+            f"{shortened(cell)} is not an outcome: neither a number nor one of {known}. "
             "Correct it, or name it under labels in the mapping."
         )
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from registry.coerce import storable
-from registry.evaluations.formats.tables.cells import BadCellError, name_of, shown, text_of
+from registry.errors import shortened
+from registry.evaluations.formats.tables.cells import BadCellError, name_of, text_of
 from registry.evaluations.formats.tables.mapping import ITEM_TEXTS
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.records import Item
@@ -98,10 +99,10 @@ def _choices(sheet: Sheet, values: Mapping[str, object]) -> tuple[str, ...]:
         except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, list):
-            problem = f"{shown(values[column])} is not a list of choices in JSON."
+            problem = f"{shortened(values[column])} is not a list of choices in JSON."
             raise BadCellError(problem, field=column)
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise BadCellError(f"{shown(value)} is not a list of choices.", field=column)
+        raise BadCellError(f"{shortened(value)} is not a list of choices.", field=column)
     return tuple(storable(text_of(choice) or "") for choice in value)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from registry.catalog.resolution import StatedName
 from registry.evaluations.formats.tables.cells import BadCellError, name_of, number_of
 from registry.evaluations.formats.tables.items import Items
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.runs import Heads
-from registry.evaluations.records import Benchmark, Block, Item, Names, Source, StatedName
+from registry.evaluations.records import Benchmark, Block, Item, Names, Source
 
 
 def read_items(sheet: Sheet) -> Iterator[Block]:

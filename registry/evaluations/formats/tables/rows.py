@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from registry.ahead import ahead
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.mapping import FILE, ROW, Condition, Layout
 from registry.evaluations.formats.tables.sources import Batch, Table
 from registry.evaluations.records import Notes
+from registry.workers import ahead
 
 
 class Rows(NamedTuple):

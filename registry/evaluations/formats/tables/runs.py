@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from registry.coerce import timestamp
+from registry.errors import shortened
 from registry.evaluations.formats.tables.cells import (
     BadCellError,
     count_of,
     flag_of,
     name_of,
-    shown,
 )
 from registry.evaluations.formats.tables.mapping import (
     BENCHMARK_ROLES,
@@ -239,6 +239,6 @@ class _Cells:
             return None
         moment = timestamp(text)
         if moment is None:
-            problem = f"{shown(text)} is not a date or a time as in 2024-06-08T12:00:00Z."
+            problem = f"{shortened(text)} is not a date or a time as in 2024-06-08T12:00:00Z."
             raise BadCellError(problem, field=self.label("evaluated_at"))
         return moment

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from registry.evaluations.formats.tables.cells import BadCellError, count_of, number_of, shown
+from registry.errors import shortened
+from registry.evaluations.formats.tables.cells import BadCellError, count_of, number_of
 from registry.evaluations.formats.tables.mapping import Formula, WideColumn
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.runs import NO_TEXTS, Head, Heads
@@ -143,7 +144,7 @@ class _Scores:
 def _check(score: float, measure: Measure, column: str) -> None:
     if not measure.allows(score):
         problem = (
-            f"The score {shown(score)} of {measure.metric} is not {measure.span}. "
+            f"The score {shortened(score)} of {measure.metric} is not {measure.span}. "
             "Correct it, or state lower and upper in the mapping."
         )
         raise BadCellError(problem, field=column)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.catalog.resolution import StatedName
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import archive, tables
 from registry.evaluations.formats.archive import writer
@@ -30,7 +31,6 @@ from registry.evaluations.records import (
     Run,
     Setup,
     Source,
-    StatedName,
     run_id,
 )
 

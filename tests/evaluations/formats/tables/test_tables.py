@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from registry.catalog.resolution import StatedName
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats import embedllm, tables
-from registry.evaluations.records import Block, Measure, Names, Notes, Run, StatedName
+from registry.evaluations.records import Block, Measure, Names, Notes, Run
 
 LONG = tables.load_mapping("long")
 HEADER = "model,benchmark,item,outcome\n"

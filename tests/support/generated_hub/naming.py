@@ -4,6 +4,14 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from generated_hub.vocabulary import (
+    FINETUNE_SUFFIXES,
+    KINDS,
+    LICENSES,
+    MERGE_METHODS,
+    QUANTIZATIONS,
+    Kind,
+)
 from registry.demo.draws import (
     ADAPTER,
     BLOCK,
@@ -14,14 +22,6 @@ from registry.demo.draws import (
     heavy,
     kinds,
     shares,
-)
-from registry.demo.vocabulary import (
-    FINETUNE_SUFFIXES,
-    KINDS,
-    LICENSES,
-    MERGE_METHODS,
-    QUANTIZATIONS,
-    Kind,
 )
 
 _SYLLABLES = [c + v for c in "bdfgklmnprstvzjh" for v in "aeio"]
@@ -38,7 +38,7 @@ def word(number: int) -> str:
     # Odd factors and shifts permute the numbers of so many bits: no two give one word.
     mixed = (number + 0x3C6EF372) * 0x5DEECE66D & mask
     mixed = (mixed ^ mixed >> bits // 2) * 0x2545F4914F6CDD1D & mask
-    if bits == 24:  # noqa: PLR2004
+    if bits == 24:
         return _PAIRS[mixed >> 12] + _PAIRS[mixed & 4095]
     return "".join(_PAIRS[mixed >> shift & 4095] for shift in (0, 12, 24, 36))
 
@@ -47,7 +47,7 @@ def authors(numbers: Numbers, seed: int) -> Numbers:
     """Return an author number for each model: ever more authors, and a few with many models."""
     known = 40 + numbers // 4
     even = np.floor(shares(numbers, seed, 15) * known).astype(np.int64)
-    return np.where(shares(numbers, seed, 16) < 0.6, even, heavy(shares(numbers, seed, 17), known))  # noqa: PLR2004
+    return np.where(shares(numbers, seed, 16) < 0.6, even, heavy(shares(numbers, seed, 17), known))
 
 
 @lru_cache(maxsize=1 << 15)
@@ -57,13 +57,13 @@ def author_name(number: int) -> str:
     style = number % 7
     if style == 0:
         return f"{name.title()}AI"
-    return name.title() if style < 3 else f"{name}{number % 90 + 10}" if style == 3 else name  # noqa: PLR2004
+    return name.title() if style < 3 else f"{name}{number % 90 + 10}" if style == 3 else name
 
 
 @cache
 def _size_label(parameters: int) -> str:
     billions = parameters / 1e9
-    return f"{billions:.0f}B" if billions >= 3 else f"{billions:.1f}B" if billions >= 1 else ""  # noqa: PLR2004
+    return f"{billions:.0f}B" if billions >= 3 else f"{billions:.1f}B" if billions >= 1 else ""
 
 
 def _repository(number: int, root: int, made: int, kind: Kind, size: int) -> str:

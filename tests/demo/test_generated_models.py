@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from generated_hub.models import GeneratedModels, generate
+from generated_hub.naming import word
 from huggingface_hub import ModelInfo
 
 from registry.demo.draws import heavy, shares
-from registry.demo.generator import GeneratedModels, generate
-from registry.demo.naming import word
 
 COUNT = 20_000
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from generated_hub.naming import Families, author_name, word
+from generated_hub.vocabulary import BOARD, EVALUATIONS, LANGUAGES, QUANTIZATIONS, TEMPLATE, TOPICS
 from registry.demo.draws import ADAPTER, FINETUNE, MERGE, QUANTIZED, Numbers, descend, heavy, shares
-from registry.demo.naming import Families, author_name, word
-from registry.demo.vocabulary import BOARD, EVALUATIONS, LANGUAGES, QUANTIZATIONS, TEMPLATE, TOPICS
 
 _BATCH = 2000
 _OPENING = 1_646_263_744  # 2022-03-02T23:29:04Z, before which the Hub states no date

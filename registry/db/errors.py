@@ -1,0 +1,71 @@
+"""Errors of the database driver, translated to sentences with exit codes."""
+
+from collections.abc import Sequence
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+from registry.errors import DatabaseUnreachableError, RegistryError
+
+
+def translated(
+    error: DBAPIError, doing: str = "use the database", *, dependents: Sequence[str] = ()
+) -> RegistryError:
+    """Turn a driver's error into a sentence of ours, with the exit code that fits it.
+
+    Args:
+        error: of the driver.
+        doing: what failed, after "Cannot".
+        dependents: what stands in the way of a drop besides what the error names.
+    """
+    cause = error.orig
+    if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
+        named = dict.fromkeys([*(cause.diag.message_detail or "").splitlines(), *dependents])
+        return RegistryError(
+            f"Cannot {doing}: objects of yours depend on the registry's ({'; '.join(named)}). "
+            "Nothing was changed; drop them, run this again, and create those again that still "
+            "find what they need."
+        )
+    if isinstance(cause, psycopg.errors.DuplicateTable | psycopg.errors.DuplicateFunction):
+        return RegistryError(
+            f"Cannot {doing}: an object of yours has a name that the registry needs "
+            f"({_primary(cause)}). Nothing was changed; rename it and run this again."
+        )
+    if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+        return RegistryError(
+            f"Cannot {doing}: {_primary(cause)}. Connect as a user that may, or ask the "
+            "database's owner to grant it."
+        )
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return RegistryError(
+            f"Cannot {doing}: the database server's disk is full ({_primary(cause)}). "
+            "What was stored before is intact; free some space and run this again."
+        )
+    if isinstance(cause, psycopg.errors.LockNotAvailable):
+        return RegistryError(
+            f"Cannot {doing}: another session holds a lock for too long; try again when it ends."
+        )
+    if isinstance(cause, psycopg.OperationalError) and (
+        error.connection_invalidated or is_lost(cause)
+    ):
+        return DatabaseUnreachableError(
+            f"Cannot {doing}: the database cannot be reached ({_primary(cause)})."
+        )
+    return RegistryError(f"Cannot {doing}: {_primary(cause)}.")
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Tell whether an error ended the connection, or kept one from being made."""
+    # Without an SQLSTATE no server spoke. One that speaks says ERROR where only the statement
+    # failed, whatever the state: 08 is "connection exception", but also a parameter without value.
+    return not error.sqlstate or (
+        error.diag.severity_nonlocalized != "ERROR"
+        # 57P is "operator intervention" (shutdown, starting up), 53300 "too many connections".
+        and error.sqlstate.startswith(("08", "57P", "53300"))
+    )
+
+
+def _primary(cause: BaseException | None) -> str:
+    if isinstance(cause, psycopg.Error) and cause.diag.message_primary:
+        return cause.diag.message_primary
+    return " ".join(str(cause).split()).removesuffix(".")

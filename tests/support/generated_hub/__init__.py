@@ -1,0 +1,1 @@
+"""A generated Hub of any size, for tests and benchmarks."""
