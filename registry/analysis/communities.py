@@ -71,7 +71,7 @@ there are no tags; their names are all there is, as in the paper.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class CommunityComparison:
     """Communities of a version's models.
 
     Attributes:
@@ -105,7 +105,7 @@ def compare(
     version: int | None = None,
     least: int = LEAST_MEMBERS,
     most: int = MOST_OF_A_KIND,
-) -> Compared:
+) -> CommunityComparison:
     """Compare distances inside communities with those to all other models.
 
     Args:
@@ -138,7 +138,7 @@ def compare(
         for kind in by or KINDS
         for each in community_distances(vectors, _members(facts, kind, least, most))
     ]
-    return Compared(
+    return CommunityComparison(
         version=found.version,
         models=drawn.size,
         left_out=len(found.models) - drawn.size,

@@ -6,7 +6,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry.analysis.plots.map import Map, project, write_page, write_picture
+from registry.analysis.plots.map import EmbeddingMap, project, write_page, write_picture
 from registry.db.errors import translated
 from registry.db.revisions import require_head
 from registry.embeddings.read import read_embeddings
@@ -28,7 +28,7 @@ def draw(
     picture: Path | None = None,
     version: int | None = None,
     seed: int = 0,
-) -> Map:
+) -> EmbeddingMap:
     """Draw the vectors of a version, as a page, a picture or both.
 
     Args:
@@ -64,7 +64,7 @@ def draw(
     return drawn
 
 
-def _read(connection: Connection, version: int | None, seed: int) -> Map:
+def _read(connection: Connection, version: int | None, seed: int) -> EmbeddingMap:
     found = read_embeddings(connection, version)
     rows = connection.execute(text(_FACTS), {"names": list(found.models)})
     facts = {row.name: row for row in rows}
@@ -83,7 +83,7 @@ def _read(connection: Connection, version: int | None, seed: int) -> Map:
                 lines.append(f"licence {told.license}")
         groups.append((told.kind if told is not None else None) or UNKNOWN)
         details.append(lines)
-    return Map(
+    return EmbeddingMap(
         title=f"{len(found.models):,} models, version {found.version}",
         points=project(np.asarray(found.vectors), seed=seed),
         names=found.models,

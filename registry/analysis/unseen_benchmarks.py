@@ -39,7 +39,7 @@ METHODS = ("irt", "rasch", "mf", "mf-text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ProbeOptions:
     """How vectors are learned and probed.
 
     Attributes:
@@ -63,7 +63,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class UnseenBenchmark:
     """How well accuracy on a benchmark is told by vectors trained without it.
 
     Attributes:
@@ -78,7 +78,7 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class UnseenPredictions:
     """Benchmarks left out of training in turn.
 
     Attributes:
@@ -86,13 +86,13 @@ class Predictions:
         too_few: models of each benchmark that fewer than 10 were evaluated on, and elsewhere too.
     """
 
-    unseen: Sequence[Unseen]
+    unseen: Sequence[UnseenBenchmark]
     too_few: Mapping[str, int]
 
 
 def predict_benchmarks(
-    engine: Engine, options: Options | None = None, *, watch: Watcher = unwatched
-) -> Predictions:
+    engine: Engine, options: ProbeOptions | None = None, *, watch: Watcher = unwatched
+) -> UnseenPredictions:
     """Leave benchmarks out of training in turn, and predict accuracy on each from the vectors.
 
     One training a benchmark, on all others. A model counts where it has outcomes on the benchmark
@@ -107,7 +107,7 @@ def predict_benchmarks(
         UsageError: for a benchmark that there is none of, where there is one only, and where no
             benchmark has at least 10 models that can be predicted.
     """
-    options = options or Options()
+    options = options or ProbeOptions()
     names = _names(engine, options)
     if len(names) == 1:
         raise UsageError(
@@ -130,15 +130,15 @@ def predict_benchmarks(
         told = benchmark_prediction(
             vectors, accuracies[name], splits=options.splits, seed=options.seed
         )
-        found.append(Unseen(name, int((outcomes.benchmarks == name).sum()), told))
-    return Predictions(
+        found.append(UnseenBenchmark(name, int((outcomes.benchmarks == name).sum()), told))
+    return UnseenPredictions(
         found, {name: models for name, models in counts.items() if models < FEWEST_MODELS}
     )
 
 
 def contributions(
     engine: Engine,
-    options: Options | None = None,
+    options: ProbeOptions | None = None,
     *,
     picture: Path | None = None,
     watch: Watcher = unwatched,
@@ -160,7 +160,7 @@ def contributions(
             models that can be predicted, or something at the picture's place.
         RegistryError: when the picture cannot be written.
     """
-    options = options or Options()
+    options = options or ProbeOptions()
     if picture is not None:
         check_target(picture)
     names = _names(engine, options)
@@ -220,7 +220,7 @@ class _Outcomes:
 
     problem: Problem
     benchmarks: NDArray[np.str_]
-    options: Options
+    options: ProbeOptions
 
     def _seen(self) -> dict[str, NDArray[np.bool_]]:
         """Return bool, (M,), of each benchmark: which models have outcomes on it."""
@@ -230,7 +230,7 @@ class _Outcomes:
             for name in np.unique(self.benchmarks)
         }
 
-    def drawn(self, options: Options, *, elsewhere: int) -> "_Outcomes":
+    def drawn(self, options: ProbeOptions, *, elsewhere: int) -> "_Outcomes":
         """Return as many models as asked for, of those that have outcomes on enough benchmarks."""
         if options.models is None:
             return self
@@ -270,7 +270,7 @@ class _Outcomes:
         return fit.factors.models
 
 
-def _names(engine: Engine, options: Options) -> list[str]:
+def _names(engine: Engine, options: ProbeOptions) -> list[str]:
     """Return the names of all benchmarks that have outcomes, once what is asked for is there."""
     if options.method not in METHODS:
         raise UsageError(
@@ -294,7 +294,7 @@ def _names(engine: Engine, options: Options) -> list[str]:
 
 
 def _read(
-    engine: Engine, options: Options, benchmarks: Sequence[str] | None, watch: Watcher
+    engine: Engine, options: ProbeOptions, benchmarks: Sequence[str] | None, watch: Watcher
 ) -> _Outcomes:
     wanted = training.Options(
         method=options.method,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from registry.analysis import communities
-from registry.analysis.communities import Compared, compare, size, topics
+from registry.analysis.communities import CommunityComparison, compare, size, topics
 from registry.analysis.probe_metrics import Community
 from registry.cli.embeddings.probe import KINDS as PROBED
 from registry.errors import RegistryError, UsageError
@@ -28,7 +28,7 @@ def near(members: Sequence[int], *, count: int = 24, seed: int = 0) -> Vectors:
     return vectors
 
 
-def of(found: Compared, kind: str) -> dict[str, Community]:
+def of(found: CommunityComparison, kind: str) -> dict[str, Community]:
     return {each.name: each for kind_, each in found.communities if kind_ == kind}
 
 

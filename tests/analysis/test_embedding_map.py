@@ -11,7 +11,7 @@ from learned import drawn, kept
 from sqlalchemy import Engine
 
 from registry.analysis.embedding_map import draw
-from registry.analysis.plots.map import Map, project, write_page, write_picture
+from registry.analysis.plots.map import EmbeddingMap, project, write_page, write_picture
 from registry.errors import RegistryError, UsageError
 
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;\ud800"
@@ -24,8 +24,8 @@ def blobs(count: int = 60) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return (centres + 0.1 * rng.normal(size=(count, 8))).astype(np.float32)
 
 
-def example(count: int = 60) -> Map:
-    return Map(
+def example(count: int = 60) -> EmbeddingMap:
+    return EmbeddingMap(
         title="A map of $2",
         points=project(blobs(count)),
         names=[HOSTILE, *(f"org/m{number}" for number in range(1, count))],
@@ -83,7 +83,7 @@ def test_a_page_holds_all_and_no_name_gets_out_of_it(tmp_path: Path) -> None:
 def test_a_page_of_five_thousand_models_stays_small(tmp_path: Path) -> None:
     path = tmp_path / "map.html"
     count = 5_000
-    large = Map(
+    large = EmbeddingMap(
         title="large",
         points=np.random.default_rng(0).normal(size=(count, 2)).astype(np.float32),
         names=[f"organisation/a-model-of-usual-length-{number}" for number in range(count)],

@@ -11,7 +11,7 @@ from evaluated import block, run, write
 from sqlalchemy import Engine
 
 from registry.analysis import unseen_benchmarks
-from registry.analysis.unseen_benchmarks import Options, contributions, predict_benchmarks
+from registry.analysis.unseen_benchmarks import ProbeOptions, contributions, predict_benchmarks
 from registry.cli.embeddings.probe import METHODS as PROBED
 from registry.db import connection as database
 from registry.embeddings import versions
@@ -75,17 +75,21 @@ def test_a_benchmark_of_the_same_ability_is_told_and_others_are_not(filled: Engi
 
 
 def test_asked_for_one_benchmark_it_learns_from_all_others(filled: Engine) -> None:
-    (alone,) = predict_benchmarks(filled, Options(benchmarks=["sums"], splits=20)).unseen
-    everyone = predict_benchmarks(filled, Options(splits=20)).unseen
+    (alone,) = predict_benchmarks(filled, ProbeOptions(benchmarks=["sums"], splits=20)).unseen
+    everyone = predict_benchmarks(filled, ProbeOptions(splits=20)).unseen
     (among,) = (each for each in everyone if each.benchmark == "sums")
     np.testing.assert_array_equal(alone.prediction.taus, among.prediction.taus)
 
 
 def test_seed_and_models_that_are_drawn(filled: Engine) -> None:
-    wanted = Options(benchmarks=["sums"], models=30, splits=20)
+    wanted = ProbeOptions(benchmarks=["sums"], models=30, splits=20)
     first, again, other = (
         predict_benchmarks(filled, each).unseen[0].prediction
-        for each in (wanted, wanted, Options(benchmarks=["sums"], models=30, splits=20, seed=1))
+        for each in (
+            wanted,
+            wanted,
+            ProbeOptions(benchmarks=["sums"], models=30, splits=20, seed=1),
+        )
     )
     assert first.models == 30
     np.testing.assert_array_equal(first.taus, again.taus)
@@ -94,25 +98,25 @@ def test_seed_and_models_that_are_drawn(filled: Engine) -> None:
 
 @pytest.mark.parametrize("method", ["rasch", "mf"])
 def test_other_methods(filled: Engine, method: str) -> None:
-    options = Options(method=method, benchmarks=["maths"], splits=20)
+    options = ProbeOptions(method=method, benchmarks=["maths"], splits=20)
     (found,) = predict_benchmarks(filled, options).unseen
     assert found.prediction.mse < found.prediction.mse_of_mean
 
 
 def test_models_that_nothing_was_learned_of_do_not_count(filled: Engine) -> None:
-    (before,) = predict_benchmarks(filled, Options(benchmarks=["sums"], splits=5)).unseen
+    (before,) = predict_benchmarks(filled, ProbeOptions(benchmarks=["sums"], splits=5)).unseen
     with filled.begin() as connection:
         write(
             connection,
             block("sums", *(run(f"new/{n}", [n % 2] * ITEMS) for n in range(20))),
             block("rare", *(run(f"org/m{n}", [1.0, 0.0]) for n in range(9))),
         )
-    (after,) = predict_benchmarks(filled, Options(benchmarks=["sums"], splits=5)).unseen
+    (after,) = predict_benchmarks(filled, ProbeOptions(benchmarks=["sums"], splits=5)).unseen
     assert before.prediction.models == after.prediction.models == 80
-    found = predict_benchmarks(filled, Options(benchmarks=["rare", "sums"], splits=5))
+    found = predict_benchmarks(filled, ProbeOptions(benchmarks=["rare", "sums"], splits=5))
     assert [each.benchmark for each in found.unseen] == ["sums"]
     assert found.too_few == {"rare": 9}
-    drawn = predict_benchmarks(filled, Options(benchmarks=["sums"], models=75, splits=5))
+    drawn = predict_benchmarks(filled, ProbeOptions(benchmarks=["sums"], models=75, splits=5))
     assert drawn.unseen[0].prediction.models == 75
 
 
@@ -120,7 +124,7 @@ def test_a_related_benchmark_teaches_more(filled: Engine, tmp_path: Path) -> Non
     picture = tmp_path / "contributions.png"
     steps: list[str] = []
     found = contributions(
-        filled, Options(splits=20), picture=picture, watch=lambda what, *_: steps.append(what)
+        filled, ProbeOptions(splits=20), picture=picture, watch=lambda what, *_: steps.append(what)
     )
     assert list(found.benchmarks) == [*ABILITIES]
     gains = {
@@ -144,11 +148,11 @@ def test_a_related_benchmark_teaches_more(filled: Engine, tmp_path: Path) -> Non
 
 def test_contributions_of_some_look_at_no_others(filled: Engine) -> None:
     some = ["facts", "maths", "sums"]
-    before = contributions(filled, Options(benchmarks=some, splits=5))
+    before = contributions(filled, ProbeOptions(benchmarks=some, splits=5))
     with filled.begin() as connection:
         told = (run(f"org/m{n}", [float(n % 2)] * 30) for n in range(80))
         write(connection, block("more", *told))
-    after = contributions(filled, Options(benchmarks=some, splits=5))
+    after = contributions(filled, ProbeOptions(benchmarks=some, splits=5))
     assert list(after.benchmarks) == some
     np.testing.assert_array_equal(after.gains, before.gains)
 
@@ -163,11 +167,11 @@ def test_what_cannot_be_probed_is_said(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="three benchmarks; there are 2: facts, sums"):
         contributions(engine)
     with pytest.raises(UsageError, match="named 'nope'; there are facts, sums"):
-        predict_benchmarks(engine, Options(benchmarks=["nope"]))
+        predict_benchmarks(engine, ProbeOptions(benchmarks=["nope"]))
     with pytest.raises(UsageError, match="'knn' cannot be probed; vectors come of irt, rasch"):
-        predict_benchmarks(engine, Options(method="knn"))
+        predict_benchmarks(engine, ProbeOptions(method="knn"))
     with pytest.raises(RegistryError, match="needs items with texts"):
-        predict_benchmarks(engine, Options(method="mf-text"))
+        predict_benchmarks(engine, ProbeOptions(method="mf-text"))
     taken = tmp_path / "taken.png"
     taken.touch()
     for path in (taken, tmp_path / "none" / "new.png"):
@@ -250,7 +254,7 @@ def test_real_benchmarks_are_told_by_others(databases: "Databases", shared: Path
     with databases.made(template=databases.template()) as url:
         engine = database.create_engine(url)
         import_files(engine, parts)
-        found = predict_benchmarks(engine, Options(models=112, splits=50))
+        found = predict_benchmarks(engine, ProbeOptions(models=112, splits=50))
         engine.dispose()
     for each in found.unseen:
         assert each.prediction.significant > 40, each.benchmark

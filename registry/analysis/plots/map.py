@@ -29,7 +29,7 @@ LEAST_FOR_TSNE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Map:
+class EmbeddingMap:
     """Models on a plane.
 
     Attributes:
@@ -82,7 +82,7 @@ def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float3
     return np.asarray(layout.fit_transform(directions), np.float32)
 
 
-def write_page(drawn: Map, path: Path) -> None:
+def write_page(drawn: EmbeddingMap, path: Path) -> None:
     """Write a page of its own, which needs no network; whole or not at all."""
     largest = [name for name, _ in Counter(drawn.groups).most_common(GROUPS) if name != OTHERS]
     names = [*largest, OTHERS] if set(drawn.groups) - set(largest) else largest
@@ -125,7 +125,7 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def write_picture(drawn: Map, path: Path) -> None:
+def write_picture(drawn: EmbeddingMap, path: Path) -> None:
     """Write a PNG picture, the largest groups in colours with a legend; whole or not at all.
 
     Raises:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from registry.analysis.probe_metrics import Contribution
-    from registry.analysis.unseen_benchmarks import Unseen
+    from registry.analysis.unseen_benchmarks import UnseenBenchmark
 
 KINDS = ("size", "family", "author", "task", "tag", "topic")
 METHODS = ("irt", "rasch", "mf", "mf-text")
@@ -189,11 +189,11 @@ def benchmarks(application: Application, /, output: Output, **chosen: Any) -> No
       registry embeddings probe benchmarks --benchmark gsm8k --models 112
     """
     require("torch", "sklearn", doing="Probing")
-    from registry.analysis.unseen_benchmarks import Options, predict_benchmarks
+    from registry.analysis.unseen_benchmarks import ProbeOptions, predict_benchmarks
 
     began = perf_counter()
     with application.engine() as engine, trainings() as watch:
-        found = predict_benchmarks(engine, Options(**chosen), watch=watch)
+        found = predict_benchmarks(engine, ProbeOptions(**chosen), watch=watch)
     output.rows(BENCHMARKS, map(_predicted, found.unseen))
     for name, models in found.too_few.items():
         say(f"{name} is left out: {models} models were evaluated on it and on another one.")
@@ -204,7 +204,7 @@ def benchmarks(application: Application, /, output: Output, **chosen: Any) -> No
     )
 
 
-def _predicted(unseen: Unseen) -> list[Any]:
+def _predicted(unseen: UnseenBenchmark) -> list[Any]:
     told = unseen.prediction
     taus = [tau for tau in told.taus.tolist() if not math.isnan(tau)]
     return [
@@ -253,12 +253,12 @@ def contributions(
     """
     modules = ("torch", "sklearn") if picture is None else ("torch", "sklearn", "matplotlib")
     require(*modules, doing="Probing")
-    from registry.analysis.unseen_benchmarks import Options
+    from registry.analysis.unseen_benchmarks import ProbeOptions
     from registry.analysis.unseen_benchmarks import contributions as measure
 
     began = perf_counter()
     with application.engine() as engine, trainings() as watch:
-        found = measure(engine, Options(**chosen), picture=picture, watch=watch)
+        found = measure(engine, ProbeOptions(**chosen), picture=picture, watch=watch)
     _print_matrix(output, found)
     drawn = "" if picture is None else f", drawn in {picture}"
     say(f"{len(found.benchmarks)} benchmarks{drawn}; {figures.span(perf_counter() - began)}.")

@@ -50,7 +50,7 @@ class Reader:
             chosen = tables.override(chosen or tables.load_mapping("long"), dict(roles))
         self._format = "table" if chosen is not None else format_
         self._mapping = chosen
-        self._detected: dict[Path, tables.Mapping_ | None] = {}
+        self._detected: dict[Path, tables.TableMapping | None] = {}
 
     def format_of(self, path: Path) -> str | None:
         """Return the format of a file, None where none fits."""
@@ -66,7 +66,7 @@ class Reader:
             return "hub"
         return None if self._detect(path) is None else "table"
 
-    def _detect(self, path: Path) -> tables.Mapping_ | None:
+    def _detect(self, path: Path) -> tables.TableMapping | None:
         """Return what a table's columns mean, as far as they tell; None for what is no table."""
         if not path.name.lower().removesuffix(".gz").endswith(tables.ENDINGS):
             return None

@@ -22,7 +22,7 @@ _BENCHMARK = ("name", "version", "domain", "description", "url")
 _T = TypeVar("_T")
 
 
-class Part(NamedTuple):
+class ArchivePart(NamedTuple):
     """A file of an archive, by its path in the folder."""
 
     path: str
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class BenchmarkContents:
     """What there is of a version of a benchmark: files, None where there is none, and runs."""
 
     benchmark: Benchmark
@@ -47,15 +47,15 @@ class Manifest:
 
     runs: str
     names: str
-    contents: Sequence[Contents]
-    files: Mapping[str, Part]
+    contents: Sequence[BenchmarkContents]
+    files: Mapping[str, ArchivePart]
 
 
-def part_of(folder: Path, path: str, rows: int) -> Part:
+def part_of(folder: Path, path: str, rows: int) -> ArchivePart:
     """Return a file as the manifest has it."""
     with (folder / path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Part(path, rows, (folder / path).stat().st_size, sha256)
+    return ArchivePart(path, rows, (folder / path).stat().st_size, sha256)
 
 
 def save(manifest: Manifest, folder: Path, *, version: str, now: datetime) -> None:
@@ -149,8 +149,8 @@ def verify(manifest: Manifest, folder: Path) -> None:
             )
 
 
-def _part(path: Path, value: Mapping[str, object]) -> Part:
-    part = Part(
+def _part(path: Path, value: Mapping[str, object]) -> ArchivePart:
+    part = ArchivePart(
         _value(path, value, "path", str),
         _value(path, value, "rows", int),
         _value(path, value, "bytes", int),
@@ -162,7 +162,9 @@ def _part(path: Path, value: Mapping[str, object]) -> Part:
     return part
 
 
-def _contents(path: Path, value: Mapping[str, object], files: Mapping[str, Part]) -> Contents:
+def _contents(
+    path: Path, value: Mapping[str, object], files: Mapping[str, ArchivePart]
+) -> BenchmarkContents:
     told = {key: value.get(key) for key in _BENCHMARK}
     required = [isinstance(told[key], str) for key in ("name", "version")]
     if not all(required) or not all(isinstance(each, str | None) for each in told.values()):
@@ -172,10 +174,12 @@ def _contents(path: Path, value: Mapping[str, object], files: Mapping[str, Part]
         for key in ("items", "outcomes")
     )
     benchmark = Benchmark(**told)  # type: ignore[arg-type] # as was just found
-    return Contents(benchmark, items, outcomes, _value(path, value, "runs", int))
+    return BenchmarkContents(benchmark, items, outcomes, _value(path, value, "runs", int))
 
 
-def _listed(path: Path, value: Mapping[str, object], key: str, files: Mapping[str, Part]) -> str:
+def _listed(
+    path: Path, value: Mapping[str, object], key: str, files: Mapping[str, ArchivePart]
+) -> str:
     name = _value(path, value, key, str)
     if name not in files:
         raise UnreadableFileError(path, f"{name!r} is not among the files.", field=key)

@@ -21,7 +21,7 @@ from registry.evaluations.formats.archive.layout import (
     item_of,
     run_told,
 )
-from registry.evaluations.formats.archive.manifest import Contents, Manifest
+from registry.evaluations.formats.archive.manifest import BenchmarkContents, Manifest
 from registry.evaluations.formats.table_files import batches
 from registry.evaluations.records import Block, Content, Item, Names, Notes, Run, Setup, Source
 
@@ -89,7 +89,7 @@ class _Archive(NamedTuple):
             for start in range(0, batch.num_rows, 1000):
                 yield from batch.slice(start, 1000).to_pylist()
 
-    def items(self, contents: Contents) -> list[Item]:
+    def items(self, contents: BenchmarkContents) -> list[Item]:
         """Return the items of a benchmark."""
         if contents.items is None:
             return []
@@ -97,7 +97,7 @@ class _Archive(NamedTuple):
 
     def runs(
         self,
-        contents: Contents,
+        contents: BenchmarkContents,
         items: list[Item],
         rows: Iterator[dict[str, Any]],
         setups: dict[object, Setup],
@@ -123,7 +123,7 @@ class _Archive(NamedTuple):
 class _Outcomes:
     """The outcomes of a benchmark's runs, one run after the other."""
 
-    def __init__(self, archive: _Archive, contents: Contents, items: list[Item]) -> None:
+    def __init__(self, archive: _Archive, contents: BenchmarkContents, items: list[Item]) -> None:
         self._archive, self._name, self._length = archive, contents.outcomes, len(items)
         self._items = pa.array([item.item for item in items], pa.string())
         batches = archive.batches(self._name, OUTCOMES) if self._name else iter(())

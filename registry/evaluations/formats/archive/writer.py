@@ -21,7 +21,7 @@ from registry.evaluations.formats.archive.layout import (
     item_columns,
     run_row,
 )
-from registry.evaluations.formats.archive.manifest import Contents, Manifest, Part
+from registry.evaluations.formats.archive.manifest import ArchivePart, BenchmarkContents, Manifest
 from registry.evaluations.formats.table_files import ENDINGS, Encoding, TableFile
 from registry.evaluations.records import Block, Item, Run
 from registry.version import __version__
@@ -40,7 +40,7 @@ def write(
     encoding: Encoding,
     names: Sequence[StatedName] = (),
     now: datetime,
-) -> list[Part]:
+) -> list[ArchivePart]:
     """Write blocks into a folder that is empty, the manifest last.
 
     In memory are the items of one block and some hundred thousand outcomes.
@@ -57,7 +57,7 @@ def write(
     """
     ending = ENDINGS[encoding]
     runs_path, names_path = f"runs{ending}", f"names{ending}"
-    contents: list[Contents] = []
+    contents: list[BenchmarkContents] = []
     rows: dict[str, int] = {}
     places = _Places(ending)
     models = {each.name: each.model for each in names}
@@ -73,7 +73,7 @@ def write(
             told = _write_outcomes(folder, outcomes_path, block, header)
             rows |= told
             contents.append(
-                Contents(
+                BenchmarkContents(
                     block.benchmark,
                     items_path if block.items else None,
                     outcomes_path if told else None,

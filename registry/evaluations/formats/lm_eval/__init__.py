@@ -11,7 +11,7 @@ from pathlib import Path
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
-from registry.evaluations.formats.lm_eval.results import Report, safe_name
+from registry.evaluations.formats.lm_eval.results import ResultsFile, safe_name
 from registry.evaluations.formats.lm_eval.samples import read_samples
 from registry.evaluations.records import Block, Notes
 
@@ -80,15 +80,15 @@ def _is_report(content: object) -> bool:
     )
 
 
-def _report(path: Path, content: object) -> Report:
+def _report(path: Path, content: object) -> ResultsFile:
     if not isinstance(content, dict):
         raise UnreadableFileError(path, "an object was expected here.")
     if not isinstance(content.get("results"), dict):
         raise UnreadableFileError(path, "lm-eval's results are a mapping.", field="results")
-    return Report(path, content)
+    return ResultsFile(path, content)
 
 
-def _beside(path: Path, time: str | None) -> Report | None:
+def _beside(path: Path, time: str | None) -> ResultsFile | None:
     """Read the results file that was written with a file of samples; before 0.4.3 without time."""
     name = "results" if time is None else f"results_{time}"
     for candidate in (path.with_name(f"{name}.json"), path.with_name(f"{name}.json.gz")):
@@ -97,13 +97,13 @@ def _beside(path: Path, time: str | None) -> Report | None:
     return None
 
 
-def _task(name: str, report: Report | None) -> str:
+def _task(name: str, report: ResultsFile | None) -> str:
     """Find a task by its name in that of a file, where some characters are replaced."""
     fitting = [task for task in report.tasks if safe_name(task) == name] if report else []
     return fitting[0] if fitting else name
 
 
-def _old_task(path: Path, report: Report | None) -> str:
+def _old_task(path: Path, report: ResultsFile | None) -> str:
     """Find the task in a name such as pretrained__gpt2_arc_easy.jsonl, of before 0.4.3."""
     stem = path.name.partition(".json")[0]
     fitting = [task for task in report.tasks if stem.endswith(task)] if report else []

@@ -37,7 +37,7 @@ OURS = "llm_registry"
 """Member of a results file that only we write: source, harness, details, scales of its runs."""
 
 
-class Extent(NamedTuple):
+class ItemCount(NamedTuple):
     """How many items a score is of, None if unknown, and whether these are all there are."""
 
     items: int | None
@@ -65,7 +65,7 @@ def safe_name(name: str) -> str:
     return _UNSAFE.sub("__", name).strip(".") or "_"
 
 
-class Report:
+class ResultsFile:
     """One results file: JSON of which only the presence of `results`, a mapping, is certain."""
 
     def __init__(self, path: Path, content: Mapping[str, object]) -> None:
@@ -227,7 +227,7 @@ class Report:
             return kept, kept_error
         return rescaled(score, error, stands, measure)
 
-    def extent(self, task: str) -> Extent:
+    def extent(self, task: str) -> ItemCount:
         """Return how many items a task's scores are of.
 
         The counts decide whether the run was limited; where there are none, a limit does.
@@ -238,8 +238,8 @@ class Report:
         items = _sum(effective)
         available = _sum(original)
         if items is None or available is None:
-            return Extent(items, self._config.get("limit") is None)
-        return Extent(items, items >= available)
+            return ItemCount(items, self._config.get("limit") is None)
+        return ItemCount(items, items >= available)
 
     def _leaves(self, task: str) -> list[str]:
         """Return the tasks in a group, or the task itself."""

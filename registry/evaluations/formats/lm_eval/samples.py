@@ -17,8 +17,8 @@ from registry.evaluations.formats.lm_eval.item_spool import ItemSpool
 from registry.evaluations.formats.lm_eval.results import (
     NO_METRICS,
     SOURCE,
-    Extent,
-    Report,
+    ItemCount,
+    ResultsFile,
     plain_filter,
     time_in_name,
 )
@@ -95,7 +95,7 @@ class _Samples:
             column.extend([float("nan")] * (count - len(column)))
 
 
-def read_samples(path: Path, task: str, report: Report | None, notes: Notes) -> Block:
+def read_samples(path: Path, task: str, report: ResultsFile | None, notes: Notes) -> Block:
     """Return the items of one task, with a run for each metric and filter.
 
     Items are named by their `doc_hash`: `doc_id` is but a place in a data set. They stand in the
@@ -120,10 +120,10 @@ def read_samples(path: Path, task: str, report: Report | None, notes: Notes) -> 
         _keep(filters.setdefault(filtered, _Samples()), place, sample, (path, line), notes)
     if not items:
         raise UnreadableFileError(path, "there are no samples in it.")
-    extent = report.extent(task) if report else Extent(None, complete=True)
+    extent = report.extent(task) if report else ItemCount(None, complete=True)
     if extent.items is not None and any(n < extent.items for n in numbers.values()):
         notes.left_out("files with fewer samples than their results are of")
-        extent = Extent(extent.items, complete=False)
+        extent = ItemCount(extent.items, complete=False)
     runs = _Runs(path, task, report, extent, notes)
     for samples in filters.values():
         samples.fill(len(items))
@@ -167,7 +167,7 @@ class _Runs:
     """What all the runs of a file have in common."""
 
     def __init__(
-        self, path: Path, task: str, report: Report | None, extent: Extent, notes: Notes
+        self, path: Path, task: str, report: ResultsFile | None, extent: ItemCount, notes: Notes
     ) -> None:
         self._path, self._task, self._report, self._notes = path, task, report, notes
         self._complete = extent.complete

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from registry.coerce import storable
 from registry.errors import shortened
 from registry.evaluations.formats.tables.cells import BadCellError, number_of
-from registry.evaluations.formats.tables.interning import Vocabulary
+from registry.evaluations.formats.tables.interning import DictionaryEncoder
 from registry.evaluations.formats.tables.mapping import Layout
-from registry.evaluations.formats.tables.rows import Rows, Sheet
+from registry.evaluations.formats.tables.rows import Sheet, TableRows
 from registry.evaluations.formats.tables.spool import Cells, decode_floats, encode_floats
 
 _FIELDS = {
@@ -23,7 +23,7 @@ _FIELDS = {
 _MOST = 2**31 - 2
 
 
-class Planes:
+class AnswerColumns:
     """Reads these columns into encoded cells, 0 being missing, and back into fields of a run.
 
     The different answers are kept in memory.
@@ -38,10 +38,10 @@ class Planes:
         self._sheet = sheet
         self._roles = self.roles(sheet.layout)
         self.columns = tuple(sheet.layout.roles[role].columns[0] for role in self._roles)
-        self._answers = Vocabulary()
+        self._answers = DictionaryEncoder()
         self._texts: NDArray[np.object_] | None = None
 
-    def read(self, rows: Rows) -> list[NDArray[np.int32]]:
+    def read(self, rows: TableRows) -> list[NDArray[np.int32]]:
         """Return the cells of rows.
 
         Raises:

@@ -16,7 +16,7 @@ Codes: TypeAlias = NDArray[np.int64]
 _FEW = 1 << 20
 
 
-class Vocabulary:
+class DictionaryEncoder:
     """The different values of a column, numbered from 1 as they are met; 0 is null.
 
     Values may be numbered that no row has: dictionaries of Parquet hold such.
@@ -83,25 +83,25 @@ class Vocabulary:
         return texts
 
 
-class Grouped(NamedTuple):
+class GroupedRows(NamedTuple):
     """Rows by group: each row's group, and of the groups that are new, in order, the first row."""
 
     groups: NDArray[np.int32]
     first_rows: NDArray[np.int64]
 
 
-class Grouping:
+class GroupEncoder:
     """The different combinations of some columns' values, numbered from 0 as they are met."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
         self.size = 0
-        self._vocabularies = [Vocabulary() for _ in self.columns]
-        self._pairs = [Vocabulary() for _ in self.columns[1:]]
+        self._vocabularies = [DictionaryEncoder() for _ in self.columns]
+        self._pairs = [DictionaryEncoder() for _ in self.columns[1:]]
         self._group_of_code: NDArray[np.int32] = np.empty(0, np.int32)
         self._codes: list[int] = []
 
-    def group(self, arrays: Sequence[pa.Array], length: int) -> Grouped:
+    def group(self, arrays: Sequence[pa.Array], length: int) -> GroupedRows:
         """Return the groups of the rows of a batch, whose columns are given in their order.
 
         Raises:
@@ -111,7 +111,7 @@ class Grouping:
             if pa.types.is_nested(array.type):
                 raise BadCellError(f"A column of type {array.type} names nothing.", field=name)
         if length == 0:
-            return Grouped(np.empty(0, np.int32), np.empty(0, np.int64))
+            return GroupedRows(np.empty(0, np.int32), np.empty(0, np.int64))
         codes: Codes = np.zeros(length, np.int64)
         for index, (array, vocabulary) in enumerate(zip(arrays, self._vocabularies, strict=True)):
             own = vocabulary.codes(array)
@@ -132,7 +132,7 @@ class Grouping:
         columns += [vocabulary.values(codes) for vocabulary in self._vocabularies[:1]]
         return dict(zip(self.columns, reversed(columns), strict=True))
 
-    def _dense(self, codes: Codes) -> Grouped:
+    def _dense(self, codes: Codes) -> GroupedRows:
         """Number the codes that rows really have."""
         missing = int(codes.max()) + 1 - len(self._group_of_code)
         if missing > 0:
@@ -141,7 +141,7 @@ class Grouping:
         groups = self._group_of_code.take(codes)
         new_rows = np.flatnonzero(groups < 0)
         if not len(new_rows):
-            return Grouped(groups, np.empty(0, np.int64))
+            return GroupedRows(groups, np.empty(0, np.int64))
         first = np.full(len(self._group_of_code), -1, np.int64)
         # Of several assignments to one place the last holds: hence backwards.
         first[codes[new_rows[::-1]]] = new_rows[::-1]
@@ -152,4 +152,4 @@ class Grouping:
         )
         self._codes += new_codes.tolist()
         self.size += len(new_codes)
-        return Grouped(self._group_of_code.take(codes), first_rows)
+        return GroupedRows(self._group_of_code.take(codes), first_rows)

@@ -12,7 +12,7 @@ from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.records import Item
 
 
-class Items:
+class ItemColumns:
     """Makes items; what is the same for all rows is found out once."""
 
     def __init__(self, sheet: Sheet) -> None:

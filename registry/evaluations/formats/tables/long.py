@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from registry.evaluations.formats.tables.answers import Planes
+from registry.evaluations.formats.tables.answers import AnswerColumns
 from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells
-from registry.evaluations.formats.tables.interning import Grouping
-from registry.evaluations.formats.tables.items import Items
+from registry.evaluations.formats.tables.interning import GroupEncoder
+from registry.evaluations.formats.tables.items import ItemColumns
 from registry.evaluations.formats.tables.mapping import BENCHMARK_ROLES, ITEM_TEXTS, RUN_ROLES
-from registry.evaluations.formats.tables.rows import Rows, Sheet
-from registry.evaluations.formats.tables.runs import Head, Heads
+from registry.evaluations.formats.tables.rows import Sheet, TableRows
+from registry.evaluations.formats.tables.runs import RunMetadata, RunReader
 from registry.evaluations.formats.tables.spool import (
     BINARY,
     Cells,
@@ -58,17 +58,17 @@ class _Long:
         benchmark = layout.columns_of(BENCHMARK_ROLES)
         details = [column for formula in layout.details.values() for column in formula.columns]
         run_columns = [*benchmark, *layout.columns_of(RUN_ROLES), *details]
-        self._run_groups = Grouping(tuple(dict.fromkeys(run_columns)))
+        self._run_groups = GroupEncoder(tuple(dict.fromkeys(run_columns)))
         item_columns = [*benchmark, *layout.columns_of(("item",))]
-        self._item_groups = Grouping(tuple(dict.fromkeys(item_columns)))
+        self._item_groups = GroupEncoder(tuple(dict.fromkeys(item_columns)))
         self._benchmark_columns = benchmark
         self._text_columns = (*layout.columns_of(ITEM_TEXTS), *layout.choices)
         self._outcome = layout.roles["outcome"].columns[0]
-        self._planes = Planes(sheet)
-        self._heads = Heads(sheet)
-        self._reader = Items(sheet)
+        self._planes = AnswerColumns(sheet)
+        self._heads = RunReader(sheet)
+        self._reader = ItemColumns(sheet)
         self._columns: dict[tuple[object, ...], _Columns] = {}
-        self._runs: list[Head] = []
+        self._runs: list[RunMetadata] = []
         self._items: list[Item] = []
         # Groups of columns may be the same run or item all the same, as 1 and 1.0 are.
         self._run_of = array("i")
@@ -103,7 +103,7 @@ class _Long:
             self._binary = self._binary and is_binary(encoded)
             self._spool.write(Chunk(runs, items, [encoded, *planes]))
 
-    def _numbers(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _numbers(self, rows: TableRows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return the runs and the items of rows; new ones are read."""
         runs = self._run_groups.group(
             [rows.columns[name] for name in self._run_groups.columns], rows.length
@@ -120,7 +120,7 @@ class _Long:
             np.asarray(self._item_of, np.int32)[items.groups],
         )
 
-    def _add_items(self, rows: Rows, at: NDArray[np.int64]) -> None:
+    def _add_items(self, rows: TableRows, at: NDArray[np.int64]) -> None:
         """Read the items that these rows are the first of."""
         values = self._item_groups.values_from(len(self._item_of))
         for name in self._text_columns:
@@ -149,7 +149,7 @@ class _Long:
         self._columns[key] = columns
         return columns
 
-    def _add_run(self, head: Head) -> None:
+    def _add_run(self, head: RunMetadata) -> None:
         number = self._run_numbers.setdefault(head.key, len(self._runs))
         if number == len(self._runs):
             self._runs.append(head)

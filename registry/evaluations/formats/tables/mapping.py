@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from registry.evaluations.records import Measure
 from registry.evaluations.scales import known_measure
 
-Kind = Literal[
+LayoutKind = Literal[
     "outcomes",
     "outcomes-by-model",
     "outcomes-by-item",
@@ -21,7 +21,7 @@ Kind = Literal[
     "items",
     "names",
 ]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[str, ...] = get_args(LayoutKind)
 
 BENCHMARK_ROLES = ("benchmark", "version", "benchmark_url")
 SETUP_ROLES = (
@@ -283,7 +283,7 @@ _ANY = Series(names=re.compile(".*", re.DOTALL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping_:  # noqa: N801 - `Mapping` is collections.abc's
+class TableMapping:
     """Layouts of the files of one data set; `document` is what was read to make it."""
 
     name: str

@@ -15,9 +15,9 @@ from registry.evaluations.formats.tables.mapping import (
     Condition,
     Formula,
     Layout,
-    Mapping_,
     Scale,
     Series,
+    TableMapping,
 )
 
 LAYOUT_KEYS = (
@@ -40,7 +40,7 @@ _PLAIN = ("outcome", "score", "answer", "input_tokens", "output_tokens", "latenc
 _NEVER_ROW = ("outcomes", "outcomes-by-model")
 
 
-def parse_mapping(file: object, name: str, document: dict[str, object]) -> Mapping_:
+def parse_mapping(file: object, name: str, document: dict[str, object]) -> TableMapping:
     """Read a mapping; `file` is what messages call it.
 
     Raises:
@@ -50,12 +50,14 @@ def parse_mapping(file: object, name: str, document: dict[str, object]) -> Mappi
     keys = node.keys((*LAYOUT_KEYS, "about", "files"))
     about = keys.pop("about").text() if "about" in keys else ""
     if "files" not in keys:
-        return Mapping_(name=name, about=about, layouts=(_layout(node, keys),), document=document)
+        return TableMapping(
+            name=name, about=about, layouts=(_layout(node, keys),), document=document
+        )
     elements = keys.pop("files").elements()
     if not elements:
         raise Node(node.file, [], "files").wrong("a list of at least one file")
     layouts = tuple(_layout(each, _inherited(each, keys)) for each in elements)
-    return Mapping_(name=name, about=about, layouts=layouts, document=document)
+    return TableMapping(name=name, about=about, layouts=layouts, document=document)
 
 
 def _inherited(node: Node, base: Mapping[str, Node]) -> dict[str, Node]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from registry.errors import UnreadableFileError, UsageError
-from registry.evaluations.formats.tables.mapping import ROLES, Mapping_, roles_of
+from registry.evaluations.formats.tables.mapping import ROLES, TableMapping, roles_of
 from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
 from registry.evaluations.formats.tables.open import open_table
 
@@ -22,13 +22,13 @@ def presets() -> tuple[str, ...]:
 
 
 @cache
-def _built_in(name: str) -> Mapping_:
+def _built_in(name: str) -> TableMapping:
     # Kept: all of them are asked whether they know the columns of every table in a folder.
     text = (files(__package__) / "presets" / f"{name}.yaml").read_text("utf-8")
     return _parse(text, name, f"{name}.yaml")
 
 
-def load_mapping(name_or_path: str | Path) -> Mapping_:
+def load_mapping(name_or_path: str | Path) -> TableMapping:
     """Load a mapping: a built-in one by its name, or one of a YAML file.
 
     Raises:
@@ -50,7 +50,7 @@ def load_mapping(name_or_path: str | Path) -> Mapping_:
     return _parse(text, path.stem, path)
 
 
-def override(mapping: Mapping_, changes: Mapping[str, str]) -> Mapping_:
+def override(mapping: TableMapping, changes: Mapping[str, str]) -> TableMapping:
     """Return a mapping with some of its values replaced, as from the command line.
 
     Keys are roles, or keys of the YAML with a point between levels, such as `scale.upper`; an
@@ -83,14 +83,14 @@ def override(mapping: Mapping_, changes: Mapping[str, str]) -> Mapping_:
         raise UsageError(str(error)) from None
 
 
-def detect(path: Path) -> Mapping_ | None:
+def detect(path: Path) -> TableMapping | None:
     """Return the built-in mapping that explains a table's columns best, if any does.
 
     Raises:
         UnreadableFileError: the file is no table.
     """
     table = open_table(path)
-    best: tuple[tuple[bool, int], Mapping_] | None = None
+    best: tuple[tuple[bool, int], TableMapping] | None = None
     for name in presets():
         mapping = load_mapping(name)
         for layout in mapping.layouts:
@@ -118,7 +118,7 @@ def _put(document: dict[str, object], parts: list[str], value: object, key: str)
     at[parts[-1]] = value
 
 
-def _parse(text: str, name: str, file: object) -> Mapping_:
+def _parse(text: str, name: str, file: object) -> TableMapping:
     try:
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as problem:

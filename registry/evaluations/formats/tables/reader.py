@@ -6,7 +6,7 @@ from pathlib import Path
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.lists import read_items, read_names
 from registry.evaluations.formats.tables.long import read_outcomes
-from registry.evaluations.formats.tables.mapping import Layout, Mapping_
+from registry.evaluations.formats.tables.mapping import Layout, TableMapping
 from registry.evaluations.formats.tables.open import open_table
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.scores import read_scores, read_scores_by_model
@@ -25,7 +25,7 @@ _READERS: Mapping[str, Callable[[Sheet], Iterator[Content]]] = {
 }
 
 
-def read(path: Path, mapping: Mapping_, notes: Notes) -> Iterator[Content]:
+def read(path: Path, mapping: TableMapping, notes: Notes) -> Iterator[Content]:
     """Yield what a table says: blocks, one a benchmark, or names.
 
     Runs of a block can be read once; a bad row may be met only then. What is left out is told to

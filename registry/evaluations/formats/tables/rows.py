@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.mapping import FILE, ROW, Condition, Layout
-from registry.evaluations.formats.tables.sources import Batch, Table
+from registry.evaluations.formats.tables.sources import CellBatch, Table
 from registry.evaluations.records import Notes
 from registry.workers import ahead
 
 
-class Rows(NamedTuple):
+class TableRows(NamedTuple):
     """Rows of a batch that count.
 
     `numbers` are their places in the file, from 0; None where they are all of the batch.
@@ -40,7 +40,7 @@ class Sheet(NamedTuple):
     layout: Layout
     notes: Notes
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Rows]:
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRows]:
         """Yield the rows that count, with these columns.
 
         Raises:
@@ -56,7 +56,7 @@ class Sheet(NamedTuple):
                 if pa.types.is_nested(kind := batch.columns[name].type):
                     problem = f"A column of type {kind} cannot be compared with a text."
                     raise self.table.error(problem, field=name)
-            yield _counting(batch, where) if where else Rows(*batch)
+            yield _counting(batch, where) if where else TableRows(*batch)
         if empty:
             raise self.table.error("It has columns, but no rows.")
 
@@ -66,7 +66,7 @@ class Sheet(NamedTuple):
         return self.table.path.name.split(".")[0]
 
     @contextmanager
-    def places(self, rows: Rows, row: int = 0) -> Iterator[None]:
+    def places(self, rows: TableRows, row: int = 0) -> Iterator[None]:
         """Tell in errors about cells which row of the file it is.
 
         `row` is the one in question, for errors that do not tell themselves.
@@ -101,7 +101,7 @@ class Sheet(NamedTuple):
         return tell
 
 
-def _counting(batch: Batch, where: Mapping[str, Condition]) -> Rows:
+def _counting(batch: CellBatch, where: Mapping[str, Condition]) -> TableRows:
     keep = None
     for column, condition in where.items():
         texts = batch.columns[column]
@@ -116,4 +116,4 @@ def _counting(batch: Batch, where: Mapping[str, Condition]) -> Rows:
         keep = true if keep is None else pc.and_(keep, true)
     numbers = pc.indices_nonzero(keep).to_numpy().astype(np.int64)
     columns = {name: array.filter(keep) for name, array in batch.columns.items()}
-    return Rows(batch.start, len(numbers), columns, numbers + batch.start)
+    return TableRows(batch.start, len(numbers), columns, numbers + batch.start)

@@ -35,7 +35,7 @@ _Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class RunMetadata:
     """What is known of a run before its outcomes or scores: everything that tells it apart."""
 
     benchmark: Benchmark
@@ -76,7 +76,7 @@ class Head:
         )
 
 
-class Heads:
+class RunReader:
     """Makes heads of runs. Each part is read once for the same cells, and equal parts are one."""
 
     def __init__(self, sheet: Sheet) -> None:
@@ -100,7 +100,7 @@ class Heads:
         *,
         series: Series | None = None,
         texts: Mapping[str, str] = NO_TEXTS,
-    ) -> Head:
+    ) -> RunMetadata:
         """Read the head of a run.
 
         Args:
@@ -114,7 +114,7 @@ class Heads:
         """
         cells = _Cells(self._sheet, values, texts)
         more = series or NO_SERIES
-        return Head(
+        return RunMetadata(
             benchmark=self.benchmark(values, texts),
             model=self._part("model", cells, _Cells.model_name),
             measure=self._part("measure", cells, lambda cells: self._measure(cells, more.measure)),

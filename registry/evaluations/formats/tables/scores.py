@@ -8,7 +8,7 @@ from registry.errors import shortened
 from registry.evaluations.formats.tables.cells import BadCellError, count_of, number_of
 from registry.evaluations.formats.tables.mapping import Formula, WideColumn
 from registry.evaluations.formats.tables.rows import Sheet
-from registry.evaluations.formats.tables.runs import NO_TEXTS, Head, Heads
+from registry.evaluations.formats.tables.runs import NO_TEXTS, RunMetadata, RunReader
 from registry.evaluations.records import Benchmark, Block, Measure, Run
 
 _Number = TypeVar("_Number", int, float)
@@ -76,7 +76,7 @@ class _Scores:
     _known: dict[object, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._heads = Heads(self.sheet)
+        self._heads = RunReader(self.sheet)
 
     def add(
         self,
@@ -126,7 +126,7 @@ class _Scores:
         text = formula.text(self.sheet.teller(values)) if formula else None
         return number(text, formula.label) if formula and text is not None else None
 
-    def _is_known(self, head: Head, score: float, column: str) -> bool:
+    def _is_known(self, head: RunMetadata, score: float, column: str) -> bool:
         key = head.key
         known = self._known.get(key)
         if known is None:

@@ -18,7 +18,7 @@ CELLS = 1 << 24
 """Cells of a batch at most, in wide tables."""
 
 
-class Batch(NamedTuple):
+class CellBatch(NamedTuple):
     """Consecutive rows of a table: its columns by name, and the number of rows before them."""
 
     start: int
@@ -37,7 +37,7 @@ class Table(Protocol):
     def columns(self) -> list[str]:
         """The names of its columns."""
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order.
 
         Raises:
@@ -70,7 +70,7 @@ class ParquetTable:
         )
         return cls(path, list(schema.names), texts)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order; without buffering row groups, which may be the file."""
         wanted = list(columns)
         rows = max(min(ROWS, CELLS // max(len(wanted), 1)), 1)
@@ -86,7 +86,7 @@ class ParquetTable:
             start = 0
             for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
                 by_name = dict(zip(batch.schema.names, batch.columns, strict=True))
-                yield Batch(start, batch.num_rows, by_name)
+                yield CellBatch(start, batch.num_rows, by_name)
                 start += batch.num_rows
 
     def error(

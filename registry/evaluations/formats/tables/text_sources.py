@@ -16,7 +16,7 @@ import pyarrow.csv as pcsv
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
-from registry.evaluations.formats.tables.sources import Batch
+from registry.evaluations.formats.tables.sources import CellBatch
 
 BLOCK = 1 << 25
 """Bytes read at once, and the most that a row may have."""
@@ -44,7 +44,7 @@ class CsvTable:
             return cls(path, cells, delimiter)
         raise UnreadableFileError(path, "It is empty; its first line has to name the columns.")
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order."""
         wanted = list(columns)
         start = 0
@@ -66,7 +66,7 @@ class CsvTable:
                     ),
                 )
                 for batch in reader:
-                    yield Batch(
+                    yield CellBatch(
                         start, batch.num_rows, dict(zip(wanted, batch.columns, strict=True))
                     )
                     start += batch.num_rows
@@ -138,7 +138,7 @@ class JsonlTable:
             raise UnreadableFileError(path, "It is empty; each line has to be a JSON object.")
         return cls(path, list(names))
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order; all cells as texts, lists and objects as JSON."""
         start = 0
         cells: dict[str, list[str | None]] = {name: [] for name in columns}
@@ -191,9 +191,9 @@ class JsonlTable:
                 yield line, record
 
 
-def _batch(start: int, length: int, cells: dict[str, list[str | None]]) -> Batch:
+def _batch(start: int, length: int, cells: dict[str, list[str | None]]) -> CellBatch:
     arrays = {name: pa.array(column, pa.large_string()) for name, column in cells.items()}
-    return Batch(start, length, arrays)
+    return CellBatch(start, length, arrays)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from hashlib import blake2b
 import numpy as np
 
 from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells, name_of
-from registry.evaluations.formats.tables.items import Items
+from registry.evaluations.formats.tables.items import ItemColumns
 from registry.evaluations.formats.tables.mapping import WideColumn
 from registry.evaluations.formats.tables.rows import Sheet
-from registry.evaluations.formats.tables.runs import Heads
+from registry.evaluations.formats.tables.runs import RunReader
 from registry.evaluations.records import Benchmark, Block, Item, Outcomes, Run
 
 
@@ -33,7 +33,7 @@ def read_by_model(sheet: Sheet) -> Iterator[Block]:
     Raises:
         UnreadableFileError: a cell cannot be read, or two rows of a model contradict each other.
     """
-    heads = Heads(sheet)
+    heads = RunReader(sheet)
     found: dict[tuple[str, str], tuple[Benchmark, list[WideColumn]]] = {}
     for column in sheet.layout.wide_columns(sheet.table.columns):
         try:
@@ -63,7 +63,7 @@ def _by_model(sheet: Sheet, benchmark: Benchmark, columns: list[WideColumn]) -> 
 
 
 def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
-    cells, heads = outcome_cells(sheet), Heads(sheet)
+    cells, heads = outcome_cells(sheet), RunReader(sheet)
     known: dict[object, bytes] = {}
     own = sheet.layout.columns
     texts = {key: text for key, text in columns[0].texts.items() if key in _SHARED}
@@ -118,7 +118,7 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
-    cells, heads, reader = outcome_cells(sheet), Heads(sheet), Items(sheet)
+    cells, heads, reader = outcome_cells(sheet), RunReader(sheet), ItemColumns(sheet)
     own = sheet.layout.columns
     tables: dict[tuple[str, str], _Table] = {}
     for rows in sheet.rows((*own, *(column.name for column in columns))):
@@ -157,7 +157,7 @@ class _Table:
 
 
 def _runs_by_item(
-    sheet: Sheet, heads: Heads, columns: list[WideColumn], table: _Table
+    sheet: Sheet, heads: RunReader, columns: list[WideColumn], table: _Table
 ) -> Iterator[Run]:
     by_model = np.stack(table.rows, axis=1)
     keys: set[object] = set()

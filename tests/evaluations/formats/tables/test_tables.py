@@ -21,7 +21,7 @@ LONG = tables.load_mapping("long")
 HEADER = "model,benchmark,item,outcome\n"
 
 
-def mapping(tmp_path: Path, document: object, name: str = "mapping") -> tables.Mapping_:
+def mapping(tmp_path: Path, document: object, name: str = "mapping") -> tables.TableMapping:
     path = tmp_path / f"{name}.yaml"
     path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     return tables.load_mapping(path)
@@ -34,7 +34,7 @@ def written(tmp_path: Path, text: str | bytes, name: str = "table.csv") -> Path:
 
 
 def blocks(
-    path: Path, by: tables.Mapping_ = LONG, notes: Notes | None = None
+    path: Path, by: tables.TableMapping = LONG, notes: Notes | None = None
 ) -> list[tuple[Block, list[Run]]]:
     found = []
     for content in tables.read(path, by, notes or Notes()):
@@ -43,12 +43,12 @@ def blocks(
     return found
 
 
-def one(path: Path, by: tables.Mapping_ = LONG) -> tuple[Block, list[Run]]:
+def one(path: Path, by: tables.TableMapping = LONG) -> tuple[Block, list[Run]]:
     [found] = blocks(path, by)
     return found
 
 
-def outcomes(path: Path, by: tables.Mapping_ = LONG) -> dict[tuple[str, str, str], float]:
+def outcomes(path: Path, by: tables.TableMapping = LONG) -> dict[tuple[str, str, str], float]:
     """Every outcome that is known, by model, benchmark and item."""
     found = {}
     for block, runs in blocks(path, by):
@@ -62,7 +62,7 @@ def outcomes(path: Path, by: tables.Mapping_ = LONG) -> dict[tuple[str, str, str
     return found
 
 
-def refused(path: Path, by: tables.Mapping_ = LONG) -> UnreadableFileError:
+def refused(path: Path, by: tables.TableMapping = LONG) -> UnreadableFileError:
     with pytest.raises(UnreadableFileError) as caught:
         blocks(path, by)
     return caught.value
