@@ -1,4 +1,199 @@
-"""Values that the schema, the core and the command line share."""
+"""Enumerations and constants that the schema, the core and the command line share.
+
+Of the standard library alone, so that the command line starts without the core.
+"""
+
+from enum import StrEnum
 
 FEATURE_DIMENSIONS = 1 << 24
 """Length of a model's sparse feature vector: feature names are hashed into it."""
+
+
+class ModelState(StrEnum):
+    """State of a model on the Hub; a stub is known only by name."""
+
+    AVAILABLE = "available"
+    GATED = "gated"
+    PRIVATE = "private"
+    DISABLED = "disabled"
+    GONE = "gone"
+    STUB = "stub"
+
+
+class Relation(StrEnum):
+    """How a model was made from its parent."""
+
+    FINETUNE = "finetune"
+    ADAPTER = "adapter"
+    MERGE = "merge"
+    QUANTIZED = "quantized"
+    BASE_UNKNOWN = "base_unknown"
+
+
+class EdgeSource(StrEnum):
+    """Part of a Hub record that states a parent."""
+
+    TAG = "tag"
+    CARD = "card"
+    MERGE_CONFIG = "merge_config"
+
+
+class LineageProblem(StrEnum):
+    """Inconsistency in stated lineage, as in view `registry.lineage_problems`."""
+
+    SELF_EDGE = "self_edge"
+    CYCLE = "cycle"
+    MISSING_PARENT = "missing_parent"
+    GONE_PARENT = "gone_parent"
+    LICENSE_DRIFT = "license_drift"
+
+
+class AliasSource(StrEnum):
+    """Evidence that two names are of one model."""
+
+    RENAME = "rename"
+    CASE = "case"
+    CARD = "card"
+    USER = "user"
+    EVALUATION = "evaluation"
+
+
+class NameMethod(StrEnum):
+    """How a model name in an evaluation was resolved."""
+
+    EXACT = "exact"
+    ALIAS = "alias"
+    CASE = "case"
+    HARNESS = "harness"
+    TAIL = "tail"
+    USER = "user"
+    UNRESOLVED = "unresolved"
+
+
+class SearchOrder(StrEnum):
+    """Order of the models that a search returns."""
+
+    RELEVANCE = "relevance"
+    DOWNLOADS = "downloads"
+    LIKES = "likes"
+    TRENDING = "trending"
+    CREATED = "created"
+    MODIFIED = "modified"
+    NAME = "name"
+
+
+class SyncKind(StrEnum):
+    """Part of the Hub's listing that a sync reads: what changed, or all of it."""
+
+    DELTA = "delta"
+    FULL = "full"
+
+
+class JobStatus(StrEnum):
+    """Status of a job's run."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class ImportFormat(StrEnum):
+    """Format of evaluation files to import."""
+
+    LM_EVAL = "lm-eval"
+    EVERY_EVAL_EVER = "every-eval-ever"
+    HUB = "hub"
+    REGISTRY = "registry"
+    TABLE = "table"
+
+
+class ExportFormat(StrEnum):
+    """Format of exported evaluations."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    LONG = "long"
+    LM_EVAL = "lm-eval"
+    HUB = "hub"
+    EVERY_EVAL_EVER = "every-eval-ever"
+
+
+class VectorFormat(StrEnum):
+    """Format of exported embeddings, and the suffix of its files.
+
+    Parquet is a table of model, kind, uncertainty and vector; safetensors has tensors `vectors` and
+    `uncertainty`, and the models' names in its metadata.
+    """
+
+    PARQUET = "parquet"
+    SAFETENSORS = "safetensors"
+
+
+class VersionState(StrEnum):
+    """State of a version of embeddings."""
+
+    CANDIDATE = "candidate"
+    CURRENT = "current"
+    RETIRED = "retired"
+    REFUSED = "refused"
+
+
+class VectorKind(StrEnum):
+    """Origin of a model's vector: training, fold-in of outcomes, or prediction from the catalog."""
+
+    TRAINED = "trained"
+    FOLDED = "folded"
+    COLD = "cold"
+
+
+class MethodName(StrEnum):
+    """Method of learning from outcomes; blend chooses and combines the others."""
+
+    BLEND = "blend"
+    IRT = "irt"
+    RASCH = "rasch"
+    MF = "mf"
+    MF_TEXT = "mf-text"
+    TEXT_REGRESSION = "text-regression"
+    KNN = "knn"
+    WEIGHTED_KNN = "weighted-knn"
+    ITEM_MEAN = "item-mean"
+    MODEL_MEAN = "model-mean"
+
+
+PROBED_METHODS = (MethodName.IRT, MethodName.RASCH, MethodName.MF, MethodName.MF_TEXT)
+"""Methods whose vectors of models can be probed."""
+
+
+class SplitKind(StrEnum):
+    """What a comparison of methods holds out: cells, items, or whole groups of items."""
+
+    CELL = "cell"
+    ITEM = "item"
+    BENCHMARK = "benchmark"
+    DOMAIN = "domain"
+
+
+class Metric(StrEnum):
+    """Metric of predicted outcomes, as in `registry.learning.metrics`."""
+
+    ACCURACY = "accuracy"
+    AUC = "auc"
+    LOG_LOSS = "log_loss"
+    RMSE = "rmse"
+    RMSE_M = "rmse_m"
+    RMSE_Q = "rmse_q"
+    CALIBRATION_ERROR = "calibration_error"
+    KENDALL_TAU = "kendall_tau"
+
+
+class CommunityKind(StrEnum):
+    """Property that the models of a community share."""
+
+    SIZE = "size"
+    FAMILY = "family"
+    AUTHOR = "author"
+    TASK = "task"
+    TAG = "tag"
+    TOPIC = "topic"

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from registry.analysis.probe_metrics import FEWEST_MODELS, Community, community_distances
 from registry.embeddings.read import read_embeddings
+from registry.enums import CommunityKind
 from registry.errors import UsageError
 from registry.hub.parameters import parameters_in_name
 
@@ -195,11 +196,11 @@ def _sizes(fact: Any) -> Iterator[str]:
 
 
 KINDS: Mapping[str, Callable[[Any], Iterable[str]]] = {
-    "size": _sizes,
-    "family": lambda fact: filter(None, [fact.family_root]),
-    "author": lambda fact: filter(None, [fact.author]),
-    "task": lambda fact: filter(None, [fact.pipeline_tag]),
-    "tag": lambda fact: fact.tags,
-    "topic": lambda fact: topics(fact.name, fact.tags),
+    CommunityKind.SIZE: _sizes,
+    CommunityKind.FAMILY: lambda fact: filter(None, [fact.family_root]),
+    CommunityKind.AUTHOR: lambda fact: filter(None, [fact.author]),
+    CommunityKind.TASK: lambda fact: filter(None, [fact.pipeline_tag]),
+    CommunityKind.TAG: lambda fact: fact.tags,
+    CommunityKind.TOPIC: lambda fact: topics(fact.name, fact.tags),
 }
 """Kinds of communities: each tells which ones a model is a member of."""

@@ -27,6 +27,7 @@ from registry.db.errors import translated
 from registry.db.revisions import require_head
 from registry.embeddings import training
 from registry.embeddings.dataset import TrainingData
+from registry.enums import PROBED_METHODS
 from registry.errors import NoOutcomesError, RegistryError, UsageError
 from registry.evaluations.outcomes import select
 from registry.evaluations.selection import did_you_mean
@@ -34,16 +35,13 @@ from registry.files import check_target
 from registry.learning.factorization import devices, selection
 from registry.learning.factorization.problem import Matrix, Problem, Watcher, unwatched
 
-METHODS = ("irt", "rasch", "mf", "mf-text")
-"""Methods that give models vectors; settings as in `registry.learning.factorization.selection`."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOptions:
     """How vectors are learned and probed.
 
     Attributes:
-        method: one of `METHODS`.
+        method: one of `enums.PROBED_METHODS`.
         benchmarks: names, without versions; none is all. What they are for is said by each probe.
         models: draw so many models at random from those that can be predicted, and train on no
             others; None takes all there are.
@@ -266,15 +264,16 @@ class _Outcomes:
             seed=self.options.seed,
             watch=watch,
         )
-        assert fit.factors is not None, "each of METHODS has vectors"
+        assert fit.factors is not None, "each of PROBED_METHODS has vectors"
         return fit.factors.models
 
 
 def _names(engine: Engine, options: ProbeOptions) -> list[str]:
     """Return the names of all benchmarks that have outcomes, once what is asked for is there."""
-    if options.method not in METHODS:
+    if options.method not in PROBED_METHODS:
         raise UsageError(
-            f"Method {options.method!r} cannot be probed; vectors come of {', '.join(METHODS)}."
+            f"Method {options.method!r} cannot be probed; these give vectors: "
+            f"{', '.join(PROBED_METHODS)}."
         )
     try:
         with engine.connect() as connection:

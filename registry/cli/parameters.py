@@ -2,7 +2,8 @@
 
 import math
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import click
 
@@ -11,6 +12,18 @@ from registry.cli.figures import read_count, read_moment
 LARGEST = 500_000_000
 """The most that functions of the database take: they look at up to four times as many rows as are
 wanted, and count them in integers of 32 bits."""
+
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+class OneOf(click.Choice[_E]):
+    """A member of an enumeration, written as its value; click would ask for its name."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        """Return what is written on the command line."""
+        del ctx
+        return str(choice)
 
 
 class Whole(click.IntRange):

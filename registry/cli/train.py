@@ -12,8 +12,9 @@ from registry.cli.console import say
 from registry.cli.embeddings.place import place_models
 from registry.cli.extras import require
 from registry.cli.output import Field, Output, decimals, output_options
-from registry.cli.parameters import AT_LEAST_ONE, MOMENT, SEED, Finite
+from registry.cli.parameters import AT_LEAST_ONE, MOMENT, SEED, Finite, OneOf
 from registry.cli.progress import trainings
+from registry.enums import MethodName, Metric, SplitKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,32 +24,7 @@ if TYPE_CHECKING:
     from registry.embeddings.versions import Version
     from registry.learning.metrics import Interval
 
-METHODS = (
-    "blend",
-    "irt",
-    "rasch",
-    "mf",
-    "mf-text",
-    "text-regression",
-    "knn",
-    "weighted-knn",
-    "item-mean",
-    "model-mean",
-)
-SPLITS = ("cell", "item", "benchmark", "domain")
-METRICS = (
-    "accuracy",
-    "auc",
-    "log_loss",
-    "rmse",
-    "rmse_m",
-    "rmse_q",
-    "calibration_error",
-    "kendall_tau",
-)
 ERRORS = ("rmse", "rmse_m", "rmse_q", "share")
-COMPARED = ("item-mean", "model-mean", "rasch", "knn", "weighted-knn", "irt", "blend")
-
 VERSION = (
     Field("version", right=True, kept=True),
     Field("method", kept=True),
@@ -69,7 +45,7 @@ VERSION = (
     "--method",
     "methods",
     multiple=True,
-    type=click.Choice(METHODS),
+    type=OneOf(MethodName),
     help="How to learn; blend finds out on held-out outcomes. Repeatable with --evaluate.  "
     "[default: blend]",
 )
@@ -107,7 +83,7 @@ VERSION = (
     "--split",
     "kinds",
     multiple=True,
-    type=click.Choice(SPLITS),
+    type=OneOf(SplitKind),
     help="What --evaluate holds out; repeatable.  [default: cell and item]",
 )
 @click.option(
@@ -281,7 +257,7 @@ def _evaluate(
     kinds: tuple[str, ...],
     seeds: int,
 ) -> None:
-    from registry.embeddings.comparison import compare
+    from registry.embeddings.comparison import COMPARED, compare
 
     with application.engine() as engine, trainings() as watch:
         application.set_up(engine)
@@ -289,7 +265,7 @@ def _evaluate(
             engine,
             options,
             methods=methods or COMPARED,
-            kinds=kinds or ("cell", "item"),  # type: ignore[arg-type] # click has checked them
+            kinds=kinds or (SplitKind.CELL, SplitKind.ITEM),
             seeds=seeds,
             watch=watch,
         )
@@ -354,7 +330,7 @@ def _print_comparison(output: Output, found: Comparison) -> None:
     fields = (
         Field("split", kept=True),
         Field("method", kept=True),
-        *(Field(metric, look=_interval, right=True) for metric in METRICS),
+        *(Field(metric, look=_interval, right=True) for metric in Metric),
         Field("seeds", right=True),
     )
     rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -368,7 +344,7 @@ def _print_comparison(output: Output, found: Comparison) -> None:
     output.rows(
         fields,
         (
-            [*key, *(row.get(metric) for metric in METRICS), row["seeds"]]
+            [*key, *(row.get(metric) for metric in Metric), row["seeds"]]
             for key, row in rows.items()
         ),
     )

@@ -1,9 +1,8 @@
 """Methods side by side on outcomes that were held out: by cell, by item, by whole benchmark."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from time import perf_counter
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from registry.embeddings import comparison_results
 from registry.embeddings.comparison_results import Comparison, Figure
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.training import Options, read_data
+from registry.enums import MethodName, SplitKind
 from registry.errors import UsageError
 from registry.learning import splits
 from registry.learning.factorization import devices, selection
@@ -23,28 +23,27 @@ from registry.learning.metrics import held_out as measured
 from registry.learning.metrics import summary
 from registry.version import __version__
 
-Kind: TypeAlias = Literal["cell", "item", "benchmark", "domain"]
-
-KINDS: Mapping[Kind, str] = {
-    "cell": "some outcomes of known models on known items",
-    "item": "all outcomes on some items",
-    "benchmark": "one benchmark after the other, whole",
-    "domain": "one domain after the other, whole",
-}
-"""Ways to hold out, and what each holds out."""
-
 SHARE = 0.2
 """Of outcomes or items, held out."""
 
-BASELINES = ("item-mean", "model-mean", "rasch", "knn", "weighted-knn")
+COMPARED = (
+    MethodName.ITEM_MEAN,
+    MethodName.MODEL_MEAN,
+    MethodName.RASCH,
+    MethodName.KNN,
+    MethodName.WEIGHTED_KNN,
+    MethodName.IRT,
+    MethodName.BLEND,
+)
+"""Methods that are compared where none are named."""
 
 
 def compare(
     engine: Engine,
     options: Options,
     *,
-    methods: Sequence[str] = (*BASELINES, "irt", "text-regression", "blend"),
-    kinds: Sequence[Kind] = ("cell", "item"),
+    methods: Sequence[str] = COMPARED,
+    kinds: Sequence[str] = (SplitKind.CELL, SplitKind.ITEM),
     seeds: int = 5,
     watch: Watcher = unwatched,
 ) -> Comparison:
@@ -54,7 +53,7 @@ def compare(
         engine: of a database at head.
         options: what to learn from, and on which device; seeds count from its seed.
         methods: names of methods, and blend.
-        kinds: how to hold out.
+        kinds: how to hold out, each of `enums.SplitKind`.
         seeds: how many splits of each kind, each with its own seed.
         watch: is told of progress.
 
@@ -127,19 +126,19 @@ def _figure(split: str, method: str, metric: str, values: Sequence[float]) -> Fi
     )
 
 
-def _folds(data: TrainingData, kind: Kind, seed: int) -> Iterator[Mask]:
+def _folds(data: TrainingData, kind: str, seed: int) -> Iterator[Mask]:
     """Yield what to hold out, one training after the other, bool M x N each."""
     seen = data.problem.observed
-    if kind == "cell":
+    if kind == SplitKind.CELL:
         yield splits.by_cell(seen, SHARE, seed).test
-    elif kind == "item":
+    elif kind == SplitKind.ITEM:
         yield splits.by_item(seen, SHARE, seed).cells(seen).test
     else:
         for _, split in splits.by_group(_groups(data, kind)):
             yield split.cells(seen).test
 
 
-def _groups(data: TrainingData, kind: Kind) -> list[str]:
+def _groups(data: TrainingData, kind: str) -> list[str]:
     if kind == "benchmark":
         groups = [f"{each.benchmark}@{each.version}" for each in data.matrix.columns]
     else:

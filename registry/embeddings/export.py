@@ -1,6 +1,6 @@
 """Learned vectors for other programs: as arrays, or as files that say where they are from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from registry.db import connection as database
 from registry.db import errors, revisions
 from registry.embeddings.read import Embeddings, as_texts, read_embeddings
+from registry.enums import VectorFormat
 from registry.errors import RegistryError, UsageError
 from registry.files import new_file
-
-FORMATS: Mapping[str, str] = {
-    "parquet": "a table of model, kind, uncertainty and vector",
-    "safetensors": "a tensor `vectors` and one `uncertainty`, names of models in the metadata",
-}
-"""Names of formats, and what is in them."""
 
 
 def load(url: str | None = None, version: int | None = None) -> Embeddings:
@@ -48,15 +43,15 @@ def export(
     Args:
         engine: of a database at head; it is read only.
         target: a file that does not exist.
-        format_: one of FORMATS.
+        format_: one of `enums.VectorFormat`.
         version: its number; the current one without.
 
     Raises:
         UsageError: when there is something at the target, or no such format or version.
         RegistryError: when no version is current, or it cannot be written or read.
     """
-    if format_ not in FORMATS:
-        raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
+    if format_ not in set(VectorFormat):
+        raise UsageError(f"There is no format {format_!r}; there are {', '.join(VectorFormat)}.")
     try:
         with new_file(target) as place, _at_one_moment(engine) as connection:
             found = read_embeddings(connection, version)

@@ -11,13 +11,15 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
 from registry.db.binary_copy import copy_out
-from registry.db.schema import VECTOR_KINDS
 from registry.embeddings.versions import Version, read_version
+from registry.enums import VectorKind
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.outcomes import Column
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_KINDS = [kind.value for kind in VectorKind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,7 +88,7 @@ def provenance(version: Version) -> dict[str, Any]:
 
 
 def read_embeddings(
-    connection: Connection, version: int | None = None, *, kinds: Sequence[str] = VECTOR_KINDS
+    connection: Connection, version: int | None = None, *, kinds: Sequence[str] = tuple(VectorKind)
 ) -> Embeddings:
     """Read the vectors of a version; of the current one without a number.
 
@@ -101,8 +103,8 @@ def read_embeddings(
     found = read_version(connection, version)
     rows = copy_out(
         connection,
-        "SELECT model_id, array_position("  # noqa: S608
-        f"    ARRAY{list(VECTOR_KINDS)}, kind)::integer, coalesce(uncertainty, 'NaN'), vector"
+        f"SELECT model_id, array_position(ARRAY{_KINDS}, kind)::integer,"  # noqa: S608
+        "        coalesce(uncertainty, 'NaN'), vector"
         f"  FROM store.embeddings WHERE version_id = {found.version:d}"
         f"   AND kind = ANY (ARRAY{_known(kinds)}::text[]) ORDER BY model_id",
         {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": found.dimension},
@@ -120,16 +122,16 @@ def read_embeddings(
         version=found.version,
         models=[row.name for row in named],
         vectors=rows["vector"].astype(np.float32),
-        kind=np.array(VECTOR_KINDS)[rows["kind"].astype(np.intp) - 1],
+        kind=np.array(_KINDS)[rows["kind"].astype(np.intp) - 1],
         uncertainty=rows["uncertainty"].astype(np.float32),
         provenance=provenance(found),
     )
 
 
 def _known(kinds: Sequence[str]) -> list[str]:
-    unknown = sorted(set(kinds) - set(VECTOR_KINDS))
+    unknown = sorted(set(kinds) - set(VectorKind))
     if unknown:
-        raise UsageError(f"There is no kind {unknown[0]!r}; there are {', '.join(VECTOR_KINDS)}.")
+        raise UsageError(f"There is no kind {unknown[0]!r}; there are {', '.join(VectorKind)}.")
     return list(kinds)
 
 
@@ -205,7 +207,7 @@ def nearest_models(
         k: most models to return.
         version: number of a version; the current one without.
         filters: license, family, task, min_parameters, max_parameters, and kinds, a list of
-            `schema.VECTOR_KINDS`; None lets all pass.
+            `enums.VectorKind`; None lets all pass.
 
     Raises:
         ModelNotFoundError: with the nearest names there are.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.db.binary_copy import copy_out
-from registry.db.schema import VECTOR_KINDS
 from registry.embeddings.partitions import create_partition
 from registry.embeddings.versions import Version, current_version
+from registry.enums import VectorKind
 from registry.errors import RegistryError
 from registry.evaluations.outcomes import Column
 from registry.learning import alignment
@@ -50,7 +50,7 @@ class Trained:
         seed: of all random numbers.
         seconds: that it took.
         outcomes: number of outcomes that it was trained on.
-        kinds: of each vector, one of `schema.VECTOR_KINDS`: trained from outcomes, folded in
+        kinds: of each vector, one of `enums.VectorKind`: trained from outcomes, folded in
             later, or cold, from what is known of a model without any; None: all trained.
     """
 
@@ -140,10 +140,10 @@ def _check(trained: Trained) -> None:
     if trained.item_vectors is not None:
         _check_array("item vectors", trained.item_vectors, len(trained.items), 2, of="items")
     if trained.kinds is not None:
-        unknown = sorted(set(trained.kinds) - set(VECTOR_KINDS))
+        unknown = sorted(set(trained.kinds) - set(VectorKind))
         if unknown or len(trained.kinds) != count:
             raise RegistryError(
-                f"Each of the {count:,} models needs one of the kinds {', '.join(VECTOR_KINDS)}; "
+                f"Each of the {count:,} models needs one of the kinds {', '.join(VectorKind)}; "
                 f"there are {len(trained.kinds):,}, {', '.join(unknown) or 'all known'}."
             )
 
@@ -295,7 +295,7 @@ def _write_embeddings(
     """Write the models' vectors, those of each kind together."""
     kinds = np.array(trained.kinds or ["trained"] * len(keys))
     parts = []
-    for kind in VECTOR_KINDS:
+    for kind in map(str, VectorKind):
         of_kind = kinds == kind
         if of_kind.any():
             told = trained.uncertainties

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.db.errors import translated
 from registry.db.revisions import require_head
+from registry.enums import ExportFormat
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.formats import archive, embedllm, losses
 from registry.evaluations.formats.every_eval_ever import writer as every_eval_ever
@@ -24,12 +25,12 @@ from registry.evaluations.records import Block, Notes, Run
 from registry.files import new_file, new_folder
 
 FORMATS: Mapping[str, str] = {
-    "parquet": "all that the registry knows: tables of runs, items and outcomes, with a manifest",
-    "csv": "the same as gzipped CSV",
-    "long": "one table, an outcome a row: EmbedLLM's columns, and which run it is of",
-    "lm-eval": "results and samples of lm-evaluation-harness",
-    "hub": ".eval_results/*.yaml for models' repositories on the Hub",
-    "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
+    ExportFormat.PARQUET: "all that is known: tables of runs, items and outcomes, and a manifest",
+    ExportFormat.CSV: "the same as gzipped CSV",
+    ExportFormat.LONG: "one table, an outcome a row: EmbedLLM's columns, and which run it is of",
+    ExportFormat.LM_EVAL: "results and samples of lm-evaluation-harness",
+    ExportFormat.HUB: ".eval_results/*.yaml for models' repositories on the Hub",
+    ExportFormat.EVERY_EVAL_EVER: "aggregates and instances of Every Eval Ever 0.3.0",
 }
 """Names of formats, and what is in them."""
 

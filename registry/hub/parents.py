@@ -8,15 +8,14 @@ either a tagged parent under a former name or a parent that the Hub no longer sh
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from registry.coerce import MAX_TEXT, short_text, texts
+from registry.enums import Relation
 from registry.hub.mergekit import merged_models
 
-Relation = Literal["finetune", "adapter", "merge", "quantized", "base_unknown"]
-EdgeSource = Literal["tag", "card", "merge_config"]
-
-_RELATIONS: Mapping[str, Relation] = {relation: relation for relation in get_args(Relation)}
+# Plain strings, which are sent between processes as they are.
+_RELATIONS = {relation.value: relation.value for relation in Relation}
 
 _STATED = 0.9  # the card names the relation, or a merge configuration the model
 _INFERRED = 0.6  # the relation follows from what the model is
@@ -34,12 +33,13 @@ _URL = re.compile(
 class Parent(NamedTuple):
     """One model that another was made from.
 
-    `position` is the place in the list it was read from (0 first); `confidence` lies in (0, 1].
+    `relation` is of `enums.Relation`, `source` of `enums.EdgeSource`; `position` is the place in
+    the list it was read from (0 first); `confidence` lies in (0, 1].
     """
 
     name: str
-    relation: Relation
-    source: EdgeSource
+    relation: str
+    source: str
     confidence: float
     position: int
 
@@ -115,7 +115,7 @@ def read_parentage(
     if confidence == _UNTOLD:
         unread.append("base_model_relation")
     if relation is None:
-        inferred: Relation = "merge" if recipe or len(listed) > 1 else "finetune"
+        inferred = "merge" if recipe or len(listed) > 1 else "finetune"
         relation = "adapter" if adapter else "quantized" if quantized else inferred
     for name in unmatched:
         if "/" in name:
@@ -195,7 +195,7 @@ def _base(name: str) -> str:
     return name.rpartition("/")[2].lower()
 
 
-def _card_relation(card: Mapping[str, object]) -> tuple[Relation | None, float]:
+def _card_relation(card: Mapping[str, object]) -> tuple[str | None, float]:
     """Read the relation that a card states, and how far to trust it; None if it states none."""
     stated = card.get("base_model_relation")
     if stated is None:
@@ -209,7 +209,7 @@ def _distinct(parents: Sequence[Parent]) -> tuple[Parent, ...]:
     known = {parent.name for parent in parents if parent.relation != "base_unknown"}
     if len(known) == len(parents):
         return tuple(parents)
-    kept: dict[tuple[str, Relation, EdgeSource], Parent] = {}
+    kept: dict[tuple[str, str, str], Parent] = {}
     for parent in parents:
         if parent.relation != "base_unknown" or parent.name not in known:
             kept.setdefault((parent.name, parent.relation, parent.source), parent)

@@ -24,9 +24,7 @@ from registry.hub.digest import COUNTERS, Encoded
 from registry.hub.fields import NOTHING, Fields, Object
 from registry.hub.parameters import ParametersSource, Weights, quantization, tagged_model_type
 from registry.hub.parents import (
-    EdgeSource,
     Parent,
-    Relation,
     model_name,
     model_reference,
     read_parentage,
@@ -34,11 +32,9 @@ from registry.hub.parents import (
 
 __all__ = [
     "Counters",
-    "EdgeSource",
     "ModelRecord",
     "ParametersSource",
     "Parent",
-    "Relation",
     "counters",
     "name_of",
     "parse_record",

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Engine
 from registry.analysis import communities
 from registry.analysis.communities import CommunityComparison, compare, size, topics
 from registry.analysis.probe_metrics import Community
-from registry.cli.embeddings.probe import KINDS as PROBED
 from registry.errors import RegistryError, UsageError
 
 Vectors = NDArray[np.float32]
@@ -178,7 +177,3 @@ def test_the_command(commands: Commands, engine: Engine) -> None:
     assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["lab", "org"]
     assert "No community of these has 13 models." in commands(*call, "--least", "13").stderr
     assert "there are " in commands.refused(2, *call, "--version", "99")
-
-
-def test_the_command_offers_all_kinds() -> None:
-    assert tuple(communities.KINDS) == PROBED

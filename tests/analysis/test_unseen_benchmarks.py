@@ -10,14 +10,11 @@ from cli_commands import Commands
 from evaluated import block, run, write
 from sqlalchemy import Engine
 
-from registry.analysis import unseen_benchmarks
 from registry.analysis.unseen_benchmarks import ProbeOptions, contributions, predict_benchmarks
-from registry.cli.embeddings.probe import METHODS as PROBED
 from registry.db import connection as database
 from registry.embeddings import versions
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.importer import import_files
-from registry.learning.factorization.selection import METHODS
 
 if TYPE_CHECKING:
     from databases import Databases
@@ -224,11 +221,6 @@ def test_the_command_for_contributions(commands: Commands, filled: Engine, tmp_p
     assert [len(line.split()) for line in lines[2:]] == [4, 4, 4, 5]
     assert "already" in commands.refused(2, *call, "--plot", str(picture))
     assert "at least three" in commands.refused(2, *call, *some[:4])
-
-
-def test_the_command_offers_all_methods() -> None:
-    assert unseen_benchmarks.METHODS == PROBED
-    assert set(unseen_benchmarks.METHODS) <= METHODS.keys()
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,6 @@ from learned import drawn, kept, names
 from safetensors import safe_open
 from sqlalchemy import Engine
 
-from registry.cli.embeddings import KINDS
-from registry.db.schema import VECTOR_KINDS
 from registry.embeddings import versions
 from registry.embeddings.promotion import Verdict
 from registry.learning.encoders import open_encoder
@@ -205,7 +203,3 @@ def test_what_cannot_route_says_so(commands: Commands, engine: Engine) -> None:
     with engine.begin() as connection:
         kept(connection, drawn(3))
     assert "tells no prompts apart" in commands.refused(1, "route", "hello")
-
-
-def test_kinds_to_choose_from_are_those_of_vectors() -> None:
-    assert tuple(KINDS) == tuple(VECTOR_KINDS)

@@ -8,7 +8,8 @@ from factories import model
 from learned import drawn, kept
 from sqlalchemy import Connection, text
 
-from registry.db import dictionary, schema
+from registry.db import dictionary
+from registry.enums import EdgeSource, ModelState, Relation
 
 EXAMPLES = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "docs" / "sql.md").read_text(), re.DOTALL)
 
@@ -105,7 +106,7 @@ SELECT 1;
 
 def test_every_value_of_a_fixed_list_is_told(connection: Connection) -> None:
     introduction = dictionary.markdown(connection).partition("## Views")[0]
-    for value in (*schema.MODEL_STATES, *schema.RELATIONS, *schema.EDGE_SOURCES):
+    for value in (*ModelState, *Relation, *EdgeSource):
         assert f"`{value}`" in introduction
 
 

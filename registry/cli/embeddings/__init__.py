@@ -14,7 +14,8 @@ from registry.cli.embeddings.map import map_
 from registry.cli.embeddings.place import bring_up_to_date, place
 from registry.cli.embeddings.probe import probe
 from registry.cli.output import Field, Output, decimals, grouped, output_options, plain, table
-from registry.cli.parameters import AT_LEAST_ONE, COUNT
+from registry.cli.parameters import AT_LEAST_ONE, COUNT, OneOf
+from registry.enums import VectorFormat, VectorKind
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from registry.embeddings.versions import Version
 
-FORMATS = ("parquet", "safetensors")
-KINDS = ("trained", "folded", "cold")
-"""Those of `registry.schema.VECTOR_KINDS`, which loads too much for `--help`."""
 
 LISTED = (
     Field("version", right=True, kept=True),
@@ -187,7 +185,7 @@ def drop(application: Application, numbers: tuple[int, ...]) -> None:
 @click.option(
     "--to",
     "file_format",
-    type=click.Choice(FORMATS),
+    type=OneOf(VectorFormat),
     help="The file's format.  [default: by the ending of its name; parquet if it has none]",
 )
 @click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
@@ -208,9 +206,9 @@ def export(
     from registry.embeddings.export import export as write
 
     ending = target.suffix.removeprefix(".")
-    if ending in FORMATS and file_format not in {None, ending}:
+    if ending in set(VectorFormat) and file_format not in {None, ending}:
         raise UsageError(f"{target} is not what {file_format} is named as.")
-    if ending and ending not in FORMATS and file_format is None:
+    if ending and ending not in set(VectorFormat) and file_format is None:
         raise UsageError(
             f"Of what format is {target}? Name it .parquet or .safetensors, or say --to."
         )
@@ -236,7 +234,7 @@ def export(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(KINDS),
+    type=OneOf(VectorKind),
     help="Only vectors trained on outcomes, folded in later from a few, or cold, that is guessed; "
     "repeatable: any.",
 )

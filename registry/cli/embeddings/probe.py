@@ -14,8 +14,9 @@ from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.extras import require
 from registry.cli.output import Field, Output, decimals, grouped, output_options, table
-from registry.cli.parameters import AT_LEAST_ONE, SEED
+from registry.cli.parameters import AT_LEAST_ONE, SEED, OneOf
 from registry.cli.progress import trainings
+from registry.enums import PROBED_METHODS, CommunityKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from registry.analysis.probe_metrics import Contribution
     from registry.analysis.unseen_benchmarks import UnseenBenchmark
 
-KINDS = ("size", "family", "author", "task", "tag", "topic")
-METHODS = ("irt", "rasch", "mf", "mf-text")
 
 COMMUNITIES = (
     Field("community", kept=True),
@@ -66,7 +65,7 @@ def probe() -> None:
 @click.option(
     "--by",
     multiple=True,
-    type=click.Choice(KINDS),
+    type=OneOf(CommunityKind),
     help="What models have in common; repeatable.  [default: all of these]",
 )
 @click.option("--version", type=AT_LEAST_ONE, help="Whose vectors.  [default: the current one's]")
@@ -127,7 +126,7 @@ def _trained(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option(
             "--method",
-            type=click.Choice(METHODS),
+            type=OneOf(PROBED_METHODS),
             default="irt",
             show_default=True,
             help="How vectors are learned.",

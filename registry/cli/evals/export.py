@@ -13,14 +13,15 @@ from registry.cli import figures
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.parameters import OneOf
 from registry.cli.progress import drawn
+from registry.enums import ExportFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from registry.evaluations.exporter import Watcher
 
-FORMATS = ("parquet", "csv", "long", "lm-eval", "hub", "every-eval-ever")
 
 FILES = (
     Field("path", "file"),
@@ -34,7 +35,7 @@ FILES = (
 @click.option(
     "--as",
     "file_format",
-    type=click.Choice(FORMATS),
+    type=OneOf(ExportFormat),
     default="parquet",
     show_default=True,
     help="The files' format; parquet and csv hold all there is.",

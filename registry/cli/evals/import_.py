@@ -17,7 +17,9 @@ from registry.cli.application import Application
 from registry.cli.console import say
 from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.parameters import OneOf
 from registry.cli.progress import drawn
+from registry.enums import ImportFormat
 from registry.errors import UsageError, was_interrupted
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 """Exit code where some files could not be imported, and others were."""
 
-FORMATS = ("lm-eval", "every-eval-ever", "hub", "registry", "table")
 
 IMPORTED = (
     Field("path", "file"),
@@ -57,7 +58,7 @@ IMPORTED = (
 @click.option(
     "--as",
     "file_format",
-    type=click.Choice(FORMATS),
+    type=OneOf(ImportFormat),
     help="The files' format.  [default: found out for each]",
 )
 @click.option(

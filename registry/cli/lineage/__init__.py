@@ -19,7 +19,8 @@ from registry.cli.output import (
     printable,
     to_json,
 )
-from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.parameters import AT_LEAST_ONE, OneOf
+from registry.enums import LineageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from registry.catalog.lineage_tree import Node
 
-PROBLEMS = ("self_edge", "cycle", "missing_parent", "gone_parent", "license_drift")
 
 DEEPEST = 100
 USUAL_DEPTH = 3
@@ -261,7 +261,7 @@ def path(application: Application, a: str, b: str, output: Output) -> None:
 
 
 @lineage.command()
-@click.option("--problem", type=click.Choice(PROBLEMS), help="Print the findings of this kind.")
+@click.option("--problem", type=OneOf(LineageProblem), help="Print the findings of this kind.")
 @click.option(
     "--limit", type=AT_LEAST_ONE, default=100, show_default=True, help="Findings to print."
 )
@@ -285,7 +285,7 @@ def check(application: Application, problem: str | None, limit: int, output: Out
             counts = {row[0]: row[1] for row in rows}
             output.rows(
                 [Field("problem"), Field("findings", look=grouped, right=True)],
-                [(kind, counts.get(kind, 0)) for kind in PROBLEMS],
+                [(kind, counts.get(kind, 0)) for kind in LineageProblem],
             )
             return
         found = connection.execute(

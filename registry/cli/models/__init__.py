@@ -31,15 +31,14 @@ from registry.cli.output import (
     plain,
     printable,
 )
-from registry.cli.parameters import AT_LEAST_ONE, COUNT, MOMENT
+from registry.cli.parameters import AT_LEAST_ONE, COUNT, MOMENT, OneOf
+from registry.enums import ModelState, SearchOrder
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.catalog.aliases import Belongings
     from registry.catalog.profile import Profile
 
-STATES = ("available", "gated", "private", "disabled", "gone", "stub")
-SORTS = ("relevance", "downloads", "likes", "trending", "created", "modified", "name")
 
 FOUND = (
     Field("name"),
@@ -107,7 +106,7 @@ def models() -> None:
 @click.option("--architecture", help="Class, model type or its family: qwen for qwen2_moe.")
 @click.option("--quantization", help="Method, such as gguf, gptq, awq, or awq-4bit; or none.")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice(STATES), help="Repeatable: any of them."
+    "--state", "states", multiple=True, type=OneOf(ModelState), help="Repeatable: any of them."
 )
 @click.option("--created-after", type=MOMENT, help="Created on the Hub at or after this moment.")
 @click.option("--created-before", type=MOMENT, help="Created before.")
@@ -115,7 +114,7 @@ def models() -> None:
 @click.option("--modified-before", type=MOMENT, help="Last changed before.")
 @click.option(
     "--sort",
-    type=click.Choice(SORTS),
+    type=OneOf(SearchOrder),
     help="Highest or newest first.  [default: relevance with a QUERY, name with --state stub, "
     "else downloads]",
 )

@@ -7,10 +7,6 @@ its primary key, so that it can be distributed by model (see `LARGE_TABLES`).
 
 from registry.db.schema.base import metadata
 from registry.db.schema.catalog import (
-    ALIAS_SOURCES,
-    EDGE_SOURCES,
-    MODEL_STATES,
-    RELATIONS,
     counters,
     documents,
     edges,
@@ -26,8 +22,6 @@ from registry.db.schema.catalog import (
     similarity_weights,
 )
 from registry.db.schema.embeddings import (
-    VECTOR_KINDS,
-    VERSION_STATES,
     VERSIONED_TABLES,
     embedding_versions,
     embeddings,
@@ -40,7 +34,6 @@ from registry.db.schema.embeddings import (
     training_results,
 )
 from registry.db.schema.evaluations import (
-    NAME_METHODS,
     answers,
     benchmarks,
     evaluated_names,
@@ -63,15 +56,8 @@ from registry.db.schema.operations import (
 )
 
 __all__ = [
-    "ALIAS_SOURCES",
-    "EDGE_SOURCES",
     "LARGE_TABLES",
-    "MODEL_STATES",
-    "NAME_METHODS",
-    "RELATIONS",
-    "VECTOR_KINDS",
     "VERSIONED_TABLES",
-    "VERSION_STATES",
     "answers",
     "benchmarks",
     "counters",

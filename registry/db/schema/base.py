@@ -1,6 +1,7 @@
 """What all tables are made with: the metadata, and kinds of columns that come again."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Label, MetaData, Text, literal_column, text
@@ -18,9 +19,10 @@ metadata = MetaData(
 )
 
 
-def one_of(column: str, values: tuple[str, ...]) -> str:
-    """Return the condition that a column holds one of some values, as SQL."""
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+def one_of(column: str, values: type[StrEnum]) -> str:
+    """Return the condition that a column holds a value of an enumeration, as SQL."""
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({quoted})"
 
 
 def lowered(column: str) -> Label[str]:

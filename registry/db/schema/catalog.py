@@ -27,12 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from registry.db.schema.base import lowered, metadata, model_key, one_of, texts, time, time_or_null
-from registry.enums import FEATURE_DIMENSIONS
-
-MODEL_STATES = ("available", "gated", "private", "disabled", "gone", "stub")
-RELATIONS = ("finetune", "adapter", "merge", "quantized", "base_unknown")
-EDGE_SOURCES = ("tag", "card", "merge_config")
-ALIAS_SOURCES = ("rename", "case", "card", "user", "evaluation")
+from registry.enums import FEATURE_DIMENSIONS, AliasSource, EdgeSource, ModelState, Relation
 
 
 class ModelColumns(TypedColumns):
@@ -87,7 +82,7 @@ models = Table(
     metadata,
     ModelColumns,
     UniqueConstraint("name"),
-    CheckConstraint(one_of("state", MODEL_STATES), name="state"),
+    CheckConstraint(one_of("state", ModelState), name="state"),
     Index("models_hub_id_idx", "hub_id", unique=True, postgresql_where=text("hub_id IS NOT NULL")),
     # Stubs are few: whether one is waiting under a name is asked of every new model.
     Index("models_stub_idx", lowered("name"), postgresql_where=text("state = 'stub'")),
@@ -146,7 +141,7 @@ model_aliases = Table(
     "model_aliases",
     metadata,
     AliasColumns,
-    CheckConstraint(one_of("source", ALIAS_SOURCES), name="source"),
+    CheckConstraint(one_of("source", AliasSource), name="source"),
     Index("model_aliases_alias_idx", "alias"),
     Index(
         "model_aliases_lower_alias_idx",
@@ -227,8 +222,8 @@ edges = Table(
     "edges",
     metadata,
     EdgeColumns,
-    CheckConstraint(one_of("relation", RELATIONS), name="relation"),
-    CheckConstraint(one_of("source", EDGE_SOURCES), name="source"),
+    CheckConstraint(one_of("relation", Relation), name="relation"),
+    CheckConstraint(one_of("source", EdgeSource), name="source"),
     CheckConstraint("confidence > 0 AND confidence <= 1", name="confidence"),
     Index("edges_parent_id_child_id_idx", "parent_id", "child_id"),
 )

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from registry.db.schema.base import metadata, model_key, one_of, time, time_or_null
+from registry.enums import VectorKind, VersionState
 
 
 class EncoderColumns(TypedColumns):
@@ -58,10 +59,6 @@ class TextVectorColumns(TypedColumns):
 
 
 text_vectors = Table("text_vectors", metadata, TextVectorColumns)
-
-
-VERSION_STATES = ("candidate", "current", "retired", "refused")
-VECTOR_KINDS = ("trained", "folded", "cold")
 
 
 class VersionColumns(TypedColumns):
@@ -110,7 +107,7 @@ embedding_versions = Table(
     "embedding_versions",
     metadata,
     VersionColumns,
-    CheckConstraint(one_of("state", VERSION_STATES), name="state"),
+    CheckConstraint(one_of("state", VersionState), name="state"),
     Index(
         "embedding_versions_current_idx",
         "state",
@@ -143,7 +140,7 @@ embeddings = Table(
     "embeddings",
     metadata,
     EmbeddingColumns,
-    CheckConstraint(one_of("kind", VECTOR_KINDS), name="kind"),
+    CheckConstraint(one_of("kind", VectorKind), name="kind"),
     postgresql_partition_by="LIST (version_id)",
 )
 

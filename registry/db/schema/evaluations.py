@@ -25,8 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 
 from registry.db.schema.base import metadata, model_key, one_of, texts, time, time_or_null
-
-NAME_METHODS = ("exact", "alias", "case", "harness", "tail", "user", "unresolved")
+from registry.enums import NameMethod
 
 
 class BenchmarkColumns(TypedColumns):
@@ -172,7 +171,7 @@ evaluated_names = Table(
     metadata,
     NameColumns,
     UniqueConstraint("name"),
-    CheckConstraint(one_of("method", NAME_METHODS), name="method"),
+    CheckConstraint(one_of("method", NameMethod), name="method"),
     Index("evaluated_names_model_id_idx", "model_id"),
     Index(
         "evaluated_names_unresolved_idx",

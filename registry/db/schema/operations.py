@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from registry.db.schema.base import metadata, model_key, one_of, time, time_or_null
+from registry.enums import JobStatus, SyncKind
 
 
 class PassColumns(TypedColumns):
@@ -45,7 +46,7 @@ sync_passes = Table(
     "sync_passes",
     metadata,
     PassColumns,
-    CheckConstraint(one_of("kind", ("delta", "full")), name="kind"),
+    CheckConstraint(one_of("kind", SyncKind), name="kind"),
 )
 
 
@@ -99,7 +100,7 @@ job_runs = Table(
     "job_runs",
     metadata,
     JobRunColumns,
-    CheckConstraint(one_of("status", ("running", "done", "failed", "interrupted")), name="status"),
+    CheckConstraint(one_of("status", JobStatus), name="status"),
     Index("job_runs_job_started_at_idx", "job", "started_at"),
 )
 

@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from registry.enums import ImportFormat
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats import archive, every_eval_ever, json_files, lm_eval, tables
 from registry.evaluations.formats.hub import files as hub_eval_files
 from registry.evaluations.records import Content, Notes
 
 FORMATS: Mapping[str, str] = {
-    "lm-eval": "results_*.json and samples_*.jsonl of lm-evaluation-harness, old and new",
-    "every-eval-ever": "aggregates and instances of Every Eval Ever 0.3.0",
-    "hub": ".eval_results/*.yaml of a model's repository, model-index of its README.md",
-    "registry": "manifest.json and the tables beside it, as `registry evals export` writes them",
-    "table": "Parquet, CSV or JSON lines (.gz too), by a mapping of columns",
+    ImportFormat.LM_EVAL: "results_*.json and samples_*.jsonl of lm-evaluation-harness",
+    ImportFormat.EVERY_EVAL_EVER: "aggregates and instances of Every Eval Ever 0.3.0",
+    ImportFormat.HUB: ".eval_results/*.yaml of a model's repository, model-index of its README.md",
+    ImportFormat.REGISTRY: "manifest.json and its tables, as `registry evals export` writes",
+    ImportFormat.TABLE: "Parquet, CSV or JSON lines (.gz too), by a mapping of columns",
 }
 """Names of formats, and what is in them."""
 

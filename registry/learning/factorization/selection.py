@@ -12,6 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
+from registry.enums import MethodName
 from registry.errors import NoOutcomesError, UsageError
 from registry.learning.factorization.baselines import MeanScore
 from registry.learning.factorization.blend import Blend
@@ -32,15 +33,15 @@ from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import held_out, log_loss
 
 METHODS: Mapping[str, Method] = {
-    "item-mean": MeanScore("items"),
-    "model-mean": MeanScore("models"),
-    "rasch": ItemResponse(rank=0, sweeps=20),
-    "irt": ItemResponse(rank=16, prior=0.5, sweeps=20),
-    "mf": FreeFactorization(),
-    "mf-text": TextFactorization(),
-    "knn": Neighbours(),
-    "weighted-knn": Neighbours(k=200, sharpness=8.0),
-    "text-regression": TextRegression(words=1.0),
+    MethodName.ITEM_MEAN: MeanScore("items"),
+    MethodName.MODEL_MEAN: MeanScore("models"),
+    MethodName.RASCH: ItemResponse(rank=0, sweeps=20),
+    MethodName.IRT: ItemResponse(rank=16, prior=0.5, sweeps=20),
+    MethodName.MF: FreeFactorization(),
+    MethodName.MF_TEXT: TextFactorization(),
+    MethodName.KNN: Neighbours(),
+    MethodName.WEIGHTED_KNN: Neighbours(k=200, sharpness=8.0),
+    MethodName.TEXT_REGRESSION: TextRegression(words=1.0),
 }
 """Methods by name, with settings that do well; `blend` is the choice among them."""
 
