@@ -71,7 +71,7 @@ def databases(request: pytest.FixtureRequest) -> Databases:
 @pytest.fixture
 def database_url(databases: Databases) -> Iterator[str]:
     """A migrated database of one's own, for code that commits."""
-    with databases.made(template=databases.template()) as url:
+    with databases.lent() as url:
         yield url.render_as_string(hide_password=False)
 
 
