@@ -1,8 +1,7 @@
-"""One kind of work divided among processes.
+"""Worker processes, prefetching, garbage collection and progress of long work.
 
-A Python process does one thing at a time. These are started as programs of their own, which talk
-over pipes: they share no connection, lock or thread with this process, whatever it has open, and
-when it ends, however it does, they see its end and follow.
+Workers are programs of their own that talk over pipes. They share no connection, lock or thread
+with this process, and they end when it ends, however that happens.
 """
 
 import atexit
@@ -15,18 +14,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from queue import SimpleQueue
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeAlias, TypeVar
 
-MOST = 4
-"""Processes at most: one database session takes no more than about three can make."""
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Receives what is being done, how much of it is done, and the total; 0 where that is unknown."""
 
-AHEAD = 2
-"""Tasks of each process that are done or under way before their turn comes: bounds memory."""
 
-# Looking for cycles would take a tenth of the time, of imports as of the work, and what is read,
-# made and sent has none.
+def no_progress(what: str, done: int, total: int) -> None:
+    """Ignore the progress."""
+
+
+MAX_WORKERS = 4
+"""Upper limit of a pool's processes: one database session stores what about three can read."""
+
+TASKS_AHEAD = 2
+"""Tasks per process that may be done or running before their result is due: bounds memory."""
+
+# Looking for cycles would take a tenth of the time of imports and of work; tasks and results
+# have none.
 _START = (
     "import gc, pickle, sys; gc.disable(); sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from registry.workers import serve; answers = sys.stdout.buffer; "
@@ -39,30 +46,30 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 Work = Callable[[_S, _T], _R]
-"""A function of a module, by whose name processes find it: of a setting, and of a task."""
+"""A function at the top of a module, which processes import by name: of a setting and a task."""
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-class Crowd(Generic[_S, _T, _R]):
-    """Some of these processes, which share the tasks handed to them."""
+class WorkerPool(Generic[_S, _T, _R]):
+    """Processes that share the tasks submitted to them."""
 
     def __init__(self, work: Work[_S, _T, _R], setting: _S, count: int | None = None) -> None:
-        """Start `count` processes; by default one for each core, MOST at most.
+        """Start the processes.
 
         Args:
-            work: what they do.
-            setting: its first argument, of which each gets a copy once.
-            count: how many.
+            work: the function that they call.
+            setting: its first argument, sent to each process once.
+            count: the number of processes; by default one for each core, up to MAX_WORKERS.
 
         Raises:
-            OSError: when none can be started.
+            OSError: when a process cannot be started.
         """
-        self.count = count or min(MOST, cores())
+        self.count = count or min(MAX_WORKERS, cores())
         self._all: list[_Worker[_S, _T, _R]] = []
         self._idle: SimpleQueue[_Worker[_S, _T, _R]] = SimpleQueue()
         try:
@@ -73,14 +80,10 @@ class Crowd(Generic[_S, _T, _R]):
             for worker in self._all:
                 worker.end()
             raise
-        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="crowd")
+        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="workers")
 
     def submit(self, task: _T) -> Future[_R]:
-        """Have a task done.
-
-        Returns:
-            What the work returns, or raises.
-        """
+        """Queue a task; the future has what the work returns or raises."""
         return self._threads.submit(self._do, task)
 
     def _do(self, task: _T) -> _R:
@@ -91,52 +94,51 @@ class Crowd(Generic[_S, _T, _R]):
             self._idle.put(worker)
 
     def close(self) -> None:
-        """End them, whatever they are doing."""
+        """Stop the processes, in the middle of a task too."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._all:
             worker.end()
 
 
-def divided(
+def map_in_order(
     work: Work[_S, _T, _R], setting: _S, tasks: Iterable[_T], count: int | None = None
 ) -> Iterator[_R]:
-    """Yield what comes of tasks, in their order.
+    """Yield the results of tasks in the order of the tasks.
 
     Args:
-        work: what is done.
+        work: the function to call.
         setting: its first argument.
-        tasks: its second one; `AHEAD` for each process are taken before their turn.
-        count: of processes, as `Crowd`. With one core or task, or where no process can be started,
-            the work is done in this one.
+        tasks: its second argument, one by one; up to TASKS_AHEAD per process are taken early.
+        count: number of processes, as in `WorkerPool`. With one core or task, or where no process
+            can be started, this process does the work.
 
     Raises:
-        Exception: what the work raises, when its turn comes.
+        Exception: what the work raises, where that task's result is due.
     """
     waiting = iter(tasks)
     # One task is not worth a process.
     first = list(islice(waiting, 2))
-    crowd = None
+    pool = None
     if len(first) > 1 and (count or cores()) > 1:
         with suppress(OSError):
-            crowd = Crowd(work, setting, count)
-    if crowd is None:
-        for some in (first, waiting):
-            for task in some:
-                yield work(setting, task)
+            pool = WorkerPool(work, setting, count)
+    if pool is None:
+        for task in chain(first, waiting):
+            yield work(setting, task)
         return
     try:
-        under_way = deque(map(crowd.submit, first))
-        under_way.extend(map(crowd.submit, islice(waiting, AHEAD * crowd.count)))
-        while under_way:
-            made = under_way.popleft().result()
-            under_way.extend(map(crowd.submit, islice(waiting, 1)))
-            yield made
+        pending = deque(map(pool.submit, first))
+        pending.extend(map(pool.submit, islice(waiting, TASKS_AHEAD * pool.count)))
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(map(pool.submit, islice(waiting, 1)))
+            yield result
     finally:
-        crowd.close()
+        pool.close()
 
 
 def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
-    """Do the tasks of one stream, answering on another, until it ends; for such a process."""
+    """Do the tasks of one stream and write results to another, until the first ends."""
     work, setting = pickle.load(tasks)  # noqa: S301 - from the process that started this one
     while True:
         try:
@@ -145,18 +147,18 @@ def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
             return
         try:
             answer = True, work(setting, task)
-        except Exception as error:  # noqa: BLE001 - raised where the work was asked for
+        except Exception as error:  # noqa: BLE001 - raised in the process that sent the task
             answer = False, _sendable(error)
         try:
             pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
             answers.flush()
         except BrokenPipeError:
-            # Whoever asked has gone.
+            # The process that sent the task has ended.
             os._exit(0)
 
 
 def _sendable(error: Exception) -> Exception:
-    """Return the error, or one that says the same where it cannot be sent."""
+    """Return the error, or one with the same message where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301
     except Exception:  # noqa: BLE001 - many errors take more than their message
@@ -165,11 +167,11 @@ def _sendable(error: Exception) -> Exception:
 
 
 class _Worker(Generic[_S, _T, _R]):
-    """One such process."""
+    """One process of a pool."""
 
     def __init__(self, work: Work[_S, _T, _R], setting: _S) -> None:
         self._work, self._setting = work, setting
-        # A process group of its own: Ctrl-C is for the one that reports it.
+        # A process group of its own: only the parent handles Ctrl-C.
         self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
             [sys.executable, "-c", _START],
             stdin=subprocess.PIPE,
@@ -177,26 +179,26 @@ class _Worker(Generic[_S, _T, _R]):
             env=os.environ | _ALONE,
             process_group=0,
         )
-        self._told = self._ended = False
+        self._started = self._ended = False
 
     def __call__(self, task: _T) -> _R:
         try:
-            if not self._told:
-                # Not before: it may be large, and wait until the process takes it.
+            if not self._started:
+                # Not in `__init__`: a large setting would block until the process reads it.
                 self._send(sys.path)
                 self._send((self._work, self._setting))
-                self._told = True
+                self._started = True
             self._send(task)
             assert self._process.stdout is not None
-            right, answer = pickle.load(self._process.stdout)  # noqa: S301
+            succeeded, answer = pickle.load(self._process.stdout)  # noqa: S301
         except (OSError, EOFError, ValueError, pickle.UnpicklingError):
             if self._ended:
                 raise CancelledError from None
-            # Killed, most likely for its memory: this process can do it as well.
+            # Killed, most likely for its memory: this process does the task.
             return self._work(self._setting, task)
-        if right:
-            made: _R = answer
-            return made
+        if succeeded:
+            result: _R = answer
+            return result
         assert isinstance(answer, Exception)
         raise answer
 
@@ -211,52 +213,51 @@ class _Worker(Generic[_S, _T, _R]):
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                # What it has not been told yet cannot be told any more.
+                # What is still buffered cannot be sent any more.
                 with suppress(OSError):
                     stream.close()
 
 
-OBJECTS_BETWEEN_COLLECTIONS = 500_000
-"""More than the pages of a sync that wait hold; the default of 700 cost 12 us a model."""
+BULK_GC_THRESHOLD = 500_000
+"""Objects; more than the waiting pages of a sync hold. The default of 700 cost 12 us a model."""
 
 
-OBJECTS_OF_IMPORTS = 50_000
-"""About what a command imports: looking for cycles meanwhile took a sixth more time."""
+COMMAND_GC_THRESHOLD = 50_000
+"""Objects; about what a command imports. With the default, imports took a sixth more time."""
 
 
-def relax() -> None:
-    """Have this process look for cycles seldom, and not once more when it ends.
+def relax_gc() -> None:
+    """Collect garbage rarely in this process, and not at its end.
 
-    For programs that run once. Modules are full of cycles: looking through all of them kept a sync
-    from ending for 0.35 s.
+    For programs that run once. Modules are full of cycles: the last collection took a sync 0.35 s.
     """
-    gc.set_threshold(OBJECTS_OF_IMPORTS)
+    gc.set_threshold(COMMAND_GC_THRESHOLD)
     atexit.register(gc.freeze)
 
 
 @contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Have Python look for cycles seldom: records and items are many objects without any."""
+def infrequent_gc() -> Iterator[None]:
+    """Collect garbage rarely: records and items are many objects without cycles."""
     before = gc.get_threshold()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    gc.set_threshold(BULK_GC_THRESHOLD, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
 
 
-def ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield what an iterator yields, whose next item is made meanwhile in a thread.
+def prefetch(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield the items of an iterator, computing the next one in a thread meanwhile.
 
-    Decoding a file leaves Python to others: the tables of a file are then read in three quarters
-    of the time. One item more is kept in memory.
+    Decoding a file releases the interpreter's lock: tables are then read in three quarters of the
+    time. One more item is held in memory.
 
     Raises:
-        Exception: what the iterator raises, when that item's turn comes.
+        Exception: what the iterator raises, where that item is due.
     """
     end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as beside:
-        waiting = beside.submit(next, items, end)
-        while (item := waiting.result()) is not end:
-            waiting = beside.submit(next, items, end)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:
+        following = thread.submit(next, items, end)
+        while (item := following.result()) is not end:
+            following = thread.submit(next, items, end)
             yield item  # type: ignore[misc]

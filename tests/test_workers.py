@@ -1,6 +1,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from registry.workers import AHEAD, Crowd, divided
+from registry.workers import TASKS_AHEAD, WorkerPool, map_in_order, prefetch
 
 
 class OddError(Exception):
-    """One that pickle cannot make again: it takes more than its message."""
+    """An error that pickle cannot build again: it takes more than its message."""
 
     def __init__(self, number: int, why: str) -> None:
         super().__init__(f"{number}: {why}")
 
 
 def work(setting: int, task: int) -> tuple[int, int]:
-    """Return a product, and who made it; tasks below zero fail, or end the process itself."""
+    """Return a product and the process; tasks below zero fail, or kill the process."""
     if task == -1:
         raise ValueError("below zero")
     if task == -2:
@@ -34,20 +35,20 @@ def nap(setting: None, task: float) -> float:
     return task
 
 
-def test_processes_do_all_tasks_in_their_order() -> None:
-    made = list(divided(work, 3, iter(range(50)), 2))
-    assert [product for product, _ in made] == [3 * task for task in range(50)]
-    makers = {pid for _, pid in made}
-    assert len(makers) == 2
-    assert os.getpid() not in makers
+def test_results_keep_the_order_of_tasks() -> None:
+    results = list(map_in_order(work, 3, iter(range(50)), 2))
+    assert [product for product, _ in results] == [3 * task for task in range(50)]
+    processes = {pid for _, pid in results}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
 
 
 @pytest.mark.parametrize("tasks", [[], [7]])
 def test_no_process_is_started_for_one_task(tasks: list[int]) -> None:
-    assert list(divided(work, 3, tasks, 2)) == [(21, os.getpid())] * len(tasks)
+    assert list(map_in_order(work, 3, tasks, 2)) == [(21, os.getpid())] * len(tasks)
 
 
-def test_tasks_are_taken_as_they_are_done() -> None:
+def test_tasks_are_taken_as_others_finish() -> None:
     taken: list[int] = []
 
     def tasks() -> Iterator[int]:
@@ -55,44 +56,81 @@ def test_tasks_are_taken_as_they_are_done() -> None:
             taken.append(task)
             yield task
 
-    results = divided(work, 1, tasks(), 2)
+    results = map_in_order(work, 1, tasks(), 2)
     assert next(results)[0] == 0
-    assert len(taken) <= 2 + AHEAD * 2 + 1
+    assert len(taken) <= 2 + TASKS_AHEAD * 2 + 1
     results.close()  # type: ignore[attr-defined]
     assert len(taken) < 100
 
 
-def test_an_error_of_the_work_is_raised_when_its_turn_comes() -> None:
-    results = divided(work, 1, [4, -1, 5], 2)
+def test_an_error_of_the_work_is_raised_where_its_result_is_due() -> None:
+    results = map_in_order(work, 1, [4, -1, 5], 2)
     assert next(results)[0] == 4
     with pytest.raises(ValueError, match="below zero"):
         next(results)
 
 
-def test_an_error_that_cannot_be_sent_is_told() -> None:
+def test_an_error_that_cannot_be_pickled_keeps_its_message() -> None:
     with pytest.raises(RuntimeError, match="OddError: -2: further below"):
-        list(divided(work, 1, [-2, 1], 2))
+        list(map_in_order(work, 1, [-2, 1], 2))
 
 
-def test_what_a_killed_process_was_doing_is_done_here() -> None:
+def test_this_process_does_the_task_of_a_killed_one() -> None:
     here = os.getpid()
-    made = list(divided(work, here, [2, -3, 4], 2))
-    assert [product for product, _ in made] == [2 * here, -3 * here, 4 * here]
-    assert made[1][1] == here
+    results = list(map_in_order(work, here, [2, -3, 4], 2))
+    assert [product for product, _ in results] == [2 * here, -3 * here, 4 * here]
+    assert results[1][1] == here
 
 
-def test_without_an_interpreter_the_work_is_done_here(
+def test_this_process_does_all_tasks_without_an_interpreter(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    assert list(divided(work, 2, [1, 2, 3], 2)) == [(2 * each, os.getpid()) for each in (1, 2, 3)]
+    assert list(map_in_order(work, 2, [1, 2, 3], 2)) == [
+        (2 * each, os.getpid()) for each in (1, 2, 3)
+    ]
 
 
-def test_closing_waits_for_nobody() -> None:
-    with closing(Crowd(nap, None, 2)) as crowd:
-        assert crowd.submit(0).result(60) == 0
-        under_way = crowd.submit(600)
+def test_closing_waits_for_no_task() -> None:
+    with closing(WorkerPool(nap, None, 2)) as pool:
+        assert pool.submit(0).result(60) == 0
+        running = pool.submit(600)
         began = time.monotonic()
     assert time.monotonic() - began < 60
-    # Cancelled before it began, or taken away from who was at it.
-    assert under_way.cancelled() or under_way.exception(60) is not None
+    # Cancelled before it began, or stopped in the middle.
+    assert running.cancelled() or running.exception(60) is not None
+
+
+def test_prefetched_items_keep_their_order() -> None:
+    assert list(prefetch(iter(range(100)))) == list(range(100))
+    assert list(prefetch(iter([]))) == []
+    assert list(prefetch(iter([None, False, None]))) == [None, False, None]
+
+
+def test_the_next_item_is_computed_while_one_is_used() -> None:
+    computed: list[int] = []
+    second = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            computed.append(number)
+            if number == 1:
+                second.set()
+            yield number
+
+    items_ahead = prefetch(items())
+    assert next(items_ahead) == 0
+    assert second.wait(60)
+    items_ahead.close()  # type: ignore[attr-defined]
+    assert computed == [0, 1]
+
+
+def test_an_error_of_an_iterator_is_raised_where_its_item_is_due() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("torn")
+
+    items_ahead = prefetch(items())
+    assert next(items_ahead) == 1
+    with pytest.raises(ValueError, match="torn"):
+        next(items_ahead)

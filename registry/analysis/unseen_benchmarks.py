@@ -33,7 +33,8 @@ from registry.evaluations.outcomes import select
 from registry.evaluations.selection import did_you_mean
 from registry.files import check_target
 from registry.learning.factorization import devices, selection
-from registry.learning.factorization.problem import Matrix, Problem, Watcher, unwatched
+from registry.learning.factorization.problem import Matrix, Problem
+from registry.workers import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class UnseenPredictions:
 
 
 def predict_benchmarks(
-    engine: Engine, options: ProbeOptions | None = None, *, watch: Watcher = unwatched
+    engine: Engine, options: ProbeOptions | None = None, *, on_progress: Progress = no_progress
 ) -> UnseenPredictions:
     """Leave benchmarks out of training in turn, and predict accuracy on each from the vectors.
 
@@ -99,7 +100,7 @@ def predict_benchmarks(
     Args:
         engine: of a database at head.
         options: its benchmarks are those to leave out; training is on all others there are.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Raises:
         UsageError: for a benchmark that there is none of, where there is one only, and where no
@@ -111,7 +112,7 @@ def predict_benchmarks(
         raise UsageError(
             f"There is one benchmark only, {names[0]}; with it left out nothing is learned from."
         )
-    outcomes = _read(engine, options, None, watch).drawn(options, elsewhere=1)
+    outcomes = _read(engine, options, None, on_progress).drawn(options, elsewhere=1)
     accuracies = outcomes.accuracies(elsewhere=1)
     counts = {name: _count(accuracies[name]) for name in options.benchmarks or names}
     asked = [name for name, models in counts.items() if models >= FEWEST_MODELS]
@@ -123,7 +124,7 @@ def predict_benchmarks(
     found = []
     for place, name in enumerate(asked, 1):
         vectors = outcomes.vectors(
-            accuracies.keys() - {name}, _numbered(watch, place, len(asked), f"without {name}")
+            accuracies.keys() - {name}, _numbered(on_progress, place, len(asked), f"without {name}")
         )
         told = benchmark_prediction(
             vectors, accuracies[name], splits=options.splits, seed=options.seed
@@ -139,7 +140,7 @@ def contributions(
     options: ProbeOptions | None = None,
     *,
     picture: Path | None = None,
-    watch: Watcher = unwatched,
+    on_progress: Progress = no_progress,
 ) -> Contribution:
     """Measure what adding each benchmark to training does for predicting each other one.
 
@@ -151,7 +152,7 @@ def contributions(
         engine: of a database at head.
         options: its benchmarks are those to learn from and to predict; others are not looked at.
         picture: PNG file to draw the matrix in, which does not exist yet.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Raises:
         UsageError: for a benchmark that there is none of, fewer than three, one with fewer than 10
@@ -168,7 +169,7 @@ def contributions(
             f"Contributions are between at least three benchmarks; there are {len(chosen)}: "
             f"{', '.join(chosen)}."
         )
-    outcomes = _read(engine, options, chosen, watch).drawn(options, elsewhere=2)
+    outcomes = _read(engine, options, chosen, on_progress).drawn(options, elsewhere=2)
     accuracies = outcomes.accuracies(elsewhere=2)
     _check_models(accuracies)
     of, done = len(chosen) * (len(chosen) + 1) // 2, 0
@@ -178,7 +179,7 @@ def contributions(
         done += 1
         without = sorted(accuracies.keys() - learned_from)
         vectors = outcomes.vectors(
-            learned_from, _numbered(watch, done, of, f"without {', '.join(without)}")
+            learned_from, _numbered(on_progress, done, of, f"without {', '.join(without)}")
         )
         return {
             name: split_predictions(
@@ -253,7 +254,7 @@ class _Outcomes:
             found[name] = np.where(there & enough, means, np.nan).astype(np.float32)
         return found
 
-    def vectors(self, learned_from: Collection[str], watch: Watcher) -> Matrix:
+    def vectors(self, learned_from: Collection[str], on_progress: Progress) -> Matrix:
         """Return models' vectors, M x d, learned from outcomes on some benchmarks alone."""
         hidden = ~np.isin(self.benchmarks, list(learned_from))
         problem = self.problem.without(np.broadcast_to(hidden, self.problem.outcomes.shape))
@@ -262,7 +263,7 @@ class _Outcomes:
             problem,
             device=devices.choose(self.options.device),
             seed=self.options.seed,
-            watch=watch,
+            on_progress=on_progress,
         )
         assert fit.factors is not None, "each of PROBED_METHODS has vectors"
         return fit.factors.models
@@ -293,7 +294,7 @@ def _names(engine: Engine, options: ProbeOptions) -> list[str]:
 
 
 def _read(
-    engine: Engine, options: ProbeOptions, benchmarks: Sequence[str] | None, watch: Watcher
+    engine: Engine, options: ProbeOptions, benchmarks: Sequence[str] | None, on_progress: Progress
 ) -> _Outcomes:
     wanted = training.Options(
         method=options.method,
@@ -303,7 +304,7 @@ def _read(
         seed=options.seed,
     )
     try:
-        data: TrainingData = training.read_data(engine, wanted, watch)
+        data: TrainingData = training.read_data(engine, wanted, on_progress)
     except DBAPIError as error:
         raise translated(error, doing="read outcomes") from error
     named = np.array([column.benchmark for column in data.matrix.columns])
@@ -318,6 +319,8 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{models} on {name}" for name, models in counts.items())
 
 
-def _numbered(watch: Watcher, training_: int, of: int, what: str) -> Watcher:
+def _numbered(on_progress: Progress, training_: int, of: int, what: str) -> Progress:
     """Return what is told of one training's progress, to tell which one of how many it is."""
-    return lambda doing, step, steps: watch(f"{training_} of {of}, {what}: {doing}", step, steps)
+    return lambda doing, done, total: on_progress(
+        f"{training_} of {of}, {what}: {doing}", done, total
+    )

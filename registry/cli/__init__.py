@@ -85,9 +85,9 @@ for command in (
 
 def main() -> None:
     """Run the command line."""
-    from registry.workers import relax
+    from registry.workers import relax_gc
 
-    relax()
+    relax_gc()
     # Whoever stops a service or a job that takes too long ends it as Ctrl-C does: the job is
     # recorded as interrupted, and a server that this process has started stops.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

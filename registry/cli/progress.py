@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.progress import ProgressColumn
 
-    from registry.learning.factorization.problem import Watcher
+    from registry.workers import Progress
 
 
 def is_seen() -> bool:
@@ -31,15 +31,15 @@ def drawn(*columns: ProgressColumn, task: str, **fields: Any) -> Iterator[Callab
     if not is_seen():
         yield lambda **_: None
         return
+    from rich import progress as rich_progress
     from rich.console import Console
-    from rich.progress import Progress
 
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield partial(progress.update, progress.add_task(task, total=None, **fields))
 
 
 @contextmanager
-def trainings() -> Iterator[Watcher]:
+def trainings() -> Iterator[Progress]:
     """Draw what a training is at, of how many steps."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -52,7 +52,7 @@ def trainings() -> Iterator[Watcher]:
     )
     with drawn(*columns, task="reading outcomes") as update:
 
-        def watch(what: str, step: int, of: int) -> None:
-            update(description=what, completed=step, total=of)
+        def on_progress(what: str, done: int, total: int) -> None:
+            update(description=what, completed=done, total=total)
 
-        yield watch
+        yield on_progress

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from registry.sync.state import Counts
-    from registry.sync.sync import Report, Watcher
+    from registry.sync.sync import Report
+    from registry.workers import Progress
 
 SOME_QUARANTINED = 3
 """Exit code of a sync that is done but could not read some records."""
@@ -87,8 +87,8 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     try:
         with application.engine() as engine:
             application.set_up(engine)
-            with _progress() as watch:
-                report = sync_models(engine, Options(**chosen), watch=watch)
+            with _progress() as on_progress:
+                report = sync_models(engine, Options(**chosen), on_progress=on_progress)
             came = None if report.dry_run else refresh.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
@@ -139,7 +139,7 @@ def _print_report(output: Output, report: Report, seconds: float) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Watcher]:
+def _progress() -> Iterator[Progress]:
     """Draw the progress on a terminal, or write a line of it now and then."""
     if not is_seen():
         yield _Lines()
@@ -164,40 +164,36 @@ def _progress() -> Iterator[Watcher]:
         began = time.monotonic()
         first: list[int] = []
 
-        def watch(counts: Counts, expected: int | None) -> None:
+        def on_progress(what: str, done: int, total: int) -> None:
             if not first:
-                first.append(counts.records)
-            said = _said(counts, began, first[0])
-            update(total=expected, completed=counts.records, said=said)
+                first.append(done)
+            said = _said(what, done, began, first[0])
+            update(total=total or None, completed=done, said=said)
 
-        yield watch
+        yield on_progress
 
 
 class _Lines:
     """Writes where a sync is, every so many seconds."""
 
     def __init__(self) -> None:
-        self.began = self.told = time.monotonic()
+        self.began = self.written = time.monotonic()
         self.first: int | None = None
 
-    def __call__(self, counts: Counts, expected: int | None) -> None:
+    def __call__(self, what: str, done: int, total: int) -> None:
         if self.first is None:
-            self.first = counts.records
+            self.first = done
         now = time.monotonic()
-        if now - self.told < EVERY:
+        if now - self.written < EVERY:
             return
-        self.told = now
-        done, rate = counts.records - self.first, (counts.records - self.first) / (now - self.began)
+        self.written = now
         left = ""
-        if expected is not None and done > 0:
-            rest = max(expected - counts.records, 0) / rate
+        if total and done > self.first:
+            rest = max(total - done, 0) * (now - self.began) / (done - self.first)
             left = f", about {figures.span(rest)} left"
-        say(f"sync: {_said(counts, self.began, self.first)}{left}")
+        say(f"sync: {_said(what, done, self.began, self.first)}{left}")
 
 
-def _said(counts: Counts, began: float, first: int) -> str:
-    rate = (counts.records - first) / max(time.monotonic() - began, 0.001)
-    return (
-        f"{counts.records:,} records, {rate:,.0f}/s: {counts.new:,} new, "
-        f"{counts.changed:,} changed, {counts.quarantined:,} quarantined"
-    )
+def _said(what: str, done: int, began: float, first: int) -> str:
+    rate = (done - first) / max(time.monotonic() - began, 0.001)
+    return f"{done:,} records, {rate:,.0f}/s: {what}"

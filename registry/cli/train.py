@@ -201,12 +201,12 @@ def _learn(application: Application, output: Output, options: Options, *, place:
     from registry.embeddings.versions import list_versions
     from registry.errors import NoOutcomesError
 
-    with application.engine() as engine, trainings() as watch:
+    with application.engine() as engine, trainings() as on_progress:
         application.set_up(engine)
         with engine.connect() as connection:
             before = {version.version for version in list_versions(connection)}
         try:
-            version = train(engine, options, watch=watch)
+            version = train(engine, options, on_progress=on_progress)
         except NoOutcomesError as error:
             if not options.if_changed:
                 raise
@@ -259,7 +259,7 @@ def _evaluate(
 ) -> None:
     from registry.embeddings.comparison import COMPARED, compare
 
-    with application.engine() as engine, trainings() as watch:
+    with application.engine() as engine, trainings() as on_progress:
         application.set_up(engine)
         found = compare(
             engine,
@@ -267,7 +267,7 @@ def _evaluate(
             methods=methods or COMPARED,
             kinds=kinds or (SplitKind.CELL, SplitKind.ITEM),
             seeds=seeds,
-            watch=watch,
+            on_progress=on_progress,
         )
     _print_comparison(output, found)
     say(
@@ -282,9 +282,9 @@ def _test(application: Application, output: Output, options: Options, **drawn: A
     if {"held", "before"} <= drawn.keys():
         raise click.UsageError("Models are new by --held or by --before, not by both.")
 
-    with application.engine() as engine, trainings() as watch:
+    with application.engine() as engine, trainings() as on_progress:
         application.set_up(engine)
-        found = run(engine, options, Draws(**drawn), watch=watch)
+        found = run(engine, options, Draws(**drawn), on_progress=on_progress)
     fields = (
         Field("train", "T", right=True, kept=True),
         Field("test", kept=True),

@@ -26,8 +26,9 @@ from registry.learning.coldstart.protocol import Figures
 from registry.learning.coldstart.similarity_graph import similarity_graph
 from registry.learning.coldstart.trial import Predictor, Trial, by_time, draw
 from registry.learning.factorization import selection
-from registry.learning.factorization.problem import ItemTexts, Matrix, Watcher, unwatched
+from registry.learning.factorization.problem import ItemTexts, Matrix
 from registry.learning.metrics import Interval, summary
+from registry.workers import Progress, no_progress
 
 SIZES = (100, 300, 1000)
 """Numbers of known models, T, that are tried beside all there are."""
@@ -128,7 +129,11 @@ class _Evaluated:
 
 
 def run(
-    engine: Engine, options: Options, draws: Draws | None = None, *, watch: Watcher = unwatched
+    engine: Engine,
+    options: Options,
+    draws: Draws | None = None,
+    *,
+    on_progress: Progress = no_progress,
 ) -> Findings:
     """Run the tests.
 
@@ -136,7 +141,7 @@ def run(
         engine: of a database at head.
         options: what outcomes to take and how to read items' texts; seeds count from its seed.
         draws: what to draw.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Raises:
         UsageError: where there are too few models, or nothing to learn from.
@@ -144,9 +149,9 @@ def run(
     draws = draws or Draws()
     with engine.connect() as connection:
         require_head(connection)
-    data = read_data(engine, options, watch)
+    data = read_data(engine, options, on_progress)
     selection.check(data.problem)
-    watch("reading the catalog", 0, 1)
+    on_progress("reading the catalog", 0, 1)
     with engine.connect() as connection:
         evaluated = _evaluated(connection, data)
     old, new = _split(evaluated.blocks, draws)
@@ -156,7 +161,7 @@ def run(
         each: dict[tuple[str, str], list[Figures]] = {}
         for seed in range(options.seed, options.seed + draws.seeds):
             trial = _trial(evaluated, draws, size, new, seed)
-            methods = _watched(draws, watch, size, seed - options.seed)
+            methods = _watched(draws, on_progress, size, seed - options.seed)
             for key, figures in protocol.measure(trial, methods).items():
                 each.setdefault(key, []).append(figures)
         rows += _rows(each, size, new, draws)
@@ -237,12 +242,12 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
     return by_time(trial, trial.blocks.dates, draws.before.timestamp() / _DAY)
 
 
-def _watched(draws: Draws, watch: Watcher, size: int, done: int) -> dict[str, Predictor]:
+def _watched(draws: Draws, on_progress: Progress, size: int, done: int) -> dict[str, Predictor]:
     """Return the methods, each of which says that it is under way."""
 
     def told(name: str, method: Predictor) -> Predictor:
         def predict(trial: Trial) -> Matrix:
-            watch(f"{name}, T = {size}", done + 1, draws.seeds)
+            on_progress(f"{name}, T = {size}", done + 1, draws.seeds)
             return method(trial)
 
         return predict

@@ -17,11 +17,12 @@ from registry.enums import MethodName, SplitKind
 from registry.errors import UsageError
 from registry.learning import splits
 from registry.learning.factorization import devices, selection
-from registry.learning.factorization.problem import Mask, Matrix, Problem, Watcher, unwatched
+from registry.learning.factorization.problem import Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
 from registry.learning.metrics import held_out as measured
 from registry.learning.metrics import summary
 from registry.version import __version__
+from registry.workers import Progress, no_progress
 
 SHARE = 0.2
 """Of outcomes or items, held out."""
@@ -45,7 +46,7 @@ def compare(
     methods: Sequence[str] = COMPARED,
     kinds: Sequence[str] = (SplitKind.CELL, SplitKind.ITEM),
     seeds: int = 5,
-    watch: Watcher = unwatched,
+    on_progress: Progress = no_progress,
 ) -> Comparison:
     """Train methods on some of the outcomes, and measure each on the same rest.
 
@@ -55,7 +56,7 @@ def compare(
         methods: names of methods, and blend.
         kinds: how to hold out, each of `enums.SplitKind`.
         seeds: how many splits of each kind, each with its own seed.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Returns:
         The figures, which are kept as well: means over the seeds, with 95% intervals.
@@ -67,14 +68,14 @@ def compare(
     with engine.connect() as connection:
         require_head(connection)
     began = perf_counter()
-    data = read_data(engine, options, watch)
+    data = read_data(engine, options, on_progress)
     selection.check(data.problem)
     found: dict[tuple[str, str, str], list[float]] = {}
     for kind in kinds:
         for seed in range(options.seed, options.seed + seeds):
             split = list(_folds(data, kind, seed))
             for method in methods:
-                watch(f"{method}, split by {kind}", seed - options.seed + 1, seeds)
+                on_progress(f"{method}, split by {kind}", seed - options.seed + 1, seeds)
                 chances = _predicted(data.problem, split, method, device, seed)
                 hidden = ~np.isnan(chances)
                 figures = measured(

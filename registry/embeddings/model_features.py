@@ -121,12 +121,12 @@ def worked(
         engine: of the database; each process connects by its URL.
         work: a function of a module; it is given the setting and a part, nothing else.
         setting: what it takes, which can be pickled.
-        count: of processes, as `crowd.divided`. A small catalog is read by this one.
+        count: of processes, as `workers.map_in_order`. A small catalog is read by this one.
     """
     with engine.connect() as connection:
         parts = ranges(connection)
     url = engine.url.render_as_string(hide_password=False)
-    yield from workers.divided(_work, (url, work, setting), parts, count)
+    yield from workers.map_in_order(_work, (url, work, setting), parts, count)
 
 
 def _work(told: tuple[str, Callable[[_S, Part], _R], _S], keys: Range) -> _R:

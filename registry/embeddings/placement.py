@@ -6,7 +6,7 @@ catalog says of it, learned from the trained models (`registry.learning.coldstar
 which nothing is known that trained models share gets none.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
@@ -34,15 +34,12 @@ from registry.learning.coldstart.calibration import coordinate_scale
 from registry.learning.coldstart.features import Describer
 from registry.learning.coldstart.gp import LEAST_MODELS
 from registry.learning.coldstart.kernel import Kernel
+from registry.workers import Progress, no_progress
 
 JOB = "place"
 
 MOST_FOLLOWED = 50_000
 """Models that came since the last time up to which they alone are placed."""
-
-
-Watcher = Callable[[str, int, int], None]
-"""Is told what is under way, how far it is, and of how many."""
 
 
 @dataclass(slots=True)
@@ -74,19 +71,14 @@ def told(placed: Placed) -> str:
     )
 
 
-def unwatched(what: str, done: int, of: int) -> None:
-    """Take no notice."""
-    del what, done, of
-
-
-def place(engine: Engine, *, watch: Watcher = unwatched) -> Placed:
+def place(engine: Engine, *, on_progress: Progress = no_progress) -> Placed:
     """Give every model of the catalog a vector of the current version, or none for want of facts.
 
     What was placed before is replaced, in one transaction; trained vectors stay as they are.
 
     Args:
         engine: of a database at head.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Raises:
         LockHeldError: when another one is at it.
@@ -96,14 +88,14 @@ def place(engine: Engine, *, watch: Watcher = unwatched) -> Placed:
         with engine.connect() as connection:
             require_head(connection)
         with exclusive(engine, JOB), jobs.recorded(engine, JOB) as job:
-            placed = _placed(engine, watch)
+            placed = _placed(engine, on_progress)
             job.summary = _summary(placed)
             return placed
     except DBAPIError as error:
         raise translated(error, doing="place models") from error
 
 
-def follow(engine: Engine, *, watch: Watcher = unwatched) -> Placed | None:
+def follow(engine: Engine, *, on_progress: Progress = no_progress) -> Placed | None:
     """Place models that came, changed or got outcomes since the current version was last placed.
 
     By what was learned then, so that it takes a moment; vectors of all others stay. Where more than
@@ -111,7 +103,7 @@ def follow(engine: Engine, *, watch: Watcher = unwatched) -> Placed | None:
 
     Args:
         engine: of a database at head.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Returns:
         What was placed; None where no version is current or was placed before, nothing came, or
@@ -125,7 +117,7 @@ def follow(engine: Engine, *, watch: Watcher = unwatched) -> Placed | None:
         if version is None or not came:
             return None
         with exclusive(engine, JOB), jobs.recorded(engine, JOB) as job:
-            placed = _followed(engine, version, came, watch)
+            placed = _followed(engine, version, came, on_progress)
             job.summary = _summary(placed)
             return placed
     except LockHeldError:
@@ -143,7 +135,7 @@ def _summary(placed: Placed) -> dict[str, object]:
     }
 
 
-def _placed(engine: Engine, watch: Watcher) -> Placed:
+def _placed(engine: Engine, on_progress: Progress) -> Placed:
     began = perf_counter()
     with engine.connect() as connection:
         version = versions.read_version(connection)
@@ -153,7 +145,7 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
                 f"vectors of others takes {LEAST_MODELS}."
             )
         at, total, newest = _catalog(connection)
-    watch("reading the catalog", 0, total)
+    on_progress("reading the catalog", 0, total)
     describer = Describer.learned(model_features.census(engine))
     with engine.connect() as connection:
         known = vectors.read_embeddings(connection, version.version, kinds=["trained"])
@@ -170,7 +162,7 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
             "embeddings",
             version.version,
             "kind = 'trained'",
-            _counted(vector_rows(beliefs, placing, seen), placed, total, watch),
+            _counted(vector_rows(beliefs, placing, seen), placed, total, on_progress),
         )
         placed.left_out = total - placed.trained - placed.folded - placed.cold
         placement_state.save(connection, version.version, placing, newest)
@@ -179,14 +171,16 @@ def _placed(engine: Engine, watch: Watcher) -> Placed:
     return placed
 
 
-def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watcher) -> Placed:
+def _followed(
+    engine: Engine, version: Version, came: Sequence[int], on_progress: Progress
+) -> Placed:
     began = perf_counter()
     with engine.connect() as connection:
         few = len(came) <= MOST_FOLLOWED
         kept = placement_state.read(connection, version.version) if few else None
     if kept is None:
-        return _placed(engine, watch)
-    watch("placing models", 0, len(came))
+        return _placed(engine, on_progress)
+    on_progress("placing models", 0, len(came))
     with engine.connect() as connection:
         at, _, newest = _catalog(connection)
         part = model_features.read(connection, came)
@@ -202,7 +196,7 @@ def _followed(engine: Engine, version: Version, came: Sequence[int], watch: Watc
             {"version": version.version, "keys": list(came)},
         )
         beliefs = [Believer(kept, frozenset(seen.rows)).of_part(part)]
-        for rows in _counted(vector_rows(beliefs, kept, seen), placed, len(came), watch):
+        for rows in _counted(vector_rows(beliefs, kept, seen), placed, len(came), on_progress):
             copy_in(connection, "store.embeddings", versioned(rows, version.version))
         placed.left_out = len(part.keys) - placed.folded - placed.cold
         placement_state.reached(connection, version.version, newest)
@@ -276,7 +270,7 @@ def _evaluated(
 
 
 def _counted(
-    parts: Iterator[Mapping[str, Column]], placed: Placed, total: int, watch: Watcher
+    parts: Iterator[Mapping[str, Column]], placed: Placed, total: int, on_progress: Progress
 ) -> Iterator[Mapping[str, Column]]:
     for part in parts:
         keys = part["model_id"]
@@ -285,5 +279,5 @@ def _counted(
             placed.folded += len(keys)
         else:
             placed.cold += len(keys)
-        watch("placing models", placed.trained + placed.folded + placed.cold, total)
+        on_progress("placing models", placed.trained + placed.folded + placed.cold, total)
         yield part

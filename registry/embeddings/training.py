@@ -28,10 +28,11 @@ from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed, selection
-from registry.learning.factorization.problem import Mask, Matrix, Watcher, clipped, unwatched
+from registry.learning.factorization.problem import Mask, Matrix, clipped
 from registry.learning.factorization.selection import METHODS, Learned
 from registry.learning.metrics import held_out, log_loss
 from registry.version import __version__
+from registry.workers import Progress, no_progress
 
 JOB = "train"
 
@@ -64,7 +65,7 @@ class Options:
 
 
 def train(
-    engine: Engine, options: Options | None = None, *, watch: Watcher = unwatched
+    engine: Engine, options: Options | None = None, *, on_progress: Progress = no_progress
 ) -> Version | None:
     """Train a version of embeddings, and promote it if it is no worse than the current one.
 
@@ -73,7 +74,7 @@ def train(
     Args:
         engine: of a database at head.
         options: what to train.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Returns:
         The version, whether current or not; an earlier one where nothing changed and that was
@@ -98,10 +99,10 @@ def train(
                 raise NoOutcomesError
         with distributed.joined(device):
             if distributed.rank():
-                _learned(read_data(engine, options), options, device, unwatched)
+                _learned(read_data(engine, options), options, device, no_progress)
                 return None
             with exclusive(engine, JOB), jobs.recorded(engine, JOB) as job:
-                version = _trained(engine, options, device, watch)
+                version = _trained(engine, options, device, on_progress)
                 job.summary = {"version": version.version, "state": version.state}
                 return version
     except DBAPIError as error:
@@ -118,7 +119,9 @@ def _check(method: str) -> None:
         )
 
 
-def read_data(engine: Engine, options: Options, watch: Watcher = unwatched) -> TrainingData:
+def read_data(
+    engine: Engine, options: Options, on_progress: Progress = no_progress
+) -> TrainingData:
     """Read what there is to learn from, once what items ask has been encoded."""
     name = None
     with engine.connect() as connection:
@@ -133,7 +136,7 @@ def read_data(engine: Engine, options: Options, watch: Watcher = unwatched) -> T
                 engine,
                 encoder,
                 benchmarks=options.benchmarks,
-                on_progress=lambda done, of: watch("encoding texts", done, of),
+                on_progress=lambda done, of: on_progress("encoding texts", done, of),
             )
         distributed.wait()
     with engine.connect() as connection:
@@ -141,25 +144,27 @@ def read_data(engine: Engine, options: Options, watch: Watcher = unwatched) -> T
 
 
 def _learned(
-    data: TrainingData, options: Options, device: str, watch: Watcher
+    data: TrainingData, options: Options, device: str, on_progress: Progress
 ) -> tuple[Learned, Mask]:
     hidden = data.held_out
     problem = data.problem.without(hidden)
     return (
-        selection.learn(problem, options.method, device=device, seed=options.seed, watch=watch),
+        selection.learn(
+            problem, options.method, device=device, seed=options.seed, on_progress=on_progress
+        ),
         hidden,
     )
 
 
-def _trained(engine: Engine, options: Options, device: str, watch: Watcher) -> Version:
+def _trained(engine: Engine, options: Options, device: str, on_progress: Progress) -> Version:
     began = perf_counter()
-    data = read_data(engine, options, watch)
+    data = read_data(engine, options, on_progress)
     if options.if_changed:
         with engine.connect() as connection:
             found = versions.trained_on(connection, data.fingerprint(), options.method)
         if found is not None:
             return found
-    learned, hidden = _learned(data, options, device, watch)
+    learned, hidden = _learned(data, options, device, on_progress)
     fit = learned.fit
     if fit.factors is None:
         raise UsageError(f"Method {options.method} gives models no vectors.")

@@ -1,7 +1,7 @@
 """Exports of evaluations: as they are at one moment, whole or not at all, whatever the format."""
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from registry.evaluations.formats.lm_eval import writer as lm_eval
 from registry.evaluations.read import count_runs, ranked_blocks, stored_blocks, stored_names
 from registry.evaluations.records import Block, Notes, Run
 from registry.files import new_file, new_folder
+from registry.workers import Progress, no_progress
 
 FORMATS: Mapping[str, str] = {
     ExportFormat.PARQUET: "all that is known: tables of runs, items and outcomes, and a manifest",
@@ -73,17 +74,13 @@ class Exported:
     left_out: Mapping[str, int]
 
 
-Watcher = Callable[[str, int], None]
-"""Is told the benchmark under way and the number of runs read so far."""
-
-
 def export(
     engine: Engine,
     target: Path,
     format_: str,
     selection: Selection | None = None,
     *,
-    watch: Watcher | None = None,
+    on_progress: Progress = no_progress,
 ) -> Exported:
     """Write evaluations to a folder, all of them as they are at one moment.
 
@@ -95,7 +92,7 @@ def export(
             the name ends as a table's does.
         format_: one of FORMATS.
         selection: what to export.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Raises:
         UsageError: when there is something at the target, it is named as a table and the format is
@@ -121,7 +118,7 @@ def export(
             place as folder,
         ):
             require_head(connection)
-            job = _Export(connection, format_, selection or Selection(), watch or _ignore)
+            job = _Export(connection, format_, selection or Selection(), on_progress)
             rows = job.write(folder)
             return Exported(
                 sorted(_files(folder, target, rows)), job.runs, job.outcomes, job.notes.counts
@@ -132,9 +129,6 @@ def export(
         ) from error
     except DBAPIError as error:
         raise translated(error, doing="export evaluations") from error
-
-
-def _ignore(benchmark: str, runs: int) -> None: ...
 
 
 def _files(folder: Path, target: Path, rows: Mapping[Path, int]) -> Iterator[WrittenFile]:
@@ -149,9 +143,9 @@ class _Export:
     """One export under way, and what was met so far."""
 
     def __init__(
-        self, connection: Connection, format_: str, selection: Selection, watch: Watcher
+        self, connection: Connection, format_: str, selection: Selection, on_progress: Progress
     ) -> None:
-        self._connection, self._format, self._watch = connection, format_, watch
+        self._connection, self._format, self._on_progress = connection, format_, on_progress
         self._wanted = {
             "models": selection.models,
             "benchmarks": selection.benchmarks,
@@ -208,7 +202,7 @@ class _Export:
         with closing(ask(self._connection, **self._wanted)) as stored:
             for block in stored:
                 self._blocks += 1
-                self._watch(block.benchmark.name, self.runs)
+                self._on_progress(block.benchmark.name, self.runs, 0)
                 yield replace(block, runs=self._counted(block))
 
     def _counted(self, block: Block) -> Iterator[Run]:
@@ -216,7 +210,7 @@ class _Export:
             self.runs += 1
             if run.outcomes is not None:
                 self.outcomes += int(np.count_nonzero(~np.isnan(run.outcomes)))
-            self._watch(block.benchmark.name, self.runs)
+            self._on_progress(block.benchmark.name, self.runs, 0)
             yield run
 
     def _write_long(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:

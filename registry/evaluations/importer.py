@@ -20,7 +20,7 @@ from registry.evaluations import benchmarks, conflicts, import_log, item_statist
 from registry.evaluations.formats import detect
 from registry.evaluations.import_report import FileReport, counts, summary
 from registry.evaluations.records import Block, Names, Notes, Run, Source
-from registry.workers import seldom_collected
+from registry.workers import Progress, infrequent_gc, no_progress
 
 NOT_LOOKED_INTO = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
 """Folders in which no evaluations are looked for."""
@@ -51,17 +51,14 @@ class Options:
 
 _Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
 
-Watcher = Callable[[str, int, int, int], None]
-"""Is told the file under way, its number from 1, how many there are, and the runs read of it."""
 
-
-@seldom_collected()
+@infrequent_gc()
 def import_files(
     engine: Engine,
     paths: Sequence[Path],
     options: Options | None = None,
     *,
-    watch: Watcher | None = None,
+    on_progress: Progress = no_progress,
 ) -> list[FileReport]:
     """Import files of evaluations; each lands whole or not at all.
 
@@ -72,7 +69,7 @@ def import_files(
         engine: of a database at head.
         paths: files, and folders whose files are all looked at.
         options: how to read them.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Returns:
         What became of each file, in their order.
@@ -94,16 +91,13 @@ def import_files(
             require_head(connection)
         with exclusive(engine, import_log.JOB):
             if options.dry_run:
-                return _import_all(engine, reader, files, watch or _ignore, options)
+                return _import_all(engine, reader, files, on_progress, options)
             with jobs.recorded(engine, import_log.JOB) as job:
-                reports = _import_all(engine, reader, files, watch or _ignore, options)
+                reports = _import_all(engine, reader, files, on_progress, options)
                 job.summary = summary(reports)
                 return reports
     except DBAPIError as error:
         raise translated(error, doing="import") from error
-
-
-def _ignore(path: str, number: int, of: int, read: int) -> None: ...
 
 
 def _files(paths: Sequence[Path], reader: detect.Reader) -> Iterator[tuple[Path, bool]]:
@@ -127,7 +121,7 @@ def _import_all(
     engine: Engine,
     reader: detect.Reader,
     files: Sequence[tuple[Path, bool]],
-    watch: Watcher,
+    on_progress: Progress,
     options: Options,
 ) -> list[FileReport]:
     reports = []
@@ -148,7 +142,7 @@ def _import_all(
         for number, (path, by_name) in enumerate(files, 1):
 
             def read(count: int, path: Path = path, number: int = number) -> None:
-                watch(str(path), number, len(files), count)
+                on_progress(f"{count:,} runs of {path.name}", number, len(files))
 
             report = FileReport(str(path))
             reports.append(report)

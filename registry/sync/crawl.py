@@ -5,7 +5,6 @@ Pages that wait already go into the database together, and the next ones are rea
 
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -22,8 +21,8 @@ from registry.sync.batch import Batch
 from registry.sync.page import Page, Reading, reaches, repeats
 from registry.sync.prefetch import AHEAD, Pages
 from registry.sync.readers import LoadTask, Readers, Task
-from registry.sync.state import Counts, Pass
-from registry.workers import seldom_collected
+from registry.sync.state import Pass
+from registry.workers import Progress, infrequent_gc, no_progress
 
 _log = logging.getLogger(__name__)
 
@@ -72,10 +71,6 @@ class Options:
     evaluations: bool = True
 
 
-Watcher = Callable[[Counts, int | None], None]
-"""Is told the counts so far and, where it can be guessed, how many records there will be."""
-
-
 @dataclass(slots=True)
 class Walker:
     """Takes in page after page; while one goes into the database, the next ones are read."""
@@ -84,7 +79,7 @@ class Walker:
     source: Hub
     walk: Pass
     options: Options
-    watch: Watcher | None = None
+    on_progress: Progress = no_progress
     expected: int | None = None
     # Whether the catalog is loaded for the first time: all that comes is new.
     first: bool = False
@@ -99,7 +94,7 @@ class Walker:
     # The models of each page, where a dry run has undone the page itself.
     undone: dict[int, list[int]] = field(default_factory=dict)
 
-    @seldom_collected()
+    @infrequent_gc()
     def walk_to_end(self) -> bool:
         """Return whether the pass came to its end, rather than to the limit asked for."""
         restarts = 0
@@ -232,5 +227,9 @@ class Walker:
                 transaction.rollback()
             else:
                 sync_state.save(self.connection, self.walk)
-        if self.watch is not None:
-            self.watch(self.walk.counts, self.expected)
+        counts = self.walk.counts
+        self.on_progress(
+            f"{counts.new:,} new, {counts.changed:,} changed, {counts.quarantined:,} quarantined",
+            counts.records,
+            self.expected or 0,
+        )

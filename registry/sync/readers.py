@@ -10,7 +10,7 @@ from registry.errors import HubError
 from registry.hub.decode import decode_parts
 from registry.sync.batch import Batch, batch
 from registry.sync.page import Reading
-from registry.workers import Crowd
+from registry.workers import WorkerPool
 
 
 class UnreadableError(HubError):
@@ -69,11 +69,11 @@ def _read(task: Task) -> Reading:
     return reading
 
 
-class Readers(Crowd[None, Task | LoadTask, Reading | Batch]):
+class Readers(WorkerPool[None, Task | LoadTask, Reading | Batch]):
     """Some of these processes, which share the pages handed to them."""
 
     def __init__(self, count: int | None = None) -> None:
-        """Start `count` processes; by default one for each core, `crowd.MOST` at most.
+        """Start `count` processes; by default one for each core, `workers.MAX_WORKERS` at most.
 
         Raises:
             OSError: when none can be started.

@@ -23,12 +23,13 @@ from registry.errors import HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
 from registry.sync import ingest, initial_load, tombstones
 from registry.sync import state as sync_state
-from registry.sync.crawl import Options, Walker, Watcher
+from registry.sync.crawl import Options, Walker
 from registry.sync.finish import take_up_scores, tidy
 from registry.sync.page import read
 from registry.sync.state import Counts, Pass
+from registry.workers import Progress, no_progress
 
-__all__ = ["Options", "Report", "Watcher", "sync_models"]
+__all__ = ["Options", "Report", "sync_models"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,11 @@ class Report:
 
 
 def sync_models(
-    engine: Engine, options: Options, *, source: Hub | None = None, watch: Watcher | None = None
+    engine: Engine,
+    options: Options,
+    *,
+    source: Hub | None = None,
+    on_progress: Progress = no_progress,
 ) -> Report:
     """Bring the catalog up to date with the Hub.
 
@@ -64,7 +69,7 @@ def sync_models(
         engine: of a database at head.
         options: what to sync.
         source: the Hub to ask; by default the one that HF_ENDPOINT names.
-        watch: is told of each page taken in.
+        on_progress: receives the counts after each transaction.
 
     Raises:
         UsageError: when a full sweep is to go back to some moment only.
@@ -81,9 +86,9 @@ def sync_models(
             require_head(connection)
         with exclusive(engine, "sync"):
             if options.dry_run:
-                return _run(engine, source, options, watch)
+                return _run(engine, source, options, on_progress)
             with jobs.recorded(engine, "sync", kind=_kind(options)) as job:
-                report = _run(engine, source, options, watch)
+                report = _run(engine, source, options, on_progress)
                 job.summary |= {
                     "complete": report.complete,
                     "resumed": report.resumed,
@@ -94,7 +99,7 @@ def sync_models(
         raise translated(error, doing="sync") from error
 
 
-def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -> Report:
+def _run(engine: Engine, source: Hub, options: Options, on_progress: Progress) -> Report:
     scope, kind = _scope(source, options), _kind(options)
     with engine.connect() as connection:
         with connection.begin():
@@ -102,7 +107,7 @@ def _run(engine: Engine, source: Hub, options: Options, watch: Watcher | None) -
             lineage.prepare(connection)
             before = sync_state.standing(connection, scope, kind)
         walk = _begin(before, scope, kind, options)
-        walker = Walker(connection, source, walk, options, watch)
+        walker = Walker(connection, source, walk, options, on_progress)
         walker.expected = options.limit or before.swept_models
         if not options.dry_run:
             with connection.begin():

@@ -51,7 +51,7 @@ def filled(engine: Engine) -> Engine:
 
 def test_a_benchmark_of_the_same_ability_is_told_and_others_are_not(filled: Engine) -> None:
     steps: list[str] = []
-    found = predict_benchmarks(filled, watch=lambda what, *_: steps.append(what))
+    found = predict_benchmarks(filled, on_progress=lambda what, *_: steps.append(what))
     of = {each.benchmark: each.prediction for each in found.unseen}
     assert [*of] == [*ABILITIES]
     assert {each.items for each in found.unseen} == {ITEMS}
@@ -121,7 +121,10 @@ def test_a_related_benchmark_teaches_more(filled: Engine, tmp_path: Path) -> Non
     picture = tmp_path / "contributions.png"
     steps: list[str] = []
     found = contributions(
-        filled, ProbeOptions(splits=20), picture=picture, watch=lambda what, *_: steps.append(what)
+        filled,
+        ProbeOptions(splits=20),
+        picture=picture,
+        on_progress=lambda what, *_: steps.append(what),
     )
     assert list(found.benchmarks) == [*ABILITIES]
     gains = {

@@ -97,11 +97,11 @@ def test_vectors_of_a_whole_catalog(learned: Engine, monkeypatch: pytest.MonkeyP
     steps: dict[str, float] = {}
     began = time.perf_counter()
 
-    def watch(what: str, done: int, of: int) -> None:
+    def on_progress(what: str, done: int, of: int) -> None:
         del done, of
         steps.setdefault(what, time.perf_counter() - began)
 
-    placed = placement.place(learned, watch=watch)
+    placed = placement.place(learned, on_progress=on_progress)
     seconds, most = time.perf_counter() - began, peak()
     with learned.connect() as connection:
         keys = np.array(connection.scalars(text("SELECT model_id FROM store.models")).all())

@@ -38,7 +38,7 @@ def test_all_tests_are_run_for_each_size(filled: Engine) -> None:
         filled,
         Options(encoder="hashing", benchmarks=["arc"]),
         draws,
-        watch=lambda what, *_: seen.append(what),
+        on_progress=lambda what, *_: seen.append(what),
     )
     assert (found.models, found.items, found.left_out) == (40, 60, [100])
     assert {(row.train, row.test, row.method) for row in found.rows} == {

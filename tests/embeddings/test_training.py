@@ -149,7 +149,7 @@ def test_no_connection_is_held_while_it_computes(filled: Engine) -> None:
         SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()"""
     held: list[int] = []
-    training.train(filled, WITHOUT_TEXT, watch=lambda *_: held.append(count(filled, others)))
+    training.train(filled, WITHOUT_TEXT, on_progress=lambda *_: held.append(count(filled, others)))
     assert held
     # The one that holds the lock against a second training.
     assert max(held) <= 1

@@ -489,7 +489,7 @@ def test_an_empty_folder_will_do(source: Engine, tmp_path: Path) -> None:
 
 
 def test_an_export_that_fails_leaves_nothing(source: Engine, tmp_path: Path) -> None:
-    def stop(benchmark: str, runs: int) -> None:
+    def stop(benchmark: str, runs: int, total: int) -> None:
         if runs == 3:
             raise KeyboardInterrupt
 
@@ -500,7 +500,7 @@ def test_an_export_that_fails_leaves_nothing(source: Engine, tmp_path: Path) -> 
         ("o.csv", "long"),
     ):
         with pytest.raises(KeyboardInterrupt):
-            export(source, tmp_path / name, format_, watch=stop)
+            export(source, tmp_path / name, format_, on_progress=stop)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -510,11 +510,11 @@ import sys, time
 from pathlib import Path
 from registry.db import connection as db
 from registry.evaluations.exporter import export
-def wait(benchmark, runs):
+def wait(benchmark, runs, total):
     if runs == 3:
         print("under way", flush=True)
         time.sleep(60)
-export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), "parquet", watch=wait)
+export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), "parquet", on_progress=wait)
 """
     with subprocess.Popen(
         [sys.executable, "-c", program, source_url, str(tmp_path / "out")],
@@ -551,11 +551,11 @@ import sys
 from pathlib import Path
 from registry.db import connection as db
 from registry.evaluations.exporter import export
-def wait(benchmark, runs):
+def wait(benchmark, runs, total):
     if runs == 3:
         print("under way", flush=True)
         sys.stdin.readline()
-export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], watch=wait)
+export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], on_progress=wait)
 """
     with subprocess.Popen(
         [sys.executable, "-c", program, source_url, str(tmp_path / name), format_],
@@ -565,14 +565,19 @@ export(db.create_engine(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], watch=wait
         assert process.stdout.readline() == b"under way\n"
         (under_way,) = tmp_path.iterdir()
         with pytest.raises(KeyboardInterrupt):
-            export(database.create_engine(source_url), tmp_path / name, format_, watch=interrupted)
+            export(
+                database.create_engine(source_url),
+                tmp_path / name,
+                format_,
+                on_progress=interrupted,
+            )
         assert list(tmp_path.iterdir()) == [under_way]
         _, stderr = process.communicate(timeout=60)
         assert process.returncode == 0, stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def interrupted(benchmark: str, runs: int) -> None:
+def interrupted(benchmark: str, runs: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
@@ -604,7 +609,7 @@ def test_an_export_is_of_one_moment(databases: Databases, tmp_path: Path) -> Non
         with engine.begin() as connection:
             filled(connection)
 
-        def add(benchmark: str, runs: int) -> None:
+        def add(benchmark: str, runs: int, total: int) -> None:
             if runs == 3:
                 with engine.begin() as connection:
                     more = replace(SCORE, model="late")
@@ -612,7 +617,7 @@ def test_an_export_is_of_one_moment(databases: Databases, tmp_path: Path) -> Non
                         block = Block(benchmark=Benchmark(name=name), runs=[more])
                         write_blocks(connection, [block], as_of=NOON)
 
-        done = export(engine, tmp_path / "out", "parquet", watch=add)
+        done = export(engine, tmp_path / "out", "parquet", on_progress=add)
         assert done.runs == 11
         engine.dispose()
 

@@ -186,10 +186,10 @@ def test_of_a_file_that_cannot_be_read_nothing_lands_and_the_others_do(
 
 
 def test_a_file_that_vanishes_fails_alone(engine: Engine, folder: Path) -> None:
-    def remove(path: str, number: int, of: int, read: int) -> None:
+    def remove(what: str, number: int, total: int) -> None:
         (folder / "b.csv").unlink(missing_ok=True)
 
-    reports = import_files(engine, [folder], watch=remove)
+    reports = import_files(engine, [folder], on_progress=remove)
     assert statuses(reports) == ["imported", "failed", "imported"]
     assert "b.csv" in (reports[1].error or "")
 
@@ -624,7 +624,7 @@ def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, fo
     opened = database.create_engine(embedded.start(own_server, keep=True).url)
     migrate.upgrade(opened)
 
-    def die_at_second(path: str, number: int, of: int, read: int) -> None:
+    def die_at_second(what: str, number: int, total: int) -> None:
         if number == 2:
             postmaster = embedded.status(own_server)
             assert postmaster is not None
@@ -632,7 +632,7 @@ def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, fo
             time.sleep(0.5)
 
     with pytest.raises(DatabaseUnreachableError, match="cannot be reached") as failure:
-        import_files(opened, [folder], watch=die_at_second)
+        import_files(opened, [folder], on_progress=die_at_second)
     assert failure.value.exit_code == 4
     opened.dispose()
     opened = database.create_engine(embedded.start(own_server, keep=True).url)

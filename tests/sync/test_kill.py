@@ -21,7 +21,6 @@ from registry.demo.hub.server import HubServer
 from registry.errors import DatabaseUnreachableError, RegistryError
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.state import Counts
 from registry.sync.sync import Options
 
 DAY = "2026-06-01T00:00:00+00:00"
@@ -98,8 +97,8 @@ def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
     migrate.upgrade(engine)
     options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
 
-    def die_after_two(counts: Counts, expected: int | None) -> None:
-        if counts.pages == 2:
+    def die_after_two(what: str, done: int, total: int) -> None:
+        if done == 100:
             postmaster = embedded.status(own_server)
             assert postmaster is not None
             os.kill(postmaster.pid, signal.SIGKILL)
@@ -108,7 +107,7 @@ def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
     with HubServer(generate(200), page_limit=50) as hub_server:
         hub = Hub(hub_server.url)
         with pytest.raises(DatabaseUnreachableError, match="cannot be reached"):
-            sync.sync_models(engine, options, source=hub, watch=die_after_two)
+            sync.sync_models(engine, options, source=hub, on_progress=die_after_two)
         engine.dispose()
         server = embedded.start(own_server, keep=True)
         engine = database.create_engine(server.url)
@@ -141,15 +140,15 @@ def test_a_full_disk_undoes_one_page_and_no_more() -> None:
         migrate.upgrade(engine)
         options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
 
-        def fill_after_two(counts: Counts, expected: int | None) -> None:
-            if counts.pages == 2:
+        def fill_after_two(what: str, done: int, total: int) -> None:
+            if done == 1000:
                 room = shutil.disk_usage(directory).free
                 ballast.write_bytes(b"\0" * (room - 300_000))
 
         with HubServer(generate(4000), page_limit=500, rate_limit=None) as hub_server:
             hub = Hub(hub_server.url)
             with pytest.raises(RegistryError) as failure:
-                sync.sync_models(engine, options, source=hub, watch=fill_after_two)
+                sync.sync_models(engine, options, source=hub, on_progress=fill_after_two)
             # Either the data files or the write-ahead log hit the limit; the second takes the
             # server down, and it comes back when there is room.
             assert "disk is full" in str(failure.value) or "reached" in str(failure.value)

@@ -20,8 +20,8 @@ from registry.demo.models import models as sample_models
 from registry.errors import HubError, LockHeldError
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.state import Counts
-from registry.sync.sync import Options, Report, Watcher
+from registry.sync.sync import Options, Report
+from registry.workers import Progress
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 CATALOG = (
@@ -222,12 +222,12 @@ def test_a_dry_run_tells_and_changes_nothing(engine: Engine, server: HubServer) 
 
 
 def test_one_sync_at_a_time(engine: Engine, server: HubServer) -> None:
-    def meanwhile(counts: object, expected: int | None) -> None:
+    def meanwhile(what: str, done: int, total: int) -> None:
         with pytest.raises(LockHeldError, match="Another sync is running"):
             run(engine, server)
 
     hub = Hub(server.url)
-    sync.sync_models(engine, Options(lookups=0, limit=10), source=hub, watch=meanwhile)
+    sync.sync_models(engine, Options(lookups=0, limit=10), source=hub, on_progress=meanwhile)
 
 
 def test_a_rename_keeps_the_row_and_the_old_name(engine: Engine, server: HubServer) -> None:
@@ -363,13 +363,13 @@ def test_a_pass_that_was_read_to_its_end_is_not_read_again(
     class KilledError(BaseException):
         pass
 
-    def die_at_the_end(counts: Counts, expected: int | None) -> None:
-        if counts.records == 250:
+    def die_at_the_end(what: str, done: int, total: int) -> None:
+        if done == 250:
             raise KilledError
 
     hub = Hub(server.url)
     with pytest.raises(KilledError):
-        sync.sync_models(engine, Options(lookups=0), source=hub, watch=die_at_the_end)
+        sync.sync_models(engine, Options(lookups=0), source=hub, on_progress=die_at_the_end)
     asked = len(server.requests)
     report = sync.sync_models(engine, Options(lookups=0), source=hub)
     assert len(server.requests) == asked
@@ -439,7 +439,7 @@ def test_indexes_that_a_killed_first_load_left_out_are_built_before_the_next_pag
         engine,
         Options(as_of=DAY, lookups=0, full=True),
         source=hub,
-        watch=lambda _counts, _expected: built.append(rows(engine, present)[0][0]),
+        on_progress=lambda *_: built.append(rows(engine, present)[0][0]),
     )
     assert built == [before] * 3
 
@@ -448,12 +448,12 @@ class _KilledError(Exception):
     pass
 
 
-def _kill_after(pages: int) -> Watcher:
-    def watch(counts: Counts, _expected: int | None) -> None:
-        if counts.pages == pages:
+def _kill_after(records: int) -> Progress:
+    def on_progress(_what: str, done: int, _total: int) -> None:
+        if done == records:
             raise _KilledError
 
-    return watch
+    return on_progress
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["resumed", "by a sweep"])
@@ -462,7 +462,7 @@ def test_a_first_load_that_a_later_run_ends_leaves_words_and_indexes(
 ) -> None:
     hub = Hub(server.url, first_wait=0.01, patience=2)
     with pytest.raises(_KilledError):
-        sync.sync_models(engine, Options(as_of=DAY), source=hub, watch=_kill_after(2))
+        sync.sync_models(engine, Options(as_of=DAY), source=hub, on_progress=_kill_after(200))
     present = text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'")
     with engine.begin() as connection:
         assert set(connection.scalars(present)).isdisjoint(indexes.DEFERRED)
@@ -487,7 +487,7 @@ def test_a_large_first_load_leaves_statistics_whichever_run_ends_it(engine: Engi
     with HubServer(generate(1100), page_limit=500, rate_limit=None) as server:
         hub = Hub(server.url, first_wait=0.01, patience=2)
         with pytest.raises(_KilledError):
-            sync.sync_models(engine, Options(as_of=DAY), source=hub, watch=_kill_after(2))
+            sync.sync_models(engine, Options(as_of=DAY), source=hub, on_progress=_kill_after(1000))
         assert run(engine, server, full=True).counts.new == 100
     analyzed = rows(engine, "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'store'")
     assert {name for (name,) in analyzed} >= {

@@ -57,8 +57,8 @@ def place_models(engine: Engine) -> Placed:
     require("scipy", doing="Placing models")
     from registry.embeddings.placement import place, told
 
-    with trainings() as watch:
-        placed = place(engine, watch=watch)
+    with trainings() as on_progress:
+        placed = place(engine, on_progress=on_progress)
     say(f"{told(placed)[:-1]}; {figures.span(placed.seconds)}.")
     return placed
 

@@ -191,8 +191,8 @@ def benchmarks(application: Application, /, output: Output, **chosen: Any) -> No
     from registry.analysis.unseen_benchmarks import ProbeOptions, predict_benchmarks
 
     began = perf_counter()
-    with application.engine() as engine, trainings() as watch:
-        found = predict_benchmarks(engine, ProbeOptions(**chosen), watch=watch)
+    with application.engine() as engine, trainings() as on_progress:
+        found = predict_benchmarks(engine, ProbeOptions(**chosen), on_progress=on_progress)
     output.rows(BENCHMARKS, map(_predicted, found.unseen))
     for name, models in found.too_few.items():
         say(f"{name} is left out: {models} models were evaluated on it and on another one.")
@@ -256,8 +256,8 @@ def contributions(
     from registry.analysis.unseen_benchmarks import contributions as measure
 
     began = perf_counter()
-    with application.engine() as engine, trainings() as watch:
-        found = measure(engine, ProbeOptions(**chosen), picture=picture, watch=watch)
+    with application.engine() as engine, trainings() as on_progress:
+        found = measure(engine, ProbeOptions(**chosen), picture=picture, on_progress=on_progress)
     _print_matrix(output, found)
     drawn = "" if picture is None else f", drawn in {picture}"
     say(f"{len(found.benchmarks)} benchmarks{drawn}; {figures.span(perf_counter() - began)}.")

@@ -20,7 +20,7 @@ from registry.enums import ExportFormat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registry.evaluations.exporter import Watcher
+    from registry.workers import Progress
 
 
 FILES = (
@@ -83,8 +83,8 @@ def export(
 
     began = time.monotonic()
     selection = exporter.Selection(**{name: names or None for name, names in wanted.items()})
-    with application.engine() as engine, _progress() as watch:
-        done = exporter.export(engine, target, file_format, selection, watch=watch)
+    with application.engine() as engine, _progress() as on_progress:
+        done = exporter.export(engine, target, file_format, selection, on_progress=on_progress)
     output.rows(FILES, ([str(file.path), file.rows, file.bytes] for file in done.files))
     for what, times in done.left_out.items():
         say(f"{file_format} has no place for {times:,} {what}")
@@ -93,7 +93,7 @@ def export(
 
 
 @contextmanager
-def _progress() -> Iterator[Watcher]:
+def _progress() -> Iterator[Progress]:
     """Draw on stderr which benchmark is under way, where somebody looks."""
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -105,7 +105,7 @@ def _progress() -> Iterator[Watcher]:
     )
     with drawn(*columns, task="looking") as update:
 
-        def watch(benchmark: str, runs: int) -> None:
+        def on_progress(benchmark: str, runs: int, _total: int) -> None:
             update(description=benchmark[:40], completed=runs)
 
-        yield watch
+        yield on_progress

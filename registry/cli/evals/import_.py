@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from registry.evaluations.import_report import FileReport
-    from registry.evaluations.importer import Watcher
+    from registry.workers import Progress
 
 SOME_FAILED = 3
 """Exit code where some files could not be imported, and others were."""
@@ -104,8 +104,8 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     try:
         with application.engine() as engine:
             application.set_up(engine)
-            with _progress() as watch:
-                reports = import_files(engine, chosen["paths"], options, watch=watch)
+            with _progress() as on_progress:
+                reports = import_files(engine, chosen["paths"], options, on_progress=on_progress)
             came = None if options.dry_run else refresh.take_up(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
@@ -194,7 +194,7 @@ def _below(paths: list[str]) -> Callable[[Any], str]:
 
 
 @contextmanager
-def _progress() -> Iterator[Watcher]:
+def _progress() -> Iterator[Progress]:
     """Draw on stderr which file is under way, where somebody looks."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
@@ -202,12 +202,11 @@ def _progress() -> Iterator[Watcher]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[read]:,} runs"),
         TimeElapsedColumn(),
     )
-    with drawn(*columns, task="files", read=0) as update:
+    with drawn(*columns, task="files") as update:
 
-        def watch(path: str, number: int, of: int, read: int) -> None:
-            update(description=Path(path).name[:40], completed=number, total=of, read=read)
+        def on_progress(what: str, number: int, total: int) -> None:
+            update(description=what[:50], completed=number, total=total)
 
-        yield watch
+        yield on_progress

@@ -24,11 +24,10 @@ from registry.learning.factorization.problem import (
     Fit,
     Matrix,
     Problem,
-    Watcher,
     clipped,
-    unwatched,
 )
 from registry.learning.metrics import log_loss
+from registry.workers import Progress, no_progress
 
 STRENGTHS = (0.0, 0.01, 0.1, 1.0, 10.0)
 """Values of lambda that are tried; 0 is plain factorization."""
@@ -74,7 +73,7 @@ class SimilarityFactorization:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn vectors of models with outcomes, and give others those of similar ones.
 
@@ -84,7 +83,7 @@ class SimilarityFactorization:
             check: as `Method.fit`.
             device: a device of torch.
             seed: of all that is random.
-            watch: is told of progress.
+            on_progress: receives the progress.
 
         Raises:
             ValueError: when the graph is not one of the problem's models.
@@ -97,7 +96,9 @@ class SimilarityFactorization:
         rows = np.arange(len(warm)) if penalty else np.flatnonzero(warm)
         some = replace(problem, outcomes=problem.outcomes[rows])
         held = None if check is None else check[rows]
-        fit = self.base.regularised(some, penalty, held, device=device, seed=seed, watch=watch)
+        fit = self.base.regularised(
+            some, penalty, held, device=device, seed=seed, on_progress=on_progress
+        )
         assert fit.factors is not None
         vectors = np.zeros((len(warm), fit.factors.models.shape[1]), np.float32)
         vectors[rows] = fit.factors.models

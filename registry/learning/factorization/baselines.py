@@ -9,10 +9,9 @@ from registry.learning.factorization.problem import (
     Fit,
     Matrix,
     Problem,
-    Watcher,
     clipped,
-    unwatched,
 )
+from registry.workers import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,10 @@ class MeanScore:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Take means; see `Method.fit`."""
-        del check, device, seed, watch
+        del check, device, seed, on_progress
         seen = problem.observed
         values = np.where(seen, problem.outcomes, 0)
         overall = values.sum(dtype=np.float64) / max(1, seen.sum())

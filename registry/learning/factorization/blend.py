@@ -20,11 +20,10 @@ from registry.learning.factorization.problem import (
     Matrix,
     Method,
     Problem,
-    Watcher,
     clipped,
     log_odds,
-    unwatched,
 )
+from registry.workers import Progress, no_progress
 
 Weights: TypeAlias = tuple[float, ...]
 """One a method, and the intercept."""
@@ -59,11 +58,12 @@ class Blend:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Fit the parts, and find their weights on `check`; see `Method.fit`."""
         fits = [
-            part.fit(problem, check, device=device, seed=seed, watch=watch) for part in self.parts
+            part.fit(problem, check, device=device, seed=seed, on_progress=on_progress)
+            for part in self.parts
         ]
         return self.of(fits, problem, check)
 

@@ -25,10 +25,9 @@ from registry.learning.factorization.problem import (
     Fit,
     Matrix,
     Problem,
-    Watcher,
     clipped,
-    unwatched,
 )
+from registry.workers import Progress, no_progress
 
 CELLS_AT_ONCE = 1 << 22
 """Outcomes worked on at a time: what bounds memory beyond the outcomes themselves."""
@@ -68,7 +67,7 @@ class ItemResponse:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn abilities and loadings; see `Method.fit`."""
         if not problem.count:
@@ -81,7 +80,7 @@ class ItemResponse:
         history: list[float] = []
         best, chosen, waited = state, self.sweeps, 0
         for sweep in range(1, self.sweeps + 1):
-            watch(f"{self.name} of rank {self.rank}", sweep, self.sweeps)
+            on_progress(f"{self.name} of rank {self.rank}", sweep, self.sweeps)
             state = _swept(state, outcomes, items, self.prior if sweep > CHECK_EVERY else None)
             if held is None or (sweep % CHECK_EVERY and sweep != self.sweeps):
                 best = state

@@ -12,10 +12,9 @@ from registry.learning.factorization.problem import (
     Fit,
     Matrix,
     Problem,
-    Watcher,
     clipped,
-    unwatched,
 )
+from registry.workers import Progress, no_progress
 
 ITEMS_AT_ONCE = 1024
 
@@ -44,10 +43,10 @@ class Neighbours:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Keep the outcomes; see `Method.fit`. Items without text get the model's mean."""
-        del check, seed, watch
+        del check, seed, on_progress
         known = MeanScore("models").fit(problem)
         told = problem.told
         has_text = (

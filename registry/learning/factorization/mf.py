@@ -24,10 +24,9 @@ from registry.learning.factorization.problem import (
     Mask,
     Matrix,
     Problem,
-    Watcher,
     clipped,
-    unwatched,
 )
+from registry.workers import Progress, no_progress
 
 ITEMS_AT_ONCE = 4096
 """Items predicted at a time."""
@@ -159,10 +158,12 @@ class TextFactorization:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn vectors of models; see `Method.fit`. Items without text get the model's mean."""
-        return self.regularised(problem, None, check, device=device, seed=seed, watch=watch)
+        return self.regularised(
+            problem, None, check, device=device, seed=seed, on_progress=on_progress
+        )
 
     def regularised(
         self,
@@ -172,7 +173,7 @@ class TextFactorization:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn as `fit`, with something added to the loss for the models' vectors."""
         if problem.texts is None or not problem.texts.known.any():
@@ -200,7 +201,7 @@ class TextFactorization:
             steps,
             penalty=penalty,
             seed=seed,
-            watch=_named(watch, self.name),
+            on_progress=_named(on_progress, self.name),
         )
         means = MeanScore("models").fit(problem)
 
@@ -251,10 +252,12 @@ class FreeFactorization:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn vectors of models and items; see `Method.fit`."""
-        return self.regularised(problem, None, check, device=device, seed=seed, watch=watch)
+        return self.regularised(
+            problem, None, check, device=device, seed=seed, on_progress=on_progress
+        )
 
     def regularised(
         self,
@@ -264,7 +267,7 @@ class FreeFactorization:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn as `fit`, with something added to the loss for the models' vectors."""
         draw = torch.Generator().manual_seed(seed)
@@ -289,7 +292,7 @@ class FreeFactorization:
             steps,
             penalty=penalty,
             seed=seed,
-            watch=_named(watch, self.name),
+            on_progress=_named(on_progress, self.name),
         )
         means = MeanScore("models").fit(problem)
 
@@ -309,8 +312,8 @@ class FreeFactorization:
         return Fit(chosen, predict, factors, notes={"log_loss": trained.history})
 
 
-def _named(watch: Watcher, name: str) -> Callable[[int, int], None]:
-    return lambda step, of: watch(name, step, of)
+def _named(on_progress: Progress, name: str) -> Callable[[int, int], None]:
+    return lambda step, of: on_progress(name, step, of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +331,7 @@ def _descend(
     *,
     penalty: Penalty | None,
     seed: int,
-    watch: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> _Trained:
     """Descend on the cross-entropy of the observed outcomes; leave the best epoch's parameters.
 
@@ -345,7 +348,7 @@ def _descend(
     history: list[float] = []
     best, chosen = mean.values, steps.epochs
     for epoch in range(1, steps.epochs + 1):
-        watch(epoch, steps.epochs)
+        on_progress(epoch, steps.epochs)
         order = columns[torch.randperm(len(columns), generator=draw, device=device)]
         for start in range(0, len(order), steps.block):
             block = order[start : start + steps.block]

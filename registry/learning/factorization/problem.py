@@ -9,20 +9,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from registry.errors import UsageError
+from registry.workers import Progress, no_progress
 
 Matrix: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = NDArray[np.intp]
 
-Watcher: TypeAlias = Callable[[str, int, int], None]
-"""Is told what is under way, the step it is at, and how many there are at most."""
-
 LEAST = 1e-4
 """Least probability that is predicted; the greatest is 1 less it."""
-
-
-def unwatched(what: str, step: int, of: int) -> None:
-    """Pass progress over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +153,7 @@ class Method(Protocol):
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Learn from outcomes.
 
@@ -169,7 +163,7 @@ class Method(Protocol):
                 by; NaN elsewhere. Without it, the settings are taken as they stand.
             device: a device of torch.
             seed: of all that is random; the same on one device gives the same result.
-            watch: is told of progress.
+            on_progress: receives the progress.
         """
         ...
 

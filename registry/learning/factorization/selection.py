@@ -25,12 +25,11 @@ from registry.learning.factorization.problem import (
     Matrix,
     Method,
     Problem,
-    Watcher,
-    unwatched,
 )
 from registry.learning.factorization.serving import serving_vectors
 from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import held_out, log_loss
+from registry.workers import Progress, no_progress
 
 METHODS: Mapping[str, Method] = {
     MethodName.ITEM_MEAN: MeanScore("items"),
@@ -78,7 +77,7 @@ def learn(
     *,
     device: str = "cpu",
     seed: int = 0,
-    watch: Watcher = unwatched,
+    on_progress: Progress = no_progress,
 ) -> Learned:
     """Choose settings of a method on held-out outcomes, and fit it to all outcomes.
 
@@ -87,7 +86,7 @@ def learn(
         name: a method of `METHODS`, or blend.
         device: a device of torch.
         seed: of all that is random.
-        watch: is told of progress.
+        on_progress: receives the progress.
 
     Raises:
         UsageError: where there is too little to learn from, or no method of the name.
@@ -95,14 +94,16 @@ def learn(
     check(problem)
     hidden = carve(problem, seed)
     held = np.where(hidden, problem.outcomes, np.float32(np.nan))
-    search = _Search(problem.without(hidden), held, device=device, seed=seed, watch=watch)
+    search = _Search(
+        problem.without(hidden), held, device=device, seed=seed, on_progress=on_progress
+    )
     if name == "blend":
         tried = search.blend()
     elif name in METHODS:
         tried = search.tried(METHODS[name])
     else:
         raise UsageError(f"There is no method {name!r}; there are blend, {', '.join(METHODS)}.")
-    fit = tried.method.fit(problem, device=device, seed=seed, watch=watch)
+    fit = tried.method.fit(problem, device=device, seed=seed, on_progress=on_progress)
     return Learned(_served(fit, problem), search.trials, search.figures(tried))
 
 
@@ -159,18 +160,22 @@ class _Search:
     """Fits methods to the same outcomes, and keeps how they did on those held out."""
 
     def __init__(
-        self, problem: Problem, held: Matrix, *, device: str, seed: int, watch: Watcher
+        self, problem: Problem, held: Matrix, *, device: str, seed: int, on_progress: Progress
     ) -> None:
         self.trials: list[Mapping[str, object]] = []
         self._problem, self._check = problem, held
-        self._device, self._seed, self._watch = device, seed, watch
+        self._device, self._seed, self._on_progress = device, seed, on_progress
         self._known = problem.told
 
     def tried(self, method: Method) -> Fit:
         """Fit a method, and keep its settings and figures."""
         began = perf_counter()
         fit = method.fit(
-            self._problem, self._check, device=self._device, seed=self._seed, watch=self._watch
+            self._problem,
+            self._check,
+            device=self._device,
+            seed=self._seed,
+            on_progress=self._on_progress,
         )
         losses = {
             kind: self._log_loss(fit, columns)

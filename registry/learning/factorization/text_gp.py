@@ -23,11 +23,10 @@ from registry.learning.factorization.problem import (
     ItemTexts,
     Matrix,
     Problem,
-    Watcher,
     clipped,
-    unwatched,
 )
 from registry.learning.factorization.ridge import ridge
+from registry.workers import Progress, no_progress
 
 COMPONENTS = 64
 FURTHEST = 0.01
@@ -62,7 +61,7 @@ class TextRegression:
         *,
         device: str = "cpu",
         seed: int = 0,
-        watch: Watcher = unwatched,
+        on_progress: Progress = no_progress,
     ) -> Fit:
         """Solve for the weights; see `Method.fit`. Items without text get the model's mean."""
         del check
@@ -72,16 +71,16 @@ class TextRegression:
         if texts is None or not (told & texts.known).any():
             return Fit(self, means.predict)
         past = np.flatnonzero(told & texts.known)
-        watch(self.name, 1, 3)
+        on_progress(self.name, 1, 3)
         chosen = np.random.default_rng(seed).permutation(past)[: self.landmarks]
         basis = _Basis.of(self, texts, past, np.sort(chosen), device)
         features = basis.features(past)
-        watch(self.name, 2, 3)
+        on_progress(self.name, 2, 3)
         level = means.predict(past[:1])[:, :1]
         residuals = _filled(problem.outcomes[:, past] - level)
         rotation, targets = _components(torch.from_numpy(residuals.T.copy()).to(device))
         weights = ridge(features, targets)
-        watch(self.name, 3, 3)
+        on_progress(self.name, 3, 3)
 
         def predict(columns: Columns) -> Matrix:
             found = means.predict(columns)

@@ -14,7 +14,7 @@ from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.mapping import FILE, ROW, Condition, Layout
 from registry.evaluations.formats.tables.sources import CellBatch, Table
 from registry.evaluations.records import Notes
-from registry.workers import ahead
+from registry.workers import prefetch
 
 
 class TableRows(NamedTuple):
@@ -50,7 +50,7 @@ class Sheet(NamedTuple):
         # Without any column there would be no rows either.
         wanted = tuple(dict.fromkeys([*columns, *where])) or tuple(self.table.columns[:1])
         empty = True
-        for batch in ahead(self.table.batches(wanted)):
+        for batch in prefetch(self.table.batches(wanted)):
             empty = empty and batch.length == 0
             for name in where:
                 if pa.types.is_nested(kind := batch.columns[name].type):
