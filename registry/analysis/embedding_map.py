@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
 from registry.analysis.plots.map import EmbeddingMap, project, write_page, write_picture
-from registry.db.errors import translated
-from registry.db.revisions import require_head
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
 from registry.embeddings.read import read_embeddings
 from registry.errors import RegistryError, UsageError
 
@@ -48,12 +47,8 @@ def draw(
     for path in (page, picture):
         if path is not None and path.exists():
             raise UsageError(f"There is a file {path} already; name one that does not exist.")
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
-            drawn = _read(connection, version, seed)
-    except DBAPIError as error:
-        raise translated(error, doing="read embeddings") from error
+    with translated_errors("read embeddings"), reading(engine) as connection:
+        drawn = _read(connection, version, seed)
     try:
         if page is not None:
             write_page(drawn, page)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from registry.analysis.plots.heatmap import write_heat_map
 from registry.analysis.probe_metrics import (
@@ -23,8 +22,8 @@ from registry.analysis.probe_metrics import (
     benchmark_prediction,
     split_predictions,
 )
-from registry.db.errors import translated
-from registry.db.revisions import require_head
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
 from registry.embeddings import training
 from registry.embeddings.dataset import TrainingData
 from registry.enums import PROBED_METHODS
@@ -276,12 +275,8 @@ def _names(engine: Engine, options: ProbeOptions) -> list[str]:
             f"Method {options.method!r} cannot be probed; these give vectors: "
             f"{', '.join(PROBED_METHODS)}."
         )
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
-            names = sorted({column.benchmark for column in select(connection).columns})
-    except DBAPIError as error:
-        raise translated(error, doing="read benchmarks") from error
+    with translated_errors("read benchmarks"), reading(engine) as connection:
+        names = sorted({column.benchmark for column in select(connection).columns})
     if not names:
         raise NoOutcomesError
     for name in options.benchmarks:
@@ -303,10 +298,8 @@ def _read(
         device=options.device,
         seed=options.seed,
     )
-    try:
+    with translated_errors("read outcomes"):
         data: TrainingData = training.read_data(engine, wanted, on_progress)
-    except DBAPIError as error:
-        raise translated(error, doing="read outcomes") from error
     named = np.array([column.benchmark for column in data.matrix.columns])
     return _Outcomes(data.problem, named, options)
 

@@ -70,22 +70,17 @@ class Application:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that cannot write."""
-        from registry.db import revisions
+        from registry.db import connection as database
 
-        with (
-            self.engine() as opened,
-            opened.connect().execution_options(postgresql_readonly=True) as connection,
-        ):
-            revisions.require_head(connection)
+        with self.engine() as opened, database.reading(opened) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open the database at head, in a transaction that is committed at the end."""
-        from registry.db import revisions
+        from registry.db import connection as database
 
-        with self.engine() as opened, opened.begin() as connection:
-            revisions.require_head(connection)
+        with self.engine() as opened, database.writing(opened) as connection:
             yield connection
 
 

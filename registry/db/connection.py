@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from registry.db import embedded
-from registry.db.revisions import current_revision
+from registry.db.revisions import current_revision, require_head
 from registry.errors import RegistryError, UsageError
 
 OLDEST_POSTGRES = 160000
@@ -112,6 +112,37 @@ def create_engine(url: URL | str) -> Engine:
             "options": "-c timezone=UTC",
         },
     )
+
+
+@contextmanager
+def reading(engine: Engine, *, snapshot: bool = False) -> Iterator[Connection]:
+    """Open a database at head, in a transaction that cannot write.
+
+    Args:
+        engine: of the database.
+        snapshot: whether all statements see the data of one moment.
+
+    Raises:
+        SchemaNotAtHeadError: when the database is older or newer than the code.
+    """
+    options: dict[str, object] = {"postgresql_readonly": True}
+    if snapshot:
+        options["isolation_level"] = "REPEATABLE READ"
+    with engine.connect().execution_options(**options) as connection:
+        require_head(connection)
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a database at head, in a transaction that is committed at the end.
+
+    Raises:
+        SchemaNotAtHeadError: when the database is older or newer than the code.
+    """
+    with engine.begin() as connection:
+        require_head(connection)
+        yield connection
 
 
 def driver_connection(connection: Connection) -> psycopg.Connection[tuple[object, ...]]:

@@ -1,11 +1,28 @@
 """Errors of the database driver, translated to sentences with exit codes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from registry.errors import DatabaseUnreachableError, RegistryError
+
+
+@contextmanager
+def translated_errors(doing: str) -> Iterator[None]:
+    """Raise the driver's errors of a block as errors of the registry.
+
+    Args:
+        doing: what fails then, after "Cannot".
+
+    Raises:
+        RegistryError: as `translated` returns it.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise translated(error, doing) from error
 
 
 def translated(

@@ -1,39 +1,114 @@
-"""The record of what ran when, and how it ended."""
+"""Jobs: their advisory locks, and the record of what ran when and how it ended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import orjson
-import sqlalchemy
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry.errors import (
-    LockHeldError,
-    was_interrupted,
-)
+from registry.db.errors import translated_errors
+from registry.db.revisions import require_head
+from registry.errors import LockHeldError, was_interrupted
+
+
+class Lock(StrEnum):
+    """What one job at a time may change; the values are in the keys of the advisory locks."""
+
+    SCHEMA = "db upgrade"
+    CATALOG = "sync"
+    EVALUATIONS = "evals import"
+    TRAINING = "train"
+    PLACEMENT = "place"
 
 
 @dataclass(slots=True)
 class JobRun:
-    """One run under way; what is put into `summary` is kept with it."""
+    """A job under way; its `summary` is stored when it ends."""
 
-    job_run_id: int
     summary: dict[str, object] = field(default_factory=dict)
 
 
 @contextmanager
-def recorded(engine: Engine, job: str, **what: object) -> Iterator[JobRun]:
-    """Record a run of a job, which the caller makes sure is the only one under way.
+def job(
+    engine: Engine,
+    name: str,
+    *,
+    lock: Lock,
+    doing: str,
+    dry_run: bool = False,
+    **summary: object,
+) -> Iterator[JobRun]:
+    """Run a block as a job: on a database at head, alone, recorded, with errors translated.
 
-    Runs that still read as running were killed: they are marked as interrupted. When they ended
-    nobody knows.
+    Args:
+        engine: of the database.
+        name: of the job in the record.
+        lock: that it holds, in a dry run too.
+        doing: what fails when the database does, after "Cannot".
+        dry_run: whether to leave no record.
+        summary: what is known from the start; it stays where the run is killed.
+
+    Raises:
+        LockHeldError: when another process holds the lock.
+        RegistryError: when the database fails or is not at head.
+    """
+    with locked(engine, lock, doing=doing):
+        if dry_run:
+            yield JobRun(summary)
+        else:
+            with recorded(engine, name, **summary) as run:
+                yield run
+
+
+@contextmanager
+def locked(engine: Engine, lock: Lock, *, doing: str) -> Iterator[None]:
+    """Hold a lock on a database at head, for work that is not recorded; errors as in `job`."""
+    with translated_errors(doing), _lock_connection(engine) as connection:
+        require_head(connection)
+        with _held(connection, lock):
+            yield
+
+
+@contextmanager
+def exclusive(engine: Engine, lock: Lock) -> Iterator[None]:
+    """Hold an advisory lock; the database frees it if this process dies.
+
+    Raises:
+        LockHeldError: when another process holds it.
+    """
+    with _lock_connection(engine) as connection, _held(connection, lock):
+        yield
+
+
+def _lock_connection(engine: Engine) -> Connection:
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def _held(connection: Connection, lock: Lock) -> Iterator[None]:
+    key = {"key": f"registry.{lock}"}
+    if not connection.scalar(text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), key):
+        raise LockHeldError(f"Another {lock} is running; try again when it has finished.")
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.invalidated:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"), key)
+
+
+@contextmanager
+def recorded(engine: Engine, name: str, **summary: object) -> Iterator[JobRun]:
+    """Record a run of a job, which holds a lock and so is the only one under way.
+
+    Runs that still read as running were killed: they are marked as interrupted, without an end.
 
     Args:
         engine: of a database at head.
-        job: its name.
-        what: of its summary, what is known from the start; it stays where the run is killed.
+        name: of the job.
+        summary: what is known from the start; it stays where the run is killed.
     """
     with engine.begin() as connection:
         connection.execute(
@@ -41,61 +116,37 @@ def recorded(engine: Engine, job: str, **what: object) -> Iterator[JobRun]:
                 "UPDATE store.job_runs SET status = 'interrupted'"
                 " WHERE job = :job AND status = 'running'"
             ),
-            {"job": job},
+            {"job": name},
         )
         key = connection.scalar(
             text(
                 "INSERT INTO store.job_runs (job, started_at, status, summary)"
                 " VALUES (:job, now(), 'running', cast(:summary AS jsonb)) RETURNING job_run_id"
             ),
-            {"job": job, "summary": orjson.dumps(what).decode() if what else None},
+            {"job": name, "summary": orjson.dumps(summary).decode() if summary else None},
         )
     assert key is not None
-    run = JobRun(key, {**what})
+    run = JobRun({**summary})
     try:
         yield run
     except BaseException as error:
         if was_interrupted(error):
-            status, summary = "interrupted", run.summary
+            status, ended = "interrupted", run.summary
         else:
-            status, summary = "failed", {**run.summary, "error": str(error)[:2000]}
+            status, ended = "failed", {**run.summary, "error": str(error)[:2000]}
         # What failed may be the database itself; the error that counts is the one under way.
         with suppress(DBAPIError):
-            _finish(engine, run, status, summary)
+            _finish(engine, key, status, ended)
         raise
-    _finish(engine, run, "done", run.summary)
+    _finish(engine, key, "done", run.summary)
 
 
-def _finish(engine: Engine, run: JobRun, status: str, summary: dict[str, object]) -> None:
+def _finish(engine: Engine, key: int, status: str, summary: dict[str, object]) -> None:
     with engine.begin() as connection:
         connection.execute(
             text(
                 "UPDATE store.job_runs SET status = :status, finished_at = now(),"
                 " summary = cast(:summary AS jsonb) WHERE job_run_id = :key"
             ),
-            {"status": status, "summary": orjson.dumps(summary).decode(), "key": run.job_run_id},
+            {"status": status, "summary": orjson.dumps(summary).decode(), "key": key},
         )
-
-
-@contextmanager
-def exclusive(opened: Engine, name: str) -> Iterator[None]:
-    """Hold the advisory lock of a job; the database frees it if this process dies.
-
-    Raises:
-        LockHeldError: when another process holds it.
-    """
-    with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        key = f"registry.{name}"
-        taken = connection.scalar(
-            sqlalchemy.text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), {"key": key}
-        )
-        if not taken:
-            raise LockHeldError(f"Another {name} is running; try again when it has finished.")
-        try:
-            yield
-        finally:
-            if not connection.closed and not connection.invalidated:
-                connection.execute(
-                    sqlalchemy.text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"),
-                    {"key": key},
-                )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from registry.db import roles, sql
 from registry.db.connection import Setting, is_empty_embedded, require_extensions
 from registry.db.errors import translated
-from registry.db.jobs import exclusive
+from registry.db.jobs import Lock, exclusive
 from registry.db.revisions import current_revision, migrations_directory
 from registry.errors import SchemaNotAtHeadError, UsageError
 
@@ -67,7 +67,7 @@ def _migrate(
     opened: Engine, revision: str, migrate: Callable[[Config, str], None], verb: str
 ) -> tuple[str | None, str | None]:
     try:
-        with exclusive(opened, "db upgrade"), opened.begin() as connection:
+        with exclusive(opened, Lock.SCHEMA), opened.begin() as connection:
             before = current_revision(connection)
             known = ScriptDirectory.from_config(alembic_config())
             if before is not None and before not in {s.revision for s in known.walk_revisions()}:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sqlalchemy import Connection, Engine, text
 
-from registry.db.revisions import require_head
 from registry.embeddings import model_features
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.training import Options, read_data
@@ -147,8 +146,6 @@ def run(
         UsageError: where there are too few models, or nothing to learn from.
     """
     draws = draws or Draws()
-    with engine.connect() as connection:
-        require_head(connection)
     data = read_data(engine, options, on_progress)
     selection.check(data.problem)
     on_progress("reading the catalog", 0, 1)

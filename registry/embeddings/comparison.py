@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from registry.db.revisions import require_head
 from registry.embeddings import comparison_results
 from registry.embeddings.comparison_results import Comparison, Figure
 from registry.embeddings.dataset import TrainingData
@@ -65,8 +64,6 @@ def compare(
         UsageError: where there is too little to hold anything out.
     """
     device = devices.choose(options.device)
-    with engine.connect() as connection:
-        require_head(connection)
     began = perf_counter()
     data = read_data(engine, options, on_progress)
     selection.check(data.problem)

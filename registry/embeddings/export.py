@@ -1,17 +1,15 @@
 """Learned vectors for other programs: as arrays, or as files that say where they are from."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine
 
 from registry.db import connection as database
-from registry.db import errors, revisions
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
 from registry.embeddings.read import Embeddings, as_texts, read_embeddings
 from registry.enums import VectorFormat
 from registry.errors import RegistryError, UsageError
@@ -25,11 +23,12 @@ def load(url: str | None = None, version: int | None = None) -> Embeddings:
         RegistryError: when the database cannot be read, there is no such version, or none is
             current.
     """
-    try:
-        with database.engine(database.setting(url)) as engine, _at_one_moment(engine) as connection:
-            return read_embeddings(connection, version)
-    except DBAPIError as error:
-        raise errors.translated(error, doing="read embeddings") from error
+    with (
+        translated_errors("read embeddings"),
+        database.engine(database.setting(url)) as engine,
+        reading(engine, snapshot=True) as connection,
+    ):
+        return read_embeddings(connection, version)
 
 
 def export(
@@ -53,7 +52,11 @@ def export(
     if format_ not in set(VectorFormat):
         raise UsageError(f"There is no format {format_!r}; there are {', '.join(VectorFormat)}.")
     try:
-        with new_file(target) as place, _at_one_moment(engine) as connection:
+        with (
+            translated_errors("export embeddings"),
+            new_file(target) as place,
+            reading(engine, snapshot=True) as connection,
+        ):
             found = read_embeddings(connection, version)
             if format_ == "parquet":
                 pq.write_table(found.to_arrow(), place, compression="zstd")
@@ -64,17 +67,6 @@ def export(
         raise RegistryError(
             f"Cannot write {target}: {error.strerror or error}. Nothing was left there."
         ) from error
-    except DBAPIError as error:
-        raise errors.translated(error, doing="export embeddings") from error
-
-
-@contextmanager
-def _at_one_moment(engine: Engine) -> Iterator[Connection]:
-    with engine.connect().execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
-    ) as connection:
-        revisions.require_head(connection)
-        yield connection
 
 
 def _write_safetensors(found: Embeddings, place: Path) -> None:

@@ -14,13 +14,11 @@ from time import perf_counter
 import numpy as np
 import orjson
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from registry.db import jobs
 from registry.db.binary_copy import Column, copy_in
-from registry.db.errors import translated
-from registry.db.jobs import exclusive
-from registry.db.revisions import require_head
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
+from registry.db.jobs import Lock, job
 from registry.embeddings import model_features, pending, placement_state, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.partitions import replace_partition, versioned
@@ -35,8 +33,6 @@ from registry.learning.coldstart.features import Describer
 from registry.learning.coldstart.gp import LEAST_MODELS
 from registry.learning.coldstart.kernel import Kernel
 from registry.workers import Progress, no_progress
-
-JOB = "place"
 
 MOST_FOLLOWED = 50_000
 """Models that came since the last time up to which they alone are placed."""
@@ -84,15 +80,10 @@ def place(engine: Engine, *, on_progress: Progress = no_progress) -> Placed:
         LockHeldError: when another one is at it.
         RegistryError: when no version is current, or it has too few trained models.
     """
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
-        with exclusive(engine, JOB), jobs.recorded(engine, JOB) as job:
-            placed = _placed(engine, on_progress)
-            job.summary = _summary(placed)
-            return placed
-    except DBAPIError as error:
-        raise translated(error, doing="place models") from error
+    with job(engine, "place", lock=Lock.PLACEMENT, doing="place models") as run:
+        placed = _placed(engine, on_progress)
+        run.summary = _summary(placed)
+        return placed
 
 
 def follow(engine: Engine, *, on_progress: Progress = no_progress) -> Placed | None:
@@ -109,21 +100,18 @@ def follow(engine: Engine, *, on_progress: Progress = no_progress) -> Placed | N
         What was placed; None where no version is current or was placed before, nothing came, or
         another one is at it.
     """
+    with translated_errors("place models"), reading(engine) as connection:
+        version = versions.current_version(connection)
+        came = pending.since(connection, version)
+    if version is None or not came:
+        return None
     try:
-        with engine.connect() as connection:
-            require_head(connection)
-            version = versions.current_version(connection)
-            came = pending.since(connection, version)
-        if version is None or not came:
-            return None
-        with exclusive(engine, JOB), jobs.recorded(engine, JOB) as job:
+        with job(engine, "place", lock=Lock.PLACEMENT, doing="place models") as run:
             placed = _followed(engine, version, came, on_progress)
-            job.summary = _summary(placed)
+            run.summary = _summary(placed)
             return placed
     except LockHeldError:
         return None
-    except DBAPIError as error:
-        raise translated(error, doing="place models") from error
 
 
 def _summary(placed: Placed) -> dict[str, object]:

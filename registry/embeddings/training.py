@@ -11,12 +11,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from registry.db import jobs
-from registry.db.errors import translated
-from registry.db.jobs import exclusive
-from registry.db.revisions import require_head
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
+from registry.db.jobs import Lock, job
 from registry.embeddings import dataset, item_vectors, save, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.dataset import TrainingData
@@ -33,8 +31,6 @@ from registry.learning.factorization.selection import METHODS, Learned
 from registry.learning.metrics import held_out, log_loss
 from registry.version import __version__
 from registry.workers import Progress, no_progress
-
-JOB = "train"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +87,8 @@ def train(
     device = devices.choose(options.device)
     _check(options.method)
     check_limits(options.margin, options.most_churn)
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
+    with translated_errors("train"):
+        with reading(engine) as connection:
             if options.if_changed and not any_outcomes(connection):
                 # No failure of a scheduled job, which waits for the first ones.
                 raise NoOutcomesError
@@ -101,12 +96,10 @@ def train(
             if distributed.rank():
                 _learned(read_data(engine, options), options, device, no_progress)
                 return None
-            with exclusive(engine, JOB), jobs.recorded(engine, JOB) as job:
+            with job(engine, "train", lock=Lock.TRAINING, doing="train") as run:
                 version = _trained(engine, options, device, on_progress)
-                job.summary = {"version": version.version, "state": version.state}
+                run.summary = {"version": version.version, "state": version.state}
                 return version
-    except DBAPIError as error:
-        raise translated(error, doing="train") from error
 
 
 def _check(method: str) -> None:
@@ -124,7 +117,7 @@ def read_data(
 ) -> TrainingData:
     """Read what there is to learn from, once what items ask has been encoded."""
     name = None
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         # Before an encoder is opened, which takes seconds.
         if not select(connection, benchmarks=options.benchmarks).columns:
             raise NoOutcomesError

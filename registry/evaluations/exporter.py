@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from registry.db.errors import translated
-from registry.db.revisions import require_head
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
 from registry.enums import ExportFormat
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.formats import archive, embedllm, losses
@@ -112,12 +111,10 @@ def export(
     place = new_file(target) if is_file else new_folder(target)
     try:
         with (
-            engine.connect().execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            ) as connection,
+            translated_errors("export evaluations"),
+            reading(engine, snapshot=True) as connection,
             place as folder,
         ):
-            require_head(connection)
             job = _Export(connection, format_, selection or Selection(), on_progress)
             rows = job.write(folder)
             return Exported(
@@ -127,8 +124,6 @@ def export(
         raise RegistryError(
             f"Cannot write {target}: {error.strerror or error}. Nothing was left there."
         ) from error
-    except DBAPIError as error:
-        raise translated(error, doing="export evaluations") from error
 
 
 def _files(folder: Path, target: Path, rows: Mapping[Path, int]) -> Iterator[WrittenFile]:

@@ -9,10 +9,6 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection, text
 
-JOB = "evals import"
-"""What only one process does at a time: to change what is imported."""
-
-
 HUB = "the Hub"
 """Where runs are from that are of no file."""
 

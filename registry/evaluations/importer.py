@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import families, resolution
-from registry.db import jobs
-from registry.db.errors import translated
-from registry.db.jobs import exclusive
-from registry.db.revisions import require_head
+from registry.db.errors import translated_errors
+from registry.db.jobs import Lock, job
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
 from registry.evaluations import benchmarks, conflicts, import_log, item_statistics, load
 from registry.evaluations.formats import detect
@@ -86,18 +83,12 @@ def import_files(
         roles.setdefault("benchmark", f"={options.benchmark}")
     reader = detect.Reader(options.format, options.mapping, roles)
     files = list(_files(paths, reader))
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
-        with exclusive(engine, import_log.JOB):
-            if options.dry_run:
-                return _import_all(engine, reader, files, on_progress, options)
-            with jobs.recorded(engine, import_log.JOB) as job:
-                reports = _import_all(engine, reader, files, on_progress, options)
-                job.summary = summary(reports)
-                return reports
-    except DBAPIError as error:
-        raise translated(error, doing="import") from error
+    with job(
+        engine, "evals import", lock=Lock.EVALUATIONS, doing="import", dry_run=options.dry_run
+    ) as run:
+        reports = _import_all(engine, reader, files, on_progress, options)
+        run.summary = summary(reports)
+        return reports
 
 
 def _files(paths: Sequence[Path], reader: detect.Reader) -> Iterator[tuple[Path, bool]]:
@@ -176,17 +167,14 @@ def _told_in(report: FileReport) -> Iterator[None]:
         DatabaseUnreachableError: when there is no going on.
     """
     try:
-        yield
-    except (RegistryError, OSError, UnicodeError, DBAPIError) as error:
-        known: Exception = error
-        if isinstance(error, DBAPIError):
-            known = translated(error, doing=f"import {report.path}")
-        if isinstance(known, DatabaseUnreachableError):
-            raise known from error
-        if isinstance(known, OSError):
-            report.fail(f"{report.path}: {known.strerror or known}.")
-        else:
-            report.fail(str(known))
+        with translated_errors(f"import {report.path}"):
+            yield
+    except DatabaseUnreachableError:
+        raise
+    except OSError as error:
+        report.fail(f"{report.path}: {error.strerror or error}.")
+    except (RegistryError, UnicodeError) as error:
+        report.fail(str(error))
 
 
 def _import(

@@ -5,18 +5,12 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import names as model_names
-from registry.db import jobs
-from registry.db.errors import translated
-from registry.db.jobs import exclusive
-from registry.db.revisions import require_head
+from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics
 from registry.evaluations.selection import wanted_keys
-
-JOB = "evals remove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +77,19 @@ def remove(engine: Engine, selection: Selection, *, dry_run: bool = False) -> Re
     """
     if not any(getattr(selection, each.name) for each in fields(selection)):
         raise UsageError("Say what to remove: a file, model, benchmark, source or run.")
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
-        with exclusive(engine, import_log.JOB):
+    with job(
+        engine,
+        "evals remove",
+        lock=Lock.EVALUATIONS,
+        doing="remove evaluations",
+        dry_run=dry_run,
+    ) as run:
+        with engine.begin() as connection:
+            removal = _remove(connection, selection)
             if dry_run:
-                with engine.connect() as connection:
-                    return _remove(connection, selection)
-            with jobs.recorded(engine, JOB) as job:
-                with engine.begin() as connection:
-                    removal = _remove(connection, selection)
-                job.summary = {"runs": removal.runs, "files": list(removal.files)[:20]}
-                return removal
-    except DBAPIError as error:
-        raise translated(error, doing="remove evaluations") from error
+                connection.rollback()
+        run.summary = {"runs": removal.runs, "files": list(removal.files)[:20]}
+        return removal
 
 
 def _remove(connection: Connection, selection: Selection) -> Removal:

@@ -8,17 +8,13 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import feature_sets, indexes, resolution
-from registry.db.jobs import exclusive
+from registry.db.jobs import Lock, exclusive
 from registry.errors import LockHeldError
 from registry.evaluations import hub_scores, item_statistics, load
 from registry.sync import initial_load
 from registry.sync.state import Pass
 
 _log = logging.getLogger(__name__)
-
-EVALUATIONS = "evals import"
-"""The lock of whoever writes evaluations."""
-
 
 ANALYZED_EARLY = ("models", "counters")
 """Tables whose statistics a large pass brings up to date once its pages are in."""
@@ -33,7 +29,7 @@ ANALYZED_LATE = (
 def take_up_scores(engine: Engine, connection: Connection, walk: Pass) -> None:
     """Take up the scores that the Hub shows with models, and find models for names without one."""
     try:
-        with exclusive(engine, EVALUATIONS):
+        with exclusive(engine, Lock.EVALUATIONS):
             while True:
                 with connection.begin():
                     written = hub_scores.take_up(connection, as_of=walk.as_of)

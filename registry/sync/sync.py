@@ -10,15 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import families, indexes, lineage
 from registry.catalog import models as catalog
 from registry.catalog import names as model_names
-from registry.db import jobs
-from registry.db.errors import translated
-from registry.db.jobs import exclusive
-from registry.db.revisions import require_head
+from registry.db.jobs import Lock, job
 from registry.errors import HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
 from registry.sync import ingest, initial_load, tombstones
@@ -81,22 +77,21 @@ def sync_models(
     source = source or Hub()
     if options.full and options.since is not None:
         raise UsageError("A full sweep reads the whole listing: it goes without a moment (since).")
-    try:
-        with engine.connect() as connection:
-            require_head(connection)
-        with exclusive(engine, "sync"):
-            if options.dry_run:
-                return _run(engine, source, options, on_progress)
-            with jobs.recorded(engine, "sync", kind=_kind(options)) as job:
-                report = _run(engine, source, options, on_progress)
-                job.summary |= {
-                    "complete": report.complete,
-                    "resumed": report.resumed,
-                    **asdict(report.counts),
-                }
-                return report
-    except DBAPIError as error:
-        raise translated(error, doing="sync") from error
+    with job(
+        engine,
+        "sync",
+        lock=Lock.CATALOG,
+        doing="sync",
+        dry_run=options.dry_run,
+        kind=_kind(options),
+    ) as run:
+        report = _run(engine, source, options, on_progress)
+        run.summary |= {
+            "complete": report.complete,
+            "resumed": report.resumed,
+            **asdict(report.counts),
+        }
+        return report
 
 
 def _run(engine: Engine, source: Hub, options: Options, on_progress: Progress) -> Report:

@@ -9,7 +9,7 @@ from evaluated import block, run, write
 from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry.db.jobs import exclusive
+from registry.db.jobs import Lock, exclusive
 from registry.embeddings import partitions, pending, placement, refresh, training, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.training import Options
@@ -160,7 +160,7 @@ def test_without_a_version_there_is_nothing_to_place_in(engine: Engine) -> None:
 
 
 def test_one_at_a_time(trained: Engine) -> None:
-    with exclusive(trained, "place"), pytest.raises(LockHeldError):
+    with exclusive(trained, Lock.PLACEMENT), pytest.raises(LockHeldError):
         placement.place(trained)
 
 
@@ -284,7 +284,7 @@ def test_a_second_placing_leaves_what_came_to_the_first(trained: Engine) -> None
     placement.place(trained)
     with trained.begin() as connection:
         model(connection, "falconlab/falcon-7b-a", model_type="falcon")
-    with exclusive(trained, "place"):
+    with exclusive(trained, Lock.PLACEMENT):
         assert placement.follow(trained) is None
     assert placement.follow(trained) is not None
 

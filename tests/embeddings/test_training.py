@@ -15,7 +15,7 @@ from factories import rows
 from planted import fill
 from sqlalchemy import Engine, text
 
-from registry.db.jobs import exclusive
+from registry.db.jobs import Lock, exclusive
 from registry.embeddings import dataset, training, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.comparison import compare
@@ -140,7 +140,7 @@ def test_vectors_that_tell_no_more_than_means_are_refused(engine: Engine) -> Non
 
 
 def test_one_training_at_a_time(filled: Engine) -> None:
-    with exclusive(filled, "train"), pytest.raises(LockHeldError):
+    with exclusive(filled, Lock.TRAINING), pytest.raises(LockHeldError):
         training.train(filled, WITHOUT_TEXT)
 
 

@@ -18,7 +18,6 @@ from registry.evaluations.importer import Options as ImportOptions
 from registry.evaluations.importer import import_files
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.finish import EVALUATIONS
 from registry.sync.sync import Options, Report
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -173,9 +172,9 @@ def test_while_evaluations_are_imported_the_scores_wait(
     engine: Engine, server: HubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(server, name_of(3), 28, cardData={"model-index": index(("arc", "acc", 61.5))})
-    with jobs.exclusive(engine, EVALUATIONS):
+    with jobs.exclusive(engine, jobs.Lock.EVALUATIONS):
         assert run(engine, server).complete
-        with pytest.raises(LockHeldError), jobs.exclusive(engine, EVALUATIONS):
+        with pytest.raises(LockHeldError), jobs.exclusive(engine, jobs.Lock.EVALUATIONS):
             pass
     assert "next sync" in caplog.text
     assert rows(engine, SCORES) == []

@@ -34,7 +34,6 @@ from sqlalchemy import Connection, Engine, event, text
 from registry.db import connection as database
 from registry.db import embedded, jobs, migrate
 from registry.errors import DatabaseUnreachableError, LockHeldError, RegistryError, UsageError
-from registry.evaluations import import_log
 from registry.evaluations.import_report import FileReport, counts
 from registry.evaluations.importer import Options, import_files
 from registry.evaluations.outcomes import read_outcomes
@@ -360,7 +359,7 @@ def test_what_is_said_of_files_counts_before_what_they_say(engine: Engine, folde
 
 
 def test_one_import_at_a_time(engine: Engine, commands: Commands, folder: Path) -> None:
-    with jobs.exclusive(engine, import_log.JOB):
+    with jobs.exclusive(engine, jobs.Lock.EVALUATIONS):
         with pytest.raises(LockHeldError, match="Another evals import is running"):
             imported(engine, folder)
         assert "is running" in commands.refused(5, "evals", "import", str(folder))

@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 
 from registry.db import jobs
 from registry.errors import LockHeldError, ModelNotFoundError, UsageError
-from registry.evaluations import import_log
 from registry.evaluations.import_report import FileReport
 from registry.evaluations.importer import Options, import_files
 from registry.evaluations.removal import Removal, Selection, remove
@@ -162,7 +161,7 @@ def test_what_there_is_none_of(engine: Engine, files: list[Path]) -> None:
     ):
         with pytest.raises(error, match=said):
             removed(engine, dry_run=False, **selected)
-    with jobs.exclusive(engine, import_log.JOB), pytest.raises(LockHeldError):
+    with jobs.exclusive(engine, jobs.Lock.EVALUATIONS), pytest.raises(LockHeldError):
         removed(engine, models=["m"])
     assert len(runs(engine)) == 5
 

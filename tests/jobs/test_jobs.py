@@ -45,7 +45,7 @@ def test_a_job_brings_the_catalog_up_to_date(engine: Engine, database_url: str, 
 
 
 def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> None:
-    with HubServer(generate(5)) as server, jobs.exclusive(engine, "sync"):
+    with HubServer(generate(5)) as server, jobs.exclusive(engine, jobs.Lock.CATALOG):
         result = run("sync", database_url, server.url)
     assert result.returncode == 5
     assert result.stderr.strip() == (

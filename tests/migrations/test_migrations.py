@@ -568,7 +568,7 @@ def test_of_two_upgrades_at_once_one_is_turned_away(empty: Engine) -> None:
 
 
 def test_an_upgrade_is_turned_away_while_another_holds_the_lock(empty: Engine) -> None:
-    with jobs.exclusive(empty, "db upgrade"), pytest.raises(LockHeldError):
+    with jobs.exclusive(empty, jobs.Lock.SCHEMA), pytest.raises(LockHeldError):
         migrate.upgrade(empty)
 
 

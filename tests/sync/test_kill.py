@@ -171,7 +171,10 @@ def test_a_full_disk_undoes_one_page_and_no_more() -> None:
 
 
 def test_two_syncs_at_once_by_command(engine: Engine, database_url: str) -> None:
-    with HubServer(generate(300), page_limit=20) as server, jobs.exclusive(engine, "sync"):
+    with (
+        HubServer(generate(300), page_limit=20) as server,
+        jobs.exclusive(engine, jobs.Lock.CATALOG),
+    ):
         arguments, environment = command(database_url, server)
         second = subprocess.run(
             arguments, env=environment, capture_output=True, text=True, check=False

@@ -27,9 +27,9 @@ def test_a_job_runs_as_long_as_it_holds_its_lock(engine: Engine, job: str, lock:
                 connection.scalars(text("SELECT status FROM registry.job_runs ORDER BY status"))
             )
 
-    with jobs.exclusive(engine, "train"):
+    with jobs.exclusive(engine, jobs.Lock.TRAINING):
         assert shown() == ["done", "interrupted"]
-    with jobs.exclusive(engine, lock):
+    with jobs.exclusive(engine, jobs.Lock(lock)):
         assert shown() == ["done", "running"]
     assert shown() == ["done", "interrupted"]
 
@@ -42,7 +42,7 @@ def test_locks_of_another_database_are_of_no_account(
             "INSERT INTO store.job_runs (job, started_at, status) VALUES ('sync', now(), 'running')"
         )
     other = database.create_engine(empty_database_url)
-    with jobs.exclusive(other, "sync"), engine.connect() as connection:
+    with jobs.exclusive(other, jobs.Lock.CATALOG), engine.connect() as connection:
         assert connection.scalar(text("SELECT status FROM registry.job_runs")) == "interrupted"
     other.dispose()
 
@@ -50,7 +50,7 @@ def test_locks_of_another_database_are_of_no_account(
 def test_a_full_sync_is_a_sweep_while_it_runs_too(engine: Engine) -> None:
     shown = text("SELECT job, status, finished_at IS NULL FROM registry.job_runs")
     with (
-        jobs.exclusive(engine, "sync"),
+        jobs.exclusive(engine, jobs.Lock.CATALOG),
         jobs.recorded(engine, "sync", kind="full"),
         engine.connect() as connection,
     ):
