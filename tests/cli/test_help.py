@@ -107,7 +107,8 @@ print("loaded:", sorted(heavy & set(sys.modules)))
 def test_what_does_not_migrate_goes_without_alembic() -> None:
     program = """
 import sys
-import registry.sync, registry.search, registry.evaluations, registry.placement
+import registry.sync.sync, registry.catalog.search, registry.evaluations.importer
+import registry.embeddings.placement
 print("loaded:", "alembic" in sys.modules)
 """
     done = subprocess.run(

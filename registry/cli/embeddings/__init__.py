@@ -10,7 +10,7 @@ import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
-from registry.cli.embeddings.map import map_
+from registry.cli.embeddings.map_page import map_
 from registry.cli.embeddings.place import bring_up_to_date, place
 from registry.cli.embeddings.probe import probe
 from registry.cli.output import Field, Output, decimals, grouped, output_options, plain, table

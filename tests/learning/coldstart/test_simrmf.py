@@ -62,9 +62,9 @@ def planted_trial(similar: csr_array) -> Trial:
 
 @pytest.fixture
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "FREE", replace(BASE, epochs=15))
+    monkeypatch.setattr(predictors, "FREE", replace(BASE, epochs=15))
     reading = TextFactorization(dimension=8, epochs=15, block=32, rate=2e-2)
-    monkeypatch.setattr(protocol, "READING", reading)
+    monkeypatch.setattr(predictors, "READING", reading)
 
 
 PAIR = {name: predictors.METHODS[name] for name in ("mf-stopped", "simrmf-stopped")}
@@ -95,7 +95,7 @@ def test_the_recipe_as_written_takes_its_pairs_all_its_epochs_and_the_last_step(
     )
     assert recipe == predictors.WRITTEN
     trial = planted_trial(csr_array((100, 100)))
-    monkeypatch.setattr(protocol, "WRITTEN", replace(predictors.WRITTEN, rate=1e-2, epochs=12))
+    monkeypatch.setattr(predictors, "WRITTEN", replace(predictors.WRITTEN, rate=1e-2, epochs=12))
     fitted: list[tuple[TextFactorization, int]] = []
     plain = TextFactorization.regularised
 
