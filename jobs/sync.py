@@ -20,7 +20,7 @@ def main() -> int:
         with database.engine(where) as engine:
             migrate.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.Options())
-            came = refresh.take_up(engine)
+            came = refresh.refresh_vectors(engine)
     except RegistryError as error:
         print(f"sync: {error}", file=sys.stderr)
         return error.exit_code

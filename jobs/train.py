@@ -21,7 +21,7 @@ def main() -> int:
         where = database.setting()
         with database.engine(where) as engine:
             migrate.set_up_embedded(where, engine)
-            options = training.Options(encoder="minilm", if_changed=True)
+            options = training.TrainingOptions(encoder="minilm", if_changed=True)
             version = training.train(engine, options)
             current = version is not None and version.current
             placed = placement.place(engine) if current else None

@@ -291,7 +291,7 @@ def _names(engine: Engine, options: ProbeOptions) -> list[str]:
 def _read(
     engine: Engine, options: ProbeOptions, benchmarks: Sequence[str] | None, on_progress: Progress
 ) -> _Outcomes:
-    wanted = training.Options(
+    wanted = training.TrainingOptions(
         method=options.method,
         benchmarks=benchmarks,
         encoder=options.encoder,

@@ -89,7 +89,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as on_progress:
                 report = sync_models(engine, Options(**chosen), on_progress=on_progress)
-            came = None if report.dry_run else refresh.take_up(engine)
+            came = None if report.dry_run else refresh.refresh_vectors(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None

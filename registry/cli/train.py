@@ -19,9 +19,9 @@ from registry.enums import MethodName, Metric, SplitKind
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from registry.embeddings.comparison_results import Comparison
-    from registry.embeddings.training import Options
-    from registry.embeddings.versions import Version
+    from registry.embeddings.comparison_results import MethodComparison
+    from registry.embeddings.training import TrainingOptions
+    from registry.embeddings.versions import EmbeddingVersion
     from registry.learning.metrics import Interval
 
 ERRORS = ("rmse", "rmse_m", "rmse_q", "share")
@@ -172,7 +172,7 @@ def train(
       torchrun --standalone --nproc-per-node 2 -m registry train
     """
     require("torch", "sklearn", doing="Training")
-    from registry.embeddings.training import Options
+    from registry.embeddings.training import TrainingOptions
 
     told = {name: value for name, value in chosen.items() if value is not None}
     told["encoder"] = None if told["encoder"] == "none" else told["encoder"]
@@ -182,21 +182,23 @@ def train(
     if protocol:
         if evaluate or methods or kinds:
             raise click.UsageError("--protocol goes without --evaluate, --method and --split.")
-        _test(application, output, Options(**told), seeds=seeds, **draws)
+        _test(application, output, TrainingOptions(**told), seeds=seeds, **draws)
     elif draws:
         raise click.UsageError("--held, --new-items and --before need --protocol.")
     elif evaluate:
-        options = Options(**told)
+        options = TrainingOptions(**told)
         _evaluate(application, output, options, methods=methods, kinds=kinds, seeds=seeds)
     elif len(methods) > 1 or kinds:
         raise click.UsageError("Several methods and --split need --evaluate.")
     else:
         if methods:
             told["method"] = methods[0]
-        _learn(application, output, Options(**told), place=place)
+        _learn(application, output, TrainingOptions(**told), place=place)
 
 
-def _learn(application: Application, output: Output, options: Options, *, place: bool) -> None:
+def _learn(
+    application: Application, output: Output, options: TrainingOptions, *, place: bool
+) -> None:
     from registry.embeddings.training import train
     from registry.embeddings.versions import list_versions
     from registry.errors import NoOutcomesError
@@ -223,7 +225,7 @@ def _learn(application: Application, output: Output, options: Options, *, place:
             place_models(engine)
 
 
-def _print_version(output: Output, version: Version) -> None:
+def _print_version(output: Output, version: EmbeddingVersion) -> None:
     held = version.metrics["held_out"]
     output.rows(
         VERSION,
@@ -251,7 +253,7 @@ def _print_version(output: Output, version: Version) -> None:
 def _evaluate(
     application: Application,
     output: Output,
-    options: Options,
+    options: TrainingOptions,
     *,
     methods: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -276,7 +278,7 @@ def _evaluate(
     )
 
 
-def _test(application: Application, output: Output, options: Options, **drawn: Any) -> None:
+def _test(application: Application, output: Output, options: TrainingOptions, **drawn: Any) -> None:
     from registry.embeddings.coldstart_comparison import Draws, run
 
     if {"held", "before"} <= drawn.keys():
@@ -326,7 +328,7 @@ def _bounds(told: Interval | None) -> dict[str, float | None] | None:
     }
 
 
-def _print_comparison(output: Output, found: Comparison) -> None:
+def _print_comparison(output: Output, found: MethodComparison) -> None:
     fields = (
         Field("split", kept=True),
         Field("method", kept=True),

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.embeddings import model_features
 from registry.embeddings.dataset import TrainingData
-from registry.embeddings.training import Options, read_data
+from registry.embeddings.training import TrainingOptions, read_data
 from registry.errors import UsageError
 from registry.learning.coldstart import predictors, protocol
 from registry.learning.coldstart.features import Blocks, Describer
@@ -64,7 +64,7 @@ class Draws:
     methods: Mapping[str, Predictor] = field(default_factory=quick_methods)
 
 
-class Row(NamedTuple):
+class ColdstartRow(NamedTuple):
     """Figures of one method on one test, over the seeds.
 
     Attributes:
@@ -91,7 +91,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class ColdstartReport:
     """What came of the tests.
 
     Attributes:
@@ -102,7 +102,7 @@ class Findings:
         undated: models that count as known by --before because no date is known.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[ColdstartRow]
     left_out: Sequence[int]
     models: int
     items: int
@@ -129,11 +129,11 @@ class _Evaluated:
 
 def run(
     engine: Engine,
-    options: Options,
+    options: TrainingOptions,
     draws: Draws | None = None,
     *,
     on_progress: Progress = no_progress,
-) -> Findings:
+) -> ColdstartReport:
     """Run the tests.
 
     Args:
@@ -153,7 +153,7 @@ def run(
         evaluated = _evaluated(connection, data)
     old, new = _split(evaluated.blocks, draws)
     sizes = [*sorted({size for size in draws.sizes if size < old}), old]
-    rows: list[Row] = []
+    rows: list[ColdstartRow] = []
     for size in sizes:
         each: dict[tuple[str, str], list[Figures]] = {}
         for seed in range(options.seed, options.seed + draws.seeds):
@@ -162,7 +162,7 @@ def run(
             for key, figures in protocol.measure(trial, methods).items():
                 each.setdefault(key, []).append(figures)
         rows += _rows(each, size, new, draws)
-    return Findings(
+    return ColdstartReport(
         rows,
         [size for size in sorted(draws.sizes) if size > old],
         evaluated.truth.shape[0],
@@ -254,7 +254,7 @@ def _watched(draws: Draws, on_progress: Progress, size: int, done: int) -> dict[
 
 def _rows(
     each: Mapping[tuple[str, str], Sequence[Figures]], train: int, new: int, draws: Draws
-) -> list[Row]:
+) -> list[ColdstartRow]:
     rows = []
     for test in protocol.TESTS:
         for method in draws.methods:
@@ -263,7 +263,7 @@ def _rows(
                 continue
             shares = [one.share for one in found if np.isfinite(one.share)]
             rows.append(
-                Row(
+                ColdstartRow(
                     train,
                     new,
                     test,

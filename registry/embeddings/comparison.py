@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from registry.embeddings import comparison_results
-from registry.embeddings.comparison_results import Comparison, Figure
+from registry.embeddings.comparison_results import Figure, MethodComparison
 from registry.embeddings.dataset import TrainingData
-from registry.embeddings.training import Options, read_data
+from registry.embeddings.training import TrainingOptions, read_data
 from registry.enums import MethodName, SplitKind
 from registry.errors import UsageError
 from registry.learning import splits
@@ -40,13 +40,13 @@ COMPARED = (
 
 def compare(
     engine: Engine,
-    options: Options,
+    options: TrainingOptions,
     *,
     methods: Sequence[str] = COMPARED,
     kinds: Sequence[str] = (SplitKind.CELL, SplitKind.ITEM),
     seeds: int = 5,
     on_progress: Progress = no_progress,
-) -> Comparison:
+) -> MethodComparison:
     """Train methods on some of the outcomes, and measure each on the same rest.
 
     Args:

@@ -36,7 +36,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class MethodComparison:
     """One comparison of training methods on the same data."""
 
     comparison: int
@@ -114,7 +114,7 @@ def save(
     return number
 
 
-def list_comparisons(connection: Connection) -> list[Comparison]:
+def list_comparisons(connection: Connection) -> list[MethodComparison]:
     """Return all comparisons with their figures, the newest first."""
     figures: dict[int, list[Figure]] = {}
     for row in connection.execute(
@@ -139,5 +139,6 @@ def list_comparisons(connection: Connection) -> list[Comparison]:
           FROM store.training_comparisons ORDER BY comparison_id DESC""")
     )
     return [
-        Comparison(**row, figures=figures.get(row["comparison"], [])) for row in rows.mappings()
+        MethodComparison(**row, figures=figures.get(row["comparison"], []))
+        for row in rows.mappings()
     ]

@@ -42,27 +42,27 @@ _S = TypeVar("_S")
 _R = TypeVar("_R")
 
 
-class Part(NamedTuple):
+class ModelBatch(NamedTuple):
     """Some models: their keys, and what is known of each."""
 
     keys: Sequence[int]
     descriptions: Sequence[Description]
 
 
-class Range(NamedTuple):
+class KeyRange(NamedTuple):
     """Keys from `first` to `last`."""
 
     first: int
     last: int
 
 
-def stream(connection: Connection, at_once: int = AT_ONCE) -> Iterator[Part]:
+def stream(connection: Connection, at_once: int = AT_ONCE) -> Iterator[ModelBatch]:
     """Yield all models of the catalog, stubs and vanished ones included, by key."""
     for each in ranges(connection, at_once):
         yield between(connection, each)
 
 
-def ranges(connection: Connection, at_once: int = AT_ONCE) -> list[Range]:
+def ranges(connection: Connection, at_once: int = AT_ONCE) -> list[KeyRange]:
     """Return ranges of keys that have so many models each, and together all there are."""
     rows = connection.execute(
         text("""
@@ -72,10 +72,10 @@ def ranges(connection: Connection, at_once: int = AT_ONCE) -> list[Range]:
          GROUP BY part ORDER BY 1"""),
         {"count": at_once},
     )
-    return [Range(first, last) for first, last in rows]
+    return [KeyRange(first, last) for first, last in rows]
 
 
-def between(connection: Connection, keys: Range) -> Part:
+def between(connection: Connection, keys: KeyRange) -> ModelBatch:
     """Return the models of a range, by key."""
     return _read(
         connection,
@@ -86,7 +86,7 @@ def between(connection: Connection, keys: Range) -> Part:
     )
 
 
-def read(connection: Connection, keys: Sequence[int]) -> Part:
+def read(connection: Connection, keys: Sequence[int]) -> ModelBatch:
     """Return some models, by key; those that are not there are left out."""
     return _read(
         connection, "m.model_id = ANY (:keys)", "s.child_id = ANY (:keys)", keys=list(keys)
@@ -106,14 +106,14 @@ def census(engine: Engine, count: int | None = None) -> Census:
     return whole
 
 
-def _counted(setting: None, part: Part) -> Census:  # noqa: ARG001 - it takes nothing
+def _counted(setting: None, part: ModelBatch) -> Census:  # noqa: ARG001 - it takes nothing
     made = Census()
     features.count(made, part.descriptions)
     return made
 
 
 def worked(
-    engine: Engine, work: Callable[[_S, Part], _R], setting: _S, *, count: int | None = None
+    engine: Engine, work: Callable[[_S, ModelBatch], _R], setting: _S, *, count: int | None = None
 ) -> Iterator[_R]:
     """Yield what work makes of each part of the catalog, by key.
 
@@ -129,7 +129,7 @@ def worked(
     yield from workers.map_in_order(_work, (url, work, setting), parts, count)
 
 
-def _work(told: tuple[str, Callable[[_S, Part], _R], _S], keys: Range) -> _R:
+def _work(told: tuple[str, Callable[[_S, ModelBatch], _R], _S], keys: KeyRange) -> _R:
     url, work, setting = told
     engine = database.create_engine(url)
     with engine.connect() as connection:
@@ -138,7 +138,7 @@ def _work(told: tuple[str, Callable[[_S, Part], _R], _S], keys: Range) -> _R:
     return work(setting, part)
 
 
-def around(connection: Connection, keys: Sequence[int]) -> Part:
+def around(connection: Connection, keys: Sequence[int]) -> ModelBatch:
     """Return what tells of some models: they, their ancestors, and their authors' latest others."""
     found = connection.scalars(
         text("""
@@ -161,7 +161,7 @@ def around(connection: Connection, keys: Sequence[int]) -> Part:
     return read(connection, list(found))
 
 
-def _read(connection: Connection, models: str, edges: str, **given: Any) -> Part:
+def _read(connection: Connection, models: str, edges: str, **given: Any) -> ModelBatch:
     parents: dict[int, list[Kin]] = {}
     query = text(f"{_EDGES} {edges} {_BEST_FIRST}")
     for child, parent, relation in connection.execute(query, given).all():
@@ -176,4 +176,4 @@ def _read(connection: Connection, models: str, edges: str, **given: Any) -> Part
         kin = tuple(parents.get(key, ()))
         keys.append(key)
         found.append(Description(name, parameters, family, task, told, created, kin))
-    return Part(keys, found)
+    return ModelBatch(keys, found)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, text
 
-from registry.embeddings.versions import Version
+from registry.embeddings.versions import EmbeddingVersion
 
 MOST_CHANGED = 10_000
 """Changed models that have a vector, up to which they are placed again.
@@ -12,7 +12,7 @@ anew, instead of being changed a row at a time.
 """
 
 
-def since(connection: Connection, version: Version | None) -> list[int]:
+def pending_models(connection: Connection, version: EmbeddingVersion | None) -> list[int]:
     """Return keys of models that came or changed, or whose outcomes came, since the last placing.
 
     Of those that have a vector and whose record changed, all or, where they are more than

@@ -22,10 +22,10 @@ from registry.db.jobs import Lock, job
 from registry.embeddings import model_features, pending, placement_state, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.partitions import replace_partition, versioned
-from registry.embeddings.placement_state import Placing
+from registry.embeddings.placement_state import FittedPlacement
 from registry.embeddings.posterior import Believer, Seen, vector_rows
 from registry.embeddings.read import Embeddings
-from registry.embeddings.versions import Version
+from registry.embeddings.versions import EmbeddingVersion
 from registry.errors import LockHeldError, RegistryError
 from registry.learning.coldstart import fold_in, gp
 from registry.learning.coldstart.calibration import coordinate_scale
@@ -34,12 +34,12 @@ from registry.learning.coldstart.gp import LEAST_MODELS
 from registry.learning.coldstart.kernel import Kernel
 from registry.workers import Progress, no_progress
 
-MOST_FOLLOWED = 50_000
+MOST_PENDING = 50_000
 """Models that came since the last time up to which they alone are placed."""
 
 
 @dataclass(slots=True)
-class Placed:
+class PlacementReport:
     """What came of placing models.
 
     Attributes:
@@ -58,16 +58,15 @@ class Placed:
     left_out: int = 0
     seconds: float = 0.0
 
+    def sentence(self) -> str:
+        """Return the counts as a sentence for people."""
+        return (
+            f"Version {self.version} has vectors of {self.folded:,} more models from outcomes and "
+            f"{self.cold:,} from what is known of them; of {self.left_out:,} too little is known."
+        )
 
-def told(placed: Placed) -> str:
-    """Return a sentence of it for people."""
-    return (
-        f"Version {placed.version} has vectors of {placed.folded:,} more models from outcomes and "
-        f"{placed.cold:,} from what is known of them; of {placed.left_out:,} too little is known."
-    )
 
-
-def place(engine: Engine, *, on_progress: Progress = no_progress) -> Placed:
+def place(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport:
     """Give every model of the catalog a vector of the current version, or none for want of facts.
 
     What was placed before is replaced, in one transaction; trained vectors stay as they are.
@@ -86,11 +85,11 @@ def place(engine: Engine, *, on_progress: Progress = no_progress) -> Placed:
         return placed
 
 
-def follow(engine: Engine, *, on_progress: Progress = no_progress) -> Placed | None:
+def place_pending(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
     """Place models that came, changed or got outcomes since the current version was last placed.
 
     By what was learned then, so that it takes a moment; vectors of all others stay. Where more than
-    `MOST_FOLLOWED` came, or nothing was kept of the last time, all are placed again.
+    `MOST_PENDING` came, or nothing was kept of the last time, all are placed again.
 
     Args:
         engine: of a database at head.
@@ -102,7 +101,7 @@ def follow(engine: Engine, *, on_progress: Progress = no_progress) -> Placed | N
     """
     with translated_errors("place models"), reading(engine) as connection:
         version = versions.current_version(connection)
-        came = pending.since(connection, version)
+        came = pending.pending_models(connection, version)
     if version is None or not came:
         return None
     try:
@@ -114,7 +113,7 @@ def follow(engine: Engine, *, on_progress: Progress = no_progress) -> Placed | N
         return None
 
 
-def _summary(placed: Placed) -> dict[str, object]:
+def _summary(placed: PlacementReport) -> dict[str, object]:
     return {
         "version": placed.version,
         "folded": placed.folded,
@@ -123,7 +122,7 @@ def _summary(placed: Placed) -> dict[str, object]:
     }
 
 
-def _placed(engine: Engine, on_progress: Progress) -> Placed:
+def _placed(engine: Engine, on_progress: Progress) -> PlacementReport:
     began = perf_counter()
     with engine.connect() as connection:
         version = versions.read_version(connection)
@@ -137,12 +136,12 @@ def _placed(engine: Engine, on_progress: Progress) -> Placed:
     describer = Describer.learned(model_features.census(engine))
     with engine.connect() as connection:
         known = vectors.read_embeddings(connection, version.version, kinds=["trained"])
-        placing = _learned(connection, describer, known, version)
+        fitted = _learned(connection, describer, known, version)
         trained = set(known.models)
         evaluated = {name: key for name, key in _evaluated(connection) if name not in trained}
         seen = Seen.read(connection, version, evaluated)
-    believer = Believer(placing, frozenset(seen.rows))
-    placed = Placed(version.version, len(known.models))
+    believer = Believer(fitted, frozenset(seen.rows))
+    placed = PlacementReport(version.version, len(known.models))
     with engine.begin() as connection:
         beliefs = model_features.worked(engine, Believer.of_part, believer)
         replace_partition(
@@ -150,21 +149,21 @@ def _placed(engine: Engine, on_progress: Progress) -> Placed:
             "embeddings",
             version.version,
             "kind = 'trained'",
-            _counted(vector_rows(beliefs, placing, seen), placed, total, on_progress),
+            _counted(vector_rows(beliefs, fitted, seen), placed, total, on_progress),
         )
         placed.left_out = total - placed.trained - placed.folded - placed.cold
-        placement_state.save(connection, version.version, placing, newest)
-        _mark(connection, version, at, placing.prior.kernel)
+        placement_state.save(connection, version.version, fitted, newest)
+        _mark(connection, version, at, fitted.prior.kernel)
     placed.seconds = perf_counter() - began
     return placed
 
 
 def _followed(
-    engine: Engine, version: Version, came: Sequence[int], on_progress: Progress
-) -> Placed:
+    engine: Engine, version: EmbeddingVersion, came: Sequence[int], on_progress: Progress
+) -> PlacementReport:
     began = perf_counter()
     with engine.connect() as connection:
-        few = len(came) <= MOST_FOLLOWED
+        few = len(came) <= MOST_PENDING
         kept = placement_state.read(connection, version.version) if few else None
     if kept is None:
         return _placed(engine, on_progress)
@@ -175,7 +174,7 @@ def _followed(
         around = model_features.around(connection, came)
         seen = Seen.read(connection, version, dict(_evaluated(connection, came)))
     kept = replace(kept, describer=kept.describer.within(around.descriptions))
-    placed = Placed(version.version, len(kept.trained))
+    placed = PlacementReport(version.version, len(kept.trained))
     with engine.begin() as connection:
         connection.execute(
             text("""
@@ -201,7 +200,7 @@ def _catalog(connection: Connection) -> tuple[datetime, int, int]:
     return at, total, newest
 
 
-def _mark(connection: Connection, version: Version, at: datetime, kernel: Kernel) -> None:
+def _mark(connection: Connection, version: EmbeddingVersion, at: datetime, kernel: Kernel) -> None:
     """Keep when the catalog was read; what comes while models are placed is for the next time."""
     connection.execute(
         text("""
@@ -216,8 +215,8 @@ def _mark(connection: Connection, version: Version, at: datetime, kernel: Kernel
 
 
 def _learned(
-    connection: Connection, describer: Describer, known: Embeddings, version: Version
-) -> Placing:
+    connection: Connection, describer: Describer, known: Embeddings, version: EmbeddingVersion
+) -> FittedPlacement:
     """Fit what is believed of vectors, with the likeness of the last time if there was one."""
     rows = connection.execute(
         text("SELECT model_id, name FROM store.models WHERE name = ANY (:names)"),
@@ -231,7 +230,7 @@ def _learned(
     blocks = describer.blocks(part.descriptions)
     learned = known.vectors[order].astype(np.float64)
     fitted = gp.fit(blocks, learned, kernel=kernel)
-    return Placing(
+    return FittedPlacement(
         describer,
         fitted,
         fitted.influence(blocks),
@@ -258,7 +257,10 @@ def _evaluated(
 
 
 def _counted(
-    parts: Iterator[Mapping[str, Column]], placed: Placed, total: int, on_progress: Progress
+    parts: Iterator[Mapping[str, Column]],
+    placed: PlacementReport,
+    total: int,
+    on_progress: Progress,
 ) -> Iterator[Mapping[str, Column]]:
     for part in parts:
         keys = part["model_id"]

@@ -26,7 +26,7 @@ _REALS = ("spread", "slopes", "noise", "signal", "centre")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placing:
+class FittedPlacement:
     """What it takes to place models.
 
     Attributes:
@@ -47,17 +47,17 @@ class Placing:
     together: Reals | None = None
 
 
-def save(connection: Connection, version: int, placing: Placing, newest: int) -> None:
+def save(connection: Connection, version: int, fitted: FittedPlacement, newest: int) -> None:
     """Keep what places models in a version, instead of what was kept before.
 
     Args:
         connection: in a transaction.
         version: its number.
-        placing: what is kept, in single precision.
+        fitted: what is kept, in single precision.
         newest: greatest key of the catalog that was placed.
     """
     packed = io.BytesIO()
-    arrays: dict[str, Any] = dict(_arrays(placing))
+    arrays: dict[str, Any] = dict(_arrays(fitted))
     np.savez_compressed(packed, **arrays)
     connection.execute(
         text("""
@@ -77,7 +77,7 @@ def reached(connection: Connection, version: int, newest: int) -> None:
     )
 
 
-def read(connection: Connection, version: int) -> Placing | None:
+def read(connection: Connection, version: int) -> FittedPlacement | None:
     """Return what places models in a version; None where nothing was kept, or by other features."""
     packed = connection.scalar(
         text("SELECT fitted FROM store.priors WHERE version_id = :version"), {"version": version}
@@ -106,11 +106,11 @@ def read(connection: Connection, version: int) -> Placing | None:
     )
     influence, scale = Influence(told["kept"], told["influence"]), float(told["scale"])
     together = told["together"].astype(np.float64) if "together" in told else None
-    return Placing(describer, prior, influence, told["trained"], scale, together)
+    return FittedPlacement(describer, prior, influence, told["trained"], scale, together)
 
 
-def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
-    describer, prior = placing.describer, placing.prior
+def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
+    describer, prior = fitted.describer, fitted.prior
     yield "pieces", describer.pieces.astype(np.float32)
     yield "words", describer.words.astype(np.float32)
     yield "families", _json(sorted(describer.families))
@@ -118,12 +118,12 @@ def _arrays(placing: Placing) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "root", prior.root.astype(np.float32)
     for name in _REALS:
         yield name, getattr(prior, name)
-    yield "kept", placing.influence.kept
-    yield "influence", placing.influence.features
-    yield "trained", placing.trained
-    yield "scale", np.array(placing.scale)
-    if placing.together is not None:
-        yield "together", placing.together
+    yield "kept", fitted.influence.kept
+    yield "influence", fitted.influence.features
+    yield "trained", fitted.trained
+    yield "scale", np.array(fitted.scale)
+    if fitted.together is not None:
+        yield "together", fitted.together
     for block in fields(Blocks):
         values = getattr(prior.landmarks, block.name)
         if not issparse(values):

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from registry.db.binary_copy import Arrays, Column
 from registry.embeddings import model_features
 from registry.embeddings import read as vectors
-from registry.embeddings.placement_state import Placing
-from registry.embeddings.versions import Version
+from registry.embeddings.placement_state import FittedPlacement
+from registry.embeddings.versions import EmbeddingVersion
 from registry.evaluations.outcomes import read_outcomes
 from registry.learning.coldstart import fold_in
 from registry.learning.coldstart.features import Description
@@ -43,7 +43,9 @@ class Seen:
     rows: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: Connection, version: Version, models: Mapping[str, int]) -> "Seen":
+    def read(
+        cls, connection: Connection, version: EmbeddingVersion, models: Mapping[str, int]
+    ) -> "Seen":
         """Read the outcomes of some models, keys by name, on the items of a version."""
         columns, items = vectors.read_items(connection, version.version)
         # Some versions keep no items, or items of another space.
@@ -97,15 +99,15 @@ class Believer:
     """Tells what is believed of models, but not what their outcomes correct; can be pickled.
 
     Args:
-        placing: what was learned.
+        fitted: what was learned.
         evaluated: keys of models that have outcomes.
     """
 
-    def __init__(self, placing: Placing, evaluated: frozenset[int]) -> None:
-        self._placing, self._evaluated = placing, evaluated
-        self._guesser = Guesser(placing.prior)
+    def __init__(self, fitted: FittedPlacement, evaluated: frozenset[int]) -> None:
+        self._placing, self._evaluated = fitted, evaluated
+        self._guesser = Guesser(fitted.prior)
 
-    def of_part(self, part: model_features.Part) -> list[_Beliefs]:
+    def of_part(self, part: model_features.ModelBatch) -> list[_Beliefs]:
         """Return beliefs in models of a part of the catalog that were not trained on."""
         keys = np.array(part.keys, np.int64)
         rest = np.flatnonzero(~np.isin(keys, self._placing.trained))
@@ -130,17 +132,17 @@ class Believer:
 
 
 def vector_rows(
-    parts: Iterable[Sequence[_Beliefs]], placing: Placing, seen: Seen
+    parts: Iterable[Sequence[_Beliefs]], fitted: FittedPlacement, seen: Seen
 ) -> Iterator[Mapping[str, Column]]:
     """Yield rows of vectors, those of one kind together, part by part."""
     for beliefs in parts:
         for folded, cold in beliefs:
             if len(folded.keys):
-                guess = seen.fold(folded.keys, folded.guess, placing.together)
+                guess = seen.fold(folded.keys, folded.guess, fitted.together)
                 right = folded._replace(guess=guess)
-                yield _columns("folded", right, placing.scale**FOLDED_SCALE)
+                yield _columns("folded", right, fitted.scale**FOLDED_SCALE)
             if len(cold.keys):
-                yield _columns("cold", cold, placing.scale)
+                yield _columns("cold", cold, fitted.scale)
 
 
 def _columns(kind: str, told: _Belief, scale: float) -> Mapping[str, Column]:

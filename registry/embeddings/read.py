@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
 from registry.db.binary_copy import copy_out
-from registry.embeddings.versions import Version, read_version
+from registry.embeddings.versions import EmbeddingVersion, read_version
 from registry.enums import VectorKind
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.outcomes import Column
@@ -74,7 +74,7 @@ def as_texts(provenance: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in provenance.items() if value is not None}
 
 
-def provenance(version: Version) -> dict[str, Any]:
+def provenance(version: EmbeddingVersion) -> dict[str, Any]:
     """Return what files and arrays say about where their vectors are from."""
     return {
         "version": version.version,

@@ -9,7 +9,7 @@ from registry.embeddings.versions import current_version
 from registry.errors import RegistryError
 
 
-def take_up(engine: Engine) -> str | None:
+def refresh_vectors(engine: Engine) -> str | None:
     """Give models that came vectors of the current version, where that is installed.
 
     What goes wrong is told and raised no further: what was taken in before is in.
@@ -21,7 +21,7 @@ def take_up(engine: Engine) -> str | None:
         A sentence for people; None where nobody came.
     """
     with engine.connect() as connection:
-        came = pending.since(connection, current_version(connection))
+        came = pending.pending_models(connection, current_version(connection))
     if not came:
         return None
     if find_spec("scipy") is None:
@@ -30,7 +30,7 @@ def take_up(engine: Engine) -> str | None:
     from registry.embeddings import placement  # noqa: PLC0415
 
     try:
-        placed = placement.follow(engine)
+        placed = placement.place_pending(engine)
     except RegistryError as error:
         return f"{len(came):,} models wait for vectors: {error}"
-    return None if placed is None else placement.told(placed)
+    return None if placed is None else placed.sentence()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from registry.db.binary_copy import copy_out
 from registry.embeddings.partitions import create_partition
-from registry.embeddings.versions import Version, current_version
+from registry.embeddings.versions import EmbeddingVersion, current_version
 from registry.enums import VectorKind
 from registry.errors import RegistryError
 from registry.evaluations.outcomes import Column
@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trained:
+class TrainedVersion:
     """What came out of a training, with all that is needed to tell how.
 
     Attributes:
@@ -74,7 +74,7 @@ class Trained:
     kinds: Sequence[str] | None = None
 
 
-def save(connection: Connection, trained: Trained) -> int:
+def save(connection: Connection, trained: TrainedVersion) -> int:
     """Keep a training as a new version, a candidate, and return its number.
 
     Its vectors are rotated onto those of the current version, over the models that both have;
@@ -123,7 +123,7 @@ def _turned_along(items: Floats, dimension: int, turned: alignment.Aligned) -> F
     return np.column_stack([vectors, items[:, dimension:]])
 
 
-def _check(trained: Trained) -> None:
+def _check(trained: TrainedVersion) -> None:
     """Make sure that all there is fits together."""
     count = len(trained.models)
     if not count:
@@ -224,7 +224,10 @@ def _item_places(
 
 
 def _turn(
-    connection: Connection, current: Version | None, keys: NDArray[np.int64], vectors: Floats
+    connection: Connection,
+    current: EmbeddingVersion | None,
+    keys: NDArray[np.int64],
+    vectors: Floats,
 ) -> alignment.Aligned | None:
     """Find how vectors are turned onto the current version's."""
     if current is None or current.dimension != vectors.shape[1]:
@@ -241,8 +244,8 @@ def _turn(
 
 def _add_version(
     connection: Connection,
-    trained: Trained,
-    onto: Version | None,
+    trained: TrainedVersion,
+    onto: EmbeddingVersion | None,
     turned: alignment.Aligned | None,
 ) -> int:
     serving = trained.serving
@@ -288,7 +291,7 @@ def _json(value: object) -> str:
 def _write_embeddings(
     connection: Connection,
     version: int,
-    trained: Trained,
+    trained: TrainedVersion,
     keys: NDArray[np.int64],
     vectors: Floats,
 ) -> None:

@@ -20,8 +20,8 @@ from registry.embeddings import read as vectors
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.promotion import MARGIN, MOST_CHURN, Contender, check_limits, judge
 from registry.embeddings.read import Embeddings
-from registry.embeddings.save import Trained
-from registry.embeddings.versions import Version
+from registry.embeddings.save import TrainedVersion
+from registry.embeddings.versions import EmbeddingVersion
 from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
@@ -34,7 +34,7 @@ from registry.workers import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class TrainingOptions:
     """What to train, and when its version becomes current.
 
     Attributes:
@@ -61,8 +61,8 @@ class Options:
 
 
 def train(
-    engine: Engine, options: Options | None = None, *, on_progress: Progress = no_progress
-) -> Version | None:
+    engine: Engine, options: TrainingOptions | None = None, *, on_progress: Progress = no_progress
+) -> EmbeddingVersion | None:
     """Train a version of embeddings, and promote it if it is no worse than the current one.
 
     Started by torchrun, each process computes its share of the items, and the first one writes.
@@ -83,7 +83,7 @@ def train(
         UsageError: when there is too little to learn from, something asked for is not there, or
             `margin` or `most_churn` is no limit.
     """
-    options = options or Options()
+    options = options or TrainingOptions()
     device = devices.choose(options.device)
     _check(options.method)
     check_limits(options.margin, options.most_churn)
@@ -113,7 +113,7 @@ def _check(method: str) -> None:
 
 
 def read_data(
-    engine: Engine, options: Options, on_progress: Progress = no_progress
+    engine: Engine, options: TrainingOptions, on_progress: Progress = no_progress
 ) -> TrainingData:
     """Read what there is to learn from, once what items ask has been encoded."""
     name = None
@@ -137,7 +137,7 @@ def read_data(
 
 
 def _learned(
-    data: TrainingData, options: Options, device: str, on_progress: Progress
+    data: TrainingData, options: TrainingOptions, device: str, on_progress: Progress
 ) -> tuple[Learned, Mask]:
     hidden = data.held_out
     problem = data.problem.without(hidden)
@@ -149,7 +149,9 @@ def _learned(
     )
 
 
-def _trained(engine: Engine, options: Options, device: str, on_progress: Progress) -> Version:
+def _trained(
+    engine: Engine, options: TrainingOptions, device: str, on_progress: Progress
+) -> EmbeddingVersion:
     began = perf_counter()
     data = read_data(engine, options, on_progress)
     if options.if_changed:
@@ -168,7 +170,7 @@ def _trained(engine: Engine, options: Options, device: str, on_progress: Progres
         "baseline": held_out(told, _means(data, hidden), hidden),
         "validation": learned.validation,
     }
-    trained = Trained(
+    trained = TrainedVersion(
         method=options.method,
         models=data.matrix.models,
         vectors=fit.factors.models,
@@ -196,8 +198,12 @@ def _means(data: TrainingData, hidden: Mask) -> Matrix:
 
 
 def _kept(
-    engine: Engine, trained: Trained, data: TrainingData, hidden: Mask, options: Options
-) -> Version:
+    engine: Engine,
+    trained: TrainedVersion,
+    data: TrainingData,
+    hidden: Mask,
+    options: TrainingOptions,
+) -> EmbeddingVersion:
     """Write the version in one transaction, and judge it in the next."""
     with engine.begin() as connection:
         number = save.save(connection, trained)
@@ -220,7 +226,7 @@ def _kept(
             most_churn=options.most_churn,
             baseline=log_loss(told, _means(data, hidden)[both]),
         )
-        return versions.settle(connection, number, verdict)
+        return versions.finalize(connection, number, verdict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

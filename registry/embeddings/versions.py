@@ -28,7 +28,7 @@ _PLANNED = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class EmbeddingVersion:
     """One training that was kept: its row of `registry.embedding_versions`."""
 
     version: int
@@ -59,22 +59,22 @@ class Version:
     likeness: Mapping[str, float] | None
 
 
-def list_versions(connection: Connection) -> list[Version]:
+def list_versions(connection: Connection) -> list[EmbeddingVersion]:
     """Return all versions, the newest first."""
     rows = connection.execute(
         text("SELECT * FROM registry.embedding_versions ORDER BY version DESC")
     )
-    return [Version(**row) for row in rows.mappings()]
+    return [EmbeddingVersion(**row) for row in rows.mappings()]
 
 
-def current_version(connection: Connection) -> Version | None:
+def current_version(connection: Connection) -> EmbeddingVersion | None:
     """Return the current version, or None while there is none."""
     row = connection.execute(text("SELECT * FROM registry.embedding_versions WHERE current"))
     found = row.mappings().one_or_none()
-    return None if found is None else Version(**found)
+    return None if found is None else EmbeddingVersion(**found)
 
 
-def read_version(connection: Connection, version: int | None = None) -> Version:
+def read_version(connection: Connection, version: int | None = None) -> EmbeddingVersion:
     """Return a version by its number; the current one without.
 
     Raises:
@@ -112,7 +112,7 @@ def require_routing(connection: Connection) -> str:
     return found.encoder
 
 
-def trained_on(connection: Connection, fingerprint: str, method: str) -> Version | None:
+def trained_on(connection: Connection, fingerprint: str, method: str) -> EmbeddingVersion | None:
     """Return the newest version of a method that was trained on just these outcomes, if any."""
     row = connection.execute(
         text("""
@@ -122,12 +122,12 @@ def trained_on(connection: Connection, fingerprint: str, method: str) -> Version
         {"fingerprint": fingerprint, "method": method},
     )
     found = row.mappings().one_or_none()
-    return None if found is None else Version(**found)
+    return None if found is None else EmbeddingVersion(**found)
 
 
 def promote(
     connection: Connection, version: int, *, force: bool = False, reason: str | None = None
-) -> Version:
+) -> EmbeddingVersion:
     """Make a version the current one; the one before is retired.
 
     Args:
@@ -151,7 +151,7 @@ def promote(
     return read_version(connection, version)
 
 
-def settle(connection: Connection, version: int, verdict: Verdict) -> Version:
+def finalize(connection: Connection, version: int, verdict: Verdict) -> EmbeddingVersion:
     """Promote or refuse a candidate as `registry.promotion.judge` decided, and keep why.
 
     Raises:
@@ -190,7 +190,7 @@ def wait_for_readers(engine: Engine) -> None:
             before &= set(connection.scalars(reading))
 
 
-def rollback(connection: Connection) -> Version:
+def rollback(connection: Connection) -> EmbeddingVersion:
     """Make the version current that was so before the current one; that one counts as refused.
 
     Done again, it goes one further back.

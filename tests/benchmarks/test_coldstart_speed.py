@@ -123,7 +123,7 @@ def test_vectors_of_a_whole_catalog(learned: Engine, monkeypatch: pytest.MonkeyP
             SELECT 'new-org/llama-7b-v' || i, 'new-org', 'available', 'llama', 7000000000, now(),
                    now() FROM generate_series(1, 300) AS i""")
         )
-    came = placement.follow(learned)
+    came = placement.place_pending(learned)
     assert came is not None
     print(f"  300 models more, as a sync brings them: {time.perf_counter() - began:.1f} s")
 

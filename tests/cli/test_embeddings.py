@@ -28,7 +28,7 @@ def three(engine: Engine) -> tuple[int, int, int]:
         one = kept(connection, drawn(6))
         two = kept(connection, drawn(6, 8), uncertainties=np.ones(6, np.float32), encoder="small")
         bad = kept(connection, drawn(6, 8, seed=2), current=False)
-        versions.settle(connection, bad, Verdict(promoted=False, reason="worse", churn=0.5))
+        versions.finalize(connection, bad, Verdict(promoted=False, reason="worse", churn=0.5))
     return one, two, bad
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from registry.embeddings import coldstart_comparison
 from registry.embeddings.coldstart_comparison import Draws
-from registry.embeddings.training import Options
+from registry.embeddings.training import TrainingOptions
 from registry.errors import UsageError
 from registry.learning.coldstart import predictors
 
@@ -36,7 +36,7 @@ def test_all_tests_are_run_for_each_size(filled: Engine) -> None:
     seen: list[str] = []
     found = coldstart_comparison.run(
         filled,
-        Options(encoder="hashing", benchmarks=["arc"]),
+        TrainingOptions(encoder="hashing", benchmarks=["arc"]),
         draws,
         on_progress=lambda what, *_: seen.append(what),
     )
@@ -53,19 +53,19 @@ def test_all_tests_are_run_for_each_size(filled: Engine) -> None:
 
 def test_later_models_are_new(filled: Engine) -> None:
     draws = Draws(sizes=(12,), seeds=1, before=FIRST + timedelta(days=30), methods=QUICK)
-    found = coldstart_comparison.run(filled, Options(), draws)
+    found = coldstart_comparison.run(filled, TrainingOptions(), draws)
     assert {(row.train, row.new) for row in found.rows} == {(12, 5), (35, 5)}
     assert found.undated == 5
 
 
 def test_too_few_models_are_an_error(engine: Engine) -> None:
     with pytest.raises(UsageError, match="no outcomes to learn from"):
-        coldstart_comparison.run(engine, Options())
+        coldstart_comparison.run(engine, TrainingOptions())
     fill(engine, models=12, items=30)
     with pytest.raises(UsageError, match="12 models have outcomes; with 4 of them held out, 8"):
-        coldstart_comparison.run(engine, Options())
+        coldstart_comparison.run(engine, TrainingOptions())
     with pytest.raises(UsageError, match="12 were created before 2024-01-01 and 0 later"):
-        coldstart_comparison.run(engine, Options(), Draws(before=FIRST))
+        coldstart_comparison.run(engine, TrainingOptions(), Draws(before=FIRST))
 
 
 def test_the_command_prints_a_row_for_each_method(filled: Engine) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from registry.db.jobs import Lock, exclusive
 from registry.embeddings import partitions, pending, placement, refresh, training, versions
 from registry.embeddings import read as vectors
-from registry.embeddings.training import Options
+from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
 from registry.evaluations.records import Item
 from registry.learning.coldstart import fold_in, gp
@@ -47,7 +47,7 @@ def fill(connection: Connection) -> None:
 def trained(engine: Engine) -> Engine:
     with engine.begin() as connection:
         fill(connection)
-    version = training.train(engine, Options(method="irt"))
+    version = training.train(engine, TrainingOptions(method="irt"))
     assert version is not None
     assert version.current
     return engine
@@ -147,7 +147,7 @@ def test_the_next_training_is_measured_by_trained_vectors_alone(trained: Engine)
         for number in range(50):
             model(connection, f"falconlab/falcon-7b-w{number}", model_type="falcon")
     placement.place(trained)
-    version = training.train(trained, Options(method="irt", seed=1))
+    version = training.train(trained, TrainingOptions(method="irt", seed=1))
     assert version is not None
     assert version.current, version.reason
     assert version.aligned_to == 1
@@ -199,14 +199,14 @@ def test_what_came_is_placed_as_if_all_were(trained: Engine) -> None:
         model(connection, "x/q")
     placement.place(trained)
     assert states(trained)["x/q"] == ("none", "shares too little with trained models")
-    assert refresh.take_up(trained) is None, "nothing came"
+    assert refresh.refresh_vectors(trained) is None, "nothing came"
     with trained.begin() as connection:
         tuned = model(connection, "somebody/my-tune", parameters=7_000_000_000)
         edge(connection, tuned, "otterlab/otter-7b-v3")
         model(connection, "x/r")
     assert states(trained)["somebody/my-tune"] == ("none", "came after vectors were last given")
     before = vector(trained, "falconlab/falcon-7b-old")
-    placed = placement.follow(trained)
+    placed = placement.place_pending(trained)
     assert placed is not None
     assert (placed.trained, placed.folded, placed.cold, placed.left_out) == (60, 0, 1, 1)
     np.testing.assert_array_equal(vector(trained, "falconlab/falcon-7b-old"), before)
@@ -234,16 +234,16 @@ def test_a_model_that_changed_is_placed_again(
             {"name": name},
         )
     monkeypatch.setattr(pending, "MOST_CHANGED", 0)
-    assert placement.follow(trained) is None, "too many changed"
+    assert placement.place_pending(trained) is None, "too many changed"
     monkeypatch.undo()
-    placed = placement.follow(trained)
+    placed = placement.place_pending(trained)
     assert placed is not None
     assert (placed.folded, placed.cold, placed.left_out) == (0, 1, 0), "not what was trained on"
     with trained.connect() as connection:
         assert sum("otter" in each for each in near(connection, name)) >= 8
     assert np.abs(vector(trained, name) - before).max() > 0.1
     np.testing.assert_array_equal(vector(trained, "falconlab/falcon-7b-old"), other)
-    assert placement.follow(trained) is None, "nothing changed since"
+    assert placement.place_pending(trained) is None, "nothing changed since"
 
 
 def test_outcomes_that_are_imported_fold_a_cold_model(
@@ -271,11 +271,11 @@ def test_many_that_came_are_placed_with_all_others(
     trained: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placement.place(trained)
-    monkeypatch.setattr(placement, "MOST_FOLLOWED", 1)
+    monkeypatch.setattr(placement, "MOST_PENDING", 1)
     with trained.begin() as connection:
         model(connection, "falconlab/falcon-7b-a", model_type="falcon")
         model(connection, "falconlab/falcon-7b-b", model_type="falcon")
-    placed = placement.follow(trained)
+    placed = placement.place_pending(trained)
     assert placed is not None
     assert placed.cold == 2
 
@@ -285,8 +285,8 @@ def test_a_second_placing_leaves_what_came_to_the_first(trained: Engine) -> None
     with trained.begin() as connection:
         model(connection, "falconlab/falcon-7b-a", model_type="falcon")
     with exclusive(trained, Lock.PLACEMENT):
-        assert placement.follow(trained) is None
-    assert placement.follow(trained) is not None
+        assert placement.place_pending(trained) is None
+    assert placement.place_pending(trained) is not None
 
 
 def test_a_guess_is_explained_by_the_models_it_rests_on(

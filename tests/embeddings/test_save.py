@@ -202,19 +202,19 @@ def states(connection: Connection) -> dict[int, str]:
 def test_a_refused_version_is_kept_with_its_reason(connection: Connection) -> None:
     one = kept(connection, drawn(3))
     two = kept(connection, drawn(3, seed=1), current=False)
-    found = versions.settle(connection, two, Verdict(False, "worse", 0.75))  # noqa: FBT003
+    found = versions.finalize(connection, two, Verdict(False, "worse", 0.75))  # noqa: FBT003
     assert (found.state, found.reason, found.churn) == ("refused", "worse", 0.75)
     with pytest.raises(UsageError, match=r"Version \d+ was refused: worse. --force"):
         versions.promote(connection, two)
     assert versions.promote(connection, two, force=True).current
     assert states(connection)[one] == "retired"
     with pytest.raises(UsageError, match="is current; it cannot be judged"):
-        versions.settle(connection, two, Verdict(True, "better", None))  # noqa: FBT003
+        versions.finalize(connection, two, Verdict(True, "better", None))  # noqa: FBT003
 
 
 def test_a_verdict_promotes(connection: Connection) -> None:
     one = kept(connection, drawn(3), current=False)
-    found = versions.settle(connection, one, Verdict(True, "the first", None))  # noqa: FBT003
+    found = versions.finalize(connection, one, Verdict(True, "the first", None))  # noqa: FBT003
     assert (found.current, found.reason) == (True, "the first")
 
 

@@ -19,10 +19,10 @@ from registry.db.jobs import Lock, exclusive
 from registry.embeddings import dataset, training, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.comparison import compare
-from registry.embeddings.training import Options
+from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
 
-WITHOUT_TEXT = Options(method="irt")
+WITHOUT_TEXT = TrainingOptions(method="irt")
 
 
 PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'store.embeddings'::regclass"
@@ -40,7 +40,7 @@ def count(engine: Engine, query: str) -> int:
 
 
 def test_a_training_becomes_the_current_version(filled: Engine) -> None:
-    version = training.train(filled, Options(method="blend", encoder="hashing"))
+    version = training.train(filled, TrainingOptions(method="blend", encoder="hashing"))
     assert version is not None
     assert (version.current, version.state) == (True, "current")
     assert "first version" in str(version.reason)
@@ -188,18 +188,21 @@ def test_a_killed_training_leaves_no_half_version(filled: Engine) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (Options(method="knn"), "gives models no vectors"),
-        (Options(method="magic"), "no method 'magic'"),
-        (Options(method="mf-text"), "needs items with texts"),
-        (Options(device="cuda:7"), "GPU"),
-        (Options(benchmarks=["nope"]), "no outcomes on a benchmark named 'nope'"),
+        (TrainingOptions(method="knn"), "gives models no vectors"),
+        (TrainingOptions(method="magic"), "no method 'magic'"),
+        (TrainingOptions(method="mf-text"), "needs items with texts"),
+        (TrainingOptions(device="cuda:7"), "GPU"),
+        (TrainingOptions(benchmarks=["nope"]), "no outcomes on a benchmark named 'nope'"),
         # Told before an encoder is opened, which takes seconds.
-        (Options(benchmarks=["nope"], encoder="nobody"), "no outcomes on a benchmark named"),
-        (Options(encoder="nobody"), "no encoder named 'nobody'"),
+        (
+            TrainingOptions(benchmarks=["nope"], encoder="nobody"),
+            "no outcomes on a benchmark named",
+        ),
+        (TrainingOptions(encoder="nobody"), "no encoder named 'nobody'"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(
-    filled: Engine, options: Options, said: str
+    filled: Engine, options: TrainingOptions, said: str
 ) -> None:
     with pytest.raises(RegistryError, match=said):
         training.train(filled, options)
@@ -216,7 +219,7 @@ def test_without_outcomes_there_is_nothing_to_train(engine: Engine) -> None:
 def test_methods_are_compared_on_the_same_held_out_outcomes(filled: Engine) -> None:
     found = compare(
         filled,
-        Options(encoder="hashing"),
+        TrainingOptions(encoder="hashing"),
         methods=("item-mean", "model-mean", "irt", "text-regression", "blend"),
         kinds=("cell", "item", "benchmark"),
         seeds=2,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.embeddings import save, versions
-from registry.embeddings.save import Trained
+from registry.embeddings.save import TrainedVersion
 
 
 def names(count: int) -> list[str]:
@@ -22,7 +22,7 @@ def drawn(count: int, dimension: int = 4, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
 
 
-def trained(models: Sequence[str], vectors: NDArray[np.float32], **told: Any) -> Trained:
+def trained(models: Sequence[str], vectors: NDArray[np.float32], **told: Any) -> TrainedVersion:
     """Return a training of some models."""
     values: dict[str, Any] = {
         "method": "mf",
@@ -38,7 +38,7 @@ def trained(models: Sequence[str], vectors: NDArray[np.float32], **told: Any) ->
     }
     if values.get("serving") is not None:
         values.setdefault("encoder", "test-encoder")
-    return Trained(models=list(models), vectors=vectors, **values)
+    return TrainedVersion(models=list(models), vectors=vectors, **values)
 
 
 def add_models(connection: Connection, wanted: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from registry.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from registry.embeddings.versions import Version
+    from registry.embeddings.versions import EmbeddingVersion
 
 
 LISTED = (
@@ -74,7 +74,7 @@ def list_(application: Application, output: Output) -> None:
     _print(output, found)
 
 
-def _print(output: Output, found: list[Version]) -> None:
+def _print(output: Output, found: list[EmbeddingVersion]) -> None:
     rows = ([getattr(each, field.name) for field in LISTED] for each in found)
     output.rows(LISTED, rows, empty="There are no embeddings yet; `registry train` makes some.")
 
@@ -134,7 +134,7 @@ def promote(application: Application, version: int, output: Output, *, force: bo
     bring_up_to_date(application, found)
 
 
-def _instead(before: Version | None) -> str:
+def _instead(before: EmbeddingVersion | None) -> str:
     return "" if before is None else f", instead of {before.version}"
 
 

@@ -18,8 +18,8 @@ from registry.cli.progress import trainings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from registry.embeddings.placement import Placed
-    from registry.embeddings.versions import Version
+    from registry.embeddings.placement import PlacementReport
+    from registry.embeddings.versions import EmbeddingVersion
 
 PLACED = (
     Field("version", right=True, kept=True),
@@ -52,18 +52,18 @@ def place(application: Application, output: Output) -> None:
     output.rows(PLACED, [[told[field.name] for field in PLACED]])
 
 
-def place_models(engine: Engine) -> Placed:
+def place_models(engine: Engine) -> PlacementReport:
     """Place models with progress on stderr, and say what came of it."""
     require("scipy", doing="Placing models")
-    from registry.embeddings.placement import place, told
+    from registry.embeddings.placement import place
 
     with trainings() as on_progress:
         placed = place(engine, on_progress=on_progress)
-    say(f"{told(placed)[:-1]}; {figures.span(placed.seconds)}.")
+    say(f"{placed.sentence()[:-1]}; {figures.span(placed.seconds)}.")
     return placed
 
 
-def bring_up_to_date(application: Application, version: Version) -> None:
+def bring_up_to_date(application: Application, version: EmbeddingVersion) -> None:
     """Place models in a version that has become current; those it was placed with stay."""
     # Two models tell nothing of a third.
     if find_spec("scipy") is None or version.models < 3:  # noqa: PLR2004
@@ -73,5 +73,5 @@ def bring_up_to_date(application: Application, version: Version) -> None:
     with application.engine() as engine:
         if version.placed_at is None:
             place_models(engine)
-        elif came := refresh.take_up(engine):
+        elif came := refresh.refresh_vectors(engine):
             say(came)

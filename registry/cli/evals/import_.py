@@ -106,7 +106,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as on_progress:
                 reports = import_files(engine, chosen["paths"], options, on_progress=on_progress)
-            came = None if options.dry_run else refresh.take_up(engine)
+            came = None if options.dry_run else refresh.refresh_vectors(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure(
