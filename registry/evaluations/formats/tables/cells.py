@@ -1,7 +1,6 @@
 """What cells say: texts, names, numbers and outcomes, checked; a bad one is told by its row."""
 
 import re
-from collections.abc import Mapping
 from datetime import date, datetime
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from registry.coerce import MAX_TEXT
 from registry.errors import shortened
-from registry.evaluations.formats.tables.mapping import Scale
+from registry.evaluations.formats.tables.mapping import SHARES, Layout
 from registry.evaluations.records import Outcomes
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -109,18 +108,12 @@ def flag_of(text: str, field: str) -> bool:
 class OutcomeCells:
     """Reads columns of outcomes into shares in [0, 1], higher being better; missing is NaN."""
 
-    def __init__(
-        self,
-        *,
-        scale: Scale,
-        labels: Mapping[str, float | None],
-        missing: frozenset[str],
-        reverse: bool,
-    ) -> None:
-        self._scale, self._missing, self._reverse = scale, missing, reverse
+    def __init__(self, layout: Layout) -> None:
+        self._scale, self._missing = layout.scale, layout.missing
+        self._reverse = layout.measure.higher_is_better is False
         self._labels = {
             label: np.nan if raw is None else self._share(raw, label)
-            for label, raw in labels.items()
+            for label, raw in layout.labels.items()
         }
         self._numbers = {
             float(label): share for label, share in self._labels.items() if _NUMBER.fullmatch(label)
@@ -150,7 +143,7 @@ class OutcomeCells:
 
     def _shares(self, raw: NDArray[np.generic], field: str) -> Outcomes:
         """Put numbers on the scale."""
-        lower, upper = self._scale
+        lower, upper = self._scale.lower, self._scale.upper
         values: NDArray[np.floating]
         if raw.dtype == np.uint8 and not self._numbers and (lower, upper) == (0, 1):
             values = raw.astype(np.float32)  # the commonest case, in half the time
@@ -201,7 +194,7 @@ class OutcomeCells:
                 shares[place] = self._labels[text]
             elif text in self._missing:
                 continue
-            elif text in _TRUTH and self._scale == Scale():
+            elif text in _TRUTH and self._scale == SHARES:
                 shares[place] = abs(_TRUTH[text] - self._reverse)
             else:
                 try:
@@ -212,14 +205,14 @@ class OutcomeCells:
         return shares, bad
 
     def _share(self, raw: float, cell: object) -> float:
-        lower, upper = self._scale
+        lower, upper = self._scale.lower, self._scale.upper
         share = (raw - lower) / (upper - lower)
         if not -_SLACK <= share <= 1 + _SLACK:
             raise self._outside(cell, None, 0)
         return min(max(share, 0.0), 1.0) + 0.0
 
     def _outside(self, cell: object, field: str | None, row: int) -> BadCellError:
-        lower, upper = self._scale
+        lower, upper = self._scale.lower, self._scale.upper
         problem = (
             f"The outcome {shortened(cell)} is not from {lower:g} to {upper:g}. "
             "Correct it, or state the scale in the mapping."

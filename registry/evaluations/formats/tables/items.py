@@ -7,7 +7,7 @@ import orjson
 from registry.coerce import storable
 from registry.errors import shortened
 from registry.evaluations.formats.tables.cells import BadCellError, name_of, text_of
-from registry.evaluations.formats.tables.mapping import ITEM_TEXTS
+from registry.evaluations.formats.tables.roles import ITEM_TEXTS
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.records import Item
 

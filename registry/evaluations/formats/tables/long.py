@@ -14,7 +14,7 @@ from registry.evaluations.formats.tables.answers import AnswerColumns
 from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells
 from registry.evaluations.formats.tables.interning import GroupEncoder
 from registry.evaluations.formats.tables.items import ItemColumns
-from registry.evaluations.formats.tables.mapping import BENCHMARK_ROLES, ITEM_TEXTS, RUN_ROLES
+from registry.evaluations.formats.tables.roles import BENCHMARK_ROLES, ITEM_TEXTS, RUN_ROLES
 from registry.evaluations.formats.tables.rows import Sheet, TableRows
 from registry.evaluations.formats.tables.runs import RunMetadata, RunReader
 from registry.evaluations.formats.tables.spool import (
@@ -74,12 +74,7 @@ class _Long:
         self._run_of = array("i")
         self._item_of = array("i")
         self._run_numbers: dict[object, int] = {}
-        self._cells = OutcomeCells(
-            scale=layout.scale,
-            labels=layout.labels,
-            missing=layout.missing,
-            reverse=layout.measure.get("higher_is_better") is False,
-        )
+        self._cells = OutcomeCells(layout)
         self._binary = True
 
     @property

@@ -1,201 +1,180 @@
-"""What a mapping says: which columns of a table play which role. Facts only; nothing is read here.
+"""Mappings: how the tables of a data set are laid out. Facts only; nothing is read here.
 
-`loading` makes mappings from YAML and checks them.
+`mapping_parser` reads them from documents by msgspec: the structs here are what a document holds.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from functools import cached_property
+from typing import Annotated, NamedTuple, TypeAlias
 
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from registry.evaluations.formats.tables.roles import (
+    MISSING,
+    ROLES,
+    SERIES_ROLES,
+    Formula,
+    LayoutKind,
+    Scalar,
+    Text,
+)
 from registry.evaluations.records import Measure
 from registry.evaluations.scales import known_measure
 
-LayoutKind = Literal[
-    "outcomes",
-    "outcomes-by-model",
-    "outcomes-by-item",
-    "scores",
-    "scores-by-model",
-    "items",
-    "names",
-]
-KINDS: tuple[str, ...] = get_args(LayoutKind)
-
-BENCHMARK_ROLES = ("benchmark", "version", "benchmark_url")
-SETUP_ROLES = (
-    "harness",
-    "harness_version",
-    "task_version",
-    "shots",
-    "prompt_template",
-    "chat_template",
-    "precision",
-)
-MEASURE_ROLES = ("metric", "filter")
-SOURCE_ROLES = ("source", "source_url")
-RUN_ROLES = (
-    "model",
-    "revision",
-    "evaluated_at",
-    "complete",
-    *MEASURE_ROLES,
-    *SETUP_ROLES,
-    *SOURCE_ROLES,
-)
-ITEM_TEXTS = ("prompt", "choices", "right_answer", "domain")
-ITEM_ROLES = ("item", *ITEM_TEXTS)
-CELL_ROLES = ("outcome", "answer", "input_tokens", "output_tokens", "latency")
-SCORE_ROLES = ("score", "standard_error", "items")
-NAME_ROLES = ("name", "confidence")
-ROLES = BENCHMARK_ROLES + RUN_ROLES + ITEM_ROLES + CELL_ROLES + SCORE_ROLES + NAME_ROLES
+Number: TypeAlias = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+"""A finite number."""
 
 
-def roles_of(kind: str) -> tuple[str, ...]:
-    """Return the roles that a layout of this kind has a use for."""
-    if kind == "names":
-        return ("name", "model", "confidence", *SOURCE_ROLES)
-    if kind == "items":
-        return BENCHMARK_ROLES + ITEM_ROLES
-    own = {"outcomes": CELL_ROLES, "scores": SCORE_ROLES}.get(kind, ())
-    return BENCHMARK_ROLES + RUN_ROLES + (ITEM_ROLES if kind.startswith("outcomes") else ()) + own
+def _check_bounds(lower: float, upper: float) -> None:
+    if lower >= upper:
+        raise ValueError("a scale with lower below upper")
 
 
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "outcomes": ("benchmark", "model", "item", "outcome"),
-    "outcomes-by-model": ("model",),
-    "outcomes-by-item": ("benchmark", "item"),
-    "scores": ("benchmark", "model", "score"),
-    "scores-by-model": ("model",),
-    "items": ("benchmark", "item"),
-    "names": ("name", "model"),
-}
-"""Roles without which a layout says nothing."""
-
-ROW = "@row"
-"""Stands in a formula for the number of the row, from 1."""
-
-FILE = "@file"
-"""Stands in a formula for the file's name without its extensions."""
-
-MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "<na>"})
-"""Cells that say that there is nothing, in lower case."""
+class _Keys(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An object in a document, with the keys that are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """How a text is made of a row: literal texts, each followed by the value of a column or not.
+class Like(_Keys, frozen=True):
+    """A pattern that a cell has to match somewhere."""
 
-    Attributes:
-        parts: the literal texts, each with the column after it.
-        columns: the columns that it is made of.
-        is_plain: whether it is just a column.
-        label: what to call it in a message about a cell.
-    """
-
-    parts: tuple[tuple[str, str | None], ...]
-    columns: tuple[str, ...] = field(init=False)
-    is_plain: bool = field(init=False)
-    label: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        columns = tuple(name for _, name in self.parts if name is not None and name[:1] != "@")
-        object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "is_plain", len(self.parts) == 1 and bool(columns))
-        object.__setattr__(self, "label", ", ".join(columns) if columns else "constant")
-
-    @classmethod
-    def parse(cls, text: str) -> "Formula":
-        """Read `column`, or `=constant`, or `=text {column} text`."""
-        if not text.startswith("="):
-            return cls((("", text),))
-        pieces = re.split(r"\{([^{}]*)\}", text[1:])
-        columns: list[str | None] = [*pieces[1::2], None]
-        return cls(tuple(zip(pieces[::2], columns, strict=True)))
-
-    def text(self, value: Callable[[str], str | None]) -> str | None:
-        """Return the text for a row, `value` telling its cells; None if any of them is missing."""
-        made = ""
-        for literal, column in self.parts:
-            made += literal
-            if column is not None:
-                cell = value(column)
-                if cell is None:
-                    return None
-                made += cell
-        return made
+    like: re.Pattern[str]
 
 
-MeasureRule: TypeAlias = Mapping[str, object]
-"""Fields of a `Measure` that are stated; the others stay as they are."""
-
-Condition: TypeAlias = str | re.Pattern[str]
-"""What a cell has to say, or to look like, for its row to count."""
-
-
-class Scale(NamedTuple):
+class Scale(_Keys, frozen=True):
     """Cells of the worst and the best outcome."""
 
-    lower: float = 0.0
-    upper: float = 1.0
+    lower: Number = 0.0
+    upper: Number = 1.0
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.lower, self.upper)
 
 
 SHARES = Scale()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchmarkRule:
-    """What holds for one benchmark: its proper name and version, and how it is measured."""
+class MeasureRule(_Keys, frozen=True):
+    """Fields of a `Measure` that are stated; the others stay as they are."""
 
-    name: str | None = None
-    version: str | None = None
-    url: str | None = None
-    domain: str | None = None
-    measure: MeasureRule = field(default_factory=dict)
+    metric: Text | UnsetType = UNSET
+    filter: Text | UnsetType = UNSET
+    lower: Number | UnsetType | None = UNSET
+    upper: Number | UnsetType | None = UNSET
+    higher_is_better: bool | UnsetType = UNSET
+    random_baseline: Number | UnsetType | None = UNSET
+    unit: Text | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lower, float) and isinstance(self.upper, float):
+            _check_bounds(self.lower, self.upper)
+
+    def stated(self) -> dict[str, object]:
+        """Return the fields of a measure that are stated."""
+        values = {name: getattr(self, name) for name in MeasureRule.__struct_fields__}
+        return {name: value for name, value in values.items() if value is not UNSET}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class BenchmarkRule(MeasureRule, frozen=True):
+    """Facts about one benchmark: its proper name and version, and how it is measured."""
+
+    name: Text | None = None
+    version: Text | None = None
+    url: Text | None = None
+    domain: Text | None = None
+
+
+class Series(MeasureRule, frozen=True):
     """Columns of a wide table that hold outcomes or scores.
 
+    Besides these fields, those of the measure and the texts of `SERIES_ROLES`, where known.
+
     Attributes:
-        names: what the names of these columns look like as a whole; its groups are `texts` too.
-        texts: benchmark, version, metric, filter, shots, item, model or domain, where known.
-        measure: how the numbers are to be read.
+        column: name of the only column.
+        pattern: of the whole names of the columns; its groups fill `SERIES_ROLES` too.
         details: of the setup.
-        companions: columns with the standard_error and the number of items of the scores.
+        standard_error: column with the standard error of the scores.
+        items: column with the number of items of the scores.
     """
 
-    names: re.Pattern[str]
-    texts: Mapping[str, str] = field(default_factory=dict)
-    measure: MeasureRule = field(default_factory=dict)
-    details: Mapping[str, str] = field(default_factory=dict)
-    companions: Mapping[str, str] = field(default_factory=dict)
+    column: Text | None = None
+    pattern: re.Pattern[str] | None = None
+    benchmark: Text | None = None
+    version: Text | None = None
+    shots: Text | None = None
+    item: Text | None = None
+    model: Text | None = None
+    domain: Text | None = None
+    details: dict[str, Text] = {}
+    standard_error: Text | None = None
+    items: Text | None = None
+
+    def __post_init__(self) -> None:
+        MeasureRule.__post_init__(self)
+        if (self.column is None) == (self.pattern is None):
+            raise ValueError("a series with either a column or a pattern")
+        if self.pattern and (unknown := self.pattern.groupindex.keys() - set(SERIES_ROLES)):
+            raise ValueError(
+                f"a series whose pattern has groups among {', '.join(SERIES_ROLES)}, "
+                f"not {', '.join(sorted(unknown))}"
+            )
+
+    def texts(self) -> dict[str, str]:
+        """Return what is stated of all columns, by role."""
+        texts = {role: getattr(self, role) for role in SERIES_ROLES}
+        return {role: text for role, text in texts.items() if isinstance(text, str)}
+
+    def fills(self, role: str) -> bool:
+        """Tell whether a role is stated, or a group of the pattern."""
+        groups = self.pattern.groupindex if self.pattern else {}
+        return role in self.texts() or role in groups
+
+    def match(self, column: str) -> dict[str, str] | None:
+        """Return the texts in the name of a column, by role; None if it is not of the series."""
+        if self.pattern is None:
+            return {} if column == self.column else None
+        match = self.pattern.fullmatch(column)
+        if match is None:
+            return None
+        return {role: text for role, text in match.groupdict().items() if text}
 
 
 class WideColumn(NamedTuple):
-    """A column of a wide table and what its name tells."""
+    """A column of a wide table, with the roles that its series and its name fill."""
 
     name: str
     texts: Mapping[str, str]
     series: Series
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+Columns = msgspec.defstruct(
+    "Columns",
+    [
+        *((role, Formula | None, None) for role in ROLES if role != "choices"),
+        ("choices", Scalar | list[Scalar] | None, None),
+    ],
+    bases=(_Keys,),
+    frozen=True,
+)
+"""A formula for each role, None where there is none; columns of choices may be several."""
+
+
+class Layout(_Keys, frozen=True, dict=True):
     """How the tables of one kind of file are laid out.
 
     Attributes:
-        match: the names of these files, with * and ?.
         kind: what a row is.
-        roles: where the parts of the common form come from.
-        choices: columns with one choice each, where they are not all in one.
-        details: what else tells setups apart, by the name that it is kept under.
+        match: the names of these files, with * and ?.
+        sources: columns and constants that the roles are read from.
+        details: what else distinguishes setups, by the name that it is stored under.
         where: what the cells of a row have to say for the row to count.
         scale: of outcomes, as cells have them.
         labels: outcomes that are not numbers on the scale, in lower case; None is missing.
-        missing: cells that say that there is nothing, in lower case.
+        missing: cells that mean a missing value, in lower case.
         measure: of outcomes or scores, unless `measures` (by metric) or `benchmarks` know better.
         measures: by metric.
         benchmarks: by the benchmark's name in the table.
@@ -203,38 +182,57 @@ class Layout:
         ignore: columns that do not, whatever `series` says.
     """
 
-    kind: str
-    match: str | None = None
-    roles: Mapping[str, Formula] = field(default_factory=dict)
-    choices: tuple[str, ...] = ()
-    details: Mapping[str, Formula] = field(default_factory=dict)
-    where: Mapping[str, Condition] = field(default_factory=dict)
+    kind: LayoutKind = msgspec.field(name="layout")
+    match: Text | None = None
+    sources: Columns = msgspec.field(name="columns", default=Columns())  # type: ignore[valid-type] # a class
+    details: dict[str, Formula] = {}
+    where: dict[str, Like | Scalar] = {}
     scale: Scale = SHARES
-    labels: Mapping[str, float | None] = field(default_factory=dict)
-    missing: frozenset[str] = MISSING
-    measure: MeasureRule = field(default_factory=dict)
-    measures: Mapping[str, MeasureRule] = field(default_factory=dict)
-    benchmarks: Mapping[str, BenchmarkRule] = field(default_factory=dict)
-    series: tuple[Series, ...] = ()
-    ignore: tuple[re.Pattern[str], ...] = ()
+    labels: dict[str, Number | None] = {}
+    missing: frozenset[Text] = frozenset()
+    measure: MeasureRule = MeasureRule()
+    measures: dict[str, MeasureRule] = {}
+    benchmarks: dict[str, BenchmarkRule] = {}
+    series: list[Series] = []
+    ignore: list[re.Pattern[str]] = []
+
+    def __post_init__(self) -> None:
+        labels = {label.strip().lower(): raw for label, raw in self.labels.items()}
+        msgspec.structs.force_setattr(self, "labels", labels)
+        missing = MISSING | {cell.strip().lower() for cell in self.missing}
+        msgspec.structs.force_setattr(self, "missing", missing)
+
+    @cached_property
+    def roles(self) -> Mapping[str, Formula]:
+        """Formulas by role, of the roles that have one."""
+        roles = msgspec.structs.asdict(self.sources)
+        if isinstance(roles["choices"], Scalar):
+            roles["choices"] = Formula.parse(Text.read(roles["choices"]))
+        return {role: each for role, each in roles.items() if isinstance(each, Formula)}
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """Columns with one choice each, where they are not all in one."""
+        columns = self.sources.choices  # type: ignore[attr-defined] # a role
+        return tuple(map(Text.read, columns)) if isinstance(columns, list) else ()
 
     def covers(self, filename: str) -> bool:
         """Tell whether the layout is meant for a file of this name."""
         return self.match is None or fnmatchcase(filename, self.match)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Every column that is named, each once."""
         formulas = [*self.roles.values(), *self.details.values()]
         named = [column for formula in formulas for column in formula.columns]
         for series in self.series:
-            named += series.companions.values()
+            named += filter(None, (series.standard_error, series.items))
         return tuple(dict.fromkeys([*named, *self.choices, *self.where]))
 
     def columns_of(self, roles: tuple[str, ...]) -> tuple[str, ...]:
-        """Every column that these roles are made of, each once."""
-        found = [self.roles[role].columns for role in roles if role in self.roles]
-        return tuple(dict.fromkeys(column for columns in found for column in columns))
+        """Return every column that these roles use, each once."""
+        formulas = [self.roles[role] for role in roles if role in self.roles]
+        return tuple(dict.fromkeys(column for each in formulas for column in each.columns))
 
     @property
     def is_wide(self) -> bool:
@@ -243,18 +241,17 @@ class Layout:
 
     def wide_columns(self, columns: list[str]) -> Iterator[WideColumn]:
         """Yield those of a table's columns that hold outcomes or scores."""
-        taken = set(self.columns)
+        named = set(self.columns)
         for name in columns:
-            if name in taken or any(pattern.search(name) for pattern in self.ignore):
+            if name in named or any(pattern.search(name) for pattern in self.ignore):
                 continue
             for series in self.series or (_ANY,):
-                if found := series.names.fullmatch(name):
-                    told = {key: text for key, text in found.groupdict().items() if text}
-                    yield WideColumn(name, {**series.texts, **told}, series)
+                if (texts := series.match(name)) is not None:
+                    yield WideColumn(name, {**series.texts(), **texts}, series)
                     break
 
     def fits(self, columns: list[str]) -> int:
-        """Return how many of a table's columns it explains; 0 if the table is another one."""
+        """Return how many of a table's columns it explains; 0 if it is for another table."""
         if not set(self.columns) <= set(columns):
             return 0
         if not self.is_wide:
@@ -263,28 +260,30 @@ class Layout:
         return len(self.columns) + wide if wide else 0
 
     def measure_of(
-        self, metric: str | None, filter_: str | None, benchmark: str, stated: MeasureRule
+        self, metric: str | None, filter_: str | None, benchmark: str, series: Series | None = None
     ) -> Measure:
         """Return what is measured; the most particular statement holds."""
-        named = str(metric or self.measure.get("metric", "acc"))
+        named = str(metric or self.measure.stated().get("metric", "acc"))
         # What is commonly meant by the metric's name; outcomes lie in [0, 1] whatever it is.
         scale = known_measure(named) if self.kind.startswith("scores") else Measure(metric=named)
-        rule: dict[str, object] = {**asdict(scale), **self.measure, "metric": named}
+        rule: dict[str, object] = {**asdict(scale), **self.measure.stated(), "metric": named}
         if filter_:
             rule["filter"] = filter_
-        rule |= self.measures.get(str(rule["metric"]), {})
-        if benchmark in self.benchmarks:
-            rule |= self.benchmarks[benchmark].measure
-        rule |= stated
+        for each in (self.measures.get(str(rule["metric"])), self.benchmarks.get(benchmark)):
+            if each is not None:
+                rule |= each.stated()
+        if series is not None:  # its metric and filter are roles, which `metric` and `filter_` have
+            stated = series.stated()
+            rule |= {name: stated[name] for name in stated if name not in SERIES_ROLES}
         return Measure(**rule)  # type: ignore[arg-type] # checked when the mapping was loaded
 
 
-_ANY = Series(names=re.compile(".*", re.DOTALL))
+_ANY = Series(pattern=re.compile(".*", re.DOTALL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableMapping:
-    """Layouts of the files of one data set; `document` is what was read to make it."""
+    """Layouts of the files of one data set; `document` is what they were read from."""
 
     name: str
     layouts: tuple[Layout, ...]

@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 
 from registry.errors import UnreadableFileError, UsageError
-from registry.evaluations.formats.tables.mapping import ROLES, TableMapping, roles_of
+from registry.evaluations.formats.tables.mapping import TableMapping
 from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
 from registry.evaluations.formats.tables.open import open_table
+from registry.evaluations.formats.tables.roles import ROLES, roles_of
 
 
 def presets() -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
-from registry.evaluations.formats.tables.mapping import FILE, ROW, Condition, Layout
+from registry.evaluations.formats.tables.mapping import Layout, Like
+from registry.evaluations.formats.tables.roles import FILE, ROW, Scalar, Text
 from registry.evaluations.formats.tables.sources import CellBatch, Table
 from registry.evaluations.records import Notes
 from registry.workers import prefetch
@@ -101,17 +102,17 @@ class Sheet(NamedTuple):
         return tell
 
 
-def _counting(batch: CellBatch, where: Mapping[str, Condition]) -> TableRows:
+def _counting(batch: CellBatch, where: Mapping[str, Like | Scalar]) -> TableRows:
     keep = None
     for column, condition in where.items():
         texts = batch.columns[column]
         if pa.types.is_dictionary(texts.type):
             texts = texts.dictionary_decode()
         texts = texts.cast(pa.large_string())
-        if isinstance(condition, str):
-            true = pc.equal(pc.utf8_lower(texts), condition.lower())
+        if isinstance(condition, Like):
+            true = pc.match_substring_regex(texts, condition.like.pattern)
         else:
-            true = pc.match_substring_regex(texts, condition.pattern)
+            true = pc.equal(pc.utf8_lower(texts), Text.read(condition).lower())
         true = true.fill_null(False)  # noqa: FBT003 - Arrow's
         keep = true if keep is None else pc.and_(keep, true)
     numbers = pc.indices_nonzero(keep).to_numpy().astype(np.int64)

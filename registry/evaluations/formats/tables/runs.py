@@ -1,6 +1,5 @@
 """Runs and benchmarks from the cells of a row, each different part made once."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,20 +14,20 @@ from registry.evaluations.formats.tables.cells import (
     name_of,
 )
 from registry.evaluations.formats.tables.mapping import (
+    BenchmarkRule,
+    Series,
+)
+from registry.evaluations.formats.tables.roles import (
     BENCHMARK_ROLES,
     MEASURE_ROLES,
     SETUP_ROLES,
     SOURCE_ROLES,
-    BenchmarkRule,
     Formula,
-    MeasureRule,
-    Series,
 )
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.records import Benchmark, Measure, Run, Setup, Source
 
 NO_TEXTS: Mapping[str, str] = {}
-NO_SERIES = Series(names=re.compile(""))
 
 _SINGLE = ("model", "revision", "evaluated_at", "complete")
 _Part = TypeVar("_Part")
@@ -113,13 +112,12 @@ class RunReader:
             BadCellError: a cell is not what its role asks for.
         """
         cells = _Cells(self._sheet, values, texts)
-        more = series or NO_SERIES
         return RunMetadata(
             benchmark=self.benchmark(values, texts),
             model=self._part("model", cells, _Cells.model_name),
-            measure=self._part("measure", cells, lambda cells: self._measure(cells, more.measure)),
+            measure=self._part("measure", cells, lambda cells: self._measure(cells, series)),
             source=self._part("source", cells, self._source),
-            setup=self._part("setup", cells, lambda cells: self._setup(cells, more.details)),
+            setup=self._part("setup", cells, lambda cells: self._setup(cells, series)),
             revision=self._part("revision", cells, lambda cells: cells.short("revision")),
             evaluated_at=self._part("evaluated_at", cells, _Cells.moment),
             complete=self._part("complete", cells, lambda cells: cells.flag("complete")),
@@ -154,9 +152,9 @@ class RunReader:
         )
         return self._one(benchmark, benchmark)
 
-    def _measure(self, cells: "_Cells", stated: MeasureRule) -> Measure:
+    def _measure(self, cells: "_Cells", series: Series | None) -> Measure:
         measure = self._sheet.layout.measure_of(
-            cells.short("metric"), cells.short("filter"), cells.text("benchmark") or "", stated
+            cells.short("metric"), cells.short("filter"), cells.text("benchmark") or "", series
         )
         return self._one(measure, measure)
 
@@ -164,7 +162,7 @@ class RunReader:
         name = cells.short("source") or self._sheet.table.path.name
         return Source(name=name, url=cells.text("source_url"))
 
-    def _setup(self, cells: "_Cells", more: Mapping[str, str]) -> Setup:
+    def _setup(self, cells: "_Cells", series: Series | None) -> Setup:
         chat = cells.short("chat_template")
         details = {
             name: text
@@ -179,7 +177,7 @@ class RunReader:
             prompt_template=cells.short("prompt_template"),
             chat_template=None if chat is None else _chat_template(chat),
             precision=cells.short("precision"),
-            details={**details, **more},
+            details={**details, **(series.details if series else {})},
         )
         return self._one(setup.fingerprint(), setup)
 

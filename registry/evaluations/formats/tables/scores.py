@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from registry.errors import shortened
 from registry.evaluations.formats.tables.cells import BadCellError, count_of, number_of
-from registry.evaluations.formats.tables.mapping import Formula, WideColumn
+from registry.evaluations.formats.tables.mapping import WideColumn
+from registry.evaluations.formats.tables.roles import Formula
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.runs import NO_TEXTS, RunMetadata, RunReader
 from registry.evaluations.records import Benchmark, Block, Measure, Run
@@ -41,8 +42,7 @@ def read_scores_by_model(sheet: Sheet) -> Iterator[Block]:
     wanted = (*sheet.layout.columns, *(column.name for column in columns))
     for values, row in _rows(sheet, wanted):
         for column in columns:
-            companions = column.series.companions
-            error, items = companions.get("standard_error"), companions.get("items")
+            error, items = column.series.standard_error, column.series.items
             try:
                 scores.add(
                     values,

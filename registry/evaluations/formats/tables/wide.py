@@ -14,17 +14,6 @@ from registry.evaluations.formats.tables.runs import RunReader
 from registry.evaluations.records import Benchmark, Block, Item, Outcomes, Run
 
 
-def outcome_cells(sheet: Sheet) -> OutcomeCells:
-    """Return what reads the outcomes of a table."""
-    layout = sheet.layout
-    return OutcomeCells(
-        scale=layout.scale,
-        labels=layout.labels,
-        missing=layout.missing,
-        reverse=layout.measure.get("higher_is_better") is False,
-    )
-
-
 def read_by_model(sheet: Sheet) -> Iterator[Block]:
     """Yield a block a benchmark, of a table with one model a row and one item a column.
 
@@ -63,7 +52,7 @@ def _by_model(sheet: Sheet, benchmark: Benchmark, columns: list[WideColumn]) -> 
 
 
 def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
-    cells, heads = outcome_cells(sheet), RunReader(sheet)
+    cells, heads = OutcomeCells(sheet.layout), RunReader(sheet)
     known: dict[object, bytes] = {}
     own = sheet.layout.columns
     texts = {key: text for key, text in columns[0].texts.items() if key in _SHARED}
@@ -118,7 +107,7 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
-    cells, heads, reader = outcome_cells(sheet), RunReader(sheet), ItemColumns(sheet)
+    cells, heads, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemColumns(sheet)
     own = sheet.layout.columns
     tables: dict[tuple[str, str], _Table] = {}
     for rows in sheet.rows((*own, *(column.name for column in columns))):

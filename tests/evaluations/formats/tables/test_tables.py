@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -487,6 +488,35 @@ def test_choices_as_lists(tmp_path: Path) -> None:
         ({"layout": "scores", "series": [{"metric": "x"}]}, "series[0]", "a column or a pattern"),
         ({"layout": "outcomes-by-model", "columns": {"model": "m"}}, "columns.benchmark", "which"),
         ({"files": []}, "files", "at least one"),
+        ({"files": [1]}, "files[0]", "1 is not allowed here; it has to be an object with keys"),
+        (
+            {"layout": "scores", "measures": {"a": {}, "b": {"upper": True}}},
+            "measures.b.upper",
+            "True is not allowed here; it has to be a number or null",
+        ),
+        ({"layout": "scores", "measures": {"a": {"low": 0}}}, "measures.a.low", "allowed are"),
+        ({"layout": "scores", "scale": {"upper": math.inf}}, "scale.upper", "a finite number"),
+        ({"layout": "scores", "where": {"a": {"lik": "x"}}}, "where.a.lik", "allowed are like"),
+        ({"layout": "scores", "where": {"a": {}}}, "where.a", "an object with the key like"),
+        ({"layout": "scores", "details": {"a.b": [1]}}, "details.a.b", "[1] is not allowed"),
+        (
+            {"layout": "scores", "series": [{"column": "a", "details": {"b": None}}]},
+            "series[0].details.b",
+            "None is not allowed here; it has to be a text",
+        ),
+        ({"layout": "scores", "series": [{"pattern": "(?P<name>.)"}]}, "series[0]", "not name"),
+        (
+            {"measures": {"a": {"unit": []}}, "files": [{"layout": "scores"}]},
+            "measures.a.unit",
+            "[] is not allowed here; it has to be a text",
+        ),
+        (
+            {"layout": "scores", "files": [{"match": "a"}, {"ignore": 1}]},
+            "columns.benchmark",
+            "needs",
+        ),
+        ({"layout": "scores", "files": [{"ignore": 1}]}, "files[0].ignore", "a list"),
+        ({"layout": "scores", "fils": [], "files": [{"match": "a"}]}, "fils", "about, files"),
     ],
 )
 def test_a_bad_mapping_is_told_by_its_key(
