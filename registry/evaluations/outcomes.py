@@ -1,7 +1,7 @@
 """Outcomes out of the database: as arrays of models by items, whole, streamed or on disk.
 
 Where a model has several runs on a benchmark, one is preferred as leaderboards do: of the metric
-and filter that the benchmark is shown by, then in the order of `store.preference`. Items that it
+and filter that the benchmark is shown by, then in the order of `store.ranked_runs`. Items that it
 has no outcome on are filled from the next of the same metric and filter; outcomes of two metrics
 are never mixed in one model's row of a benchmark.
 """
@@ -21,36 +21,24 @@ from registry.evaluations.selection import did_you_mean
 
 MODELS_AT_ONCE = 256
 
-# What is preferred comes last: it is unpacked over the rest of the same metric and filter.
+# The preferred run comes last: it is unpacked over the others of the same metric and filter.
 _RUNS = """
-WITH told AS (
-    SELECT r.run_id, r.model_id, r.benchmark_id, k.metric, k.filter, o.preference,
-           t.fingerprint,
+WITH ranked AS (
+    SELECT r.run_id, r.model_id, r.benchmark_id, r.model, r.metric, r.filter, r.rank,
            first_value(r.measure_id) OVER (
-               PARTITION BY r.model_id, r.benchmark_id
-               ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
-                        o.preference DESC, t.fingerprint, r.run_id
+               PARTITION BY r.model_id, r.benchmark_id ORDER BY r.rank
            ) AS preferred
-      FROM store.runs r
-      JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
-      JOIN store.measures k ON k.measure_id = r.measure_id
-      JOIN store.measures shown ON shown.measure_id = b.measure_id
-      JOIN store.setups t ON t.setup_id = r.setup_id
-     CROSS JOIN LATERAL store.preference(
-               r.complete, r.verified, r.revision, r.evaluated_at, true, t.shots, r.item_count
-           ) AS o (preference)
-     WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
+      FROM store.ranked_runs r
+     WHERE r.has_outcomes AND r.benchmark_id = ANY (:benchmarks)
        AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
 )
-SELECT m.name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
+SELECT s.model AS name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
        varbit_send(r.present_bits) AS present_bits, array_send(r.grades) AS grades
-  FROM told t
-  JOIN store.measures p ON p.measure_id = t.preferred
-   AND (p.metric, p.filter) = (t.metric, t.filter)
-  JOIN store.runs r ON r.model_id = t.model_id AND r.run_id = t.run_id
-  JOIN store.models m ON m.model_id = t.model_id
- ORDER BY m.name COLLATE "C", t.benchmark_id, t.preference, t.fingerprint DESC,
-          t.run_id DESC
+  FROM ranked s
+  JOIN store.measures p ON p.measure_id = s.preferred
+   AND (p.metric, p.filter) = (s.metric, s.filter)
+  JOIN store.runs r ON (r.model_id, r.run_id) = (s.model_id, s.run_id)
+ ORDER BY s.model COLLATE "C", s.benchmark_id, s.rank DESC
 """
 
 

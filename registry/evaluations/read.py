@@ -63,19 +63,12 @@ _ALL_RUNS = f"""{_COLUMNS}
         OFFSET 0) s {_JOINS}
 """  # noqa: S608 - of constants
 
-# The same order as in store.preferred_runs, but of the runs that are asked for.
 _RANKED_RUNS = f"""{_COLUMNS}
-  FROM (SELECT r.*, n.name AS spelling, m.name AS model
-          FROM store.runs r
+  FROM (SELECT r.*, n.name AS spelling
+          FROM store.ranked_runs r
           JOIN store.evaluated_names n ON n.name_id = r.name_id
-          JOIN store.models m ON m.model_id = r.model_id
-          JOIN store.measures k ON k.measure_id = r.measure_id
-          JOIN store.measures shown ON shown.measure_id = :shown
-          JOIN store.setups t ON t.setup_id = r.setup_id
-         WHERE r.benchmark_id = :benchmark AND r.right_bits IS NOT NULL AND {_WANTED}
-         ORDER BY m.name COLLATE "C", (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
-                  store.preference(r.complete, r.verified, r.revision, r.evaluated_at, true,
-                                   t.shots, r.item_count) DESC, t.fingerprint, r.run_id
+         WHERE r.benchmark_id = :benchmark AND r.has_outcomes AND {_WANTED}
+         ORDER BY r.model COLLATE "C", r.rank
         OFFSET 0) s {_JOINS}
 """  # noqa: S608 - of constants
 

@@ -1,26 +1,16 @@
--- leaderboard: one preferred score per model and benchmark.
+-- leaderboard: the preferred score of each model on each benchmark, by its shown measure.
 CREATE VIEW registry.leaderboard AS
-SELECT DISTINCT ON (m.name, b.name, b.version)
-       m.name AS model, b.name AS benchmark,
-       store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
-       CASE WHEN r.right_bits IS NULL THEN 'reported' ELSE 'measured' END AS kind,
-       b.version, k.metric, k.filter, r.score AS raw_score, k.unit,
-       CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
+SELECT r.model, r.benchmark,
+       store.share(r.score, r.lower, r.upper, r.higher_is_better) AS score,
+       CASE WHEN r.has_outcomes THEN 'measured' ELSE 'reported' END AS kind,
+       r.version, r.metric, r.filter, r.score AS raw_score, r.unit,
+       CASE WHEN r.upper > r.lower THEN r.standard_error / (r.upper - r.lower)
        END AS standard_error,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
-       r.run_id AS run, r.revision, t.shots
-  FROM store.runs r
-  JOIN store.models m ON m.model_id = r.model_id
-  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
-  JOIN store.measures shown ON shown.measure_id = b.measure_id
-  JOIN store.measures k ON k.measure_id = r.measure_id
-                       AND (k.metric, k.filter) = (shown.metric, shown.filter)
-  JOIN store.setups t ON t.setup_id = r.setup_id
+       r.run_id AS run, r.revision, r.shots
+  FROM store.ranked_runs r
   JOIN store.sources s ON s.source_id = r.source_id
- ORDER BY m.name, b.name, b.version,
-          store.preference(r.complete, r.verified, r.revision, r.evaluated_at,
-                           r.right_bits IS NOT NULL, t.shots, r.item_count) DESC,
-          t.fingerprint, r.run_id;
+ WHERE r.rank = 1 AND r.is_shown;
 
 COMMENT ON VIEW registry.leaderboard IS
     'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one; then a verified before another; then of the main revision (none stated, main, or a commit, which tells no branch) before others; then, of checkpoints named like step143000, of the highest number; then the newest; then one whose outcomes are known; then that with the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup of the lowest fingerprint, so that models are told under the same one; then the lowest key. For other checkpoints, sources or numbers of shots see scores.

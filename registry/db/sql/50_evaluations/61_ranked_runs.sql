@@ -1,0 +1,39 @@
+-- ranked_runs: runs with their rank among those of their model on their benchmark, 1 is preferred.
+-- The only statement of which run is preferred. The rank of some of the runs, such as those with
+-- outcomes, is in the same order. Keys and names are partitioned by, so that conditions on any of
+-- them reach the tables.
+CREATE VIEW store.ranked_runs AS
+SELECT r.*, r.right_bits IS NOT NULL AS has_outcomes, m.name AS model, b.name AS benchmark,
+       b.version, k.metric, k.filter, k.lower, k.upper, k.higher_is_better, k.unit, t.shots,
+       (k.metric, k.filter) = (shown.metric, shown.filter) AS is_shown,
+       row_number() OVER (
+           PARTITION BY r.model_id, r.benchmark_id, m.name, b.name, b.version
+           ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+                    r.complete DESC,
+                    r.verified DESC,
+                    -- The main revision, then checkpoints by number, then any other. A commit (40
+                    -- characters) counts as main: lm-eval states one for every run.
+                    CASE WHEN r.revision IS NULL OR r.revision = 'main' OR length(r.revision) = 40
+                         THEN 'Infinity'
+                         ELSE coalesce(
+                             substring(
+                                 r.revision FROM '(?:step|checkpoint|ckpt|iter|epoch)\D?(\d{1,15})'
+                             )::float8, -1)
+                    END DESC,
+                    r.evaluated_at DESC NULLS LAST,
+                    r.right_bits IS NOT NULL DESC,
+                    t.shots NULLS LAST,
+                    coalesce(r.item_count, 0) DESC,
+                    -- Among equals models are compared under the same setup.
+                    t.fingerprint,
+                    r.run_id
+       ) AS rank
+  FROM store.runs r
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+  JOIN store.measures shown ON shown.measure_id = b.measure_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+  JOIN store.setups t ON t.setup_id = r.setup_id;
+
+COMMENT ON VIEW store.ranked_runs IS
+    'Runs with their rank among those of their model on their benchmark; 1 is the preferred run. By the shown measure before others, complete before limited, verified before not, of the main revision (none, main or a commit) before others, of the checkpoint with the highest number, the newest, with outcomes, of the fewest shots, of the most items.';
