@@ -19,7 +19,7 @@ def main() -> int:
         where = database.setting()
         with database.engine(where) as engine:
             migrate.set_up_embedded(where, engine)
-            report = sync.sync_models(engine, sync.Options(full=True))
+            report = sync.sync_models(engine, sync.SyncOptions(full=True))
             came = refresh.refresh_vectors(engine)
     except RegistryError as error:
         print(f"sweep: {error}", file=sys.stderr)

@@ -19,7 +19,7 @@ def main() -> int:
         where = database.setting()
         with database.engine(where) as engine:
             migrate.set_up_embedded(where, engine)
-            report = sync.sync_models(engine, sync.Options())
+            report = sync.sync_models(engine, sync.SyncOptions())
             came = refresh.refresh_vectors(engine)
     except RegistryError as error:
         print(f"sync: {error}", file=sys.stderr)

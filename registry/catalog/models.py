@@ -31,7 +31,7 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in S
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PageComparison:
     """Which names of a page are new to the catalog, changed, or as they were.
 
     Attributes:
@@ -77,7 +77,9 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
 
 
-def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: datetime) -> Comparison:
+def compare(
+    connection: Connection, sightings: Mapping[str, str], *, as_of: datetime
+) -> PageComparison:
     """Load a page's sightings, follow renames, and tell which records need to be read.
 
     Args:
@@ -103,7 +105,7 @@ def compare(connection: Connection, sightings: Mapping[str, str], *, as_of: date
         )
     }
     known = frozenset().union(*verdicts.values())
-    return Comparison(
+    return PageComparison(
         fresh=frozenset(sightings) - known,
         stubs=verdicts.get("stub", frozenset()),
         changed=verdicts.get("changed", frozenset()),

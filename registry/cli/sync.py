@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from registry.sync.sync import Report
+    from registry.sync.sync import SyncReport
     from registry.workers import Progress
 
 SOME_QUARANTINED = 3
@@ -78,7 +78,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --author mistralai --dry-run
     """
     from registry.embeddings import refresh
-    from registry.sync.sync import Options, sync_models
+    from registry.sync.sync import SyncOptions, sync_models
 
     application = ctx.ensure_object(Application)
     began = time.monotonic()
@@ -88,7 +88,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         with application.engine() as engine:
             application.set_up(engine)
             with _progress() as on_progress:
-                report = sync_models(engine, Options(**chosen), on_progress=on_progress)
+                report = sync_models(engine, SyncOptions(**chosen), on_progress=on_progress)
             came = None if report.dry_run else refresh.refresh_vectors(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
@@ -103,7 +103,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         ctx.exit(SOME_QUARANTINED)
 
 
-def _comment(report: Report, *, since_asked: bool) -> None:
+def _comment(report: SyncReport, *, since_asked: bool) -> None:
     """Say what the numbers do not."""
     if report.resumed:
         beyond = ", which goes back beyond --since" if since_asked else ""
@@ -114,7 +114,7 @@ def _comment(report: Report, *, since_asked: bool) -> None:
         say("The limit ended it before the listing's end; the next sync goes on there.")
 
 
-def _print_report(output: Output, report: Report, seconds: float) -> None:
+def _print_report(output: Output, report: SyncReport, seconds: float) -> None:
     counts = asdict(report.counts)
     del counts["pages"]
     told: dict[str, Any] = {

@@ -57,7 +57,7 @@ def decode_page(body: bytes) -> list[object]:
     raise HubError(f"The reply should be a list of records but is of type {type(page).__name__}.")
 
 
-class Part(NamedTuple):
+class RecordPart(NamedTuple):
     """Some records of a page, in their order.
 
     Attributes:
@@ -71,7 +71,7 @@ class Part(NamedTuple):
     texts: Sequence[RecordText] | None
 
 
-def decode_parts(body: bytes) -> Iterator[Part]:
+def decode_parts(body: bytes) -> Iterator[RecordPart]:
     """Decode one page as `decode_page`, PART records at a time.
 
     What is to be made of some is then made before the next ones take their place in the
@@ -80,14 +80,14 @@ def decode_parts(body: bytes) -> Iterator[Part]:
     try:
         texts = _SPLITTER.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        yield Part(decode_page(body), None)
+        yield RecordPart(decode_page(body), None)
         return
     for start in range(0, len(texts), PART):
         some = texts[start : start + PART]
         try:
-            yield Part(decode_again(some), some)
+            yield RecordPart(decode_again(some), some)
         except orjson.JSONDecodeError:
-            yield Part(decode_page(_listed(some)), None)
+            yield RecordPart(decode_page(_listed(some)), None)
 
 
 def decode_again(texts: Sequence[RecordText]) -> list[object]:

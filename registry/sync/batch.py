@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from registry.catalog.rows import evaluation_lines, model_lines, parent_lines
-from registry.sync.page import Reading, Refusal
+from registry.sync.page import RecordPage, RejectedRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,7 +36,7 @@ class Batch:
     size: int
     listed: Collection[str]
     moments: Sequence[datetime]
-    refusals: Sequence[Refusal]
+    refusals: Sequence[RejectedRecord]
     partly_read: int
     keys: Sequence[int]
     texts: Mapping[str, bytes]
@@ -50,7 +50,7 @@ class Batch:
         return 1
 
 
-def batch(reading: Reading, keys: Sequence[int], moment: str) -> Batch:
+def batch(reading: RecordPage, keys: Sequence[int], moment: str) -> Batch:
     """Make a page ready, all of whose readable records are new.
 
     Args:

@@ -18,10 +18,10 @@ from registry.hub.client import Hub, ListingQuery
 from registry.sync import ingest, initial_load
 from registry.sync import state as sync_state
 from registry.sync.batch import Batch
-from registry.sync.page import Page, Reading, reaches, repeats
+from registry.sync.page import Page, RecordPage, reaches, repeats
 from registry.sync.prefetch import AHEAD, Pages
 from registry.sync.readers import LoadTask, Readers, Task
-from registry.sync.state import Pass
+from registry.sync.state import SyncState
 from registry.workers import Progress, infrequent_gc, no_progress
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ MOST_RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class SyncOptions:
     """What to sync, and how.
 
     Attributes:
@@ -77,8 +77,8 @@ class Walker:
 
     connection: Connection
     source: Hub
-    walk: Pass
-    options: Options
+    walk: SyncState
+    options: SyncOptions
     on_progress: Progress = no_progress
     expected: int | None = None
     # Whether the catalog is loaded for the first time: all that comes is new.
@@ -129,7 +129,7 @@ class Walker:
     def _follow(self, pages: Pages) -> bool:
         visited: set[str] = set()
         previous: Page | None = None
-        held: list[Reading | Batch] = []
+        held: list[RecordPage | Batch] = []
         while True:
             page = pages.take()
             visited.add(page.url)
@@ -211,14 +211,14 @@ class Walker:
                 _log.warning("No process to read pages could be started (%s): this one does", error)
         return self.readers
 
-    def _store(self, pages: list[Reading | Batch], cursor: str | None) -> None:
+    def _store(self, pages: list[RecordPage | Batch], cursor: str | None) -> None:
         with self.connection.begin() as transaction:
             if self.first:
                 initial_load.take_in(self.connection, self.walk, pages)
             else:
                 # Batches are made of a first load's pages only.
-                readings = [page for page in pages if isinstance(page, Reading)]
-                reading = reduce(Reading.joined, readings)
+                readings = [page for page in pages if isinstance(page, RecordPage)]
+                reading = reduce(RecordPage.joined, readings)
                 ingest.take_in(self.connection, self.walk, reading, lineage.write_edges)
             self.walk.cursor = cursor
             if self.options.dry_run:

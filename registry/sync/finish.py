@@ -12,7 +12,7 @@ from registry.db.jobs import Lock, exclusive
 from registry.errors import LockHeldError
 from registry.evaluations import hub_scores, item_statistics, load
 from registry.sync import initial_load
-from registry.sync.state import Pass
+from registry.sync.state import SyncState
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ ANALYZED_LATE = (
 """Those for which that comes when lineage and words are, too."""
 
 
-def take_up_scores(engine: Engine, connection: Connection, walk: Pass) -> None:
+def take_up_scores(engine: Engine, connection: Connection, walk: SyncState) -> None:
     """Take up the scores that the Hub shows with models, and find models for names without one."""
     try:
         with exclusive(engine, Lock.EVALUATIONS):
@@ -68,7 +68,7 @@ def _analyze(engine: Engine, tables: Iterable[str]) -> None:
             connection.exec_driver_sql(f"ANALYZE store.{table}")
 
 
-def tidy(engine: Engine, connection: Connection, walk: Pass) -> None:
+def tidy(engine: Engine, connection: Connection, walk: SyncState) -> None:
     """Settle a first load, and bring words and statistics up to date."""
     written = walk.counts.new + walk.counts.changed
     with connection.begin():
@@ -113,7 +113,7 @@ def _models(connection: Connection) -> int:
 def _settle(
     engine: Engine,
     connection: Connection,
-    walk: Pass,
+    walk: SyncState,
     beside: Executor,
     analyzed: Iterable[str],
 ) -> list[Future[None]]:

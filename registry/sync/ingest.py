@@ -11,8 +11,8 @@ from registry.catalog.rows import Entry
 from registry.evaluations import hub_scores
 from registry.sync import quarantine
 from registry.sync import state as sync_state
-from registry.sync.page import Page, Reading, Refusal
-from registry.sync.state import Counts, Pass
+from registry.sync.page import Page, RecordPage, RejectedRecord
+from registry.sync.state import SyncCounts, SyncState
 
 SOURCE = "hub"
 
@@ -37,7 +37,7 @@ class LineageWriter(Protocol):
 
 
 def take_in(
-    connection: Connection, walk: Pass, reading: Reading, write_lineage: LineageWriter
+    connection: Connection, walk: SyncState, reading: RecordPage, write_lineage: LineageWriter
 ) -> None:
     """Take one page into the catalog, in the connection's transaction.
 
@@ -56,9 +56,9 @@ def take_in(
 
 def take_compared(
     connection: Connection,
-    walk: Pass,
-    reading: Reading,
-    compared: models.Comparison,
+    walk: SyncState,
+    reading: RecordPage,
+    compared: models.PageComparison,
     write_lineage: LineageWriter,
 ) -> None:
     """Take in one page that was compared with what is known; otherwise as `take_in`."""
@@ -71,7 +71,11 @@ def take_compared(
 
 
 def account(
-    connection: Connection, walk: Pass, page: Page, refusals: Sequence[Refusal], counts: Counts
+    connection: Connection,
+    walk: SyncState,
+    page: Page,
+    refusals: Sequence[RejectedRecord],
+    counts: SyncCounts,
 ) -> None:
     """Note what became of a page whose models are written, and move the pass on.
 
@@ -100,18 +104,18 @@ def account(
 
 def write(  # noqa: PLR0917 - what take_in has found out
     connection: Connection,
-    walk: Pass,
-    reading: Reading,
-    compared: models.Comparison,
+    walk: SyncState,
+    reading: RecordPage,
+    compared: models.PageComparison,
     entries: list[Entry],
     write_lineage: LineageWriter,
-) -> Counts:
+) -> SyncCounts:
     """Write what is new or changed, and everybody's counters."""
     fresh = [entry for entry in entries if entry.name in compared.fresh]
     known = [entry for entry in entries if entry.name not in compared.fresh]
     added = models.add_models(connection, fresh, as_of=walk.as_of)
     merged = models.merge_models(connection, known, as_of=walk.as_of)
-    counts = Counts(
+    counts = SyncCounts(
         new=len(fresh) + sum(entry.name in compared.stubs for entry in known),
         changed=sum(entry.name in compared.changed for entry in known),
         partly_read=sum(entry.partly_read for entry in entries),

@@ -16,14 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from registry.catalog.families import BEST_PARENT_FIRST, refresh_families
 from registry.catalog.feature_sets import add_features
 from registry.catalog.lineage import resolve_parents
-from registry.catalog.models import Comparison
+from registry.catalog.models import PageComparison
 from registry.catalog.rows import COLUMNS, Entry, parent_lines
 from registry.db.copy import copy_lines, copy_texts
 from registry.sync import ingest
 from registry.sync.batch import Batch
-from registry.sync.page import Reading, read_body
+from registry.sync.page import RecordPage, read_body
 from registry.sync.quarantine import release
-from registry.sync.state import Counts, Pass
+from registry.sync.state import SyncCounts, SyncState
 
 NAMES_AT_ONCE = 5000
 
@@ -38,7 +38,7 @@ def under_way(connection: Connection) -> bool:
     return not connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)"))
 
 
-def take_in(connection: Connection, walk: Pass, pages: Sequence[Reading | Batch]) -> None:
+def take_in(connection: Connection, walk: SyncState, pages: Sequence[RecordPage | Batch]) -> None:
     """Take pages into the catalog, as `intake.take_in`, with their lineage set aside.
 
     Nothing of them is known yet, but where the listing repeats itself: only then is it looked for.
@@ -47,8 +47,8 @@ def take_in(connection: Connection, walk: Pass, pages: Sequence[Reading | Batch]
     try:
         with connection.begin_nested():
             for page in pages:
-                if isinstance(page, Reading):
-                    compared = Comparison.nothing_known(page.sightings)
+                if isinstance(page, RecordPage):
+                    compared = PageComparison.nothing_known(page.sightings)
                     ingest.take_compared(connection, walk, page, compared, set_aside)
             _take_batches(connection, walk, [page for page in pages if isinstance(page, Batch)])
     except IntegrityError:
@@ -57,13 +57,13 @@ def take_in(connection: Connection, walk: Pass, pages: Sequence[Reading | Batch]
             ingest.take_in(connection, walk, _as_it_came(page), set_aside)
 
 
-def _as_it_came(page: Reading | Batch) -> Reading:
-    if isinstance(page, Reading):
+def _as_it_came(page: RecordPage | Batch) -> RecordPage:
+    if isinstance(page, RecordPage):
         return page
     return read_body(page.body, page.url, page.next_url)
 
 
-def _take_batches(connection: Connection, walk: Pass, batches: Sequence[Batch]) -> None:
+def _take_batches(connection: Connection, walk: SyncState, batches: Sequence[Batch]) -> None:
     """Pass on what is ready, all batches' rows of a table at once."""
     if not batches:
         return
@@ -79,7 +79,7 @@ def _take_batches(connection: Connection, walk: Pass, batches: Sequence[Batch]) 
     release(connection, ingest.SOURCE, [name for each in batches for name in each.listed])
     for each in batches:
         new = len(each.keys)
-        counts = Counts(new=new, counters_changed=new, partly_read=each.partly_read)
+        counts = SyncCounts(new=new, counters_changed=new, partly_read=each.partly_read)
         ingest.account(connection, walk, each, each.refusals, counts)
 
 

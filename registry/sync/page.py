@@ -28,7 +28,7 @@ PAYLOAD_KEPT = 10_000
 """Characters of a rejected record that the quarantine keeps."""
 
 
-class Refusal(NamedTuple):
+class RejectedRecord(NamedTuple):
     """One record that cannot be read: why, under which key it was seen, and how it begins."""
 
     key: str
@@ -94,7 +94,7 @@ class _Noted(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading:
+class RecordPage:
     """One page.
 
     Attributes:
@@ -112,12 +112,12 @@ class Reading:
     next_url: str | None
     size: int = 0
     sightings: dict[str, str] = field(default_factory=dict)
-    nameless: list[Refusal] = field(default_factory=list)
+    nameless: list[RejectedRecord] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=list)
     pages: int = 1
     names: dict[str, str] = field(default_factory=dict)
     _noted: dict[str, _Noted] = field(default_factory=dict)
-    _read: dict[str, Entry | Refusal] = field(default_factory=dict)
+    _read: dict[str, Entry | RejectedRecord] = field(default_factory=dict)
 
     @property
     def listed(self) -> Collection[str]:
@@ -176,20 +176,20 @@ class Reading:
         lines = map(sighting_line, records, keys, fingerprints, counted)
         self.sightings |= dict(zip(records, lines, strict=True))
 
-    def entry(self, name: str) -> Entry | Refusal:
+    def entry(self, name: str) -> Entry | RejectedRecord:
         """Return what a record says, read once."""
         if name not in self._read:
             self.entries([name])
         return self._read[name]
 
-    def entries(self, names: Iterable[str]) -> tuple[list[Entry], list[Refusal]]:
+    def entries(self, names: Iterable[str]) -> tuple[list[Entry], list[RejectedRecord]]:
         """Return what the records of these names say, each read once, and what cannot be read."""
         names = list(names)
         self._read |= _made({
             name: self._noted.pop(name) for name in names if name in self._noted
         })  # fmt: skip
         entries: list[Entry] = []
-        refusals: list[Refusal] = []
+        refusals: list[RejectedRecord] = []
         for name in names:
             found = self._read[name]
             if isinstance(found, Entry):
@@ -198,7 +198,7 @@ class Reading:
                 refusals.append(found)
         return entries, refusals
 
-    def joined(self, following: "Reading") -> "Reading":
+    def joined(self, following: "RecordPage") -> "RecordPage":
         """Return this page and the next one, all of whose records have been read, as one."""
         again = {following.names[key] for key in following.names.keys() & self.names.keys()}
         again |= following.sightings.keys() & self.sightings.keys()
@@ -222,14 +222,14 @@ class Reading:
         self._noted = {}
 
 
-def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> Reading:
+def read(records: Sequence[object], url: str = "", next_url: str | None = None) -> RecordPage:
     """Name and fingerprint the raw records of a page; nothing in them makes it fail."""
-    reading = Reading(url=url, next_url=next_url)
+    reading = RecordPage(url=url, next_url=next_url)
     reading.add(records)
     return reading
 
 
-def read_body(body: bytes, url: str = "", next_url: str | None = None) -> Reading:
+def read_body(body: bytes, url: str = "", next_url: str | None = None) -> RecordPage:
     """Name and fingerprint the records in the body of a page, and keep it to read them from.
 
     Takes half the time of `read` with `decode_page`.
@@ -237,7 +237,7 @@ def read_body(body: bytes, url: str = "", next_url: str | None = None) -> Readin
     Raises:
         HubError: when it is no list of records.
     """
-    reading = Reading(url=url, next_url=next_url)
+    reading = RecordPage(url=url, next_url=next_url)
     for part in decode_parts(body):
         reading.add(*part)
     return reading
@@ -251,7 +251,7 @@ def _moments(records: Iterable[object]) -> Iterator[datetime]:
                 yield moment
 
 
-def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | Refusal]:
+def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | RejectedRecord]:
     """Read records and make them ready to be written.
 
     Each step is taken for all of them before the next: the processor then has its code at hand,
@@ -276,7 +276,7 @@ def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | Refusal]:
         )
         for record in read
     ]
-    made: dict[str, Entry | Refusal] = {
+    made: dict[str, Entry | RejectedRecord] = {
         record.name: Entry(
             name=record.name,
             model=model,
@@ -292,7 +292,7 @@ def _made(noted: Mapping[str, _Noted]) -> dict[str, Entry | Refusal]:
     }
     for (name, each), record in zip(noted.items(), parsed, strict=True):
         if isinstance(record, Rejected):
-            made[name] = Refusal(record.key, record.reason, _payload(each.raw))
+            made[name] = RejectedRecord(record.key, record.reason, _payload(each.raw))
     return made
 
 
@@ -309,10 +309,10 @@ def _decoded(noted: Mapping[str, _Noted]) -> Mapping[str, _Noted]:
     return made
 
 
-def _nameless(raw: object) -> Refusal:
+def _nameless(raw: object) -> RejectedRecord:
     refused = raw if isinstance(raw, Rejected) else parse_record(raw)
     assert isinstance(refused, Rejected)
-    return Refusal(refused.key or f"digest {digest(raw):x}", refused.reason, _payload(raw))
+    return RejectedRecord(refused.key or f"digest {digest(raw):x}", refused.reason, _payload(raw))
 
 
 def _payload(raw: object) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from registry.hub.client import Hub, RawPage
 from registry.sync.batch import Batch
-from registry.sync.page import Reading, read_body
+from registry.sync.page import RecordPage, read_body
 from registry.sync.readers import LoadTask, Readers, Task, UnreadableError
 
 AHEAD = 4
@@ -21,7 +21,7 @@ class _Fetched(NamedTuple):
 
     url: str
     next_url: str | None
-    reading: Future[Reading | Batch]
+    reading: Future[RecordPage | Batch]
     whole: bool
     body: bytes = b""
 
@@ -48,7 +48,7 @@ class _Ahead(threading.Thread):
             try:
                 page = self._fetch(url)
             except BaseException as error:  # noqa: BLE001 - for whoever takes the page
-                failed: Future[Reading | Batch] = Future()
+                failed: Future[RecordPage | Batch] = Future()
                 failed.set_exception(error)
                 page = _Fetched(url, None, failed, whole=False)
             self.fetched.put(page)
@@ -80,7 +80,7 @@ class Pages:
         ahead.start()
         return ahead
 
-    def take(self) -> Reading | Batch:
+    def take(self) -> RecordPage | Batch:
         """Return the next page, once it is there.
 
         Raises:
@@ -137,7 +137,7 @@ class Pages:
     def _fetch(self, url: str) -> _Fetched:
         readers = self._readers
         if readers is None:
-            done: Future[Reading | Batch] = Future()
+            done: Future[RecordPage | Batch] = Future()
             page = self._read_here(url)
             done.set_result(page)
             return _Fetched(url, page.next_url, done, whole=False)
@@ -145,11 +145,11 @@ class Pages:
         reading = readers.submit(self._ask(Task(raw.body, raw.url, raw.next_url)))
         return _Fetched(url, raw.next_url, reading, whole=True, body=raw.body)
 
-    def _read_here(self, url: str) -> Reading:
+    def _read_here(self, url: str) -> RecordPage:
         return self._source.fetch(url, _read)
 
 
-def _read(page: RawPage) -> Reading:
+def _read(page: RawPage) -> RecordPage:
     return read_body(page.body, page.url, page.next_url)
 
 

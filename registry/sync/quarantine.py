@@ -5,13 +5,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry.sync.page import Refusal
+from registry.sync.page import RejectedRecord
 
 
 def put_in(
     connection: Connection,
     source: str,
-    refusals: Sequence[Refusal],
+    refusals: Sequence[RejectedRecord],
     *,
     as_of: datetime,
 ) -> None:

@@ -1,6 +1,6 @@
 """Processes that read pages beside the one that talks to the database.
 
-Reading a record takes as long as storing it, and one Python process does one thing at a time.
+RecordPage a record takes as long as storing it, and one Python process does one thing at a time.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from registry.errors import HubError
 from registry.hub.decode import decode_parts
 from registry.sync.batch import Batch, batch
-from registry.sync.page import Reading
+from registry.sync.page import RecordPage
 from registry.workers import WorkerPool
 
 
@@ -24,7 +24,7 @@ class Task(NamedTuple):
     url: str
     next_url: str | None
 
-    def perform(self) -> Reading:
+    def perform(self) -> RecordPage:
         """Decode the page and read every record of it.
 
         Raises:
@@ -46,7 +46,7 @@ class LoadTask(NamedTuple):
     keys: Sequence[int]
     moment: str
 
-    def perform(self) -> Batch | Reading:
+    def perform(self) -> Batch | RecordPage:
         """Make the page ready; where there are not keys enough, read it.
 
         Raises:
@@ -58,8 +58,8 @@ class LoadTask(NamedTuple):
         return batch(reading, self.keys, self.moment)
 
 
-def _read(task: Task) -> Reading:
-    reading = Reading(url=task.url, next_url=task.next_url)
+def _read(task: Task) -> RecordPage:
+    reading = RecordPage(url=task.url, next_url=task.next_url)
     try:
         for part in decode_parts(task.body):
             reading.add(part.records)
@@ -69,7 +69,7 @@ def _read(task: Task) -> Reading:
     return reading
 
 
-class Readers(WorkerPool[None, Task | LoadTask, Reading | Batch]):
+class Readers(WorkerPool[None, Task | LoadTask, RecordPage | Batch]):
     """Some of these processes, which share the pages handed to them."""
 
     def __init__(self, count: int | None = None) -> None:
@@ -81,5 +81,5 @@ class Readers(WorkerPool[None, Task | LoadTask, Reading | Batch]):
         super().__init__(_perform, None, count)
 
 
-def _perform(setting: None, task: Task | LoadTask) -> Reading | Batch:  # noqa: ARG001 - none
+def _perform(setting: None, task: Task | LoadTask) -> RecordPage | Batch:  # noqa: ARG001 - none
     return task.perform()

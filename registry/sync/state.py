@@ -8,11 +8,11 @@ from typing import Literal
 import orjson
 from sqlalchemy import Connection, text
 
-Kind = Literal["delta", "full"]
+SyncKind = Literal["delta", "full"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Counts:
+class SyncCounts:
     """What a pass has done so far, in models unless said otherwise."""
 
     pages: int = 0
@@ -28,14 +28,14 @@ class Counts:
     looked_up: int = 0
     scores_changed: int = 0
 
-    def add(self, other: "Counts") -> None:
+    def add(self, other: "SyncCounts") -> None:
         """Add another's counts to these."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass(slots=True, kw_only=True)
-class Pass:
+class SyncState:
     """One walk through the listing, newest first: of all models, or of those changed `since`.
 
     `cursor` is the address of the next page, None at the beginning; `high_water` the newest
@@ -43,12 +43,12 @@ class Pass:
     """
 
     scope: str
-    kind: Kind
+    kind: SyncKind
     as_of: datetime
     since: datetime | None = None
     high_water: datetime | None = None
     cursor: str | None = None
-    counts: Counts = field(default_factory=Counts)
+    counts: SyncCounts = field(default_factory=SyncCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class Standing:
 
     watermark: datetime | None
     swept_models: int | None
-    under_way: Pass | None
+    under_way: SyncState | None
 
 
-def standing(connection: Connection, scope: str, kind: Kind) -> Standing:
+def standing(connection: Connection, scope: str, kind: SyncKind) -> Standing:
     """Read where a kind of sync stands."""
     row = connection.execute(
         text("SELECT * FROM store.sync_passes WHERE scope = :scope AND kind = :kind"),
@@ -70,21 +70,21 @@ def standing(connection: Connection, scope: str, kind: Kind) -> Standing:
         return Standing(None, None, None)
     under_way = None
     if row.under_way:
-        known = {each.name for each in fields(Counts)}
+        known = {each.name for each in fields(SyncCounts)}
         counts = {name: value for name, value in (row.summary or {}).items() if name in known}
-        under_way = Pass(
+        under_way = SyncState(
             scope=scope,
             kind=kind,
             as_of=row.as_of,
             since=row.since,
             high_water=row.high_water,
             cursor=row.cursor,
-            counts=Counts(**counts),
+            counts=SyncCounts(**counts),
         )
     return Standing(row.watermark, row.swept_models, under_way)
 
 
-def save(connection: Connection, walk: Pass) -> None:
+def save(connection: Connection, walk: SyncState) -> None:
     """Write how far a pass has come, in the transaction of the page that it has taken in."""
     connection.execute(
         text("""
@@ -109,7 +109,7 @@ def save(connection: Connection, walk: Pass) -> None:
     )
 
 
-def finish(connection: Connection, walk: Pass, *, watermark: datetime | None) -> None:
+def finish(connection: Connection, walk: SyncState, *, watermark: datetime | None) -> None:
     """Mark a pass as complete; the watermark of its kind never moves back."""
     connection.execute(
         text("""
@@ -137,7 +137,7 @@ def finish(connection: Connection, walk: Pass, *, watermark: datetime | None) ->
         forget_sweep(connection, walk.scope)
 
 
-def abandon(connection: Connection, walk: Pass) -> None:
+def abandon(connection: Connection, walk: SyncState) -> None:
     """Give up a pass: the next one of its kind begins anew."""
     connection.execute(
         text(

@@ -19,13 +19,13 @@ from registry.errors import HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
 from registry.sync import ingest, initial_load, tombstones
 from registry.sync import state as sync_state
-from registry.sync.crawl import Options, Walker
+from registry.sync.crawl import SyncOptions, Walker
 from registry.sync.finish import take_up_scores, tidy
 from registry.sync.page import read
-from registry.sync.state import Counts, Pass
+from registry.sync.state import SyncCounts, SyncState
 from registry.workers import Progress, no_progress
 
-__all__ = ["Options", "Report", "sync_models"]
+__all__ = ["SyncOptions", "SyncReport", "sync_models"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +34,15 @@ SWEEP_SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class SyncReport:
     """What a sync did.
 
     `complete` is False where a limit ended it early; `resumed` tells that it went on with a pass
     that an earlier run had begun, whose counts are included.
     """
 
-    kind: sync_state.Kind
-    counts: Counts
+    kind: sync_state.SyncKind
+    counts: SyncCounts
     complete: bool
     resumed: bool
     dry_run: bool
@@ -51,11 +51,11 @@ class Report:
 
 def sync_models(
     engine: Engine,
-    options: Options,
+    options: SyncOptions,
     *,
     source: Hub | None = None,
     on_progress: Progress = no_progress,
-) -> Report:
+) -> SyncReport:
     """Bring the catalog up to date with the Hub.
 
     A pass under way that goes back at least as far as asked for is gone on with, whatever `since`
@@ -94,7 +94,7 @@ def sync_models(
         return report
 
 
-def _run(engine: Engine, source: Hub, options: Options, on_progress: Progress) -> Report:
+def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progress) -> SyncReport:
     scope, kind = _scope(source, options), _kind(options)
     with engine.connect() as connection:
         with connection.begin():
@@ -123,7 +123,7 @@ def _run(engine: Engine, source: Hub, options: Options, on_progress: Progress) -
             take_up_scores(engine, connection, walk)
         with connection.begin():
             watermark = sync_state.standing(connection, scope, "delta").watermark
-    return Report(
+    return SyncReport(
         kind=kind,
         counts=walk.counts,
         complete=complete,
@@ -133,11 +133,11 @@ def _run(engine: Engine, source: Hub, options: Options, on_progress: Progress) -
     )
 
 
-def _kind(options: Options) -> sync_state.Kind:
+def _kind(options: SyncOptions) -> sync_state.SyncKind:
     return "full" if options.full else "delta"
 
 
-def _scope(source: Hub, options: Options) -> str:
+def _scope(source: Hub, options: SyncOptions) -> str:
     parts = [source.endpoint]
     if options.author:
         parts.append(f"author={options.author}")
@@ -146,8 +146,8 @@ def _scope(source: Hub, options: Options) -> str:
 
 
 def _begin(
-    before: sync_state.Standing, scope: str, kind: sync_state.Kind, options: Options
-) -> Pass:
+    before: sync_state.Standing, scope: str, kind: sync_state.SyncKind, options: SyncOptions
+) -> SyncState:
     """Go on with the pass under way, unless it does not go back as far as is asked for."""
     under_way = before.under_way
     if under_way is not None and not options.dry_run:
@@ -158,13 +158,13 @@ def _begin(
             return under_way
     since = None if kind == "full" else options.since or before.watermark
     as_of = options.as_of or datetime.now(UTC)
-    return Pass(scope=scope, kind=kind, as_of=as_of, since=since)
+    return SyncState(scope=scope, kind=kind, as_of=as_of, since=since)
 
 
 def _finish(
     connection: Connection,
-    walk: Pass,
-    options: Options,
+    walk: SyncState,
+    options: SyncOptions,
     before: sync_state.Standing,
     undone: dict[int, list[int]],
 ) -> None:
@@ -189,7 +189,7 @@ def _finish(
 
 
 def _mark_gone(
-    connection: Connection, walk: Pass, options: Options, undone: dict[int, list[int]]
+    connection: Connection, walk: SyncState, options: SyncOptions, undone: dict[int, list[int]]
 ) -> None:
     for page, ids in undone.items():
         sync_state.remember_page(connection, walk.scope, page, ids)
@@ -204,7 +204,7 @@ def _mark_gone(
         )
 
 
-def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) -> None:
+def _look_up(connection: Connection, source: Hub, walk: SyncState, options: SyncOptions) -> None:
     """Ask the Hub about names that no listing shows: renamed, disabled, or gone."""
     with connection.begin():
         unlisted = tombstones.to_look_up(connection, as_of=walk.as_of, limit=options.lookups)
@@ -217,7 +217,7 @@ def _look_up(connection: Connection, source: Hub, walk: Pass, options: Options) 
             return
         with connection.begin():
             if isinstance(found.record, dict):
-                extra = Pass(scope=walk.scope, kind="delta", as_of=walk.as_of)
+                extra = SyncState(scope=walk.scope, kind="delta", as_of=walk.as_of)
                 ingest.take_in(connection, extra, read([found.record]), lineage.write_edges)
                 orphans = model_names.settle_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of

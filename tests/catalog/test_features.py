@@ -29,7 +29,7 @@ def entries(found: FeatureSet) -> dict[int, float]:
 def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
     prepare(connection)
     prepare_lineage(connection)
-    walk = sync_state.Pass(scope="test", kind="delta", as_of=DAY)
+    walk = sync_state.SyncState(scope="test", kind="delta", as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
     ingest.take_in(connection, walk, page.read(records), write_edges)
     shown: dict[str, dict[int, float]] = {}

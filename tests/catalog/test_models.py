@@ -10,9 +10,9 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import models
 from registry.catalog import names as model_names
-from registry.catalog.models import Comparison
+from registry.catalog.models import PageComparison
 from registry.sync import quarantine
-from registry.sync.page import Refusal
+from registry.sync.page import RejectedRecord
 
 LATER = NOON + timedelta(days=1)
 MODELS = "SELECT name, state, hub_id FROM store.models ORDER BY name"
@@ -27,7 +27,7 @@ SELECT m.name, h.observed_at, h.downloads, h.likes
 def test_a_page_tells_new_changed_and_unchanged_apart(connection: Connection) -> None:
     stub(connection, "org/stub")
     first = take(connection, record("org/a", sha="1"), record("org/b", sha="1"))
-    assert first == Comparison(
+    assert first == PageComparison(
         fresh=frozenset({"org/a", "org/b"}),
         stubs=frozenset(),
         changed=frozenset(),
@@ -233,10 +233,10 @@ def test_text_of_any_kind_comes_through_unharmed(connection: Connection) -> None
 
 
 def test_a_record_in_quarantine_is_kept_until_it_can_be_read(connection: Connection) -> None:
-    refused = [Refusal("org/a", "is odd", "{"), Refusal("org/b", "is odd", "[")]
+    refused = [RejectedRecord("org/a", "is odd", "{"), RejectedRecord("org/b", "is odd", "[")]
     quarantine.put_in(connection, "hub", refused, as_of=NOON)
     quarantine.put_in(connection, "hub", refused[:1], as_of=LATER)
-    quarantine.put_in(connection, "hub", [Refusal("org/b", "is worse", "[")], as_of=LATER)
+    quarantine.put_in(connection, "hub", [RejectedRecord("org/b", "is worse", "[")], as_of=LATER)
     query = "SELECT key, reason, seen_at, payload FROM registry.quarantine ORDER BY key"
     assert rows(connection, query) == [
         ("org/a", "is odd", NOON, "{"),

@@ -290,7 +290,7 @@ def imported(engine: Engine, files: Files) -> list[FileReport]:
     """What became of the files, in a catalog of the sample."""
     with HubServer(models(STATED_AT.date()), moved=RENAMED, rate_limit=None) as server:
         hub = Hub(server.url, first_wait=0.01, patience=2)
-        sync.sync_models(engine, sync.Options(as_of=STATED_AT), source=hub)
+        sync.sync_models(engine, sync.SyncOptions(as_of=STATED_AT), source=hub)
     reports = import_files(engine, [files.board], Options(mapping=str(files.mapping)))
     return reports + import_files(engine, [files.logs])
 

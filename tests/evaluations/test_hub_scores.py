@@ -18,7 +18,7 @@ from registry.evaluations.importer import Options as ImportOptions
 from registry.evaluations.importer import import_files
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import Options, Report
+from registry.sync.sync import SyncOptions, SyncReport
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 SCORES = "SELECT model, benchmark, metric, raw_score, unit, verified, source FROM registry.scores"
@@ -37,8 +37,8 @@ def server() -> Iterator[HubServer]:
         yield running
 
 
-def run(engine: Engine, server: HubServer, **options: Any) -> Report:
-    settings = replace(Options(as_of=DAY, lookups=0), **options)
+def run(engine: Engine, server: HubServer, **options: Any) -> SyncReport:
+    settings = replace(SyncOptions(as_of=DAY, lookups=0), **options)
     return sync.sync_models(engine, settings, source=Hub(server.url, first_wait=0.01, patience=2))
 
 

@@ -19,7 +19,7 @@ from registry.evaluations.import_report import FileReport
 from registry.evaluations.importer import import_files
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import Options
+from registry.sync.sync import SyncOptions
 
 if TYPE_CHECKING:
     from databases import Databases
@@ -284,7 +284,7 @@ def test_share_of_names_resolved(real: Engine, reports: Reports, shared: Path) -
     imported = "SELECT count(*), sum(items) FROM registry.runs WHERE file IS NOT NULL"
     runs = asked(real, imported)
     with HubServer(records) as server:
-        options = Options(as_of=NOON, lookups=0)
+        options = SyncOptions(as_of=NOON, lookups=0)
         sync.sync_models(real, options, source=Hub(server.url, first_wait=0.01))
     import_files(real, [shared / "eval-model-registry"])
     shares = asked(

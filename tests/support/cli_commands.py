@@ -19,7 +19,7 @@ from registry.db import connection as database
 from registry.demo.hub.server import HubServer
 from registry.demo.models import RENAMED, models
 from registry.hub.client import Hub
-from registry.sync.sync import Options, sync_models
+from registry.sync.sync import SyncOptions, sync_models
 
 if TYPE_CHECKING:
     from databases import Databases
@@ -113,7 +113,7 @@ def sample_url(databases: "Databases", sample_hub: str) -> Iterator[str]:
     """A database with the sample Hub's models, for commands that only read."""
     with databases.made(template=databases.template()) as url:
         sync_models(
-            database.create_engine(url), Options(full=True), source=Hub(sample_hub, token=False)
+            database.create_engine(url), SyncOptions(full=True), source=Hub(sample_hub, token=False)
         )
         yield url.render_as_string(hide_password=False)
 

@@ -23,7 +23,7 @@ from registry.db import connection as database
 from registry.db import embedded, migrate
 from registry.hub.client import Hub, ListingQuery
 from registry.sync import sync
-from registry.sync.sync import Options
+from registry.sync.sync import SyncOptions
 
 MODELS = int(os.environ.get("BENCHMARK_MODELS", "1000000"))
 
@@ -71,7 +71,9 @@ def large(benchmark_server: str) -> Iterator[Engine]:
     migrate.upgrade(engine)
     with generated_hub(MODELS) as url:
         began = time.perf_counter()
-        report = sync.sync_models(engine, Options(lookups=0, evaluations=False), source=Hub(url))
+        report = sync.sync_models(
+            engine, SyncOptions(lookups=0, evaluations=False), source=Hub(url)
+        )
         seconds = time.perf_counter() - began
     print(
         f"\nsynced {report.counts.records:,} models in {seconds:.0f} s (pages rendered meanwhile)"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from registry.catalog import lineage, models
 from registry.sync.ingest import write
 from registry.sync.page import read
-from registry.sync.state import Pass
+from registry.sync.state import SyncState
 
 
 def record(
@@ -23,7 +23,7 @@ def record(
 
 def take(
     connection: Connection, *records: Mapping[str, object], as_of: datetime = NOON
-) -> models.Comparison:
+) -> models.PageComparison:
     """Take in a page of raw records."""
     models.prepare(connection)
     lineage.prepare(connection)
@@ -33,7 +33,7 @@ def take(
     compared = models.compare(connection, reading.sightings, as_of=as_of)
     write(
         connection,
-        Pass(scope="test", kind="delta", as_of=as_of),
+        SyncState(scope="test", kind="delta", as_of=as_of),
         reading,
         compared,
         reading.entries(name for name in reading.sightings if name not in compared.unchanged)[0],

@@ -30,14 +30,16 @@ from registry.demo.hub.server import Fault, HubServer
 from registry.errors import HubError, HubUnavailableError
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import Options, Report
+from registry.sync.sync import SyncOptions, SyncReport
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def run(engine: Engine, server: HubServer, *, patience: float = 20, **options: Any) -> Report:
+def run(engine: Engine, server: HubServer, *, patience: float = 20, **options: Any) -> SyncReport:
     hub = Hub(server.url, first_wait=0.01, patience=patience, read_timeout=0.5)
-    return sync.sync_models(engine, replace(Options(as_of=DAY, lookups=0), **options), source=hub)
+    return sync.sync_models(
+        engine, replace(SyncOptions(as_of=DAY, lookups=0), **options), source=hub
+    )
 
 
 def contents(engine: Engine) -> dict[str, str]:
@@ -284,5 +286,5 @@ def test_an_address_where_nobody_listens(engine: Engine) -> None:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     hub = Hub(address, first_wait=0.01, patience=0.1)
     with pytest.raises(HubUnavailableError, match="127.0.0.1"):
-        sync.sync_models(engine, Options(), source=hub)
+        sync.sync_models(engine, SyncOptions(), source=hub)
     assert threading.active_count() < 20

@@ -19,7 +19,7 @@ from registry.sync.batch import Batch
 from registry.sync.ingest import LineageWriter, take_in
 from registry.sync.page import read
 from registry.sync.readers import LoadTask, Task
-from registry.sync.state import Pass
+from registry.sync.state import SyncState
 
 LINEAGE = "SELECT child, parent, relation FROM registry.lineage ORDER BY 1, 2, 3"
 SCORES = """
@@ -41,12 +41,12 @@ def load(
 ) -> None:
     models.prepare(connection)
     lineage.prepare(connection)
-    walk = Pass(scope="test", kind="delta", as_of=NOON)
+    walk = SyncState(scope="test", kind="delta", as_of=NOON)
     for start in range(0, len(records), page):
         take_in(connection, walk, read(records[start : start + page]), write_lineage)
 
 
-def load_batches(connection: Connection, walk: Pass, *pages: Sequence[Any]) -> None:
+def load_batches(connection: Connection, walk: SyncState, *pages: Sequence[Any]) -> None:
     """Take pages in at once, made ready as readers of a first load do."""
     models.prepare(connection)
     lineage.prepare(connection)
@@ -100,7 +100,7 @@ def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
     ]
     records = [*sample_models(NOON.date()), *odd, *generate(600)]
     pages = [records[start : start + 50] for start in range(0, len(records), 50)]
-    walks = [Pass(scope="test", kind="delta", as_of=NOON) for _ in range(2)]
+    walks = [SyncState(scope="test", kind="delta", as_of=NOON) for _ in range(2)]
     savepoint = connection.begin_nested()
     models.prepare(connection)
     lineage.prepare(connection)
@@ -125,7 +125,7 @@ def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
 def test_batches_that_repeat_models_are_compared_with_what_is_there(
     connection: Connection,
 ) -> None:
-    walk = Pass(scope="test", kind="full", as_of=NOON)
+    walk = SyncState(scope="test", kind="full", as_of=NOON)
     load_batches(connection, walk, [record("o/a", hub_id="1", sha="1"), record("o/b", sha="1")])
     load_batches(
         connection,
@@ -214,7 +214,7 @@ def test_a_listing_that_repeats_itself_is_compared_with_what_is_there(
 ) -> None:
     models.prepare(connection)
     lineage.prepare(connection)
-    walk = Pass(scope="test", kind="delta", as_of=NOON)
+    walk = SyncState(scope="test", kind="delta", as_of=NOON)
     for page in (
         [record("o/a", hub_id="1", sha="1"), record("o/b", hub_id="2", sha="1")],
         [record("o/b", hub_id="2", sha="1"), record("o/c", hub_id="3")],

@@ -21,7 +21,7 @@ from registry.demo.hub.server import HubServer
 from registry.errors import DatabaseUnreachableError, RegistryError
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import Options
+from registry.sync.sync import SyncOptions
 
 DAY = "2026-06-01T00:00:00+00:00"
 KILLS = 20
@@ -95,7 +95,7 @@ def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
     server = embedded.start(own_server, keep=True)
     engine = database.create_engine(server.url)
     migrate.upgrade(engine)
-    options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
+    options = SyncOptions(as_of=datetime.fromisoformat(DAY), lookups=0)
 
     def die_after_two(what: str, done: int, total: int) -> None:
         if done == 100:
@@ -138,7 +138,7 @@ def test_a_full_disk_undoes_one_page_and_no_more() -> None:
         server = embedded.start(directory, keep=True, settings=settings)
         engine = database.create_engine(server.url)
         migrate.upgrade(engine)
-        options = Options(as_of=datetime.fromisoformat(DAY), lookups=0)
+        options = SyncOptions(as_of=datetime.fromisoformat(DAY), lookups=0)
 
         def fill_after_two(what: str, done: int, total: int) -> None:
             if done == 1000:
@@ -188,8 +188,8 @@ def test_clock_of_the_pass_survives_the_kill(engine: Engine) -> None:
     first = datetime(2026, 6, 1, tzinfo=UTC)
     with HubServer(generate(100), page_limit=20) as server:
         hub = Hub(server.url)
-        sync.sync_models(engine, Options(as_of=first, limit=20, lookups=0), source=hub)
-        sync.sync_models(engine, Options(lookups=0), source=hub)
+        sync.sync_models(engine, SyncOptions(as_of=first, limit=20, lookups=0), source=hub)
+        sync.sync_models(engine, SyncOptions(lookups=0), source=hub)
     with engine.connect() as connection:
         moments = connection.scalars(text("SELECT DISTINCT observed_at FROM store.model_history"))
         assert moments.all() == [first]

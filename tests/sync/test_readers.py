@@ -13,7 +13,7 @@ from generated_hub.models import generate
 from registry.catalog.rows import Entry
 from registry.hub.decode import PART, decode_page
 from registry.sync.batch import Batch
-from registry.sync.page import Reading, read, read_body
+from registry.sync.page import RecordPage, read, read_body
 from registry.sync.readers import LoadTask, Readers, Task, UnreadableError
 
 PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
@@ -38,7 +38,7 @@ def test_a_process_reads_what_is_read_here() -> None:
         there = [readers.submit(PAGE) for _ in range(5)]
         for future in there:
             reading = future.result(60)
-            assert isinstance(reading, Reading)
+            assert isinstance(reading, RecordPage)
             assert (reading.url, reading.next_url, reading.size) == (PAGE.url, PAGE.next_url, 202)
             assert reading.sightings == here.sightings
             assert reading.nameless == here.nameless
@@ -75,7 +75,7 @@ def test_a_page_that_was_read_can_be_read_further_from_anywhere() -> None:
         body = b'[{"id": "a/b", "x": 1e400, "y": ' + b"[" * depth + b"]" * depth + b"}]"
         page = read_body(body)
 
-        def deeper(frames: int, page: Reading = page) -> list[Entry]:
+        def deeper(frames: int, page: RecordPage = page) -> list[Entry]:
             return deeper(frames - 1) if frames else page.entries(page.listed)[0]
 
         assert [each.name for each in deeper(50)] == list(page.listed)
@@ -115,7 +115,7 @@ def test_a_process_makes_the_pages_of_a_first_load_ready() -> None:
         assert isinstance(entry, Entry)
         assert row == f"{key}\t{entry.model}\t{moment}\t{moment}"
     # Too few keys: the page is read instead.
-    assert isinstance(few, Reading)
+    assert isinstance(few, RecordPage)
     assert list(few.listed) == list(here.listed)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from registry.demo.hub.server import HubServer
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import Options, Report
+from registry.sync.sync import SyncOptions, SyncReport
 
 pytestmark = pytest.mark.shared
 
@@ -31,8 +31,8 @@ def listing(shared: Path) -> list[dict[str, Any]]:
     return records
 
 
-def run(engine: Engine, server: HubServer, **options: Any) -> Report:
-    settings = replace(Options(as_of=DAY, lookups=0), **options)
+def run(engine: Engine, server: HubServer, **options: Any) -> SyncReport:
+    settings = replace(SyncOptions(as_of=DAY, lookups=0), **options)
     return sync.sync_models(engine, settings, source=Hub(server.url, first_wait=0.01))
 
 

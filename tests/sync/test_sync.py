@@ -20,7 +20,7 @@ from registry.demo.models import models as sample_models
 from registry.errors import HubError, LockHeldError
 from registry.hub.client import Hub
 from registry.sync import sync
-from registry.sync.sync import Options, Report
+from registry.sync.sync import SyncOptions, SyncReport
 from registry.workers import Progress
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -44,8 +44,8 @@ def server() -> Iterator[HubServer]:
         yield running
 
 
-def run(engine: Engine, server: HubServer, **options: Any) -> Report:
-    settings = replace(Options(as_of=DAY, lookups=0), **options)
+def run(engine: Engine, server: HubServer, **options: Any) -> SyncReport:
+    settings = replace(SyncOptions(as_of=DAY, lookups=0), **options)
     hub = Hub(server.url, first_wait=0.01, patience=2)
     return sync.sync_models(engine, settings, source=hub)
 
@@ -227,7 +227,7 @@ def test_one_sync_at_a_time(engine: Engine, server: HubServer) -> None:
             run(engine, server)
 
     hub = Hub(server.url)
-    sync.sync_models(engine, Options(lookups=0, limit=10), source=hub, on_progress=meanwhile)
+    sync.sync_models(engine, SyncOptions(lookups=0, limit=10), source=hub, on_progress=meanwhile)
 
 
 def test_a_rename_keeps_the_row_and_the_old_name(engine: Engine, server: HubServer) -> None:
@@ -369,9 +369,9 @@ def test_a_pass_that_was_read_to_its_end_is_not_read_again(
 
     hub = Hub(server.url)
     with pytest.raises(KilledError):
-        sync.sync_models(engine, Options(lookups=0), source=hub, on_progress=die_at_the_end)
+        sync.sync_models(engine, SyncOptions(lookups=0), source=hub, on_progress=die_at_the_end)
     asked = len(server.requests)
-    report = sync.sync_models(engine, Options(lookups=0), source=hub)
+    report = sync.sync_models(engine, SyncOptions(lookups=0), source=hub)
     assert len(server.requests) == asked
     assert report.resumed
     assert report.counts.records == 250
@@ -437,7 +437,7 @@ def test_indexes_that_a_killed_first_load_left_out_are_built_before_the_next_pag
     hub = Hub(server.url, first_wait=0.01, patience=2)
     sync.sync_models(
         engine,
-        Options(as_of=DAY, lookups=0, full=True),
+        SyncOptions(as_of=DAY, lookups=0, full=True),
         source=hub,
         on_progress=lambda *_: built.append(rows(engine, present)[0][0]),
     )
@@ -462,7 +462,7 @@ def test_a_first_load_that_a_later_run_ends_leaves_words_and_indexes(
 ) -> None:
     hub = Hub(server.url, first_wait=0.01, patience=2)
     with pytest.raises(_KilledError):
-        sync.sync_models(engine, Options(as_of=DAY), source=hub, on_progress=_kill_after(200))
+        sync.sync_models(engine, SyncOptions(as_of=DAY), source=hub, on_progress=_kill_after(200))
     present = text("SELECT indexname FROM pg_indexes WHERE schemaname = 'store'")
     with engine.begin() as connection:
         assert set(connection.scalars(present)).isdisjoint(indexes.DEFERRED)
@@ -487,7 +487,9 @@ def test_a_large_first_load_leaves_statistics_whichever_run_ends_it(engine: Engi
     with HubServer(generate(1100), page_limit=500, rate_limit=None) as server:
         hub = Hub(server.url, first_wait=0.01, patience=2)
         with pytest.raises(_KilledError):
-            sync.sync_models(engine, Options(as_of=DAY), source=hub, on_progress=_kill_after(1000))
+            sync.sync_models(
+                engine, SyncOptions(as_of=DAY), source=hub, on_progress=_kill_after(1000)
+            )
         assert run(engine, server, full=True).counts.new == 100
     analyzed = rows(engine, "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'store'")
     assert {name for (name,) in analyzed} >= {

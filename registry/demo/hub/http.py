@@ -127,7 +127,7 @@ class Exchange:
         os.close(connection.detach())
 
 
-class Answer(Protocol):
+class Responder(Protocol):
     """What turns a request into what happens on the connection."""
 
     def __call__(self, request: Request) -> tuple[Reply, Callable[[Exchange], None] | None]:
@@ -165,7 +165,7 @@ class Loopback(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, answer: Answer, port: int) -> None:
+    def __init__(self, answer: Responder, port: int) -> None:
         self.answer = answer
         self.closing = threading.Event()
         self._lock, self._count = threading.Lock(), 0

@@ -17,7 +17,7 @@ import orjson
 
 from registry.demo.hub.http import Exchange, Loopback, RateLimit, Reply, Request, weak_etag
 from registry.demo.hub.listing import ListQuery, Parameters, Record, RefusedError
-from registry.demo.hub.store import Page, Shelf
+from registry.demo.hub.store import ListingPage, Shelf
 from registry.demo.models import RENAMED
 from registry.demo.models import models as sample_models
 from registry.errors import UsageError
@@ -30,7 +30,7 @@ _JSON = "application/json; charset=utf-8"
 class Content(Protocol):
     """What a sample Hub serves."""
 
-    def page(self, query: ListQuery, *, trusted: bool) -> Page:
+    def page(self, query: ListQuery, *, trusted: bool) -> ListingPage:
         """Return one page of the listing."""
         ...
 

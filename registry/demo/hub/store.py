@@ -29,7 +29,7 @@ _RELATION_TAG = re.compile(r"base_model:(finetune|adapter|merge|quantized):(.+)"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListingPage:
     """One page: its JSON, in memory or in a file, and the cursor of the next (None: the last)."""
 
     body: bytes | Path
@@ -103,7 +103,7 @@ class Shelf:
         with self._lock:
             self._generation += 1
 
-    def page(self, query: ListQuery, *, trusted: bool) -> Page:
+    def page(self, query: ListQuery, *, trusted: bool) -> ListingPage:
         """Return one page; with `trusted` private models are in it. RefusedError where refused."""
         with self._lock:
             rows, generation = self._ordered(query.sort), self._generation
@@ -120,7 +120,7 @@ class Shelf:
         found = list(islice(wanted, query.limit + 1))
         shown = found[: query.limit]
         last = query.end(shown[-1], generation).encode() if len(found) > len(shown) else None
-        return Page(orjson.dumps([query.item(record) for record in shown]), last)
+        return ListingPage(orjson.dumps([query.item(record) for record in shown]), last)
 
     def detail(
         self, name: str, revision: str | None, parameters: Parameters, *, trusted: bool

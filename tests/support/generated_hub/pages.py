@@ -13,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from registry.demo.hub.listing import Cursor, ListQuery, Parameters, RefusedError
-from registry.demo.hub.store import Page, missing
+from registry.demo.hub.store import ListingPage, missing
 
 
 class IndexedModels(Protocol):
@@ -62,7 +62,7 @@ class PreparedPages:
             self._file(query, start)
         return -(-size // query.limit)
 
-    def page(self, query: ListQuery, *, trusted: bool) -> Page:
+    def page(self, query: ListQuery, *, trusted: bool) -> ListingPage:
         """Return the page as a file; RefusedError 400 where the request filters."""
         del trusted
         if query.filtered:
@@ -73,7 +73,7 @@ class PreparedPages:
             raise RefusedError(400, "Invalid cursor")
         following = start + query.limit
         cursor = Cursor(query.sort, "", str(following), 0).encode() if following < size else None
-        return Page(self._file(query, start), cursor)
+        return ListingPage(self._file(query, start), cursor)
 
     def detail(
         self, name: str, revision: str | None, parameters: Parameters, *, trusted: bool
