@@ -336,7 +336,7 @@ def test_resolve_by_command_makes_statistics_anew(evaluated: Commands, engine: E
     with engine.begin() as connection:
         factories.model(connection, "me/My-Known")
     result = evaluated("models", "alias", "--resolve")
-    assert "1 names were found." in result.stderr
+    assert "1 names were resolved." in result.stderr
     with engine.connect() as connection:
         assert found(connection, "My-Known") == ("me/My-Known", "tail", 0.8)
         assert rows(connection, "SELECT models FROM store.item_statistics") == [([3, 3],)]

@@ -11,6 +11,8 @@ import pytest
 from cli_commands import Commands
 from sqlalchemy import Engine
 
+from registry.db import jobs
+
 BASE = "mistralai/Mistral-7B-v0.1"
 FORMER = "meta-llama/Meta-Llama-3.1-8B"
 PRESENT = "meta-llama/Llama-3.1-8B"
@@ -269,6 +271,18 @@ def test_aliases(commands: Commands, engine: Engine) -> None:
     removed = commands.done("models", "alias", "un", "--remove", "un", *quiet)
     assert removed == "org/one\nuno\n"
     assert commands.json("models", "alias", "org/one")[-1]["source"] == "user"
+
+
+@pytest.mark.parametrize("change", [("org/one", "--add", "uno"), ("--resolve",)])
+def test_names_do_not_change_during_an_import(
+    commands: Commands, engine: Engine, change: tuple[str, ...]
+) -> None:
+    with engine.begin() as connection:
+        factories.model(connection, "org/one")
+    with jobs.exclusive(engine, jobs.Lock.EVALUATIONS):
+        assert "is running" in commands.refused(5, "models", "alias", *change)
+        assert commands.json("models", "alias", "org/one")[0]["alias"] == "org/one"
+    commands.done("models", "alias", *change)
 
 
 def test_aliases_that_cannot_be(commands: Commands, engine: Engine) -> None:

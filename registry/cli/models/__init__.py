@@ -331,18 +331,16 @@ def _print_aliases(
     output: Output,
 ) -> None:
     from registry.catalog import names as model_names
-    from registry.catalog.aliases import add_alias, list_aliases, remove_alias
-    from registry.evaluations import item_statistics
+    from registry.catalog.aliases import list_aliases
+    from registry.evaluations.reassignment import AliasChange, change_aliases
 
     added, removed = changes
-    opened = application.writing() if added or removed else application.reading()
-    with opened as connection:
-        key = model_names.model_id(connection, name)
-        away = sum([remove_alias(connection, key, each) for each in removed])
-        here = sum([add_alias(connection, key, each) for each in added])
-        if removed or added:
-            item_statistics.refresh(connection)
-        known = list_aliases(connection, key)
+    if added or removed:
+        with application.engine() as engine:
+            change = change_aliases(engine, name, added=added, removed=removed)
+    else:
+        with application.reading() as connection:
+            change = AliasChange(list_aliases(connection, model_names.model_id(connection, name)))
     output.rows(
         [
             Field("alias"),
@@ -351,22 +349,22 @@ def _print_aliases(
             Field("valid_from", "from (UTC)"),
             Field("valid_to", "until (UTC)"),
         ],
-        map(astuple, known),
+        map(astuple, change.aliases),
     )
     if removed:
-        say(f"{away:,} runs moved away from {name}.")
+        say(f"{change.lost:,} runs moved away from {name}.")
     if added:
-        say(f"{here:,} runs moved to {name}.")
+        say(f"{change.gained:,} runs moved to {name}.")
 
 
 def _print_unresolved(application: Application, output: Output, *, resolve: bool) -> None:
-    from registry.catalog.resolution import list_unresolved, resolve_again
-    from registry.evaluations import item_statistics
+    from registry.catalog.resolution import list_unresolved
+    from registry.evaluations.reassignment import resolve_names
 
-    with application.writing() if resolve else application.reading() as connection:
-        if resolve:
-            say(f"{resolve_again(connection):,} names were found.")
-            item_statistics.refresh(connection)
+    if resolve:
+        with application.engine() as engine:
+            say(f"{resolve_names(engine):,} names were resolved.")
+    with application.reading() as connection:
         names = list_unresolved(connection)
     output.rows(
         [
