@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
-from factories import NOON, edge, model, rows, stub
+from factories import NOON, alias, edge, model, rows, stub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import record, take
@@ -343,3 +343,26 @@ def first_parent(number: int, edges: Edges) -> int | None:
         if parent != number
     ]
     return min(candidates)[-1] if candidates else None
+
+
+def test_an_alias_of_two_models_is_neither(connection: Connection) -> None:
+    for name in ("org/a", "org/b"):
+        model(connection, name)
+        alias(connection, name, "old/shared")
+    alias(connection, "org/b", "old/own")
+    take(connection, record("me/child", "merge:old/shared", "merge:old/own"))
+    assert rows(connection, LINEAGE) == [
+        ("me/child", "old/shared", "merge"),
+        ("me/child", "org/b", "merge"),
+    ]
+    assert rows(connection, "SELECT state FROM registry.models WHERE name = 'old/shared'") == [
+        ("stub",)
+    ]
+
+
+def test_of_two_spellings_a_parent_goes_to_its_own(connection: Connection) -> None:
+    names = ["org/a", "Org/A", "ORG/A"]
+    take(connection, *map(record, names))
+    take(connection, *(record(f"me/{place}", name) for place, name in enumerate(names)))
+    parents = rows(connection, "SELECT parent FROM registry.lineage ORDER BY child")
+    assert [parent for (parent,) in parents] == names

@@ -112,6 +112,19 @@ def test_all_spellings_move_with_the_name_that_is_found(prepared: Connection) ->
     assert rows(prepared, "SELECT 1 FROM store.models WHERE name = 'org/new'") == []
 
 
+@pytest.mark.parametrize(("own", "least"), [(0.5, 0.5), (0.95, 0.9)])
+def test_a_spelling_that_moves_is_as_sure_as_its_less_sure_step(
+    prepared: Connection, own: float, least: float
+) -> None:
+    write(prepared, grid("b", {"org/new": [1, 0]}))
+    factories.alias(prepared, "org/new", "nick", confidence=own)
+    write(prepared, grid("b", {"nick": [1, 1]}))
+    factories.model(prepared, "org/real")
+    state_names(prepared, [StatedName("org/new", "org/real", 0.9)], as_of=NOON)
+    assert found(prepared, "org/new") == ("org/real", "alias", 0.9)
+    assert found(prepared, "nick") == ("org/real", "alias", least)
+
+
 def test_stubs_get_families_where_there_are_any(prepared: Connection) -> None:
     factories.family(prepared, "org/a", "org/a")
     resolve(prepared, ["new"], as_of=NOON)

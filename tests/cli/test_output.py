@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import pty
 import subprocess
@@ -17,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from registry.cli import figures
-from registry.cli.output import Field, printable, table
+from registry.cli.output import Field, printable, table, to_json
 
 
 @pytest.mark.parametrize(
@@ -227,3 +228,9 @@ def test_a_terminal_sees_the_progress_of_a_sync(database_url: str, sample_hub: s
     shown = on_terminal("--database-url", database_url, "sync", HF_ENDPOINT=sample_hub)
     assert "asking the Hub" in shown
     assert "records" in shown
+
+
+@pytest.mark.parametrize("number", [-(2**63) - 1, -(2**63), 2**63, 2**64 - 1, 2**64, 10**40])
+def test_json_has_all_digits_of_any_integer(number: int) -> None:
+    told = {"a": [number], "b": {"c": number}}
+    assert json.loads(to_json(told)) == told

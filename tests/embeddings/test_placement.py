@@ -1,5 +1,6 @@
 """Vectors of models that a version was not trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
 from registry.db.jobs import Lock, exclusive
-from registry.embeddings import partitions, pending, placement, refresh, training, versions
+from registry.embeddings import (
+    partitions,
+    pending,
+    placement,
+    placement_state,
+    refresh,
+    training,
+    versions,
+)
 from registry.embeddings import read as vectors
 from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
@@ -106,6 +115,31 @@ def test_outcomes_that_came_later_count_more_than_the_name(trained: Engine) -> N
     with trained.connect() as connection:
         assert kinds(connection)[name] == "folded"
         assert sum("otter" in each for each in near(connection, name)) >= 8
+
+
+def test_outcomes_correct_half_of_the_scale_of_deviations(trained: Engine) -> None:
+    cold, folded = "falconlab/falcon-7b-new", "falconlab/falcon-7b-odd"
+    with trained.begin() as connection:
+        for name in (cold, folded):
+            model(connection, name, parameters=7_000_000_000, model_type="falcon")
+        write(connection, block("exam", run(folded, told("falcon", 3, np.random.default_rng(5)))))
+    placement.place(trained)
+    deviations: dict[float, dict[str, float]] = {}
+    for scale in (1.0, 9.0):
+        with trained.begin() as connection:
+            fitted = placement_state.read(connection, 1)
+            assert fitted is not None
+            # Nothing was placed yet, as it says.
+            placement_state.save(connection, 1, replace(fitted, scale=scale), 0)
+        assert placement.place_pending(trained) is not None
+        with trained.connect() as connection:
+            found = rows(
+                connection,
+                "SELECT model, uncertainty FROM registry.embeddings WHERE kind <> 'trained'",
+            )
+        deviations[scale] = dict(found)
+    assert deviations[9.0][cold] == pytest.approx(9 * deviations[1.0][cold], rel=1e-4)
+    assert deviations[9.0][folded] == pytest.approx(3 * deviations[1.0][folded], rel=1e-4)
 
 
 def test_placing_again_replaces_what_was_placed(trained: Engine) -> None:

@@ -44,6 +44,15 @@ def test_a_rotation_changes_no_neighbours_even_equal_ones() -> None:
     assert neighbour_churn(contender(old), contender(new)) == 0
 
 
+def test_neighbours_that_are_equal_but_for_rounding_are_kept() -> None:
+    """Copies of one vector, each of its own length: their cosines differ by rounding alone."""
+    lengths = np.random.default_rng(5).uniform(0.01, 100, (2, 80, 1))
+    old, new = (
+        np.asarray(np.repeat(drawn(4, 6), 20, axis=0) * each, np.float32) for each in lengths
+    )
+    assert neighbour_churn(contender(old), contender(new)) == 0
+
+
 def test_only_models_in_common_count_in_whatever_order() -> None:
     old = drawn(40, 6)
     order = np.random.default_rng(0).permutation(40)

@@ -207,19 +207,45 @@ def test_results_and_samples_that_are_both_corrected(engine: Engine, tmp_path: P
     assert held(engine)[0][1] == pytest.approx(1 / 3)
 
 
-def test_other_answers(engine: Engine, tmp_path: Path) -> None:
-    def answered(name: str, answer: str) -> Path:
-        path = tmp_path / name
-        path.write_text(f"model,benchmark,item,outcome,answer\nm,b,i0,1,{answer}\n")
-        return path
-
+@pytest.fixture
+def answers(tmp_path: Path) -> str:
     mapping = tmp_path / "answers.yaml"
     mapping.write_text(
         "layout: outcomes\ncolumns: {model: model, benchmark: benchmark, item: item,"
         " outcome: outcome, answer: answer, source: =told}\n"
     )
-    files = [answered("a.csv", "x"), answered("b.csv", "y")]
-    assert statuses(imported(engine, *files, mapping=str(mapping))) == ["imported", "failed"]
-    assert statuses(imported(engine, *files[::-1], mapping=str(mapping))) == ["imported", "failed"]
+    return str(mapping)
+
+
+def answered(path: Path, answer: str) -> Path:
+    """Write a table of the one right outcome of model m on b, and what it answered, if anything."""
+    path.write_text(f"model,benchmark,item,outcome,answer\nm,b,i0,1,{answer}\n")
+    return path
+
+
+def test_other_answers(engine: Engine, tmp_path: Path, answers: str) -> None:
+    files = [answered(tmp_path / "a.csv", "x"), answered(tmp_path / "b.csv", "y")]
+    assert statuses(imported(engine, *files, mapping=answers)) == ["imported", "failed"]
+    assert statuses(imported(engine, *files[::-1], mapping=answers)) == ["imported", "failed"]
     with engine.connect() as connection:
         assert rows(connection, "SELECT answer FROM registry.answers") == [("y",)]
+
+
+def test_answers_count_beyond_a_file_without(engine: Engine, tmp_path: Path, answers: str) -> None:
+    told = {"a.csv": "x", "b.csv": "", "c.csv": "y"}
+    files = [answered(tmp_path / name, answer) for name, answer in told.items()]
+    reports = imported(engine, *files, mapping=answers)
+    assert [report.status == "failed" for report in reports] == [False, False, True]
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT answer FROM registry.answers") == [("x",)]
+
+
+def test_outcomes_count_beyond_a_bare_score(engine: Engine, tmp_path: Path) -> None:
+    """A score that agrees with outcomes does not let others of the same mean pass."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    score, one = lm_eval(tmp_path / "one", 2 / 3, [1, 1, 0], 3)
+    other = lm_eval(tmp_path / "other", 2 / 3, [0, 1, 1], 3)[1]
+    reports = imported(engine, one, score, other)
+    assert statuses(reports) == ["imported", "unchanged", "failed"]
+    assert f"{other} contradicts {one}" in (reports[2].error or "")

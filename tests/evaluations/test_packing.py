@@ -161,3 +161,20 @@ def test_answers_with_gaps(answers: list[str | None], data: st.DataObject) -> No
     for place, answer in zip(places, answers, strict=True):
         placed[place] = answer
     assert unpack_answers(packed.codes, packed.texts, length) == placed
+
+
+def test_just_half_is_right() -> None:
+    half = np.float32(0.5)
+    outcomes = np.array([half, 0.25, np.nextafter(half, np.float32(0))], np.float32)
+    packed = pack(outcomes, np.arange(3, dtype=np.int32))
+    assert packed is not None
+    assert packed.right == "100"
+
+
+def test_a_mean_is_the_same_to_the_bit_however_a_file_is_ordered() -> None:
+    draw = np.random.default_rng(0)
+    outcomes, ordinals = draw.random(1000, np.float32), np.arange(1000, dtype=np.int32)
+    first = pack(outcomes, ordinals)
+    for _ in range(20):
+        order = draw.permutation(1000)
+        assert pack(outcomes[order], ordinals[order]) == first

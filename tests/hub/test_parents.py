@@ -82,6 +82,22 @@ def test_moved_parents_are_paired_by_name_before_the_rest() -> None:
     assert len(parentage.parents) == 3
 
 
+@pytest.mark.parametrize(
+    ("tags", "listed"),
+    [
+        (["new/x", "new/y"], ["old/z"]),  # either may be meant
+        (["new/x"], ["p/x", "q/x"]),  # both go by its name
+        (["new/x", "other/x"], ["p/x"]),
+    ],
+)
+def test_an_entry_that_may_be_several_parents_is_no_rename(
+    tags: list[str], listed: list[str]
+) -> None:
+    parentage = read([f"merge:{tag}" for tag in tags], listed)
+    assert parentage.renames == ()
+    assert [parent.name for parent in parentage.parents] == [*tags, *listed]
+
+
 def test_parents_that_cannot_be_paired_are_doubtful() -> None:
     parentage = read(["merge:new/x"], ["old/y", "old/z"])
     assert parentage.renames == ()

@@ -160,6 +160,7 @@ def test_a_sweep_that_loses_much_is_not_believed(engine: Engine) -> None:
         with pytest.raises(HubError, match="did not find 150 of 600 models.*--accept-gone"):
             run(engine, server, full=True)
         assert rows(engine, "SELECT count(*) FROM registry.models WHERE state = 'gone'") == [(0,)]
+        assert rows(engine, "SELECT count(*) FROM store.sweep_pages") == [(0,)]
         assert run(engine, server, full=True, accept_gone=True).counts.gone == 150
 
 

@@ -60,3 +60,14 @@ def test_a_long_line_is_walked_to_its_end(connection: Connection) -> None:
     for n in range(40):
         edge(connection, f"m{n:02}", f"m{n + 1:02}")
     assert rows(connection, WALK, model="m00")[-1] == ("m40", 40, "m39")
+
+
+@pytest.mark.parametrize("sources", [("tag", "card"), ("card", "tag"), ("merge_config", "card")])
+def test_of_equally_sure_sources_both_directions_name_the_same(
+    connection: Connection, sources: tuple[str, str]
+) -> None:
+    for source in sources:
+        edge(connection, "b", "a", "merge", source=source, confidence=0.9)
+    expected = [(max(sources),)]
+    assert rows(connection, "SELECT source FROM registry.ancestors('b')") == expected
+    assert rows(connection, "SELECT source FROM registry.descendants('a')") == expected

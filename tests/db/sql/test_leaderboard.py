@@ -202,3 +202,26 @@ def test_versions_of_a_benchmark(connection: Connection, version: str) -> None:
     named = rank(connection, benchmarks=[f"org/b@x@{version}"])
     assert [(row.model, row.scores) for row in named.rows] == [("m", [1.0])]
     assert len(rank(connection, benchmarks=["org/b@x"]).benchmarks) == 2
+
+
+@pytest.mark.parametrize("first", ["strict", "flexible"])
+def test_of_one_metric_the_filter_that_the_benchmark_names_is_shown(
+    connection: Connection, first: str
+) -> None:
+    scores = {"strict": 0.2, "flexible": 0.9}
+    for name in sorted(scores, key=lambda name: name != first):
+        measure = Measure(metric="acc", filter=name)
+        write(connection, block("b", run("m", score=scores[name], measure=measure)))
+    [(named,)] = rows(connection, "SELECT filter FROM registry.benchmarks")
+    assert rows(connection, "SELECT filter, score FROM registry.leaderboard") == [
+        (named, scores[named])
+    ]
+
+
+def test_the_standard_error_is_that_of_the_share(connection: Connection) -> None:
+    percent = Measure(metric="acc", upper=100.0, unit="%")
+    told = run("m", score=75.0, standard_error=0.5, measure=percent)
+    write(connection, block("b", told))
+    assert rows(connection, "SELECT score, standard_error FROM registry.leaderboard") == [
+        (0.75, pytest.approx(0.005))
+    ]

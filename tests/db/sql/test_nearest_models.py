@@ -281,3 +281,13 @@ def test_of_similarity_learned_is_the_cosine(connection: Connection) -> None:
     assert rows(connection, query, a="org/m0", b="org/bare") == [(None,)]
     assert rows(connection, query, a="org/bare", b="org/bare") == [(None,)]
     assert rows(connection, query, a="org/m0", b="org/m2") == [(None,)]
+
+
+def test_an_index_that_gives_up_early_costs_no_rows(indexed: Connection) -> None:
+    indexed.exec_driver_sql("SET LOCAL hnsw.max_scan_tuples = 1")
+    query = "SELECT count(*) FROM registry.nearest_models('org/m4999', 250, license => 'mit')"
+    assert rows(indexed, query) == [(250,)]
+    near = distances(clustered(), 4999)
+    rare = sorted((near[f"org/m{at}"], f"org/m{at}") for at in range(5, COUNT, 1000))
+    query = "SELECT name FROM registry.nearest_models('org/m4999', 5, license => 'rare')"
+    assert rows(indexed, query) == [(name,) for _, name in rare[:5]]

@@ -55,6 +55,16 @@ def test_a_pool_is_chosen_from_by_any_names(connection: Connection) -> None:
     refused(connection, "No model named 'nobody'", "[1]", pool=["org/m2", "nobody"])
 
 
+def test_a_vector_of_a_retired_version_serves_no_more(connection: Connection) -> None:
+    kept(connection, drawn(3), serving=drawn(3))
+    kept(connection, drawn(2, seed=1), serving=drawn(2, seed=1))
+    refused(
+        connection, "None of the pool's models has a serving vector", "[1,2,3]", pool=["org/m2"]
+    )
+    query = "SELECT model FROM registry.route('[1,2,3]', 9, pool => ARRAY['org/m1', 'org/m2'])"
+    assert rows(connection, query) == [("org/m1",)]
+
+
 def refused(connection: Connection, message: str, prompt: str, **told: Any) -> None:
     arguments = "".join(f", {each} => :{each}" for each in told)
     query = f"SELECT registry.route(CAST(:prompt AS vector){arguments})"

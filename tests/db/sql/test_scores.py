@@ -9,6 +9,7 @@ from registry.evaluations.records import Measure, Run
 
 PERCENT = Measure(metric="acc", upper=100.0, unit="%", random_baseline=25.0)
 ERROR = Measure(metric="error", higher_is_better=False)
+GUESSED = Measure(metric="error", higher_is_better=False, random_baseline=0.75)
 PERPLEXITY = Measure(metric="ppl", lower=1.0, upper=None, higher_is_better=False)
 NORMED = Measure(metric="normed", lower=None, upper=1.0, random_baseline=0.0)
 
@@ -22,6 +23,7 @@ NORMED = Measure(metric="normed", lower=None, upper=1.0, random_baseline=0.0)
         (PERCENT, 101.0, 1.0, 76 / 75),
         (ERROR, 0.2, 0.8, None),
         (ERROR, 1.5, 0.0, None),
+        (GUESSED, 0.2, 0.8, None),
         (PERPLEXITY, 7.5, None, None),
         (NORMED, -0.25, None, -0.25),
         (Measure(metric="open", upper=None, random_baseline=0.25), 0.5, None, None),

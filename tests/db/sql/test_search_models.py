@@ -242,3 +242,34 @@ def test_sizes_that_no_model_has_find_none(
 ) -> None:
     given = "SELECT name FROM registry.search_models(:query, 9, NULL, NULL, NULL, :low, :high)"
     assert rows(catalog, given, query=query, low=low, high=high) == []
+
+
+@pytest.mark.parametrize(
+    ("passing", "failing"),
+    [
+        ({"by_author": "ACME"}, {"by_author": "beta"}),
+        ({"by_license": "MIT"}, {"by_license": "llama2"}),
+        ({"by_tag": "own"}, {"by_tag": "alpha"}),
+        ({"min_parameters": 5}, {"min_parameters": 6}),
+        ({"max_parameters": 5}, {"max_parameters": 4}),
+    ],
+)
+@pytest.mark.parametrize("query", ["acme/Omega", "omega"])
+def test_an_exact_name_passes_the_filters_too(
+    catalog: Connection, query: str, passing: dict[str, Any], failing: dict[str, Any]
+) -> None:
+    omega = model(catalog, "acme/Omega", license="mit", tags=["own"], parameters=5)
+    alias(catalog, omega, "omega")
+    assert found(catalog, query, **passing) == [("acme/Omega", "exact")]
+    assert found(catalog, query, **failing) == []
+
+
+def test_by_filters_alone_one_whose_downloads_are_unknown_is_not_the_first(
+    catalog: Connection,
+) -> None:
+    counters(catalog, model(catalog, "acme/bare", license="mit"), downloads=None)
+    indexes.refresh_vocabulary(catalog)
+    given = """
+        SELECT name FROM registry.search_models(NULL, :limit, by_license => 'mit')"""
+    assert rows(catalog, given, limit=1) == [("acme/Alpha-7B",)]
+    assert rows(catalog, given, limit=9)[-1] == ("acme/bare",)

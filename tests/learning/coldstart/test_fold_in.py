@@ -1,0 +1,69 @@
+"""Fold-in of models by some outcomes, against the posterior found the slow way."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from registry.learning.coldstart.fold_in import Items, correlation, fold
+from registry.learning.coldstart.gp import Guess
+
+Reals = NDArray[np.float64]
+
+
+def naive_posterior(
+    mean: Reals, covariance: Reals, items: Items, outcomes: Reals
+) -> tuple[Reals, Reals]:
+    """Return the mode of a posterior, and its variances by the curvature there."""
+    precision = np.linalg.inv(covariance)
+
+    def loss(at: Reals) -> float:
+        logits = items.vectors @ at + items.offsets
+        misfit = np.logaddexp(0, logits) - outcomes * logits
+        return float(misfit.sum() + (at - mean) @ precision @ (at - mean) / 2)
+
+    found = minimize(loss, mean, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
+    chances = expit(items.vectors @ found.x + items.offsets)
+    weighed = items.vectors * (chances * (1 - chances))[:, None]
+    return found.x, np.diagonal(np.linalg.inv(precision + weighed.T @ items.vectors))
+
+
+@pytest.mark.parametrize("errors_go_together", [False, True])
+def test_it_is_the_posterior_whatever_the_variances(*, errors_go_together: bool) -> None:
+    draw = np.random.default_rng(0)
+    items = Items(draw.normal(size=(25, 3)), draw.normal(size=25))
+    variances = np.array([[0.25, 4.0, 1.5], [9.0, 0.5, 0.01]])
+    guess = Guess(draw.normal(size=(2, 3)), variances, np.ones(2))
+    together = np.array([[1, 0.6, -0.3], [0.6, 1, 0.2], [-0.3, 0.2, 1]])
+    outcomes = draw.integers(0, 2, (2, 25)).astype(np.float64)
+    shown = outcomes.copy()
+    shown[1, 10:] = np.nan
+    found = fold(guess, items, shown, together if errors_go_together else None)
+    for model, seen in enumerate((25, 10)):
+        deviation = np.sqrt(variances[model])
+        correlated = together if errors_go_together else np.eye(3)
+        some = Items(items.vectors[:seen], items.offsets[:seen])
+        covariance = correlated * np.outer(deviation, deviation)
+        mean, variance = naive_posterior(
+            guess.mean[model], covariance, some, outcomes[model, :seen]
+        )
+        np.testing.assert_allclose(found.mean[model], mean, atol=1e-4)
+        np.testing.assert_allclose(found.variance[model], variance, rtol=1e-3)
+
+
+def test_a_correlation_is_drawn_towards_none_so_that_it_inverts() -> None:
+    """Three models in eight dimensions: what they show alone is of rank three."""
+    draw = np.random.default_rng(1)
+    models, dimension = 3, 8
+    variance = draw.uniform(0.1, 4, (models, dimension))
+    left_out = Guess(draw.normal(size=(models, dimension)), variance, np.ones(models))
+    vectors = draw.normal(size=(models, dimension))
+    found = correlation(left_out, vectors)
+    errors = (vectors - left_out.mean) / np.sqrt(variance)
+    errors /= np.sqrt((errors**2).mean(axis=0))
+    for one in range(dimension):
+        for other in range(dimension):
+            together = (errors[:, one] * errors[:, other]).sum() / (models + dimension)
+            assert found[one, other] == pytest.approx(1 if one == other else together)
+    assert np.linalg.eigvalsh(found).min() > 0.1
