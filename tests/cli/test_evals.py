@@ -104,7 +104,7 @@ def test_a_role_that_there_is_none_of(commands: Commands, tmp_path: Path, path: 
     assert "layout" not in said
     options = ["--column", "layout=scores", "--column", "score=outcome"]
     said = commands.refused(1, "evals", "import", str(path), *options)
-    assert "another score on 'b' in a row before" in said
+    assert "another score on 'b' in an earlier row" in said
     said = commands.refused(2, "evals", "import", str(path), "--column", "layout=scores")
     assert "needs a column for score" in said
 

@@ -1,6 +1,6 @@
-"""Any table of evaluations - Parquet, CSV, JSON lines - by a mapping that says what is where.
+"""Tables of evaluations (Parquet, CSV, JSON lines), read by mappings of their columns.
 
-A mapping is a YAML file or a built-in one: see `Layout` and the files in `presets`.
+A mapping is built in or a YAML file: see `Layout` and the files in `presets`.
 """
 
 from registry.evaluations.formats.tables.mapping import TableMapping

@@ -1,4 +1,4 @@
-"""What else a long table tells of an outcome: the answer, tokens, the latency."""
+"""Answers, tokens and latencies: further columns of a long table."""
 
 from collections.abc import Sequence
 
@@ -20,18 +20,18 @@ _FIELDS = {
     "output_tokens": "output_tokens",
     "latency": "latencies",
 }
-_MOST = 2**31 - 2
+_MAX_TOKENS = 2**31 - 2
 
 
 class AnswerColumns:
-    """Reads these columns into encoded cells, 0 being missing, and back into fields of a run.
+    """Conversion of these columns to encoded cells, 0 being missing, and back to fields of a run.
 
-    The different answers are kept in memory.
+    The distinct answers are held in memory.
     """
 
     @staticmethod
     def roles(layout: Layout) -> tuple[str, ...]:
-        """Return which of them a layout maps."""
+        """Return the roles of these columns that a layout maps."""
         return tuple(role for role in _FIELDS if role in layout.roles)
 
     def __init__(self, sheet: Sheet) -> None:
@@ -42,10 +42,10 @@ class AnswerColumns:
         self._texts: NDArray[np.object_] | None = None
 
     def read(self, rows: TableRows) -> list[NDArray[np.int32]]:
-        """Return the cells of rows.
+        """Return the encoded cells of rows, by role.
 
         Raises:
-            BadCellError: a cell is no such number.
+            BadCellError: a cell is not a number of its role.
         """
         return [
             self._read(role, column, rows.columns[column])
@@ -67,7 +67,7 @@ class AnswerColumns:
         numbers = self._numbers(array, column)
         if role == "latency":
             return encode_floats(numbers.astype(np.float32))
-        bad = np.flatnonzero((numbers != np.floor(numbers)) | (numbers > _MOST))
+        bad = np.flatnonzero((numbers != np.floor(numbers)) | (numbers > _MAX_TOKENS))
         bad = bad[~np.isnan(numbers[bad])]
         if len(bad):
             problem = f"{shortened(float(numbers[bad[0]]))} is not a number of tokens."

@@ -1,4 +1,4 @@
-"""What cells say: texts, names, numbers and outcomes, checked; a bad one is told by its row."""
+"""Checked values of cells: texts, names, numbers and outcomes."""
 
 import re
 from datetime import date, datetime
@@ -22,7 +22,7 @@ _MAX_COUNT = 2**31 - 1
 
 
 class BadCellError(Exception):
-    """A cell is not what it should be; `row` counts from 0 in whatever was asked about."""
+    """A cell is invalid; `row` counts from 0 in the rows that were given."""
 
     def __init__(self, problem: str, *, field: str | None = None, row: int = 0) -> None:
         self.problem, self.field, self.row = problem, field, row
@@ -52,7 +52,7 @@ def name_of(text: str | None, what: str, field: str) -> str:
     """Return a name, stripped.
 
     Raises:
-        BadCellError: there is none, or none that can be kept.
+        BadCellError: it is empty, or cannot be stored.
     """
     name = (text or "").strip()
     if 0 < len(name) <= MAX_TEXT and name.isascii() and "\0" not in name:
@@ -74,7 +74,7 @@ def number_of(text: str, field: str) -> float:
     """Return a number.
 
     Raises:
-        BadCellError: it is none, or infinite.
+        BadCellError: it is not a finite number.
     """
     if not _NUMBER.fullmatch(text.strip()) or not np.isfinite(number := float(text)):
         raise BadCellError(f"{shortened(text)} is not a number.", field=field)
@@ -85,7 +85,7 @@ def count_of(text: str, field: str) -> int:
     """Return a whole number from 0.
 
     Raises:
-        BadCellError: it is none.
+        BadCellError: it is not one.
     """
     number = number_of(text, field)
     if not number.is_integer() or not 0 <= number <= _MAX_COUNT:
@@ -94,10 +94,10 @@ def count_of(text: str, field: str) -> int:
 
 
 def flag_of(text: str, field: str) -> bool:
-    """Return whether a cell says true or false.
+    """Return the truth value of a cell.
 
     Raises:
-        BadCellError: it says neither.
+        BadCellError: it is neither true nor false.
     """
     try:
         return _FLAGS[text.strip().lower()]
@@ -106,7 +106,7 @@ def flag_of(text: str, field: str) -> bool:
 
 
 class OutcomeCells:
-    """Reads columns of outcomes into shares in [0, 1], higher being better; missing is NaN."""
+    """Conversion of columns to outcomes in [0, 1], higher being better; missing is NaN."""
 
     def __init__(self, layout: Layout) -> None:
         self._scale, self._missing = layout.scale, layout.missing
@@ -127,31 +127,31 @@ class OutcomeCells:
         """
         kind = array.type
         if pa.types.is_dictionary(kind):
-            words = self.read(array.dictionary, field) if _is_clean(array.dictionary) else None
-            return self._by_word(array, words, field)
+            shares = self.read(array.dictionary, field) if _is_number(array.dictionary) else None
+            return self._of_dictionary(array, shares, field)
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            return self._by_word(array.dictionary_encode(), None, field)
+            return self._of_dictionary(array.dictionary_encode(), None, field)
         if pa.types.is_null(kind):
             return np.full(len(array), np.nan, np.float32)
         if pa.types.is_boolean(kind):
             array = array.cast(pa.uint8())
         if pa.types.is_decimal(kind):
             array = array.cast(pa.float64())
-        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        if not _is_number(array):
             raise BadCellError(f"A column of type {kind} holds no outcomes.", field=field)
         return self._shares(array.to_numpy(zero_copy_only=False), field)
 
     def _shares(self, raw: NDArray[np.generic], field: str) -> Outcomes:
-        """Put numbers on the scale."""
+        """Return numbers on the scale as shares of it."""
         lower, upper = self._scale.lower, self._scale.upper
         values: NDArray[np.floating]
         if raw.dtype == np.uint8 and not self._numbers and (lower, upper) == (0, 1):
-            values = raw.astype(np.float32)  # the commonest case, in half the time
+            values = raw.astype(np.float32)  # the most common case, in half the time
         else:
             values = raw.astype(np.float64)
-            replaced = [(values == number, share) for number, share in self._numbers.items()]
+            labelled = [(values == number, share) for number, share in self._numbers.items()]
             values = (values - lower) / (upper - lower)
-            for where, share in replaced:
+            for where, share in labelled:
                 values[where] = share
         if len(values) and not (
             np.nanmin(values, initial=0) >= -_SLACK and np.nanmax(values, initial=0) <= 1 + _SLACK
@@ -161,16 +161,17 @@ class OutcomeCells:
         shares = values.astype(np.float32)
         if values.dtype != np.float32:
             np.clip(shares, 0, 1, out=shares)
-            shares += 0.0  # there is a negative zero, which is not encoded as zero is
+            shares += 0.0  # turns negative zero, which has another encoding, into zero
         return 1 - shares if self._reverse else shares
 
-    def _by_word(self, array: pa.Array, words: Outcomes | None, field: str) -> Outcomes:
-        """Read every different text once."""
+    def _of_dictionary(
+        self, array: pa.DictionaryArray, shares: Outcomes | None, field: str
+    ) -> Outcomes:
+        """Return the outcomes of an array whose distinct values are read once, or were before."""
         indices = array.indices
-        if words is None:
-            shares, bad = self._words(array.dictionary.to_pylist())
-        else:
-            shares, bad = words, {}
+        bad: dict[int, str] = {}
+        if shares is None:
+            shares, bad = self._of_texts(array.dictionary.to_pylist())
         shares = np.append(shares, np.float32(np.nan))
         at = (
             indices.fill_null(len(shares) - 1).to_numpy()
@@ -184,12 +185,12 @@ class OutcomeCells:
                 raise BadCellError(bad[int(at[row])], field=field, row=row)
         return np.asarray(shares[at], np.float32)
 
-    def _words(self, words: list[str | None]) -> tuple[Outcomes, dict[int, str]]:
-        """Read texts; also tell what is wrong with which, as a row may have none of the bad."""
-        shares = np.full(len(words), np.nan, np.float32)
+    def _of_texts(self, texts: list[str | None]) -> tuple[Outcomes, dict[int, str]]:
+        """Return outcomes, and what is wrong with the bad ones, which may be in no row."""
+        shares = np.full(len(texts), np.nan, np.float32)
         bad: dict[int, str] = {}
-        for place, word in enumerate(words):
-            text = "" if word is None else word.strip().lower()
+        for place, cell in enumerate(texts):
+            text = "" if cell is None else cell.strip().lower()
             if text in self._labels:
                 shares[place] = self._labels[text]
             elif text in self._missing:
@@ -201,7 +202,7 @@ class OutcomeCells:
                     share = self._share(number_of(text, ""), text)
                     shares[place] = 1 - share if self._reverse else share
                 except BadCellError as error:
-                    bad[place] = error.problem if _NUMBER.fullmatch(text) else self._unknown(word)
+                    bad[place] = error.problem if _NUMBER.fullmatch(text) else self._unknown(cell)
         return shares, bad
 
     def _share(self, raw: float, cell: object) -> float:
@@ -227,5 +228,5 @@ class OutcomeCells:
         )
 
 
-def _is_clean(words: pa.Array) -> bool:
-    return bool(pa.types.is_integer(words.type) or pa.types.is_floating(words.type))
+def _is_number(array: pa.Array) -> bool:
+    return bool(pa.types.is_integer(array.type) or pa.types.is_floating(array.type))

@@ -1,4 +1,4 @@
-"""Items from the cells of a row."""
+"""Items of a benchmark, from the cells of rows."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,13 +13,13 @@ from registry.evaluations.records import Item
 
 
 class ItemColumns:
-    """Makes items; what is the same for all rows is found out once."""
+    """Reader of items; what is the same for all rows is determined once."""
 
     def __init__(self, sheet: Sheet) -> None:
         layout = sheet.layout
         self._sheet = sheet
         self._name = layout.roles["item"]
-        # An item may be called "NA", so that a plain column is not asked what is missing.
+        # An item may be called "NA": in a plain column nothing counts as missing.
         self._column = self._name.columns[0] if self._name.is_plain else None
         self._label = self._name.label
         self._has_texts = bool(layout.columns_of(ITEM_TEXTS) or layout.choices)
@@ -28,16 +28,16 @@ class ItemColumns:
         """Read an item; `row` is its place in the file, from 0.
 
         Raises:
-            BadCellError: a cell is not what its role asks for.
+            BadCellError: a cell is invalid for its role.
         """
         name = values[self._column] if self._column is not None else None
         if not isinstance(name, str):
-            name = self._name.text(self._sheet.teller(values, row))
+            name = self._name.text(self._sheet.cell_texts(values, row))
         name = name_of(name, "item's name", self._label)
         return self._with_texts(name, values) if self._has_texts else Item(name)
 
     def items(self, columns: Mapping[str, Sequence[object]], count: int) -> list[Item]:
-        """Read that many items, whose cells are given by column.
+        """Read `count` items, whose cells are given by column.
 
         Raises:
             BadCellError: as `item`; its row is the place of the bad one.
@@ -48,21 +48,21 @@ class ItemColumns:
             texts = list(map(str, names))
             if self._sheet.layout.missing.isdisjoint(texts):
                 return list(map(Item, texts))
-        made: list[Item] = []
+        result: list[Item] = []
         try:
             for place in range(count):
                 if bare and isinstance(name := names[place], str):
-                    made.append(Item(name_of(name, "item's name", self._label)))
+                    result.append(Item(name_of(name, "item's name", self._label)))
                 else:
-                    made.append(self.item({key: cells[place] for key, cells in columns.items()}))
+                    result.append(self.item({key: cells[place] for key, cells in columns.items()}))
         except BadCellError as bad:
-            bad.row = len(made)
+            bad.row = len(result)
             raise
-        return made
+        return result
 
     def _with_texts(self, name: str, values: Mapping[str, object]) -> Item:
         sheet, role = self._sheet, self._sheet.layout.roles.get("domain")
-        domain = role.text(sheet.teller(values)) if role else None
+        domain = role.text(sheet.cell_texts(values)) if role else None
         return Item(
             name,
             prompt=_whole(sheet, values, "prompt"),
@@ -73,7 +73,7 @@ class ItemColumns:
 
 
 def _whole(sheet: Sheet, values: Mapping[str, object], role: str) -> str | None:
-    """Return a text as it is: in a question or an answer even "None" is something."""
+    """Return a text as it is: in a question or an answer even "None" is a value."""
     formula = sheet.layout.roles.get(role)
     if formula is None:
         return None
@@ -82,7 +82,7 @@ def _whole(sheet: Sheet, values: Mapping[str, object], role: str) -> str | None:
 
 
 def _choices(sheet: Sheet, values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the choices: a list, a list written as JSON, or one a column."""
+    """Return the choices: of a list, of a list written as JSON, or of one column each."""
     if sheet.layout.choices:
         cells = [text_of(values[column]) for column in sheet.layout.choices]
         return tuple(storable(cell) for cell in cells if cell)

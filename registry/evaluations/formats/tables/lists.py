@@ -11,76 +11,76 @@ from registry.evaluations.records import Benchmark, Block, Item, Names, Source
 
 
 def read_items(sheet: Sheet) -> Iterator[Block]:
-    """Yield a block without runs a benchmark, of a table with one item a row.
+    """Yield a block without runs for each benchmark of a table with one item per row.
 
     Raises:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
-    heads, reader = RunReader(sheet), ItemColumns(sheet)
-    found: dict[tuple[str, str], tuple[Benchmark, dict[str, Item]]] = {}
+    runs, reader = RunReader(sheet), ItemColumns(sheet)
+    benchmarks: dict[tuple[str, str], tuple[Benchmark, dict[str, Item]]] = {}
     for rows in sheet.rows(sheet.layout.columns):
         columns = {name: array.to_pylist() for name, array in rows.columns.items()}
         for row in range(rows.length):
             values = {name: column[row] for name, column in columns.items()}
             with sheet.places(rows, row):
-                benchmark = heads.benchmark(values)
-                _, items = found.setdefault(benchmark.key, (benchmark, {}))
+                benchmark = runs.benchmark(values)
+                _, items = benchmarks.setdefault(benchmark.key, (benchmark, {}))
                 item = reader.item(values, rows.number(row))
                 if items.setdefault(item.item, item) is not item:
-                    _again(sheet, items[item.item], item)
-    for benchmark, items in found.values():
+                    _repeated(sheet, items[item.item], item)
+    for benchmark, items in benchmarks.values():
         yield Block(benchmark=benchmark, items=list(items.values()))
 
 
-def _again(sheet: Sheet, before: Item, item: Item) -> None:
+def _repeated(sheet: Sheet, before: Item, item: Item) -> None:
     if before != item:
-        problem = f"Item {item.item!r} is another one in a row before. Give it a name of its own."
+        problem = f"Item {item.item!r} is another one in an earlier row. Give it a name of its own."
         raise BadCellError(problem, field=sheet.layout.roles["item"].label)
-    sheet.notes.left_out("rows that say the same again")
+    sheet.notes.left_out("rows that repeat another one")
 
 
 def read_names(sheet: Sheet) -> Iterator[Names]:
-    """Yield what names stand for which models; a name that is the model's own says nothing.
+    """Yield the models that names resolve to; a name that is the model's own is left out.
 
     Raises:
-        UnreadableFileError: a name is missing or cannot be kept.
+        UnreadableFileError: a name is missing or cannot be stored.
     """
     roles = sheet.layout.roles
-    sure = roles.get("confidence")
+    confidence = roles.get("confidence")
     sources: dict[Source, dict[StatedName, None]] = {}
     for rows in sheet.rows(sheet.layout.columns):
         columns = {name: array.to_pylist() for name, array in rows.columns.items()}
         for row in range(rows.length):
             values = {name: column[row] for name, column in columns.items()}
-            tell = sheet.teller(values)
+            cell = sheet.cell_texts(values)
             with sheet.places(rows, row):
-                model = roles["model"].text(tell)
+                model = roles["model"].text(cell)
                 if model is None:
-                    sheet.notes.left_out("names that stand for no model")
+                    sheet.notes.left_out("names without a model")
                     continue
                 stated = StatedName(
-                    name_of(roles["name"].text(tell), "name", roles["name"].label),
+                    name_of(roles["name"].text(cell), "name", roles["name"].label),
                     name_of(model, "model's name", roles["model"].label),
-                    _confidence(sure.text(tell), sure.label) if sure else 1.0,
+                    _confidence(confidence.text(cell), confidence.label) if confidence else 1.0,
                 )
             source = Source(
-                name=_told(sheet, "source", values) or sheet.table.path.name,
-                url=_told(sheet, "source_url", values),
+                name=_text(sheet, "source", values) or sheet.table.path.name,
+                url=_text(sheet, "source_url", values),
             )
             names = sources.setdefault(source, {})
             if stated.name == stated.model:
                 sheet.notes.left_out("names that are the models' own")
             elif stated in names:
-                sheet.notes.left_out("rows that say the same again")
+                sheet.notes.left_out("rows that repeat another one")
             else:
                 names[stated] = None
-    for source, found in sources.items():
-        yield Names(source=source, names=list(found))
+    for source, names in sources.items():
+        yield Names(source=source, names=list(names))
 
 
-def _told(sheet: Sheet, role: str, values: dict[str, object]) -> str | None:
+def _text(sheet: Sheet, role: str, values: dict[str, object]) -> str | None:
     formula = sheet.layout.roles.get(role)
-    return formula.text(sheet.teller(values)) if formula else None
+    return formula.text(sheet.cell_texts(values)) if formula else None
 
 
 def _confidence(text: str | None, column: str) -> float:

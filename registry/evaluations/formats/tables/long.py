@@ -1,4 +1,4 @@
-"""Long tables: one outcome a row."""
+"""Long tables: one outcome per row."""
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,26 +32,28 @@ from registry.evaluations.records import Benchmark, Block, Item, Run
 
 
 def read_outcomes(sheet: Sheet) -> Iterator[Block]:
-    """Yield a block a benchmark.
+    """Yield a block for each benchmark.
 
     The file is read once, into a temporary file of 12 bytes an outcome; from there outcomes are
-    put into a temporary matrix of runs by items. Different names, the items' texts, and the
-    different answers if they are asked for, are kept in memory.
+    written to a temporary matrix of runs by items. Distinct names, the items' texts, and the
+    distinct answers if these are mapped, are held in memory.
 
     Raises:
         UnreadableFileError: a row cannot be read, or two rows contradict each other.
     """
     spool = Spool()
     try:
-        long = _Long(sheet, spool)
-        long.collect()
-        blocks = long.arrange()
+        table = _LongTable(sheet, spool)
+        table.collect()
+        blocks = table.arrange()
     finally:
         spool.close()
     yield from blocks
 
 
-class _Long:
+class _LongTable:
+    """Outcomes of a long table, with the runs and items in it by number."""
+
     def __init__(self, sheet: Sheet, spool: Spool) -> None:
         layout = sheet.layout
         self._sheet, self._spool = sheet, spool
@@ -64,13 +66,13 @@ class _Long:
         self._benchmark_columns = benchmark
         self._text_columns = (*layout.columns_of(ITEM_TEXTS), *layout.choices)
         self._outcome = layout.roles["outcome"].columns[0]
-        self._planes = AnswerColumns(sheet)
-        self._heads = RunReader(sheet)
-        self._reader = ItemColumns(sheet)
+        self._answers = AnswerColumns(sheet)
+        self._run_reader = RunReader(sheet)
+        self._item_reader = ItemColumns(sheet)
         self._columns: dict[tuple[object, ...], _Columns] = {}
         self._runs: list[RunMetadata] = []
         self._items: list[Item] = []
-        # Groups of columns may be the same run or item all the same, as 1 and 1.0 are.
+        # Several groups of cells may be one run or item, as 1 and 1.0 are.
         self._run_of = array("i")
         self._item_of = array("i")
         self._run_numbers: dict[object, int] = {}
@@ -84,7 +86,7 @@ class _Long:
             *self._item_groups.columns,
             *self._text_columns,
             self._outcome,
-            *self._planes.columns,
+            *self._answers.columns,
         )
 
     def collect(self) -> None:
@@ -93,19 +95,19 @@ class _Long:
             with self._sheet.places(rows):
                 runs, items = self._numbers(rows)
                 outcomes = self._cells.read(rows.columns[self._outcome], self._outcome)
-                planes = self._planes.read(rows)
+                others = self._answers.read(rows)
             encoded = encode_floats(outcomes)
             self._binary = self._binary and is_binary(encoded)
-            self._spool.write(Chunk(runs, items, [encoded, *planes]))
+            self._spool.write(Chunk(runs, items, [encoded, *others]))
 
     def _numbers(self, rows: TableRows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return the runs and the items of rows; new ones are read."""
+        """Return the numbers of the runs and the items of rows; new ones are read."""
         runs = self._run_groups.group(
             [rows.columns[name] for name in self._run_groups.columns], rows.length
         )
         for cells, row in _new(self._run_groups.values_from(len(self._run_of)), runs.first_rows):
             with self._sheet.places(rows, row):
-                self._add_run(self._heads.head(cells))
+                self._add_run(self._run_reader.read(cells))
         items = self._item_groups.group(
             [rows.columns[name] for name in self._item_groups.columns], rows.length
         )
@@ -116,12 +118,12 @@ class _Long:
         )
 
     def _add_items(self, rows: TableRows, at: NDArray[np.int64]) -> None:
-        """Read the items that these rows are the first of."""
+        """Read the items that appear first in these rows."""
         values = self._item_groups.values_from(len(self._item_of))
         for name in self._text_columns:
             values[name] = rows.columns[name].take(pa.array(at)).to_pylist()
         try:
-            items = self._reader.items(values, len(at))
+            items = self._item_reader.items(values, len(at))
         except BadCellError as bad:
             raise self._sheet.error(bad, rows.number(int(at[bad.row]))) from None
         benchmarks = [values[name] for name in self._benchmark_columns]
@@ -135,7 +137,7 @@ class _Long:
 
     def _new_columns(self, key: tuple[object, ...]) -> "_Columns":
         cells = dict(zip(self._benchmark_columns, key, strict=True))
-        benchmark = self._heads.benchmark(cells)
+        benchmark = self._run_reader.benchmark(cells)
         for columns in self._columns.values():
             if columns.benchmark.key == benchmark.key:
                 break
@@ -144,14 +146,14 @@ class _Long:
         self._columns[key] = columns
         return columns
 
-    def _add_run(self, head: RunMetadata) -> None:
-        number = self._run_numbers.setdefault(head.key, len(self._runs))
+    def _add_run(self, run: RunMetadata) -> None:
+        number = self._run_numbers.setdefault(run.key, len(self._runs))
         if number == len(self._runs):
-            self._runs.append(head)
+            self._runs.append(run)
         self._run_of.append(number)
 
     def arrange(self) -> list[Block]:
-        """Put the outcomes into matrices, one a benchmark, end to end."""
+        """Return blocks, whose outcomes are matrices end to end, one for each benchmark."""
         tables = self._tables()
         bases = np.zeros(len(self._runs), np.int64)
         places = np.zeros(len(self._items), np.int64)
@@ -172,21 +174,20 @@ class _Long:
         ]
 
     def _tables(self) -> list["_Matrix"]:
-        found: dict[tuple[str, str], _Matrix] = {}
-        for number, head in enumerate(self._runs):
-            found.setdefault(head.benchmark.key, _Matrix(head.benchmark, [], [])).runs.append(
-                number
-            )
+        tables: dict[tuple[str, str], _Matrix] = {}
+        for number, run in enumerate(self._runs):
+            table = tables.setdefault(run.benchmark.key, _Matrix(run.benchmark, [], []))
+            table.runs.append(number)
         for columns in self._columns.values():
             # Cells of a benchmark that differ, as 1 and 1.0 do, may have the same items.
-            found[columns.benchmark.key].items = list(columns.numbers.values())
-        return list(found.values())
+            tables[columns.benchmark.key].items = list(columns.numbers.values())
+        return list(tables.values())
 
     def _filled(
         self, bases: NDArray[np.int64], places: NDArray[np.int64], size: int
     ) -> list[Cells]:
         outcomes = matrix(size, np.uint8 if self._binary else np.int32)
-        others = [matrix(size, np.int32) for _ in self._planes.columns]
+        others = [matrix(size, np.int32) for _ in self._answers.columns]
         stated = 0
         for chunk in self._spool.read():
             at = bases[chunk.runs] + places[chunk.items]
@@ -194,15 +195,15 @@ class _Long:
             if self._binary:
                 new = encode_binary(chunk.planes[0])
             if not new.all():
-                there = np.flatnonzero(new)
-                at, new = at[there], new[there]
-                more = [plane[there] for plane in chunk.planes[1:]]
+                observed = np.flatnonzero(new)
+                at, new = at[observed], new[observed]
+                more = [plane[observed] for plane in chunk.planes[1:]]
             else:
                 more = chunk.planes[1:]
             where = _places(at)
             old = outcomes[where].copy()
             outcomes[where] = new
-            # One that was there before, or another row of this very chunk.
+            # With an earlier chunk, or between two rows of this one.
             clash = (old != new) & (old != 0) | (outcomes[where] != new)
             if clash.any():
                 raise self._contradiction(bases, places, int(at[np.flatnonzero(clash)[0]]))
@@ -212,17 +213,17 @@ class _Long:
         self._note_left_out(stated, int(np.count_nonzero(outcomes)))
         return [outcomes, *others]
 
-    def _note_left_out(self, stated: int, kept: int) -> None:
+    def _note_left_out(self, stated: int, distinct: int) -> None:
         empty = self._spool.length - stated
         if empty:
             self._sheet.notes.left_out("rows without an outcome", empty)
-        if stated > kept:
-            self._sheet.notes.left_out("rows that say the same again", stated - kept)
+        if stated > distinct:
+            self._sheet.notes.left_out("rows that repeat another one", stated - distinct)
 
     def _contradiction(
         self, bases: NDArray[np.int64], places: NDArray[np.int64], cell: int
     ) -> Exception:
-        """Find the rows that contradict each other by reading the file again."""
+        """Return the error for two rows that contradict each other; reads the file again."""
         seen: float | None = None
         for rows in self._sheet.rows(self._names):
             runs, items = self._numbers(rows)
@@ -235,8 +236,8 @@ class _Long:
                     model = self._runs[int(runs[row])].model
                     item = self._items[int(items[row])].item
                     problem = (
-                        f"Item {item!r} of {model!r} has another outcome in a row before. "
-                        "Keep one of them, or map the column that tells the two runs apart."
+                        f"Item {item!r} of {model!r} has another outcome in an earlier row. "
+                        "Keep one of them, or map the column that distinguishes the two runs."
                     )
                     bad = BadCellError(problem, field=self._outcome)
                     return self._sheet.error(bad, rows.number(row))
@@ -253,14 +254,14 @@ class _Long:
                 continue
             yield self._runs[number].run(
                 outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0].view(np.int32)),
-                **self._planes.decode(row[1:]),
+                **self._answers.decode(row[1:]),
             )
 
 
 def _places(at: NDArray[np.int64]) -> slice | NDArray[np.int64]:
-    """Return places as a slice if they follow each other, as those of a sorted file do.
+    """Return places as a slice if they are consecutive, as those of a sorted file are.
 
-    It takes a fifth of the time to write there.
+    Writing there takes a fifth of the time.
     """
     if len(at) and int(at[-1] - at[0]) == len(at) - 1 and bool((np.diff(at) == 1).all()):
         return slice(int(at[0]), int(at[-1]) + 1)
@@ -270,7 +271,7 @@ def _places(at: NDArray[np.int64]) -> slice | NDArray[np.int64]:
 def _new(
     values: Mapping[str, list[object]], rows: NDArray[np.int64]
 ) -> Iterator[tuple[dict[str, object], int]]:
-    """Yield the cells of groups, by column, and the rows where they were first met."""
+    """Yield the cells of groups, by column, and the first row of each."""
     for place, row in enumerate(rows.tolist()):
         yield {name: column[place] for name, column in values.items()}, row
 

@@ -1,4 +1,4 @@
-"""Which kind of table a file is, by its name."""
+"""Opening of tables, whose kind the file's name tells."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from registry.evaluations.formats.tables.sources import ParquetTable, Table
 from registry.evaluations.formats.tables.text_sources import CsvTable, JsonlTable
 
 ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
-"""Endings of names of files that are read; those of texts also with .gz after them."""
+"""Endings of the names of tables; text files may have .gz after theirs."""
 
 
 def open_table(path: Path) -> Table:
     """Open a table and read the names of its columns.
 
     Raises:
-        UnreadableFileError: it is no table, is empty, or has two columns of one name.
+        UnreadableFileError: it is not a table, is empty, or has two columns of one name.
     """
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
     if not path.is_file():
@@ -31,10 +31,10 @@ def open_table(path: Path) -> Table:
     else:
         known = ", ".join(ENDINGS)
         raise UnreadableFileError(path, f"Its name ends in none of {known} (or .gz after these).")
-    seen: set[str] = set()
+    names: set[str] = set()
     for name in table.columns:
-        if name in seen:
+        if name in names:
             problem = "There are two columns of this name. Rename one of them."
             raise table.error(problem, field=name)
-        seen.add(name)
+        names.add(name)
     return table

@@ -1,4 +1,4 @@
-"""Mappings from YAML: built-in ones, a person's own, and changes from the command line."""
+"""Mappings from YAML: built-in ones, the user's own, and changes from the command line."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -24,7 +24,7 @@ def presets() -> tuple[str, ...]:
 
 @cache
 def _built_in(name: str) -> TableMapping:
-    # Kept: all of them are asked whether they know the columns of every table in a folder.
+    # Cached, as every table in a folder is compared with all of them.
     text = (files(__package__) / "presets" / f"{name}.yaml").read_text("utf-8")
     return _parse(text, name, f"{name}.yaml")
 
@@ -36,13 +36,13 @@ def load_mapping(name_or_path: str | Path) -> TableMapping:
         UsageError: there is no such mapping.
         UnreadableFileError: the file is not a mapping; names the key and what is allowed.
     """
-    known = presets()
-    if str(name_or_path) in known:
+    names = presets()
+    if str(name_or_path) in names:
         return _built_in(str(name_or_path))
     path = Path(name_or_path)
     if not path.is_file():
         raise UsageError(
-            f"There is no mapping {str(path)!r}: neither a file nor one of {', '.join(known)}."
+            f"There is no mapping {str(path)!r}: neither a file nor one of {', '.join(names)}."
         )
     try:
         text = path.read_text("utf-8-sig")
@@ -55,10 +55,10 @@ def override(mapping: TableMapping, changes: Mapping[str, str]) -> TableMapping:
     """Return a mapping with some of its values replaced, as from the command line.
 
     Keys are roles, or keys of the YAML with a point between levels, such as `scale.upper`; an
-    empty text takes a role away. They hold for all files of the mapping.
+    empty text removes a role. They apply to all files of the mapping.
 
     Raises:
-        UsageError: there is no such key, or the value is none for it.
+        UsageError: there is no such key, or the value is not allowed there.
     """
     document = deepcopy(dict(mapping.document))
     layouts: list[dict[str, object]] = [document]
@@ -88,7 +88,7 @@ def detect(path: Path) -> TableMapping | None:
     """Return the built-in mapping that explains a table's columns best, if any does.
 
     Raises:
-        UnreadableFileError: the file is no table.
+        UnreadableFileError: the file is not a table.
     """
     table = open_table(path)
     best: tuple[tuple[bool, int], TableMapping] | None = None
@@ -110,13 +110,12 @@ def _plain_value(key: str, text: str) -> object:
 
 
 def _put(document: dict[str, object], parts: list[str], value: object, key: str) -> None:
-    at = document
     for part in parts[:-1]:
-        below = at.setdefault(part, {})
+        below = document.setdefault(part, {})
         if not isinstance(below, dict):
             raise UsageError(f"There is no {key} in a mapping.")
-        at = below
-    at[parts[-1]] = value
+        document = below
+    document[parts[-1]] = value
 
 
 def _parse(text: str, name: str, file: object) -> TableMapping:

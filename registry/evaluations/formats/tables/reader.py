@@ -1,4 +1,4 @@
-"""From a file and a mapping to the common form."""
+"""Reader of a table by a mapping: blocks of evaluations, or names of models."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,46 +26,46 @@ _READERS: Mapping[str, Callable[[Sheet], Iterator[Content]]] = {
 
 
 def read(path: Path, mapping: TableMapping, notes: Notes) -> Iterator[Content]:
-    """Yield what a table says: blocks, one a benchmark, or names.
+    """Yield the blocks of a table, one for each benchmark, or its names.
 
-    Runs of a block can be read once; a bad row may be met only then. What is left out is told to
-    `notes`. Answers are kept in memory; outcomes of long tables are in a temporary file.
+    Runs of a block can be read once; a bad row may raise only then. What is left out is counted in
+    `notes`. Answers are held in memory; outcomes of long tables are in a temporary file.
 
     Raises:
-        UnreadableFileError: the file cannot be read wholly; names the line or row, and the field.
+        UnreadableFileError: the file cannot be read completely; names the place.
     """
     table = open_table(path)
     layout = mapping.layout(path.name, table.columns)
     if layout is None:
         meant = ", ".join(layout.match or "*" for layout in mapping.layouts)
         problem = (
-            f"It is neither named nor laid out as the mapping {mapping.name!r} says ({meant})."
+            f"Neither its name nor its columns are those of the mapping {mapping.name!r} ({meant})."
         )
         raise UnreadableFileError(path, problem)
     _check_columns(table, layout, notes)
     yield from _READERS[layout.kind](Sheet(table, layout, notes))
 
 
-def _wanted_for(column: str, layout: Layout) -> str:
-    """Say which role a column is looked for in, and how to name another."""
+def _role_of(column: str, layout: Layout) -> str:
+    """Return the part of a message that names a column's role, and how to map another column."""
     for role, formula in layout.roles.items():
         if column in formula.columns:
-            return f" for the {role}; --column {role}=NAME tells another"
+            return f" for the {role}; --column {role}=NAME names another"
     return ""
 
 
 def _check_columns(table: Table, layout: Layout, notes: Notes) -> None:
-    there = ", ".join(map(repr, table.columns[:50]))
+    columns = ", ".join(map(repr, table.columns[:50]))
     for column in layout.columns:
         if column not in table.columns:
             raise table.error(
-                f"There is no such column{_wanted_for(column, layout)}. There are: {there}.",
+                f"There is no such column{_role_of(column, layout)}. There are: {columns}.",
                 field=column,
             )
     if layout.is_wide:
         used = {column.name for column in layout.wide_columns(table.columns)}
         if not used:
-            raise table.error(f"No column is one that the mapping looks for. There are: {there}.")
+            raise table.error(f"The mapping covers none of its columns. There are: {columns}.")
         unused = len(set(table.columns) - used - set(layout.columns))
         if unused:
             notes.left_out("columns that hold no outcome or score", unused)

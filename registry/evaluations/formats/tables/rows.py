@@ -1,4 +1,4 @@
-"""The rows of a table that count, with the numbers that they have in their file."""
+"""Rows of a table that match the mapping's conditions, with their numbers in the file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ from registry.workers import prefetch
 
 
 class TableRows(NamedTuple):
-    """Rows of a batch that count.
+    """Rows of a batch that match the conditions.
 
-    `numbers` are their places in the file, from 0; None where they are all of the batch.
+    `numbers` are their places in the file, from 0; None if they are the whole batch.
     """
 
     start: int
@@ -30,34 +30,34 @@ class TableRows(NamedTuple):
     numbers: NDArray[np.int64] | None = None
 
     def number(self, row: int) -> int:
-        """Return the place in the file of one of the rows."""
+        """Return the place of a row in the file."""
         return self.start + row if self.numbers is None else int(self.numbers[row])
 
 
 class Sheet(NamedTuple):
-    """A table, how it is laid out, and where to note what is left out."""
+    """A table, its layout, and the notes of what is left out."""
 
     table: Table
     layout: Layout
     notes: Notes
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRows]:
-        """Yield the rows that count, with these columns.
+        """Yield the rows that match the conditions, with these columns.
 
         Raises:
             UnreadableFileError: the file cannot be read, or has no rows at all.
         """
         where = self.layout.where
-        # Without any column there would be no rows either.
-        wanted = tuple(dict.fromkeys([*columns, *where])) or tuple(self.table.columns[:1])
+        # A batch without columns has no rows.
+        names = tuple(dict.fromkeys([*columns, *where])) or tuple(self.table.columns[:1])
         empty = True
-        for batch in prefetch(self.table.batches(wanted)):
+        for batch in prefetch(self.table.batches(names)):
             empty = empty and batch.length == 0
             for name in where:
                 if pa.types.is_nested(kind := batch.columns[name].type):
                     problem = f"A column of type {kind} cannot be compared with a text."
                     raise self.table.error(problem, field=name)
-            yield _counting(batch, where) if where else TableRows(*batch)
+            yield _matching(batch, where) if where else TableRows(*batch)
         if empty:
             raise self.table.error("It has columns, but no rows.")
 
@@ -68,9 +68,9 @@ class Sheet(NamedTuple):
 
     @contextmanager
     def places(self, rows: TableRows, row: int = 0) -> Iterator[None]:
-        """Tell in errors about cells which row of the file it is.
+        """Add the row of the file to errors about cells.
 
-        `row` is the one in question, for errors that do not tell themselves.
+        `row` is the first of the rows that the errors count from.
         """
         try:
             yield
@@ -78,16 +78,16 @@ class Sheet(NamedTuple):
             raise self.error(bad, rows.number(row + bad.row)) from None
 
     def error(self, bad: BadCellError, row: int) -> UnreadableFileError:
-        """Make an error of a cell of a row of the file."""
+        """Return the error of a cell in a row of the file."""
         return self.table.error(bad.problem, row=row, field=bad.field)
 
-    def teller(
+    def cell_texts(
         self, values: Mapping[str, object], row: int | None = None
     ) -> Callable[[str], str | None]:
-        """Return what tells formulas the cells of a row as texts; missing ones are None."""
+        """Return a function of the texts in a row's cells, for formulas; missing ones are None."""
         missing = self.layout.missing
 
-        def tell(column: str) -> str | None:
+        def cell(column: str) -> str | None:
             if column == FILE:
                 return self.file
             if column == ROW:
@@ -99,10 +99,10 @@ class Sheet(NamedTuple):
                 raise
             return None if text is None or text.strip().lower() in missing else text
 
-        return tell
+        return cell
 
 
-def _counting(batch: CellBatch, where: Mapping[str, Like | Scalar]) -> TableRows:
+def _matching(batch: CellBatch, where: Mapping[str, Like | Scalar]) -> TableRows:
     keep = None
     for column, condition in where.items():
         texts = batch.columns[column]
@@ -110,11 +110,11 @@ def _counting(batch: CellBatch, where: Mapping[str, Like | Scalar]) -> TableRows
             texts = texts.dictionary_decode()
         texts = texts.cast(pa.large_string())
         if isinstance(condition, Like):
-            true = pc.match_substring_regex(texts, condition.like.pattern)
+            matches = pc.match_substring_regex(texts, condition.like.pattern)
         else:
-            true = pc.equal(pc.utf8_lower(texts), Text.read(condition).lower())
-        true = true.fill_null(False)  # noqa: FBT003 - Arrow's
-        keep = true if keep is None else pc.and_(keep, true)
+            matches = pc.equal(pc.utf8_lower(texts), Text.read(condition).lower())
+        matches = matches.fill_null(False)  # noqa: FBT003 - Arrow's
+        keep = matches if keep is None else pc.and_(keep, matches)
     numbers = pc.indices_nonzero(keep).to_numpy().astype(np.int64)
     columns = {name: array.filter(keep) for name, array in batch.columns.items()}
     return TableRows(batch.start, len(numbers), columns, numbers + batch.start)

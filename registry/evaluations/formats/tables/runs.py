@@ -1,4 +1,4 @@
-"""Runs and benchmarks from the cells of a row, each different part made once."""
+"""Runs and benchmarks from the cells of rows; equal parts are one object."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True, slots=True)
 class RunMetadata:
-    """What is known of a run before its outcomes or scores: everything that tells it apart."""
+    """Everything that identifies a run, without its outcomes or scores."""
 
     benchmark: Benchmark
     model: str
@@ -48,7 +48,7 @@ class RunMetadata:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What no two runs of a file may share."""
+        """The identity of the run among those of a file."""
         return (
             self.benchmark.name,
             self.benchmark.version,
@@ -61,8 +61,8 @@ class RunMetadata:
             self.evaluated_at,
         )
 
-    def run(self, **known: object) -> Run:
-        """Return the run, with what else is known."""
+    def run(self, **results: object) -> Run:
+        """Return the run, with its outcomes or scores."""
         return Run(
             model=self.model,
             measure=self.measure,
@@ -71,12 +71,12 @@ class RunMetadata:
             revision=self.revision,
             evaluated_at=self.evaluated_at,
             complete=self.complete is not False,
-            **known,  # type: ignore[arg-type] # fields of Run, by their names
+            **results,  # type: ignore[arg-type] # fields of Run, by their names
         )
 
 
 class RunReader:
-    """Makes heads of runs. Each part is read once for the same cells, and equal parts are one."""
+    """Reader of runs. Each part is read once for the same cells; equal parts are one object."""
 
     def __init__(self, sheet: Sheet) -> None:
         layout = sheet.layout
@@ -89,27 +89,27 @@ class RunReader:
             "setup": (*layout.columns_of(SETUP_ROLES), *details),
             **{role: layout.columns_of((role,)) for role in _SINGLE},
         }
-        # With each part the texts are kept, so that their identity stays theirs.
+        # Texts are held with each part, so that no others get their identity.
         self._parts: dict[tuple[object, ...], tuple[Mapping[str, str], object]] = {}
         self._equal: dict[object, object] = {}
 
-    def head(
+    def read(
         self,
         values: Mapping[str, object],
         *,
         series: Series | None = None,
         texts: Mapping[str, str] = NO_TEXTS,
     ) -> RunMetadata:
-        """Read the head of a run.
+        """Read all of a run but its outcomes or scores.
 
         Args:
             values: the cells of its row, by column.
             series: of the wide column, if the table is wide.
-            texts: what the wide column's name tells, by role; a role of the layout goes before.
-                The same object has to come with the same series.
+            texts: those in the wide column's name, by role; a role of the layout takes precedence.
+                The same object belongs to the same series.
 
         Raises:
-            BadCellError: a cell is not what its role asks for.
+            BadCellError: a cell is invalid for its role.
         """
         cells = _Cells(self._sheet, values, texts)
         return RunMetadata(
@@ -126,19 +126,19 @@ class RunReader:
     def benchmark(
         self, values: Mapping[str, object], texts: Mapping[str, str] = NO_TEXTS
     ) -> Benchmark:
-        """Read which benchmark it is; see `head`."""
+        """Read the benchmark of a row; see `read`."""
         return self._part("benchmark", _Cells(self._sheet, values, texts), self._benchmark)
 
     def _part(self, name: str, cells: "_Cells", make: "Callable[[_Cells], _Part]") -> _Part:
         values = cells.values
         key = (name, id(cells.texts), *[values[column] for column in self._columns[name]])
         try:
-            known = self._parts.get(key)
+            entry = self._parts.get(key)
         except TypeError:  # a list in a cell
             return make(cells)
-        if known is None:
-            known = self._parts[key] = cells.texts, make(cells)
-        part: _Part = known[1]  # type: ignore[assignment] # made by the same function
+        if entry is None:
+            entry = self._parts[key] = cells.texts, make(cells)
+        part: _Part = entry[1]  # type: ignore[assignment] # made by the same function
         return part
 
     def _benchmark(self, cells: "_Cells") -> Benchmark:
@@ -150,13 +150,13 @@ class RunReader:
             domain=rule.domain,
             url=cells.text("benchmark_url") or rule.url,
         )
-        return self._one(benchmark, benchmark)
+        return self._shared(benchmark, benchmark)
 
     def _measure(self, cells: "_Cells", series: Series | None) -> Measure:
         measure = self._sheet.layout.measure_of(
             cells.short("metric"), cells.short("filter"), cells.text("benchmark") or "", series
         )
-        return self._one(measure, measure)
+        return self._shared(measure, measure)
 
     def _source(self, cells: "_Cells") -> Source:
         name = cells.short("source") or self._sheet.table.path.name
@@ -179,41 +179,41 @@ class RunReader:
             precision=cells.short("precision"),
             details={**details, **(series.details if series else {})},
         )
-        return self._one(setup.fingerprint(), setup)
+        return self._shared(setup.fingerprint(), setup)
 
-    def _one(self, key: object, part: _Part) -> _Part:
-        one: _Part = self._equal.setdefault(key, part)  # type: ignore[assignment] # equal to it
-        return one
+    def _shared(self, key: object, part: _Part) -> _Part:
+        shared: _Part = self._equal.setdefault(key, part)  # type: ignore[assignment] # equal to it
+        return shared
 
 
 def _chat_template(text: str) -> str:
-    """Some tables name the template, others only tell whether the model's own was used."""
+    """Return a template's name; some tables only say whether the model's own was used."""
     return {"true": "default", "false": ""}.get(text.strip().lower(), text)
 
 
 class _Cells:
-    """The cells of a row by role; what the name of a wide column tells fills in."""
+    """The cells of a row by role, supplemented by the texts in a wide column's name."""
 
     def __init__(
         self, sheet: Sheet, values: Mapping[str, object], texts: Mapping[str, str]
     ) -> None:
         self._roles, self.texts, self.values = sheet.layout.roles, texts, values
-        self._tell = sheet.teller(values)
+        self._cell = sheet.cell_texts(values)
 
     def label(self, role: str) -> str:
         formula = self._roles.get(role)
         return formula.label if formula else role
 
     def of(self, formula: Formula) -> str | None:
-        return formula.text(self._tell)
+        return formula.text(self._cell)
 
     def text(self, role: str) -> str | None:
         formula = self._roles.get(role)
-        text = self.texts.get(role) if formula is None else formula.text(self._tell)
+        text = self.texts.get(role) if formula is None else formula.text(self._cell)
         return None if text is None else text.strip() or None
 
     def model_name(self) -> str:
-        """Return the model's name; one that is called "None" or "NA" is so, and not missing."""
+        """Return the model's name; "None" and "NA" are names here, not missing values."""
         formula = self._roles.get("model")
         value = self.values[formula.columns[0]] if formula and formula.is_plain else None
         name = value if isinstance(value, str) else self.text("model")

@@ -1,4 +1,4 @@
-"""Tables of scores: one a row, or one a column. Kept in memory until the file is read."""
+"""Tables of scores: one per row, or one per column. Held in memory until the file is read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def read_scores(sheet: Sheet) -> Iterator[Block]:
-    """Yield a block a benchmark, of a table with one score a row.
+    """Yield a block for each benchmark of a table with one score per row.
 
     Raises:
         UnreadableFileError: a row cannot be read, or two rows contradict each other.
@@ -32,15 +32,15 @@ def read_scores(sheet: Sheet) -> Iterator[Block]:
 
 
 def read_scores_by_model(sheet: Sheet) -> Iterator[Block]:
-    """Yield a block a benchmark, of a table with one model a row and one score a column.
+    """Yield a block for each benchmark of a table with one model per row, one score per column.
 
     Raises:
         UnreadableFileError: as `read_scores`.
     """
     scores = _Scores(sheet)
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
-    wanted = (*sheet.layout.columns, *(column.name for column in columns))
-    for values, row in _rows(sheet, wanted):
+    names = (*sheet.layout.columns, *(column.name for column in columns))
+    for values, row in _rows(sheet, names):
         for column in columns:
             error, items = column.series.standard_error, column.series.items
             try:
@@ -69,14 +69,14 @@ def _rows(sheet: Sheet, columns: tuple[str, ...]) -> Iterator[tuple[dict[str, ob
 
 @dataclass
 class _Scores:
-    """Scores as they are met, without those that are said again."""
+    """Scores in the order of the table, without repeated ones."""
 
     sheet: Sheet
     _runs: dict[Benchmark, list[Run]] = field(default_factory=dict)
-    _known: dict[object, float] = field(default_factory=dict)
+    _scores: dict[object, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._heads = RunReader(self.sheet)
+        self._reader = RunReader(self.sheet)
 
     def add(
         self,
@@ -86,12 +86,12 @@ class _Scores:
         items: Formula | None,
         column: WideColumn | None = None,
     ) -> None:
-        """Read a score and what belongs to it.
+        """Read a score, its standard error and its number of items.
 
         Raises:
-            BadCellError: a cell is not what it should be, or says otherwise than another.
+            BadCellError: a cell is invalid, or contradicts another one.
         """
-        head = self._heads.head(
+        head = self._reader.read(
             values,
             series=column.series if column else None,
             texts=column.texts if column else NO_TEXTS,
@@ -101,8 +101,8 @@ class _Scores:
             self.sheet.notes.left_out("cells without a score")
             return
         _check(number, head.measure, score.label)
-        if self._is_known(head, number, score.label):
-            self.sheet.notes.left_out("scores that are said again")
+        if self._is_repeated(head, number, score.label):
+            self.sheet.notes.left_out("scores that repeat another one")
             return
         self._runs.setdefault(head.benchmark, []).append(
             head.run(
@@ -113,7 +113,7 @@ class _Scores:
         )
 
     def blocks(self) -> Iterator[Block]:
-        """Yield what was read."""
+        """Yield a block for each benchmark."""
         for benchmark, runs in self._runs.items():
             yield Block(benchmark=benchmark, runs=runs)
 
@@ -123,19 +123,19 @@ class _Scores:
         formula: Formula | None,
         number: Callable[[str, str], _Number],
     ) -> _Number | None:
-        text = formula.text(self.sheet.teller(values)) if formula else None
+        text = formula.text(self.sheet.cell_texts(values)) if formula else None
         return number(text, formula.label) if formula and text is not None else None
 
-    def _is_known(self, head: RunMetadata, score: float, column: str) -> bool:
+    def _is_repeated(self, head: RunMetadata, score: float, column: str) -> bool:
         key = head.key
-        known = self._known.get(key)
-        if known is None:
-            self._known[key] = score
+        earlier = self._scores.get(key)
+        if earlier is None:
+            self._scores[key] = score
             return False
-        if known != score:
+        if earlier != score:
             problem = (
-                f"{head.model!r} has another score on {head.benchmark.name!r} in a row before, "
-                f"{known:g}. Keep one of them, or map the column that tells the two runs apart."
+                f"{head.model!r} has another score on {head.benchmark.name!r} in an earlier row, "
+                f"{earlier:g}. Keep one of them, or map the column that distinguishes the two runs."
             )
             raise BadCellError(problem, field=column)
         return True

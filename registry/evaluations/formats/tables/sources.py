@@ -1,4 +1,4 @@
-"""Tables in files, in batches of the columns that are needed; bounded memory at any size."""
+"""Tables in files, read in batches of the requested columns, in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class Table(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Its path."""
 
     @property
     def columns(self) -> list[str]:
@@ -41,13 +41,13 @@ class Table(Protocol):
         """Yield the rows in their order.
 
         Raises:
-            UnreadableFileError: what is no such table, and where.
+            UnreadableFileError: the file is not such a table; names the place.
         """
 
     def error(
         self, problem: str, *, row: int | None = None, field: str | None = None
     ) -> UnreadableFileError:
-        """Make an error that names the place of a row (from 0) as people find it."""
+        """Return an error that names a row (from 0) by its line, or by its number from 1."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ParquetTable:
 
     @classmethod
     def open(cls, path: Path) -> "ParquetTable":
-        """Read what columns there are."""
+        """Open a file: read the names and types of its columns."""
         with _arrow_errors(path), pq.ParquetFile(path) as file:
             schema = file.schema_arrow
         texts = frozenset(
@@ -71,20 +71,20 @@ class ParquetTable:
         return cls(path, list(schema.names), texts)
 
     def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
-        """Yield the rows in their order; without buffering row groups, which may be the file."""
-        wanted = list(columns)
-        rows = max(min(ROWS, CELLS // max(len(wanted), 1)), 1)
+        """Yield the rows in their order, without buffering row groups, which may be huge."""
+        names = list(columns)
+        rows = max(min(ROWS, CELLS // max(len(names), 1)), 1)
         with (
             _arrow_errors(self.path),
             pq.ParquetFile(
                 self.path,
-                read_dictionary=[name for name in wanted if name in self.texts],
+                read_dictionary=[name for name in names if name in self.texts],
                 buffer_size=1 << 20,
                 pre_buffer=False,
             ) as file,
         ):
             start = 0
-            for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
+            for batch in file.iter_batches(rows, columns=names, use_threads=False):
                 by_name = dict(zip(batch.schema.names, batch.columns, strict=True))
                 yield CellBatch(start, batch.num_rows, by_name)
                 start += batch.num_rows
@@ -92,7 +92,7 @@ class ParquetTable:
     def error(
         self, problem: str, *, row: int | None = None, field: str | None = None
     ) -> UnreadableFileError:
-        """Make an error that names the row from 1; Parquet has no lines."""
+        """Return an error that names the row from 1; Parquet has no lines."""
         number = None if row is None else row + 1
         return UnreadableFileError(self.path, problem, row=number, field=field)
 

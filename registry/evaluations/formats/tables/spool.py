@@ -1,7 +1,7 @@
-"""Outcomes on their way from the order of a file to one row a run, through temporary files.
+"""Temporary storage of outcomes, between the order of a file and one row per run.
 
-Files are written to the directory that TMPDIR names and have no name of their own: they are gone
-when the process is, however it ends.
+Files are written to the directory that TMPDIR names and are unlinked: they are gone when the
+process ends, however it ends.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 IN_MEMORY = 1 << 26
-"""Bytes that are kept out of files."""
+"""Bytes up to which no file is written."""
 
 Cells: TypeAlias = NDArray[np.uint8 | np.int32]
-"""Encoded so that 0 is missing, as never written parts of a file read as zeros."""
+"""Encoded so that 0 is missing: parts of a file that were never written read as zeros."""
 
 _NAN = np.float32(np.nan).view(np.int32)
 
@@ -24,7 +24,7 @@ _NAN = np.float32(np.nan).view(np.int32)
 def encode_floats(values: NDArray[np.float32]) -> NDArray[np.int32]:
     """Encode numbers, NaN being missing."""
     missing = np.isnan(values)
-    if missing.any():  # of the many NaNs there are, take one
+    if missing.any():  # one of the many NaNs
         values = np.where(missing, np.float32(np.nan), values)
     return np.asarray(values.view(np.int32) ^ _NAN)
 
@@ -47,13 +47,13 @@ def is_binary(cells: NDArray[np.int32]) -> bool:
 
 
 def encode_binary(cells: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Encode such numbers in a byte, where `BINARY` has them."""
+    """Encode binary outcomes in a byte each, as indices of `BINARY`."""
     return np.asarray((cells == _WRONG).view(np.uint8) | ((cells == _RIGHT).view(np.uint8) << 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive outcomes: their runs, their items, and what is known of each."""
+    """Consecutive outcomes: the numbers of their runs and items, and arrays of encoded values."""
 
     runs: NDArray[np.int32]
     items: NDArray[np.int32]
@@ -61,33 +61,33 @@ class Chunk:
 
     @property
     def columns(self) -> tuple[NDArray[np.int32], ...]:
-        """All of it."""
+        """All arrays."""
         return (self.runs, self.items, *self.planes)
 
 
 class Spool:
-    """Outcomes in their order, once written and read again; 4 bytes a number.
+    """Outcomes in their order, written once and then read; 4 bytes a number.
 
-    They are kept in memory until they are more than IN_MEMORY, then in a file.
+    They are held in memory up to IN_MEMORY bytes, then in a file.
     """
 
     def __init__(self) -> None:
         self._chunks: list[Chunk] = []
         self._shapes: list[tuple[int, int]] = []
         self.length = 0
-        self._kept = 0
+        self._size = 0
         self._file: IO[bytes] | None = None
 
     def write(self, chunk: Chunk) -> None:
-        """Append outcomes; the arrays are not to be changed any more."""
+        """Append outcomes; the arrays must not be changed afterwards."""
         self.length += len(chunk.runs)
         self._chunks.append(chunk)
-        self._kept += sum(column.nbytes for column in chunk.columns)
-        if self._kept > IN_MEMORY:
-            self._put_off()
+        self._size += sum(column.nbytes for column in chunk.columns)
+        if self._size > IN_MEMORY:
+            self._flush()
 
-    def _put_off(self) -> None:
-        """Move what is in memory to the file."""
+    def _flush(self) -> None:
+        """Move the chunks in memory to the file."""
         if self._file is None:
             self._file = TemporaryFile()  # noqa: SIM115 - closed by `close`
         for chunk in self._chunks:
@@ -95,10 +95,10 @@ class Spool:
             for column in chunk.columns:
                 self._file.write(np.ascontiguousarray(column).data)
         self._chunks.clear()
-        self._kept = 0
+        self._size = 0
 
     def read(self) -> Iterator[Chunk]:
-        """Yield them again, from the beginning."""
+        """Yield the chunks from the beginning."""
         if self._file is not None:
             self._file.seek(0)
             for length, columns in self._shapes:
@@ -109,16 +109,16 @@ class Spool:
         yield from self._chunks
 
     def close(self) -> None:
-        """Let go of them."""
+        """Discard the outcomes and the file."""
         self._chunks.clear()
         if self._file is not None:
             self._file.close()
 
 
 def matrix(cells: int, dtype: type[np.uint8 | np.int32]) -> Cells:
-    """Return that many cells, all missing; a large matrix lies in a file."""
+    """Return `cells` cells, all missing; a large matrix is mapped to a file."""
     if cells * np.dtype(dtype).itemsize <= IN_MEMORY:
         return np.zeros(cells, dtype)
     with TemporaryFile() as file:
-        # The mapping outlives the descriptor, and the file lives no longer than the mapping.
+        # The mapping outlives the descriptor, and keeps the file until it ends.
         return np.memmap(file, dtype, "w+", shape=(cells,))

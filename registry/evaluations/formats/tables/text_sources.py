@@ -1,4 +1,4 @@
-"""Tables in text files, whose cells are all texts; a bad one is found by its line."""
+"""Tables in text files (CSV, TSV, JSON lines), whose cells are texts; errors name lines."""
 
 import csv
 import zlib
@@ -19,18 +19,18 @@ from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.sources import CellBatch
 
 BLOCK = 1 << 25
-"""Bytes read at once, and the most that a row may have."""
+"""Bytes read at once, and the limit of a row."""
 
 LINES = 1 << 14
 """Lines of a batch of JSON."""
 
-_LOOKED_AT = 1_000  # lines of JSON that tell what columns there are
+_SAMPLED = 1_000  # lines of JSON whose keys are the columns
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
 class CsvTable:
-    """A file of comma- or tab-separated values with one line of names; cells may hold lines."""
+    """A file of comma- or tab-separated values, names first; cells may have several lines."""
 
     path: Path
     columns: list[str]
@@ -46,7 +46,7 @@ class CsvTable:
 
     def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order."""
-        wanted = list(columns)
+        names = list(columns)
         start = 0
         try:
             with pa.input_stream(
@@ -59,15 +59,15 @@ class CsvTable:
                         delimiter=self.delimiter, newlines_in_values=True
                     ),
                     convert_options=pcsv.ConvertOptions(
-                        column_types=dict.fromkeys(wanted, pa.large_string()),
-                        include_columns=wanted,
+                        column_types=dict.fromkeys(names, pa.large_string()),
+                        include_columns=names,
                         strings_can_be_null=False,
                         quoted_strings_can_be_null=False,
                     ),
                 )
                 for batch in reader:
                     yield CellBatch(
-                        start, batch.num_rows, dict(zip(wanted, batch.columns, strict=True))
+                        start, batch.num_rows, dict(zip(names, batch.columns, strict=True))
                     )
                     start += batch.num_rows
         except (pa.ArrowException, *_BROKEN) as problem:
@@ -76,7 +76,7 @@ class CsvTable:
     def error(
         self, problem: str, *, row: int | None = None, field: str | None = None
     ) -> UnreadableFileError:
-        """Make an error that names the line where a row begins."""
+        """Return an error that names the line where a row begins."""
         line = None
         if row is not None:
             for number, (first_line, _) in enumerate(self.records(), -1):
@@ -86,7 +86,7 @@ class CsvTable:
         return UnreadableFileError(self.path, problem, line=line, field=field)
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the line where each record begins, and its cells: slowly, names first."""
+        """Yield the first line of each record, and its cells: slowly, the names first."""
         limit = csv.field_size_limit(BLOCK)
         try:
             with _opened(self.path) as file:
@@ -103,7 +103,7 @@ class CsvTable:
             csv.field_size_limit(limit)
 
     def _explain(self, problem: Exception) -> NoReturn:
-        """Find what Arrow did not like."""
+        """Raise the error of the row that Arrow rejects."""
         for line, cells in self.records():
             if len(cells) != len(self.columns):
                 message = (
@@ -120,19 +120,19 @@ class CsvTable:
 
 @dataclass(frozen=True)
 class JsonlTable:
-    """A file with one JSON object a line; a key that is left out is null."""
+    """A file with one JSON object per line; a missing key is null."""
 
     path: Path
     columns: list[str]
 
     @classmethod
     def open(cls, path: Path) -> "JsonlTable":
-        """Read what keys there are in the first lines."""
+        """Open a file: read the keys in the first lines."""
         table = cls(path, [])
         names: dict[str, None] = {}
         for count, (_, record) in enumerate(table.records()):
             names.update(dict.fromkeys(record))
-            if count == _LOOKED_AT:
+            if count == _SAMPLED:
                 break
         if not names:
             raise UnreadableFileError(path, "It is empty; each line has to be a JSON object.")
@@ -162,14 +162,14 @@ class JsonlTable:
     def error(
         self, problem: str, *, row: int | None = None, field: str | None = None
     ) -> UnreadableFileError:
-        """Make an error that names the line of a row."""
+        """Return an error that names the line of a row."""
         line = None
         if row is not None:
             line = next((line for at, (line, _) in enumerate(self.records()) if at == row), None)
         return UnreadableFileError(self.path, problem, line=line, field=field)
 
     def records(self) -> Iterator[tuple[int, dict[str, object]]]:
-        """Yield the objects and their lines; empty lines do not count."""
+        """Yield the objects and their lines, without empty lines."""
         with _opened(self.path) as file:
             line = 0
             while text := file.readline(BLOCK):

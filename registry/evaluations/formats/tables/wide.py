@@ -1,4 +1,4 @@
-"""Wide tables of outcomes: one row a model and one column an item, or the other way round."""
+"""Wide tables of outcomes: a row per model and a column per item, or the other way round."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ from registry.evaluations.records import Benchmark, Block, Item, Outcomes, Run
 
 
 def read_by_model(sheet: Sheet) -> Iterator[Block]:
-    """Yield a block a benchmark, of a table with one model a row and one item a column.
+    """Yield a block for each benchmark of a table with one model per row, one item per column.
 
     The file is read once for each benchmark in it, while the block's runs are read.
 
     Raises:
         UnreadableFileError: a cell cannot be read, or two rows of a model contradict each other.
     """
-    heads = RunReader(sheet)
-    found: dict[tuple[str, str], tuple[Benchmark, list[WideColumn]]] = {}
+    reader = RunReader(sheet)
+    benchmarks: dict[tuple[str, str], tuple[Benchmark, list[WideColumn]]] = {}
     for column in sheet.layout.wide_columns(sheet.table.columns):
         try:
-            benchmark = heads.benchmark({}, column.texts)
+            benchmark = reader.benchmark({}, column.texts)
         except BadCellError as bad:
             raise sheet.table.error(bad.problem, field=column.name) from None
         # Two names in the table may be one benchmark by the mapping.
-        found.setdefault(benchmark.key, (benchmark, []))[1].append(column)
-    for benchmark, columns in found.values():
+        benchmarks.setdefault(benchmark.key, (benchmark, []))[1].append(column)
+    for benchmark, columns in benchmarks.values():
         yield _by_model(sheet, benchmark, columns)
 
 
@@ -52,8 +52,8 @@ def _by_model(sheet: Sheet, benchmark: Benchmark, columns: list[WideColumn]) -> 
 
 
 def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
-    cells, heads = OutcomeCells(sheet.layout), RunReader(sheet)
-    known: dict[object, bytes] = {}
+    cells, reader = OutcomeCells(sheet.layout), RunReader(sheet)
+    digests: dict[object, bytes] = {}
     own = sheet.layout.columns
     texts = {key: text for key, text in columns[0].texts.items() if key in _SHARED}
     for rows in sheet.rows((*own, *(column.name for column in columns))):
@@ -64,12 +64,12 @@ def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
             )
         for row in range(rows.length):
             with sheet.places(rows, row):
-                head = heads.head(
+                head = reader.read(
                     {name: column[row] for name, column in values.items()},
                     series=columns[0].series,
                     texts=texts,
                 )
-                if _is_known(sheet, known, head.key, outcomes[row], head.model):
+                if _is_repeated(sheet, digests, head.key, outcomes[row], head.model):
                     continue
             if np.isnan(outcomes[row]).all():
                 sheet.notes.left_out("runs without any outcome")
@@ -80,34 +80,34 @@ def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
 _SHARED = ("benchmark", "version", "metric", "filter", "shots")
 
 
-def _is_known(
-    sheet: Sheet, known: dict[object, bytes], key: object, outcomes: Outcomes, name: str
+def _is_repeated(
+    sheet: Sheet, digests: dict[object, bytes], key: object, outcomes: Outcomes, name: str
 ) -> bool:
-    """Tell whether a run or an item was there before, with the same outcomes."""
+    """Tell whether an earlier row has the same run or item, with the same outcomes."""
     digest = blake2b(outcomes.tobytes(), digest_size=16).digest()
-    before = known.setdefault(key, digest)
-    if before is digest:
+    earlier = digests.setdefault(key, digest)
+    if earlier is digest:
         return False
-    if before != digest:
+    if earlier != digest:
         problem = (
-            f"{name!r} has other outcomes in a row before. "
-            "Keep one of them, or map the column that tells the two apart."
+            f"{name!r} has other outcomes in an earlier row. "
+            "Keep one of them, or map the column that distinguishes the two."
         )
         raise BadCellError(problem)
-    sheet.notes.left_out("rows that say the same again")
+    sheet.notes.left_out("rows that repeat another one")
     return True
 
 
 def read_by_item(sheet: Sheet) -> Iterator[Block]:
-    """Yield a block a benchmark, of a table with one item a row and one model a column.
+    """Yield a block for each benchmark of a table with one item per row, one model per column.
 
-    Kept in memory until the file is read: 4 bytes an outcome, and the items with their texts.
+    Held in memory until the file is read: 4 bytes an outcome, and the items with their texts.
 
     Raises:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
-    cells, heads, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemColumns(sheet)
+    cells, runs, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemColumns(sheet)
     own = sheet.layout.columns
     tables: dict[tuple[str, str], _Table] = {}
     for rows in sheet.rows((*own, *(column.name for column in columns))):
@@ -117,12 +117,12 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
                 [cells.read(rows.columns[column.name], column.name) for column in columns], axis=1
             )
         for row in range(rows.length):
-            told = {name: column[row] for name, column in values.items()}
+            row_values = {name: column[row] for name, column in values.items()}
             with sheet.places(rows, row):
-                benchmark = heads.benchmark(told)
-                item = reader.item(told, rows.number(row))
-                table = tables.setdefault(benchmark.key, _Table(benchmark, told))
-                if _is_known(sheet, table.known, item.item, outcomes[row], item.item):
+                benchmark = runs.benchmark(row_values)
+                item = reader.item(row_values, rows.number(row))
+                table = tables.setdefault(benchmark.key, _Table(benchmark, row_values))
+                if _is_repeated(sheet, table.digests, item.item, outcomes[row], item.item):
                     continue
             table.items.append(item)
             table.rows.append(outcomes[row])
@@ -130,7 +130,7 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
         yield Block(
             benchmark=table.benchmark,
             items=table.items,
-            runs=_runs_by_item(sheet, heads, columns, table),
+            runs=_runs_by_item(sheet, runs, columns, table),
         )
 
 
@@ -142,18 +142,18 @@ class _Table:
     values: Mapping[str, object]
     items: list[Item] = field(default_factory=list)
     rows: list[Outcomes] = field(default_factory=list)
-    known: dict[object, bytes] = field(default_factory=dict)
+    digests: dict[object, bytes] = field(default_factory=dict)
 
 
 def _runs_by_item(
-    sheet: Sheet, heads: RunReader, columns: list[WideColumn], table: _Table
+    sheet: Sheet, reader: RunReader, columns: list[WideColumn], table: _Table
 ) -> Iterator[Run]:
     by_model = np.stack(table.rows, axis=1)
     keys: set[object] = set()
     for column, outcomes in zip(columns, by_model, strict=True):
         texts = {"model": column.name, **column.texts}
         try:
-            head = heads.head(table.values, series=column.series, texts=texts)
+            head = reader.read(table.values, series=column.series, texts=texts)
         except BadCellError as bad:
             raise sheet.table.error(bad.problem, field=column.name) from None
         if head.key in keys:

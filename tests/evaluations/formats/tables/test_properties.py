@@ -107,7 +107,7 @@ def agrees(path: Path, table: object) -> None:
     found, notes = read(path)
     assert found == pytest.approx(wanted.outcomes)
     left_out = notes.counts.get("rows without an outcome", 0)
-    again = notes.counts.get("rows that say the same again", 0)
+    again = notes.counts.get("rows that repeat another one", 0)
     assert len(found) + left_out + again == len(table)
 
 

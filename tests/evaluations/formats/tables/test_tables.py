@@ -143,13 +143,13 @@ def test_rows_that_say_the_same_again_are_noted(tmp_path: Path) -> None:
     path = written(tmp_path, f"{HEADER}a,x,1,1\na,x,1,1.0\na,x,2,0\n")
     notes = Notes()
     blocks(path, notes=notes)
-    assert notes.counts == {"rows that say the same again": 1}
+    assert notes.counts == {"rows that repeat another one": 1}
 
 
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
-        ("a,x,1,1\na,x,1,0\n", 3, "outcome", "another outcome in a row before"),
+        ("a,x,1,1\na,x,1,0\n", 3, "outcome", "another outcome in an earlier row"),
         ('"a","x\ny",1,1\n,x,1,0\n', 4, "model", "empty"),
         ("a,x,1,1\na,x,,0\n", 3, "item", "empty"),
         ("a,x,1,maybe\n", 2, "outcome", "neither a number nor one of false, true"),
