@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
-from registry.catalog.families import prepare, refresh_families
+from registry.catalog.families import refresh_families
 from registry.catalog.names import merge_stub
 from registry.catalog.resolution import release
 from registry.errors import RegistryError, UsageError
@@ -95,7 +95,6 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> int:
         # Known by that name only, as a parent or from an evaluation: now it is known what it is.
         now = datetime.now(UTC)
         children = merge_stub(connection, holder.model_id, into=model_id, source="user", as_of=now)
-        prepare(connection)
         refresh_families(connection, children)
         return _count_runs(connection, model_id) - before
     if holder is not None and holder.is_name:

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, text
 from registry.catalog.rows import NULL
 from registry.db.copy import copy_lines, copy_rows
 
-_TEMPORARY = """
+_INCOMING_FAMILIES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_families (
     model_id bigint PRIMARY KEY, primary_parent_id bigint, family_id bigint,
     generation smallint, in_cycle boolean
 ) ON COMMIT DELETE ROWS;
+DELETE FROM incoming_families;  -- empty already, unless one transaction moves models twice
 """
 
 _FAMILY_COLUMNS = ("model_id", "primary_parent_id", "family_id", "generation", "in_cycle")
@@ -25,11 +26,6 @@ BEST_PARENT_FIRST = (
     f'CASE e.relation {_RANK} END, e.confidence DESC, e.position, parent.name COLLATE "C"'
 )
 """Order of a model's edges `e` to models `parent`: a family follows the first."""
-
-
-def prepare(connection: Connection) -> None:
-    """Make the temporary table that places go through, once per connection."""
-    connection.exec_driver_sql(_TEMPORARY)
 
 
 def refresh_families(
@@ -116,6 +112,7 @@ def _move(
     """Write the places of models that may have one; return how many have another now."""
     if not parents:
         return 0
+    connection.exec_driver_sql(_INCOMING_FAMILIES)
     copy_rows(
         connection,
         "incoming_families",
@@ -135,7 +132,6 @@ def _move(
                IS DISTINCT FROM (excluded.primary_parent_id, excluded.family_id,
                                  excluded.generation, excluded.in_cycle)""")
     )
-    connection.exec_driver_sql("DELETE FROM incoming_families")
     return result.rowcount
 
 

@@ -11,7 +11,7 @@ from registry.catalog.names import add_stubs, merge_stub
 from registry.catalog.rows import Entry
 from registry.db.copy import copy_lines, copy_rows
 
-_TEMPORARY = """
+_INCOMING_EDGES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
     child_id bigint, parent_id bigint, relation text, source text, confidence real,
     position smallint, PRIMARY KEY (child_id, parent_id, relation, source)
@@ -19,6 +19,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_edges (
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_keys (
     model_id bigint PRIMARY KEY, name text UNIQUE
 ) ON COMMIT DELETE ROWS;
+DELETE FROM incoming_edges;  -- empty already, unless one transaction stores several pages
+DELETE FROM incoming_keys;
 """
 
 _EDGE_COLUMNS = ("child_id", "parent_id", "relation", "source", "confidence", "position")
@@ -39,12 +41,6 @@ class _Edge(NamedTuple):
     confidence: float
     position: int
     parent: str
-
-
-def prepare(connection: Connection) -> None:
-    """Make the temporary tables that pages go through, once per connection."""
-    connection.exec_driver_sql(_TEMPORARY)
-    families.prepare(connection)
 
 
 def write_edges(
@@ -68,7 +64,7 @@ def write_edges(
         How many edges were added, changed or removed.
     """
     entries = [*fresh.values(), *known.values()]
-    connection.exec_driver_sql("DELETE FROM incoming_keys; DELETE FROM incoming_edges")
+    connection.exec_driver_sql(_INCOMING_EDGES)
     copy_lines(
         connection,
         "incoming_keys",

@@ -1,25 +1,18 @@
-"""Models in the database: what a page of records changes, names and aliases, counters, history.
+"""Models in the database: new rows, changed rows and keys.
 
-What is new is copied straight into its tables. Everything else goes through temporary tables:
-every record's name, fingerprint and counters first; then, only for those whose fingerprint has
-changed, the whole record. The set logic is SQL.
+New models are copied straight into their tables; changed ones go through a temporary table.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
-from registry.catalog.names import follow_renames
 from registry.catalog.rows import (
     COLUMNS,
     DOCUMENT_COLUMNS,
     MODEL_COLUMNS,
-    MOST_POPULAR,
-    SIGHTING_COLUMNS,
     Entry,
     array,
     model_lines,
@@ -30,104 +23,17 @@ from registry.db.schema import models
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
-@dataclass(frozen=True, slots=True)
-class PageComparison:
-    """Which names of a page are new to the catalog, changed, or as they were.
-
-    Attributes:
-        fresh: nothing is stored under the name.
-        stubs: only children have named it so far.
-        changed: the record is another than the stored one, or was gone.
-        unchanged: all but the counters is as it is stored.
-        orphans: keys of models whose parent was found under another name: their families need to
-            be computed again.
-    """
-
-    fresh: frozenset[str]
-    stubs: frozenset[str]
-    changed: frozenset[str]
-    unchanged: frozenset[str]
-    orphans: tuple[int, ...]
-
-    @classmethod
-    def nothing_known(cls, sightings: Mapping[str, str]) -> Self:
-        """Return what comparing a page with an empty catalog tells."""
-        nothing: frozenset[str] = frozenset()
-        return cls(frozenset(sightings), nothing, nothing, nothing, ())
-
-
-_TEMPORARY = """
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (
-    name text PRIMARY KEY, hub_id text, digest bigint, downloads bigint, downloads_all_time bigint,
-    likes bigint, trending_score double precision
-) ON COMMIT DELETE ROWS;
+_INCOMING_MODELS = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
     ordinal integer, card jsonb, config jsonb, COLUMNS,
     PRIMARY KEY (name)
 ) WITH (toast_tuple_target = 8160)  -- compressing what is read once takes longer than all the rest
   ON COMMIT DELETE ROWS;
-"""
-
-
-def prepare(connection: Connection) -> None:
-    """Make the temporary tables that pages go through, and set the session up for pages."""
-    columns = ", ".join(f"{name} {models.c[name].type.compile(_DIALECT)}" for name in MODEL_COLUMNS)
-    connection.exec_driver_sql(_TEMPORARY.replace("COLUMNS", columns))
-    # A page touches a thousand rows of tables of any size: always by index, never by a scan.
-    connection.exec_driver_sql("SET enable_seqscan = off; SET random_page_cost = 1")
-
-
-def compare(
-    connection: Connection, sightings: Mapping[str, str], *, as_of: datetime
-) -> PageComparison:
-    """Load a page's sightings, follow renames, and tell which records need to be read.
-
-    Args:
-        connection: in the page's transaction, after `prepare`.
-        sightings: rows of SIGHTING_COLUMNS as COPY text, by name.
-        as_of: when the page was observed; renames are dated by it.
-    """
-    # Empty already, unless one transaction takes in several pages.
-    connection.exec_driver_sql("DELETE FROM incoming_sightings; DELETE FROM incoming_models")
-    copy_lines(connection, "incoming_sightings", SIGHTING_COLUMNS, sightings.values())
-    orphans = follow_renames(connection, as_of) if _renamed(connection) else []
-    verdicts: dict[str, frozenset[str]] = {
-        row.verdict: frozenset(row.names)
-        for row in connection.execute(
-            text("""
-            SELECT CASE WHEN m.state = 'stub' THEN 'stub'
-                        WHEN m.digest IS DISTINCT FROM s.digest OR m.gone_at IS NOT NULL
-                        THEN 'changed'
-                        ELSE 'unchanged' END AS verdict,
-                   array_agg(s.name) AS names
-              FROM incoming_sightings s JOIN store.models m USING (name)
-             GROUP BY 1""")
-        )
-    }
-    known = frozenset().union(*verdicts.values())
-    return PageComparison(
-        fresh=frozenset(sightings) - known,
-        stubs=verdicts.get("stub", frozenset()),
-        changed=verdicts.get("changed", frozenset()),
-        unchanged=verdicts.get("unchanged", frozenset()),
-        orphans=tuple(orphans),
-    )
-
-
-def _renamed(connection: Connection) -> bool:
-    """Tell whether a name of the page stands for another repository than before."""
-    return bool(
-        connection.scalar(
-            text("""
-            SELECT EXISTS (
-                SELECT FROM incoming_sightings s JOIN store.models m USING (hub_id)
-                 WHERE m.name <> s.name
-            ) OR EXISTS (
-                SELECT FROM incoming_sightings s JOIN store.models m USING (name)
-                 WHERE m.hub_id <> s.hub_id
-            )""")
-        )
-    )
+DELETE FROM incoming_models;  -- empty already, unless one transaction stores several pages
+""".replace(
+    "COLUMNS",
+    ", ".join(f"{name} {models.c[name].type.compile(_DIALECT)}" for name in MODEL_COLUMNS),
+)
 
 
 def add_models(
@@ -136,7 +42,7 @@ def add_models(
     """Write models that nothing is stored of, with their documents and counters.
 
     Args:
-        connection: in the page's transaction, after `compare`.
+        connection: in the page's transaction.
         entries: the models; none of their names is in the catalog.
         as_of: when they were observed.
 
@@ -168,7 +74,7 @@ def merge_models(
     """Write changed records over the stored ones, with their documents.
 
     Args:
-        connection: in the page's transaction, after `compare`.
+        connection: in the page's transaction.
         entries: models of any kind: changed, known as stubs, or new.
         as_of: when they were observed.
 
@@ -177,6 +83,7 @@ def merge_models(
     """
     if not entries:
         return {}
+    connection.exec_driver_sql(_INCOMING_MODELS)
     copy_lines(
         connection,
         "incoming_models",
@@ -207,59 +114,6 @@ def merge_models(
             ON CONFLICT (model_id) DO UPDATE SET card = excluded.card, config = excluded.config""")
     )
     return keys
-
-
-def update_counters(connection: Connection, names: Sequence[str], *, as_of: datetime) -> int:
-    """Write the page's counters where they changed, and keep a line of history for each change.
-
-    Args:
-        connection: in the page's transaction, after the models were written.
-        names: whose counters to look at, among the page's.
-        as_of: when they were observed.
-
-    Returns:
-        How many models' counters changed.
-    """
-    if not names:
-        return 0
-    # As text: the driver takes ten times as long to write an array.
-    listed = array(names)
-    connection.execute(
-        text("""
-        UPDATE store.models m
-           SET popularity = least(length(greatest(s.downloads, 1)::text) - 1, :most)
-          FROM incoming_sightings s
-         WHERE m.name = s.name AND s.name = ANY (cast(:names AS text[]))
-           AND m.popularity <> least(length(greatest(s.downloads, 1)::text) - 1, :most)"""),
-        {"most": MOST_POPULAR, "names": listed},
-    )
-    result = connection.execute(
-        text("""
-        WITH changed AS (
-            INSERT INTO store.counters AS c
-                   (model_id, downloads, downloads_all_time, likes, trending_score)
-            SELECT m.model_id, s.downloads, s.downloads_all_time, s.likes, s.trending_score
-              FROM incoming_sightings s JOIN store.models m USING (name)
-             WHERE s.name = ANY (cast(:names AS text[]))
-             ORDER BY m.model_id
-                ON CONFLICT (model_id) DO UPDATE
-               SET downloads = excluded.downloads,
-                   downloads_all_time = excluded.downloads_all_time,
-                   likes = excluded.likes, trending_score = excluded.trending_score
-             WHERE (c.downloads, c.downloads_all_time, c.likes, c.trending_score)
-                   IS DISTINCT FROM (excluded.downloads, excluded.downloads_all_time,
-                                     excluded.likes, excluded.trending_score)
-            RETURNING model_id, downloads, downloads_all_time, likes, trending_score
-        )
-        INSERT INTO store.model_history AS h
-               (model_id, observed_at, downloads, downloads_all_time, likes, trending_score)
-        SELECT model_id, :as_of, downloads, downloads_all_time, likes, trending_score FROM changed
-            ON CONFLICT (model_id, observed_at) DO UPDATE
-           SET downloads = excluded.downloads, downloads_all_time = excluded.downloads_all_time,
-               likes = excluded.likes, trending_score = excluded.trending_score"""),
-        {"as_of": as_of, "names": listed},
-    )
-    return result.rowcount
 
 
 def model_ids(connection: Connection, names: Sequence[str]) -> list[int]:

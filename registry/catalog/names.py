@@ -9,59 +9,6 @@ from sqlalchemy import Connection, text
 from registry.errors import ModelNotFoundError
 
 
-def follow_renames(connection: Connection, as_of: datetime) -> list[int]:
-    """Give rows the names that their Hub keys have now; former names become aliases.
-
-    Returns:
-        Keys of models whose parent was found under another name.
-    """
-    orphans: list[int] = []
-    # The name belongs to another repository now: its former holder steps aside, under a name that
-    # no repository can have, until the listing shows what became of it.
-    connection.execute(
-        text("""
-        WITH parked AS (
-            UPDATE store.models m
-               SET name = m.name || '@' || coalesce(m.hub_id, m.model_id::text),
-                   state = 'gone', gone_at = :as_of
-              FROM incoming_sightings s
-             WHERE m.name = s.name AND m.state <> 'stub'
-               AND (m.hub_id <> s.hub_id
-                    OR m.hub_id IS NULL AND EXISTS (
-                           SELECT FROM store.models other WHERE other.hub_id = s.hub_id))
-            RETURNING m.model_id, s.name
-        )
-        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
-        SELECT model_id, name, 'rename', 1, :as_of FROM parked
-            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
-        {"as_of": as_of},
-    )
-    stubs = connection.execute(
-        text("""
-        SELECT stub.model_id AS stub_id, m.model_id
-          FROM incoming_sightings s
-          JOIN store.models m USING (hub_id)
-          JOIN store.models stub ON stub.name = s.name AND stub.state = 'stub'
-         WHERE m.name <> s.name""")
-    ).all()
-    for stub_id, model_id in stubs:
-        orphans += merge_stub(connection, stub_id, into=model_id, source="rename", as_of=as_of)
-    connection.execute(
-        text("""
-        WITH renamed AS (
-            UPDATE store.models m SET name = s.name
-              FROM incoming_sightings s, store.models old
-             WHERE m.hub_id = s.hub_id AND m.name <> s.name AND old.model_id = m.model_id
-            RETURNING m.model_id, old.name AS former
-        )
-        INSERT INTO store.model_aliases (model_id, alias, source, confidence, valid_to)
-        SELECT model_id, former, 'rename', 1, :as_of FROM renamed WHERE former NOT LIKE '%@%'
-            ON CONFLICT (model_id, alias) DO UPDATE SET valid_to = excluded.valid_to"""),
-        {"as_of": as_of},
-    )
-    return orphans
-
-
 def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) -> list[int]:
     """Add models of which nothing is known but a name: as a parent, or in an evaluation.
 

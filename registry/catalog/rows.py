@@ -20,7 +20,7 @@ from registry.hub.records import (
 
 NULL = "\\N"
 
-SIGHTING_COLUMNS = (
+LISTING_COLUMNS = (
     "name",
     "hub_id",
     "digest",
@@ -31,7 +31,7 @@ SIGHTING_COLUMNS = (
 )
 """What is looked at of every record of a page, changed or not."""
 
-COUNTER_COLUMNS = SIGHTING_COLUMNS[3:]
+COUNTER_COLUMNS = LISTING_COLUMNS[3:]
 
 MODEL_COLUMNS = (
     "name",
@@ -101,8 +101,8 @@ def array(texts: Sequence[str]) -> str:
     return "{" + ",".join(f'"{text}"' for text in escaped) + "}"
 
 
-def sighting_line(name: str, hub_id: str | None, digest: int, counters: str) -> str:
-    """Return the columns SIGHTING_COLUMNS; `counters` as by `counter_line`."""
+def listing_line(name: str, hub_id: str | None, digest: int, counters: str) -> str:
+    """Return the columns LISTING_COLUMNS; `counters` as by `counter_line`."""
     return f"{line((name, hub_id))}\t{digest}\t{counters}"
 
 

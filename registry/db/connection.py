@@ -145,6 +145,11 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def prefer_indexes(connection: Connection) -> None:
+    """Plan this transaction for a few rows of tables of any size: by index, not by a scan."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL random_page_cost = 1")
+
+
 def driver_connection(connection: Connection) -> psycopg.Connection[tuple[object, ...]]:
     """Return the psycopg connection below a SQLAlchemy one."""
     driver = connection.connection.driver_connection

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine
 
-from registry.catalog import families, resolution
+from registry.catalog import resolution
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
@@ -129,7 +129,6 @@ def _import_all(
             # Tables grow from file to file: a plan made for the first ones may never end.
             connection.exec_driver_sql("SET plan_cache_mode = force_custom_plan")
             conflicts.begin_command(connection)
-            families.prepare(connection)
         for number, (path, by_name) in enumerate(files, 1):
 
             def read(count: int, path: Path = path, number: int = number) -> None:

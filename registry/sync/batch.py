@@ -58,7 +58,7 @@ def batch(reading: RecordPage, keys: Sequence[int], moment: str) -> Batch:
         keys: for its models, at least as many; the rest is not used.
         moment: when it was observed, as Postgres reads it.
     """
-    entries, refusals = reading.entries(reading.sightings)
+    entries, refusals = reading.entries(reading.listing_rows)
     models = list(zip(keys, entries, strict=False))
     lines = {
         **model_lines(models, moment),
@@ -69,7 +69,7 @@ def batch(reading: RecordPage, keys: Sequence[int], moment: str) -> Batch:
         url=reading.url,
         next_url=reading.next_url,
         size=reading.size,
-        listed=list(reading.sightings),
+        listed=list(reading.listing_rows),
         moments=reading.moments,
         refusals=[*refusals, *reading.nameless],
         partly_read=sum(each.partly_read for each in entries),

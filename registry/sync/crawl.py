@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from sqlalchemy import Connection
 
 from registry.catalog import lineage, models
+from registry.db.connection import prefer_indexes
 from registry.errors import CursorExpiredError, HubError
 from registry.hub.client import Hub, ListingQuery
 from registry.sync import ingest, initial_load
@@ -213,6 +214,7 @@ class Walker:
 
     def _store(self, pages: list[RecordPage | Batch], cursor: str | None) -> None:
         with self.connection.begin() as transaction:
+            prefer_indexes(self.connection)
             if self.first:
                 initial_load.take_in(self.connection, self.walk, pages)
             else:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import feature_sets, indexes, resolution
+from registry.db.connection import prefer_indexes
 from registry.db.jobs import Lock, exclusive
 from registry.errors import LockHeldError
 from registry.evaluations import hub_scores, item_statistics, load
@@ -32,12 +33,14 @@ def take_up_scores(engine: Engine, connection: Connection, walk: SyncState) -> N
         with exclusive(engine, Lock.EVALUATIONS):
             while True:
                 with connection.begin():
+                    prefer_indexes(connection)
                     written = hub_scores.take_up(connection, as_of=walk.as_of)
                 if written is None:
                     break
                 walk.counts.scores_changed += written.added + written.changed
             if walk.counts.new + walk.counts.changed:
                 with connection.begin():
+                    prefer_indexes(connection)
                     resolution.resolve_again(connection)
                 with connection.begin():
                     item_statistics.refresh(connection)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from registry.catalog import feature_sets, models
+from registry.catalog import feature_sets, listing, models
 from registry.catalog.rows import Entry
 from registry.evaluations import hub_scores
 from registry.sync import quarantine
@@ -50,7 +50,7 @@ def take_in(
     The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
     the rest of the page lands.
     """
-    compared = models.compare(connection, reading.sightings, as_of=walk.as_of)
+    compared = listing.compare(connection, reading.listing_rows, as_of=walk.as_of)
     take_compared(connection, walk, reading, compared, write_lineage)
 
 
@@ -58,11 +58,11 @@ def take_compared(
     connection: Connection,
     walk: SyncState,
     reading: RecordPage,
-    compared: models.PageComparison,
+    compared: listing.PageComparison,
     write_lineage: LineageWriter,
 ) -> None:
     """Take in one page that was compared with what is known; otherwise as `take_in`."""
-    wanted = [name for name in reading.sightings if name not in compared.unchanged]
+    wanted = [name for name in reading.listing_rows if name not in compared.unchanged]
     entries, refusals = reading.entries(wanted)
     refusals += reading.nameless
     counts = write(connection, walk, reading, compared, entries, write_lineage)
@@ -106,7 +106,7 @@ def write(  # noqa: PLR0917 - what take_in has found out
     connection: Connection,
     walk: SyncState,
     reading: RecordPage,
-    compared: models.PageComparison,
+    compared: listing.PageComparison,
     entries: list[Entry],
     write_lineage: LineageWriter,
 ) -> SyncCounts:
@@ -138,7 +138,7 @@ def write(  # noqa: PLR0917 - what take_in has found out
         )
         hub_scores.set_aside(connection, new, others)
         quarantine.release(connection, SOURCE, [entry.name for entry in entries])
-    counts.counters_changed = len(added) + models.update_counters(
-        connection, [name for name in reading.sightings if name not in added], as_of=walk.as_of
+    counts.counters_changed = len(added) + listing.update_counters(
+        connection, [name for name in reading.listing_rows if name not in added], as_of=walk.as_of
     )
     return counts

@@ -16,8 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from registry.catalog.families import BEST_PARENT_FIRST, refresh_families
 from registry.catalog.feature_sets import add_features
 from registry.catalog.lineage import resolve_parents
-from registry.catalog.models import PageComparison
+from registry.catalog.listing import PageComparison
 from registry.catalog.rows import COLUMNS, Entry, parent_lines
+from registry.db.connection import prefer_indexes
 from registry.db.copy import copy_lines, copy_texts
 from registry.sync import ingest
 from registry.sync.batch import Batch
@@ -30,7 +31,7 @@ NAMES_AT_ONCE = 5000
 # Here a whole catalog is joined, where a page touches a thousand rows. Merging would sort all that
 # is left of it anew for each generation.
 _WHOLE = """
-SET LOCAL enable_seqscan = on; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '128MB'"""
+SET LOCAL random_page_cost = 1; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '128MB'"""
 
 
 def under_way(connection: Connection) -> bool:
@@ -48,7 +49,7 @@ def take_in(connection: Connection, walk: SyncState, pages: Sequence[RecordPage 
         with connection.begin_nested():
             for page in pages:
                 if isinstance(page, RecordPage):
-                    compared = PageComparison.nothing_known(page.sightings)
+                    compared = PageComparison.nothing_known(page.listing_rows)
                     ingest.take_compared(connection, walk, page, compared, set_aside)
             _take_batches(connection, walk, [page for page in pages if isinstance(page, Batch)])
     except IntegrityError:
@@ -142,7 +143,7 @@ def resolve(connection: Connection, *, as_of: datetime) -> None:
         SELECT name, model_id FROM store.models
          WHERE name IN (SELECT parent FROM store.pending_edges)""")
     # The rest by index again, some names at a time.
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    prefer_indexes(connection)
     names = iter(
         sorted(
             connection.scalars(

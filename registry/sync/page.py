@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from registry.catalog.features import Traits, feature_set
-from registry.catalog.rows import Entry, counter_line, document_line, model_line, sighting_line
+from registry.catalog.rows import Entry, counter_line, document_line, listing_line, model_line
 from registry.coerce import short_text, timestamp
 from registry.hub.decode import RecordText, Rejected, decode_again, decode_parts
 from registry.hub.digest import Encoded, digest, encode
@@ -101,7 +101,7 @@ class RecordPage:
         url: its address.
         next_url: that of the next one, None on the last.
         size: number of its records, repeated and unreadable ones included.
-        sightings: a row of `rows.SIGHTING_COLUMNS` for each name, in the listing's order.
+        listing_rows: a row of `rows.LISTING_COLUMNS` for each name, in the listing's order.
         nameless: what has no usable name.
         pages: number of the listing's pages that it holds.
         names: by the Hub's own key, where there is one.
@@ -111,7 +111,7 @@ class RecordPage:
     url: str
     next_url: str | None
     size: int = 0
-    sightings: dict[str, str] = field(default_factory=dict)
+    listing_rows: dict[str, str] = field(default_factory=dict)
     nameless: list[RejectedRecord] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=list)
     pages: int = 1
@@ -122,7 +122,7 @@ class RecordPage:
     @property
     def listed(self) -> Collection[str]:
         """Names, in the listing's order."""
-        return self.sightings.keys()
+        return self.listing_rows.keys()
 
     def add(self, records: Sequence[object], texts: Sequence[RecordText] | None = None) -> None:
         """Take note of some of the page's raw records, in their order, by name and fingerprint.
@@ -145,7 +145,7 @@ class RecordPage:
             assert isinstance(raw, Mapping)
             key = short_text(raw.get("_id"))
             # The newer of two rows of one repository comes first in the listing.
-            if name in self.sightings or name in found or key in self.names:
+            if name in self.listing_rows or name in found or key in self.names:
                 continue
             found[name] = raw
             keys.append(key)
@@ -173,8 +173,8 @@ class RecordPage:
             else map(_Noted, raws, encoded, fingerprints, counted)
         )
         self._noted |= dict(zip(records, noted, strict=True))
-        lines = map(sighting_line, records, keys, fingerprints, counted)
-        self.sightings |= dict(zip(records, lines, strict=True))
+        lines = map(listing_line, records, keys, fingerprints, counted)
+        self.listing_rows |= dict(zip(records, lines, strict=True))
 
     def entry(self, name: str) -> Entry | RejectedRecord:
         """Return what a record says, read once."""
@@ -201,15 +201,15 @@ class RecordPage:
     def joined(self, following: "RecordPage") -> "RecordPage":
         """Return this page and the next one, all of whose records have been read, as one."""
         again = {following.names[key] for key in following.names.keys() & self.names.keys()}
-        again |= following.sightings.keys() & self.sightings.keys()
-        fresh = [name for name in following.sightings if name not in again]
+        again |= following.listing_rows.keys() & self.listing_rows.keys()
+        fresh = [name for name in following.listing_rows if name not in again]
         return replace(
             self,
             url=following.url,
             next_url=following.next_url,
             size=self.size + following.size,
             pages=self.pages + following.pages,
-            sightings=self.sightings | {name: following.sightings[name] for name in fresh},
+            listing_rows=self.listing_rows | {name: following.listing_rows[name] for name in fresh},
             names=following.names | self.names,
             nameless=self.nameless + following.nameless,
             moments=self.moments + following.moments,

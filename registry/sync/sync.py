@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from registry.catalog import families, indexes, lineage
-from registry.catalog import models as catalog
 from registry.catalog import names as model_names
+from registry.db.connection import prefer_indexes
 from registry.db.jobs import Lock, job
 from registry.errors import HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
@@ -98,8 +98,6 @@ def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progres
     scope, kind = _scope(source, options), _kind(options)
     with engine.connect() as connection:
         with connection.begin():
-            catalog.prepare(connection)
-            lineage.prepare(connection)
             before = sync_state.standing(connection, scope, kind)
         walk = _begin(before, scope, kind, options)
         walker = Walker(connection, source, walk, options, on_progress)
@@ -216,6 +214,7 @@ def _look_up(connection: Connection, source: Hub, walk: SyncState, options: Sync
             _log.warning("Stopped looking up unlisted names: %s", error)
             return
         with connection.begin():
+            prefer_indexes(connection)
             if isinstance(found.record, dict):
                 extra = SyncState(scope=walk.scope, kind="delta", as_of=walk.as_of)
                 ingest.take_in(connection, extra, read([found.record]), lineage.write_edges)

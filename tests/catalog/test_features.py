@@ -10,9 +10,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import feature_sets, features
 from registry.catalog.features import FeatureSet, Traits, dimension, feature_set
-from registry.catalog.lineage import prepare as prepare_lineage
 from registry.catalog.lineage import write_edges
-from registry.catalog.models import prepare
 from registry.demo.models import models as sample_models
 from registry.sync import ingest, page
 from registry.sync import state as sync_state
@@ -27,8 +25,6 @@ def entries(found: FeatureSet) -> dict[int, float]:
 
 
 def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
-    prepare(connection)
-    prepare_lineage(connection)
     walk = sync_state.SyncState(scope="test", kind="delta", as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
     ingest.take_in(connection, walk, page.read(records), write_edges)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pages import record, take
 from sqlalchemy import Connection, Engine, text
 
-from registry.catalog import families, lineage
+from registry.catalog import families
 from registry.db import schema
 
 LATER = NOON + timedelta(days=1)
@@ -80,7 +80,6 @@ def test_of_equal_relations_the_surest_then_the_first_counts(connection: Connect
 
 
 def family_of(connection: Connection, key: int) -> str:
-    lineage.prepare(connection)
     parents = connection.scalars(
         text("SELECT parent_id FROM store.edges WHERE child_id = :key"), {"key": key}
     ).all()
@@ -234,7 +233,6 @@ def test_a_card_does_not_rename_a_model_that_is_there(connection: Connection) ->
 
 def test_the_number_of_models_that_moved_is_told(connection: Connection) -> None:
     keys = [model(connection, name) for name in ("a", "b", "c")]
-    lineage.prepare(connection)
     assert families.refresh_families(connection, []) == 0
     assert families.refresh_families(connection, keys) == 3
     assert families.refresh_families(connection, keys) == 0
@@ -245,7 +243,6 @@ def test_the_number_of_models_that_moved_is_told(connection: Connection) -> None
 
 def test_a_stub_has_a_place_too(connection: Connection) -> None:
     key = stub(connection, "org/unseen")
-    lineage.prepare(connection)
     families.refresh_families(connection, [key])
     assert rows(connection, FAMILIES) == [("org/unseen", "org/unseen", 0)]
 
@@ -277,7 +274,6 @@ def test_families_kept_batch_by_batch_are_those_computed_at_once(
 ) -> None:
     with migrated.connect() as connection:
         keys = [model(connection, f"m{number}") for number in NUMBERS]
-        lineage.prepare(connection)
         families.refresh_families(connection, keys)
         edges: dict[int, Sequence[tuple[int, str, float]]] = {}
         for batch in batches:

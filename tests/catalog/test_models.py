@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import models
 from registry.catalog import names as model_names
-from registry.catalog.models import PageComparison
+from registry.catalog.listing import PageComparison
 from registry.sync import quarantine
 from registry.sync.page import RejectedRecord
 

@@ -7,7 +7,7 @@ from evaluated import block, grid, run, write
 from factories import NOON, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry.catalog import aliases, families, matching
+from registry.catalog import aliases, matching
 from registry.catalog import names as model_names
 from registry.catalog.resolution import Stated, StatedName, resolve, resolve_again, state_names
 from registry.errors import RegistryError
@@ -18,25 +18,19 @@ BASE = "mistralai/Mistral-7B-v0.1"
 
 
 @pytest.fixture
-def prepared(connection: Connection) -> Connection:
-    families.prepare(connection)
-    return connection
-
-
-@pytest.fixture
-def catalog(prepared: Connection) -> Connection:
+def catalog(connection: Connection) -> Connection:
     """Models with aliases, some of which are ambiguous."""
-    factories.model(prepared, BASE)
-    factories.model(prepared, "one/Twin")
-    factories.model(prepared, "other/twin")
-    factories.model(prepared, "one/CASED")
-    factories.model(prepared, "one/cased")
-    factories.model(prepared, "org/with__two")
-    factories.alias(prepared, BASE, "mistral-7b")
-    factories.alias(prepared, BASE, "old/Mistral", source="card", confidence=0.5)
-    factories.alias(prepared, "one/Twin", "both")
-    factories.alias(prepared, "other/twin", "both")
-    return prepared
+    factories.model(connection, BASE)
+    factories.model(connection, "one/Twin")
+    factories.model(connection, "other/twin")
+    factories.model(connection, "one/CASED")
+    factories.model(connection, "one/cased")
+    factories.model(connection, "org/with__two")
+    factories.alias(connection, BASE, "mistral-7b")
+    factories.alias(connection, BASE, "old/Mistral", source="card", confidence=0.5)
+    factories.alias(connection, "one/Twin", "both")
+    factories.alias(connection, "other/twin", "both")
+    return connection
 
 
 def found(connection: Connection, name: str) -> tuple[str, str, float]:
@@ -94,85 +88,85 @@ def test_a_name_is_looked_for_once(catalog: Connection) -> None:
     assert rows(catalog, "SELECT count(*) FROM store.evaluated_names") == [(2,)]
 
 
-def test_several_spellings_of_an_unknown_model_are_one_model(prepared: Connection) -> None:
-    resolve(prepared, ["org/new"], as_of=NOON)
-    resolve(prepared, ["org__new", "pretrained=org/new"], as_of=NOON)
-    assert rows(prepared, "SELECT DISTINCT model FROM registry.evaluated_names") == [("org/new",)]
+def test_several_spellings_of_an_unknown_model_are_one_model(connection: Connection) -> None:
+    resolve(connection, ["org/new"], as_of=NOON)
+    resolve(connection, ["org__new", "pretrained=org/new"], as_of=NOON)
+    assert rows(connection, "SELECT DISTINCT model FROM registry.evaluated_names") == [("org/new",)]
 
 
-def test_all_spellings_move_with_the_name_that_is_found(prepared: Connection) -> None:
-    write(prepared, grid("b", {"org/new": [1, 0]}))
-    write(prepared, grid("b", {"org__new": [1, 1]}))
-    factories.model(prepared, "org/real")
+def test_all_spellings_move_with_the_name_that_is_found(connection: Connection) -> None:
+    write(connection, grid("b", {"org/new": [1, 0]}))
+    write(connection, grid("b", {"org__new": [1, 1]}))
+    factories.model(connection, "org/real")
     names = [StatedName("org/new", "org/real", 0.9)]
-    state_names(prepared, names, as_of=NOON)
-    assert found(prepared, "org/new") == ("org/real", "alias", 0.9)
-    assert found(prepared, "org__new") == ("org/real", "harness", 0.9)
-    assert rows(prepared, "SELECT DISTINCT model FROM registry.runs") == [("org/real",)]
-    assert rows(prepared, "SELECT 1 FROM store.models WHERE name = 'org/new'") == []
+    state_names(connection, names, as_of=NOON)
+    assert found(connection, "org/new") == ("org/real", "alias", 0.9)
+    assert found(connection, "org__new") == ("org/real", "harness", 0.9)
+    assert rows(connection, "SELECT DISTINCT model FROM registry.runs") == [("org/real",)]
+    assert rows(connection, "SELECT 1 FROM store.models WHERE name = 'org/new'") == []
 
 
 @pytest.mark.parametrize(("own", "least"), [(0.5, 0.5), (0.95, 0.9)])
 def test_a_spelling_that_moves_is_as_sure_as_its_less_sure_step(
-    prepared: Connection, own: float, least: float
+    connection: Connection, own: float, least: float
 ) -> None:
-    write(prepared, grid("b", {"org/new": [1, 0]}))
-    factories.alias(prepared, "org/new", "nick", confidence=own)
-    write(prepared, grid("b", {"nick": [1, 1]}))
-    factories.model(prepared, "org/real")
-    state_names(prepared, [StatedName("org/new", "org/real", 0.9)], as_of=NOON)
-    assert found(prepared, "org/new") == ("org/real", "alias", 0.9)
-    assert found(prepared, "nick") == ("org/real", "alias", least)
+    write(connection, grid("b", {"org/new": [1, 0]}))
+    factories.alias(connection, "org/new", "nick", confidence=own)
+    write(connection, grid("b", {"nick": [1, 1]}))
+    factories.model(connection, "org/real")
+    state_names(connection, [StatedName("org/new", "org/real", 0.9)], as_of=NOON)
+    assert found(connection, "org/new") == ("org/real", "alias", 0.9)
+    assert found(connection, "nick") == ("org/real", "alias", least)
 
 
-def test_stubs_get_families_where_there_are_any(prepared: Connection) -> None:
-    factories.family(prepared, "org/a", "org/a")
-    resolve(prepared, ["new"], as_of=NOON)
-    assert rows(prepared, "SELECT family_root FROM registry.models WHERE name = 'new'") == [
+def test_stubs_get_families_where_there_are_any(connection: Connection) -> None:
+    factories.family(connection, "org/a", "org/a")
+    resolve(connection, ["new"], as_of=NOON)
+    assert rows(connection, "SELECT family_root FROM registry.models WHERE name = 'new'") == [
         ("new",)
     ]
 
 
-def test_a_stub_that_the_sync_fills_in_is_exact(prepared: Connection) -> None:
-    write(prepared, grid("b", {"org/later": [1, 0]}))
-    assert found(prepared, "org/later")[1] == "unresolved"
-    assert resolve_again(prepared) == 0
-    prepared.execute(text("UPDATE store.models SET state = 'available'"))
-    assert resolve_again(prepared) == 1
-    assert found(prepared, "org/later") == ("org/later", "exact", 1.0)
-    assert rows(prepared, "SELECT model FROM registry.runs") == [("org/later",)]
-    assert resolve_again(prepared) == 0
+def test_a_stub_that_the_sync_fills_in_is_exact(connection: Connection) -> None:
+    write(connection, grid("b", {"org/later": [1, 0]}))
+    assert found(connection, "org/later")[1] == "unresolved"
+    assert resolve_again(connection) == 0
+    connection.execute(text("UPDATE store.models SET state = 'available'"))
+    assert resolve_again(connection) == 1
+    assert found(connection, "org/later") == ("org/later", "exact", 1.0)
+    assert rows(connection, "SELECT model FROM registry.runs") == [("org/later",)]
+    assert resolve_again(connection) == 0
 
 
-def test_names_are_found_when_their_model_comes(prepared: Connection) -> None:
+def test_names_are_found_when_their_model_comes(connection: Connection) -> None:
     write(
-        prepared,
+        connection,
         block(
             "b",
             run("mistralai__Mistral-7B-v0.1", [1, 0, None], answers=["A", None, None]),
             asked=[Item("i0"), Item("i1"), Item("i2")],
         ),
     )
-    factories.model(prepared, BASE)
-    assert resolve_again(prepared) == 1
-    item_statistics.refresh(prepared)
-    assert found(prepared, "mistralai__Mistral-7B-v0.1") == (BASE, "harness", 0.95)
-    assert rows(prepared, "SELECT model, raw_score FROM registry.runs") == [(BASE, 0.5)]
+    factories.model(connection, BASE)
+    assert resolve_again(connection) == 1
+    item_statistics.refresh(connection)
+    assert found(connection, "mistralai__Mistral-7B-v0.1") == (BASE, "harness", 0.95)
+    assert rows(connection, "SELECT model, raw_score FROM registry.runs") == [(BASE, 0.5)]
     assert rows(
-        prepared, "SELECT model, item, answer FROM registry.answers WHERE answer IS NOT NULL"
+        connection, "SELECT model, item, answer FROM registry.answers WHERE answer IS NOT NULL"
     ) == [(BASE, "i0", "A")]
     # What nothing names any more is gone.
-    assert rows(prepared, "SELECT name FROM store.models") == [(BASE,)]
-    assert rows(prepared, "SELECT models FROM store.item_statistics") == [([1, 1, 0],)]
+    assert rows(connection, "SELECT name FROM store.models") == [(BASE,)]
+    assert rows(connection, "SELECT models FROM store.item_statistics") == [([1, 1, 0],)]
 
 
-def test_a_stub_that_lineage_knows_stays(prepared: Connection) -> None:
-    write(prepared, grid("b", {"parent": [1]}))
-    factories.edge(prepared, "org/child", "parent")
-    factories.model(prepared, "org/Parent")
-    assert resolve_again(prepared) == 1
-    assert found(prepared, "parent") == ("org/Parent", "tail", 0.8)
-    assert rows(prepared, "SELECT state FROM store.models WHERE name = 'parent'") == [("stub",)]
+def test_a_stub_that_lineage_knows_stays(connection: Connection) -> None:
+    write(connection, grid("b", {"parent": [1]}))
+    factories.edge(connection, "org/child", "parent")
+    factories.model(connection, "org/Parent")
+    assert resolve_again(connection) == 1
+    assert found(connection, "parent") == ("org/Parent", "tail", 0.8)
+    assert rows(connection, "SELECT state FROM store.models WHERE name = 'parent'") == [("stub",)]
 
 
 def merge(connection: Connection, stub: str, model: str, source: str = "case") -> None:
@@ -186,17 +180,17 @@ def merge(connection: Connection, stub: str, model: str, source: str = "case") -
 @pytest.mark.parametrize(
     ("source", "method"), [("case", "case"), ("rename", "alias"), ("user", "user")]
 )
-def test_merging_a_stub_moves_its_runs(prepared: Connection, source: str, method: str) -> None:
-    factories.model(prepared, "org/real")
-    write(prepared, grid("b", {"org/real": [1, 0], "stub": [0, 0], "third": [1, 1]}))
-    assert rows(prepared, "SELECT models, means FROM store.item_statistics") == [
+def test_merging_a_stub_moves_its_runs(connection: Connection, source: str, method: str) -> None:
+    factories.model(connection, "org/real")
+    write(connection, grid("b", {"org/real": [1, 0], "stub": [0, 0], "third": [1, 1]}))
+    assert rows(connection, "SELECT models, means FROM store.item_statistics") == [
         ([3, 3], [pytest.approx(2 / 3), pytest.approx(1 / 3)])
     ]
-    merge(prepared, "stub", "org/real", source)
-    item_statistics.refresh(prepared)
-    assert found(prepared, "stub") == ("org/real", method, 1.0)
-    assert rows(prepared, "SELECT count(*) FROM registry.runs WHERE model = 'org/real'") == [(2,)]
-    assert rows(prepared, "SELECT models FROM store.item_statistics") == [([2, 2],)]
+    merge(connection, "stub", "org/real", source)
+    item_statistics.refresh(connection)
+    assert found(connection, "stub") == ("org/real", method, 1.0)
+    assert rows(connection, "SELECT count(*) FROM registry.runs WHERE model = 'org/real'") == [(2,)]
+    assert rows(connection, "SELECT models FROM store.item_statistics") == [([2, 2],)]
 
 
 NAMES = [StatedName("m7b", BASE), StatedName("m7b-it", "new/model", 0.5)]
@@ -257,26 +251,26 @@ def test_refused_names(catalog: Connection, names: list[StatedName]) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "two\nlines", "tab\tinside", "x" * 256, "bell\a", "\x7f", "nbsp\u2028x"]
 )
-def test_names_that_no_model_can_have(prepared: Connection, name: str) -> None:
+def test_names_that_no_model_can_have(connection: Connection, name: str) -> None:
     with pytest.raises(RegistryError, match="1 to 255 printable characters: .* on b"):
-        write(prepared, grid("b", {name: [1]}))
+        write(connection, grid("b", {name: [1]}))
 
 
 @pytest.mark.parametrize(
     "name", ["x" * 255, "名前/モデル", "a'b\"c\\d{,}", "%(s)s :name", "NULL", "\\N"]
 )
-def test_odd_names_are_names_all_the_same(prepared: Connection, name: str) -> None:
-    write(prepared, grid("b", {name: [1]}))
-    assert rows(prepared, "SELECT model, spelling FROM registry.runs") == [(name, name)]
-    assert write(prepared, grid("b", {f" {name} ": [1]})).changes == 0
+def test_odd_names_are_names_all_the_same(connection: Connection, name: str) -> None:
+    write(connection, grid("b", {name: [1]}))
+    assert rows(connection, "SELECT model, spelling FROM registry.runs") == [(name, name)]
+    assert write(connection, grid("b", {f" {name} ": [1]})).changes == 0
 
 
-def test_half_characters_are_replaced(prepared: Connection) -> None:
-    write(prepared, grid("b", {"org/\ud800": [1]}, revision="r\ud800\0"))
-    assert rows(prepared, "SELECT model, revision FROM registry.runs") == [
+def test_half_characters_are_replaced(connection: Connection) -> None:
+    write(connection, grid("b", {"org/\ud800": [1]}, revision="r\ud800\0"))
+    assert rows(connection, "SELECT model, revision FROM registry.runs") == [
         ("org/\ufffd", "r\ufffd\ufffd")
     ]
-    assert write(prepared, grid("b", {"org/\ud800": [1]}, revision="r\ud800\0")).changes == 0
+    assert write(connection, grid("b", {"org/\ud800": [1]}, revision="r\ud800\0")).changes == 0
 
 
 # By command, where runs, answers and statistics move together.

@@ -82,7 +82,6 @@ def catalog(connection: Connection) -> Connection:
         edge(connection, child, parent, relation, position=position)
         edge(connection, child, parent, relation, source="card", confidence=0.9)
     alias(connection, BASE, "mistralai/old-name")
-    families.prepare(connection)
     families.refresh_families(connection, keys)
     return connection
 

@@ -18,7 +18,6 @@ from cli_commands import REPOSITORY, Commands
 from databases import Databases
 from sqlalchemy import Connection, Engine, text
 
-from registry.catalog import families
 from registry.db import connection as database
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluations.exporter import FORMATS, Exported, Selection, export
@@ -138,7 +137,6 @@ def filled(connection: Connection) -> None:
     for name in ("acme/large", "acme/large-v2"):
         factories.model(connection, name)
     factories.alias(connection, "acme/large-v2", "acme/large-2", confidence=0.75)
-    families.prepare(connection)
     for block in BLOCKS:
         write_blocks(connection, [block], as_of=NOON)
 
@@ -261,7 +259,6 @@ def test_lm_eval_leaves_scores_as_they_were(
         replace(SCORE, measure=known_measure("word_perplexity"), score=17.5, verified=False),
     ]
     with engine.begin() as connection:
-        families.prepare(connection)
         write_blocks(connection, [Block(benchmark=Benchmark(name="mine"), runs=told)], as_of=NOON)
         before = factories.rows(connection, query)
     done = exported(engine, tmp_path / "out", "lm-eval")
@@ -386,7 +383,6 @@ def test_the_long_table_keeps_runs_apart_that_differ_in_what_it_does_not_tell(
     with databases.made(template=databases.template()) as url:
         other = database.create_engine(url)
         with other.begin() as connection:
-            families.prepare(connection)
             write_blocks(connection, [Block(benchmark=GSM8K, items=ITEMS, runs=runs)], as_of=NOON)
         exported(other, tmp_path / "out.parquet", "long")
         (report,) = imported(engine, tmp_path / "out.parquet")

@@ -12,7 +12,7 @@ import pytest
 from factories import NOON, rows
 from sqlalchemy import Engine, text
 
-from registry.catalog import families, resolution
+from registry.catalog import resolution
 from registry.db import connection as database
 from registry.demo.hub.server import HubServer
 from registry.evaluations.import_report import FileReport
@@ -261,7 +261,6 @@ def test_precision_of_names(engine: Engine, shared: Path) -> None:
               FROM unnest(CAST(:names AS text[])) AS n (name)"""),
             {"names": sorted(set(models.values())), "noon": NOON},
         )
-        families.prepare(connection)
         resolution.resolve(connection, models, as_of=NOON)
         found = rows(connection, "SELECT spelling, model, method FROM registry.evaluated_names")
     assert len(found) == len(models)

@@ -10,7 +10,6 @@ import numpy as np
 from factories import NOON
 from sqlalchemy import Connection, Engine, text
 
-from registry.catalog import families
 from registry.evaluations import item_statistics, load
 from registry.evaluations.records import (
     Benchmark,
@@ -90,7 +89,6 @@ def block(
 def write(connection: Connection, *blocks: Block, at: datetime = NOON) -> load.Written:
     """Take blocks in as an import does, statistics included."""
     written = load.Written()
-    families.prepare(connection)
     for each in blocks:
         written.add(load.write_blocks(connection, [each], as_of=at))
     item_statistics.refresh(connection)

@@ -7,7 +7,7 @@ from typing import Any
 from factories import NOON
 from sqlalchemy import Connection
 
-from registry.catalog import lineage, models
+from registry.catalog import lineage, listing
 from registry.sync.ingest import write
 from registry.sync.page import read
 from registry.sync.state import SyncState
@@ -23,20 +23,16 @@ def record(
 
 def take(
     connection: Connection, *records: Mapping[str, object], as_of: datetime = NOON
-) -> models.PageComparison:
+) -> listing.PageComparison:
     """Take in a page of raw records."""
-    models.prepare(connection)
-    lineage.prepare(connection)
-    # A sync commits each page, and so empties them.
-    connection.exec_driver_sql("TRUNCATE incoming_sightings, incoming_models, incoming_edges")
     reading = read(records)
-    compared = models.compare(connection, reading.sightings, as_of=as_of)
+    compared = listing.compare(connection, reading.listing_rows, as_of=as_of)
     write(
         connection,
         SyncState(scope="test", kind="delta", as_of=as_of),
         reading,
         compared,
-        reading.entries(name for name in reading.sightings if name not in compared.unchanged)[0],
+        reading.entries(name for name in reading.listing_rows if name not in compared.unchanged)[0],
         lineage.write_edges,
     )
     return compared

@@ -39,8 +39,6 @@ def load(
     write_lineage: LineageWriter,
     page: int = 50,
 ) -> None:
-    models.prepare(connection)
-    lineage.prepare(connection)
     walk = SyncState(scope="test", kind="delta", as_of=NOON)
     for start in range(0, len(records), page):
         take_in(connection, walk, read(records[start : start + page]), write_lineage)
@@ -48,8 +46,6 @@ def load(
 
 def load_batches(connection: Connection, walk: SyncState, *pages: Sequence[Any]) -> None:
     """Take pages in at once, made ready as readers of a first load do."""
-    models.prepare(connection)
-    lineage.prepare(connection)
     moment = walk.as_of.isoformat()
     batches = []
     for number, page in enumerate(pages):
@@ -102,8 +98,6 @@ def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
     pages = [records[start : start + 50] for start in range(0, len(records), 50)]
     walks = [SyncState(scope="test", kind="delta", as_of=NOON) for _ in range(2)]
     savepoint = connection.begin_nested()
-    models.prepare(connection)
-    lineage.prepare(connection)
     for page in pages:
         take_in(connection, walks[0], read(page), initial_load.set_aside)
     settle(connection)
@@ -212,8 +206,6 @@ def test_a_model_that_was_placed_meanwhile_is_placed_anew(connection: Connection
 def test_a_listing_that_repeats_itself_is_compared_with_what_is_there(
     connection: Connection,
 ) -> None:
-    models.prepare(connection)
-    lineage.prepare(connection)
     walk = SyncState(scope="test", kind="delta", as_of=NOON)
     for page in (
         [record("o/a", hub_id="1", sha="1"), record("o/b", hub_id="2", sha="1")],

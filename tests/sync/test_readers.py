@@ -40,10 +40,10 @@ def test_a_process_reads_what_is_read_here() -> None:
             reading = future.result(60)
             assert isinstance(reading, RecordPage)
             assert (reading.url, reading.next_url, reading.size) == (PAGE.url, PAGE.next_url, 202)
-            assert reading.sightings == here.sightings
+            assert reading.listing_rows == here.listing_rows
             assert reading.nameless == here.nameless
             assert reading.moments == here.moments
-            for name in here.sightings:
+            for name in here.listing_rows:
                 one, other = here.entry(name), reading.entry(name)
                 assert one == other
 
@@ -58,14 +58,14 @@ def test_a_page_read_from_its_body_is_the_page_read_at_once(odd: bytes) -> None:
     large = b', {"id": "odd/one", "cardData": {"n": 123456789012345678901234567890, "x": %b}}]'
     body = orjson.dumps(records)[:-1] + large % odd
     late, whole = read_body(body), read(decode_page(body))
-    assert list(late.sightings.items()) == list(whole.sightings.items())
+    assert list(late.listing_rows.items()) == list(whole.listing_rows.items())
     assert "odd/one" in late.listed
     assert (late.nameless, late.moments, late.names) == (
         whole.nameless, whole.moments, whole.names,
     )  # fmt: skip
     some = [*late.listed][PART - 2 : PART + 3]
     assert late.entries(some) == whole.entries(some)
-    for name in whole.sightings:
+    for name in whole.listing_rows:
         assert late.entry(name) == whole.entry(name)
 
 
@@ -89,12 +89,12 @@ def test_a_page_read_in_parts_is_the_page_read_whole() -> None:
     parts = Task(body, "http://hub/1", None).perform()
     whole = read(decode_page(body), "http://hub/1", None)
     assert parts.size == whole.size == 4 * PART + 10
-    assert list(parts.sightings.items()) == list(whole.sightings.items())
-    assert len(parts.sightings) == 3 * PART + 1
+    assert list(parts.listing_rows.items()) == list(whole.listing_rows.items())
+    assert len(parts.listing_rows) == 3 * PART + 1
     assert parts.names == whole.names
     assert parts.nameless == whole.nameless
     assert parts.moments == whole.moments
-    for name in whole.sightings:
+    for name in whole.listing_rows:
         assert parts.entry(name) == whole.entry(name)
 
 
