@@ -162,8 +162,8 @@ class MethodName(StrEnum):
     MODEL_MEAN = "model-mean"
 
 
-PROBED_METHODS = (MethodName.IRT, MethodName.RASCH, MethodName.MF, MethodName.MF_TEXT)
-"""Methods whose vectors of models can be probed."""
+VECTOR_METHODS = (MethodName.IRT, MethodName.RASCH, MethodName.MF, MethodName.MF_TEXT)
+"""Methods that learn vectors of models; blend has them as well."""
 
 
 class SplitKind(StrEnum):

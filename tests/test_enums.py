@@ -37,9 +37,11 @@ def option(path: str, name: str) -> click.ParamType[object]:
         ("evals export", "--as", enums.ExportFormat),
         ("embeddings export", "--to", enums.VectorFormat),
         ("embeddings probe communities", "--by", enums.CommunityKind),
-        ("embeddings probe benchmarks", "--method", enums.PROBED_METHODS),
+        ("embeddings probe benchmarks", "--method", enums.VECTOR_METHODS),
         ("nearest", "--kind", enums.VectorKind),
-        ("train", "--method", enums.MethodName),
+        ("train", "--method", (enums.MethodName.BLEND, *enums.VECTOR_METHODS)),
+        ("embeddings compare", "--method", enums.MethodName),
+        ("embeddings compare", "--split", enums.SplitKind),
     ],
 )
 def test_an_option_takes_the_values_of_its_enumeration(

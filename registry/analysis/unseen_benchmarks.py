@@ -26,7 +26,7 @@ from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.embeddings import training
 from registry.embeddings.dataset import TrainingData
-from registry.enums import PROBED_METHODS
+from registry.enums import VECTOR_METHODS
 from registry.errors import NoOutcomesError, RegistryError, UsageError
 from registry.evaluations.outcomes import select
 from registry.evaluations.selection import did_you_mean
@@ -41,7 +41,7 @@ class ProbeOptions:
     """How vectors are learned and probed.
 
     Attributes:
-        method: one of `enums.PROBED_METHODS`.
+        method: one of `enums.VECTOR_METHODS`.
         benchmarks: names, without versions; none is all. What they are for is said by each probe.
         models: draw so many models at random from those that can be predicted, and train on no
             others; None takes all there are.
@@ -264,16 +264,16 @@ class _Outcomes:
             seed=self.options.seed,
             on_progress=on_progress,
         )
-        assert fit.factors is not None, "each of PROBED_METHODS has vectors"
+        assert fit.factors is not None, "each of VECTOR_METHODS has vectors"
         return fit.factors.models
 
 
 def _names(engine: Engine, options: ProbeOptions) -> list[str]:
     """Return the names of all benchmarks that have outcomes, once what is asked for is there."""
-    if options.method not in PROBED_METHODS:
+    if options.method not in VECTOR_METHODS:
         raise UsageError(
             f"Method {options.method!r} cannot be probed; these give vectors: "
-            f"{', '.join(PROBED_METHODS)}."
+            f"{', '.join(VECTOR_METHODS)}."
         )
     with translated_errors("read benchmarks"), reading(engine) as connection:
         names = sorted({column.benchmark for column in select(connection).columns})

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 _WRITTEN = re.compile(r"(\d[\d_,]*(?:\.\d+)?)\s*([KMBGT]?)", re.IGNORECASE | re.ASCII)
@@ -87,3 +88,11 @@ def sparkline(values: list[float]) -> str:
     if high == low:
         return bars[3] * len(values)
     return "".join(bars[round((value - low) / (high - low) * (len(bars) - 1))] for value in values)
+
+
+def interval(figure: Any) -> str:
+    """Write a mean with half of its interval: 0.7512 ±0.0031; nothing for None."""
+    if figure is None:
+        return ""
+    half = "" if figure["lower"] is None else f" ±{figure['mean'] - figure['lower']:.4f}"
+    return f"{figure['mean']:.4f}{half}"

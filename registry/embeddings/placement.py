@@ -85,6 +85,26 @@ def place(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementRe
         return placed
 
 
+def can_place(version: EmbeddingVersion) -> bool:
+    """Return whether a version has enough trained models to predict vectors of others."""
+    return version.models >= LEAST_MODELS
+
+
+def place_missing(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
+    """Place all models in the current version if it was never placed, else the pending ones.
+
+    Returns:
+        None where there is nothing to place, or the version has too few trained models.
+    """
+    with translated_errors("place models"), reading(engine) as connection:
+        version = versions.current_version(connection)
+    if version is None or not can_place(version):
+        return None
+    if version.placed_at is None:
+        return place(engine, on_progress=on_progress)
+    return place_pending(engine, on_progress=on_progress)
+
+
 def place_pending(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
     """Place models that came, changed or got outcomes since the current version was last placed.
 
@@ -126,7 +146,7 @@ def _placed(engine: Engine, on_progress: Progress) -> PlacementReport:
     began = perf_counter()
     with engine.connect() as connection:
         version = versions.read_version(connection)
-        if version.models < LEAST_MODELS:
+        if not can_place(version):
             raise RegistryError(
                 f"Version {version.version} was trained on {version.models} models; to guess the "
                 f"vectors of others takes {LEAST_MODELS}."

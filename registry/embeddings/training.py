@@ -1,7 +1,7 @@
-"""Training: outcomes -> a version of embeddings, and methods compared on held-out outcomes.
+"""Training workflow: outcomes to a version of embeddings, judged and placed.
 
-No connection to the database is held while anything is computed: what is learned from is read
-before, what came out is written after, in one transaction, and judged in the next.
+No connection to the database is open during a computation: outcomes are read before it, the version
+is written after it in one transaction, and judged in the next.
 """
 
 from collections.abc import Hashable, Sequence
@@ -15,13 +15,22 @@ from sqlalchemy import Connection, Engine
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
-from registry.embeddings import dataset, item_vectors, save, versions
+from registry.embeddings import dataset, item_vectors, placement, save, versions
 from registry.embeddings import read as vectors
 from registry.embeddings.dataset import TrainingData
-from registry.embeddings.promotion import MARGIN, MOST_CHURN, Contender, check_limits, judge
+from registry.embeddings.placement import PlacementReport
+from registry.embeddings.promotion import (
+    MARGIN,
+    MOST_CHURN,
+    Contender,
+    Verdict,
+    check_limits,
+    judge,
+)
 from registry.embeddings.read import Embeddings
 from registry.embeddings.save import TrainedVersion
 from registry.embeddings.versions import EmbeddingVersion
+from registry.enums import VECTOR_METHODS
 from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
@@ -38,15 +47,15 @@ class TrainingOptions:
     """What to train, and when its version becomes current.
 
     Attributes:
-        method: blend, or a method of `learning.factorization.selection.METHODS` that has vectors.
+        method: blend, or one of `enums.VECTOR_METHODS`.
         benchmarks: names to learn from; None is all.
-        encoder: of items' texts; None goes without.
+        encoder: of items' texts; None is none.
         device: of torch; None is a GPU if there is one.
-        seed: of all that is random.
-        margin: how much log loss a new version may lose against the current one, in nats.
+        seed: of all random numbers.
+        margin: log loss, in nats, that a new version may lose against the current one.
         most_churn: share of models' neighbours that may change.
-        promote: whether to make the version current if it passes.
-        if_changed: train only where no version of this method has learned from the same outcomes.
+        promote: whether the version becomes current if it passes.
+        if_changed: train only if no version of this method has learned from the same outcomes.
     """
 
     method: str = "blend"
@@ -60,12 +69,63 @@ class TrainingOptions:
     if_changed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """Result of `train_and_place`.
+
+    Attributes:
+        version: current or not; None without outcomes, and in all processes of torchrun but the
+            first.
+        note: a sentence on what was not done, and why; None where all was.
+        placement: None where no models were placed.
+    """
+
+    version: EmbeddingVersion | None = None
+    note: str | None = None
+    placement: PlacementReport | None = None
+
+
+def train_and_place(
+    engine: Engine,
+    options: TrainingOptions | None = None,
+    *,
+    place: bool = True,
+    on_progress: Progress = no_progress,
+) -> TrainingReport:
+    """Train a version; if it is current, place all other models in it.
+
+    Args:
+        engine: of a database at head.
+        options: what to train. With `if_changed`, no outcomes are no error.
+        place: whether to place models.
+        on_progress: receives the progress.
+
+    Raises:
+        RegistryError: as `train` and `placement.place`.
+    """
+    options = options or TrainingOptions()
+    with translated_errors("train"), reading(engine) as connection:
+        before = {version.version for version in versions.list_versions(connection)}
+    try:
+        version = train(engine, options, on_progress=on_progress)
+    except NoOutcomesError as error:
+        if not options.if_changed:
+            raise
+        return TrainingReport(note=str(error))
+    note = report = None
+    if version is not None and version.version in before:
+        note = f"Nothing changed since version {version.version}, so nothing was trained."
+    if place and version is not None and version.current and placement.can_place(version):
+        report = placement.place(engine, on_progress=on_progress)
+    return TrainingReport(version=version, note=note, placement=report)
+
+
 def train(
     engine: Engine, options: TrainingOptions | None = None, *, on_progress: Progress = no_progress
 ) -> EmbeddingVersion | None:
     """Train a version of embeddings, and promote it if it is no worse than the current one.
 
-    Started by torchrun, each process computes its share of the items, and the first one writes.
+    Under torchrun, each process computes its share of the items, and the first one writes.
 
     Args:
         engine: of a database at head.
@@ -73,15 +133,14 @@ def train(
         on_progress: receives the progress.
 
     Returns:
-        The version, whether current or not; an earlier one where nothing changed and that was
-        asked; None in all processes but the first.
+        The version, current or not; with `if_changed`, an earlier one of the same outcomes. None in
+        all processes of torchrun but the first.
 
     Raises:
         LockHeldError: when another training is running.
-        NoOutcomesError: when there is nothing to learn from; where only a change is asked for,
-            before the job is recorded.
-        UsageError: when there is too little to learn from, something asked for is not there, or
-            `margin` or `most_churn` is no limit.
+        NoOutcomesError: when there are no outcomes; with `if_changed`, before the job is recorded.
+        UsageError: when there is too little to learn from, a named benchmark, encoder, device or
+            method does not exist, or `margin` or `most_churn` is out of range.
     """
     options = options or TrainingOptions()
     device = devices.choose(options.device)
@@ -90,11 +149,12 @@ def train(
     with translated_errors("train"):
         with reading(engine) as connection:
             if options.if_changed and not any_outcomes(connection):
-                # No failure of a scheduled job, which waits for the first ones.
+                # Raised outside the job: a nightly run before the first import has not failed.
                 raise NoOutcomesError
         with distributed.joined(device):
             if distributed.rank():
-                _learned(read_data(engine, options), options, device, no_progress)
+                data = read_data(engine, options)
+                _learned(data, data.held_out, options, device, no_progress)
                 return None
             with job(engine, "train", lock=Lock.TRAINING, doing="train") as run:
                 version = _trained(engine, options, device, on_progress)
@@ -105,20 +165,20 @@ def train(
 def _check(method: str) -> None:
     if method != "blend" and method not in METHODS:
         raise UsageError(f"There is no method {method!r}; there are blend, {', '.join(METHODS)}.")
-    if method in {"item-mean", "model-mean", "knn", "weighted-knn", "text-regression"}:
+    if method != "blend" and method not in VECTOR_METHODS:
         raise UsageError(
-            f"Method {method} gives models no vectors, so it makes no version; "
-            f"registry train --evaluate --method {method} measures it."
+            f"Method {method} learns no vectors of models, so it makes no version; "
+            f"`registry embeddings compare --method {method}` measures it."
         )
 
 
 def read_data(
     engine: Engine, options: TrainingOptions, on_progress: Progress = no_progress
 ) -> TrainingData:
-    """Read what there is to learn from, once what items ask has been encoded."""
+    """Encode the items' texts that have no vector yet, and read what to learn from."""
     name = None
     with reading(engine) as connection:
-        # Before an encoder is opened, which takes seconds.
+        # Checked before an encoder is loaded, which takes seconds.
         if not select(connection, benchmarks=options.benchmarks).columns:
             raise NoOutcomesError
     if options.encoder is not None:
@@ -137,15 +197,14 @@ def read_data(
 
 
 def _learned(
-    data: TrainingData, options: TrainingOptions, device: str, on_progress: Progress
-) -> tuple[Learned, Mask]:
-    hidden = data.held_out
-    problem = data.problem.without(hidden)
-    return (
-        selection.learn(
-            problem, options.method, device=device, seed=options.seed, on_progress=on_progress
-        ),
-        hidden,
+    data: TrainingData, hidden: Mask, options: TrainingOptions, device: str, on_progress: Progress
+) -> Learned:
+    return selection.learn(
+        data.problem.without(hidden),
+        options.method,
+        device=device,
+        seed=options.seed,
+        on_progress=on_progress,
     )
 
 
@@ -156,18 +215,19 @@ def _trained(
     data = read_data(engine, options, on_progress)
     if options.if_changed:
         with engine.connect() as connection:
-            found = versions.trained_on(connection, data.fingerprint(), options.method)
-        if found is not None:
-            return found
-    learned, hidden = _learned(data, options, device, on_progress)
+            same = versions.trained_on(connection, data.fingerprint(), options.method)
+        if same is not None:
+            return same
+    hidden = data.held_out
+    learned = _learned(data, hidden, options, device, on_progress)
     fit = learned.fit
     if fit.factors is None:
-        raise UsageError(f"Method {options.method} gives models no vectors.")
-    told = np.nan_to_num(data.matrix.values)
-    chances = fit.probabilities(len(data.matrix.columns))
+        raise UsageError(f"Method {options.method} learns no vectors of models.")
+    outcomes = np.nan_to_num(data.matrix.values)
+    predictions = fit.probabilities(len(data.matrix.columns))
     metrics = {
-        "held_out": held_out(told, chances, hidden),
-        "baseline": held_out(told, _means(data, hidden), hidden),
+        "held_out": held_out(outcomes, predictions, hidden),
+        "baseline": held_out(outcomes, _item_means(data, hidden), hidden),
         "validation": learned.validation,
     }
     trained = TrainedVersion(
@@ -189,15 +249,16 @@ def _trained(
         seconds=round(perf_counter() - began, 3),
         outcomes=data.problem.count - int(hidden.sum()),
     )
-    return _kept(engine, trained, data, hidden, options)
+    return _saved(engine, trained, data, hidden, options)
 
 
-def _means(data: TrainingData, hidden: Mask) -> Matrix:
+def _item_means(data: TrainingData, hidden: Mask) -> Matrix:
+    """Return predictions by the items' mean outcomes, M x N."""
     fit = METHODS["item-mean"].fit(data.problem.without(hidden))
     return fit.probabilities(len(data.matrix.columns))
 
 
-def _kept(
+def _saved(
     engine: Engine,
     trained: TrainedVersion,
     data: TrainingData,
@@ -211,55 +272,66 @@ def _kept(
             return versions.read_version(connection, number)
     versions.wait_for_readers(engine)
     with engine.begin() as connection:
-        current = versions.current_version(connection)
-        before = None if current is None else _predictor(connection, current.version, data)
-        new = _logits(trained.vectors, trained.item_vectors)
-        both = hidden if before is None else hidden & ~np.isnan(before.logits)
-        if before is not None and not both.any():
-            before, both = None, hidden
-        told = data.matrix.values[both]
-        loss = log_loss(told, _chances(new[both]))
-        verdict = judge(
-            None if before is None else before.contender(told, both),
-            Contender(models=trained.models, vectors=trained.vectors, log_loss=loss),
-            margin=options.margin,
-            most_churn=options.most_churn,
-            baseline=log_loss(told, _means(data, hidden)[both]),
-        )
+        verdict = _judged(connection, trained, data, hidden, options)
         return versions.finalize(connection, number, verdict)
 
 
+def _judged(
+    connection: Connection,
+    trained: TrainedVersion,
+    data: TrainingData,
+    hidden: Mask,
+    options: TrainingOptions,
+) -> Verdict:
+    """Judge a version beside the current one, on held-out outcomes that both can predict."""
+    version = versions.current_version(connection)
+    current = None if version is None else _predictions(connection, version.version, data)
+    both = hidden if current is None else hidden & ~np.isnan(current.logits)
+    if current is not None and not both.any():
+        current, both = None, hidden
+    outcomes = data.matrix.values[both]
+    logits = _logits(trained.vectors, trained.item_vectors)
+    loss = log_loss(outcomes, _probabilities(logits[both]))
+    return judge(
+        None if current is None else current.contender(outcomes, both),
+        Contender(models=trained.models, vectors=trained.vectors, log_loss=loss),
+        margin=options.margin,
+        most_churn=options.most_churn,
+        baseline=log_loss(outcomes, _item_means(data, hidden)[both]),
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Predictor:
-    """What a version that was kept says of the outcomes; NaN where it knows model or item not."""
+class _Predictions:
+    """Predictions of the current version: logits, M x N; NaN for a model or item not in it."""
 
     version: Embeddings
     logits: Matrix
 
-    def contender(self, told: Matrix, cells: Mask) -> Contender:
-        loss = log_loss(told, _chances(self.logits[cells]))
+    def contender(self, outcomes: Matrix, cells: Mask) -> Contender:
+        loss = log_loss(outcomes, _probabilities(self.logits[cells]))
         return Contender(models=self.version.models, vectors=self.version.vectors, log_loss=loss)
 
 
-def _predictor(connection: Connection, version: int, data: TrainingData) -> _Predictor | None:
-    """Return the current version's predictions; None where it cannot predict."""
-    found = vectors.read_embeddings(connection, version, kinds=["trained"])
+def _predictions(connection: Connection, version: int, data: TrainingData) -> _Predictions | None:
+    """Return the current version's predictions; None where it has no vectors of items."""
+    embeddings = vectors.read_embeddings(connection, version, kinds=["trained"])
     columns, items = vectors.read_items(connection, version)
-    if not columns or items.shape[1] != found.vectors.shape[1] + 1:
+    if not columns or items.shape[1] != embeddings.vectors.shape[1] + 1:
         return None
-    models, rows = _shared(data.matrix.models, found.models)
-    places, theirs = _shared(data.matrix.columns, columns)
+    rows, model_places = _shared(data.matrix.models, embeddings.models)
+    places, item_places = _shared(data.matrix.columns, columns)
     logits = np.full(data.matrix.values.shape, np.nan, np.float32)
-    logits[np.ix_(models, places)] = _logits(found.vectors[rows], items[theirs])
-    return _Predictor(found, logits)
+    logits[np.ix_(rows, places)] = _logits(embeddings.vectors[model_places], items[item_places])
+    return _Predictions(embeddings, logits)
 
 
 def _shared(
     ours: Sequence[Hashable], theirs: Sequence[Hashable]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the places of what is in both."""
-    there = {each: place for place, each in enumerate(theirs)}
-    pairs = [(place, there[each]) for place, each in enumerate(ours) if each in there]
+    """Return the places in both sequences of the elements that are in both."""
+    places = {each: place for place, each in enumerate(theirs)}
+    pairs = [(place, places[each]) for place, each in enumerate(ours) if each in places]
     both = np.array(pairs, np.intp).reshape(-1, 2)
     return both[:, 0], both[:, 1]
 
@@ -269,5 +341,5 @@ def _logits(models: Matrix, items: Matrix | None) -> Matrix:
     return models @ items[:, :-1].T + items[:, -1]
 
 
-def _chances(logits: Matrix) -> Matrix:
+def _probabilities(logits: Matrix) -> Matrix:
     return clipped(1 / (1 + np.exp(-logits)))

@@ -201,7 +201,7 @@ def test_leaderboard(imported: Commands) -> None:
         (("evals", "export", "new"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
         (("evals", "remove"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
         (("train",), "outcomes on a benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
-        (("train", "--evaluate"), "benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("embeddings", "compare"), "benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
         (("embeddings", "probe", "benchmarks"), "'gsm-8k'; did you mean GSM8K, gsm8k?"),
     ],
 )

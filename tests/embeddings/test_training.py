@@ -188,7 +188,7 @@ def test_a_killed_training_leaves_no_half_version(filled: Engine) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (TrainingOptions(method="knn"), "gives models no vectors"),
+        (TrainingOptions(method="knn"), "no vectors of models.*embeddings compare --method knn"),
         (TrainingOptions(method="magic"), "no method 'magic'"),
         (TrainingOptions(method="mf-text"), "needs items with texts"),
         (TrainingOptions(device="cuda:7"), "GPU"),
@@ -248,15 +248,13 @@ def test_the_command_trains_and_compares(filled: Engine) -> None:
     assert done.exit_code == 0, done.output
     assert '"state":"current"' in done.stdout.replace(" ", "")
     done = command(
-        "train", "--encoder", "none", "--evaluate", "--method", "irt", "--method", "item-mean",
+        "embeddings", "compare", "--encoder", "none", "--method", "irt", "--method", "item-mean",
         "--split", "cell", "--seeds", "2",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "item-mean" in done.stdout
     assert "training_results" in done.stderr
-    wrong = command("train", "--method", "irt", "--method", "mf", "--encoder", "none")
-    assert wrong.exit_code == 2
-    assert "--evaluate" in wrong.stderr
+    assert "'knn' is not one of" in command.refused(2, "train", "--method", "knn")
 
 
 def test_two_processes_give_the_result_of_one(filled: Engine) -> None:

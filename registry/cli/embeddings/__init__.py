@@ -10,8 +10,10 @@ import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
+from registry.cli.embeddings.coldstart_test import coldstart_test
+from registry.cli.embeddings.compare import compare
 from registry.cli.embeddings.map_page import map_
-from registry.cli.embeddings.place import bring_up_to_date, place
+from registry.cli.embeddings.place import place, place_missing
 from registry.cli.embeddings.probe import probe
 from registry.cli.output import Field, Output, decimals, grouped, output_options, plain, table
 from registry.cli.parameters import AT_LEAST_ONE, COUNT, OneOf
@@ -55,6 +57,8 @@ def embeddings() -> None:
 embeddings.add_command(map_)
 embeddings.add_command(probe)
 embeddings.add_command(place)
+embeddings.add_command(compare)
+embeddings.add_command(coldstart_test)
 
 
 @embeddings.command("list")
@@ -131,7 +135,7 @@ def promote(application: Application, version: int, output: Output, *, force: bo
     else:
         say(f"Version {version} is current now{_instead(before)}.")
     _print(output, [found])
-    bring_up_to_date(application, found)
+    place_missing(application)
 
 
 def _instead(before: EmbeddingVersion | None) -> str:
@@ -157,7 +161,7 @@ def rollback(application: Application, output: Output) -> None:
         found = versions.rollback(connection)
     say(f"Version {found.version} is current again{_instead(before)}.")
     _print(output, [found])
-    bring_up_to_date(application, found)
+    place_missing(application)
 
 
 @embeddings.command()

@@ -1,4 +1,4 @@
-"""`registry embeddings place`: vectors for models that the current version was not trained on."""
+"""`registry embeddings place`: vectors of models that were not trained on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from registry.cli.output import Field, Output, decimals, grouped, output_options
 from registry.cli.progress import trainings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from registry.embeddings.placement import PlacementReport
-    from registry.embeddings.versions import EmbeddingVersion
 
 PLACED = (
     Field("version", right=True, kept=True),
@@ -37,41 +34,36 @@ PLACED = (
 def place(application: Application, output: Output) -> None:
     """Give all other models vectors of the current version.
 
-    Those with outcomes get vectors that fit them, the others a guess from names, sizes, authors,
-    families and lineage; each with its uncertainty, and none where too little is known. `registry
-    train` ends with it.
+    Models with outcomes are folded in; vectors of the others are predicted from names, sizes,
+    authors, families and lineage (cold). Each has its uncertainty; a model of which too little is
+    known gets none. `registry train` does this at its end.
 
     \b
     Example:
       registry embeddings place
     """
-    with application.engine() as engine:
-        application.set_up(engine)
-        placed = place_models(engine)
-    told = asdict(placed)
-    output.rows(PLACED, [[told[field.name] for field in PLACED]])
-
-
-def place_models(engine: Engine) -> PlacementReport:
-    """Place models with progress on stderr, and say what came of it."""
     require("scipy", doing="Placing models")
-    from registry.embeddings.placement import place
+    from registry.embeddings import placement
 
-    with trainings() as on_progress:
-        placed = place(engine, on_progress=on_progress)
-    say(f"{placed.sentence()[:-1]}; {figures.span(placed.seconds)}.")
-    return placed
+    with application.engine() as engine, trainings() as on_progress:
+        application.set_up(engine)
+        report = placement.place(engine, on_progress=on_progress)
+    _say(report)
+    values = asdict(report)
+    output.rows(PLACED, [[values[field.name] for field in PLACED]])
 
 
-def bring_up_to_date(application: Application, version: EmbeddingVersion) -> None:
-    """Place models in a version that has become current; those it was placed with stay."""
-    # Two models tell nothing of a third.
-    if find_spec("scipy") is None or version.models < 3:  # noqa: PLR2004
+def place_missing(application: Application) -> None:
+    """Place the models that have no vector of a version that has become current."""
+    if find_spec("scipy") is None:
         return
-    from registry.embeddings import refresh
+    from registry.embeddings import placement
 
-    with application.engine() as engine:
-        if version.placed_at is None:
-            place_models(engine)
-        elif came := refresh.refresh_vectors(engine):
-            say(came)
+    with application.engine() as engine, trainings() as on_progress:
+        report = placement.place_missing(engine, on_progress=on_progress)
+    if report is not None:
+        _say(report)
+
+
+def _say(report: PlacementReport) -> None:
+    say(f"{report.sentence()[:-1]}; {figures.span(report.seconds)}.")

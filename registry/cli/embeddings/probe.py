@@ -16,7 +16,7 @@ from registry.cli.extras import require
 from registry.cli.output import Field, Output, decimals, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, SEED, OneOf
 from registry.cli.progress import trainings
-from registry.enums import PROBED_METHODS, CommunityKind
+from registry.enums import VECTOR_METHODS, CommunityKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ def _trained(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option(
             "--method",
-            type=OneOf(PROBED_METHODS),
+            type=OneOf(VECTOR_METHODS),
             default="irt",
             show_default=True,
             help="How vectors are learned.",
