@@ -88,7 +88,7 @@ def provenance(version: EmbeddingVersion) -> dict[str, Any]:
 
 
 def read_embeddings(
-    connection: Connection, version: int | None = None, *, kinds: Sequence[str] = tuple(VectorKind)
+    connection: Connection, version: int | None = None, *, kinds: Sequence[str] = tuple(_KINDS)
 ) -> Embeddings:
     """Read the vectors of a version; of the current one without a number.
 
@@ -132,7 +132,7 @@ def _known(kinds: Sequence[str]) -> list[str]:
     unknown = sorted(set(kinds) - set(VectorKind))
     if unknown:
         raise UsageError(f"There is no kind {unknown[0]!r}; there are {', '.join(VectorKind)}.")
-    return list(kinds)
+    return [str(kind) for kind in kinds]
 
 
 def read_serving(

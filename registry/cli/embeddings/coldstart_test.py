@@ -41,7 +41,7 @@ ERRORS = ("rmse", "rmse_m", "rmse_q", "share")
 @output_options
 @pass_application
 def coldstart_test(application: Application, /, output: Output, **chosen: Any) -> None:
-    """Measure how well outcomes of new models and new items are predicted.
+    """Measure predictions for new models and items.
 
     The four tests of SimRMF: A existing model and item, B new item, C new model, D both new. T is
     the number of models learned from. Printed: means over the seeds with 95% intervals.
