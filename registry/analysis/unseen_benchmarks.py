@@ -32,7 +32,7 @@ from registry.evaluations.outcomes import select
 from registry.evaluations.selection import did_you_mean
 from registry.files import check_target
 from registry.learning.factorization import devices, selection
-from registry.learning.factorization.problem import Matrix, Problem
+from registry.learning.factorization.problem import Context, Matrix, Problem
 from registry.workers import Progress, no_progress
 
 
@@ -258,12 +258,8 @@ class _Outcomes:
         hidden = ~np.isin(self.benchmarks, list(learned_from))
         problem = self.problem.without(np.broadcast_to(hidden, self.problem.outcomes.shape))
         selection.check(problem)
-        fit = selection.METHODS[self.options.method].fit(
-            problem,
-            device=devices.choose(self.options.device),
-            seed=self.options.seed,
-            on_progress=on_progress,
-        )
+        context = Context(devices.choose(self.options.device), self.options.seed, on_progress)
+        fit = selection.METHODS[self.options.method].fit(problem, context=context)
         assert fit.factors is not None, "each of VECTOR_METHODS has vectors"
         return fit.factors.models
 

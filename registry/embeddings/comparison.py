@@ -16,7 +16,7 @@ from registry.enums import MethodName, SplitKind
 from registry.errors import UsageError
 from registry.learning import splits
 from registry.learning.factorization import devices, selection
-from registry.learning.factorization.problem import Mask, Matrix, Problem
+from registry.learning.factorization.problem import Context, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
 from registry.learning.metrics import held_out as measured
 from registry.learning.metrics import summary
@@ -158,10 +158,11 @@ def _predicted(
         if not len(asked):
             continue
         rest = problem.without(hidden)
+        context = Context(device, seed)
         if method in {"blend", "irt", "mf", "mf-text"}:
-            fit = selection.learn(rest, method, device=device, seed=seed).fit
+            fit = selection.learn(rest, method, context).fit
         else:
-            fit = METHODS[method].fit(rest, device=device, seed=seed)
+            fit = METHODS[method].fit(rest, context=context)
         chances = fit.predict(asked)
         found[:, asked] = np.where(hidden[:, asked], chances, found[:, asked])
     return found

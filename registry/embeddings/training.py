@@ -35,8 +35,8 @@ from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed, selection
-from registry.learning.factorization.problem import Mask, Matrix, clipped
-from registry.learning.factorization.selection import METHODS, Learned
+from registry.learning.factorization.problem import Context, Mask, Matrix, sigmoid
+from registry.learning.factorization.selection import METHODS, SelectionResult
 from registry.learning.metrics import held_out, log_loss
 from registry.version import __version__
 from registry.workers import Progress, no_progress
@@ -198,14 +198,9 @@ def read_data(
 
 def _learned(
     data: TrainingData, hidden: Mask, options: TrainingOptions, device: str, on_progress: Progress
-) -> Learned:
-    return selection.learn(
-        data.problem.without(hidden),
-        options.method,
-        device=device,
-        seed=options.seed,
-        on_progress=on_progress,
-    )
+) -> SelectionResult:
+    context = Context(device, options.seed, on_progress)
+    return selection.learn(data.problem.without(hidden), options.method, context)
 
 
 def _trained(
@@ -291,7 +286,7 @@ def _judged(
         current, both = None, hidden
     outcomes = data.matrix.values[both]
     logits = _logits(trained.vectors, trained.item_vectors)
-    loss = log_loss(outcomes, _probabilities(logits[both]))
+    loss = log_loss(outcomes, sigmoid(logits[both]))
     return judge(
         None if current is None else current.contender(outcomes, both),
         Contender(models=trained.models, vectors=trained.vectors, log_loss=loss),
@@ -309,7 +304,7 @@ class _Predictions:
     logits: Matrix
 
     def contender(self, outcomes: Matrix, cells: Mask) -> Contender:
-        loss = log_loss(outcomes, _probabilities(self.logits[cells]))
+        loss = log_loss(outcomes, sigmoid(self.logits[cells]))
         return Contender(models=self.version.models, vectors=self.version.vectors, log_loss=loss)
 
 
@@ -339,7 +334,3 @@ def _shared(
 def _logits(models: Matrix, items: Matrix | None) -> Matrix:
     assert items is not None
     return models @ items[:, :-1].T + items[:, -1]
-
-
-def _probabilities(logits: Matrix) -> Matrix:
-    return clipped(1 / (1 + np.exp(-logits)))

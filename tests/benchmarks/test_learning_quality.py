@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from registry.learning import splits, text_features
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import selection
-from registry.learning.factorization.problem import ItemTexts, Mask, Matrix, Problem
+from registry.learning.factorization.problem import Context, ItemTexts, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
 from registry.learning.metrics import held_out, summary
 from registry.learning.text_features import ItemText
@@ -73,9 +73,9 @@ def predicted(problem: Problem, folds: Sequence[Mask], method: str, seed: int) -
     for hidden in folds:
         rest, asked = problem.without(hidden), np.flatnonzero(hidden.any(axis=0))
         fit = (
-            selection.learn(rest, method, seed=seed).fit
+            selection.learn(rest, method, Context(seed=seed)).fit
             if method in LEARNED
-            else METHODS[method].fit(rest, seed=seed)
+            else METHODS[method].fit(rest, context=Context(seed=seed))
         )
         found[:, asked] = np.where(hidden[:, asked], fit.predict(asked), found[:, asked])
     return found

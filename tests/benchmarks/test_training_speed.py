@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from registry.learning.factorization.irt import ItemResponse
 from registry.learning.factorization.mf import TextFactorization
-from registry.learning.factorization.problem import ItemTexts, Matrix, Problem
+from registry.learning.factorization.problem import Context, ItemTexts, Matrix, Problem
 from registry.learning.metrics import accuracy
 from registry.prediction.routing.scoring import choose
 
@@ -96,7 +96,7 @@ def plain_seconds(problem: Problem, steps: int = 60, batch: int = 2048) -> float
 
 
 def right(problem: Problem, check: Matrix, method: TextFactorization, device: str) -> float:
-    fit = method.fit(problem, check, device=device)
+    fit = method.fit(problem, check, Context(device))
     asked = np.flatnonzero(~np.isnan(check).all(axis=0))
     return accuracy(check[:, asked].ravel(), fit.predict(asked).ravel())
 
@@ -134,7 +134,7 @@ def test_item_response_as_models_and_items_grow(models: int, items: int, device:
     outcomes = (rng.random((models, items)) < 0.6).astype(np.float32)
     rank, sweeps = 16, 3
     began = perf_counter()
-    ItemResponse(rank=rank, sweeps=sweeps).fit(Problem(outcomes), device=device)
+    ItemResponse(rank=rank, sweeps=sweeps).fit(Problem(outcomes), context=Context(device))
     seconds = (perf_counter() - began) / sweeps
     triangle = (rank + 2) * (rank + 3) // 2
     # Each of the two updates makes two products of cells by moments.

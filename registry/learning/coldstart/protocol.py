@@ -1,18 +1,15 @@
-"""The four tests of SimRMF: known or new models on known or new items (METHODS.md section 2).
+"""The four cold-start tests of SimRMF: known or new models on known or new items (METHODS.md 2).
 
-A is a known model on a known item, B a known model on a new item, C a new model on a known item, D
-new on new; new is what has not one outcome in training. Each method sees a `Trial`, which hides
-what is tested, and predicts all cells; RMSE, RMSE_m and RMSE_q are those of `registry.metrics`.
+A: known model, known item. B: known model, new item. C: new model, known item. D: both new. New
+means without a single outcome in training. Each predictor sees a `Trial`, which hides the tested
+outcomes, and predicts all cells; RMSE, RMSE_m and RMSE_q are those of `registry.learning.metrics`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from registry.learning.coldstart.predictors import guessed, means, oracle
+from registry.learning.coldstart.predictors import means, oracle
 from registry.learning.coldstart.trial import Predictor, Trial
-from registry.learning.factorization.problem import Matrix, clipped
 from registry.learning.metrics import rmse, rmse_of_items, rmse_of_models
 
 TESTS = ("A", "B", "C", "D")
@@ -20,7 +17,7 @@ TESTS = ("A", "B", "C", "D")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Errors of a method on a test, each in [0, 1].
+    """Errors of a predictor on a test, each in [0, 1].
 
     Attributes:
         rmse: over cells.
@@ -39,33 +36,27 @@ class Figures:
 def measure(trial: Trial, methods: Mapping[str, Predictor]) -> dict[tuple[str, str], Figures]:
     """Return figures by method and test; a test without cells is left out.
 
-    The gap's ends, `means` and `oracle`, are measured whether they are among the methods or not.
+    `means` and `oracle`, the two ends of the gap, are always measured.
     """
-    found: dict[tuple[str, str], Figures] = {}
+    figures: dict[tuple[str, str], Figures] = {}
     for name, method in ({"means": means, "oracle": oracle} | dict(methods)).items():
         predicted = method(trial)
         for test in TESTS:
-            mask = trial.asked(test)
+            mask = trial.cells_of(test)
             if mask.any():
-                found[name, test] = Figures(
+                figures[name, test] = Figures(
                     rmse(trial.truth[mask], predicted[mask]),
                     rmse_of_models(trial.truth, predicted, mask),
                     rmse_of_items(trial.truth, predicted, mask),
                 )
     return {
-        (name, test): replace(each, share=_share(each, found["means", test], found["oracle", test]))
-        for (name, test), each in found.items()
+        (name, test): replace(
+            each, share=_share(each, figures["means", test], figures["oracle", test])
+        )
+        for (name, test), each in figures.items()
     }
 
 
 def _share(figures: Figures, worst: Figures, best: Figures) -> float:
     gap = worst.rmse - best.rmse
     return (worst.rmse - figures.rmse) / gap if gap > 0 else float("nan")
-
-
-def new_models(trial: Trial) -> Matrix:
-    """The default's predictions of new models on known items (C) alone; means elsewhere."""
-    found = means(trial).copy()
-    _, items = trial.known()
-    found[np.ix_(np.flatnonzero(trial.models), items)] = guessed(trial)[0]
-    return clipped(found)

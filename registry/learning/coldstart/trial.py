@@ -1,4 +1,4 @@
-"""One trial of a cold-start comparison: which models and items are new."""
+"""Trial of the cold-start tests: outcomes, features, and which models and items are new."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,24 +15,23 @@ from registry.learning.coldstart.pca import Reals
 from registry.learning.factorization.problem import ItemTexts, Matrix, Problem
 
 HIDDEN = 0.1
-"""Share of the cells of known models on known items that are test A."""
+"""Share of the cells of known models on known items that test A hides."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """What a method may know, and what it is asked.
+    """Inputs of a predictor, and the outcomes that it is measured on.
 
     Attributes:
-        truth: float32, M x N, in [0, 1]; nan where nobody observed. Only the oracle may look.
+        truth: float32, M x N, in [0, 1]; nan where not observed. For measuring and oracles only.
         models: bool, M: which are new.
         items: bool, N: which are new.
-        cells: bool, M x N: what test A hides.
+        cells: bool, M x N: which are hidden for test A.
         blocks: features of the M models.
         graph: similarities of the M models, for SimRMF and the nearest relative.
         texts: of the N items; None where there are none.
-        groups: int64, N: of items that are alike, such as those of a benchmark; None where not
-            known.
-        seed: of all that is random in a method.
+        groups: int64, N: label of the item's group, such as its benchmark; None where unknown.
+        seed: of all random numbers of a predictor.
     """
 
     truth: Matrix
@@ -47,28 +46,28 @@ class Trial:
 
     @property
     def problem(self) -> Problem:
-        """Return the outcomes that may be learned from, M x N; nan elsewhere."""
+        """Return the training outcomes, M x N; nan elsewhere."""
         hidden = self.models[:, None] | self.items | self.cells
         return Problem(np.where(hidden, np.float32(np.nan), self.truth), self.texts)
 
     def known(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the places of known models, and of known items."""
+        """Return the indices of known models, and of known items."""
         return np.flatnonzero(~self.models), np.flatnonzero(~self.items)
 
-    def asked(self, test: str) -> NDArray[np.bool_]:
-        """Return bool, M x N: the cells of a test that have outcomes."""
-        new, other = self.models[:, None], self.items[None]
-        found = {
-            "A": self.cells & ~new & ~other,
-            "B": ~new & other,
-            "C": new & ~other,
-            "D": new & other,
+    def cells_of(self, test: str) -> NDArray[np.bool_]:
+        """Return bool, M x N: the observed cells of a test."""
+        new_model, new_item = self.models[:, None], self.items[None]
+        cells = {
+            "A": self.cells & ~new_model & ~new_item,
+            "B": ~new_model & new_item,
+            "C": new_model & ~new_item,
+            "D": new_model & new_item,
         }[test]
-        return np.asarray(found & ~np.isnan(self.truth))
+        return np.asarray(cells & ~np.isnan(self.truth))
 
 
 Predictor: TypeAlias = Callable[[Trial], Matrix]
-"""Gives probabilities, float32, M x N, of which those asked for count."""
+"""Function that returns probabilities, float32, M x N, of all cells of a trial."""
 
 
 def draw(
@@ -83,37 +82,37 @@ def draw(
     groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Trial:
-    """Draw a trial at random; models that are neither held out nor trained on are left out.
+    """Draw a trial at random; models that are neither new nor known are left out.
 
     Args:
         truth: M x N.
         blocks: features of the M models.
         graph: of the M models.
-        held: how many models are new.
-        train: T, how many are known; None is all others.
+        held: number of new models.
+        train: T, number of known models; None is all others.
         new_items: share of items that are new.
         texts: of the N items.
         groups: of the N items.
-        seed: of the choice.
+        seed: of the draw, and of the trial.
 
     Raises:
-        UsageError: when there are too few models.
+        UsageError: for too few models.
     """
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(truth))
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(truth))
     train = len(truth) - held if train is None else train
     if held < 1 or train < gp.LEAST_MODELS or held + train > len(truth):
-        raise UsageError(f"{held} new and {train} known models are not to be had of {len(truth)}.")
+        raise UsageError(f"{held} new and {train} known models cannot be drawn from {len(truth)}.")
     chosen = order[: held + train]
     items = np.zeros(truth.shape[1], bool)
-    items[random.permutation(len(items))[: round(new_items * len(items))]] = True
+    items[rng.permutation(len(items))[: round(new_items * len(items))]] = True
     models = np.arange(len(chosen)) < held
-    cells = random.random((len(chosen), len(items))) < HIDDEN
+    cells = rng.random((len(chosen), len(items))) < HIDDEN
     return Trial(
         truth[chosen],
         models,
         items,
-        # Where nothing asks for test A, its cells are not missed in training.
+        # Without new items there is no test A, and training keeps its cells.
         cells if new_items else np.zeros_like(cells),
         blocks.rows(chosen),
         csr_array(graph[chosen][:, chosen]),
@@ -124,11 +123,11 @@ def draw(
 
 
 def by_time(trial: Trial, dates: Reals, before: float) -> Trial:
-    """Return a trial in which models of a day or later are new, and older ones known.
+    """Return a trial in which the models created on a day or later are new, older ones known.
 
     Args:
-        trial: whose own choice of models is replaced.
-        dates: float64, M: days; a model without one (nan) counts as old.
+        trial: whose choice of new models is replaced.
+        dates: float64, M: days; a model without one (nan) is known.
         before: the day.
     """
     return replace(trial, models=np.nan_to_num(dates, nan=-np.inf) >= before)

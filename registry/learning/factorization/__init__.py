@@ -1,7 +1,10 @@
-"""Outcomes of models on items -> factors and probabilities, on a CPU or a GPU; no database.
+"""Factorization of outcomes: models' vectors and probabilities, on a CPU or a GPU.
 
-Every method takes a `Problem` (which outcomes were observed, what the items say) and gives a
-`Fit`, which predicts the probability of any model's being right on any item of the problem. An
-item without outcomes is a column without observations, a model without outcomes a row: methods
-that know text predict such an item from its text, others from what they believe of any item.
+Every method takes a `Problem` (observed outcomes, item texts) and returns a `Fit`, which predicts
+the probability that any model is right on any item of the problem. An item without outcomes is a
+column without observations, a model without outcomes a row. Methods that use texts predict such an
+item from its text, others from their prior over items.
+
+`selection` chooses the method of a training; the default blends `irt`, `knn` and `text_gp`.
+`baselines` and `mf` are there to compare with. No module here uses the database.
 """

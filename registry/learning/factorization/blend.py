@@ -1,8 +1,7 @@
-"""Several methods as one: their logits weighted, the weights found on held-out outcomes.
+"""Blend of methods: a weighted sum of their logits, with weights fitted to held-out outcomes.
 
-Stacking (Wolpert 1992) by a logistic regression with weights that are not negative (Breiman 1996),
-one for items that have outcomes and one for items that have none, since what is known of the two
-differs.
+Stacking (Wolpert 1992) by logistic regression with nonnegative weights (Breiman 1996): one
+regression for items with outcomes and one for items without, which other methods predict best.
 """
 
 from collections.abc import Sequence
@@ -14,31 +13,32 @@ import torch
 from numpy.typing import NDArray
 
 from registry.learning.factorization.problem import (
+    CPU,
     Columns,
+    Context,
     Fit,
     Mask,
     Matrix,
     Method,
     Problem,
-    clipped,
     log_odds,
+    sigmoid,
 )
-from registry.workers import Progress, no_progress
 
 Weights: TypeAlias = tuple[float, ...]
-"""One a method, and the intercept."""
+"""A weight for each method, and the intercept."""
 
 LEAST_CELLS = 50
-"""Fewer held-out outcomes than these choose nothing: the methods count alike."""
+"""With fewer held-out outcomes, all methods have the same weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Methods and how much each counts.
+    """Methods and their weights.
 
     Attributes:
         parts: the methods.
-        known: weights on items with outcomes; None before they are found.
+        known: weights on items with outcomes; None before they are fitted.
         new: weights on items without.
     """
 
@@ -48,43 +48,36 @@ class Blend:
 
     @property
     def name(self) -> str:
-        """What the method is called."""
+        """Name of the method."""
         return "blend"
 
-    def fit(
-        self,
-        problem: Problem,
-        check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Fit:
-        """Fit the parts, and find their weights on `check`; see `Method.fit`."""
-        fits = [
-            part.fit(problem, check, device=device, seed=seed, on_progress=on_progress)
-            for part in self.parts
-        ]
+    def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
+        """Fit the parts, and their weights to `check`; see `Method.fit`."""
+        fits = [part.fit(problem, check, context) for part in self.parts]
         return self.of(fits, problem, check)
 
     def of(self, fits: Sequence[Fit], problem: Problem, check: Matrix | None = None) -> Fit:
-        """Blend methods that were fitted to a problem already."""
-        told = problem.told
+        """Blend methods that are already fitted to the problem."""
+        known_items = problem.observed_items
         chosen = replace(self, parts=tuple(fit.method for fit in fits))
         if check is not None:
-            chosen = replace(chosen, known=weigh(fits, check, told), new=weigh(fits, check, ~told))
-        alike = (*(1 / len(fits) for _ in fits), 0.0)
-        known, new = np.array(chosen.known or alike), np.array(chosen.new or alike)
+            chosen = replace(
+                chosen,
+                known=fitted_weights(fits, check, known_items),
+                new=fitted_weights(fits, check, ~known_items),
+            )
+        uniform = (*(1 / len(fits) for _ in fits), 0.0)
+        known, new = np.array(chosen.known or uniform), np.array(chosen.new or uniform)
 
         def predict(columns: Columns) -> Matrix:
-            weights = np.where(told[columns][:, None], known, new).astype(np.float32)
+            weights = np.where(known_items[columns][:, None], known, new).astype(np.float32)
             logits = sum(
                 weights[:, place] * log_odds(fit.predict(columns))
                 for place, fit in enumerate(fits)
                 if weights[:, place].any()
             )
             logits = logits + weights[:, -1] + np.zeros((len(problem.outcomes), 1), np.float32)
-            return clipped(np.asarray(1 / (1 + np.exp(-logits)), np.float32))
+            return sigmoid(logits)
 
         factors = next((fit.factors for fit in fits if fit.factors is not None), None)
         serving = next((fit.serving for fit in fits if fit.serving is not None), None)
@@ -92,31 +85,31 @@ class Blend:
         return Fit(chosen, predict, factors, serving, notes)
 
 
-def weigh(fits: Sequence[Fit], check: Matrix, columns: Mask) -> Weights | None:
-    """Find the weights of fitted methods that do best on held-out outcomes.
+def fitted_weights(fits: Sequence[Fit], check: Matrix, columns: Mask) -> Weights | None:
+    """Fit the weights of methods to held-out outcomes.
 
     Args:
         fits: of one problem.
         check: float32, M x N: the held-out outcomes, NaN elsewhere.
-        columns: bool, N: the items that count.
+        columns: bool, N: the items to use.
 
     Returns:
-        Weights; None where too few outcomes are held out there.
+        Weights; None where too few outcomes of those items are held out.
     """
-    asked = np.flatnonzero(columns & ~np.isnan(check).all(axis=0))
-    held = check[:, asked]
+    items = np.flatnonzero(columns & ~np.isnan(check).all(axis=0))
+    held = check[:, items]
     cells = ~np.isnan(held)
     if cells.sum() < LEAST_CELLS:
         return None
-    logits = np.stack([log_odds(fit.predict(asked)[cells]) for fit in fits], axis=1)
+    logits = np.stack([log_odds(fit.predict(items)[cells]) for fit in fits], axis=1)
     return _logistic(logits, held[cells])
 
 
 def _logistic(logits: Matrix, outcomes: NDArray[np.float32]) -> Weights:
     features = torch.from_numpy(logits).double()
-    told = torch.from_numpy(outcomes).double()
+    targets = torch.from_numpy(outcomes).double()
     count = logits.shape[1]
-    # Weights are squares, so that none is negative; they start out alike.
+    # Weights are squares, so that none is negative; all start equal.
     roots = torch.full((count,), (1 / count) ** 0.5, dtype=torch.float64, requires_grad=True)
     intercept = torch.zeros((), dtype=torch.float64, requires_grad=True)
     solver = torch.optim.LBFGS(
@@ -126,9 +119,9 @@ def _logistic(logits: Matrix, outcomes: NDArray[np.float32]) -> Weights:
     def loss() -> torch.Tensor:
         solver.zero_grad()
         value = torch.nn.functional.binary_cross_entropy_with_logits(
-            features @ roots**2 + intercept, told
+            features @ roots**2 + intercept, targets
         )
-        # A breath of ridge: of methods that say the same, none takes it all.
+        # A small ridge penalty: methods that predict the same share the weight.
         value = value + 1e-4 * (roots**4).sum()
         value.backward()  # type: ignore[no-untyped-call] # torch ships it so
         return value

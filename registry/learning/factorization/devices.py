@@ -1,38 +1,38 @@
-"""Which device computes."""
+"""Choice and names of the torch device."""
 
 import torch
 
 from registry.errors import UsageError
 
 
-def choose(asked: str | None) -> str:
+def choose(name: str | None) -> str:
     """Return the device to compute on.
 
     Args:
-        asked: cpu, cuda, cuda:1, ...; None is a GPU if there is one.
+        name: cpu, cuda, cuda:1, ...; None is a GPU if there is one.
 
     Raises:
-        UsageError: when a device is asked for that is not there, or no device of torch.
+        UsageError: for an unknown device, or one that this machine does not have.
     """
-    if asked is None:
+    if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(asked)
+        device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"{asked!r} is no device; use cpu, cuda or cuda:1.") from None
+        raise UsageError(f"{name!r} is no device; use cpu, cuda or cuda:1.") from None
     if device.type == "cuda":
-        there = torch.cuda.device_count()
-        if not there:
+        count = torch.cuda.device_count()
+        if not count:
             raise UsageError("A GPU was asked for, and torch finds none; use --device cpu.")
-        if (device.index or 0) >= there:
-            raise UsageError(f"There is no {asked}: torch finds {there} GPU(s), from cuda:0.")
+        if (device.index or 0) >= count:
+            raise UsageError(f"There is no {name}: torch finds {count} GPU(s), from cuda:0.")
     elif device.type != "cpu":
         raise UsageError(f"Training runs on cpu or cuda, not on {device.type}.")
     return str(device)
 
 
 def describe(device: str) -> str:
-    """Return the device's name, such as NVIDIA H100; cpu with the number of threads."""
+    """Return a device's description, such as NVIDIA H100 or cpu (2 threads)."""
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
     return f"cpu ({torch.get_num_threads()} threads)"

@@ -1,6 +1,6 @@
-"""Several processes that train one model, each on a share of the items (torchrun).
+"""Data-parallel training over the items, by processes that torchrun started.
 
-Alone, every function is the identity, so the algorithms are written once.
+In a single process every function is the identity, so each algorithm is written once.
 """
 
 import os
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, distributed
 
 PATIENCE = timedelta(minutes=10)
-"""How long a process waits for the others before it gives up."""
+"""Time that a process waits for the others before it fails."""
 
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Join the processes that torchrun started, if it did; leave them in the end.
+    """Join the process group of torchrun, if it started this process; leave it at the end.
 
     Args:
         device: gloo connects CPUs, NCCL GPUs.
@@ -39,12 +39,12 @@ def rank() -> int:
 
 
 def size() -> int:
-    """Return how many processes there are."""
+    """Return the number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def share(items: int) -> slice:
-    """Return this process's share of so many items."""
+    """Return this process's share of a number of items."""
     return slice(items * rank() // size(), items * (rank() + 1) // size())
 
 
@@ -55,16 +55,16 @@ def wait() -> None:
 
 
 def total(tensor: Tensor) -> Tensor:
-    """Return the sum over the processes of a tensor of one shape; the tensor itself is used up."""
+    """Sum a tensor, of one shape in all processes, over them in place, and return it."""
     if size() > 1:
         distributed.all_reduce(tensor)
     return tensor
 
 
 def gathered(tensor: Tensor, items: int) -> Tensor:
-    """Return all processes' shares of a tensor, whose first dimension is items, as one."""
+    """Return the concatenation of all processes' shares of a tensor, whose first axis is items."""
     if size() == 1:
         return tensor
-    whole = torch.zeros((items, *tensor.shape[1:]), dtype=tensor.dtype, device=tensor.device)
-    whole[share(items)] = tensor
-    return total(whole)
+    full = torch.zeros((items, *tensor.shape[1:]), dtype=tensor.dtype, device=tensor.device)
+    full[share(items)] = tensor
+    return total(full)

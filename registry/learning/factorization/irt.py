@@ -1,12 +1,13 @@
-"""Multidimensional item response theory by variational Bayes.
+"""Multidimensional item response model, fitted by variational Bayes.
 
 The two-parameter logistic model in several dimensions: logit(m, i) = a_m . w_i + b_m + c_i, with
-a_m ~ N(0, I) the abilities of a model, w_i the loadings of an item, b_m and c_i its level and
-easiness. Everything has a Gaussian prior, whose variances are learned (automatic relevance
-determination), and a Gaussian posterior: what little was observed moves little, and a prediction
-knows how sure it is. The logistic function is bounded by the quadratic of Jaakkola and Jordan
-(Bayesian parameter estimation via variational methods, 2000), which makes each update a linear
-system in closed form: no learning rate. Outcomes between 0 and 1 count as shares of right ones.
+a_m ~ N(0, I) a model's abilities, w_i an item's discriminations (loadings), b_m a model's level and
+c_i an item's easiness (minus its difficulty). All have Gaussian priors, whose variances are learned
+(automatic relevance determination), and Gaussian posteriors: with few observations a posterior
+stays near its prior, and predictions include its variance. The logistic function is bounded by the
+quadratic of Jaakkola and Jordan (Bayesian parameter estimation via variational methods, 2000), so
+each update solves a linear system in closed form: no learning rate. Graded outcomes count as
+fractions of correct ones.
 """
 
 from collections.abc import Iterator
@@ -20,35 +21,39 @@ from torch import Tensor
 from registry.errors import UsageError
 from registry.learning.factorization import distributed
 from registry.learning.factorization.problem import (
+    CPU,
     Columns,
+    Context,
     Factors,
     Fit,
     Matrix,
     Problem,
     clipped,
 )
-from registry.workers import Progress, no_progress
 
 CELLS_AT_ONCE = 1 << 22
-"""Outcomes worked on at a time: what bounds memory beyond the outcomes themselves."""
+"""Outcomes processed at a time: bounds memory beyond the outcomes themselves."""
 
 CHECK_EVERY = 3
+"""Sweeps between two validation losses."""
+
 PATIENCE = 2
+"""Validation losses without a gain after which sweeping stops."""
+
 LEAST_GAIN = 2e-4
-"""Share of the log loss on validation that a check has to gain to count as better."""
+"""Relative decrease of the validation loss that counts as a gain."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResponse:
-    """Item response model of some rank.
+    """Item response model of a given rank.
 
     Attributes:
         rank: dimensions of ability beside the level; 0 is the Rasch model.
-        prior: of the variance that loadings are found to have, the inverse share that their prior
-            is given: below 1 shrinks less than the data say, above more. What the bound
-            underestimates it mends: 0.5 does better than 1 on few models.
-            See `docs/embeddings.md`.
-        sweeps: at most so many updates of everything.
+        prior: factor on the learned prior precision of the loadings: below 1 shrinks less than
+            the data suggest, above 1 more. It corrects for what the bound underestimates: 0.5
+            does better than 1 on few models. See `docs/embeddings.md`.
+        sweeps: updates of all posteriors, at most.
     """
 
     rank: int = 16
@@ -57,30 +62,22 @@ class ItemResponse:
 
     @property
     def name(self) -> str:
-        """What the method is called."""
+        """Name of the method."""
         return "irt" if self.rank else "rasch"
 
-    def fit(
-        self,
-        problem: Problem,
-        check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Fit:
-        """Learn abilities and loadings; see `Method.fit`."""
+    def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
+        """Learn the posteriors of models and items; see `Method.fit`."""
         if not problem.count:
             raise UsageError("There are no outcomes to learn from.")
         items = problem.outcomes.shape[1]
         mine = distributed.share(items)
-        outcomes = torch.from_numpy(problem.outcomes[:, mine]).to(device)
-        held = None if check is None else torch.from_numpy(check[:, mine]).to(device)
-        state = _begin(outcomes, items, self.rank, seed)
+        outcomes = torch.from_numpy(problem.outcomes[:, mine]).to(context.device)
+        held = None if check is None else torch.from_numpy(check[:, mine]).to(context.device)
+        state = _initial(outcomes, items, self.rank, context.seed)
         history: list[float] = []
         best, chosen, waited = state, self.sweeps, 0
         for sweep in range(1, self.sweeps + 1):
-            on_progress(f"{self.name} of rank {self.rank}", sweep, self.sweeps)
+            context.on_progress(f"{self.name} of rank {self.rank}", sweep, self.sweeps)
             state = _swept(state, outcomes, items, self.prior if sweep > CHECK_EVERY else None)
             if held is None or (sweep % CHECK_EVERY and sweep != self.sweeps):
                 best = state
@@ -96,7 +93,7 @@ class ItemResponse:
 
 
 class _Side(NamedTuple):
-    """Posterior of the vectors of one side: models' (a, b) or items' (w, c).
+    """Posteriors of the vectors of one side: models' (a, b) or items' (w, c).
 
     `mean` is n x (k + 1), `covariance` n x (k + 1) x (k + 1).
     """
@@ -113,16 +110,16 @@ class _State(NamedTuple):
     level: Tensor  # precision of the prior of b
 
 
-def _begin(outcomes: Tensor, items: int, rank: int, seed: int) -> _State:
-    """Start from the Rasch model, and the largest singular vectors of what it leaves over."""
-    seen = ~outcomes.isnan()
+def _initial(outcomes: Tensor, items: int, rank: int, seed: int) -> _State:
+    """Return the Rasch model and the leading singular vectors of its standardised residuals."""
+    observed = ~outcomes.isnan()
     values = torch.nan_to_num(outcomes)
-    level, easiness = _rasch(values, seen)
+    level, easiness = _rasch(values, observed)
     expected = torch.sigmoid(level[:, None] + easiness)
     spread = torch.sqrt(expected * (1 - expected) + 1e-3)
-    rest = torch.where(seen, (values - expected) / spread, 0)
+    residuals = torch.where(observed, (values - expected) / spread, 0)
     models, mine = outcomes.shape
-    left, right = _singular_vectors(rest, min(rank, models, items), seed)
+    left, right = _singular_vectors(residuals, min(rank, models, items), seed)
     abilities = torch.zeros((models, rank + 1), device=outcomes.device)
     loadings = torch.zeros((mine, rank + 1), device=outcomes.device)
     abilities[:, : left.shape[1]] = left * models**0.5
@@ -138,12 +135,12 @@ def _begin(outcomes: Tensor, items: int, rank: int, seed: int) -> _State:
     )
 
 
-def _rasch(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return level of models and easiness of items, shrunken a little, by Newton's steps."""
-    weights = seen.to(values.dtype)
+def _rasch(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return models' levels and items' easiness of the Rasch model, by damped Newton steps."""
+    weights = observed.to(values.dtype)
     level = torch.zeros(len(values), device=values.device)
-    right, there = (values * weights).sum(0), weights.sum(0)
-    easiness = torch.logit((right + 1) / (there + 2))
+    correct, count = (values * weights).sum(0), weights.sum(0)
+    easiness = torch.logit((correct + 1) / (count + 2))
     for _ in range(8):
         expected = torch.sigmoid(level[:, None] + easiness)
         slope, curve = (values - expected) * weights, expected * (1 - expected) * weights
@@ -154,39 +151,39 @@ def _rasch(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return level, easiness
 
 
-def _singular_vectors(rest: Tensor, rank: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return left singular vectors, M x rank, and right ones scaled by their values.
+def _singular_vectors(matrix: Tensor, rank: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return left singular vectors, M x rank, and right ones scaled by the singular values.
 
     By subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4), whose sums over items
     are sums over the processes.
     """
     if not rank:
-        return rest[:, :0], rest.T[:, :0]
-    draw = torch.Generator().manual_seed(seed)
-    wide = min(rank + 8, len(rest))
-    basis = torch.randn(len(rest), wide, generator=draw).to(rest.device)
+        return matrix[:, :0], matrix.T[:, :0]
+    generator = torch.Generator().manual_seed(seed)
+    width = min(rank + 8, len(matrix))
+    basis = torch.randn(len(matrix), width, generator=generator).to(matrix.device)
     for _ in range(8):
-        basis = torch.linalg.qr(distributed.total(rest @ (rest.T @ basis))).Q
-    inner = rest.T @ basis
-    # Eigenvectors of the small Gram matrix turn the basis into singular vectors.
-    _, turn = torch.linalg.eigh(distributed.total(inner.T @ inner))
-    turn = turn.flip(1)[:, :rank]
-    return basis @ turn, inner @ turn
+        basis = torch.linalg.qr(distributed.total(matrix @ (matrix.T @ basis))).Q
+    inner = matrix.T @ basis
+    # Eigenvectors of the small Gram matrix rotate the basis onto the singular vectors.
+    _, rotation = torch.linalg.eigh(distributed.total(inner.T @ inner))
+    rotation = rotation.flip(1)[:, :rank]
+    return basis @ rotation, inner @ rotation
 
 
 def _swept(state: _State, outcomes: Tensor, items: int, prior: float | None) -> _State:
-    """Update models, then items, then the variances of the priors if `prior` is told."""
+    """Update models, then items, then the priors' variances unless `prior` is None."""
     rank = state.models.mean.shape[1] - 1
     models = state._replace(models=_updated_models(state, outcomes))
-    after = models._replace(items=_updated_items(models, outcomes))
+    updated = models._replace(items=_updated_items(models, outcomes))
     if prior is None:
-        return after
-    squares = _second_moments(after.items)
+        return updated
+    squares = _second_moments(updated.items)
     loadings = distributed.total(squares[:, range(rank), range(rank)].sum(0))
-    easiness = distributed.total(after.items.mean[:, rank].sum()) / items
-    spread = (after.items.mean[:, rank] - easiness) ** 2 + after.items.covariance[:, rank, rank]
-    level = _second_moments(after.models)[:, rank, rank].sum()
-    return after._replace(
+    easiness = distributed.total(updated.items.mean[:, rank].sum()) / items
+    spread = (updated.items.mean[:, rank] - easiness) ** 2 + updated.items.covariance[:, rank, rank]
+    level = _second_moments(updated.models)[:, rank, rank].sum()
+    return updated._replace(
         precisions=torch.cat(
             [
                 prior * items / loadings.clamp(min=1e-6),
@@ -194,7 +191,7 @@ def _swept(state: _State, outcomes: Tensor, items: int, prior: float | None) -> 
             ]
         ),
         easiness=easiness,
-        level=len(after.models.mean) / level.clamp(min=1e-6),
+        level=len(updated.models.mean) / level.clamp(min=1e-6),
     )
 
 
@@ -203,7 +200,7 @@ def _second_moments(side: _Side) -> Tensor:
 
 
 def _extended(side: _Side, order: list[int]) -> tuple[Tensor, Tensor]:
-    """Return mean and second moments of vectors with a 1 put at the end, entries reordered."""
+    """Return mean and second moments of vectors with a 1 appended, entries reordered."""
     ones = torch.ones((len(side.mean), 1), device=side.mean.device)
     mean = torch.cat([side.mean, ones], 1)[:, order]
     second = torch.zeros((len(mean), mean.shape[1], mean.shape[1]), device=mean.device)
@@ -213,8 +210,8 @@ def _extended(side: _Side, order: list[int]) -> tuple[Tensor, Tensor]:
     return mean, second[:, order][:, :, order]
 
 
-class _Seen(NamedTuple):
-    """One side as the other sees it: logit = its extended vector . the other's.
+class _Moments(NamedTuple):
+    """Moments of extended vectors of one side: a logit is their inner product with the other's.
 
     `products` are second moments, the upper triangle as one row; `doubled` has those off the
     diagonal twice, so that the mean square of a logit is one inner product.
@@ -225,21 +222,19 @@ class _Seen(NamedTuple):
     doubled: Tensor
 
 
-def _seen(side: _Side, *, by_models: bool) -> _Seen:
-    """Return items as models see them, (w, 1, c), or models as items do, (a, 1, b)."""
+def _moments(side: _Side, *, of_items: bool) -> _Moments:
+    """Return moments of items as (w, 1, c), or of models as (a, 1, b)."""
     width = side.mean.shape[1] + 1
     order = [*range(width - 2), width - 1, width - 2]
     mean, second = _extended(side, order)
     rows, columns = torch.triu_indices(width, width)
     products = second[:, rows, columns]
     factor = torch.where(rows == columns, 1.0, 2.0).to(products.device)
-    if not by_models:
-        return _Seen(mean, products, products)
-    return _Seen(mean, products, products * factor)
+    return _Moments(mean, products, products * factor if of_items else products)
 
 
 def _own(side: _Side) -> tuple[Tensor, Tensor]:
-    """Return a side's extended vectors, (a, b, 1), and the upper triangle of their moments."""
+    """Return extended vectors, (a, b, 1), and the upper triangle of their second moments."""
     width = side.mean.shape[1] + 1
     mean, second = _extended(side, list(range(width)))
     rows, columns = torch.triu_indices(width, width)
@@ -252,20 +247,20 @@ def _blocks(models: int, items: int) -> Iterator[slice]:
         yield slice(start, min(models, start + at_once))
 
 
-def _weights(squares: Tensor, seen: Tensor) -> Tensor:
-    """Return the curvature of the bound, 2 lambda(xi), of each outcome; 0 where none was seen."""
+def _weights(squares: Tensor, observed: Tensor) -> Tensor:
+    """Return the bound's curvature 2 lambda(xi) of each outcome; 0 where none was observed."""
     root = squares.clamp(min=1e-6).sqrt()
-    return torch.where(seen, torch.tanh(root / 2) / (2 * root), 0)
+    return torch.where(observed, torch.tanh(root / 2) / (2 * root), 0)
 
 
-def _posterior(products: Tensor, slopes: Tensor, precision: Tensor, pull: Tensor) -> _Side:
-    """Solve for the posteriors of vectors.
+def _posterior(products: Tensor, slopes: Tensor, precision: Tensor, shift: Tensor) -> _Side:
+    """Solve for the posteriors of n vectors.
 
     Args:
-        products: n x triangle: sums of the other side's moments by the outcomes' weights.
-        slopes: n x (k + 2): sums of the other side's vectors by outcome less a half.
+        products: n x triangle: sums of the other side's moments, weighted by the curvatures.
+        slopes: n x (k + 2): sums of the other side's vectors, weighted by outcome minus 1/2.
         precision: k + 1, of the prior.
-        pull: k + 1: precision times mean of the prior.
+        shift: k + 1: precision times mean of the prior.
     """
     width = slopes.shape[1]
     rows, columns = torch.triu_indices(width, width)
@@ -274,21 +269,21 @@ def _posterior(products: Tensor, slopes: Tensor, precision: Tensor, pull: Tensor
     square[:, columns, rows] = products
     lower = torch.linalg.cholesky(square[:, :-1, :-1] + torch.diag(precision))
     covariance = torch.cholesky_inverse(lower)
-    towards = slopes[:, :-1] - square[:, :-1, -1] + pull
-    return _Side((covariance @ towards[:, :, None])[:, :, 0], covariance)
+    information = slopes[:, :-1] - square[:, :-1, -1] + shift
+    return _Side((covariance @ information[:, :, None])[:, :, 0], covariance)
 
 
 def _updated_models(state: _State, outcomes: Tensor) -> _Side:
-    items = _seen(state.items, by_models=True)
+    items = _moments(state.items, of_items=True)
+    # Items are extended to (w, 1, c), so models are to (a, b, 1).
     _, own = _own(state.models)
-    # As the items are seen, (w, 1, c), so the model's moments are to be ordered: (a, b, 1).
     products, slopes = [], []
     for rows in _blocks(*outcomes.shape):
-        some = outcomes[rows]
-        seen = ~some.isnan()
-        weights = _weights(own[rows] @ items.doubled.T, seen)
+        block = outcomes[rows]
+        observed = ~block.isnan()
+        weights = _weights(own[rows] @ items.doubled.T, observed)
         products.append(weights @ items.products)
-        slopes.append(torch.where(seen, some - 0.5, 0) @ items.mean)
+        slopes.append(torch.where(observed, block - 0.5, 0) @ items.mean)
     rank = state.models.mean.shape[1] - 1
     precision = torch.ones(rank + 1, device=outcomes.device)
     precision[rank] = state.level
@@ -301,41 +296,41 @@ def _updated_models(state: _State, outcomes: Tensor) -> _Side:
 
 
 def _updated_items(state: _State, outcomes: Tensor) -> _Side:
-    items = _seen(state.items, by_models=True)
-    models = _seen(state.models, by_models=False)
+    items = _moments(state.items, of_items=True)
+    models = _moments(state.models, of_items=False)
     _, own = _own(state.models)
     products = torch.zeros((outcomes.shape[1], own.shape[1]), device=outcomes.device)
     slopes = torch.zeros((outcomes.shape[1], models.mean.shape[1]), device=outcomes.device)
     for rows in _blocks(*outcomes.shape):
-        some = outcomes[rows]
-        seen = ~some.isnan()
-        weights = _weights(own[rows] @ items.doubled.T, seen)
+        block = outcomes[rows]
+        observed = ~block.isnan()
+        weights = _weights(own[rows] @ items.doubled.T, observed)
         products += weights.T @ models.products[rows]
-        slopes += torch.where(seen, some - 0.5, 0).T @ models.mean[rows]
-    pull = torch.zeros_like(state.precisions)
-    pull[-1] = state.easiness * state.precisions[-1]
-    return _posterior(products, slopes, state.precisions, pull)
+        slopes += torch.where(observed, block - 0.5, 0).T @ models.mean[rows]
+    shift = torch.zeros_like(state.precisions)
+    shift[-1] = state.easiness * state.precisions[-1]
+    return _posterior(products, slopes, state.precisions, shift)
 
 
 def _predicted(models: _Side, items: _Side) -> Tensor:
-    """Return probabilities, M x n, the logit's variance integrated out (MacKay 1992)."""
-    seen = _seen(items, by_models=True)
+    """Return probabilities, M x n, with the logit's variance integrated out (MacKay 1992)."""
+    moments = _moments(items, of_items=True)
     mean, own = _own(models)
-    logits = mean @ seen.mean.T
-    variance = (own @ seen.doubled.T - logits**2).clamp(min=0)
+    logits = mean @ moments.mean.T
+    variance = (own @ moments.doubled.T - logits**2).clamp(min=0)
     return torch.sigmoid(logits / torch.sqrt(1 + torch.pi / 8 * variance))
 
 
 def _log_loss(state: _State, held: Tensor) -> float:
     sums = torch.zeros(2, dtype=torch.float64, device=held.device)
     for rows in _blocks(*held.shape):
-        some = held[rows]
-        seen = ~some.isnan()
+        block = held[rows]
+        observed = ~block.isnan()
         models = _Side(state.models.mean[rows], state.models.covariance[rows])
-        chances = _predicted(models, state.items).clamp(1e-6, 1 - 1e-6)[seen]
-        told = some[seen]
-        loss = -(told * chances.log() + (1 - told) * (1 - chances).log())
-        sums += torch.stack([loss.sum(dtype=torch.float64), seen.sum().double()])
+        p = _predicted(models, state.items).clamp(1e-6, 1 - 1e-6)[observed]
+        y = block[observed]
+        loss = -(y * p.log() + (1 - y) * (1 - p).log())
+        sums += torch.stack([loss.sum(dtype=torch.float64), observed.sum().double()])
     total = distributed.total(sums)
     return float(total[0] / total[1].clamp(min=1))
 
@@ -345,19 +340,19 @@ def _fit(method: ItemResponse, state: _State, count: int, history: list[float]) 
     items = _Side(*(distributed.gathered(part.contiguous(), count) for part in state.items))
 
     def predict(columns: Columns) -> Matrix:
-        found = np.empty((len(models.mean), len(columns)), np.float32)
+        probabilities = np.empty((len(models.mean), len(columns)), np.float32)
         places = torch.from_numpy(columns).to(items.mean.device)
-        some = _Side(items.mean[places], items.covariance[places])
+        selected = _Side(items.mean[places], items.covariance[places])
         for rows in _blocks(len(models.mean), len(columns)):
-            part = _Side(models.mean[rows], models.covariance[rows])
-            found[rows] = _predicted(part, some).cpu().numpy()
-        return clipped(found)
+            block = _Side(models.mean[rows], models.covariance[rows])
+            probabilities[rows] = _predicted(block, selected).cpu().numpy()
+        return clipped(probabilities)
 
     return Fit(method, predict, _factors(models, items), notes={"log_loss": history})
 
 
 def _factors(models: _Side, items: _Side) -> Factors:
-    """Return vectors scaled so that each dimension counts for what it changes in the outcomes."""
+    """Return vectors scaled so that loadings have unit mean square in each dimension."""
     rank = models.mean.shape[1] - 1
     scale = torch.ones(rank + 1, device=models.mean.device)
     scale[:rank] = _second_moments(items)[:, range(rank), range(rank)].mean(0).sqrt()

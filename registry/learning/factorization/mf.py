@@ -1,14 +1,14 @@
-"""Matrix factorization by gradient descent, dense (METHODS.md section 1, after EmbedLLM).
+"""Matrix factorization by stochastic gradient descent (METHODS.md section 1, after EmbedLLM).
 
-A step takes a block of items with all models: three matrix products and a mask, where a loader of
-pairs would project every item's text once a model. With several processes each takes its share of
-every block, and the gradients are summed, which gives the steps of one process.
+A step computes the logits of a block of items and all models: three matrix products and a mask,
+where the reference projects each item's text once for every model. With several processes, each
+computes its share of every block and the gradients are summed: the steps are those of one process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -17,125 +17,44 @@ from torch import Tensor, nn
 from registry.errors import UsageError
 from registry.learning.factorization import distributed
 from registry.learning.factorization.baselines import MeanScore
+from registry.learning.factorization.decoders import Decoder, FreeDecoder, TextDecoder
 from registry.learning.factorization.problem import (
+    CPU,
     Columns,
-    Factors,
+    Context,
     Fit,
     Mask,
     Matrix,
     Problem,
     clipped,
 )
-from registry.workers import Progress, no_progress
 
 ITEMS_AT_ONCE = 4096
 """Items predicted at a time."""
 
 PATIENCE = 3
+"""Epochs without a lower validation loss after which training stops."""
 
 AVERAGED = 2
 """Epochs over which parameters are averaged: their mean lies nearer the optimum than any step."""
 
 Penalty: TypeAlias = Callable[[Tensor], Tensor]
-"""What is added to the loss for the models' vectors, M x d (a level beside them, if any): a number.
-"""
-
-
-class _Decoder(Protocol):
-    """Model whose logits are computed for a block of items and all models."""
-
-    def logits(self, items: Tensor, noise: Tensor | None) -> Tensor:
-        """Return logits, n x M, of items by their columns."""
-        ...
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Return what is learned."""
-        ...
-
-    def vectors(self) -> Tensor:
-        """Return what is learned of models, a row each."""
-        ...
-
-
-class _TextDecoder(nn.Module):
-    """logit(m, i) = w . (p_m * (A q_i + b)) + c, the decoder of the paper with one logit."""
-
-    def __init__(self, models: int, text: Tensor, dimension: int, draw: torch.Generator) -> None:
-        super().__init__()
-        width = text.shape[1]
-        bound = width**-0.5
-        self.text = text
-        self.models = nn.Parameter(torch.randn(models, dimension, generator=draw).to(text.device))
-        projection = (torch.rand(dimension, width, generator=draw) * 2 - 1) * bound
-        self.projection = nn.Parameter(projection.to(text.device))
-        shift = (torch.rand(dimension, generator=draw) * 2 - 1) * bound
-        self.shift = nn.Parameter(shift.to(text.device))
-        weight = (torch.rand(dimension, generator=draw) * 2 - 1) * dimension**-0.5
-        self.weight = nn.Parameter(weight.to(text.device))
-        self.bias = nn.Parameter(torch.zeros((), device=text.device))
-
-    def logits(self, items: Tensor, noise: Tensor | None) -> Tensor:
-        text = self.text[items]
-        if noise is not None:
-            text = text + noise
-        return (text @ self.projection.T + self.shift) @ self.scaled().T + self.bias
-
-    def vectors(self) -> Tensor:
-        return self.models
-
-    def scaled(self) -> Tensor:
-        return self.models * self.weight
-
-    def serving(self) -> Tensor:
-        scaled = self.scaled()
-        last = scaled @ self.shift + self.bias
-        return torch.cat([scaled @ self.projection, last[:, None]], 1)
-
-
-class _FreeDecoder(nn.Module):
-    """logit(m, i) = p_m . v_i + b_m + c_i."""
-
-    def __init__(self, models: int, items: int, dimension: int, draw: torch.Generator) -> None:
-        super().__init__()
-        self.models = nn.Parameter(torch.randn(models, dimension + 1, generator=draw) * 0.1)
-        self.items = nn.Parameter(torch.randn(items, dimension + 1, generator=draw) * 0.1)
-        self.bias = nn.Parameter(torch.zeros(()))
-
-    def logits(self, items: Tensor, noise: Tensor | None) -> Tensor:
-        del noise
-        some = self.items[items]
-        logits = some[:, :-1] @ self.models[:, :-1].T
-        return logits + some[:, -1:] + self.models[:, -1] + self.bias
-
-    def vectors(self) -> Tensor:
-        return self.models
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Descent:
-    """Settings of a descent by Adam."""
-
-    dimension: int
-    epochs: int
-    block: int
-    rate: float
-    decay: float
-    averaged: int
-    noise: float = 0.0
+"""Regulariser: a scalar added to the loss, of the models' vectors, M x d, or M x (d + 1) with the
+models' levels in the last column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextFactorization:
-    """Factorization on items' texts, as in EmbedLLM (METHODS.md section 1).
+    """Factorization with item vectors projected from texts, as in EmbedLLM (section 1).
 
     Attributes:
         dimension: d, of the models' vectors.
-        epochs: at most so many passes over the items.
-        block: items a step.
-        rate: of Adam.
+        epochs: passes over the items, at most.
+        block: items per step.
+        rate: learning rate of Adam.
         decay: weight decay.
-        noise: standard deviation of what is added to texts' vectors as they are learned from.
-        averaged: epochs over which parameters are averaged; 0 takes the last step's.
+        noise: standard deviation of the Gaussian noise on texts' vectors in training.
+        averaged: epochs over which parameters are averaged; 0 keeps those of the last step.
     """
 
     dimension: int = 232
@@ -148,78 +67,28 @@ class TextFactorization:
 
     @property
     def name(self) -> str:
-        """What the method is called."""
+        """Name of the method."""
         return "mf-text"
 
     def fit(
         self,
         problem: Problem,
         check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
+        context: Context = CPU,
+        penalty: Penalty | None = None,
     ) -> Fit:
-        """Learn vectors of models; see `Method.fit`. Items without text get the model's mean."""
-        return self.regularised(
-            problem, None, check, device=device, seed=seed, on_progress=on_progress
-        )
+        """Learn models' vectors and the decoder; see `Method.fit`.
 
-    def regularised(
-        self,
-        problem: Problem,
-        penalty: Penalty | None,
-        check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Fit:
-        """Learn as `fit`, with something added to the loss for the models' vectors."""
-        if problem.texts is None or not problem.texts.known.any():
+        Items without text get the model's mean.
+        """
+        if problem.texts is None or not problem.texts.present.any():
             raise UsageError("Factorization on texts needs items with texts, and none has one.")
-        known = problem.texts.known
-        text = torch.from_numpy(np.nan_to_num(problem.texts.vectors)).to(device)
-        draw = torch.Generator().manual_seed(seed)
-        decoder = _TextDecoder(len(problem.outcomes), text, self.dimension, draw)
-        told = known & problem.told
-        held = None if check is None else np.where(known[None], check, np.float32(np.nan))
-        steps = _Descent(
-            dimension=self.dimension,
-            epochs=self.epochs,
-            block=self.block,
-            rate=self.rate,
-            decay=self.decay,
-            averaged=self.averaged,
-            noise=self.noise,
-        )
-        trained = _descend(
-            decoder,
-            problem,
-            told,
-            held,
-            steps,
-            penalty=penalty,
-            seed=seed,
-            on_progress=_named(on_progress, self.name),
-        )
-        means = MeanScore("models").fit(problem)
-
-        def predict(columns: Columns) -> Matrix:
-            found = _predicted(decoder, columns, device)
-            return clipped(np.where(known[columns], found, means.predict(columns)))
-
-        with torch.no_grad():
-            scaled = decoder.scaled()
-            items = text @ decoder.projection.T + decoder.shift
-            factors = Factors(
-                scaled.cpu().numpy(),
-                items.cpu().numpy(),
-                np.full(len(items), float(decoder.bias), np.float32),
-            )
-            serving = decoder.serving().cpu().numpy()
-        chosen = replace(self, epochs=trained.epochs)
-        return Fit(chosen, predict, factors, serving, {"log_loss": trained.history})
+        text = torch.from_numpy(np.nan_to_num(problem.texts.vectors)).to(context.device)
+        generator = torch.Generator().manual_seed(context.seed)
+        models = len(problem.outcomes)
+        decoder = TextDecoder(models, text, self.dimension, self.noise, generator)
+        readable = problem.texts.present
+        return _fit(self, decoder, readable, problem, check, context=context, penalty=penalty)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,9 +97,9 @@ class FreeFactorization:
 
     Attributes:
         dimension: d, of the vectors, beside a level of models and of items.
-        epochs: at most so many passes over the items.
-        block: items a step.
-        rate: of Adam.
+        epochs: passes over the items, at most.
+        block: items per step.
+        rate: learning rate of Adam.
         decay: weight decay.
     """
 
@@ -239,81 +108,59 @@ class FreeFactorization:
     block: int = 256
     rate: float = 1e-2
     decay: float = 1e-4
+    averaged: ClassVar[int] = AVERAGED
 
     @property
     def name(self) -> str:
-        """What the method is called."""
+        """Name of the method."""
         return "mf"
 
     def fit(
         self,
         problem: Problem,
         check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
+        context: Context = CPU,
+        penalty: Penalty | None = None,
     ) -> Fit:
-        """Learn vectors of models and items; see `Method.fit`."""
-        return self.regularised(
-            problem, None, check, device=device, seed=seed, on_progress=on_progress
-        )
+        """Learn vectors of models and items; see `Method.fit`.
 
-    def regularised(
-        self,
-        problem: Problem,
-        penalty: Penalty | None,
-        check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Fit:
-        """Learn as `fit`, with something added to the loss for the models' vectors."""
-        draw = torch.Generator().manual_seed(seed)
+        Items without outcomes get the model's mean: their vectors stay at their initial values.
+        """
+        generator = torch.Generator().manual_seed(context.seed)
         models, items = problem.outcomes.shape
-        decoder = _FreeDecoder(models, items, self.dimension, draw).to(device)
-        told = problem.told
-        steps = _Descent(
-            dimension=self.dimension,
-            epochs=self.epochs,
-            block=self.block,
-            rate=self.rate,
-            decay=self.decay,
-            averaged=AVERAGED,
-        )
-        # An item without outcomes keeps the vector it was drawn; the model's mean says more.
-        held = None if check is None else np.where(told[None], check, np.float32(np.nan))
-        trained = _descend(
-            decoder,
-            problem,
-            told,
-            held,
-            steps,
-            penalty=penalty,
-            seed=seed,
-            on_progress=_named(on_progress, self.name),
-        )
-        means = MeanScore("models").fit(problem)
-
-        def predict(columns: Columns) -> Matrix:
-            found = _predicted(decoder, columns, device)
-            return clipped(np.where(told[columns], found, means.predict(columns)))
-
-        with torch.no_grad():
-            free = decoder.items
-            ones = torch.ones((len(free), 1), device=free.device)
-            factors = Factors(
-                decoder.models.cpu().numpy(),
-                torch.cat([free[:, :-1], ones], 1).cpu().numpy(),
-                (free[:, -1] + decoder.bias).cpu().numpy(),
-            )
-        chosen = replace(self, epochs=trained.epochs)
-        return Fit(chosen, predict, factors, notes={"log_loss": trained.history})
+        decoder = FreeDecoder(models, items, self.dimension, generator).to(context.device)
+        observed = problem.observed_items
+        return _fit(self, decoder, observed, problem, check, context=context, penalty=penalty)
 
 
-def _named(on_progress: Progress, name: str) -> Callable[[int, int], None]:
-    return lambda step, of: on_progress(name, step, of)
+Factorization: TypeAlias = TextFactorization | FreeFactorization
+
+
+def _fit(
+    method: Factorization,
+    decoder: Decoder,
+    predictable: Mask,
+    problem: Problem,
+    check: Matrix | None,
+    *,
+    context: Context,
+    penalty: Penalty | None,
+) -> Fit:
+    """Train a decoder; items that it cannot predict, bool, N, get the model's mean."""
+    held = None if check is None else np.where(predictable[None], check, np.float32(np.nan))
+    trained = _trained(
+        method, decoder, predictable, problem, held, context=context, penalty=penalty
+    )
+    means = MeanScore("models").fit(problem)
+
+    def predict(columns: Columns) -> Matrix:
+        decoded = _predicted(decoder, columns, context.device)
+        return clipped(np.where(predictable[columns], decoded, means.predict(columns)))
+
+    with torch.no_grad():
+        factors, serving = decoder.factors(), decoder.serving()
+    chosen = replace(method, epochs=trained.epochs)
+    return Fit(chosen, predict, factors, serving, {"log_loss": trained.history})
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,54 +169,54 @@ class _Trained:
     history: list[float]
 
 
-def _descend(
-    decoder: _Decoder,
+def _trained(
+    method: Factorization,
+    decoder: Decoder,
+    predictable: Mask,
     problem: Problem,
-    told: Mask,
     check: Matrix | None,
-    steps: _Descent,
     *,
+    context: Context,
     penalty: Penalty | None,
-    seed: int,
-    on_progress: Callable[[int, int], None],
 ) -> _Trained:
-    """Descend on the cross-entropy of the observed outcomes; leave the best epoch's parameters.
+    """Minimise the cross-entropy of the observed outcomes; keep the best epoch's parameters.
 
-    They are running means over the steps (Polyak and Juditsky 1992), which stand still where the
-    steps themselves still move with each block and its noise, or those of the last step.
+    They are running means over the steps (Polyak and Juditsky 1992), which settle while the steps
+    themselves still move with each block and its noise, or those of the last step.
     """
     parameters = list(decoder.parameters())
     device = parameters[0].device
     outcomes = torch.from_numpy(problem.outcomes.T.copy()).to(device)
-    columns = torch.from_numpy(np.flatnonzero(told)).to(device)
-    solver = torch.optim.Adam(parameters, lr=steps.rate, weight_decay=steps.decay, fused=True)
-    draw = torch.Generator(device).manual_seed(seed)
-    mean = _Mean(parameters, max(1, steps.averaged * -(-len(columns) // steps.block)))
+    trained_on = np.flatnonzero(predictable & problem.observed_items)
+    columns = torch.from_numpy(trained_on).to(device)
+    solver = torch.optim.Adam(parameters, lr=method.rate, weight_decay=method.decay, fused=True)
+    generator = torch.Generator(device).manual_seed(context.seed)
+    mean = _RunningMean(parameters, max(1, method.averaged * -(-len(columns) // method.block)))
     history: list[float] = []
-    best, chosen = mean.values, steps.epochs
-    for epoch in range(1, steps.epochs + 1):
-        on_progress(epoch, steps.epochs)
-        order = columns[torch.randperm(len(columns), generator=draw, device=device)]
-        for start in range(0, len(order), steps.block):
-            block = order[start : start + steps.block]
-            _step(decoder, solver, outcomes, block, steps=steps, penalty=penalty, draw=draw)
+    best, chosen = mean.values, method.epochs
+    for epoch in range(1, method.epochs + 1):
+        context.on_progress(method.name, epoch, method.epochs)
+        order = columns[torch.randperm(len(columns), generator=generator, device=device)]
+        for start in range(0, len(order), method.block):
+            block = order[start : start + method.block]
+            _step(decoder, solver, outcomes, block, penalty=penalty, generator=generator)
             mean.add(parameters)
         best = mean.values
         if check is None:
             continue
         with mean.used(parameters):
-            history.append(_log_loss(decoder, check, str(device)))
+            history.append(_log_loss(decoder, check, context.device))
         if history[-1] == min(history):
-            chosen, kept = epoch, [value.clone() for value in mean.values]
-        best = kept
+            chosen, lowest = epoch, [value.clone() for value in mean.values]
+        best = lowest
         if epoch - chosen >= PATIENCE:
             break
-    _put(parameters, best)
+    _assign(parameters, best)
     return _Trained(chosen, history)
 
 
-class _Mean:
-    """Running mean of parameters over the last steps."""
+class _RunningMean:
+    """Running mean of parameters over the last `span` steps."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], span: int) -> None:
         self.values = [parameter.detach().clone() for parameter in parameters]
@@ -383,46 +230,41 @@ class _Mean:
 
     @contextmanager
     def used(self, parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-        """Put the mean in the parameters' place for a while."""
+        """Set the parameters to the mean within the context."""
         own = [parameter.detach().clone() for parameter in parameters]
-        _put(parameters, self.values)
+        _assign(parameters, self.values)
         yield
-        _put(parameters, own)
+        _assign(parameters, own)
 
 
-def _put(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+def _assign(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for parameter, value in zip(parameters, values, strict=True):
             parameter.copy_(value)
 
 
 def _step(
-    decoder: _Decoder,
+    decoder: Decoder,
     solver: torch.optim.Adam,
     outcomes: Tensor,
-    items: Tensor,
+    block: Tensor,
     *,
-    steps: _Descent,
     penalty: Penalty | None,
-    draw: torch.Generator,
+    generator: torch.Generator,
 ) -> None:
-    mine = distributed.share(len(items))
-    noise = None
-    if steps.noise and isinstance(decoder, _TextDecoder):
-        shape = (len(items), decoder.text.shape[1])
-        noise = torch.randn(shape, generator=draw, device=items.device)[mine] * steps.noise
-    some = outcomes[items[mine]]
-    seen = ~some.isnan()
+    share = distributed.share(len(block))
+    targets = outcomes[block[share]]
+    observed = ~targets.isnan()
     losses = nn.functional.binary_cross_entropy_with_logits(
-        decoder.logits(items[mine], noise), torch.nan_to_num(some), reduction="none"
+        decoder.noisy_logits(block, share, generator), torch.nan_to_num(targets), reduction="none"
     )
     # The mean over the whole block's outcomes, of which this process has a share.
-    count = distributed.total(seen.sum().float()).clamp(min=1)
+    count = distributed.total(observed.sum().float()).clamp(min=1)
     solver.zero_grad()
-    loss = (losses * seen).sum() / count
+    loss = (losses * observed).sum() / count
     if penalty is not None:
         # Gradients are summed over the processes, so each adds its share.
-        loss = loss + penalty(decoder.vectors()) / distributed.size()
+        loss = loss + penalty(decoder.models) / distributed.size()
     loss.backward()  # type: ignore[no-untyped-call] # torch ships it so
     for parameter in decoder.parameters():
         if parameter.grad is not None:
@@ -430,22 +272,22 @@ def _step(
     solver.step()
 
 
-def _predicted(decoder: _Decoder, columns: Columns, device: str) -> Matrix:
-    places = torch.from_numpy(columns).to(device)
+def _predicted(decoder: Decoder, columns: Columns, device: str) -> Matrix:
+    items = torch.from_numpy(columns).to(device)
     with torch.no_grad():
         parts = [
-            torch.sigmoid(decoder.logits(places[start : start + ITEMS_AT_ONCE], None)).T.cpu()
-            for start in range(0, len(places), ITEMS_AT_ONCE)
+            torch.sigmoid(decoder.logits(items[start : start + ITEMS_AT_ONCE])).T.cpu()
+            for start in range(0, len(items), ITEMS_AT_ONCE)
         ]
     return torch.cat(parts, 1).numpy()
 
 
-def _log_loss(decoder: _Decoder, check: Matrix, device: str) -> float:
-    asked = np.flatnonzero(~np.isnan(check).all(axis=0))
-    held = check[:, asked]
-    seen = ~np.isnan(held)
-    if not seen.any():
+def _log_loss(decoder: Decoder, check: Matrix, device: str) -> float:
+    columns = np.flatnonzero(~np.isnan(check).all(axis=0))
+    held = check[:, columns]
+    cells = ~np.isnan(held)
+    if not cells.any():
         return 0.0
-    chances = np.clip(_predicted(decoder, asked, device)[seen], 1e-6, 1 - 1e-6)
-    told = held[seen]
-    return float(-(told * np.log(chances) + (1 - told) * np.log1p(-chances)).mean())
+    p = np.clip(_predicted(decoder, columns, device)[cells], 1e-6, 1 - 1e-6)
+    y = held[cells]
+    return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean())

@@ -1,4 +1,4 @@
-"""What is to be learned from, and what comes of it: the types that all methods share."""
+"""Outcomes to learn from, the interface of a method, and its fit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import expit
 
 from registry.errors import UsageError
 from registry.workers import Progress, no_progress
@@ -16,17 +17,36 @@ Mask: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = NDArray[np.intp]
 
 LEAST = 1e-4
-"""Least probability that is predicted; the greatest is 1 less it."""
+"""Least predicted probability; the greatest is 1 minus it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where and how a method is fitted.
+
+    Attributes:
+        device: of torch: cpu, cuda, cuda:1.
+        seed: of all random numbers; on one device, the same seed gives the same fit.
+        on_progress: receives the steps of a fit.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    on_progress: Progress = no_progress
+
+
+CPU = Context()
+"""The CPU, seed 0, no progress."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemTexts:
-    """What N items say, as numbers.
+    """Features of the texts of N items.
 
     Attributes:
         vectors: float32, N x T, of a text encoder, rows of norm 1; NaN for items without text.
-        traits: float32, N x S: lengths and other surface of the texts; see `registry.item_texts`.
-        words: N x W, sparse: words by their weights, rows of norm 1 or 0.
+        traits: float32, N x S: surface features, see `registry.learning.text_features`.
+        words: N x W, sparse: TF-IDF weights of words, rows of norm 1 or 0.
     """
 
     vectors: Matrix
@@ -34,7 +54,7 @@ class ItemTexts:
     words: csr_array
 
     @property
-    def known(self) -> Mask:
+    def present(self) -> Mask:
         """Return bool, N: which items have a text."""
         return np.asarray(~np.isnan(self.vectors).any(axis=1))
 
@@ -63,48 +83,47 @@ class Problem:
 
     @property
     def observed(self) -> Mask:
-        """Return bool, M x N: which outcomes are known."""
+        """Return bool, M x N: which outcomes are observed."""
         return ~np.isnan(self.outcomes)
 
     @property
-    def told(self) -> Mask:
+    def observed_items(self) -> Mask:
         """Return bool, N: which items have outcomes."""
         return np.asarray(self.observed.any(axis=0))
 
     @property
+    def readable_items(self) -> Mask:
+        """Return bool, N: which items have a text."""
+        if self.texts is None:
+            return np.zeros(self.outcomes.shape[1], np.bool_)
+        return self.texts.present
+
+    @property
     def count(self) -> int:
-        """Number of outcomes that are known."""
+        """Number of observed outcomes."""
         return int(np.count_nonzero(self.observed))
 
     def without(self, cells: Mask) -> "Problem":
-        """Return the problem with some outcomes hidden.
+        """Return the problem with outcomes hidden.
 
         Args:
             cells: bool, M x N: the outcomes to hide.
         """
         return replace(self, outcomes=np.where(cells, np.float32(np.nan), self.outcomes))
 
-    def only(self, cells: Mask) -> "Problem":
-        """Return the problem with no outcomes but some.
-
-        Args:
-            cells: bool, M x N: the outcomes to keep.
-        """
-        return self.without(~cells)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Factors:
     """Vectors of models and items.
 
-    The logit of model m's being right on item i is `models[m] . items[i] + offsets[i]`.
+    The logit of model m on item i is `models[m] . items[i] + offsets[i]`.
 
     Attributes:
         models: float32, M x d.
         items: float32, N x d.
         offsets: float32, N.
-        uncertainties: float32, M: root mean square standard deviation of a model's vector, by its
-            posterior; None where the method knows none.
+        uncertainties: float32, M: root mean square of the posterior standard deviations of a
+            model's coordinates; None for a method without a posterior.
     """
 
     models: Matrix
@@ -115,16 +134,16 @@ class Factors:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """What a method has learned.
+    """A fitted method.
 
     Attributes:
-        method: the method, with what was chosen on validation filled in: fitting it again on other
-            outcomes needs none.
+        method: with the settings that were chosen on validation filled in: fitting it again to
+            other outcomes needs no validation.
         predict: gives the probabilities, float32, M x n, of n items by their columns.
         factors: vectors, where the method has any.
-        serving: float32, M x (T + 1), where the method has any: the logit of model m on a text of
-            vector q is `serving[m] . [q, 1]`.
-        notes: figures of the fitting, such as the log loss on validation by step.
+        serving: float32, M x (T + 1), where the method has any: the logit of model m on a text
+            with vector q is `serving[m] . [q, 1]`.
+        notes: figures of the fit, such as the log loss on validation by epoch.
     """
 
     method: "Method"
@@ -134,47 +153,43 @@ class Fit:
     notes: Mapping[str, object] = field(default_factory=dict)
 
     def probabilities(self, items: int) -> Matrix:
-        """Return the probabilities of all of so many items, float32, M x items."""
+        """Return the probabilities of the first `items` items, float32, M x items."""
         return self.predict(np.arange(items))
 
 
 class Method(Protocol):
-    """A way to learn from outcomes; its attributes are its settings."""
+    """A method that learns from outcomes; its attributes are its settings."""
 
     @property
     def name(self) -> str:
-        """What the method is called."""
+        """Name of the method, such as irt."""
         ...
 
-    def fit(
-        self,
-        problem: Problem,
-        check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Fit:
+    def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
         """Learn from outcomes.
 
         Args:
             problem: the outcomes to learn from.
-            check: float32, M x N: outcomes held out of the problem, to stop early and to choose
-                by; NaN elsewhere. Without it, the settings are taken as they stand.
-            device: a device of torch.
-            seed: of all that is random; the same on one device gives the same result.
-            on_progress: receives the progress.
+            check: float32, M x N: validation outcomes, which the problem does not have, for early
+                stopping and for choosing settings; NaN elsewhere. Without it, the settings are
+                used as they are.
+            context: device, seed and progress.
         """
         ...
 
 
 def clipped(probabilities: NDArray[np.floating]) -> Matrix:
-    """Return probabilities that are neither 0 nor 1, so that their logits are finite."""
-    kept: Matrix = np.clip(probabilities, LEAST, 1 - LEAST).astype(np.float32, copy=False)
-    return kept
+    """Return probabilities clipped away from 0 and 1, so that their logits are finite."""
+    clipped_: Matrix = np.clip(probabilities, LEAST, 1 - LEAST).astype(np.float32, copy=False)
+    return clipped_
 
 
 def log_odds(probabilities: Matrix) -> Matrix:
-    """Return logits."""
-    kept = clipped(probabilities)
-    return np.asarray(np.log(kept) - np.log1p(-kept), np.float32)
+    """Return the logits of probabilities."""
+    inside = clipped(probabilities)
+    return np.asarray(np.log(inside) - np.log1p(-inside), np.float32)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> Matrix:
+    """Return the probabilities of logits, clipped away from 0 and 1."""
+    return clipped(expit(logits))

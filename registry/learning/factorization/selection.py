@@ -1,9 +1,9 @@
-"""The rule by which methods and their settings are chosen: what does best on held-out outcomes.
+"""Model selection: methods and settings with the lowest log loss on validation outcomes.
 
-Some outcomes of known items and some whole items are held out. Item response models of rising rank
-are fitted as long as they gain, then with another prior; of what reads texts each is fitted; and
-the blend of the best finds its weights there. All is then fitted again to all outcomes, with the
-settings and weights that were found.
+Validation outcomes are some outcomes of known items and all outcomes of some items. Item response
+models of rising rank are fitted as long as the loss falls, then once more with another prior; each
+method that uses texts is fitted; and the weights of their blend are fitted to the validation
+outcomes. The chosen methods are then fitted again to all outcomes, with these settings and weights.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +20,9 @@ from registry.learning.factorization.irt import ItemResponse
 from registry.learning.factorization.knn import Neighbours
 from registry.learning.factorization.mf import FreeFactorization, TextFactorization
 from registry.learning.factorization.problem import (
+    CPU,
+    Columns,
+    Context,
     Fit,
     Mask,
     Matrix,
@@ -29,7 +32,6 @@ from registry.learning.factorization.problem import (
 from registry.learning.factorization.serving import serving_vectors
 from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import held_out, log_loss
-from registry.workers import Progress, no_progress
 
 METHODS: Mapping[str, Method] = {
     MethodName.ITEM_MEAN: MeanScore("items"),
@@ -42,28 +44,30 @@ METHODS: Mapping[str, Method] = {
     MethodName.WEIGHTED_KNN: Neighbours(k=200, sharpness=8.0),
     MethodName.TEXT_REGRESSION: TextRegression(words=1.0),
 }
-"""Methods by name, with settings that do well; `blend` is the choice among them."""
+"""Methods by name, with good settings; `blend` is chosen among them by `learn`."""
 
 RANKS = (4, 8, 16, 32)
+"""Candidate ranks of the item response model."""
+
 SHARE = 0.1
-"""Of outcomes and of items, held out to choose by."""
+"""Share of outcomes, and of items, used for validation."""
 
 LEAST_ITEMS = 50
-"""With fewer items that have texts, none is held out whole."""
+"""Items with texts below which none is held out whole, and no method uses texts."""
 
 LEAST_GAIN = 1e-3
-"""Share of its log loss by which a higher rank has to be better."""
+"""Relative decrease of the log loss that justifies a higher rank."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
-    """What came of a search.
+class SelectionResult:
+    """Result of a model selection.
 
     Attributes:
-        fit: to all outcomes, with what was chosen.
-        trials: what was tried, with its figures on the held-out outcomes.
-        validation: figures of what was chosen, before it was fitted again: by kind of item, known
-            or new, as `registry.metrics.held_out` tells them.
+        fit: of the chosen method, to all outcomes.
+        trials: the fitted candidates, each with its validation loss.
+        validation: metrics of the chosen method on the validation outcomes, before it was fitted
+            again: by kind of item, known or new, as `registry.learning.metrics.held_out`.
     """
 
     fit: Fit
@@ -71,112 +75,88 @@ class Learned:
     validation: Mapping[str, Mapping[str, float]]
 
 
-def learn(
-    problem: Problem,
-    name: str = "blend",
-    *,
-    device: str = "cpu",
-    seed: int = 0,
-    on_progress: Progress = no_progress,
-) -> Learned:
-    """Choose settings of a method on held-out outcomes, and fit it to all outcomes.
+def learn(problem: Problem, name: str = "blend", context: Context = CPU) -> SelectionResult:
+    """Choose the settings of a method on validation outcomes, and fit it to all outcomes.
 
     Args:
         problem: the outcomes.
         name: a method of `METHODS`, or blend.
-        device: a device of torch.
-        seed: of all that is random.
-        on_progress: receives the progress.
+        context: device, seed and progress.
 
     Raises:
-        UsageError: where there is too little to learn from, or no method of the name.
+        UsageError: for too few outcomes, or an unknown method.
     """
     check(problem)
-    hidden = carve(problem, seed)
+    hidden = validation_mask(problem, context.seed)
     held = np.where(hidden, problem.outcomes, np.float32(np.nan))
-    search = _Search(
-        problem.without(hidden), held, device=device, seed=seed, on_progress=on_progress
-    )
+    search = _Search(problem.without(hidden), held, context)
     if name == "blend":
-        tried = search.blend()
+        chosen = search.blend()
     elif name in METHODS:
-        tried = search.tried(METHODS[name])
+        chosen = search.fitted(METHODS[name])
     else:
         raise UsageError(f"There is no method {name!r}; there are blend, {', '.join(METHODS)}.")
-    fit = tried.method.fit(problem, device=device, seed=seed, on_progress=on_progress)
-    return Learned(_served(fit, problem), search.trials, search.figures(tried))
+    fit = chosen.method.fit(problem, context=context)
+    return SelectionResult(_with_serving(fit, problem), search.trials, search.figures(chosen))
 
 
 def check(problem: Problem) -> None:
-    """Make sure that there is something to learn.
+    """Check that there is something to learn.
 
     Raises:
-        UsageError: saying what is missing.
+        UsageError: with what is missing.
     """
     models, items = problem.outcomes.shape
     if not problem.count:
         raise NoOutcomesError
     if models < 2:  # noqa: PLR2004
-        raise UsageError("There is one model only: it takes two to tell them apart.")
+        raise UsageError("There is one model only: it takes two to compare.")
     if items < 2:  # noqa: PLR2004
         raise UsageError("There is one item only: it takes two to learn from.")
     values = problem.outcomes[problem.observed]
     if values.min() == values.max():
         raise UsageError(
-            f"Every outcome is {values.min():g}: nothing tells the models or the items apart."
+            f"Every outcome is {values.min():g}: the models and the items do not differ."
         )
 
 
-def _served(fit: Fit, problem: Problem) -> Fit:
+def _with_serving(fit: Fit, problem: Problem) -> Fit:
     if fit.serving is not None or fit.factors is None or problem.texts is None:
         return fit
-    told = problem.told
-    return replace(fit, serving=serving_vectors(fit.factors, problem.texts, told))
+    vectors = serving_vectors(fit.factors, problem.texts, problem.observed_items)
+    return replace(fit, serving=vectors)
 
 
-def carve(problem: Problem, seed: int) -> Mask:
-    """Choose outcomes to hold out: some of all, and all of some items that have texts.
+def validation_mask(problem: Problem, seed: int) -> Mask:
+    """Choose validation outcomes: some of all outcomes, and all of some items that have texts.
 
     Returns:
         bool, M x N.
     """
-    draw = np.random.default_rng((seed, 1))
-    seen = problem.observed
-    hidden: Mask = seen & (draw.random(seen.shape, np.float32) < SHARE)
-    # A model keeps its outcomes where it has few.
-    hidden[seen.sum(axis=1) < 1 / SHARE] = False
-    readable = (
-        np.flatnonzero(problem.texts.known & seen.any(axis=0))
-        if problem.texts is not None
-        else np.zeros(0, np.intp)
-    )
+    rng = np.random.default_rng((seed, 1))
+    observed = problem.observed
+    hidden: Mask = observed & (rng.random(observed.shape, np.float32) < SHARE)
+    # A model with few outcomes keeps all of them.
+    hidden[observed.sum(axis=1) < 1 / SHARE] = False
+    readable = np.flatnonzero(problem.readable_items & observed.any(axis=0))
     if len(readable) >= LEAST_ITEMS:
-        some = draw.permutation(readable)[: round(SHARE * len(readable))]
-        hidden[:, some] = seen[:, some]
+        whole = rng.permutation(readable)[: round(SHARE * len(readable))]
+        hidden[:, whole] = observed[:, whole]
     return hidden
 
 
 class _Search:
-    """Fits methods to the same outcomes, and keeps how they did on those held out."""
+    """Candidates fitted to the same outcomes, with their losses on the validation outcomes."""
 
-    def __init__(
-        self, problem: Problem, held: Matrix, *, device: str, seed: int, on_progress: Progress
-    ) -> None:
+    def __init__(self, problem: Problem, held: Matrix, context: Context) -> None:
         self.trials: list[Mapping[str, object]] = []
-        self._problem, self._check = problem, held
-        self._device, self._seed, self._on_progress = device, seed, on_progress
-        self._known = problem.told
+        self._problem, self._check, self._context = problem, held, context
+        self._known = problem.observed_items
 
-    def tried(self, method: Method) -> Fit:
-        """Fit a method, and keep its settings and figures."""
-        began = perf_counter()
-        fit = method.fit(
-            self._problem,
-            self._check,
-            device=self._device,
-            seed=self._seed,
-            on_progress=self._on_progress,
-        )
+    def fitted(self, method: Method) -> Fit:
+        """Fit a candidate, and record its settings and losses."""
+        start = perf_counter()
+        fit = method.fit(self._problem, self._check, self._context)
         losses = {
             kind: self._log_loss(fit, columns)
             for kind, columns in (("known", self._known), ("new", ~self._known))
@@ -186,40 +166,39 @@ class _Search:
                 "method": method.name,
                 "settings": settings(fit.method),
                 "log_loss": {kind: loss for kind, loss in losses.items() if loss is not None},
-                "seconds": round(perf_counter() - began, 3),
+                "seconds": round(perf_counter() - start, 3),
             }
         )
         return fit
 
     def blend(self) -> Fit:
-        """Fit what the blend is made of, and weigh it."""
-        parts = [*self._responses(), *map(self.tried, self._readers())]
+        """Fit the blend's parts, and their weights."""
+        parts = [*self._responses(), *map(self.fitted, self._text_methods())]
         return Blend(tuple(part.method for part in parts)).of(parts, self._problem, self._check)
 
     def _responses(self) -> list[Fit]:
-        """Return item response models: the best that has abilities beside the level.
+        """Return item response models: the best one with abilities beside the level comes first.
 
-        It comes first, since vectors are taken from the first; with levels alone all models would
-        point the same way. The Rasch model stands beside it where that does better.
+        The blend's vectors are those of its first part; with levels alone, all models would point
+        in the same direction. The Rasch model is added where its loss is lower.
         """
-        level = self.tried(METHODS["rasch"])
+        rasch = self.fitted(METHODS["rasch"])
         most = max(1, min(self._problem.outcomes.shape) // 2)
         ranks = sorted({min(rank, most) for rank in RANKS})
-        best = self.tried(ItemResponse(rank=ranks[0], prior=0.5, sweeps=20))
+        best = self.fitted(ItemResponse(rank=ranks[0], prior=0.5, sweeps=20))
         for rank in ranks[1:]:
-            fit = self.tried(ItemResponse(rank=rank, prior=0.5, sweeps=20))
+            fit = self.fitted(ItemResponse(rank=rank, prior=0.5, sweeps=20))
             if self._loss(fit) > self._loss(best) * (1 - LEAST_GAIN):
                 break
             best = fit
         assert isinstance(best.method, ItemResponse)
-        other = self.tried(replace(best.method, prior=1.0, sweeps=20))
+        other = self.fitted(replace(best.method, prior=1.0, sweeps=20))
         best = min(best, other, key=self._loss)
-        return [best] if self._loss(best) < self._loss(level) else [best, level]
+        return [best] if self._loss(best) < self._loss(rasch) else [best, rasch]
 
-    def _readers(self) -> Iterator[Method]:
-        """Yield what reads texts, where there are any."""
-        texts = self._problem.texts
-        if texts is not None and (texts.known & self._known).sum() >= LEAST_ITEMS:
+    def _text_methods(self) -> Iterator[Method]:
+        """Yield the methods that use texts, where there are enough."""
+        if (self._problem.readable_items & self._known).sum() >= LEAST_ITEMS:
             yield METHODS["weighted-knn"]
             yield METHODS["text-regression"]
 
@@ -228,23 +207,26 @@ class _Search:
         return np.inf if loss is None else loss
 
     def _log_loss(self, fit: Fit, columns: Mask) -> float | None:
-        asked = np.flatnonzero(columns & ~np.isnan(self._check).all(axis=0))
-        held = self._check[:, asked]
-        seen = ~np.isnan(held)
-        if not seen.any():
+        items = self._validation_items(columns)
+        held = self._check[:, items]
+        cells = ~np.isnan(held)
+        if not cells.any():
             return None
-        return log_loss(held[seen], fit.predict(asked)[seen])
+        return log_loss(held[cells], fit.predict(items)[cells])
 
     def figures(self, fit: Fit) -> dict[str, dict[str, float]]:
-        """Return the figures of a fit on the outcomes held out, of known and of new items."""
-        found = {}
+        """Return the metrics of a fit on the validation outcomes of known and of new items."""
+        metrics = {}
         for kind, columns in (("known", self._known), ("new", ~self._known)):
-            asked = np.flatnonzero(columns & ~np.isnan(self._check).all(axis=0))
-            if len(asked):
-                held = self._check[:, asked]
-                told = np.nan_to_num(held)
-                found[kind] = held_out(told, fit.predict(asked), ~np.isnan(held))
-        return found
+            items = self._validation_items(columns)
+            if len(items):
+                held = self._check[:, items]
+                cells = ~np.isnan(held)
+                metrics[kind] = held_out(np.nan_to_num(held), fit.predict(items), cells)
+        return metrics
+
+    def _validation_items(self, columns: Mask) -> Columns:
+        return np.flatnonzero(columns & ~np.isnan(self._check).all(axis=0))
 
 
 def settings(method: Method) -> dict[str, object]:

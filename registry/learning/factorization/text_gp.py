@@ -1,11 +1,11 @@
-"""Gaussian process regression of outcomes on what items say.
+"""Gaussian process regression of outcomes on items' texts.
 
-All models share one kernel over items; their residuals are rotated onto their principal
-components, so that what the models have in common (an item's difficulty) and what tells them apart
-each have their own signal to noise, found by marginal likelihood (Rasmussen and Williams, Gaussian
-Processes for Machine Learning, 2006, sections 2.2, 5.4 and 8.1). Kernel: a Gaussian of the texts'
-vectors plus weighted common words, times a Gaussian of the texts' surface. Of many items some are
-landmarks (Nystroem), so the work grows linearly.
+All models share one kernel over items. Their residuals are rotated onto their principal components,
+so that what models have in common (item difficulty) and what distinguishes them each have their own
+signal-to-noise ratio, chosen by marginal likelihood (Rasmussen and Williams, Gaussian Processes for
+Machine Learning, 2006, sections 2.2, 5.4 and 8.1). Kernel: (Gaussian of text vectors + weighted
+common words) * Gaussian of surface traits. With many items, some of them are landmarks (Nystroem),
+so that the cost is linear in the items.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from registry.learning.factorization.baselines import MeanScore
 from registry.learning.factorization.problem import (
+    CPU,
     Columns,
+    Context,
     Fit,
     ItemTexts,
     Matrix,
@@ -26,22 +28,23 @@ from registry.learning.factorization.problem import (
     clipped,
 )
 from registry.learning.factorization.ridge import ridge
-from registry.workers import Progress, no_progress
 
 COMPONENTS = 64
+"""Principal components of the models' residuals, at most."""
+
 FURTHEST = 0.01
-"""Least probability: a regression on 0 and 1 may go beyond them."""
+"""Least predicted probability: a linear regression may leave [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextRegression:
-    """Kernel regression of outcomes on texts.
+    """Kernel regression of outcomes on items' texts.
 
     Attributes:
         width: inverse squared length scale over encoder vectors, whose squared distance is 0 to 4.
-        words: weight of common words beside the vectors, which weigh 1.
+        words: weight of the kernel of common words; that of the vectors is 1.
         traits: inverse squared length scale over traits, which have unit variance.
-        landmarks: how many items span the functions that can be learned.
+        landmarks: number of items whose kernel functions span the regression, at most.
     """
 
     width: float = 2.0
@@ -51,50 +54,42 @@ class TextRegression:
 
     @property
     def name(self) -> str:
-        """What the method is called."""
+        """Name of the method."""
         return "text-regression"
 
-    def fit(
-        self,
-        problem: Problem,
-        check: Matrix | None = None,
-        *,
-        device: str = "cpu",
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Fit:
+    def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
         """Solve for the weights; see `Method.fit`. Items without text get the model's mean."""
         del check
         means = MeanScore("models").fit(problem)
-        told = problem.told
         texts = problem.texts
-        if texts is None or not (told & texts.known).any():
+        past = np.flatnonzero(problem.observed_items & problem.readable_items)
+        if texts is None or not len(past):
             return Fit(self, means.predict)
-        past = np.flatnonzero(told & texts.known)
-        on_progress(self.name, 1, 3)
-        chosen = np.random.default_rng(seed).permutation(past)[: self.landmarks]
-        basis = _Basis.of(self, texts, past, np.sort(chosen), device)
+        context.on_progress(self.name, 1, 3)
+        chosen = np.random.default_rng(context.seed).permutation(past)[: self.landmarks]
+        basis = _Basis.of(self, texts, past, np.sort(chosen), context.device)
         features = basis.features(past)
-        on_progress(self.name, 2, 3)
+        context.on_progress(self.name, 2, 3)
         level = means.predict(past[:1])[:, :1]
         residuals = _filled(problem.outcomes[:, past] - level)
-        rotation, targets = _components(torch.from_numpy(residuals.T.copy()).to(device))
+        rotation, targets = _components(torch.from_numpy(residuals.T.copy()).to(context.device))
         weights = ridge(features, targets)
-        on_progress(self.name, 3, 3)
+        context.on_progress(self.name, 3, 3)
 
         def predict(columns: Columns) -> Matrix:
-            found = means.predict(columns)
-            there = texts.known[columns]
-            if there.any():
-                scores = (basis.features(columns[there]) @ weights) @ rotation.T
-                found[:, there] = np.clip(level + scores.T.cpu().numpy(), FURTHEST, 1 - FURTHEST)
-            return clipped(found)
+            predicted = means.predict(columns)
+            readable = texts.present[columns]
+            if readable.any():
+                scores = (basis.features(columns[readable]) @ weights) @ rotation.T
+                regressed = level + scores.T.cpu().numpy()
+                predicted[:, readable] = np.clip(regressed, FURTHEST, 1 - FURTHEST)
+            return clipped(predicted)
 
         return Fit(self, predict)
 
 
 class _Basis(NamedTuple):
-    """Features whose inner product is the kernel as far as the landmarks span it."""
+    """Nystroem features: their inner product is the kernel, within the span of the landmarks."""
 
     method: TextRegression
     vectors: Tensor
@@ -123,20 +118,21 @@ class _Basis(NamedTuple):
             torch.zeros(0),
         )
         values, vectors = torch.linalg.eigh(basis._kernel(landmarks).double())
-        kept = values > values[-1] * 1e-6
-        return basis._replace(root=(vectors[:, kept] / values[kept].sqrt()).float())
+        positive = values > values[-1] * 1e-6
+        return basis._replace(root=(vectors[:, positive] / values[positive].sqrt()).float())
 
     def _kernel(self, items: NDArray[np.intp]) -> Tensor:
-        method, marks = self.method, self.landmarks
-        at = torch.from_numpy(items).to(self.vectors.device)
-        to = torch.from_numpy(marks).to(self.vectors.device)
-        cosines = self.vectors[at] @ self.vectors[to].T
+        method, landmarks = self.method, self.landmarks
+        left = torch.from_numpy(items).to(self.vectors.device)
+        right = torch.from_numpy(landmarks).to(self.vectors.device)
+        cosines = self.vectors[left] @ self.vectors[right].T
         kernel = torch.exp(method.width * (cosines - 1))
         if method.words:
-            common = (self.texts.words[items] @ self.texts.words[marks].T).toarray()
-            kernel += method.words * torch.from_numpy(common.astype(np.float32)).to(at.device)
+            common = (self.texts.words[items] @ self.texts.words[landmarks].T).toarray()
+            kernel += method.words * torch.from_numpy(common.astype(np.float32)).to(left.device)
         if method.traits:
-            kernel *= torch.exp(-method.traits * torch.cdist(self.traits[at], self.traits[to]) ** 2)
+            distances = torch.cdist(self.traits[left], self.traits[right])
+            kernel *= torch.exp(-method.traits * distances**2)
         return kernel
 
     def features(self, items: NDArray[np.intp]) -> Tensor:
@@ -150,14 +146,14 @@ class _Basis(NamedTuple):
 
 
 def _filled(residuals: Matrix) -> Matrix:
-    """Put the item's mean residual where a model was not observed."""
-    seen = ~np.isnan(residuals)
-    means = np.where(seen, residuals, 0).sum(0) / np.maximum(seen.sum(0), 1)
-    return np.where(seen, residuals, means[None]).astype(np.float32)
+    """Impute the item's mean residual where a model was not observed."""
+    observed = ~np.isnan(residuals)
+    means = np.where(observed, residuals, 0).sum(0) / np.maximum(observed.sum(0), 1)
+    return np.where(observed, residuals, means[None]).astype(np.float32)
 
 
 def _components(residuals: Tensor) -> tuple[Tensor, Tensor]:
-    """Return principal directions, M x r, and the residuals (n x M) in them, n x r."""
+    """Return principal directions, M x r, and the residuals (n x M) projected on them, n x r."""
     rank = min(*residuals.shape, COMPONENTS)
     if min(residuals.shape) <= 4 * COMPONENTS:
         rotation = torch.linalg.svd(residuals, full_matrices=False).Vh.T[:, :rank]

@@ -97,7 +97,7 @@ def test_the_recipe_as_written_takes_its_pairs_all_its_epochs_and_the_last_step(
     trial = planted_trial(csr_array((100, 100)))
     monkeypatch.setattr(predictors, "WRITTEN", replace(predictors.WRITTEN, rate=1e-2, epochs=12))
     fitted: list[tuple[TextFactorization, int]] = []
-    plain = TextFactorization.regularised
+    plain = TextFactorization.fit
 
     def watched(self: TextFactorization, problem: Problem, *args: Any, **told: Any) -> Fit:
         fit = plain(self, problem, *args, **told)
@@ -105,7 +105,7 @@ def test_the_recipe_as_written_takes_its_pairs_all_its_epochs_and_the_last_step(
         assert fit.method == self
         return fit
 
-    monkeypatch.setattr(TextFactorization, "regularised", watched)
+    monkeypatch.setattr(TextFactorization, "fit", watched)
     found = protocol.measure(trial, {"mf": predictors.METHODS["mf"]})
     # 75 known models have 2,048 outcomes on 27 items; nobody stops it, and new models take no part.
     assert fitted == [(replace(predictors.WRITTEN, block=27), 75)]
@@ -220,7 +220,7 @@ def test_the_protocol_measures_all_tests() -> None:
     assert found["default", "C"].share > 0.4
     assert found["means", "C"].share == 0
     assert found["oracle", "C"].share == 1
-    with pytest.raises(UsageError, match="are not to be had"):
+    with pytest.raises(UsageError, match="cannot be drawn"):
         draw(truth, blocks, similar, held=79, train=10)
 
 

@@ -15,7 +15,14 @@ from registry.learning.factorization.blend import Blend
 from registry.learning.factorization.irt import ItemResponse
 from registry.learning.factorization.knn import Neighbours
 from registry.learning.factorization.mf import FreeFactorization, TextFactorization
-from registry.learning.factorization.problem import Fit, ItemTexts, Matrix, Method, Problem
+from registry.learning.factorization.problem import (
+    Context,
+    Fit,
+    ItemTexts,
+    Matrix,
+    Method,
+    Problem,
+)
 from registry.learning.factorization.serving import serving_vectors
 from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import log_loss
@@ -55,7 +62,7 @@ def names(methods: list[Method]) -> list[str]:
 def test_any_method_gives_probabilities_and_the_same_for_a_seed(
     method: Method, small: Planted
 ) -> None:
-    first, second = (method.fit(small.problem, seed=5) for _ in range(2))
+    first, second = (method.fit(small.problem, context=Context(seed=5)) for _ in range(2))
     found = first.probabilities(60)
     assert found.shape == (20, 60)
     assert found.dtype == np.float32
@@ -144,7 +151,7 @@ def test_serving_vectors_predict_new_items_linearly() -> None:
     assert problem.texts is not None
     fit = ItemResponse(rank=2, sweeps=20).fit(problem)
     assert fit.factors is not None
-    served = serving_vectors(fit.factors, problem.texts, problem.told)
+    served = serving_vectors(fit.factors, problem.texts, problem.observed_items)
     assert served is not None
     text = np.column_stack([problem.texts.vectors, np.ones(600, np.float32)])
     chances = 1 / (1 + np.exp(-(served @ text.T)))
