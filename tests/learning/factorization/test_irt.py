@@ -42,7 +42,7 @@ def test_a_prediction_integrates_the_variance_of_the_logit() -> None:
 def test_variances_of_priors_are_those_of_the_posteriors(prior: float) -> None:
     """Automatic relevance determination: a precision is the inverse of a mean square."""
     rank, outcomes = 3, torch.from_numpy(planted(15, 40, rank=3).problem.outcomes)
-    state = irt._begin(outcomes, 40, rank, 0)
+    state = irt._initial(outcomes, 40, rank, 0)
     for _ in range(2):
         state = irt._swept(state, outcomes, 40, prior)
     mean, spread = state.items.mean.numpy(), state.items.covariance.numpy()
@@ -64,7 +64,7 @@ def test_priors_shrink_towards_their_means() -> None:
     outcomes = torch.from_numpy(planted(12, 30, rank=2, seen=1.0).problem.outcomes).clone()
     outcomes[:, 7] = torch.nan
     outcomes[4] = torch.nan
-    state = irt._swept(irt._begin(outcomes, 30, rank, 0), outcomes, 30, 1.0)
+    state = irt._swept(irt._initial(outcomes, 30, rank, 0), outcomes, 30, 1.0)
     after = irt._swept(state, outcomes, 30, None)
     np.testing.assert_allclose(after.items.mean[7, :rank], 0, atol=1e-5)
     assert float(after.items.mean[7, rank]) == pytest.approx(float(state.easiness), rel=1e-4)
