@@ -10,12 +10,12 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     WITH mine AS MATERIALIZED (
-        SELECT b.benchmark_id, p.model_id, p.right_bits || B'' AS right_bits, p.present_bits
-          FROM store.benchmark_ids(benchmark) AS b (benchmark_id),
-               store.preferred_runs(b.benchmark_id) p
-         WHERE p.model_id = registry.model_id(model)
+        SELECT b.benchmark_id, m.model_id, o.right_bits, o.present_bits
+          FROM registry.model_id(model) AS m (model_id),
+               store.benchmark_ids(benchmark) AS b (benchmark_id),
+               store.model_outcomes(m.model_id, b.benchmark_id) o
     ), counted AS (
-        SELECT p.model_id, a.benchmark_id, o.*
+        SELECT p.model, a.benchmark_id, o.*
           FROM mine a
           CROSS JOIN LATERAL store.preferred_runs(a.benchmark_id) p
           CROSS JOIN LATERAL (SELECT p.right_bits || B'' AS right_bits OFFSET 0) f
@@ -24,13 +24,12 @@ AS $$
                   a.right_bits, a.present_bits, f.right_bits, p.present_bits) OFFSET 0) o
          WHERE p.model_id <> a.model_id
     )
-    SELECT m.name, b.version, c.items, s.agreement,
+    SELECT c.model, b.version, c.items, s.agreement,
            CASE WHEN s.chance < 1 THEN (s.agreement - s.chance) / (1 - s.chance) END,
            c.right_a::float8 / c.items, c.right_b::float8 / c.items, c.both_right,
            c.right_a - c.both_right, c.right_b - c.both_right,
            c.items - c.right_a - c.right_b + c.both_right
       FROM counted c
-      JOIN store.models m ON m.model_id = c.model_id
       JOIN store.benchmarks b ON b.benchmark_id = c.benchmark_id
       CROSS JOIN LATERAL (
           SELECT (c.items - c.right_a - c.right_b + 2 * c.both_right)::float8 / c.items
@@ -38,7 +37,7 @@ AS $$
                  (c.right_a::float8 * c.right_b + (c.items - c.right_a)::float8
                   * (c.items - c.right_b)) / (c.items::float8 * c.items) AS chance) s
      WHERE c.items > 0
-     ORDER BY s.agreement DESC, m.name
+     ORDER BY s.agreement DESC, c.model
 $$;
 
 COMMENT ON FUNCTION registry.agreements(text, text) IS
