@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 
 from sqlalchemy import Connection, text
 
+from registry.catalog.item_statistics import mark_stale
 from registry.errors import ModelNotFoundError
 
 
@@ -56,6 +57,15 @@ def merge_stub(
     children = connection.scalars(
         text("SELECT DISTINCT child_id FROM store.edges WHERE parent_id = :stub"), key
     ).all()
+    # Where both have outcomes, one model was counted as two.
+    counted_twice = connection.scalars(
+        text("""
+        SELECT benchmark_id FROM store.runs WHERE model_id = :stub AND right_bits IS NOT NULL
+        INTERSECT
+        SELECT benchmark_id FROM store.runs WHERE model_id = :model AND right_bits IS NOT NULL"""),
+        key,
+    ).all()
+    mark_stale(connection, counted_twice)
     for statement in (
         """INSERT INTO store.edges (child_id, parent_id, relation, source, confidence, position)
            SELECT child_id, :model, relation, source, confidence, position
@@ -66,12 +76,6 @@ def merge_stub(
            UNION ALL SELECT :model, name, :source, 1, :as_of
              FROM store.models WHERE model_id = :stub
            ON CONFLICT DO NOTHING""",
-        # Where both have outcomes, one model was counted as two.
-        """DELETE FROM store.item_statistics s
-            WHERE s.benchmark_id IN (SELECT r.benchmark_id FROM store.runs r
-                                      WHERE r.model_id = :stub AND r.right_bits IS NOT NULL)
-              AND s.benchmark_id IN (SELECT r.benchmark_id FROM store.runs r
-                                      WHERE r.model_id = :model AND r.right_bits IS NOT NULL)""",
         "UPDATE store.runs SET model_id = :model WHERE model_id = :stub",
         "UPDATE store.answers SET model_id = :model WHERE model_id = :stub",
         # Where both have a vector of one version, the model keeps its own.

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import matching
 from registry.catalog.families import refresh_families
+from registry.catalog.item_statistics import mark_stale
 from registry.catalog.names import add_stubs
 from registry.coerce import MAX_TEXT
 from registry.db.copy import copy_rows
@@ -135,14 +136,16 @@ def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
             "confidences": [each.confidence for each in found.values()],
         },
     )
+    moved = connection.scalars(
+        text("SELECT DISTINCT benchmark_id FROM store.runs JOIN moved_names USING (name_id)")
+    ).all()
+    mark_stale(connection, moved)
     for statement in (
         """UPDATE store.answers a SET model_id = v.model_id
              FROM moved_names v, store.runs r
             WHERE r.name_id = v.name_id AND (a.model_id, a.run_id) = (r.model_id, r.run_id)""",
         """UPDATE store.runs r SET model_id = v.model_id
              FROM moved_names v WHERE r.name_id = v.name_id""",
-        """DELETE FROM store.item_statistics s USING store.runs r, moved_names v
-            WHERE r.name_id = v.name_id AND s.benchmark_id = r.benchmark_id""",
         # What nothing else names is not known any more.
         """CREATE TEMPORARY TABLE unnamed ON COMMIT DROP AS
            SELECT DISTINCT v.before AS model_id FROM moved_names v

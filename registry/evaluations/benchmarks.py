@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, text
 
+from registry.catalog.item_statistics import mark_stale
 from registry.coerce import document
 from registry.db.copy import copy_lines
 from registry.evaluations.item_matching import COLUMNS, complete_items, find_items, item_line
@@ -127,10 +128,7 @@ def show_commonest(connection: Connection, benchmarks: Sequence[int]) -> None:
         RETURNING b.benchmark_id"""),
         {"benchmarks": list(benchmarks)},
     ).all()
-    connection.execute(
-        text("DELETE FROM store.item_statistics WHERE benchmark_id = ANY (:changed)"),
-        {"changed": list(changed)},
-    )
+    mark_stale(connection, changed)
 
 
 def setup_id(connection: Connection, setup: Setup) -> int:
@@ -173,6 +171,30 @@ def source_id(connection: Connection, source: Source) -> int:
         values,
     )
     return _key(connection, query, values)
+
+
+class BenchmarkRow(NamedTuple):
+    """A version of a benchmark, as in view `benchmarks`."""
+
+    benchmark: str
+    version: str
+    metric: str | None
+    filter: str | None
+    unit: str | None
+    items: int
+    runs: int
+    domain: str | None
+    url: str | None
+
+
+def list_benchmarks(connection: Connection) -> list[BenchmarkRow]:
+    """Return the benchmarks that there are evaluations on, those with most runs first."""
+    rows = connection.execute(
+        text(f"""
+        SELECT {", ".join(BenchmarkRow._fields)} FROM registry.benchmarks
+         ORDER BY runs DESC, benchmark, version""")  # noqa: S608 - fixed names
+    )
+    return [BenchmarkRow(*row) for row in rows]
 
 
 class Placed(NamedTuple):

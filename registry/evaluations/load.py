@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from registry.catalog import resolution
+from registry.catalog.item_statistics import mark_stale
 from registry.evaluations import benchmarks, conflicts, staging
 from registry.evaluations.records import Block
 
@@ -190,11 +191,7 @@ def write_blocks(
     if rows.outcomes:
         written.answers = connection.execute(text(_MERGE_ANSWERS)).rowcount
     if rows.outcomes and (written.added or written.changed):
-        # They are of another state of things; `item_statistics` makes them anew.
-        connection.exec_driver_sql("""
-            DELETE FROM store.item_statistics s
-             WHERE EXISTS (SELECT FROM incoming_runs i
-                            WHERE i.benchmark_id = s.benchmark_id AND i.right_bits IS NOT NULL)""")
+        mark_stale(connection, staging.benchmarks_with_outcomes(connection))
     return written
 
 

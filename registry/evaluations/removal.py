@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import names as model_names
+from registry.catalog.item_statistics import mark_stale
 from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics
@@ -183,12 +184,13 @@ def _refuse_unknown_runs(connection: Connection, keys: Sequence[int]) -> None:
 
 def _recount(connection: Connection) -> None:
     """Have benchmarks show the measure that is commonest now, and count their items' outcomes."""
-    touched = connection.scalars(text("SELECT DISTINCT benchmark_id FROM doomed_runs")).all()
-    connection.exec_driver_sql("""
-        DELETE FROM store.item_statistics s
-         WHERE EXISTS (SELECT FROM doomed_runs d
-                        WHERE d.benchmark_id = s.benchmark_id AND d.with_outcomes)""")
-    benchmarks.show_commonest(connection, touched)
+    touched = connection.execute(
+        text("""
+        SELECT benchmark_id, bool_or(with_outcomes) AS with_outcomes
+          FROM doomed_runs GROUP BY benchmark_id""")
+    ).all()
+    mark_stale(connection, [row.benchmark_id for row in touched if row.with_outcomes])
+    benchmarks.show_commonest(connection, [row.benchmark_id for row in touched])
     item_statistics.refresh(connection)
 
 

@@ -1,6 +1,7 @@
 """Runs on their way into the database: made into rows, and sent to a temporary table."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -203,6 +204,13 @@ class Rows:
         if source.name not in self._sources:
             self._sources[source.name] = benchmarks.source_id(self.connection, source)
         return self._sources[source.name]
+
+
+def benchmarks_with_outcomes(connection: Connection) -> Sequence[int]:
+    """Return the keys of the benchmarks that staged runs have outcomes on."""
+    return connection.scalars(
+        text("SELECT DISTINCT benchmark_id FROM incoming_runs WHERE right_bits IS NOT NULL")
+    ).all()
 
 
 def _refuse_two_results(connection: Connection) -> None:

@@ -123,7 +123,7 @@ def benchmarks(application: Application, output: Output) -> None:
     Example:
       registry evals benchmarks
     """
-    from sqlalchemy import text
+    from registry.evaluations.benchmarks import list_benchmarks
 
     fields = (
         Field("benchmark"),
@@ -136,9 +136,6 @@ def benchmarks(application: Application, output: Output) -> None:
         Field("domain"),
         Field("url", tabled=False),
     )
-    names = ", ".join(field.name for field in fields)
     with application.reading() as connection:
-        rows = connection.execute(
-            text(f"SELECT {names} FROM registry.benchmarks ORDER BY runs DESC, benchmark, version")  # noqa: S608
-        ).all()
-    output.rows(fields, map(tuple, rows), empty="No evaluations were imported yet.")
+        rows = list_benchmarks(connection)
+    output.rows(fields, rows, empty="No evaluations were imported yet.")
