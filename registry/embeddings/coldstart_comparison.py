@@ -1,8 +1,7 @@
-"""The four tests of SimRMF on the registry's own outcomes: what of them can be told beforehand.
+"""Workflow of the cold-start test: SimRMF's four tests on stored outcomes.
 
-Models that are new, known ones and what is asked of them are drawn from all that have outcomes
-(`registry.learning.coldstart.protocol`), with what the catalog says of them; or
-told apart by when they were created.
+New models and new items are drawn at random, or new models are those created after a date
+(`registry.learning.coldstart.protocol`). Their features are read from the catalog.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from registry.embeddings import model_features
 from registry.embeddings.dataset import TrainingData
@@ -30,7 +29,7 @@ from registry.learning.metrics import Interval, summary
 from registry.workers import Progress, no_progress
 
 SIZES = (100, 300, 1000)
-"""Numbers of known models, T, that are tried beside all there are."""
+"""Numbers of models to train on, T, beside all there are."""
 
 LEAST_KNOWN = 10
 LEAST_NEW = 2
@@ -45,15 +44,15 @@ def quick_methods() -> Mapping[str, Predictor]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """What is drawn for the tests.
+    """Random draws of new models and items.
 
     Attributes:
         sizes: values of T, beside all models that are not new.
-        seeds: how many draws of each.
-        held: share of models that are new.
-        new_items: share of items that are new.
-        before: models created before are known, later ones new, instead of a share.
-        methods: by name; those of `quick_methods` if not told.
+        seeds: draws of each.
+        held: share of the models that are new.
+        new_items: share of the items that are new.
+        before: models created from then on are new, instead of a share.
+        methods: by name; by default those of `quick_methods`.
     """
 
     sizes: Sequence[int] = SIZES
@@ -68,15 +67,15 @@ class ColdstartRow(NamedTuple):
     """Figures of one method on one test, over the seeds.
 
     Attributes:
-        train: T, how many models were known.
-        new: how many models were new.
+        train: T, number of models trained on.
+        new: number of new models.
         test: A, B, C or D.
         method: its name.
         rmse: over outcomes.
         rmse_m: of models' means.
         rmse_q: of items' means.
         share: of the gap between means and the oracle that is closed; None where there is none.
-        seeds: how many.
+        seeds: number of draws.
     """
 
     train: int
@@ -92,14 +91,14 @@ class ColdstartRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ColdstartReport:
-    """What came of the tests.
+    """Results of the tests.
 
     Attributes:
         rows: by T, test and method.
-        left_out: values of T that there are too few models for.
-        models: how many have outcomes.
-        items: how many there are.
-        undated: models that count as known by --before because no date is known.
+        left_out: values of T for which there are too few models.
+        models: number of models with outcomes.
+        items: number of items.
+        undated: models without a date, which count as created before.
     """
 
     rows: Sequence[ColdstartRow]
@@ -111,7 +110,7 @@ class ColdstartReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Evaluated:
-    """Models with outcomes, and what is known of them and of what they were asked."""
+    """Models with outcomes, their features, and texts and benchmarks of the items."""
 
     truth: Matrix
     blocks: Blocks
@@ -119,7 +118,7 @@ class _Evaluated:
     texts: ItemTexts | None
     groups: NDArray[np.int64]
 
-    def some(self, models: NDArray[np.intp]) -> tuple[Matrix, Blocks, csr_array]:
+    def subset(self, models: NDArray[np.intp]) -> tuple[Matrix, Blocks, csr_array]:
         return (
             self.truth[models],
             self.blocks.rows(models),
@@ -138,7 +137,7 @@ def run(
 
     Args:
         engine: of a database at head.
-        options: what outcomes to take and how to read items' texts; seeds count from its seed.
+        options: which outcomes, and the encoder of items' texts; seeds count from its seed.
         draws: what to draw.
         on_progress: receives the progress.
 
@@ -155,13 +154,13 @@ def run(
     sizes = [*sorted({size for size in draws.sizes if size < old}), old]
     rows: list[ColdstartRow] = []
     for size in sizes:
-        each: dict[tuple[str, str], list[Figures]] = {}
+        figures: dict[tuple[str, str], list[Figures]] = {}
         for seed in range(options.seed, options.seed + draws.seeds):
             trial = _trial(evaluated, draws, size, new, seed)
-            methods = _watched(draws, on_progress, size, seed - options.seed)
-            for key, figures in protocol.measure(trial, methods).items():
-                each.setdefault(key, []).append(figures)
-        rows += _rows(each, size, new, draws)
+            methods = _reporting(draws, on_progress, size, seed - options.seed)
+            for key, measured in protocol.measure(trial, methods).items():
+                figures.setdefault(key, []).append(measured)
+        rows += _rows(figures, size, new, draws)
     return ColdstartReport(
         rows,
         [size for size in sorted(draws.sizes) if size > old],
@@ -174,10 +173,7 @@ def run(
 def _evaluated(connection: Connection, data: TrainingData) -> _Evaluated:
     describer = Describer.of(part.descriptions for part in model_features.stream(connection))
     names = data.matrix.models
-    keys = connection.scalars(
-        text("SELECT model_id FROM store.models WHERE name = ANY (:names)"), {"names": list(names)}
-    )
-    models = model_features.read(connection, list(keys)).descriptions
+    models = model_features.read_named(connection, names).descriptions
     places = {name: place for place, name in enumerate(names)}
     order = [places[each.name] for each in models]
     blocks = describer.blocks(models)
@@ -188,7 +184,7 @@ def _evaluated(connection: Connection, data: TrainingData) -> _Evaluated:
 
 
 def _split(blocks: Blocks, draws: Draws) -> tuple[int, int]:
-    """Return how many models may be known, and how many are new."""
+    """Return how many models there are to train on, and how many are new."""
     models = len(blocks)
     if draws.before is None:
         new = max(LEAST_NEW, round(draws.held * models))
@@ -227,9 +223,9 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
         )
     later = _later(evaluated.blocks, draws.before)
     earlier = np.random.default_rng((seed, 3)).permutation(np.flatnonzero(~later))[:size]
-    some = np.sort(np.concatenate([earlier, np.flatnonzero(later)]))
+    chosen = np.sort(np.concatenate([earlier, np.flatnonzero(later)]))
     trial = draw(
-        *evaluated.some(some),
+        *evaluated.subset(chosen),
         held=1,
         new_items=draws.new_items,
         texts=evaluated.texts,
@@ -239,40 +235,40 @@ def _trial(evaluated: _Evaluated, draws: Draws, size: int, new: int, seed: int) 
     return by_time(trial, trial.blocks.dates, draws.before.timestamp() / _DAY)
 
 
-def _watched(draws: Draws, on_progress: Progress, size: int, done: int) -> dict[str, Predictor]:
-    """Return the methods, each of which says that it is under way."""
+def _reporting(draws: Draws, on_progress: Progress, size: int, done: int) -> dict[str, Predictor]:
+    """Return the methods, each reporting its start."""
 
-    def told(name: str, method: Predictor) -> Predictor:
+    def reporting(name: str, method: Predictor) -> Predictor:
         def predict(trial: Trial) -> Matrix:
             on_progress(f"{name}, T = {size}", done + 1, draws.seeds)
             return method(trial)
 
         return predict
 
-    return {name: told(name, method) for name, method in draws.methods.items()}
+    return {name: reporting(name, method) for name, method in draws.methods.items()}
 
 
 def _rows(
-    each: Mapping[tuple[str, str], Sequence[Figures]], train: int, new: int, draws: Draws
+    figures: Mapping[tuple[str, str], Sequence[Figures]], train: int, new: int, draws: Draws
 ) -> list[ColdstartRow]:
     rows = []
     for test in protocol.TESTS:
         for method in draws.methods:
-            found = each.get((method, test))
-            if found is None:
+            drawn = figures.get((method, test))
+            if drawn is None:
                 continue
-            shares = [one.share for one in found if np.isfinite(one.share)]
+            shares = [one.share for one in drawn if np.isfinite(one.share)]
             rows.append(
                 ColdstartRow(
                     train,
                     new,
                     test,
                     method,
-                    summary(one.rmse for one in found),
-                    summary(one.rmse_m for one in found),
-                    summary(one.rmse_q for one in found),
+                    summary(one.rmse for one in drawn),
+                    summary(one.rmse_m for one in drawn),
+                    summary(one.rmse_q for one in drawn),
                     summary(shares) if shares else None,
-                    len(found),
+                    len(drawn),
                 )
             )
     return rows

@@ -1,4 +1,4 @@
-"""Methods side by side on outcomes that were held out: by cell, by item, by whole benchmark."""
+"""Comparison of methods on held-out outcomes: by cell, item, benchmark or domain."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,13 +18,12 @@ from registry.learning import splits
 from registry.learning.factorization import devices, selection
 from registry.learning.factorization.problem import Context, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
-from registry.learning.metrics import held_out as measured
-from registry.learning.metrics import summary
+from registry.learning.metrics import held_out, summary
 from registry.version import __version__
 from registry.workers import Progress, no_progress
 
 SHARE = 0.2
-"""Of outcomes or items, held out."""
+"""Share of outcomes or items that is held out."""
 
 COMPARED = (
     MethodName.ITEM_MEAN,
@@ -35,7 +34,7 @@ COMPARED = (
     MethodName.IRT,
     MethodName.BLEND,
 )
-"""Methods that are compared where none are named."""
+"""Methods compared by default."""
 
 
 def compare(
@@ -47,18 +46,18 @@ def compare(
     seeds: int = 5,
     on_progress: Progress = no_progress,
 ) -> MethodComparison:
-    """Train methods on some of the outcomes, and measure each on the same rest.
+    """Train each method on the same outcomes, and measure it on the same held-out ones.
 
     Args:
         engine: of a database at head.
-        options: what to learn from, and on which device; seeds count from its seed.
-        methods: names of methods, and blend.
-        kinds: how to hold out, each of `enums.SplitKind`.
-        seeds: how many splits of each kind, each with its own seed.
+        options: which outcomes, and on which device; seeds count from its seed.
+        methods: of `enums.MethodName`.
+        kinds: of `enums.SplitKind`.
+        seeds: number of splits of each kind, each with its own seed.
         on_progress: receives the progress.
 
     Returns:
-        The figures, which are kept as well: means over the seeds, with 95% intervals.
+        The figures, which are stored as well: means over the seeds with 95% intervals.
 
     Raises:
         UsageError: where there is too little to hold anything out.
@@ -67,23 +66,15 @@ def compare(
     began = perf_counter()
     data = read_data(engine, options, on_progress)
     selection.check(data.problem)
-    found: dict[tuple[str, str, str], list[float]] = {}
+    values: dict[tuple[str, str, str], list[float]] = {}
     for kind in kinds:
         for seed in range(options.seed, options.seed + seeds):
-            split = list(_folds(data, kind, seed))
+            folds = list(_folds(data, kind, seed))
             for method in methods:
                 on_progress(f"{method}, split by {kind}", seed - options.seed + 1, seeds)
-                chances = _predicted(data.problem, split, method, device, seed)
-                hidden = ~np.isnan(chances)
-                figures = measured(
-                    np.nan_to_num(data.matrix.values), np.nan_to_num(chances), hidden
-                )
-                for metric, value in figures.items():
-                    found.setdefault((kind, method, metric), []).append(value)
-    # A rank correlation of one model, or an AUC of one class, is no number.
-    figures_of = [
-        _figure(*key, values) for key, values in found.items() if np.isfinite(values).all()
-    ]
+                predictions = _predicted(data.problem, folds, method, device, seed)
+                for metric, value in _measured(data, predictions).items():
+                    values.setdefault((kind, method, metric), []).append(value)
     settings = {
         **asdict(options),
         "methods": list(methods),
@@ -97,35 +88,38 @@ def compare(
     with engine.begin() as connection:
         number = comparison_results.save(
             connection,
-            figures_of,
+            # A rank correlation of one model and an AUC of one class are NaN.
+            [_figure(*key, each) for key, each in values.items() if np.isfinite(each).all()],
             data_fingerprint=data.fingerprint(),
             settings=settings,
             seconds=round(perf_counter() - began, 3),
         )
-        (kept,) = (
-            each
-            for each in comparison_results.list_comparisons(connection)
-            if each.comparison == number
-        )
-        return kept
+        stored = comparison_results.list_comparisons(connection)
+    return next(each for each in stored if each.comparison == number)
+
+
+def _measured(data: TrainingData, predictions: Matrix) -> dict[str, float]:
+    """Return the metrics of predictions, M x N, NaN where nothing was held out."""
+    hidden = ~np.isnan(predictions)
+    return held_out(np.nan_to_num(data.matrix.values), np.nan_to_num(predictions), hidden)
 
 
 def _figure(split: str, method: str, metric: str, values: Sequence[float]) -> Figure:
-    told = summary(values)
-    bounds = (told.lower, told.upper) if np.isfinite(told.lower) else (None, None)
+    interval = summary(values)
+    known = np.isfinite(interval.lower)
     return Figure(
         split=split,
         method=method,
         metric=metric,
-        mean=told.mean,
-        lower=bounds[0],
-        upper=bounds[1],
-        seeds=told.seeds,
+        mean=interval.mean,
+        lower=interval.lower if known else None,
+        upper=interval.upper if known else None,
+        seeds=interval.seeds,
     )
 
 
 def _folds(data: TrainingData, kind: str, seed: int) -> Iterator[Mask]:
-    """Yield what to hold out, one training after the other, bool M x N each."""
+    """Yield what to hold out of each training, bool M x N."""
     seen = data.problem.observed
     if kind == SplitKind.CELL:
         yield splits.by_cell(seen, SHARE, seed).test
@@ -151,11 +145,11 @@ def _groups(data: TrainingData, kind: str) -> list[str]:
 def _predicted(
     problem: Problem, folds: Sequence[Mask], method: str, device: str, seed: int
 ) -> Matrix:
-    """Return predictions of what was held out, each from the rest; NaN elsewhere."""
-    found: NDArray[np.float32] = np.full(problem.outcomes.shape, np.nan, np.float32)
+    """Return predictions of the held-out outcomes, M x N; NaN elsewhere."""
+    predictions: NDArray[np.float32] = np.full(problem.outcomes.shape, np.nan, np.float32)
     for hidden in folds:
-        asked = np.flatnonzero(hidden.any(axis=0))
-        if not len(asked):
+        items = np.flatnonzero(hidden.any(axis=0))
+        if not len(items):
             continue
         rest = problem.without(hidden)
         context = Context(device, seed)
@@ -163,6 +157,6 @@ def _predicted(
             fit = selection.learn(rest, method, context).fit
         else:
             fit = METHODS[method].fit(rest, context=context)
-        chances = fit.predict(asked)
-        found[:, asked] = np.where(hidden[:, asked], chances, found[:, asked])
-    return found
+        predicted = fit.predict(items)
+        predictions[:, items] = np.where(hidden[:, items], predicted, predictions[:, items])
+    return predictions

@@ -1,4 +1,4 @@
-"""What comparisons of training methods on held-out outcomes found, kept to be looked at in SQL."""
+"""Stored comparisons of training methods, which view `training_results` shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Figure:
     """One figure of a comparison.
 
     Attributes:
-        split: which outcomes were held out.
-        method: how was trained, or the name of a baseline.
-        metric: what was measured, such as rmse.
+        split: what was held out.
+        method: name of the method.
+        metric: of `enums.Metric`.
         mean: over the seeds.
-        lower: lower end of the 95% interval of the mean; None where it is not known.
+        lower: lower end of the 95% interval of the mean; None with one seed.
         upper: upper end of it.
         seeds: number of trainings.
     """
@@ -55,21 +55,21 @@ def save(
     settings: Mapping[str, object],
     seconds: float,
 ) -> int:
-    """Keep a comparison, and return its number.
+    """Store a comparison, and return its number.
 
     Args:
         connection: in a transaction.
         figures: one for each split, method and metric.
         data_fingerprint: of the outcomes.
-        settings: how they were split and trained on.
-        seconds: that it took.
+        settings: of the splits and trainings.
+        seconds: duration.
 
     Raises:
-        RegistryError: when there is no figure, one is no number, or one is there twice; nothing
-            is then written.
+        RegistryError: when there is no figure, one is not finite, or one is there twice; nothing is
+            written.
     """
     if not figures:
-        raise RegistryError("There is not one figure in the comparison, so nothing to save.")
+        raise RegistryError("The comparison has no figures.")
     seen = set()
     for each in figures:
         place = (each.split, each.method, each.metric)

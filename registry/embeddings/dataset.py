@@ -1,31 +1,35 @@
-"""What a training learns from: outcomes, and what items say as numbers."""
+"""Data sets of outcomes: to train on, with items' texts as arrays, and to fold in."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.embeddings import item_vectors
+from registry.embeddings.read import read_items
+from registry.embeddings.versions import EmbeddingVersion
 from registry.evaluations.outcomes import Column, OutcomeMatrix, read_outcomes
 from registry.learning import text_features
+from registry.learning.coldstart.fold_in import Items
 from registry.learning.factorization.problem import ItemTexts, Mask, Problem
 from registry.learning.text_features import ItemText
 
 HELD_OUT = 20
-"""One outcome in so many is never trained on: every version is measured on the same ones."""
+"""One outcome in this many is never trained on: every version is measured on the same ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """Outcomes of models on items, and what the items say.
+    """Outcomes of models on items, and the items' texts.
 
     Attributes:
         matrix: all outcomes, M x N.
         texts: of the N items; None without an encoder.
-        encoder: name of the one that made the texts' vectors.
-        domains: of the N items; None where they are not known.
+        encoder: name of the encoder of the texts.
+        domains: of the N items; None where unknown.
     """
 
     matrix: OutcomeMatrix
@@ -37,8 +41,8 @@ class TrainingData:
     def held_out(self) -> Mask:
         """Return bool, M x N: outcomes that no version is ever trained on.
 
-        Which ones they are is told by the names of model and item alone, so that an outcome that
-        one version was measured on is not trained on by the next, whatever was added between.
+        They are chosen by the names of model and item alone, so that an outcome that one version
+        was measured on is never trained on by a later one, whatever is added in between.
         """
         models = _hashes(self.matrix.models)
         items = _hashes([f"{each.benchmark}@{each.version}:{each.item}" for each in self._columns])
@@ -57,7 +61,7 @@ class TrainingData:
 
     @property
     def problem(self) -> Problem:
-        """Return all that is known, as methods take it."""
+        """Return the outcomes and texts as a problem of factorization."""
         return Problem(self.matrix.values, self.texts)
 
     def fingerprint(self) -> str:
@@ -82,32 +86,88 @@ def _hashes(names: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]
 def read(
     connection: Connection, *, benchmarks: Sequence[str] | None = None, encoder: str | None = None
 ) -> TrainingData:
-    """Read what there is to learn from.
+    """Read outcomes and texts to train on.
 
     Args:
         connection: to read from.
         benchmarks: names, each with all its versions, or name@version; None is all.
-        encoder: whose vectors of items to take; None goes without texts.
+        encoder: name of the encoder of the items' texts; None reads none.
 
     Raises:
-        UsageError: when there is no such benchmark, or the encoder has encoded nothing.
+        UsageError: when there is no such benchmark, or no vector by this encoder.
     """
     matrix = read_outcomes(connection, benchmarks=benchmarks)
-    told, domains = _texts(connection, matrix.columns)
-    if encoder is None or not any(told):
+    prompts, domains = _texts(connection, matrix.columns)
+    if encoder is None or not any(prompts):
         return TrainingData(matrix, None, None, domains)
     texts = ItemTexts(
         item_vectors.read(connection, encoder, matrix.columns),
-        text_features.traits(told),
-        text_features.words(told),
+        text_features.traits(prompts),
+        text_features.words(prompts),
     )
     return TrainingData(matrix, texts, encoder, domains)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldInOutcomes:
+    """Outcomes of models that a version was not trained on, on its items.
+
+    Attributes:
+        items: parameters of the N items.
+        outcomes: float32, n x N; NaN where not observed.
+        rows: row of each model, by its key.
+    """
+
+    items: Items
+    outcomes: NDArray[np.float32]
+    rows: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the outcomes of models by their keys."""
+        return self.outcomes[[self.rows[key] for key in keys.tolist()]]
+
+
+def read_fold_in(
+    connection: Connection, version: EmbeddingVersion, models: Mapping[str, int]
+) -> FoldInOutcomes:
+    """Read the outcomes of models, keys by name, on the items of a version."""
+    columns, items = read_items(connection, version.version)
+    # A version may have no items, or items of another space.
+    if not models or items.shape != (len(columns), version.dimension + 1):
+        none = Items(np.zeros((0, version.dimension)), np.zeros(0))
+        return FoldInOutcomes(none, np.zeros((0, 0), np.float32))
+    benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in columns})
+    matrix = read_outcomes(connection, models=list(models), benchmarks=benchmarks)
+    places = {column: place for place, column in enumerate(matrix.columns)}
+    order = [places.get(column, -1) for column in columns]
+    outcomes = matrix.values[:, order]
+    outcomes[:, [place < 0 for place in order]] = np.nan
+    rows = {
+        models[name]: row
+        for row, name in enumerate(matrix.models)
+        if not np.isnan(outcomes[row]).all()
+    }
+    return FoldInOutcomes(Items(items[:, :-1], items[:, -1]), outcomes, rows)
+
+
+def evaluated_models(connection: Connection, keys: Sequence[int] | None = None) -> dict[str, int]:
+    """Return the keys of models that have outcomes, by name; of all, or of these keys."""
+    rows = connection.execute(
+        text("""
+        SELECT m.name, m.model_id FROM store.models AS m
+         WHERE (CAST(:keys AS bigint[]) IS NULL OR m.model_id = ANY (:keys))
+           AND EXISTS (SELECT FROM store.runs AS r
+                        WHERE r.model_id = m.model_id AND r.right_bits IS NOT NULL)
+         ORDER BY m.name"""),
+        {"keys": None if keys is None else list(keys)},
+    )
+    return {row.name: row.model_id for row in rows}
 
 
 def _texts(
     connection: Connection, columns: Sequence[Column]
 ) -> tuple[list[ItemText | None], list[str | None]]:
-    """Return what items ask, and their domains; None for those of which it is not known."""
+    """Return the texts and domains of items; None where unknown."""
     names = sorted({(column.benchmark, column.version) for column in columns})
     rows = connection.execute(
         text("""

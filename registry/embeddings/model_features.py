@@ -1,9 +1,10 @@
-"""What the catalog says of models, read in parts, as `registry.learning.coldstart` takes it.
+"""Catalog facts of models, read in batches for `registry.learning.coldstart`.
 
-A whole catalog is read by several processes, each over its own connection: `census` and `worked`.
+Several processes read a whole catalog, each over its own connection: `census` and `map_catalog`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, text
@@ -17,12 +18,12 @@ from registry.learning.coldstart.features import Description
 from registry.learning.coldstart.lineage_kernel import MOST_HOPS, Kin
 
 AT_ONCE = 20_000
-"""Models read at a time: what bounds memory."""
+"""Models of a batch; this bounds memory."""
 
 MOST_OTHERS = 2_000
-"""Models of one author, the latest, that tell what the author makes."""
+"""Latest models of an author that describe the author."""
 
-# One text is read in a fifth of the time of an array.
+# Reading one text takes a fifth of the time of reading an array.
 _BETWEEN_TAGS = "\x1f"
 
 _MODELS = """
@@ -43,7 +44,7 @@ _R = TypeVar("_R")
 
 
 class ModelBatch(NamedTuple):
-    """Some models: their keys, and what is known of each."""
+    """Keys of models, and what the catalog says of each."""
 
     keys: Sequence[int]
     descriptions: Sequence[Description]
@@ -56,14 +57,30 @@ class KeyRange(NamedTuple):
     last: int
 
 
+class CatalogExtent(NamedTuple):
+    """When the catalog was read, its number of models, and its greatest key."""
+
+    read_at: datetime
+    models: int
+    newest: int
+
+
+def read_extent(connection: Connection) -> CatalogExtent:
+    """Read the time of the transaction, the number of models, and the greatest key."""
+    row = connection.execute(
+        text("SELECT now(), count(*), coalesce(max(model_id), 0) FROM store.models")
+    ).one()
+    return CatalogExtent(*row)
+
+
 def stream(connection: Connection, at_once: int = AT_ONCE) -> Iterator[ModelBatch]:
     """Yield all models of the catalog, stubs and vanished ones included, by key."""
-    for each in ranges(connection, at_once):
-        yield between(connection, each)
+    for keys in ranges(connection, at_once):
+        yield between(connection, keys)
 
 
 def ranges(connection: Connection, at_once: int = AT_ONCE) -> list[KeyRange]:
-    """Return ranges of keys that have so many models each, and together all there are."""
+    """Return ranges of keys that cover the catalog, with `at_once` models each."""
     rows = connection.execute(
         text("""
         SELECT min(model_id), max(model_id)
@@ -76,7 +93,7 @@ def ranges(connection: Connection, at_once: int = AT_ONCE) -> list[KeyRange]:
 
 
 def between(connection: Connection, keys: KeyRange) -> ModelBatch:
-    """Return the models of a range, by key."""
+    """Read the models of a range of keys, by key."""
     return _read(
         connection,
         "m.model_id BETWEEN :first AND :last",
@@ -87,60 +104,69 @@ def between(connection: Connection, keys: KeyRange) -> ModelBatch:
 
 
 def read(connection: Connection, keys: Sequence[int]) -> ModelBatch:
-    """Return some models, by key; those that are not there are left out."""
+    """Read models by their keys, in order of the keys; missing ones are left out."""
     return _read(
         connection, "m.model_id = ANY (:keys)", "s.child_id = ANY (:keys)", keys=list(keys)
     )
 
 
+def read_named(connection: Connection, names: Sequence[str]) -> ModelBatch:
+    """Read models by their present names, in order of their keys."""
+    keys = connection.scalars(
+        text("SELECT model_id FROM store.models WHERE name = ANY (:names)"), {"names": list(names)}
+    )
+    return read(connection, list(keys))
+
+
 def census(engine: Engine, count: int | None = None) -> Census:
-    """Return what a describer learns from the whole catalog.
+    """Count words, authors and families of the whole catalog.
 
     Args:
         engine: of the database.
-        count: of processes, as `worked`.
+        count: number of processes, as in `map_catalog`.
     """
-    whole = Census()
-    for part in worked(engine, _counted, None, count=count):
-        whole.join(part)
-    return whole
+    total = Census()
+    for part in map_catalog(engine, _counted, None, count=count):
+        total.join(part)
+    return total
 
 
-def _counted(setting: None, part: ModelBatch) -> Census:  # noqa: ARG001 - it takes nothing
-    made = Census()
-    features.count(made, part.descriptions)
-    return made
+def _counted(setting: None, batch: ModelBatch) -> Census:  # noqa: ARG001 - there is none
+    counts = Census()
+    features.count(counts, batch.descriptions)
+    return counts
 
 
-def worked(
+def map_catalog(
     engine: Engine, work: Callable[[_S, ModelBatch], _R], setting: _S, *, count: int | None = None
 ) -> Iterator[_R]:
-    """Yield what work makes of each part of the catalog, by key.
+    """Yield the result of a function for each batch of the catalog, in order of the keys.
 
     Args:
         engine: of the database; each process connects by its URL.
-        work: a function of a module; it is given the setting and a part, nothing else.
-        setting: what it takes, which can be pickled.
-        count: of processes, as `workers.map_in_order`. A small catalog is read by this one.
+        work: a function of a module, of the setting and a batch.
+        setting: its first argument, which can be pickled.
+        count: number of processes, as in `workers.map_in_order`. This process reads a small
+            catalog by itself.
     """
     with engine.connect() as connection:
-        parts = ranges(connection)
+        key_ranges = ranges(connection)
     url = engine.url.render_as_string(hide_password=False)
-    yield from workers.map_in_order(_work, (url, work, setting), parts, count)
+    yield from workers.map_in_order(_work, (url, work, setting), key_ranges, count)
 
 
-def _work(told: tuple[str, Callable[[_S, ModelBatch], _R], _S], keys: KeyRange) -> _R:
-    url, work, setting = told
+def _work(call: tuple[str, Callable[[_S, ModelBatch], _R], _S], keys: KeyRange) -> _R:
+    url, work, setting = call
     engine = database.create_engine(url)
     with engine.connect() as connection:
-        part = between(connection, keys)
+        batch = between(connection, keys)
     engine.dispose()
-    return work(setting, part)
+    return work(setting, batch)
 
 
-def around(connection: Connection, keys: Sequence[int]) -> ModelBatch:
-    """Return what tells of some models: they, their ancestors, and their authors' latest others."""
-    found = connection.scalars(
+def read_context(connection: Connection, keys: Sequence[int]) -> ModelBatch:
+    """Read models with their ancestors and the latest other models of their authors."""
+    related = connection.scalars(
         text("""
         WITH RECURSIVE up AS (
             SELECT unnest(CAST(:keys AS bigint[])) AS model_id, 0 AS steps
@@ -158,7 +184,7 @@ def around(connection: Connection, keys: Sequence[int]) -> ModelBatch:
                      ORDER BY m.model_id DESC LIMIT :others) AS o"""),
         {"keys": list(keys), "hops": MOST_HOPS, "others": MOST_OTHERS},
     )
-    return read(connection, list(found))
+    return read(connection, list(related))
 
 
 def _read(connection: Connection, models: str, edges: str, **given: Any) -> ModelBatch:
@@ -167,13 +193,13 @@ def _read(connection: Connection, models: str, edges: str, **given: Any) -> Mode
     for child, parent, relation in connection.execute(query, given).all():
         parents.setdefault(child, []).append(Kin(parent, relation))
     query = text(f"{_MODELS} WHERE {models} ORDER BY m.model_id")
-    keys, found = [], []
+    keys, descriptions = [], []
     for key, name, parameters, task, tags, model_type, architecture, created in connection.execute(
         query, {**given, "between": _BETWEEN_TAGS}
     ).all():
         family = architecture_family(model_type, architecture)
-        told = tuple(tags.split(_BETWEEN_TAGS)) if tags else ()
+        tagged = tuple(tags.split(_BETWEEN_TAGS)) if tags else ()
         kin = tuple(parents.get(key, ()))
         keys.append(key)
-        found.append(Description(name, parameters, family, task, told, created, kin))
-    return ModelBatch(keys, found)
+        descriptions.append(Description(name, parameters, family, task, tagged, created, kin))
+    return ModelBatch(keys, descriptions)

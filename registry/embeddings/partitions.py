@@ -6,7 +6,7 @@ reader: only dropping one does, for a moment.
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import psycopg
@@ -109,6 +109,16 @@ def replace_partition(
         f"ALTER TABLE store.{table} ATTACH PARTITION store.{name} FOR VALUES IN ({version})"
     )
     connection.exec_driver_sql(f"ALTER TABLE store.{name} DROP CONSTRAINT one_version")
+
+
+def delete_rows(connection: Connection, version: int, keys: Sequence[int]) -> None:
+    """Delete the folded and cold vectors of models in a version."""
+    connection.execute(
+        text("""
+        DELETE FROM store.embeddings
+         WHERE version_id = :version AND model_id = ANY (:keys) AND kind <> 'trained'"""),
+        {"version": version, "keys": list(keys)},
+    )
 
 
 def _give_to_owner(connection: Connection, name: str, table: str) -> None:

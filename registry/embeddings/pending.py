@@ -1,30 +1,29 @@
-"""Models that came or changed after a version was placed."""
+"""Models pending placement: new, changed or newly evaluated since a version was placed."""
 
 from sqlalchemy import Connection, text
 
 from registry.embeddings.versions import EmbeddingVersion
 
 MOST_CHANGED = 10_000
-"""Changed models that have a vector, up to which they are placed again.
+"""Changed models with a vector up to which they are placed again one by one.
 
-More, as where the Hub renames a tag, wait until all are placed: the index of vectors is then built
-anew, instead of being changed a row at a time.
+More of them, as after the Hub renames a tag, wait until all models are placed: the index of vectors
+is then built once instead of updated row by row.
 """
 
 
 def pending_models(connection: Connection, version: EmbeddingVersion | None) -> list[int]:
-    """Return keys of models that came or changed, or whose outcomes came, since the last placing.
+    """Return keys of models that are new, changed or newly evaluated since the last placement.
 
-    Of those that have a vector and whose record changed, all or, where they are more than
-    `MOST_CHANGED`, none.
+    Changed models that have a vector are included up to `MOST_CHANGED`; more of them are left out.
 
     Args:
         connection: to read from.
-        version: that is asked; where it is None or was never placed, nobody came.
+        version: current version; no model is pending where it is None or was never placed.
     """
     if version is None or version.placed_at is None:
         return []
-    found = connection.scalars(
+    keys = connection.scalars(
         text("""
         SELECT m.model_id FROM store.models AS m
          WHERE m.model_id > (SELECT p.newest_model_id FROM store.priors AS p
@@ -46,4 +45,4 @@ def pending_models(connection: Connection, version: EmbeddingVersion | None) -> 
          ORDER BY 1"""),
         {"placed": version.placed_at, "version": version.version, "most": MOST_CHANGED},
     )
-    return list(found)
+    return list(keys)

@@ -1,30 +1,27 @@
-"""Vectors of models that a version was not trained on, in its space.
+"""Placement workflow: vectors of models that the current version was not trained on.
 
-A model with outcomes gets the vector that fits them, starting from what is believed of it
-(folded); one without gets what is believed (cold): the guess of a Gaussian process over what the
-catalog says of it, learned from the trained models (`registry.learning.coldstart`). A model of
-which nothing is known that trained models share gets none.
+A model with outcomes is folded in: its vector is the posterior mode given its outcomes. A model
+without gets the vector that a Gaussian process, fitted to the trained models, predicts from the
+catalog (cold; `registry.learning.coldstart`). A model that shares too little with trained models
+gets none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from time import perf_counter
 
 import numpy as np
-import orjson
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from registry.db.binary_copy import Column, copy_in
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
-from registry.embeddings import model_features, pending, placement_state, versions
-from registry.embeddings import read as vectors
-from registry.embeddings.partitions import replace_partition, versioned
+from registry.embeddings import dataset, model_features, pending, placement_state, versions
+from registry.embeddings.partitions import delete_rows, replace_partition, versioned
 from registry.embeddings.placement_state import FittedPlacement
-from registry.embeddings.posterior import Believer, Seen, vector_rows
-from registry.embeddings.read import Embeddings
+from registry.embeddings.posterior import VectorPredictor, embedding_rows
+from registry.embeddings.read import Embeddings, read_embeddings
 from registry.embeddings.versions import EmbeddingVersion
 from registry.errors import LockHeldError, RegistryError
 from registry.learning.coldstart import fold_in, gp
@@ -35,20 +32,20 @@ from registry.learning.coldstart.kernel import Kernel
 from registry.workers import Progress, no_progress
 
 MOST_PENDING = 50_000
-"""Models that came since the last time up to which they alone are placed."""
+"""Pending models up to which they alone are placed; beyond, all models are."""
 
 
 @dataclass(slots=True)
 class PlacementReport:
-    """What came of placing models.
+    """Counts of a placement.
 
     Attributes:
         version: number of the version.
         trained: models that it was trained on.
-        folded: models that got a vector from outcomes.
-        cold: models that got one without.
+        folded: models whose vector was fitted to their outcomes.
+        cold: models whose vector was predicted without outcomes.
         left_out: models of which too little is known.
-        seconds: that it took.
+        seconds: duration.
     """
 
     version: int
@@ -66,28 +63,28 @@ class PlacementReport:
         )
 
 
-def place(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport:
-    """Give every model of the catalog a vector of the current version, or none for want of facts.
+def can_place(version: EmbeddingVersion) -> bool:
+    """Return whether a version has enough trained models to predict vectors of others."""
+    return version.models >= LEAST_MODELS
 
-    What was placed before is replaced, in one transaction; trained vectors stay as they are.
+
+def place(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport:
+    """Give every model of the catalog a vector of the current version, unless too little is known.
+
+    Folded and cold vectors are replaced, in one transaction; trained ones stay.
 
     Args:
         engine: of a database at head.
         on_progress: receives the progress.
 
     Raises:
-        LockHeldError: when another one is at it.
+        LockHeldError: when another placement is running.
         RegistryError: when no version is current, or it has too few trained models.
     """
     with job(engine, "place", lock=Lock.PLACEMENT, doing="place models") as run:
-        placed = _placed(engine, on_progress)
-        run.summary = _summary(placed)
-        return placed
-
-
-def can_place(version: EmbeddingVersion) -> bool:
-    """Return whether a version has enough trained models to predict vectors of others."""
-    return version.models >= LEAST_MODELS
+        report = _place_all(engine, on_progress)
+        run.summary = _summary(report)
+        return report
 
 
 def place_missing(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
@@ -95,6 +92,9 @@ def place_missing(engine: Engine, *, on_progress: Progress = no_progress) -> Pla
 
     Returns:
         None where there is nothing to place, or the version has too few trained models.
+
+    Raises:
+        RegistryError: as `place`.
     """
     with translated_errors("place models"), reading(engine) as connection:
         version = versions.current_version(connection)
@@ -106,179 +106,135 @@ def place_missing(engine: Engine, *, on_progress: Progress = no_progress) -> Pla
 
 
 def place_pending(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
-    """Place models that came, changed or got outcomes since the current version was last placed.
+    """Place models that are new, changed or got outcomes since the version was last placed.
 
-    By what was learned then, so that it takes a moment; vectors of all others stay. Where more than
-    `MOST_PENDING` came, or nothing was kept of the last time, all are placed again.
+    With the stored state of the last placement, which takes seconds; other vectors stay. With more
+    than `MOST_PENDING` models, or without a stored state, all are placed again.
 
     Args:
         engine: of a database at head.
         on_progress: receives the progress.
 
     Returns:
-        What was placed; None where no version is current or was placed before, nothing came, or
-        another one is at it.
+        None where no version is current or it was never placed, no model is pending, or another
+        placement is running.
     """
     with translated_errors("place models"), reading(engine) as connection:
         version = versions.current_version(connection)
-        came = pending.pending_models(connection, version)
-    if version is None or not came:
+        keys = pending.pending_models(connection, version)
+    if version is None or not keys:
         return None
     try:
         with job(engine, "place", lock=Lock.PLACEMENT, doing="place models") as run:
-            placed = _followed(engine, version, came, on_progress)
-            run.summary = _summary(placed)
-            return placed
+            report = _place_some(engine, version, keys, on_progress)
+            run.summary = _summary(report)
+            return report
     except LockHeldError:
         return None
 
 
-def _summary(placed: PlacementReport) -> dict[str, object]:
+def _summary(report: PlacementReport) -> dict[str, object]:
     return {
-        "version": placed.version,
-        "folded": placed.folded,
-        "cold": placed.cold,
-        "left_out": placed.left_out,
+        "version": report.version,
+        "folded": report.folded,
+        "cold": report.cold,
+        "left_out": report.left_out,
     }
 
 
-def _placed(engine: Engine, on_progress: Progress) -> PlacementReport:
+def _place_all(engine: Engine, on_progress: Progress) -> PlacementReport:
     began = perf_counter()
     with engine.connect() as connection:
         version = versions.read_version(connection)
         if not can_place(version):
             raise RegistryError(
-                f"Version {version.version} was trained on {version.models} models; to guess the "
+                f"Version {version.version} was trained on {version.models} models; predicting "
                 f"vectors of others takes {LEAST_MODELS}."
             )
-        at, total, newest = _catalog(connection)
-    on_progress("reading the catalog", 0, total)
+        catalog = model_features.read_extent(connection)
+    on_progress("reading the catalog", 0, catalog.models)
     describer = Describer.learned(model_features.census(engine))
     with engine.connect() as connection:
-        known = vectors.read_embeddings(connection, version.version, kinds=["trained"])
-        fitted = _learned(connection, describer, known, version)
-        trained = set(known.models)
-        evaluated = {name: key for name, key in _evaluated(connection) if name not in trained}
-        seen = Seen.read(connection, version, evaluated)
-    believer = Believer(fitted, frozenset(seen.rows))
-    placed = PlacementReport(version.version, len(known.models))
+        trained = read_embeddings(connection, version.version, kinds=["trained"])
+        fitted = _fitted(connection, describer, trained, version)
+        evaluated = dataset.evaluated_models(connection)
+        for name in trained.models:
+            evaluated.pop(name, None)
+        outcomes = dataset.read_fold_in(connection, version, evaluated)
+    predictor = VectorPredictor(fitted, frozenset(outcomes.rows))
+    report = PlacementReport(version.version, len(trained.models))
     with engine.begin() as connection:
-        beliefs = model_features.worked(engine, Believer.of_part, believer)
+        predictions = model_features.map_catalog(engine, VectorPredictor.predict, predictor)
+        rows = embedding_rows(predictions, fitted, outcomes)
         replace_partition(
             connection,
             "embeddings",
             version.version,
             "kind = 'trained'",
-            _counted(vector_rows(beliefs, fitted, seen), placed, total, on_progress),
+            _counted(rows, report, catalog.models, on_progress),
         )
-        placed.left_out = total - placed.trained - placed.folded - placed.cold
-        placement_state.save(connection, version.version, fitted, newest)
-        _mark(connection, version, at, fitted.prior.kernel)
-    placed.seconds = perf_counter() - began
-    return placed
+        report.left_out = catalog.models - report.trained - report.folded - report.cold
+        placement_state.save(connection, version.version, fitted, catalog.newest)
+        versions.mark_placed(connection, version, catalog.read_at, fitted.prior.kernel.weights)
+    report.seconds = perf_counter() - began
+    return report
 
 
-def _followed(
-    engine: Engine, version: EmbeddingVersion, came: Sequence[int], on_progress: Progress
+def _place_some(
+    engine: Engine, version: EmbeddingVersion, keys: Sequence[int], on_progress: Progress
 ) -> PlacementReport:
     began = perf_counter()
     with engine.connect() as connection:
-        few = len(came) <= MOST_PENDING
-        kept = placement_state.read(connection, version.version) if few else None
-    if kept is None:
-        return _placed(engine, on_progress)
-    on_progress("placing models", 0, len(came))
+        few = len(keys) <= MOST_PENDING
+        fitted = placement_state.read(connection, version.version) if few else None
+    if fitted is None:
+        return _place_all(engine, on_progress)
+    on_progress("placing models", 0, len(keys))
     with engine.connect() as connection:
-        at, _, newest = _catalog(connection)
-        part = model_features.read(connection, came)
-        around = model_features.around(connection, came)
-        seen = Seen.read(connection, version, dict(_evaluated(connection, came)))
-    kept = replace(kept, describer=kept.describer.within(around.descriptions))
-    placed = PlacementReport(version.version, len(kept.trained))
+        catalog = model_features.read_extent(connection)
+        batch = model_features.read(connection, keys)
+        context = model_features.read_context(connection, keys)
+        evaluated = dataset.evaluated_models(connection, keys)
+        outcomes = dataset.read_fold_in(connection, version, evaluated)
+    fitted = replace(fitted, describer=fitted.describer.within(context.descriptions))
+    predictor = VectorPredictor(fitted, frozenset(outcomes.rows))
+    report = PlacementReport(version.version, len(fitted.trained))
     with engine.begin() as connection:
-        connection.execute(
-            text("""
-            DELETE FROM store.embeddings
-             WHERE version_id = :version AND model_id = ANY (:keys) AND kind <> 'trained'"""),
-            {"version": version.version, "keys": list(came)},
-        )
-        beliefs = [Believer(kept, frozenset(seen.rows)).of_part(part)]
-        for rows in _counted(vector_rows(beliefs, kept, seen), placed, len(came), on_progress):
-            copy_in(connection, "store.embeddings", versioned(rows, version.version))
-        placed.left_out = len(part.keys) - placed.folded - placed.cold
-        placement_state.reached(connection, version.version, newest)
-        _mark(connection, version, at, kept.prior.kernel)
-    placed.seconds = perf_counter() - began
-    return placed
+        delete_rows(connection, version.version, keys)
+        rows = embedding_rows([predictor.predict(batch)], fitted, outcomes)
+        for columns in _counted(rows, report, len(keys), on_progress):
+            copy_in(connection, "store.embeddings", versioned(columns, version.version))
+        report.left_out = len(batch.keys) - report.folded - report.cold
+        placement_state.advance(connection, version.version, catalog.newest)
+        versions.mark_placed(connection, version, catalog.read_at, fitted.prior.kernel.weights)
+    report.seconds = perf_counter() - began
+    return report
 
 
-def _catalog(connection: Connection) -> tuple[datetime, int, int]:
-    """Return the time, how many models there are, and the greatest key."""
-    at, total, newest = connection.execute(
-        text("SELECT now(), count(*), coalesce(max(model_id), 0) FROM store.models")
-    ).one()
-    return at, total, newest
-
-
-def _mark(connection: Connection, version: EmbeddingVersion, at: datetime, kernel: Kernel) -> None:
-    """Keep when the catalog was read; what comes while models are placed is for the next time."""
-    connection.execute(
-        text("""
-        UPDATE store.embedding_versions SET placed_at = :at, likeness = :likeness
-         WHERE version_id = :version"""),
-        {
-            "version": version.version,
-            "at": at,
-            "likeness": orjson.dumps(dict(kernel.weights)).decode(),
-        },
-    )
-
-
-def _learned(
-    connection: Connection, describer: Describer, known: Embeddings, version: EmbeddingVersion
+def _fitted(
+    connection: Connection, describer: Describer, trained: Embeddings, version: EmbeddingVersion
 ) -> FittedPlacement:
-    """Fit what is believed of vectors, with the likeness of the last time if there was one."""
-    rows = connection.execute(
-        text("SELECT model_id, name FROM store.models WHERE name = ANY (:names)"),
-        {"names": list(known.models)},
-    )
-    keys = {row.name: row.model_id for row in rows}
-    part = model_features.read(connection, list(keys.values()))
-    places = {name: place for place, name in enumerate(known.models)}
-    order = [places[each.name] for each in part.descriptions]
+    """Fit the prior of vectors, with the kernel weights of the last placement if there was one."""
+    batch = model_features.read_named(connection, trained.models)
+    places = {name: place for place, name in enumerate(trained.models)}
+    order = [places[each.name] for each in batch.descriptions]
     kernel = None if version.likeness is None else Kernel(dict(version.likeness))
-    blocks = describer.blocks(part.descriptions)
-    learned = known.vectors[order].astype(np.float64)
-    fitted = gp.fit(blocks, learned, kernel=kernel)
+    blocks = describer.blocks(batch.descriptions)
+    vectors = trained.vectors[order].astype(np.float64)
+    prior = gp.fit(blocks, vectors, kernel=kernel)
     return FittedPlacement(
         describer,
-        fitted,
-        fitted.influence(blocks),
-        np.array(part.keys, np.int64),
-        coordinate_scale(fitted.left_out, learned),
-        fold_in.correlation(fitted.left_out, learned),
+        prior,
+        prior.influence(blocks),
+        np.array(batch.keys, np.int64),
+        coordinate_scale(prior.left_out, vectors),
+        fold_in.correlation(prior.left_out, vectors),
     )
-
-
-def _evaluated(
-    connection: Connection, keys: Sequence[int] | None = None
-) -> Sequence[tuple[str, int]]:
-    """Return names and keys of models that have outcomes: of all, or of some by key."""
-    rows = connection.execute(
-        text("""
-        SELECT m.name, m.model_id FROM store.models AS m
-         WHERE (CAST(:keys AS bigint[]) IS NULL OR m.model_id = ANY (:keys))
-           AND EXISTS (SELECT FROM store.runs AS r
-                        WHERE r.model_id = m.model_id AND r.right_bits IS NOT NULL)
-         ORDER BY m.name"""),
-        {"keys": None if keys is None else list(keys)},
-    )
-    return [(name, key) for name, key in rows]
 
 
 def _counted(
     parts: Iterator[Mapping[str, Column]],
-    placed: PlacementReport,
+    report: PlacementReport,
     total: int,
     on_progress: Progress,
 ) -> Iterator[Mapping[str, Column]]:
@@ -286,8 +242,8 @@ def _counted(
         keys = part["model_id"]
         assert isinstance(keys, np.ndarray)
         if part["kind"] == "folded":
-            placed.folded += len(keys)
+            report.folded += len(keys)
         else:
-            placed.cold += len(keys)
-        on_progress("placing models", placed.trained + placed.folded + placed.cold, total)
+            report.cold += len(keys)
+        on_progress("placing models", report.trained + report.folded + report.cold, total)
         yield part

@@ -1,8 +1,8 @@
-"""What places new models in a version, in and out of the database.
+"""Fitted state of a placement, stored as named arrays in one npz file.
 
-A sync brings a few hundred models an hour. What it takes to guess their vectors was learned from
-the whole catalog when the version was placed, and is kept with it: how rare words and pieces of
-names are, the fitted prior, and which trained models weigh how much.
+A sync brings a few hundred models an hour. What predicts their vectors was fitted to the whole
+catalog when the version was placed, and is stored with it: rarity of words and pieces of names, the
+fitted prior, and the influence of each trained model.
 """
 
 import io
@@ -27,16 +27,16 @@ _REALS = ("spread", "slopes", "noise", "signal", "centre")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedPlacement:
-    """What it takes to place models.
+    """Fitted state that places models.
 
     Attributes:
-        describer: of models; one that was read again knows no authors and no lineage.
-        prior: of vectors, without what was believed of trained models.
+        describer: extracts features of models; a stored one has no authors and no lineage.
+        prior: Gaussian process of vectors; a stored one has no predictions of the trained models.
         influence: of the trained models.
-        trained: int64, M: their keys.
-        scale: of standard deviations, so that they are what they say.
-        together: float64, d x d: correlation of a guess's errors; None of versions that were placed
-            before it was kept, whose errors are taken for independent.
+        trained: int64, M: keys of the trained models.
+        scale: factor that calibrates standard deviations.
+        together: float64, d x d: correlation of prediction errors; None in states stored without
+            it, whose errors count as independent.
     """
 
     describer: Describer
@@ -48,12 +48,12 @@ class FittedPlacement:
 
 
 def save(connection: Connection, version: int, fitted: FittedPlacement, newest: int) -> None:
-    """Keep what places models in a version, instead of what was kept before.
+    """Store the fitted state of a version, in single precision, in place of an earlier one.
 
     Args:
         connection: in a transaction.
         version: its number.
-        fitted: what is kept, in single precision.
+        fitted: the state.
         newest: greatest key of the catalog that was placed.
     """
     packed = io.BytesIO()
@@ -69,8 +69,8 @@ def save(connection: Connection, version: int, fitted: FittedPlacement, newest: 
     )
 
 
-def reached(connection: Connection, version: int, newest: int) -> None:
-    """Keep up to which key models were placed."""
+def advance(connection: Connection, version: int, newest: int) -> None:
+    """Store the greatest key that has been placed."""
     connection.execute(
         text("UPDATE store.priors SET newest_model_id = :newest WHERE version_id = :version"),
         {"version": version, "newest": newest},
@@ -78,35 +78,35 @@ def reached(connection: Connection, version: int, newest: int) -> None:
 
 
 def read(connection: Connection, version: int) -> FittedPlacement | None:
-    """Return what places models in a version; None where nothing was kept, or by other features."""
+    """Read the fitted state of a version; None without one, or where the features have changed."""
     packed = connection.scalar(
         text("SELECT fitted FROM store.priors WHERE version_id = :version"), {"version": version}
     )
     if packed is None:
         return None
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        told = dict(arrays)
-    if len(told["pieces"]) != WIDTH:
+        stored = dict(arrays)
+    if len(stored["pieces"]) != WIDTH:
         return None
-    reals = {name: told[name].astype(np.float64) for name in _REALS}
+    reals = {name: stored[name].astype(np.float64) for name in _REALS}
     rank = len(reals["noise"])
     prior = Prior(
-        kernel=Kernel(orjson.loads(told["kernel"].tobytes())),
-        landmarks=_blocks(told),
-        root=told["root"].astype(np.float64),
+        kernel=Kernel(orjson.loads(stored["kernel"].tobytes())),
+        landmarks=_blocks(stored),
+        root=stored["root"].astype(np.float64),
         left_out=Guess(np.zeros((0, rank)), np.zeros((0, rank)), np.zeros(0)),
         **reals,
     )
     describer = Describer(
-        pieces=told["pieces"].astype(np.float64),
-        words=told["words"].astype(np.float64),
-        families=frozenset(orjson.loads(told["families"].tobytes())),
+        pieces=stored["pieces"].astype(np.float64),
+        words=stored["words"].astype(np.float64),
+        families=frozenset(orjson.loads(stored["families"].tobytes())),
         authors={},
         profiles=csr_array((0, WIDTH)),
     )
-    influence, scale = Influence(told["kept"], told["influence"]), float(told["scale"])
-    together = told["together"].astype(np.float64) if "together" in told else None
-    return FittedPlacement(describer, prior, influence, told["trained"], scale, together)
+    influence, scale = Influence(stored["kept"], stored["influence"]), float(stored["scale"])
+    together = stored["together"].astype(np.float64) if "together" in stored else None
+    return FittedPlacement(describer, prior, influence, stored["trained"], scale, together)
 
 
 def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -139,16 +139,16 @@ def _json(value: object) -> NDArray[np.uint8]:
     return np.frombuffer(orjson.dumps(value), np.uint8)
 
 
-def _blocks(told: Mapping[str, NDArray[Any]]) -> Blocks:
-    made = {}
+def _blocks(stored: Mapping[str, NDArray[Any]]) -> Blocks:
+    blocks: dict[str, Any] = {}
     for block in fields(Blocks):
         name = f"landmarks {block.name}"
-        if name in told:
-            made[block.name] = told[name]
+        if name in stored:
+            blocks[block.name] = stored[name]
             continue
-        data = told[f"{name} data"].astype(np.float64)
-        made[block.name] = csr_array(
-            (data, told[f"{name} indices"], told[f"{name} indptr"]),
-            shape=tuple(told[f"{name} shape"]),
+        data = stored[f"{name} data"].astype(np.float64)
+        blocks[block.name] = csr_array(
+            (data, stored[f"{name} indices"], stored[f"{name} indptr"]),
+            shape=tuple(stored[f"{name} shape"]),
         )
-    return Blocks(**made)
+    return Blocks(**blocks)

@@ -1,4 +1,4 @@
-"""What a sync and an import of evaluations end with: vectors of the models that they brought."""
+"""Refresh of vectors at the end of a sync or an import of evaluations."""
 
 from importlib.util import find_spec
 
@@ -10,27 +10,27 @@ from registry.errors import RegistryError
 
 
 def refresh_vectors(engine: Engine) -> str | None:
-    """Give models that came vectors of the current version, where that is installed.
+    """Place pending models in the current version, where the extra `train` is installed.
 
-    What goes wrong is told and raised no further: what was taken in before is in.
+    Errors are returned, not raised: what was synced or imported is stored all the same.
 
     Args:
         engine: of a database at head.
 
     Returns:
-        A sentence for people; None where nobody came.
+        A sentence for people; None where no model is pending.
     """
     with engine.connect() as connection:
-        came = pending.pending_models(connection, current_version(connection))
-    if not came:
+        keys = pending.pending_models(connection, current_version(connection))
+    if not keys:
         return None
     if find_spec("scipy") is None:
-        return f"{len(came):,} models wait for vectors: pip install 'llm-registry[train]'"
-    # Loads numpy and scipy, for which most syncs have no need.
+        return f"{len(keys):,} models wait for vectors: pip install 'llm-registry[train]'"
+    # Loads numpy and scipy, which most syncs do not need.
     from registry.embeddings import placement  # noqa: PLC0415
 
     try:
-        placed = placement.place_pending(engine)
+        report = placement.place_pending(engine)
     except RegistryError as error:
-        return f"{len(came):,} models wait for vectors: {error}"
-    return None if placed is None else placed.sentence()
+        return f"{len(keys):,} models wait for vectors: {error}"
+    return None if report is None else report.sentence()

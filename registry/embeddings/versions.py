@@ -171,6 +171,25 @@ def finalize(connection: Connection, version: int, verdict: Verdict) -> Embeddin
     return read_version(connection, version)
 
 
+def mark_placed(
+    connection: Connection,
+    version: EmbeddingVersion,
+    read_at: datetime,
+    kernel_weights: Mapping[str, float],
+) -> None:
+    """Store when the catalog was read for a placement; later changes are pending from then on."""
+    connection.execute(
+        text("""
+        UPDATE store.embedding_versions SET placed_at = :at, likeness = :likeness
+         WHERE version_id = :version"""),
+        {
+            "version": version.version,
+            "at": read_at,
+            "likeness": orjson.dumps(dict(kernel_weights)).decode(),
+        },
+    )
+
+
 def wait_for_readers(engine: Engine) -> None:
     """Wait for statements that were planned before a version's vectors could be read.
 

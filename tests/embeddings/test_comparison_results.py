@@ -34,7 +34,7 @@ def test_comparisons_come_back_the_newest_first(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("figures", "message"),
     [
-        ([], "not one figure"),
+        ([], "has no figures"),
         ([*FIGURES, FIGURES[0]], "two figures of B / mf / rmse"),
         ([Figure(split="A", method="m", metric="r", mean=float("nan"))], "A / m / r is nan"),
     ],
