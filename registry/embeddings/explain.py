@@ -1,4 +1,4 @@
-"""What the vector of a model rests on: `registry.explain`, with how far it is to be trusted."""
+"""Explanation of a model's vector: `registry.explain`, with its uncertainty and support."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from registry.embeddings.versions import read_version
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a model came by its vector of the current version.
+    """Origin and reliability of a model's vector in the current version.
 
     Attributes:
         model: its name.
         version: number of the version.
         kind: trained, folded, cold or none.
-        uncertainty: standard deviation of a coordinate; None where none is told.
-        support: share of its own likeness that trained models explain, in [0, 1]; None where it
+        uncertainty: standard deviation of a coordinate; None where the method gives none.
+        support: share of its own similarity that trained models explain, in [0, 1]; None where it
             was trained on or has no vector.
-        outcomes: of the model in the registry, on any item.
+        outcomes: stored outcomes of the model, on any item.
         reason: why it has no vector; None where it has one.
-        rests_on: rows of `registry.explain`, the heaviest first.
+        rests_on: rows of `registry.explain`, by descending weight.
     """
 
     model: str
@@ -37,7 +37,7 @@ class Explanation:
 
 
 def explain(connection: Connection, name: str) -> Explanation:
-    """Return how a model came by its vector of the current version.
+    """Return the origin and reliability of a model's vector in the current version.
 
     Args:
         connection: to read from.
@@ -67,6 +67,5 @@ def explain(connection: Connection, name: str) -> Explanation:
         text("SELECT name, weight, ties, feature, lineage FROM registry.explain(:name)"),
         {"name": state["model"]},
     )
-    told = dict(state)
-    told["outcomes"] = int(told["outcomes"])
-    return Explanation(**told, rests_on=[dict(row) for row in rows.mappings()])
+    values = {**state, "outcomes": int(state["outcomes"])}
+    return Explanation(**values, rests_on=[dict(row) for row in rows.mappings()])

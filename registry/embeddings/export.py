@@ -1,4 +1,4 @@
-"""Learned vectors for other programs: as arrays, or as files that say where they are from."""
+"""Learned vectors for other programs: as arrays, or as files with their provenance."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from registry.files import new_file
 
 
 def load(url: str | None = None, version: int | None = None) -> Embeddings:
-    """Read the vectors of a version; the current one without a number.
+    """Read the vectors of a version, by default of the current one.
 
     Raises:
         RegistryError: when the database cannot be read, there is no such version, or none is
@@ -36,17 +36,17 @@ def export(
 ) -> Embeddings:
     """Write the vectors of a version to a new file, and return them.
 
-    Where anything goes wrong there is nothing at the target. Its metadata tell version, method,
-    dimension, encoder, data_fingerprint, code_version and created_at.
+    On an error there is nothing at the target. The metadata hold version, method, dimension,
+    encoder, data_fingerprint, code_version and created_at.
 
     Args:
         engine: of a database at head; it is read only.
         target: a file that does not exist.
         format_: one of `enums.VectorFormat`.
-        version: its number; the current one without.
+        version: its number; by default the current one.
 
     Raises:
-        UsageError: when there is something at the target, or no such format or version.
+        UsageError: when the target exists, or there is no such format or version.
         RegistryError: when no version is current, or it cannot be written or read.
     """
     if format_ not in set(VectorFormat):
@@ -57,19 +57,19 @@ def export(
             new_file(target) as place,
             reading(engine, snapshot=True) as connection,
         ):
-            found = read_embeddings(connection, version)
+            embeddings = read_embeddings(connection, version)
             if format_ == "parquet":
-                pq.write_table(found.to_arrow(), place, compression="zstd")
+                pq.write_table(embeddings.to_arrow(), place, compression="zstd")
             else:
-                _write_safetensors(found, place)
-            return found
+                _write_safetensors(embeddings, place)
+            return embeddings
     except OSError as error:
         raise RegistryError(
             f"Cannot write {target}: {error.strerror or error}. Nothing was left there."
         ) from error
 
 
-def _write_safetensors(found: Embeddings, place: Path) -> None:
+def _write_safetensors(embeddings: Embeddings, place: Path) -> None:
     try:
         from safetensors.numpy import save_file  # noqa: PLC0415 - of an extra
     except ImportError as error:
@@ -77,8 +77,8 @@ def _write_safetensors(found: Embeddings, place: Path) -> None:
             "The package safetensors is not installed: pip install 'llm-registry[train]', or "
             "export to parquet."
         ) from error
-    told: dict[str, Any] = as_texts(found.provenance)
-    told["models"] = orjson.dumps(list(found.models)).decode()
-    told["kinds"] = orjson.dumps(found.kind.tolist()).decode()
-    tensors = {"vectors": found.vectors, "uncertainty": found.uncertainty}
-    save_file(tensors, place, metadata=told)
+    metadata: dict[str, Any] = as_texts(embeddings.provenance)
+    metadata["models"] = orjson.dumps(list(embeddings.models)).decode()
+    metadata["kinds"] = orjson.dumps(embeddings.kind.tolist()).decode()
+    tensors = {"vectors": embeddings.vectors, "uncertainty": embeddings.uncertainty}
+    save_file(tensors, place, metadata=metadata)

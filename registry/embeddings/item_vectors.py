@@ -1,11 +1,10 @@
-"""Vectors of what items ask, made by an encoder once and kept.
+"""Cache of the vectors of items' texts, by encoder and content hash.
 
-They are kept by content hash, so that a text is encoded once, however many items and benchmarks
-share it.
+A text is encoded once, however many items and benchmarks share it.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -20,15 +19,16 @@ from registry.evaluations.outcomes import Column
 from registry.evaluations.records import text_of
 from registry.evaluations.selection import no_benchmark
 from registry.learning.encoders import Encoder
+from registry.workers import Progress, no_progress
 
 TEXTS_AT_ONCE = 1_024
-"""Texts of a batch, or a few more: what is lost when a refresh is killed."""
+"""Texts of a batch, or a few more; a killed refresh loses one batch."""
 
 COLUMNS_AT_ONCE = 100_000
-"""Items that are asked for in one query."""
+"""Items read by one query."""
 
-# An item of white space asks nothing. Items are taken by their places: found by a search for what
-# is missing, each batch would cost as much as all that are left.
+# An item of white space has no text. Batches are ranges of ordinals: a query for missing vectors
+# without a range would scan all remaining items for each batch.
 _MISSING = r"""
 SELECT i.content_hash, i.prompt, i.choices
   FROM store.items i
@@ -61,12 +61,12 @@ SELECT w.place::integer, v.vector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """What a refresh did.
+    """Counts of a refresh.
 
     Attributes:
-        encoded: texts that had no vector and were given one.
-        reused: texts that had one.
-        without_text: items that are not known to ask anything.
+        encoded: texts that were encoded.
+        reused: texts that had a vector.
+        without_text: items without a text.
     """
 
     encoded: int
@@ -80,25 +80,24 @@ def refresh(
     *,
     benchmarks: Sequence[str] | None = None,
     batch: int = TEXTS_AT_ONCE,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress = no_progress,
 ) -> Refreshed:
-    """Encode what items ask, as far as that has no vector by this encoder yet.
+    """Encode the items' texts that have no vector by this encoder yet.
 
-    Each batch is committed on its own: killed at any time, the next refresh goes on from there. No
-    connection is open while texts are being encoded, and another refresh may run beside this one.
+    Each batch is committed on its own: after a kill, the next refresh resumes there. No connection
+    is open while texts are encoded, and another refresh may run at the same time.
 
     Args:
         engine: the database.
-        encoder: what makes the vectors.
+        encoder: of the texts.
         benchmarks: names, each with all its versions, or name@version; None is all.
-        batch: number of items looked at together, and of texts encoded together (up to twice
-            as many).
-        on_progress: told, after each batch, how many texts were encoded, of how many.
+        batch: number of items read together, and of texts encoded together (up to twice as many).
+        on_progress: receives the progress after each batch, in texts.
 
     Raises:
-        UsageError: naming a benchmark that there is none of.
-        EncoderError: when the encoder's vectors are of another dimension than those that are kept
-            under its name, or are not finite numbers.
+        UsageError: when a named benchmark does not exist.
+        EncoderError: when the encoder's vectors have another dimension than those stored under its
+            name, or are not finite.
     """
     with engine.begin() as connection:
         chosen = _chosen(connection, benchmarks)
@@ -111,19 +110,18 @@ def refresh(
         for benchmark, items in chosen.items()
         for start in range(0, items, batch)
     )
-    encoded = taken = 0
+    encoded = done = 0
     while texts := _missing(engine, key, windows, batch):
         vectors = _encoded(encoder, list(texts.values()))
         with engine.begin() as connection:
             encoded += _keep(connection, key, list(texts), vectors)
-        taken += len(texts)
-        if on_progress is not None:
-            on_progress(taken, max(taken, counts.missing))
+        done += len(texts)
+        on_progress("encoding texts", done, max(done, counts.missing))
     return Refreshed(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
 
 
 class _Window(NamedTuple):
-    """Some items of a benchmark, by their ordinals."""
+    """A range of items of a benchmark, by their ordinals."""
 
     benchmark: int
     start: int
@@ -141,12 +139,12 @@ def _chosen(connection: Connection, benchmarks: Sequence[str] | None) -> dict[in
     for name in benchmarks:
         if not any(name in each for each in names.values()):
             raise no_benchmark(connection, name)
-    wanted = set(benchmarks)
-    return {row.benchmark_id: row.item_count for row in rows if names[row.benchmark_id] & wanted}
+    requested = set(benchmarks)
+    return {row.benchmark_id: row.item_count for row in rows if names[row.benchmark_id] & requested}
 
 
 def _enrolled(connection: Connection, encoder: Encoder) -> int:
-    """Return the key of an encoder, new or known."""
+    """Return the key of an encoder, new or existing."""
     connection.execute(
         text("""
         INSERT INTO store.encoders (name, dimension) VALUES (:name, :dimension)
@@ -156,8 +154,8 @@ def _enrolled(connection: Connection, encoder: Encoder) -> int:
     key, dimension = _known(connection, encoder.name)
     if dimension != encoder.dimension:
         raise EncoderError(
-            f"The vectors kept of {encoder.name} have {dimension} dimensions, those that it makes "
-            f"now have {encoder.dimension}: give the new encoder another name."
+            f"The stored vectors of {encoder.name} have {dimension} dimensions, its new ones "
+            f"{encoder.dimension}: give the new encoder another name."
         )
     return key
 
@@ -174,7 +172,7 @@ def _known(connection: Connection, name: str) -> tuple[int, int]:
 
 
 def _missing(engine: Engine, encoder: int, windows: deque[_Window], batch: int) -> dict[UUID, str]:
-    """Take windows until they hold a batch of texts without a vector; return these."""
+    """Read windows until there is a batch of texts without a vector, and return these."""
     texts: dict[UUID, str] = {}
     with engine.connect() as connection:
         while windows and len(texts) < batch:
@@ -189,23 +187,23 @@ def _encoded(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
     vectors = encoder.encode(texts)
     if vectors.shape != (len(texts), encoder.dimension):
         raise EncoderError(
-            f"The encoder {encoder.name} made an array of {vectors.shape} of {len(texts)} texts, "
-            f"instead of rows of {encoder.dimension}."
+            f"The encoder {encoder.name} returned an array of {vectors.shape}, not of "
+            f"{(len(texts), encoder.dimension)}."
         )
     if not np.isfinite(vectors).all():
-        raise EncoderError(f"The encoder {encoder.name} made numbers that are not finite.")
+        raise EncoderError(f"The encoder {encoder.name} returned numbers that are not finite.")
     return vectors
 
 
 def _keep(
     connection: Connection, encoder: int, keys: list[UUID], vectors: NDArray[np.float32]
 ) -> int:
-    """Keep vectors, unless another refresh was faster; return how many were new."""
+    """Store vectors, unless another refresh was faster; return how many were new."""
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE incoming_vectors ON COMMIT DROP AS
         SELECT content_hash, vector FROM store.text_vectors WITH NO DATA""")
     copy_vectors(connection, "incoming_vectors", ("content_hash", "vector"), keys, vectors)
-    # In order: two that write the same keys in orders of their own would lock each other out.
+    # Sorted: two refreshes that write the same keys in different orders would deadlock.
     return connection.execute(
         text("""
         INSERT INTO store.text_vectors (encoder_id, content_hash, vector)
@@ -223,11 +221,11 @@ def read(
     Args:
         connection: to read from.
         encoder_name: the `name` of the encoder.
-        columns: the items, as `registry.outcomes` names them.
+        columns: the items.
 
     Returns:
-        float32, N x dimension, a row for each column; NaN where the item is not
-        there, has no text, or has no vector yet.
+        float32, N x dimension, a row for each column; NaN where the item does not exist, or has no
+        text or no vector yet.
 
     Raises:
         UsageError: when nothing has been encoded by that encoder.
@@ -237,12 +235,12 @@ def read(
     keys = {(row.name, row.version): row.benchmark_id for row in rows}
     vectors = np.full((len(columns), dimension), np.nan, np.float32)
     for start in range(0, len(columns), COLUMNS_AT_ONCE):
-        some = columns[start : start + COLUMNS_AT_ONCE]
-        asked = {
+        part = columns[start : start + COLUMNS_AT_ONCE]
+        parameters = {
             "encoder": encoder,
-            "benchmarks": [keys.get((column.benchmark, column.version)) for column in some],
-            "items": [column.item for column in some],
+            "benchmarks": [keys.get((column.benchmark, column.version)) for column in part],
+            "items": [column.item for column in part],
         }
-        for places, found in read_vectors(connection, _VECTORS, asked, dimension):
-            vectors[start + places - 1] = found
+        for places, rows_of in read_vectors(connection, _VECTORS, parameters, dimension):
+            vectors[start + places - 1] = rows_of
     return vectors

@@ -1,7 +1,7 @@
-"""Vectors in and out of the database, by binary COPY, and the partition of each version.
+"""Partitions of the tables of vectors, one per version, and their HNSW indexes.
 
-A version's partition is filled and indexed as a table of its own and then attached, which stops no
-reader: only dropping one does, for a moment.
+A partition is filled and indexed as a table of its own and then attached, which blocks no reader;
+only dropping one does, for a moment.
 """
 
 import logging
@@ -18,16 +18,16 @@ from registry.db.binary_copy import Column, copy_in
 _log = logging.getLogger(__name__)
 
 INDEXED_FROM = 50_000
-"""Vectors of a version from which it has an HNSW index; fewer are all looked at, in some 20 ms."""
+"""Vectors of a version from which it has an HNSW index; fewer are scanned, in about 20 ms."""
 
 MOST_INDEXED = 4_000
-"""Dimensions up to which pgvector indexes vectors in half precision."""
+"""Largest dimension that pgvector indexes in half precision."""
 
 PATIENCE = "4s"
-"""How long dropping a partition waits for its readers; others wait behind it meanwhile."""
+"""Lock timeout of dropping a partition; new readers queue behind it meanwhile."""
 
 LINKS, BREADTH = 24, 100
-"""Links of a vector in the index, and candidates that they are chosen from."""
+"""Links of a vector in the index (m), and candidates they are chosen from (ef_construction)."""
 
 _SHARED_MEMORY_FULL = "53100"
 
@@ -35,13 +35,13 @@ _SHARED_MEMORY_FULL = "53100"
 def create_partition(
     connection: Connection, table: str, version: int, *parts: Mapping[str, Column]
 ) -> None:
-    """Create the partition of a version, with its rows; other transactions see it at the commit.
+    """Create the partition of a version with its rows; other transactions see it at the commit.
 
     Args:
         connection: in a transaction.
         table: one of `schema.VERSIONED_TABLES`, by name.
         version: key of the version.
-        parts: rows by column, one part after the other; version_id is added.
+        parts: rows by column, part by part, without version_id.
     """
     name = f"store.{table}_{version}"
     connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE store.{table} INCLUDING ALL)")
@@ -67,25 +67,25 @@ def replace_partition(
     kept: str,
     parts: Iterable[Mapping[str, Column]],
 ) -> None:
-    """Replace the partition of a version by one with some of its rows and others.
+    """Replace the partition of a version, keeping some of its rows.
 
-    It is filled and indexed beside the old one, which can be read meanwhile; to change places
-    takes a moment in which nobody reads the table.
+    The new one is filled and indexed beside the old one, which can be read meanwhile; readers wait
+    for the exchange, which takes a moment.
 
     Args:
         connection: in a transaction.
         table: one of `schema.VERSIONED_TABLES`, by name.
         version: key of the version.
-        kept: trusted SQL, the condition that rows meet to stay.
-        parts: rows by column that are added; version_id is too.
+        kept: trusted SQL, the condition of rows that stay.
+        parts: new rows by column, part by part, without version_id.
 
     Raises:
-        DBAPIError: when somebody reads the old one for longer than 4 s.
+        DBAPIError: when a reader holds the old one for longer than 4 s.
     """
     name, beside = f"{table}_{version}", f"{table}_{version}_next"
     connection.exec_driver_sql(f"CREATE TABLE store.{beside} (LIKE store.{table} INCLUDING ALL)")
     _give_to_owner(connection, beside, table)
-    # Known beforehand, so that all rows need not be looked at while readers wait.
+    # Proves the partition bound beforehand: attaching need not scan the rows while readers wait.
     connection.exec_driver_sql(
         f"ALTER TABLE store.{beside} ADD CONSTRAINT one_version CHECK (version_id = {version})"
     )
@@ -122,7 +122,7 @@ def delete_rows(connection: Connection, version: int, keys: Sequence[int]) -> No
 
 
 def _give_to_owner(connection: Connection, name: str, table: str) -> None:
-    """Give a new table the owner of the table that it is to be a partition of."""
+    """Give a new table the owner of the partitioned table."""
     owner = connection.scalar(
         text("SELECT relowner::regrole::text FROM pg_class WHERE oid = CAST(:name AS regclass)"),
         {"name": f"store.{table}"},
@@ -131,7 +131,7 @@ def _give_to_owner(connection: Connection, name: str, table: str) -> None:
 
 
 def versioned(columns: Mapping[str, Column], version: int) -> Mapping[str, Column]:
-    """Return rows of vectors with the number of their version beside them."""
+    """Return rows of vectors with their version_id."""
     vectors = columns["vector"]
     assert isinstance(vectors, np.ndarray)
     return {**columns, "version_id": np.broadcast_to(np.int32(version), len(vectors))}
@@ -143,14 +143,15 @@ def drop_partition(connection: Connection, table: str, version: int) -> None:
 
 
 def build_index(connection: Connection, name: str, count: int, dimension: int) -> bool:
-    """Build the HNSW index of a table of vectors where they are many; return whether it was.
+    """Build the HNSW index of a table with many vectors; return whether one was built.
 
-    In half precision, which halves it; what it finds is put in order by the vectors themselves.
+    In half precision, which halves its size; queries sort its candidates by the vectors themselves.
     """
     if count < INDEXED_FROM or dimension > MOST_INDEXED:
         return False
     _log.info("Building the index of %s vectors; this takes some minutes", f"{count:,}")
-    # A graph that does not fit is built on disk, several times slower: 2.3 kB for 128 dimensions.
+    # A graph that does not fit into memory is built on disk, several times slower. It takes 2.3 kB
+    # per vector of 128 dimensions.
     needed = count * (2 * dimension + 64 * LINKS + 512) * 5 // 4
     kilobytes = min(max(needed, 1 << 26), 1 << 33) >> 10
     connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{kilobytes}kB'")
@@ -166,11 +167,11 @@ def build_index(connection: Connection, name: str, count: int, dimension: int) -
                 connection.exec_driver_sql(statement)
             break
         except DBAPIError as error:
-            # Workers share memory, of which a container may have little.
+            # Workers share memory, and a container may have little.
             full = isinstance(error.orig, psycopg.Error) and (
                 error.orig.sqlstate == _SHARED_MEMORY_FULL
             )
             if not (full and workers):
                 raise
-            _log.info("Too little shared memory to build it in parallel; building it alone")
+            _log.info("Too little shared memory to build it in parallel; using one process")
     return True

@@ -1,7 +1,7 @@
-"""Whether a new version of embeddings is to take the place of the current one.
+"""Decision whether a new version of embeddings becomes current.
 
-Two questions: does it predict held-out outcomes no worse, and are models' neighbours still mostly
-the same, since tools downstream rely on them.
+It must predict held-out outcomes no worse, and keep most of models' nearest neighbours, which
+downstream tools rely on.
 """
 
 import math
@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 from registry.errors import UsageError
 
 NEIGHBOURS = 10
-"""Nearest neighbours of a model that are compared."""
+"""Nearest neighbours of a model to compare."""
 
 MARGIN = 0.002
-"""Log loss by which a candidate may be worse: trainings differ by as much by their seeds alone."""
+"""Log loss by which a candidate may be worse: seeds alone make as much difference."""
 
 MOST_CHURN = 0.5
-"""Share of neighbours that may be others."""
+"""Share of neighbours that may change."""
 
-_ASKED = 2_000
-"""Models whose neighbours are looked for: a mean over so many is known to about 0.01."""
+_SAMPLE = 2_000
+"""Models whose neighbours are compared: the standard error of the mean is then about 0.01."""
 
 _AT_ONCE = 1 << 24
-"""Similarities held at once: 64 MB."""
+"""Similarities in memory at once: 64 MB."""
 
 _TIE = 1e-5
-"""Cosines that differ by less are equal: rotating vectors in float32 moves them by as much."""
+"""Cosines that differ by less are equal: a rotation in float32 changes them by as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contender:
-    """A version to be judged.
+    """A version to judge.
 
     Attributes:
         models: names of its M models.
@@ -50,10 +50,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided about a candidate, and why.
+    """Decision about a candidate, and its reason.
 
     Attributes:
-        promoted: whether it is to become the current version.
+        promoted: whether it becomes the current version.
         reason: a sentence for people.
         churn: mean share, in [0, 1], of models' nearest neighbours in the current version that
             are not among them in the candidate; None without two models in both.
@@ -75,51 +75,53 @@ def judge(
     """Decide whether a candidate becomes the current version.
 
     Args:
-        current: the current version; None where there is none yet.
+        current: the current version; None where there is none.
         candidate: the new one.
-        margin: how much more log loss it may have than the current version, in nats; a negative
-            margin asks for an improvement.
-        most_churn: the most of the neighbours that may change, in [0, 1].
-        baseline: log loss, on the same outcomes, of predicting means; a candidate that is not
-            better is refused, the first one too. None asks for nothing.
+        margin: log loss that it may lose against the current version, in nats; a negative margin
+            demands an improvement.
+        most_churn: share of neighbours that may change, in [0, 1].
+        baseline: log loss of predicting means on the same outcomes; a candidate that is not better
+            is refused, even the first one. None skips this test.
 
     Raises:
-        UsageError: where a limit is no number that anything could be compared with.
+        UsageError: when a limit is out of range.
     """
     check_limits(margin, most_churn)
     loss = candidate.log_loss
     churn = None if current is None else neighbour_churn(current, candidate)
+
+    def refused(reason: str) -> Verdict:
+        return Verdict(promoted=False, reason=reason, churn=churn)
+
     if not np.isfinite(loss):
-        return Verdict(
-            promoted=False, reason=f"its held-out log loss is {loss}, no number", churn=churn
-        )
+        return refused(f"its held-out log loss is {loss}, not a finite number")
     if baseline is not None and not loss < baseline:
-        told = f"its held-out log loss of {loss:.4f} is no better than that of means, "
-        return Verdict(promoted=False, reason=f"{told}{baseline:.4f}", churn=churn)
-    if current is None:
-        return Verdict(
-            promoted=True, reason=f"the first version; held-out log loss {loss:.4f}", churn=None
+        return refused(
+            f"its held-out log loss of {loss:.4f} is no better than that of means, {baseline:.4f}"
         )
-    told = f"held-out log loss {loss:.4f} against {current.log_loss:.4f}"
+    if current is None:
+        reason = f"the first version; held-out log loss {loss:.4f}"
+        return Verdict(promoted=True, reason=reason, churn=None)
+    reason = f"held-out log loss {loss:.4f} against {current.log_loss:.4f}"
     if loss > current.log_loss + margin:
-        return Verdict(promoted=False, reason=f"{told}: worse by more than {margin:g}", churn=churn)
+        return refused(f"{reason}: worse by more than {margin:g}")
     if churn is None:
-        return Verdict(promoted=True, reason=f"{told}; no neighbours to compare", churn=None)
-    told += f", {churn:.0%} of neighbours changed"
+        return Verdict(promoted=True, reason=f"{reason}; no neighbours to compare", churn=None)
+    reason += f", {churn:.0%} of neighbours changed"
     if churn > most_churn:
-        return Verdict(promoted=False, reason=f"{told}: more than {most_churn:.0%}", churn=churn)
-    return Verdict(promoted=True, reason=told, churn=churn)
+        return refused(f"{reason}: more than {most_churn:.0%}")
+    return Verdict(promoted=True, reason=reason, churn=churn)
 
 
 def check_limits(margin: float, most_churn: float) -> None:
-    """Make sure that a candidate can fail: nothing is more than NaN.
+    """Check the limits: no candidate would fail a NaN.
 
     Args:
         margin: in nats, finite.
         most_churn: in [0, 1].
 
     Raises:
-        UsageError: saying which limit is none.
+        UsageError: when a limit is out of range.
     """
     if not math.isfinite(margin):
         raise UsageError(f"The margin of log loss is {margin}; it must be finite.")
@@ -130,10 +132,10 @@ def check_limits(margin: float, most_churn: float) -> None:
 def neighbour_churn(
     current: Contender, candidate: Contender, *, k: int = NEIGHBOURS, seed: int = 0
 ) -> float | None:
-    """Return the share of the k nearest neighbours, by cosine, that are others in a candidate.
+    """Return the share of the k nearest neighbours, by cosine, that change in a candidate.
 
-    Over the models that both have; where they are many, over a sample of them, each compared
-    with all. Neighbours that are equally near count as kept.
+    Over the models that both have, or a sample of them, each compared with all. Equally near
+    neighbours count as unchanged.
 
     Args:
         current: the version before.
@@ -148,32 +150,32 @@ def neighbour_churn(
     shared = [(places[name], at) for at, name in enumerate(candidate.models) if name in places]
     if len(shared) < 2:  # noqa: PLR2004
         return None
-    rows = np.array(shared)
-    old = _of_length_one(current.vectors[rows[:, 0]])
-    new = _of_length_one(candidate.vectors[rows[:, 1]])
-    count, k = len(rows), min(k, len(rows) - 1)
-    asked = np.arange(count)
-    if count > _ASKED:
-        asked = np.sort(np.random.default_rng(seed).choice(count, _ASKED, replace=False))
-    kept = 0
+    pairs = np.array(shared)
+    old = _normalized(current.vectors[pairs[:, 0]])
+    new = _normalized(candidate.vectors[pairs[:, 1]])
+    count, k = len(pairs), min(k, len(pairs) - 1)
+    sample = np.arange(count)
+    if count > _SAMPLE:
+        sample = np.sort(np.random.default_rng(seed).choice(count, _SAMPLE, replace=False))
+    unchanged = 0
     step = max(1, _AT_ONCE // count)
-    for start in range(0, len(asked), step):
-        some = asked[start : start + step]
-        before, after = _similarities(old, some), _similarities(new, some)
+    for start in range(0, len(sample), step):
+        rows = sample[start : start + step]
+        before, after = _similarities(old, rows), _similarities(new, rows)
         nearest = np.argpartition(before, count - k, axis=1)[:, count - k :]
         least = np.partition(after, count - k, axis=1)[:, count - k]
         near = np.take_along_axis(after, nearest, axis=1) >= least[:, None] - _TIE
-        kept += int(np.count_nonzero(near))
-    return 1 - kept / (len(asked) * k)
+        unchanged += int(np.count_nonzero(near))
+    return 1 - unchanged / (len(sample) * k)
 
 
-def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
 
-def _similarities(vectors: NDArray[np.float32], some: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the cosines of some vectors with all; a vector is not its own neighbour."""
-    found: NDArray[np.float32] = vectors[some] @ vectors.T
-    found[np.arange(len(some)), some] = -np.inf
-    return found
+def _similarities(vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the cosines of rows with all vectors; a vector is not its own neighbour."""
+    cosines: NDArray[np.float32] = vectors[rows] @ vectors.T
+    cosines[np.arange(len(rows)), rows] = -np.inf
+    return cosines

@@ -1,4 +1,4 @@
-"""Learned vectors out of the database: a version's as arrays, and the models nearest to one."""
+"""Learned vectors of a version as arrays, and the models nearest to one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
 from registry.db.binary_copy import copy_out
+from registry.db.errors import translated_errors
 from registry.embeddings.versions import EmbeddingVersion, read_version
 from registry.enums import VectorKind
 from registry.errors import RegistryError, UsageError
@@ -30,8 +31,9 @@ class Embeddings:
         version: its number.
         models: names of the M models, sorted by byte.
         vectors: float32, (M, d).
-        kind: (M,), how each came about: trained, folded or cold.
-        uncertainty: float32, (M,): standard deviation of a coordinate; NaN where none is told.
+        kind: (M,), of `enums.VectorKind`.
+        uncertainty: float32, (M,): standard deviation of a coordinate; NaN where the method gives
+            none.
         provenance: version, method, dimension, encoder, data_fingerprint, code_version and
             created_at.
     """
@@ -45,21 +47,21 @@ class Embeddings:
 
     def to_arrow(self) -> pa.Table:
         """Return a table of model, kind, uncertainty, vector, with the provenance as metadata."""
-        told = pa.array(self.uncertainty, mask=np.isnan(self.uncertainty))
+        uncertainty = pa.array(self.uncertainty, mask=np.isnan(self.uncertainty))
         flat = pa.array(np.ascontiguousarray(self.vectors).reshape(-1))
         vectors = pa.FixedSizeListArray.from_arrays(flat, self.vectors.shape[1])
         table = pa.table({
             "model": pa.array(self.models, pa.string()),
             "kind": pa.array(self.kind.tolist(), pa.string()),
-            "uncertainty": told,
+            "uncertainty": uncertainty,
             "vector": vectors,
         })  # fmt: skip
         return table.replace_schema_metadata(as_texts(self.provenance))
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a frame with a row a model, by name, and a column a dimension, from 0.
+        """Return a frame with one row per model, by name, and one column per dimension, from 0.
 
-        The provenance is in its `attrs`.
+        Its `attrs` hold the provenance.
         """
         import pandas as pd  # noqa: PLC0415 - takes half a second to load
 
@@ -70,12 +72,12 @@ class Embeddings:
 
 
 def as_texts(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Return the provenance as files keep it: texts, without what is not known."""
+    """Return the provenance as files store it: strings, without what is unknown."""
     return {name: str(value) for name, value in provenance.items() if value is not None}
 
 
 def provenance(version: EmbeddingVersion) -> dict[str, Any]:
-    """Return what files and arrays say about where their vectors are from."""
+    """Return the provenance of a version's vectors."""
     return {
         "version": version.version,
         "method": version.method,
@@ -90,45 +92,54 @@ def provenance(version: EmbeddingVersion) -> dict[str, Any]:
 def read_embeddings(
     connection: Connection, version: int | None = None, *, kinds: Sequence[str] = tuple(_KINDS)
 ) -> Embeddings:
-    """Read the vectors of a version; of the current one without a number.
+    """Read the vectors of a version, by default of the current one.
 
     Args:
-        connection: in a transaction that sees one moment (REPEATABLE READ).
+        connection: in a transaction with one snapshot (REPEATABLE READ).
         version: its number.
-        kinds: of vectors: trained, folded, cold; all of them by default.
+        kinds: of vectors; by default all.
 
     Raises:
         RegistryError: when there is no such version, or none is current.
     """
-    found = read_version(connection, version)
+    chosen = read_version(connection, version)
+    source = (
+        f"store.embeddings WHERE version_id = {chosen.version:d}"
+        f" AND kind = ANY (ARRAY{_checked(kinds)}::text[])"
+    )
     rows = copy_out(
         connection,
         f"SELECT model_id, array_position(ARRAY{_KINDS}, kind)::integer,"  # noqa: S608
-        "        coalesce(uncertainty, 'NaN'), vector"
-        f"  FROM store.embeddings WHERE version_id = {found.version:d}"
-        f"   AND kind = ANY (ARRAY{_known(kinds)}::text[]) ORDER BY model_id",
-        {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": found.dimension},
+        f"       coalesce(uncertainty, 'NaN'), vector FROM {source} ORDER BY model_id",
+        {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": chosen.dimension},
     )
-    named = connection.execute(
-        text("""
-        SELECT m.model_id, m.name
-          FROM store.embeddings e JOIN store.models m ON m.model_id = e.model_id
-         WHERE e.version_id = :version AND e.kind = ANY (:kinds) ORDER BY m.name COLLATE "C" """),
-        {"version": found.version, "kinds": list(kinds)},
-    ).all()
-    keys = np.fromiter((row.model_id for row in named), np.int64, len(named))
-    rows = rows[np.searchsorted(rows["model"], keys)]
+    names, order = _by_name(connection, source, rows["model"])
+    rows = rows[order]
     return Embeddings(
-        version=found.version,
-        models=[row.name for row in named],
+        version=chosen.version,
+        models=names,
         vectors=rows["vector"].astype(np.float32),
         kind=np.array(_KINDS)[rows["kind"].astype(np.intp) - 1],
         uncertainty=rows["uncertainty"].astype(np.float32),
-        provenance=provenance(found),
+        provenance=provenance(chosen),
     )
 
 
-def _known(kinds: Sequence[str]) -> list[str]:
+def _by_name(
+    connection: Connection, source: str, keys: NDArray[np.int64]
+) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the names of models, sorted by byte, and the place of each among the rising keys."""
+    named = connection.execute(
+        text(f"""
+        SELECT m.model_id, m.name
+          FROM (SELECT model_id FROM {source}) AS e JOIN store.models m USING (model_id)
+         ORDER BY m.name COLLATE "C" """)  # noqa: S608 - trusted SQL
+    ).all()
+    order = np.searchsorted(keys, np.fromiter((row.model_id for row in named), np.int64))
+    return [row.name for row in named], order
+
+
+def _checked(kinds: Sequence[str]) -> list[str]:
     unknown = sorted(set(kinds) - set(VectorKind))
     if unknown:
         raise UsageError(f"There is no kind {unknown[0]!r}; there are {', '.join(VectorKind)}.")
@@ -138,7 +149,9 @@ def _known(kinds: Sequence[str]) -> list[str]:
 def read_serving(
     connection: Connection, version: int | None = None
 ) -> tuple[list[str], NDArray[np.float32]]:
-    """Read the serving vectors of a version (the current one by default), as routing takes them.
+    """Read the serving vectors of a version, by default of the current one.
+
+    `registry.prediction.routing.scoring` takes them.
 
     Returns:
         Names of the M models, sorted by byte, and float32, (M, t + 1).
@@ -146,25 +159,17 @@ def read_serving(
     Raises:
         RegistryError: when there is no such version, or it has no serving vectors.
     """
-    found = read_version(connection, version)
-    if found.serving_dimension is None:
-        raise RegistryError(f"Version {found.version} of the embeddings has no serving vectors.")
+    chosen = read_version(connection, version)
+    if chosen.serving_dimension is None:
+        raise RegistryError(f"Version {chosen.version} of the embeddings has no serving vectors.")
+    source = f"store.serving_vectors WHERE version_id = {chosen.version:d}"
     rows = copy_out(
         connection,
-        "SELECT model_id, vector FROM store.serving_vectors"  # noqa: S608
-        f" WHERE version_id = {found.version:d} ORDER BY model_id",
-        {"model": "i8", "vector": found.serving_dimension},
+        f"SELECT model_id, vector FROM {source} ORDER BY model_id",  # noqa: S608
+        {"model": "i8", "vector": chosen.serving_dimension},
     )
-    named = connection.execute(
-        text("""
-        SELECT m.model_id, m.name
-          FROM store.serving_vectors s JOIN store.models m ON m.model_id = s.model_id
-         WHERE s.version_id = :version ORDER BY m.name COLLATE "C" """),
-        {"version": found.version},
-    ).all()
-    keys = np.fromiter((row.model_id for row in named), np.int64, len(named))
-    rows = rows[np.searchsorted(rows["model"], keys)]
-    return [row.name for row in named], rows["vector"].astype(np.float32)
+    names, order = _by_name(connection, source, rows["model"])
+    return names, rows[order]["vector"].astype(np.float32)
 
 
 def read_items(connection: Connection, version: int) -> tuple[list[Column], NDArray[np.float32]]:
@@ -205,37 +210,21 @@ def nearest_models(
         connection: to read from.
         name: any name of the model.
         k: most models to return.
-        version: number of a version; the current one without.
+        version: number of a version; by default the current one.
         filters: license, family, task, min_parameters, max_parameters, and kinds, a list of
             `enums.VectorKind`; None lets all pass.
 
     Raises:
-        ModelNotFoundError: with the nearest names there are.
+        ModelNotFoundError: for an unknown model or family, with the nearest names there are.
         RegistryError: when there is no such version, or the model has no vector in it.
     """
-    key = model_names.model_id(connection, name)
-    found = read_version(connection, version)
-    if filters.get("family") is not None:
-        model_names.model_id(connection, filters["family"])
-    there = connection.scalar(
-        text("""
-        SELECT EXISTS (SELECT FROM store.embeddings
-                        WHERE version_id = :version AND model_id = :key
-                          AND vector_norm(vector) > 0)"""),
-        {"version": found.version, "key": key},
-    )
-    if not there:
-        raise RegistryError(
-            f"Model {name!r} has no vector in version {found.version} of the embeddings; "
-            "`registry similar` compares it by metadata and lineage, `registry explain` tells why."
-        )
-    told = {name: value for name, value in filters.items() if value is not None}
-    arguments = "".join(f", {each} => :{each}" for each in told)
-    rows = connection.execute(
-        text(f"""
-        SELECT * FROM registry.nearest_models(
-                   (SELECT name FROM store.models WHERE model_id = :key), :k, :version{arguments})
-        """),  # noqa: S608
-        {"key": key, "k": k, "version": found.version, **told},
-    )
-    return [dict(row) for row in rows.mappings()]
+    for known in filter(None, (name, filters.get("family"))):
+        model_names.model_id(connection, known)
+    if version is not None:
+        read_version(connection, version)
+    given = {each: value for each, value in filters.items() if value is not None}
+    arguments = "".join(f", {each} => :{each}" for each in given)
+    query = text(f"SELECT * FROM registry.nearest_models(:name, :k, :version{arguments})")  # noqa: S608
+    with translated_errors("find the nearest models"):
+        rows = connection.execute(query, {"name": name, "k": k, "version": version, **given})
+        return [dict(row) for row in rows.mappings()]

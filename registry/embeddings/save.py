@@ -1,4 +1,4 @@
-"""What a training hands over, and how it is kept: as a new version, whole or not at all."""
+"""Storage of a trained version, whole or not at all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,40 +18,39 @@ from registry.evaluations.outcomes import Column
 from registry.learning import alignment
 
 MOST_DIMENSIONS = 16_000
-"""Dimensions that pgvector stores."""
+"""Largest dimension that pgvector stores."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainedVersion:
-    """What came out of a training, with all that is needed to tell how.
+    """Result of a training, with its provenance.
 
     Attributes:
-        method: how it was trained, such as mf or simrmf.
+        method: of training, such as mf or irt.
         models: any names of the M models.
         vectors: float32, (M, d), their embeddings.
         uncertainties: float32, (M,), at least 0: standard deviation of a coordinate of each
-            vector; None where the method tells none.
+            vector; None where the method gives none.
         serving: float32, (M, t + 1): the logit of model m on a prompt with the encoder's vector q
             of t dimensions is the inner product of serving[m] and [q, 1]; None where the method
             cannot route.
-        encoder: which one made the vectors of texts; None where none was used.
+        encoder: of texts; None where none was used.
         items: the N items that it was trained on.
         item_vectors: float32, (N, d + 1): the logit of model m on item i is the inner product of
-            [vectors[m], 1] and item_vectors[i]; or (N, d), without offsets; or of other
-            dimensions, which mean something else; None where the method has none.
-        settings: all that it takes to train again, apart from the data.
-        trials: of a search for settings: what was tried, and what came out.
-        metrics: figures on held-out data, such as {"validation": {"log_loss": 0.52}}.
+            [vectors[m], 1] and item_vectors[i]; or (N, d), without offsets; or of another
+            dimension, with another meaning; None where the method has none.
+        settings: all that repeats the training, apart from the data.
+        trials: settings that were tried, with their metrics.
+        metrics: on held-out data, such as {"validation": {"log_loss": 0.52}}.
         data_fingerprint: of the outcomes.
         code_version: of the code.
         device: such as cpu, or the name of a GPU.
         seed: of all random numbers.
-        seconds: that it took.
+        seconds: duration.
         outcomes: number of outcomes that it was trained on.
-        kinds: of each vector, one of `enums.VectorKind`: trained from outcomes, folded in
-            later, or cold, from what is known of a model without any; None: all trained.
+        kinds: of each vector, of `enums.VectorKind`; None where all are trained.
     """
 
     method: str
@@ -75,30 +74,30 @@ class TrainedVersion:
 
 
 def save(connection: Connection, trained: TrainedVersion) -> int:
-    """Keep a training as a new version, a candidate, and return its number.
+    """Store a trained version as a candidate, and return its number.
 
-    Its vectors are rotated onto those of the current version, over the models that both have;
-    item vectors of the same dimension are rotated along, so that inner products stay, and serving
-    vectors stay as they are. The version becomes visible at the commit, all of it.
+    Its vectors are rotated onto those of the current version, over the models that both have. Item
+    vectors of the same dimension are rotated as well, so that inner products stay; serving vectors
+    stay as they are. The whole version becomes visible at the commit.
 
     Args:
         connection: in a transaction.
-        trained: what came out.
+        trained: the version.
 
     Raises:
-        RegistryError: saying what is wrong with it, before anything is written.
+        RegistryError: when something in it is invalid, before anything is written.
     """
     _check(trained)
     keys = _model_keys(connection, trained.models)
     places = None if trained.item_vectors is None else _item_places(connection, trained.items)
     current = current_version(connection)
-    turned = _turn(connection, current, keys, trained.vectors)
+    rotation = _rotation(connection, current, keys, trained.vectors)
     vectors, items = trained.vectors, trained.item_vectors
-    if turned is not None:
-        vectors = alignment.turn(vectors, turned)
+    if rotation is not None:
+        vectors = alignment.turn(vectors, rotation)
         if items is not None:
-            items = _turned_along(items, vectors.shape[1], turned)
-    version = _add_version(connection, trained, current if turned else None, turned)
+            items = _rotated(items, vectors.shape[1], rotation)
+    version = _add_version(connection, trained, current if rotation else None, rotation)
     _write_embeddings(connection, version, trained, keys, vectors)
     if trained.serving is not None:
         create_partition(
@@ -115,24 +114,24 @@ def save(connection: Connection, trained: TrainedVersion) -> int:
     return version
 
 
-def _turned_along(items: Floats, dimension: int, turned: alignment.Aligned) -> Floats:
-    """Turn items' vectors as models' were, so that inner products stay; offsets stay too."""
+def _rotated(items: Floats, dimension: int, rotation: alignment.Aligned) -> Floats:
+    """Rotate items' vectors as models' were, so that inner products stay; offsets stay too."""
     if items.shape[1] not in {dimension, dimension + 1}:
         return items
-    vectors = alignment.turn(items[:, :dimension], turned)
+    vectors = alignment.turn(items[:, :dimension], rotation)
     return np.column_stack([vectors, items[:, dimension:]])
 
 
 def _check(trained: TrainedVersion) -> None:
-    """Make sure that all there is fits together."""
+    """Check shapes, types and values."""
     count = len(trained.models)
     if not count:
-        raise RegistryError("There is not one model in the training, so there is nothing to save.")
+        raise RegistryError("The training has no models, so there is nothing to store.")
     _check_array("vectors", trained.vectors, count, 2)
     if trained.serving is not None:
         _check_array("serving vectors", trained.serving, count, 2)
         if not trained.encoder:
-            raise RegistryError("There are serving vectors, but no encoder is named for prompts.")
+            raise RegistryError("There are serving vectors, but no encoder of prompts.")
     if trained.uncertainties is not None:
         _check_array("uncertainties", trained.uncertainties, count, 1)
         if trained.uncertainties.min() < 0:
@@ -148,19 +147,19 @@ def _check(trained: TrainedVersion) -> None:
             )
 
 
-def _check_array(what: str, found: Floats, count: int, axes: int, *, of: str = "models") -> None:
-    if found.dtype != np.float32:
-        raise RegistryError(f"The {what} are {found.dtype}; they must be float32.")
-    if found.ndim != axes or len(found) != count or 0 in found.shape:
-        wanted = f"({count}, d)" if axes > 1 else f"({count},)"
+def _check_array(what: str, array: Floats, count: int, axes: int, *, of: str = "models") -> None:
+    if array.dtype != np.float32:
+        raise RegistryError(f"The {what} are {array.dtype}; they must be float32.")
+    if array.ndim != axes or len(array) != count or 0 in array.shape:
+        expected = f"({count}, d)" if axes > 1 else f"({count},)"
         raise RegistryError(
-            f"The {what} are of shape {found.shape}; for {count:,} {of} it must be {wanted}."
+            f"The {what} are of shape {array.shape}; for {count:,} {of} it must be {expected}."
         )
-    if axes > 1 and found.shape[1] > MOST_DIMENSIONS:
+    if axes > 1 and array.shape[1] > MOST_DIMENSIONS:
         raise RegistryError(
-            f"The {what} have {found.shape[1]:,} dimensions; {MOST_DIMENSIONS:,} can be stored."
+            f"The {what} have {array.shape[1]:,} dimensions; {MOST_DIMENSIONS:,} can be stored."
         )
-    bad = ~np.isfinite(found).reshape(count, -1).all(axis=1)
+    bad = ~np.isfinite(array).reshape(count, -1).all(axis=1)
     if bad.any():
         raise RegistryError(
             f"Of the {what}, {np.count_nonzero(bad):,} are not finite (NaN or infinite), the first "
@@ -196,7 +195,7 @@ def _model_keys(connection: Connection, names: Sequence[str]) -> NDArray[np.int6
 def _item_places(
     connection: Connection, items: Sequence[Column]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the benchmark's key and the ordinal of each item."""
+    """Return the key of the benchmark, and the ordinal, of each item."""
     rows = connection.execute(
         text("""
         SELECT b.benchmark_id, i.ordinal
@@ -219,17 +218,17 @@ def _item_places(
             )
     if len({tuple(row) for row in rows}) < len(rows):
         raise RegistryError("Two of the items are the same; each can have one vector only.")
-    found = np.array([tuple(row) for row in rows], np.int32)
-    return found[:, 0], found[:, 1]
+    places = np.array([tuple(row) for row in rows], np.int32)
+    return places[:, 0], places[:, 1]
 
 
-def _turn(
+def _rotation(
     connection: Connection,
     current: EmbeddingVersion | None,
     keys: NDArray[np.int64],
     vectors: Floats,
 ) -> alignment.Aligned | None:
-    """Find how vectors are turned onto the current version's."""
+    """Return the rotation of vectors onto the current version's; None where they do not compare."""
     if current is None or current.dimension != vectors.shape[1]:
         return None
     rows = copy_out(
@@ -246,7 +245,7 @@ def _add_version(
     connection: Connection,
     trained: TrainedVersion,
     onto: EmbeddingVersion | None,
-    turned: alignment.Aligned | None,
+    rotation: alignment.Aligned | None,
 ) -> int:
     serving = trained.serving
     values: dict[str, Any] = {
@@ -266,16 +265,16 @@ def _add_version(
         "trials": _json(list(trained.trials)),
         "metrics": _json(trained.metrics),
         "aligned_to": None if onto is None else onto.version,
-        "alignment_residual": None if turned is None else turned.residual,
+        "alignment_residual": None if rotation is None else rotation.residual,
     }
-    placed = ", ".join(
+    placeholders = ", ".join(
         f"CAST(:{name} AS jsonb)" if name in {"settings", "trials", "metrics"} else f":{name}"
         for name in values
     )
     version = connection.scalar(
         text(f"""
         INSERT INTO store.embedding_versions (state, created_at, {", ".join(values)})
-        VALUES ('candidate', clock_timestamp(), {placed}) RETURNING version_id"""),  # noqa: S608
+        VALUES ('candidate', clock_timestamp(), {placeholders}) RETURNING version_id"""),  # noqa: S608
         values,
     )
     assert isinstance(version, int)
@@ -297,14 +296,14 @@ def _write_embeddings(
 ) -> None:
     """Write the models' vectors, those of each kind together."""
     kinds = np.array(trained.kinds or ["trained"] * len(keys))
+    uncertainties = trained.uncertainties
     parts = []
     for kind in map(str, VectorKind):
         of_kind = kinds == kind
         if of_kind.any():
-            told = trained.uncertainties
             parts.append({
                 "model_id": keys[of_kind],
-                "uncertainty": None if told is None else told[of_kind],
+                "uncertainty": None if uncertainties is None else uncertainties[of_kind],
                 "kind": kind,
                 "vector": vectors[of_kind],
             })  # fmt: skip

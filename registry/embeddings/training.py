@@ -189,7 +189,7 @@ def read_data(
                 engine,
                 encoder,
                 benchmarks=options.benchmarks,
-                on_progress=lambda done, of: on_progress("encoding texts", done, of),
+                on_progress=on_progress,
             )
         distributed.wait()
     with engine.connect() as connection:

@@ -1,9 +1,9 @@
-"""Versions of learned embeddings: which there are, and which one is current.
+"""Versions of learned embeddings, and which one is current.
 
-Functions of a connection; each change is one transaction of the caller's, so that readers see the
-version before or the one after, whole. A new version is made current in a later transaction than
-the one that it was kept in, once `wait_for_readers` has returned. Whoever listens on channel
-`registry_embeddings` is told of each change of the current version at its commit.
+Each change is one transaction of the caller, so that readers see the version before or the one
+after, whole. A new version becomes current in a later transaction than the one that stores it,
+after `wait_for_readers` has returned. Each change of the current version sends a notification on
+channel `registry_embeddings` at its commit.
 """
 
 import time
@@ -24,12 +24,12 @@ CHANNEL = "registry_embeddings"
 """Channel of NOTIFY; the payload is JSON: {"version": 3, "previous": 2}."""
 
 _PLANNED = 2.0
-"""Seconds within which a statement that was planned has begun; what reads longer has long begun."""
+"""Seconds within which a planned statement has begun to run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingVersion:
-    """One training that was kept: its row of `registry.embedding_versions`."""
+    """A stored version: its row of `registry.embedding_versions`."""
 
     version: int
     method: str
@@ -60,7 +60,7 @@ class EmbeddingVersion:
 
 
 def list_versions(connection: Connection) -> list[EmbeddingVersion]:
-    """Return all versions, the newest first."""
+    """Return all versions, newest first."""
     rows = connection.execute(
         text("SELECT * FROM registry.embedding_versions ORDER BY version DESC")
     )
@@ -70,24 +70,24 @@ def list_versions(connection: Connection) -> list[EmbeddingVersion]:
 def current_version(connection: Connection) -> EmbeddingVersion | None:
     """Return the current version, or None while there is none."""
     row = connection.execute(text("SELECT * FROM registry.embedding_versions WHERE current"))
-    found = row.mappings().one_or_none()
-    return None if found is None else EmbeddingVersion(**found)
+    values = row.mappings().one_or_none()
+    return None if values is None else EmbeddingVersion(**values)
 
 
 def read_version(connection: Connection, version: int | None = None) -> EmbeddingVersion:
-    """Return a version by its number; the current one without.
+    """Return a version by its number, by default the current one.
 
     Raises:
-        RegistryError: when there is none yet, or no such one, naming those there are.
+        RegistryError: when no version is current, or there is no such one, with those there are.
     """
     if version is None:
-        found = current_version(connection)
-        if found is None:
+        current = current_version(connection)
+        if current is None:
             raise RegistryError(
                 "There are no embeddings yet: no version is current; `registry embeddings list` "
-                "shows those there are, `registry embeddings promote` makes one current."
+                "shows the versions, `registry embeddings promote` makes one current."
             )
-        return found
+        return current
     rows = {each.version: each for each in list_versions(connection)}
     if version not in rows:
         numbers = ", ".join(map(str, sorted(rows)))
@@ -97,23 +97,23 @@ def read_version(connection: Connection, version: int | None = None) -> Embeddin
 
 
 def require_routing(connection: Connection) -> str:
-    """Return the name of the encoder whose vectors of prompts the current version can route.
+    """Return the name of the encoder of prompts that the current version can route.
 
     Raises:
-        RegistryError: when none is current, or it learned nothing of what items ask.
+        RegistryError: when none is current, or it was trained without texts.
     """
-    found = read_version(connection)
-    if found.encoder is None or found.serving_dimension is None:
+    current = read_version(connection)
+    if current.encoder is None or current.serving_dimension is None:
         raise RegistryError(
-            f"Version {found.version} of the embeddings ({found.method}) tells no prompts apart: "
-            "it was learned without texts. `registry train` learns from them where the benchmarks' "
-            "items have some."
+            f"Version {current.version} of the embeddings ({current.method}) cannot route prompts: "
+            "it was trained without texts. `registry train` learns from them where the benchmarks' "
+            "items have texts."
         )
-    return found.encoder
+    return current.encoder
 
 
 def trained_on(connection: Connection, fingerprint: str, method: str) -> EmbeddingVersion | None:
-    """Return the newest version of a method that was trained on just these outcomes, if any."""
+    """Return the newest version of a method that was trained on exactly these outcomes, if any."""
     row = connection.execute(
         text("""
         SELECT * FROM registry.embedding_versions
@@ -121,45 +121,45 @@ def trained_on(connection: Connection, fingerprint: str, method: str) -> Embeddi
          ORDER BY version DESC LIMIT 1"""),
         {"fingerprint": fingerprint, "method": method},
     )
-    found = row.mappings().one_or_none()
-    return None if found is None else EmbeddingVersion(**found)
+    values = row.mappings().one_or_none()
+    return None if values is None else EmbeddingVersion(**values)
 
 
 def promote(
     connection: Connection, version: int, *, force: bool = False, reason: str | None = None
 ) -> EmbeddingVersion:
-    """Make a version the current one; the one before is retired.
+    """Make a version current; the one before is retired.
 
     Args:
         connection: in a transaction.
-        version: its number; where it is current already, nothing changes.
-        force: promote it though it was refused.
-        reason: why, for people to read.
+        version: its number; nothing changes if it is current already.
+        force: promote it even if it was refused.
+        reason: for people to read.
 
     Raises:
         UsageError: when there is no such version, or it was refused and is not forced.
     """
     _lock(connection)
-    found = read_version(connection, version)
-    if found.current:
-        return found
-    if found.state == "refused" and not force:
+    chosen = read_version(connection, version)
+    if chosen.current:
+        return chosen
+    if chosen.state == "refused" and not force:
         raise UsageError(
-            f"Version {version} was refused: {found.reason}. --force promotes it all the same."
+            f"Version {version} was refused: {chosen.reason}. --force promotes it all the same."
         )
-    _make_current(connection, version, reason or ("forced" if force else found.reason))
+    _make_current(connection, version, reason or ("forced" if force else chosen.reason))
     return read_version(connection, version)
 
 
 def finalize(connection: Connection, version: int, verdict: Verdict) -> EmbeddingVersion:
-    """Promote or refuse a candidate as `registry.promotion.judge` decided, and keep why.
+    """Promote or refuse a candidate by the verdict of `promotion.judge`, and store the reason.
 
     Raises:
         UsageError: when there is no such version, or it is current.
     """
     _lock(connection)
     if read_version(connection, version).current:
-        raise UsageError(f"Version {version} is current; it cannot be judged any more.")
+        raise UsageError(f"Version {version} is current; it is not judged again.")
     connection.execute(
         text("""
         UPDATE store.embedding_versions
@@ -191,11 +191,11 @@ def mark_placed(
 
 
 def wait_for_readers(engine: Engine) -> None:
-    """Wait for statements that were planned before a version's vectors could be read.
+    """Wait for statements that were planned before a version's partition was attached.
 
-    Attaching a partition stops no reader, so one may have been planned without it, and would find
-    nothing if the version became current before it began. Waits for those that read embeddings
-    now, not for later ones, and 2 s at most: all of them have begun by then.
+    Attaching a partition blocks no reader, so a statement may be planned without it, and would find
+    no vectors if the version became current before it begins. Waits for the present readers of
+    embeddings, not for later ones, and for 2 s at most: all of them have begun by then.
     """
     reading = text("""
         SELECT virtualtransaction FROM pg_locks
@@ -210,9 +210,9 @@ def wait_for_readers(engine: Engine) -> None:
 
 
 def rollback(connection: Connection) -> EmbeddingVersion:
-    """Make the version current that was so before the current one; that one counts as refused.
+    """Make the previously current version current again; the present one counts as refused.
 
-    Done again, it goes one further back.
+    A second rollback goes one version further back.
 
     Raises:
         RegistryError: when there is no current version, or none before it.
@@ -239,7 +239,7 @@ def drop(connection: Connection, version: int) -> None:
 
     Raises:
         UsageError: when there is no such version, or it is the current one.
-        DBAPIError: when somebody reads it for longer than 4 s.
+        DBAPIError: when a reader holds it for longer than 4 s.
     """
     _lock(connection)
     if read_version(connection, version).current:
@@ -256,7 +256,7 @@ def drop(connection: Connection, version: int) -> None:
 
 
 def _lock(connection: Connection) -> None:
-    """Let changes of the current version come one after another."""
+    """Serialize changes of the current version."""
     connection.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended('registry.embeddings', 0))")
     )
@@ -265,16 +265,16 @@ def _lock(connection: Connection) -> None:
 def _make_current(
     connection: Connection, version: int, reason: str | None, *, back: bool = False
 ) -> None:
-    """Retire the current version and put another in its place, and tell those who listen."""
+    """Retire the current version, make another one current, and send the notification."""
     previous = connection.scalar(
         text("""
         UPDATE store.embedding_versions
            SET state = CASE WHEN :back THEN 'refused' ELSE 'retired' END,
-               reason = CASE WHEN :back THEN :told ELSE reason END
+               reason = CASE WHEN :back THEN :rolled ELSE reason END
          WHERE state = 'current' RETURNING version_id"""),
-        {"back": back, "told": f"rolled back to version {version}"},
+        {"back": back, "rolled": f"rolled back to version {version}"},
     )
-    # Going back leaves the time of promotion, by which what came before is found.
+    # A rollback keeps the time of promotion, by which the version before is found.
     connection.execute(
         text("""
         UPDATE store.embedding_versions
@@ -284,7 +284,7 @@ def _make_current(
          WHERE version_id = :version"""),
         {"version": version, "reason": reason, "back": back},
     )
-    told = orjson.dumps({"version": version, "previous": previous}).decode()
+    payload = orjson.dumps({"version": version, "previous": previous}).decode()
     connection.execute(
-        text("SELECT pg_notify(:channel, :told)"), {"channel": CHANNEL, "told": told}
+        text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload}
     )

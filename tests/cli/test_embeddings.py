@@ -171,7 +171,7 @@ def test_what_nearest_cannot_answer_is_said(
     with engine.begin() as connection:
         model(connection, "org/bare")
     said = commands.refused(1, "nearest", "org/bare")
-    assert f"has no vector in version {three[1]} of the embeddings; `registry similar`" in said
+    assert f"has no vector in version {three[1]} of the embeddings; vector_states says why" in said
     assert "No model named 'org/nope'" in commands.refused(1, "nearest", "org/nope")
     assert "no version 99" in commands.refused(2, "nearest", "org/m0", "--version", "99")
     many = ("--min-parameters", "2B", "--max-parameters", "1B")
@@ -202,4 +202,4 @@ def test_what_cannot_route_says_so(commands: Commands, engine: Engine) -> None:
     assert "no embeddings yet" in commands.refused(1, "route", "hello")
     with engine.begin() as connection:
         kept(connection, drawn(3))
-    assert "tells no prompts apart" in commands.refused(1, "route", "hello")
+    assert "cannot route prompts" in commands.refused(1, "route", "hello")

@@ -93,8 +93,8 @@ def stored(engine: Engine) -> int:
 
 def test_each_text_is_encoded_once(engine: Engine) -> None:
     fill(engine, a=ASKED, b=OTHERS)
-    encoder, told = Counting(), list[tuple[int, int]]()
-    done = refresh(engine, encoder, batch=2, on_progress=lambda *of: told.append(of))
+    encoder, reported = Counting(), list[tuple[str, int, int]]()
+    done = refresh(engine, encoder, batch=2, on_progress=lambda *of: reported.append(of))
     assert done == Refreshed(encoded=5, reused=0, without_text=2)
     assert encoder.texts == [
         "What is two and two?\nthree\nfour",
@@ -104,7 +104,7 @@ def test_each_text_is_encoded_once(engine: Engine) -> None:
         "?",
     ]
     assert encoder.batches == [2, 2, 1]
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert reported == [("encoding texts", done, 5) for done in (2, 4, 5)]
 
     again = Counting()
     assert refresh(engine, again) == Refreshed(encoded=0, reused=5, without_text=2)
@@ -205,8 +205,8 @@ def test_another_dimension_under_one_name_is_refused(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("vectors", "problem"),
     [
-        (np.full((3, 2), np.nan), "made numbers that are not finite"),
-        (np.eye(2), r"made an array of \(2, 2\) of 3 texts"),
+        (np.full((3, 2), np.nan), "returned numbers that are not finite"),
+        (np.eye(2), r"returned an array of \(2, 2\), not of \(3, 2\)"),
     ],
 )
 def test_vectors_that_are_none_are_refused(engine: Engine, vectors: Any, problem: str) -> None:

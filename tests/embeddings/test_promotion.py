@@ -86,7 +86,7 @@ def test_without_two_models_in_common_there_is_no_churn() -> None:
         (0.5, 0.4, True, "0.4000 against 0.5000, 0% of neighbours changed"),
         (0.5, 0.501, True, "0.5010 against 0.5000"),
         (0.5, 0.503, False, "worse by more than 0.002"),
-        (0.5, float("nan"), False, "nan, no number"),
+        (0.5, float("nan"), False, "nan, not a finite number"),
     ],
 )
 def test_the_log_loss_may_hardly_be_worse(

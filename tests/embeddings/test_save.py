@@ -103,7 +103,7 @@ def test_a_large_version_comes_back_as_it_was(connection: Connection) -> None:
         ({"vectors": np.array([[1, 2], [np.inf, 1]], np.float32)}, "1 are not finite .*place 1"),
         ({"vectors": drawn(2, 16_001)}, "16,001 dimensions; 16,000 can be stored"),
         ({"serving": drawn(1)}, "serving vectors are of shape"),
-        ({"serving": drawn(2), "encoder": None}, "no encoder is named"),
+        ({"serving": drawn(2), "encoder": None}, "no encoder of prompts"),
         ({"uncertainties": drawn(2)}, "uncertainties are of shape"),
         ({"uncertainties": np.array([1, -1], np.float32)}, "negative"),
         ({"item_vectors": drawn(2)}, "item vectors are of shape .* for 0 items"),
@@ -208,7 +208,7 @@ def test_a_refused_version_is_kept_with_its_reason(connection: Connection) -> No
         versions.promote(connection, two)
     assert versions.promote(connection, two, force=True).current
     assert states(connection)[one] == "retired"
-    with pytest.raises(UsageError, match="is current; it cannot be judged"):
+    with pytest.raises(UsageError, match="is current; it is not judged again"):
         versions.finalize(connection, two, Verdict(True, "better", None))  # noqa: FBT003
 
 

@@ -79,7 +79,7 @@ def test_what_cannot_be_answered_is_said(connection: Connection) -> None:
     )
     refused(connection, "No model named 'org/nobody'", "org/nobody")
     refused(connection, "There is no version 99 of embeddings", "org/m0", version=99)
-    refused(connection, "No family is known of a model named 'x'", "org/m0", family="x")
+    refused(connection, "No family is known for a model named 'x'", "org/m0", family="x")
     assert rows(connection, NEAREST, model=None, k=3) == []
 
 

@@ -1,5 +1,5 @@
 -- embeddings: the vectors of the current version, one row per model. The scalar subquery lets the
--- planner look into that version's partition only.
+-- planner read that version's partition only.
 CREATE VIEW registry.embeddings AS
 SELECT m.name AS model, v.version_id AS version, v.method, e.kind, v.dimension, e.vector,
        e.uncertainty
@@ -11,17 +11,17 @@ SELECT m.name AS model, v.version_id AS version, v.method, e.kind, v.dimension, 
                         WHERE c.state = 'current');
 
 COMMENT ON VIEW registry.embeddings IS
-    'Learned vectors of models, of the current version: one row per model that has one, and one version at a time, whole. Empty until a version is promoted.
+    'Learned vectors of models in the current version: one row per model that has one, and always of one version. Empty until a version is promoted.
 
 Example:
 SELECT model, version, kind, dimension, vector
   FROM registry.embeddings
  ORDER BY model
  LIMIT 10;';
-COMMENT ON COLUMN registry.embeddings.model IS 'Name of the model, as it is now.';
+COMMENT ON COLUMN registry.embeddings.model IS 'Present name of the model.';
 COMMENT ON COLUMN registry.embeddings.version IS 'Number of the version, as in embedding_versions; the same in every row.';
-COMMENT ON COLUMN registry.embeddings.method IS 'How it was trained.';
-COMMENT ON COLUMN registry.embeddings.kind IS 'trained (from outcomes), folded (in later, from a few outcomes) or cold (from what is known of a model without outcomes).';
-COMMENT ON COLUMN registry.embeddings.dimension IS 'Dimensions of the vector; the same in every row.';
-COMMENT ON COLUMN registry.embeddings.vector IS 'The vector. Coordinates compare with those of versions that it was aligned to; lengths are not normalised.';
-COMMENT ON COLUMN registry.embeddings.uncertainty IS 'Standard deviation of a coordinate, at least 0; null where the method tells none.';
+COMMENT ON COLUMN registry.embeddings.method IS 'Training method of the version.';
+COMMENT ON COLUMN registry.embeddings.kind IS 'trained (from outcomes), folded (in later, from a few outcomes) or cold (predicted from the catalog, without outcomes).';
+COMMENT ON COLUMN registry.embeddings.dimension IS 'Dimension of the vector; the same in every row.';
+COMMENT ON COLUMN registry.embeddings.vector IS 'The vector. Coordinates are comparable with those of versions that it was aligned to; lengths are not normalised.';
+COMMENT ON COLUMN registry.embeddings.uncertainty IS 'Standard deviation of a coordinate, at least 0; null where the method gives none.';

@@ -1,8 +1,8 @@
 -- nearest_models(model, k, version, filters): the k models whose learned vectors are nearest to a
 -- model's by cosine distance, nearest first. A version with many vectors has an HNSW index (see
--- registry/embeddings/partitions.py), whose candidates are put in order by the vectors themselves; where
--- filters leave too few of those, and where k is large, all vectors that pass are looked at. The
--- query vector is a constant of the statements: joined, it would make the planner sort all.
+-- registry/embeddings/partitions.py), whose candidates are sorted by the vectors themselves; where
+-- filters leave too few of them, and where k is large, all vectors that pass are scanned. The query
+-- vector is a constant of the statements: with a join, the planner would sort all rows.
 CREATE FUNCTION registry.nearest_models(
     model text, k integer DEFAULT 10, version integer DEFAULT NULL, license text DEFAULT NULL,
     family text DEFAULT NULL, task text DEFAULT NULL, min_parameters bigint DEFAULT NULL,
@@ -23,7 +23,7 @@ DECLARE
     members bigint;
     ids bigint[];
     distances double precision[];
-    -- Those of pgvector cannot be clauses of the function: only a superuser may write such.
+    -- Settings of pgvector cannot be clauses of the function: only a superuser may write those.
     breadth text;
     iterating text;
     sieve CONSTANT text := concat_ws(' AND ',
@@ -39,7 +39,7 @@ BEGIN
     IF nearest_models.model IS NULL THEN
         RETURN;
     END IF;
-    -- Most ask by the name itself; all other names take four times as long to look up.
+    -- Most callers use the present name; looking up other names takes four times as long.
     SELECT m.model_id INTO id FROM store.models AS m WHERE m.name = nearest_models.model;
     IF NOT FOUND THEN
         id := registry.model_id(nearest_models.model);
@@ -61,15 +61,15 @@ BEGIN
          WHERE f.model_id = registry.model_id(nearest_models.family);
         IF NOT FOUND THEN
             RAISE no_data_found USING MESSAGE =
-                format('No family is known of a model named %L', nearest_models.family);
+                format('No family is known for a model named %L', nearest_models.family);
         END IF;
     END IF;
     SELECT e.vector INTO own FROM store.embeddings AS e
      WHERE e.version_id = used.version_id AND e.model_id = id;
     IF own IS NULL OR vector_norm(own) = 0 THEN
         RAISE no_data_found USING MESSAGE = format(
-            'Model %L has no vector in version %s of the embeddings; similar_models compares it by '
-            'metadata and lineage', nearest_models.model, used.version_id);
+            'Model %L has no vector in version %s of the embeddings; vector_states says why, and '
+            'similar_models compares it by metadata and lineage', nearest_models.model, used.version_id);
     END IF;
     IF wanted <= 300
        AND to_regclass(format('store.embeddings_%s_hnsw_idx', used.version_id)) IS NOT NULL THEN
@@ -79,7 +79,7 @@ BEGIN
                 set_config('hnsw.iterative_scan',
                            CASE WHEN sieve || of_kind <> '' THEN 'strict_order' ELSE 'off' END, true),
                 set_config('enable_seqscan', 'off', true);
-        -- As a scalar subquery, the filter is asked of each model that the index brings.
+        -- As a scalar subquery, the filter is evaluated for each model that the index returns.
         EXECUTE format(
             'SELECT array_agg(n.model_id) FROM ('
             '    SELECT c.model_id FROM ('
@@ -98,15 +98,15 @@ BEGIN
                 set_config('hnsw.iterative_scan', iterating, true);
     END IF;
     IF ids IS NULL AND sieve || of_kind = '' THEN
-        -- A statement of its own, whose plan is kept. What is sorted is kept narrow: of the time
-        -- for 5,000 vectors, a third goes into making rows to sort. The model itself is among them,
-        -- as that costs less than to ask of each whether it is.
+        -- A static statement, whose plan is cached. The sorted rows are narrow: of the time for
+        -- 5,000 vectors, a third goes into making rows to sort. The model itself is among them,
+        -- which costs less than a test of each row.
         SELECT array_agg(n.model_id), array_agg(n.distance) INTO ids, distances
           FROM (SELECT e.model_id, e.vector <=> own AS distance
                   FROM store.embeddings AS e
                  WHERE e.version_id = used.version_id
                  ORDER BY distance, e.model_id LIMIT wanted::bigint + 1) AS n;
-        -- Joined there, all models would be read: a kept plan does not know the limit.
+        -- With the join above, all models would be read: a cached plan does not know the limit.
         RETURN QUERY
         SELECT m.name, n.distance, e.kind, e.uncertainty, used.version_id
           FROM unnest(ids, distances) AS n(model_id, distance)
@@ -117,7 +117,7 @@ BEGIN
          LIMIT wanted;
         RETURN;
     END IF;
-    -- Of all vectors that pass, or of those that the index found.
+    -- From all vectors that pass, or from those that the index returned.
     RETURN QUERY EXECUTE format(
         'SELECT m.name, n.distance, n.kind, n.uncertainty, %1$s'
         '  FROM (SELECT e.model_id, e.kind, e.uncertainty, e.vector <=> $1 AS distance'
@@ -138,21 +138,21 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.nearest_models(text, integer, integer, text, text, text, bigint, bigint, text[]) IS
-    'The models whose learned vectors are nearest to one''s, nearest first, for models that have one. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000, 99.8% in families that overlap, about 98% in clusters far apart). Filters leave out models, but as long as enough pass, k rows come back. An error where no version is current, or the model is unknown or has no vector: similar_models compares any model by metadata and lineage.
+    'The models with the learned vectors nearest to that of a model, nearest first. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000, 99.8% in overlapping families, about 98% in clusters far apart). With filters, k rows come back as long as enough models pass. An error where no version is current, or where the model is unknown or has no vector; similar_models compares any model by metadata and lineage.
 model: any name of the model
 k: most rows to return; null is 10, less than 0 is 0
-version: number of the version to look in, as in embedding_versions; null for the current one
+version: number of the version to search, as in embedding_versions; null for the current one
 license: only models under this licence, as in models
 family: only models of the family of this model, by any name of a member
 task: only models with this pipeline_tag
-min_parameters: only models of at least so many weights
-max_parameters: only models of at most so many weights
-kinds: only models whose vectors came about in one of these ways, as in embeddings: trained leaves out guesses
+min_parameters: only models with at least this many parameters
+max_parameters: only models with at most this many parameters
+kinds: only models with a vector of these kinds, as in embeddings; trained leaves out predicted vectors
 name: name of the other model
 distance: cosine distance of the vectors, in [0, 2]
-kind: how the other model''s vector came about, as in embeddings
-uncertainty: standard deviation of a coordinate of it; null where the method tells none
-of_version: number of the version that it was looked for in
+kind: kind of the other model''s vector, as in embeddings
+uncertainty: standard deviation of a coordinate of it; null where the method gives none
+of_version: number of the version that was searched
 
 Example:
 SELECT name, distance

@@ -1,5 +1,5 @@
--- explain(model): the trained models that the vector of a model without outcomes rests on, the
--- heaviest first, and what ties them to it. Nothing is kept of ties: they are those of now.
+-- explain(model): the trained models that a predicted vector is based on, by descending weight, and
+-- their ties to the model. Ties are not stored: they are read from the present catalog.
 CREATE FUNCTION registry.explain(model text, version integer DEFAULT NULL)
 RETURNS TABLE (name text, weight real, ties text[], feature double precision,
                lineage double precision, kind text, of_version integer)
@@ -47,7 +47,7 @@ BEGIN
                CASE WHEN store.architecture_family(m.model_type, m.architectures)
                          = store.architecture_family(o.model_type, o.architectures)
                     THEN 'architecture' END,
-               -- Of one base, whatever a counter of weights makes of its embeddings and adapters.
+               -- Of one base, however its embeddings and adapters are counted.
                CASE WHEN abs(ln(m.parameters::float8 / nullif(o.parameters, 0))) < 0.1
                     THEN 'size' END,
                CASE WHEN m.pipeline_tag = o.pipeline_tag THEN 'task' END], NULL),
@@ -64,16 +64,16 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.explain(text, integer) IS
-    'The trained models that the vector of a model rests on which was not trained: cold, or folded, whose guess its outcomes have corrected. The heaviest first, five at most; no rows for a trained model, which rests on its own outcomes, and for one without a vector (see vector_states). An error where no version is current or the model is unknown.
+    'The trained models that a predicted vector is based on: of a cold model, or of a folded one, whose prediction its outcomes have corrected. At most five, by descending weight; no rows for a trained model, whose vector is based on its own outcomes, nor for one without a vector (see vector_states). An error where no version is current or the model is unknown.
 model: any name of the model
 version: number of the version, as in embedding_versions; null for the current one
 name: name of the trained model
-weight: how far the guess moves when the vector of that model moves by 1; negative where it counters another one''s
-ties: what ties the two as the catalog has it now: parent, child, sibling (of one parent), family, author, architecture, size (within a tenth), task; names alike are none of these
+weight: change of the prediction when the vector of that model moves by 1; negative where it offsets another model
+ties: what the two share in the present catalog: parent, child, sibling (of one parent), family, author, architecture, size (within 10%), task; similar names are not listed
 feature: cosine of their size, architecture, task and tags, as similarity has it
 lineage: weight of the strongest relation between them, as similarity has it
-kind: how the model''s own vector came about, as in embeddings
-of_version: number of the version that it was looked for in
+kind: kind of the model''s own vector, as in embeddings
+of_version: number of the version that was searched
 
 Example:
 SELECT name, weight, ties
