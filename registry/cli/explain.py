@@ -1,4 +1,4 @@
-"""`registry explain`: what a model's vector rests on."""
+"""`registry explain`: the trained models that a predicted vector is based on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from registry.embeddings.explain import Explanation
 
 RESTS_ON = (
-    Field("name", "rests on", kept=True),
+    Field("name", "based on", kept=True),
     Field("weight", look=decimals, right=True, kept=True),
     Field("ties", kept=True),
     Field("feature", look=decimals, right=True),
@@ -30,10 +30,10 @@ RESTS_ON = (
 @output_options
 @pass_application
 def explain(application: Application, name: str, output: Output) -> None:
-    """Print what the learned vector of NAME rests on.
+    """Explain the learned vector of NAME.
 
-    For a model that was not trained on: the trained models that weigh most in the guess, and what
-    ties it to them. For one without a vector: why it has none.
+    For a model that was not trained on: the trained models with the most weight in its predicted
+    vector, and its ties to them. For a model without a vector: the reason.
 
     \b
     Example:
@@ -42,27 +42,27 @@ def explain(application: Application, name: str, output: Output) -> None:
     from registry.embeddings.explain import explain
 
     with application.reading() as connection:
-        found = explain(connection, name)
+        explanation = explain(connection, name)
 
     def show(screen: Console) -> None:
-        screen.print(_sentence(found), markup=False, highlight=False, soft_wrap=True)
-        if found.rests_on:
-            rows = [[row[field.name] for field in RESTS_ON] for row in found.rests_on]
+        screen.print(_sentence(explanation), markup=False, highlight=False, soft_wrap=True)
+        if explanation.rests_on:
+            rows = [[row[field.name] for field in RESTS_ON] for row in explanation.rests_on]
             screen.print(table(RESTS_ON, rows, width=screen.width, on_hidden=say))
 
-    output.document(asdict(found), show)
+    output.document(asdict(explanation), show)
 
 
-def _sentence(found: Explanation) -> str:
-    told = f"version {found.version}"
-    if found.kind == "none":
-        return f"{found.model} has no vector of {told}: {found.reason}."
-    if found.kind == "trained":
-        return f"{found.model} was trained on in {told}: its vector rests on its own outcomes."
-    trust = f"support {found.support:.2f}, uncertainty {found.uncertainty:.2f}"
-    if found.kind == "folded":
+def _sentence(explanation: Explanation) -> str:
+    model, version = explanation.model, f"version {explanation.version}"
+    if explanation.kind == "none":
+        return f"{model} has no vector in {version}: {explanation.reason}."
+    if explanation.kind == "trained":
+        return f"{model} was trained on in {version}: its vector is based on its own outcomes."
+    trust = f"support {explanation.support:.2f}, uncertainty {explanation.uncertainty:.2f}"
+    if explanation.kind == "folded":
         return (
-            f"{found.model} was folded into {told} by its {found.outcomes:,} outcomes, which "
-            f"correct a guess from what is known of it ({trust})."
+            f"{model} was folded into {version}: its {explanation.outcomes:,} outcomes correct the "
+            f"vector predicted from the catalog ({trust})."
         )
-    return f"{found.model} has no outcomes in {told}: a guess from what is known of it ({trust})."
+    return f"{model} has no outcomes in {version}: its vector is predicted ({trust})."

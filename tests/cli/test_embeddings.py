@@ -35,7 +35,7 @@ def three(engine: Engine) -> tuple[int, int, int]:
 def test_without_versions_it_says_so(commands: Commands) -> None:
     result = commands("embeddings", "list", "--format", "table")
     assert result.exit_code == 0
-    assert "There are no embeddings yet; `registry train` makes some." in result.stderr
+    assert "There are no embeddings yet; `registry train` learns some." in result.stderr
     assert "no embeddings yet" in commands.refused(1, "embeddings", "show")
     assert "no embeddings yet" in commands.refused(1, "embeddings", "rollback")
     assert "there is none" in commands.refused(2, "embeddings", "promote", "1")
@@ -108,9 +108,9 @@ def test_export_to_parquet(commands: Commands, three: tuple[int, int, int], tmp_
     )
     assert "already" in commands.refused(2, "embeddings", "export", str(target))
     odd = str(tmp_path / "e.xyz")
-    assert "Of what format is" in commands.refused(2, "embeddings", "export", odd)
+    assert "is unknown: name it" in commands.refused(2, "embeddings", "export", odd)
     other = ("embeddings", "export", str(tmp_path / "e.parquet"), "--to", "safetensors")
-    assert "is not what safetensors is named as" in commands.refused(2, *other)
+    assert "of another format than safetensors" in commands.refused(2, *other)
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -162,7 +162,7 @@ def test_nearest(commands: Commands, three: tuple[int, int, int]) -> None:
     assert {each["name"] for each in mit} == {"org/m1", "org/m2"}
     assert commands.json("nearest", "org/m0", "--min-parameters", "1B") == []
     said = commands("nearest", "org/m0", "--task", "none", "--format", "table").stderr
-    assert said == "No other model with a vector is like that.\n"
+    assert said == "No other model with a vector passes the filters.\n"
 
 
 def test_what_nearest_cannot_answer_is_said(

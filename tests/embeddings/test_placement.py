@@ -341,11 +341,11 @@ def test_a_guess_is_explained_by_the_models_it_rests_on(
     assert weights == sorted(weights, reverse=True)
     drawn = commands.done("explain", "somebody/my-tune", "--format", "table")
     assert "otterlab/otter-7b-v3" in drawn
-    assert "a guess from what is known of it" in drawn
+    assert "its vector is predicted" in drawn
     none = commands.done("explain", "x/q", "--format", "table")
     assert none == "x/q has no vector of version 1: shares too little with trained models.\n"
     known = commands.done("explain", "otterlab/otter-7b-v3", "--format", "table")
-    assert "rests on its own outcomes" in known
+    assert "is based on its own outcomes" in known
 
 
 def test_weights_are_how_far_a_guess_moves() -> None:

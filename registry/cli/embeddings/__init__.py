@@ -1,4 +1,4 @@
-"""`registry embeddings` and `registry nearest`: versions of learned vectors, and what is near."""
+"""`registry embeddings` and `registry nearest`: versions of learned vectors, nearest models."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LISTED = (
 
 @click.group()
 def embeddings() -> None:
-    """Versions of learned embeddings, one of which is current.
+    """Manage versions of learned embeddings, one of which is current.
 
     \b
     Example:
@@ -65,7 +65,7 @@ embeddings.add_command(coldstart_test)
 @output_options
 @pass_application
 def list_(application: Application, output: Output) -> None:
-    """List the versions, the newest first.
+    """List the versions, newest first.
 
     \b
     Example:
@@ -74,13 +74,13 @@ def list_(application: Application, output: Output) -> None:
     from registry.embeddings.versions import list_versions
 
     with application.reading() as connection:
-        found = list_versions(connection)
-    _print(output, found)
+        versions = list_versions(connection)
+    _print(output, versions)
 
 
-def _print(output: Output, found: list[EmbeddingVersion]) -> None:
-    rows = ([getattr(each, field.name) for field in LISTED] for each in found)
-    output.rows(LISTED, rows, empty="There are no embeddings yet; `registry train` makes some.")
+def _print(output: Output, versions: list[EmbeddingVersion]) -> None:
+    rows = ([getattr(version, field.name) for field in LISTED] for version in versions)
+    output.rows(LISTED, rows, empty="There are no embeddings yet; `registry train` learns some.")
 
 
 @embeddings.command()
@@ -88,9 +88,9 @@ def _print(output: Output, found: list[EmbeddingVersion]) -> None:
 @output_options
 @pass_application
 def show(application: Application, version: int | None, output: Output) -> None:
-    """Print how a version was trained.
+    """Print how a version was trained and how well it predicts.
 
-    And how well it predicts; VERSION is the current one by default.
+    VERSION is by default the current one.
 
     \b
     Examples:
@@ -100,8 +100,7 @@ def show(application: Application, version: int | None, output: Output) -> None:
     from registry.embeddings.versions import read_version
 
     with application.reading() as connection:
-        found = read_version(connection, version)
-    content = asdict(found)
+        content = asdict(read_version(connection, version))
 
     def draw(screen: Console) -> None:
         fields = [Field("field", "", kept=True), Field("value", "", kept=True, whole=True)]
@@ -113,13 +112,13 @@ def show(application: Application, version: int | None, output: Output) -> None:
 
 @embeddings.command()
 @click.argument("version", type=AT_LEAST_ONE)
-@click.option("--force", is_flag=True, help="Also where it was refused.")
+@click.option("--force", is_flag=True, help="Promote it even if it was refused.")
 @output_options
 @pass_application
 def promote(application: Application, version: int, output: Output, *, force: bool) -> None:
     """Make VERSION the current one.
 
-    Readers see the version before or this one, never both.
+    Readers see the version before or this one, never a mix.
 
     \b
     Example:
@@ -129,12 +128,12 @@ def promote(application: Application, version: int, output: Output, *, force: bo
 
     with application.writing() as connection:
         before = versions.current_version(connection)
-        found = versions.promote(connection, version, force=force)
+        promoted = versions.promote(connection, version, force=force)
     if before is not None and before.version == version:
         say(f"Version {version} is current already.")
     else:
         say(f"Version {version} is current now{_instead(before)}.")
-    _print(output, [found])
+    _print(output, [promoted])
     place_missing(application)
 
 
@@ -146,9 +145,9 @@ def _instead(before: EmbeddingVersion | None) -> str:
 @output_options
 @pass_application
 def rollback(application: Application, output: Output) -> None:
-    """Go back to the version that was current before.
+    """Make the previously current version current again.
 
-    Again, and it is one further back.
+    A second rollback goes one version further back.
 
     \b
     Example:
@@ -158,9 +157,9 @@ def rollback(application: Application, output: Output) -> None:
 
     with application.writing() as connection:
         before = versions.current_version(connection)
-        found = versions.rollback(connection)
-    say(f"Version {found.version} is current again{_instead(before)}.")
-    _print(output, [found])
+        version = versions.rollback(connection)
+    say(f"Version {version.version} is current again{_instead(before)}.")
+    _print(output, [version])
     place_missing(application)
 
 
@@ -170,7 +169,7 @@ def rollback(application: Application, output: Output) -> None:
 def drop(application: Application, numbers: tuple[int, ...]) -> None:
     """Remove versions with their vectors.
 
-    All of them or none, and never the current one.
+    All of them or none; the current one cannot be dropped.
 
     \b
     Example:
@@ -179,8 +178,8 @@ def drop(application: Application, numbers: tuple[int, ...]) -> None:
     from registry.embeddings import versions
 
     with application.writing() as connection:
-        for each in numbers:
-            versions.drop(connection, each)
+        for number in numbers:
+            versions.drop(connection, number)
     say(f"Dropped {', '.join(map(str, numbers))}.")
 
 
@@ -190,17 +189,17 @@ def drop(application: Application, numbers: tuple[int, ...]) -> None:
     "--to",
     "file_format",
     type=OneOf(VectorFormat),
-    help="The file's format.  [default: by the ending of its name; parquet if it has none]",
+    help="Format of the file.  [default: by its suffix; parquet without one]",
 )
-@click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
+@click.option("--version", type=AT_LEAST_ONE, help="Version.  [default: the current one]")
 @pass_application
 def export(
     application: Application, target: Path, file_format: str | None, version: int | None
 ) -> None:
     """Write the vectors of a version to a new file.
 
-    All of them or nothing. Its metadata tell the version, the method, the encoder, the data and
-    the code.
+    All of them or nothing. The metadata of the file hold the provenance: version, method, encoder,
+    data and code.
 
     \b
     Examples:
@@ -211,36 +210,36 @@ def export(
 
     ending = target.suffix.removeprefix(".")
     if ending in set(VectorFormat) and file_format not in {None, ending}:
-        raise UsageError(f"{target} is not what {file_format} is named as.")
+        raise UsageError(f"{target} has the suffix of another format than {file_format}.")
     if ending and ending not in set(VectorFormat) and file_format is None:
         raise UsageError(
-            f"Of what format is {target}? Name it .parquet or .safetensors, or say --to."
+            f"The format of {target} is unknown: name it .parquet or .safetensors, or use --to."
         )
     chosen = file_format or ending or "parquet"
     with application.engine() as engine:
-        found = write(engine, target, chosen, version)
+        written = write(engine, target, chosen, version)
     say(
-        f"{target}: {len(found.models):,} vectors of {found.provenance['dimension']} dimensions, "
-        f"version {found.version}, {target.stat().st_size:,} bytes."
+        f"{target}: {len(written.models):,} vectors of {written.provenance['dimension']} "
+        f"dimensions, version {written.version}, {target.stat().st_size:,} bytes."
     )
 
 
 @click.command()
 @click.argument("model")
-@click.option("-k", type=AT_LEAST_ONE, default=10, show_default=True, help="How many.")
-@click.option("--version", type=AT_LEAST_ONE, help="In which.  [default: the current one]")
-@click.option("--license", metavar="ID", help="Only models under it, such as apache-2.0.")
+@click.option("-k", type=AT_LEAST_ONE, default=10, show_default=True, help="Most rows to print.")
+@click.option("--version", type=AT_LEAST_ONE, help="Version to search.  [default: the current one]")
+@click.option("--license", metavar="ID", help="Only models under this licence, such as apache-2.0.")
 @click.option("--family", metavar="MODEL", help="Only models of this model's family.")
-@click.option("--task", help="Only models for it, such as text-generation.")
-@click.option("--min-parameters", type=COUNT, help="At least so many weights: 7B, 350M.")
-@click.option("--max-parameters", type=COUNT, help="At most so many weights.")
+@click.option("--task", help="Only models for this task, such as text-generation.")
+@click.option("--min-parameters", type=COUNT, help="Fewest parameters: 7B, 350M.")
+@click.option("--max-parameters", type=COUNT, help="Most parameters.")
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
     type=OneOf(VectorKind),
-    help="Only vectors trained on outcomes, folded in later from a few, or cold, that is guessed; "
-    "repeatable: any.",
+    help="Only vectors of this kind: trained on outcomes, folded in later from a few, or cold "
+    "(predicted from the catalog); repeatable.",
 )
 @output_options
 @pass_application
@@ -251,11 +250,12 @@ def nearest(
     model: str,
     k: int,
     kinds: tuple[str, ...],
-    **wanted: Any,
+    **filters: Any,
 ) -> None:
     """Print the models nearest to MODEL by learned embeddings.
 
-    For models that have one, by cosine distance, in [0, 2]. `registry similar` compares any.
+    By cosine distance, in [0, 2], among models that have a vector. `registry similar` compares any
+    models by metadata and lineage.
 
     \b
     Examples:
@@ -265,11 +265,11 @@ def nearest(
     """
     from registry.embeddings.read import nearest_models
 
-    low, high = wanted["min_parameters"], wanted["max_parameters"]
+    low, high = filters["min_parameters"], filters["max_parameters"]
     if low is not None and high is not None and low > high:
         raise UsageError("--min-parameters is more than --max-parameters.")
     with application.reading() as connection:
-        found = nearest_models(connection, model, k, kinds=list(kinds) or None, **wanted)
+        models = nearest_models(connection, model, k, kinds=list(kinds) or None, **filters)
     fields = (
         Field("name"),
         Field("distance", look=decimals, right=True, kept=True),
@@ -277,5 +277,5 @@ def nearest(
         Field("uncertainty", look=decimals, right=True),
         Field("of_version", "version", look=plain, right=True),
     )
-    rows = ([row[field.name] for field in fields] for row in found)
-    output.rows(fields, rows, empty="No other model with a vector is like that.")
+    rows = ([row[field.name] for field in fields] for row in models)
+    output.rows(fields, rows, empty="No other model with a vector passes the filters.")
