@@ -1,10 +1,10 @@
 """Feature vectors in the database, kept as sets that models share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, text
 
-from registry.catalog.features import FeatureSet, Traits, feature_set
+from registry.catalog.features import FeatureSet
 from registry.db.copy import copy_lines
 
 
@@ -93,27 +93,6 @@ def _set_ids(connection: Connection, vectors: Mapping[str, str]) -> dict[str, in
         (f"{key}\t{fingerprint}\t{vectors[fingerprint]}" for fingerprint, key in keyed.items()),
     )
     return keys | keyed
-
-
-def refresh_features(connection: Connection, model_ids: Sequence[int] | None = None) -> int:
-    """Compute the features of some models, or of all, from what is stored of them.
-
-    Returns:
-        How many models have other features than before.
-    """
-    rows = connection.execute(
-        text(
-            "SELECT model_id, parameters, model_type, architectures, pipeline_tag, tags"
-            "  FROM store.models WHERE cast(:ids AS bigint[]) IS NULL OR model_id = ANY (:ids)"
-            " ORDER BY model_id"
-        ),
-        {"ids": None if model_ids is None else list(model_ids)},
-        execution_options={"yield_per": 10_000},
-    )
-    return sum(
-        replace_features(connection, {row[0]: feature_set(Traits(*row[1:])) for row in page})
-        for page in rows.partitions()
-    )
 
 
 def forget_unused_sets(connection: Connection) -> int:

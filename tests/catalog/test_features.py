@@ -2,7 +2,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from factories import model
+from factories import model, refresh_features
 from generated_hub.models import generate
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +51,7 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
         for place, value in shown[name].items():
             assert values[place] == pytest.approx(value / length, rel=1e-4)
     # What was computed from records is what is computed from what is stored.
-    assert feature_sets.refresh_features(connection) == 0
+    assert refresh_features(connection) == 0
 
 
 @given(
@@ -102,11 +102,11 @@ def test_nothing_known_is_no_vector() -> None:
 
 
 def test_features_that_were_lost_are_taken_away(connection: Connection) -> None:
-    key = model(connection, "org/a", tags=["chat"], parameters=7_000_000_000)
-    assert feature_sets.refresh_features(connection, [key]) == 1
-    assert feature_sets.refresh_features(connection, [key]) == 0
+    model(connection, "org/a", tags=["chat"], parameters=7_000_000_000)
+    assert refresh_features(connection) == 1
+    assert refresh_features(connection) == 0
     connection.execute(text("UPDATE store.models SET tags = '{}', parameters = NULL"))
-    assert feature_sets.refresh_features(connection, [key]) == 1
+    assert refresh_features(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.model_features")) == 0
     assert feature_sets.forget_unused_sets(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.feature_sets")) == 0

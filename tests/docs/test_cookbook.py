@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from databases import REPOSITORY
 from evaluated import block, items, run, write
-from factories import NOON, alias, counters, edge, history, model, rows, stub
+from factories import NOON, alias, counters, edge, history, model, refresh_features, rows, stub
 from sqlalchemy import Connection, text
 
-from registry.catalog import families, feature_sets
+from registry.catalog import families
 from registry.evaluations.records import Item, Source
 
 BASE = "mistralai/Mistral-7B-v0.1"
@@ -175,7 +175,7 @@ def test_models_like_one(catalog: Connection) -> None:
     }
     for name, columns in other.items():
         model(catalog, name, **given | columns)
-    feature_sets.refresh_features(catalog)
+    refresh_features(catalog)
     title = "Models like one, under a permissive licence, below 8 B parameters"
     found = [row[0] for row in answer(catalog, title) if row[0].startswith(("new", "meta"))]
     assert found == ["new/twin", "new/cousin"]

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
+from registry.catalog import feature_sets
+from registry.catalog.features import Traits, feature_set
 from registry.db import schema
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -117,3 +119,16 @@ def _key(connection: Connection, of: int | str) -> int:
         return of
     key = connection.scalar(select(schema.models.c.model_id).where(schema.models.c.name == of))
     return model(connection, of) if key is None else key
+
+
+def refresh_features(connection: Connection) -> int:
+    """Compute the features of all models from their rows; return how many models changed."""
+    rows = connection.execute(
+        text(
+            "SELECT model_id, parameters, model_type, architectures, pipeline_tag, tags"
+            "  FROM store.models"
+        )
+    )
+    return feature_sets.replace_features(
+        connection, {row[0]: feature_set(Traits(*row[1:])) for row in rows}
+    )

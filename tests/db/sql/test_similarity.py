@@ -2,10 +2,8 @@ from math import sqrt
 from typing import Any
 
 import pytest
-from factories import alias, edge, model, rows
+from factories import alias, edge, model, refresh_features, rows
 from sqlalchemy import Connection
-
-from registry.catalog import feature_sets
 
 SIMILARITY = "SELECT feature, lineage, combined, learned FROM registry.similarity(:a, :b)"
 
@@ -33,7 +31,7 @@ def catalog(connection: Connection) -> Connection:
     ):
         edge(connection, child, parent, relation)
     alias(connection, "base", "old base")
-    feature_sets.refresh_features(connection)
+    refresh_features(connection)
     return connection
 
 
