@@ -343,7 +343,7 @@ def test_a_guess_is_explained_by_the_models_it_rests_on(
     assert "otterlab/otter-7b-v3" in drawn
     assert "its vector is predicted" in drawn
     none = commands.done("explain", "x/q", "--format", "table")
-    assert none == "x/q has no vector of version 1: shares too little with trained models.\n"
+    assert none == "x/q has no vector in version 1: shares too little with trained models.\n"
     known = commands.done("explain", "otterlab/otter-7b-v3", "--format", "table")
     assert "is based on its own outcomes" in known
 

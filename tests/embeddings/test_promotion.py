@@ -71,7 +71,7 @@ def test_of_many_a_sample_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     old = drawn(500, 6)
     new = np.asarray(old + 0.3 * drawn(500, 6, seed=1), np.float32)
     whole = neighbour_churn(contender(old), contender(new))
-    monkeypatch.setattr(promotion, "_ASKED", 200)
+    monkeypatch.setattr(promotion, "_SAMPLE", 200)
     assert neighbour_churn(contender(old), contender(new)) == pytest.approx(whole, abs=0.05)
 
 
