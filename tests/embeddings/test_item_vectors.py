@@ -198,7 +198,7 @@ def test_no_connection_is_open_while_texts_are_encoded(engine: Engine) -> None:
 def test_another_dimension_under_one_name_is_refused(engine: Engine) -> None:
     fill(engine, a=ASKED)
     refresh(engine, Made("made", np.eye(3, 4)))
-    with pytest.raises(EncoderError, match="stored vectors of made have 4 dimensions, its new ones 2"):
+    with pytest.raises(EncoderError, match="of made have 4 dimensions, its new ones 2"):
         refresh(engine, Made("made", np.eye(3, 2)))
 
 
