@@ -9,7 +9,7 @@
 -- stages are gone through one by one, and the index is asked for all.
 CREATE FUNCTION store.matching_models(
     queries tsquery[], counts bigint[], wanted integer,
-    by_license text, by_tag text, min_parameters bigint, max_parameters bigint)
+    licenses text[], tags text[], min_parameters bigint, max_parameters bigint)
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
@@ -19,9 +19,6 @@ AS $$
 DECLARE
     total CONSTANT double precision := greatest(
         (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = 'store.models'::regclass), 1);
-    -- A tag that is no lexeme passes unknown few: nothing to guess by.
-    guessing CONSTANT boolean := cardinality(queries) > 1
-        AND (by_tag IS NULL OR store.is_telling(by_tag));
     everything tsquery := queries[1];
     by_chance double precision := total;  -- hits among all models
     expected double precision := counts[1];  -- hits at most
@@ -54,7 +51,7 @@ BEGIN
             SELECT s.place, s.share, q.asked, q.unasked, q.fetches, q.cost
               FROM stages AS s,
                    store.index_question(queries, counts, s.word, s.models, total) AS q
-             WHERE guessing
+             WHERE cardinality(queries) > 1
         ),
         guess AS (
             SELECT *
@@ -81,8 +78,8 @@ BEGIN
         most := CASE WHEN step.turn < 3 THEN greatest(3000, 2 * step.fetches) END;
         SELECT count(*), coalesce(array_agg(m.model_id) FILTER (
                    WHERE (step.unasked IS NULL OR m.search @@ step.unasked)
-                     AND (by_license IS NULL OR lower(m.license) = lower(by_license))
-                     AND (by_tag IS NULL OR m.tags @> ARRAY[by_tag])
+                     AND (licenses IS NULL OR lower(m.license) = ANY (licenses))
+                     AND (matching_models.tags IS NULL OR m.tags @> matching_models.tags)
                      AND (min_parameters IS NULL OR m.parameters >= min_parameters)
                      AND (max_parameters IS NULL OR m.parameters <= max_parameters)), '{}')
           INTO fetched, hits
@@ -108,5 +105,5 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION store.matching_models(tsquery[], bigint[], integer, text, text, bigint, bigint) IS
+COMMENT ON FUNCTION store.matching_models(tsquery[], bigint[], integer, text[], text[], bigint, bigint) IS
     'Keys of the most downloaded models that match, the best first.';
