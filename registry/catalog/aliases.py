@@ -1,5 +1,6 @@
-"""The names that stand for a model: listed, and added or taken away by a person."""
+"""Aliases of a model: read, added and removed by a person."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,12 +8,12 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, text
 
 from registry.catalog.families import refresh_families
-from registry.catalog.names import merge_stub
+from registry.catalog.names import merge_stub, model_id
 from registry.catalog.resolution import release
 from registry.errors import RegistryError, UsageError
 
 LONGEST = 255
-"""Characters that an alias may have."""
+"""Characters of an alias, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,17 @@ class Alias:
     valid_to: datetime | None
 
 
-def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
-    """Return every name of a model, the present one first, then by name."""
+def list_aliases(connection: Connection, model: str) -> list[Alias]:
+    """Return every name of a model, the present one first, then by name.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+    """
+    return read_aliases(connection, model_id(connection, model))
+
+
+def read_aliases(connection: Connection, model_id: int) -> list[Alias]:
+    """Return every name of the model of a key, the present one first, then by name."""
     rows = connection.execute(
         text("""
         SELECT a.alias, a.source, a.confidence, a.valid_from, a.valid_to
@@ -40,35 +50,41 @@ def list_aliases(connection: Connection, model_id: int) -> list[Alias]:
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
-    """What a stub has, and gives up when its name becomes an alias of another model."""
+class AbsorbedStub:
+    """A stub whose runs and aliases move to the model that takes its name as an alias."""
 
     name: str
     runs: int
     aliases: Sequence[str]
 
 
-def belongings(connection: Connection, model_id: int, alias: str) -> Belongings | None:
-    """Return what moves to a model with an alias that is another's name and has names of its own.
+def absorbed_stubs(
+    connection: Connection, model: str, aliases: Sequence[str]
+) -> list[AbsorbedStub]:
+    """Return the stubs with aliases of their own that adding some aliases to a model absorbs.
 
-    None where no other names move along: then taking the alias away undoes it all.
+    A stub without aliases is not among them: removing the alias undoes its absorption.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
     """
-    found = connection.execute(
+    rows = connection.execute(
         text("""
         SELECT m.name, (SELECT count(*) FROM store.runs r WHERE r.model_id = m.model_id) AS runs,
                ARRAY(SELECT a.alias FROM store.model_aliases a
                       WHERE a.model_id = m.model_id ORDER BY a.alias) AS aliases
-          FROM store.models m
-         WHERE m.name = :alias AND m.state = 'stub' AND m.model_id <> :model"""),
-        {"alias": alias.strip(), "model": model_id},
-    ).one_or_none()
-    if found is None or not found.aliases:
-        return None
-    return Belongings(*found)
+          FROM unnest(cast(:aliases AS text[])) WITH ORDINALITY AS given (name, position)
+          JOIN store.models m USING (name)
+         WHERE m.state = 'stub' AND m.model_id <> :model
+           AND EXISTS (SELECT FROM store.model_aliases a WHERE a.model_id = m.model_id)
+         ORDER BY given.position"""),
+        {"aliases": [alias.strip() for alias in aliases], "model": model_id(connection, model)},
+    )
+    return [AbsorbedStub(*row) for row in rows]
 
 
 def add_alias(connection: Connection, model_id: int, alias: str) -> int:
-    """Let a model be found by one more name, and have the runs that go by it.
+    """Add an alias to a model, and move the runs that go by it to the model.
 
     Nothing happens if it is one already.
 
@@ -77,7 +93,7 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> int:
 
     Raises:
         UsageError: when the alias is empty or too long.
-        RegistryError: when another model goes by the alias.
+        RegistryError: when it is a name of another model.
     """
     alias = alias.strip()
     if not alias or len(alias) > LONGEST or not alias.isprintable():
@@ -92,7 +108,7 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> int:
         {"alias": alias, "model": model_id},
     ).one_or_none()
     if holder is not None and holder.is_name and holder.state == "stub":
-        # Known by that name only, as a parent or from an evaluation: now it is known what it is.
+        # Known only by that name, as a parent or from an evaluation.
         now = datetime.now(UTC)
         children = merge_stub(connection, holder.model_id, into=model_id, source="user", as_of=now)
         refresh_families(connection, children)
@@ -103,8 +119,8 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> int:
         )
     if holder is not None:
         raise RegistryError(
-            f"{alias} already stands for {holder.name}; take it away there first: "
-            f"registry models alias {holder.name} --remove {alias}"
+            f"{alias} is an alias of {holder.name}; remove it there first: "
+            f"registry models alias remove {shlex.quote(holder.name)} {shlex.quote(alias)}"
         )
     connection.execute(
         text("""
@@ -119,13 +135,13 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> int:
 
 
 def remove_alias(connection: Connection, model_id: int, alias: str) -> int:
-    """Let a model no longer be found by a name; runs that go by it are looked after anew.
+    """Remove an alias of a model, and resolve again the name of the runs that go by it.
 
     Returns:
         How many runs moved away from the model.
 
     Raises:
-        RegistryError: when the alias is none of its aliases.
+        RegistryError: when the model has no such alias.
     """
     before = _count_runs(connection, model_id)
     removed = connection.execute(
@@ -133,7 +149,7 @@ def remove_alias(connection: Connection, model_id: int, alias: str) -> int:
         {"alias": alias.strip(), "model": model_id},
     )
     if removed.rowcount == 0:
-        name = list_aliases(connection, model_id)[0].alias
+        name = read_aliases(connection, model_id)[0].alias
         raise RegistryError(f"{alias.strip()} is not an alias of {name}.")
     release(connection, alias.strip(), as_of=datetime.now(UTC))
     return before - _count_runs(connection, model_id)

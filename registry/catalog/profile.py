@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
+from registry.errors import UsageError
 
 HISTORY_KEPT = 60
 """How many of the latest observations of a model's counters are read."""
@@ -118,6 +120,46 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
         history=[Observation(*row) for row in reversed(history)],
         scores=[dict(row) for row in scores],
         similar=similar_models(connection, model["name"], similar) if similar else [],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelComparison:
+    """Models side by side.
+
+    Attributes:
+        profiles: of the models, in the order given.
+        scores: on the benchmarks that all of them have, as from `shared_scores`.
+        similarity: rows of `registry.similarity` for each pair, with its names `a` and `b`.
+    """
+
+    profiles: Sequence[Profile]
+    scores: Sequence[dict[str, Any]]
+    similarity: Sequence[dict[str, Any]]
+
+
+def compare_models(
+    connection: Connection, names: Sequence[str], *, benchmarks: int
+) -> ModelComparison:
+    """Compare models.
+
+    Args:
+        connection: to read from.
+        names: of two models or more, any of their names.
+        benchmarks: how many to give scores of, at most.
+
+    Raises:
+        ModelNotFoundError: with the nearest names there are.
+        UsageError: when two names are of the same model.
+    """
+    profiles = [read_profile(connection, name, similar=0) for name in names]
+    present = list(dict.fromkeys(profile.model["name"] for profile in profiles))
+    if len(present) < len(names):
+        raise UsageError("Two of the names are of the same model; give different ones.")
+    return ModelComparison(
+        profiles,
+        shared_scores(profiles, benchmarks),
+        [{"a": a, "b": b, **similarity(connection, a, b)} for a, b in combinations(present, 2)],
     )
 
 

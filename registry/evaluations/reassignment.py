@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from registry.catalog import names as model_names
 from registry.catalog import resolution
-from registry.catalog.aliases import Alias, add_alias, list_aliases, remove_alias
+from registry.catalog.aliases import Alias, add_alias, read_aliases, remove_alias
 from registry.db.jobs import Lock, locked
 from registry.evaluations import item_statistics
 
@@ -43,7 +43,7 @@ def change_aliases(
         lost = sum([remove_alias(connection, key, alias) for alias in removed])
         gained = sum([add_alias(connection, key, alias) for alias in added])
         item_statistics.refresh(connection)
-        return AliasChange(list_aliases(connection, key), gained, lost)
+        return AliasChange(read_aliases(connection, key), gained, lost)
 
 
 def resolve_names(engine: Engine) -> int:

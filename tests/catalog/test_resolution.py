@@ -309,9 +309,9 @@ def state(engine: Engine) -> tuple[object, ...]:
 def test_an_alias_moves_runs_and_back(evaluated: Commands, engine: Engine) -> None:
     before = state(engine)
     assert before[2] == [("{3,3}", "{0.6666667,0.33333334}")]
-    listed = evaluated.json("models", "alias", "--unresolved")
+    listed = evaluated.json("models", "alias", "unresolved")
     assert [(each["name"], each["runs"]) for each in listed] == [("My-Known", 1)]
-    evaluated.done("models", "alias", "org/known", "--add", "My-Known")
+    evaluated.done("models", "alias", "add", "org/known", "My-Known")
     moved = state(engine)
     assert moved[0] == [
         ("org/known", "My-Known", "user"),
@@ -323,26 +323,26 @@ def test_an_alias_moves_runs_and_back(evaluated: Commands, engine: Engine) -> No
     assert moved[2] in ([("{2,2}", "{1,0.5}")], [("{2,2}", "{0.5,0.5}")])
     assert moved[3] == [("org/known", "org/known"), ("org/other", "org/other")]
     assert moved[4] == [(0,)]
-    assert evaluated.json("models", "alias", "--unresolved") == []
-    evaluated.done("models", "alias", "org/known", "--remove", "My-Known")
+    assert evaluated.json("models", "alias", "unresolved") == []
+    evaluated.done("models", "alias", "remove", "org/known", "My-Known")
     assert state(engine) == before
 
 
 def test_unresolved_names_come_with_suggestions(evaluated: Commands, engine: Engine) -> None:
     with engine.begin() as connection:
         write(connection, grid("b", {"KNOWN!": [1, 0]}), grid("c", {"KNOWN!": [1]}))
-    result = evaluated("models", "alias", "--unresolved", "--format", "json")
-    assert evaluated.json("models", "alias", "--unresolved") == [
+    result = evaluated("models", "alias", "unresolved", "--format", "json")
+    assert evaluated.json("models", "alias", "unresolved") == [
         {"name": "KNOWN!", "runs": 2, "benchmarks": 2, "suggestions": ["org/known"]},
         {"name": "My-Known", "runs": 1, "benchmarks": 1, "suggestions": []},
     ]
-    assert "registry models alias MODEL --add NAME" in result.stderr
+    assert "registry models alias add MODEL NAME" in result.stderr
 
 
 def test_resolve_by_command_makes_statistics_anew(evaluated: Commands, engine: Engine) -> None:
     with engine.begin() as connection:
         factories.model(connection, "me/My-Known")
-    result = evaluated("models", "alias", "--resolve")
+    result = evaluated("models", "alias", "resolve")
     assert "1 names were resolved." in result.stderr
     with engine.connect() as connection:
         assert found(connection, "My-Known") == ("me/My-Known", "tail", 0.8)

@@ -33,7 +33,7 @@ def test_import_tells_what_became_of_each_file(commands: Commands, path: Path) -
     result = commands("evals", "import", str(path), "--format", "json")
     assert result.exit_code == 0
     assert "5 runs, 7 outcomes in " in result.stderr
-    assert "registry models alias --unresolved" in result.stderr
+    assert "registry models alias unresolved" in result.stderr
     [told] = commands.json("evals", "import", str(path))
     assert told == {
         "path": str(path), "status": "unchanged", "format": "table", "runs": 5, "new": 0,
@@ -118,12 +118,12 @@ def test_what_contradicts_itself_is_told_by_file_and_model(
 
 
 def test_giving_a_name_tells_how_many_runs_moved(imported: Commands) -> None:
-    given = imported("models", "alias", "org/one", "--add", "org/two", "--add", "new")
+    given = imported("models", "alias", "add", "org/one", "org/two", "new")
     assert given.exit_code == 0
     assert "2 runs moved to org/one." in given.stderr
-    taken = imported("models", "alias", "org/one", "--remove", "org/two")
+    taken = imported("models", "alias", "remove", "org/one", "org/two")
     assert "2 runs moved away from org/one." in taken.stderr
-    assert "moved" not in imported("models", "alias", "org/one").stderr
+    assert "moved" not in imported("models", "alias", "list", "org/one").stderr
 
 
 def test_a_model_of_its_own_becomes_an_alias_if_that_is_meant(
@@ -132,18 +132,20 @@ def test_a_model_of_its_own_becomes_an_alias_if_that_is_meant(
     with engine.begin() as connection:
         factories.alias(connection, "org/two", "Two")
         factories.alias(connection, "org/two", "o two")
-    alias = ("models", "alias", "org/one", "--add", "org/two")
+    alias = ("models", "alias", "add", "org/one", "org/two")
     said = imported.refused(2, *alias)
-    assert "org/two is a model of its own, with 2 runs and the names Two, o two. Say --yes" in said
-    assert imported.done("models", "alias", "org/two", "--format", "quiet").startswith("org/two\n")
+    assert "org/two is a model of its own, with 2 runs and the names Two, o two. Give --yes" in said
+    assert imported.done("models", "alias", "list", "org/two", "--format", "quiet").startswith(
+        "org/two\n"
+    )
     said = imported(*alias, "--yes").stderr
     assert "2 runs moved to org/one." in said
-    removing = "registry models alias org/one --remove Two --remove 'o two'"
+    removing = "registry models alias remove org/one Two 'o two'"
     assert removing in said
-    imported.done(*shlex.split(removing)[1:], "--remove", "org/two")
-    assert imported.done("models", "alias", "org/one", "--format", "quiet") == "org/one\n"
+    imported.done(*shlex.split(removing)[1:], "org/two")
+    assert imported.done("models", "alias", "list", "org/one", "--format", "quiet") == "org/one\n"
     # One that is known by nothing but that name loses nothing.
-    imported.done("models", "alias", "org/one", "--add", "unheard-of")
+    imported.done("models", "alias", "add", "org/one", "unheard-of")
 
 
 def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_leaderboard_tells_which_benchmarks_too_few_models_have(
 def test_nothing_imported_yet(commands: Commands) -> None:
     assert commands.json("evals", "leaderboard") == []
     assert "No evaluations" in commands("evals", "benchmarks").stderr
-    assert commands.json("models", "alias", "--unresolved") == []
+    assert commands.json("models", "alias", "unresolved") == []
 
 
 def test_benchmarks(imported: Commands) -> None:
@@ -274,9 +276,7 @@ def test_mappings(commands: Commands) -> None:
     assert all(found.values())
 
 
-def test_unresolved_names_and_models_at_once(imported: Commands) -> None:
-    assert "leave the model out" in imported.refused(
-        2, "models", "alias", "org/one", "--unresolved"
-    )
-    assert "Name a model" in imported.refused(2, "models", "alias")
-    assert len(imported.json("models", "alias", "--unresolved")) == 3
+def test_unresolved_names_are_of_all_models(imported: Commands) -> None:
+    imported.refused(2, "models", "alias", "unresolved", "org/one")
+    imported.refused(2, "models", "alias", "resolve", "org/one")
+    assert len(imported.json("models", "alias", "unresolved")) == 3

@@ -135,7 +135,7 @@ def test_a_word_that_nothing_has_does_not_spoil_the_suggestions(sample: Commands
         ["lineage", "descendants"],
         ["lineage", "path", "mistralai/Mistral-7B-v0.1"],
         ["similar"],
-        ["models", "alias"],
+        ["models", "alias", "list"],
         ["models", "compare", "mistralai/Mistral-7B-v0.1"],
         ["models", "search", "--family"],
     ],

@@ -144,7 +144,7 @@ def test_nothing_found(sample: Commands) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (
         0,
         "[]\n",
-        "No model is like that.\n",
+        "No model matches.\n",
     )
 
 
@@ -260,29 +260,18 @@ def test_aliases(commands: Commands, engine: Engine) -> None:
     with engine.begin() as connection:
         factories.model(connection, "org/one")
         factories.model(connection, "org/two")
-    quiet = ("--format", "quiet")
-    assert commands.done("models", "alias", "org/one", *quiet) == "org/one\n"
-    added = commands.done("models", "alias", "org/one", "--add", "uno", "--add", "un", *quiet)
+    alias, quiet = ("models", "alias"), ("--format", "quiet")
+    assert commands.done(*alias, "list", "org/one", *quiet) == "org/one\n"
+    added = commands.done(*alias, "add", "org/one", "uno", "un", *quiet)
     assert added == "org/one\nun\nuno\n"
     assert commands.done("models", "show", "UNO", *quiet) == "org/one\n"
     # A second time changes nothing, nor does a model's own name.
-    assert commands.done("models", "alias", "uno", "--add", "un", *quiet) == added
-    assert commands.done("models", "alias", "uno", "--add", "org/one", *quiet) == added
-    removed = commands.done("models", "alias", "un", "--remove", "un", *quiet)
+    assert commands.done(*alias, "add", "uno", "un", *quiet) == added
+    assert commands.done(*alias, "add", "uno", "org/one", *quiet) == added
+    assert commands.done(*alias, "list", "UN", *quiet) == added
+    removed = commands.done(*alias, "remove", "un", "un", *quiet)
     assert removed == "org/one\nuno\n"
-    assert commands.json("models", "alias", "org/one")[-1]["source"] == "user"
-
-
-@pytest.mark.parametrize("change", [("org/one", "--add", "uno"), ("--resolve",)])
-def test_names_do_not_change_during_an_import(
-    commands: Commands, engine: Engine, change: tuple[str, ...]
-) -> None:
-    with engine.begin() as connection:
-        factories.model(connection, "org/one")
-    with jobs.exclusive(engine, jobs.Lock.EVALUATIONS):
-        assert "is running" in commands.refused(5, "models", "alias", *change)
-        assert commands.json("models", "alias", "org/one")[0]["alias"] == "org/one"
-    commands.done("models", "alias", *change)
+    assert commands.json(*alias, "list", "org/one")[-1]["source"] == "user"
 
 
 def test_aliases_that_cannot_be(commands: Commands, engine: Engine) -> None:
@@ -290,12 +279,30 @@ def test_aliases_that_cannot_be(commands: Commands, engine: Engine) -> None:
         factories.model(connection, "org/one")
         factories.model(connection, "org/two")
         factories.alias(connection, "org/two", "deux")
-    alias = ("models", "alias", "org/one")
-    assert "present name of another model" in commands.refused(1, *alias, "--add", "org/two")
-    assert "--remove deux" in commands.refused(1, *alias, "--add", "deux")
-    assert "deux is not an alias of org/one" in commands.refused(1, *alias, "--remove", "deux")
-    assert "printable" in commands.refused(2, *alias, "--add", " ")
-    assert "printable" in commands.refused(2, *alias, "--add", "x" * 256)
+    add, remove = (("models", "alias", each, "org/one") for each in ("add", "remove"))
+    assert "present name of another model" in commands.refused(1, *add, "org/two")
+    assert "registry models alias remove org/two deux" in commands.refused(1, *add, "deux")
+    assert "deux is not an alias of org/one" in commands.refused(1, *remove, "deux")
+    assert "printable" in commands.refused(2, *add, " ")
+    assert "printable" in commands.refused(2, *add, "x" * 256)
+    commands.refused(2, *add)
+    assert "org/none" in commands.refused(1, "models", "alias", "list", "org/none")
     # One that fails leaves none of the others.
-    commands.refused(1, *alias, "--add", "good", "--add", "deux")
-    assert commands.done(*alias, "--format", "quiet") == "org/one\n"
+    commands.refused(1, *add, "good", "deux")
+    listed = commands.done("models", "alias", "list", "org/one", "--format", "quiet")
+    assert listed == "org/one\n"
+
+
+@pytest.mark.parametrize("change", [("add", "org/one", "un"), ("remove", "org/one", "uno"),
+                                    ("resolve",)])  # fmt: skip
+def test_names_do_not_change_during_an_import(
+    commands: Commands, engine: Engine, change: tuple[str, ...]
+) -> None:
+    with engine.begin() as connection:
+        factories.alias(connection, factories.model(connection, "org/one"), "uno")
+    with jobs.exclusive(engine, jobs.Lock.EVALUATIONS):
+        assert "Another evals import is running" in commands.refused(5, "models", "alias", *change)
+        listed = commands.done("models", "alias", "list", "org/one", "--format", "quiet")
+        assert listed == "org/one\nuno\n"
+        assert commands.json("models", "alias", "unresolved") == []
+    commands.done("models", "alias", *change)

@@ -158,7 +158,7 @@ def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_ru
     say(f"{sum(r.written.runs for r in reports):,} runs, {outcomes:,} outcomes in "
         f"{figures.span(seconds)}.")  # fmt: skip
     if sum(report.written.unresolved for report in reports):
-        say("Some names stand for no model that is known: registry models alias --unresolved")
+        say("Some names stand for no model that is known: registry models alias unresolved")
     if dry_run:
         say("A dry run: nothing was changed.")
 
