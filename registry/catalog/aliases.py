@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, text
 
 from registry.catalog.families import refresh_families
-from registry.catalog.names import merge_stub, model_id
+from registry.catalog.merge import merge_stub
+from registry.catalog.names import model_id
 from registry.catalog.resolution import release
 from registry.errors import RegistryError, UsageError
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from registry.catalog import families
-from registry.catalog.names import add_stubs, merge_stub
+from registry.catalog.merge import merge_stub
+from registry.catalog.names import add_stubs
 from registry.catalog.rows import Entry
 from registry.db.copy import copy_lines, copy_rows
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from sqlalchemy import Connection, text
 
-from registry.catalog.names import merge_stub
+from registry.catalog.merge import merge_stub
 from registry.catalog.rows import LISTING_COLUMNS, MOST_POPULAR, array
 from registry.db.copy import copy_lines
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from registry.catalog import matching
 from registry.catalog.families import refresh_families
 from registry.catalog.item_statistics import mark_stale
+from registry.catalog.merge import drop_stubs
 from registry.catalog.names import add_stubs
 from registry.coerce import MAX_TEXT
 from registry.db.copy import copy_rows
@@ -146,19 +147,11 @@ def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
             WHERE r.name_id = v.name_id AND (a.model_id, a.run_id) = (r.model_id, r.run_id)""",
         """UPDATE store.runs r SET model_id = v.model_id
              FROM moved_names v WHERE r.name_id = v.name_id""",
-        # What nothing else names is not known any more.
-        """CREATE TEMPORARY TABLE unnamed ON COMMIT DROP AS
-           SELECT DISTINCT v.before AS model_id FROM moved_names v
-             JOIN store.models m ON m.model_id = v.before AND m.state = 'stub'
-            WHERE NOT EXISTS (SELECT FROM store.evaluated_names n WHERE n.model_id = v.before)
-              AND NOT EXISTS (SELECT FROM store.edges e WHERE v.before IN (e.parent_id, e.child_id))
-              AND NOT EXISTS (SELECT FROM store.model_aliases a WHERE a.model_id = v.before)""",
-        "DELETE FROM store.model_families WHERE model_id IN (TABLE unnamed)",
-        "DELETE FROM store.lookups WHERE model_id IN (TABLE unnamed)",
-        "DELETE FROM store.models WHERE model_id IN (TABLE unnamed)",
-        "DROP TABLE unnamed",
     ):
         connection.exec_driver_sql(statement)
+    drop_stubs(
+        connection, connection.scalars(text("SELECT DISTINCT before FROM moved_names")).all()
+    )
 
 
 @dataclass(frozen=True, slots=True)

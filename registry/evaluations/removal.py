@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
-from registry.catalog import names as model_names
 from registry.catalog.item_statistics import mark_stale
+from registry.catalog.merge import drop_stubs
 from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics
@@ -232,4 +232,4 @@ def _forget_names(connection: Connection) -> list[str]:
            AND NOT EXISTS (SELECT FROM store.runs r WHERE r.name_id = n.name_id)
         RETURNING n.model_id""")
     ).all()
-    return sorted(model_names.drop_stubs(connection, models))
+    return sorted(drop_stubs(connection, models))

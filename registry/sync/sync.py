@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from registry.catalog import families, indexes, lineage
-from registry.catalog import names as model_names
+from registry.catalog import families, indexes, lineage, merge
 from registry.db.connection import prefer_indexes
 from registry.db.jobs import Lock, job
 from registry.errors import HubError, HubUnavailableError, UsageError
@@ -218,7 +217,7 @@ def _look_up(connection: Connection, source: Hub, walk: SyncState, options: Sync
             if isinstance(found.record, dict):
                 extra = SyncState(scope=walk.scope, kind="delta", as_of=walk.as_of)
                 ingest.take_in(connection, extra, read([found.record]), lineage.write_edges)
-                orphans = model_names.settle_stub(
+                orphans = merge.merge_renamed_stub(
                     connection, each.model_id, found.name, as_of=walk.as_of
                 )
                 families.refresh_families(connection, orphans)

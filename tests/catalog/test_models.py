@@ -8,7 +8,7 @@ from factories import NOON, alias, edge, model, rows, stub
 from pages import record, take
 from sqlalchemy import Connection, text
 
-from registry.catalog import models
+from registry.catalog import merge, models
 from registry.catalog import names as model_names
 from registry.catalog.listing import PageComparison
 from registry.sync import quarantine
@@ -205,7 +205,7 @@ def test_a_merged_stub_leaves_names_and_children_behind(connection: Connection) 
     edge(connection, "me/child", gone, "merge", source="card", position=3)
     edge(connection, "me/child", into, "merge", source="card", position=1)
     edge(connection, "me/other", gone, "adapter")
-    children = model_names.merge_stub(connection, gone, into=into, source="card", as_of=NOON)
+    children = merge.merge_stub(connection, gone, into=into, source="card", as_of=NOON)
     assert len(children) == 2
     assert rows(
         connection, "SELECT child, parent, relation, position FROM registry.lineage ORDER BY child"
@@ -216,13 +216,13 @@ def test_a_merged_stub_leaves_names_and_children_behind(connection: Connection) 
     ]
 
 
-def test_a_stub_is_settled_only_with_a_model_that_is_there(connection: Connection) -> None:
+def test_a_stub_is_merged_only_into_a_model_that_is_there(connection: Connection) -> None:
     unseen, known = stub(connection, "org/unseen"), model(connection, "org/known")
-    assert model_names.settle_stub(connection, unseen, "org/none", as_of=NOON) == []
-    assert model_names.settle_stub(connection, unseen, "org/unseen", as_of=NOON) == []
-    assert model_names.settle_stub(connection, known, "org/unseen", as_of=NOON) == []
+    assert merge.merge_renamed_stub(connection, unseen, "org/none", as_of=NOON) == []
+    assert merge.merge_renamed_stub(connection, unseen, "org/unseen", as_of=NOON) == []
+    assert merge.merge_renamed_stub(connection, known, "org/unseen", as_of=NOON) == []
     assert rows(connection, "SELECT count(*) FROM store.models") == [(2,)]
-    model_names.settle_stub(connection, unseen, "org/known", as_of=NOON)
+    merge.merge_renamed_stub(connection, unseen, "org/known", as_of=NOON)
     assert rows(connection, ALIASES) == [("org/known", "org/unseen", "rename", NOON)]
 
 

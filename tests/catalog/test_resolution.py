@@ -8,7 +8,7 @@ from factories import NOON, rows
 from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import aliases, matching
-from registry.catalog import names as model_names
+from registry.catalog.merge import merge_stub
 from registry.catalog.resolution import Stated, StatedName, resolve, resolve_again, state_names
 from registry.errors import RegistryError
 from registry.evaluations import item_statistics
@@ -174,7 +174,7 @@ def merge(connection: Connection, stub: str, model: str, source: str = "case") -
                               {"name": name}) for name in (stub, model)]  # fmt: skip
     assert keys[0]
     assert keys[1]
-    model_names.merge_stub(connection, keys[0], into=keys[1], source=source, as_of=NOON)
+    merge_stub(connection, keys[0], into=keys[1], source=source, as_of=NOON)
 
 
 @pytest.mark.parametrize(

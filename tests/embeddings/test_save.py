@@ -15,7 +15,7 @@ from learned import drawn, kept, names, trained
 from sqlalchemy import Connection, Engine, text
 
 import registry
-from registry.catalog import names as model_names
+from registry.catalog.merge import merge_stub
 from registry.db import binary_copy, migrate
 from registry.embeddings import read as vectors
 from registry.embeddings import save, versions
@@ -251,7 +251,7 @@ def test_a_merged_stub_leaves_its_vectors_to_the_model(connection: Connection) -
     both = kept(connection, drawn(2), ["org/model", "stub"], serving=drawn(2))
     alone = kept(connection, drawn(1, 5, seed=2), ["stub"], serving=drawn(1, seed=3))
     keys = dict(rows(connection, "SELECT name, model_id FROM store.models"))
-    model_names.merge_stub(
+    merge_stub(
         connection, keys["stub"], into=keys["org/model"], source="user", as_of=_now(connection)
     )
     assert (vectors.read_embeddings(connection, both).vectors == drawn(2)[:1]).all()

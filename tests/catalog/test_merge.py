@@ -1,0 +1,139 @@
+"""Merge of stubs, over every column of the schema that holds the key of a model."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from evaluated import grid, write
+from factories import NOON, alias, edge, model, rows, stub
+from learned import drawn, kept
+from sqlalchemy import BigInteger, Column, Connection, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from registry.catalog.merge import DERIVED, KEYS, STATED, drop_stubs, merge_stub
+from registry.db import schema
+
+OTHER_KEYS = {
+    "answers.run_id", "feature_sets.feature_set_id", "job_runs.job_run_id",
+    "model_features.feature_set_id", "runs.run_id",
+}  # fmt: skip
+"""Keys of other things than models."""
+
+NOT_MOVED = {
+    "models.model_id",
+    # Computed again with the families of the children.
+    "model_families.family_id",
+    "model_families.primary_parent_id",
+    # Moved with the vector of the stub.
+    "embeddings.near_ids",
+    # A watermark.
+    "priors.newest_model_id",
+    # Of listed models alone.
+    "pending_edges.child_id",
+}
+
+
+def test_every_key_of_a_model_is_handled() -> None:
+    """A new table or column fails here until it is moved, or stated as an exception."""
+    keys = {
+        f"{table.name}.{column.name}"
+        for table in schema.metadata.sorted_tables
+        for column in table.columns
+        if column.name.endswith(("_id", "_ids")) and _holds_keys(column)
+    }
+    assert keys == KEYS.keys() | OTHER_KEYS | NOT_MOVED
+    assert KEYS.keys() >= {*DERIVED, *STATED}
+
+
+def _holds_keys(column: Column[Any]) -> bool:
+    kind = column.type
+    return isinstance(kind.item_type if isinstance(kind, ARRAY) else kind, BigInteger)
+
+
+@pytest.fixture
+def filled(connection: Connection) -> Connection:
+    """A stub with a row in every table that has keys of models."""
+    kept(connection, drawn(1), ["org/stub"], serving=drawn(1))
+    write(connection, grid("b", {"org/stub": [1, 0]}))
+    connection.execute(schema.models.update().values(state="stub"))
+    key = connection.scalar(select(schema.models.c.model_id))
+    assert isinstance(key, int)
+    alias(connection, key, "nickname")
+    edge(connection, "org/child", key)
+    edge(connection, key, "org/parent")
+    for column in KEYS.values():
+        if _count(connection, column, key) == 0:
+            connection.execute(column.table.insert().values(_row(column, key)))
+    return connection
+
+
+def _row(key: Column[int], model_id: int) -> dict[str, Any]:
+    needed = (
+        column
+        for column in key.table.columns
+        if not column.nullable and column.server_default is None and column.identity is None
+    )
+    return {column.name: _value(column) for column in needed} | {key.name: model_id}
+
+
+def _value(column: Column[Any]) -> Any:
+    return {int: 1, str: "x", float: 0.5, datetime: NOON, bool: False}[column.type.python_type]
+
+
+def _count(connection: Connection, column: Column[int], model_id: int) -> int:
+    query = select(func.count()).select_from(column.table).where(column == model_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def test_no_row_of_a_merged_stub_is_lost_or_left(filled: Connection) -> None:
+    keys = dict(rows(filled, "SELECT name, model_id FROM store.models"))
+    gone, into = keys["org/stub"], model(filled, "org/model")
+    before = {key: _count(filled, column, gone) for key, column in KEYS.items()}
+    assert all(before.values())
+    children = merge_stub(filled, gone, into=into, source="user", as_of=NOON)
+    assert children == [keys["org/child"]]
+    assert not any(_count(filled, column, gone) for column in KEYS.values())
+    # The name of the stub is one alias more.
+    assert {key: _count(filled, column, into) for key, column in KEYS.items()} == {
+        **before, **dict.fromkeys(DERIVED, 0), "model_aliases.model_id": 2
+    }  # fmt: skip
+    assert rows(filled, "SELECT name FROM store.models WHERE state = 'stub'") == []
+
+
+def test_a_model_keeps_its_own_rows(filled: Connection) -> None:
+    (gone,) = rows(filled, "SELECT model_id FROM store.models WHERE name = 'org/stub'")[0]
+    into = model(filled, "org/model")
+    filled.execute(schema.counters.insert().values(model_id=into, downloads=7))
+    filled.execute(schema.documents.insert().values(model_id=into, card={"own": 1}))
+    alias(filled, into, "nickname", confidence=0.25)
+    merge_stub(filled, gone, into=into, source="user", as_of=NOON)
+    assert rows(filled, "SELECT downloads FROM store.counters") == [(7,)]
+    assert rows(filled, "SELECT card FROM store.documents") == [({"own": 1},)]
+    assert rows(filled, "SELECT alias, confidence FROM store.model_aliases ORDER BY 1") == [
+        ("nickname", 0.25), ("org/stub", 1.0)
+    ]  # fmt: skip
+
+
+def test_vectors_that_rest_on_a_merged_stub_rest_on_the_model(connection: Connection) -> None:
+    kept(connection, drawn(3), ["org/other", "org/stub", "org/placed"])
+    keys = dict(rows(connection, "SELECT name, model_id FROM store.models"))
+    connection.execute(
+        schema.embeddings.update()
+        .where(schema.embeddings.c.model_id == keys["org/placed"])
+        .values(kind="cold", near_ids=[keys["org/other"], keys["org/stub"]], near_weights=[1, 1])
+    )
+    into = model(connection, "org/model")
+    merge_stub(connection, keys["org/stub"], into=into, source="user", as_of=NOON)
+    assert rows(connection, "SELECT near_ids FROM store.embeddings WHERE kind = 'cold'") == [
+        ([keys["org/other"], into],)
+    ]
+
+
+def test_a_stub_that_nothing_names_is_removed_with_all_its_rows(filled: Connection) -> None:
+    (gone,) = rows(filled, "SELECT model_id FROM store.models WHERE name = 'org/stub'")[0]
+    for key in STATED:
+        assert drop_stubs(filled, [gone]) == []
+        filled.execute(KEYS[key].table.delete().where(KEYS[key] == gone))
+    unnamed, listed = stub(filled, "org/unnamed"), model(filled, "org/listed")
+    assert drop_stubs(filled, [gone, unnamed, listed]) == ["org/stub", "org/unnamed"]
+    assert not any(_count(filled, column, gone) for column in KEYS.values())
