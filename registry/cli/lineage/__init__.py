@@ -1,4 +1,4 @@
-"""`registry lineage`: what models were made from, and what was made from them."""
+"""`registry lineage`: trees, ancestors, descendants and paths of models, and problems."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from registry.cli.parameters import AT_LEAST_ONE, OneOf
 from registry.enums import LineageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from sqlalchemy import Connection
+    from collections.abc import Iterable
 
     from registry.catalog.lineage_tree import Node
 
@@ -202,26 +200,12 @@ def _print_kin(
         Field("confidence", look=decimals, right=True),
         Field("state"),
     ]
+    from registry.catalog.relatives import relatives
+
     with application.reading() as connection:
-        output.rows(fields, _kin(connection, name, depth, kin), empty=f"No {kin} is known.")
-
-
-def _kin(
-    connection: Connection, name: str, depth: int | None, kin: Literal["ancestor", "descendant"]
-) -> Iterator[tuple[object, ...]]:
-    from sqlalchemy import text
-
-    from registry.catalog import names as model_names
-
-    rows = connection.execute(
-        text(f"""
-        SELECT k.* FROM registry.{kin}s(
-                   (SELECT name FROM store.models WHERE model_id = :key)) AS k
-         WHERE k.depth <= coalesce(:depth, k.depth)
-         ORDER BY k.depth, k.{kin}"""),  # noqa: S608 - one of two words
-        {"key": model_names.model_id(connection, name), "depth": depth},
-    )
-    yield from (tuple(row) for row in rows)
+        output.rows(
+            fields, relatives(connection, name, kin, depth=depth), empty=f"No {kin} is known."
+        )
 
 
 @lineage.command()
@@ -238,26 +222,15 @@ def path(application: Application, a: str, b: str, output: Output) -> None:
     Example:
       registry lineage path org/one-finetune org/another
     """
-    from sqlalchemy import text
-
-    from registry.catalog import names as model_names
+    from registry.catalog.relatives import lineage_path
 
     with application.reading() as connection:
-        keys = [model_names.model_id(connection, each) for each in (a, b)]
-        rows = connection.execute(
-            text("""
-            SELECT p.model, p.step, p.direction, p.relation
-              FROM registry.lineage_path(
-                       (SELECT name FROM store.models WHERE model_id = :a),
-                       (SELECT name FROM store.models WHERE model_id = :b)) AS p
-             ORDER BY p.step"""),
-            {"a": keys[0], "b": keys[1]},
-        )
-        output.rows(
-            [Field("model"), Field("step", right=True), Field("direction"), Field("relation")],
-            (tuple(row) for row in rows),
-            empty="They share no ancestor that is known.",
-        )
+        steps = lineage_path(connection, a, b)
+    output.rows(
+        [Field("model"), Field("step", right=True), Field("direction"), Field("relation")],
+        steps,
+        empty="They share no known ancestor.",
+    )
 
 
 @lineage.command()
@@ -275,26 +248,19 @@ def check(application: Application, problem: str | None, limit: int, output: Out
       registry lineage check
       registry lineage check --problem license_drift --limit 20
     """
-    from sqlalchemy import text
+    from registry.catalog.relatives import count_problems, list_problems
 
+    if problem is None:
+        with application.reading() as connection:
+            counts = count_problems(connection)
+        output.rows([Field("problem"), Field("findings", look=grouped, right=True)], counts.items())
+        return
     with application.reading() as connection:
-        if problem is None:
-            rows = connection.execute(
-                text("SELECT problem, count(*) FROM registry.lineage_problems GROUP BY problem")
-            )
-            counts = {row[0]: row[1] for row in rows}
-            output.rows(
-                [Field("problem"), Field("findings", look=grouped, right=True)],
-                [(kind, counts.get(kind, 0)) for kind in LineageProblem],
-            )
-            return
-        found = connection.execute(
-            text("""
-            SELECT model, parent, detail FROM registry.lineage_problems
-             WHERE problem = :problem ORDER BY model, parent LIMIT :limit"""),
-            {"problem": problem, "limit": limit + 1},
-        ).all()
-        fields = [Field("model"), Field("parent", kept=True), Field("detail", kept=True)]
-        output.rows(fields, (tuple(row) for row in found[:limit]), empty="None of these.")
-    if len(found) > limit:
+        findings = list_problems(connection, problem, limit=limit + 1)
+    output.rows(
+        [Field("model"), Field("parent", kept=True), Field("detail", kept=True)],
+        findings[:limit],
+        empty="None of these.",
+    )
+    if len(findings) > limit:
         say(f"There are more than {limit:,}; --limit shows them.")
