@@ -1,4 +1,4 @@
-"""`registry route`: which model is to get a prompt."""
+"""`registry route`: the models most likely to answer a prompt well."""
 
 from __future__ import annotations
 
@@ -28,25 +28,22 @@ FIELDS = (
 def route(
     application: Application, prompt: str, k: int, pool: tuple[str, ...], output: Output
 ) -> None:
-    """Print the models that are likeliest to answer PROMPT well.
+    """Print the models most likely to answer PROMPT well.
 
-    By what the current version of the embeddings has learned of models and of texts; as `-` the
-    prompt is read from stdin. The probability is that of a right answer, in [0, 1], to an item
-    like those learned from.
+    PROMPT is a text, or `-` to read it from stdin. The probability is that of a right answer to an
+    item like those that the current version of the embeddings was trained on.
 
     \b
     Examples:
       registry route "What is the derivative of x^2?"
       registry route - --pool mistralai/Mistral-7B-v0.1 --pool google/gemma-7b < prompt.txt
     """
-    from registry.embeddings.versions import require_routing
-    from registry.learning.encoders import open_encoder
-    from registry.prediction.routing.route import route as routed
+    from registry.prediction.routing.route import route_prompt
 
-    asked = click.open_file("-", errors="replace").read() if prompt == "-" else prompt
-    if not asked.strip():
+    if prompt == "-":
+        prompt = click.open_file("-", errors="replace").read()
+    if not prompt.strip():
         raise UsageError("There is no prompt: give a text, or - and a text on stdin.")
-    with application.reading() as connection:
-        encoder = open_encoder(require_routing(connection))
-        found = routed(connection, encoder.encode([asked])[0], k, pool=pool or None)
-    output.rows(FIELDS, ([row[field.name] for field in FIELDS] for row in found))
+    with application.engine() as engine:
+        routes = route_prompt(engine, prompt, k, pool=pool or None)
+    output.rows(FIELDS, ([row[field.name] for field in FIELDS] for row in routes))

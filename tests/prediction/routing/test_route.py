@@ -1,0 +1,46 @@
+"""Routing of prompts: what the SQL function refuses, as errors of the registry."""
+
+import numpy as np
+import pytest
+from factories import alias, rows
+from learned import drawn, kept
+from sqlalchemy import Connection, Engine
+
+from registry.errors import ModelNotFoundError, RegistryError
+from registry.learning.encoders import open_encoder
+from registry.prediction.routing.route import route, route_prompt
+
+PROMPT = np.array([1, 2], np.float32)
+
+
+def test_a_refusal_is_a_sentence_and_the_transaction_goes_on(connection: Connection) -> None:
+    with pytest.raises(RegistryError, match="^Cannot route the prompt: There are no embeddings"):
+        route(connection, PROMPT)
+    version = kept(connection, drawn(3), serving=drawn(3, 4))
+    with pytest.raises(RegistryError, match="has 2 dimensions; those of the encoder NULL have 3"):
+        route(connection, PROMPT)
+    assert rows(connection, "SELECT version FROM registry.embedding_versions") == [(version,)]
+
+
+def test_a_pool_has_any_names_and_unknown_ones_are_named(connection: Connection) -> None:
+    kept(connection, drawn(3), serving=drawn(3))
+    alias(connection, "org/m2", "two")
+    assert {row["model"] for row in route(connection, PROMPT, 3, pool=["TWO", "org/m0"])} == {
+        "org/m2", "org/m0"
+    }  # fmt: skip
+    with pytest.raises(ModelNotFoundError, match="org/m9"):
+        route(connection, PROMPT, pool=["org/m0", "org/m9"])
+    with pytest.raises(RegistryError, match="None of the pool's models"):
+        route(connection, PROMPT, pool=[])
+
+
+def test_a_prompt_is_routed_by_the_encoder_of_the_version(engine: Engine) -> None:
+    encoder = open_encoder("hashing")
+    vector = encoder.encode(["hello"])[0]
+    serving = np.zeros((2, encoder.dimension + 1), np.float32)
+    serving[1, :-1] = vector
+    with engine.begin() as connection:
+        kept(connection, drawn(2), serving=serving, encoder=encoder.name)
+    (best,) = route_prompt(engine, "hello")
+    assert best["model"] == "org/m1"
+    assert best["logit"] == pytest.approx(1, abs=1e-5)
