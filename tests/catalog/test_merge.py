@@ -30,6 +30,7 @@ NOT_MOVED = {
     "priors.newest_model_id",
     # Of listed models alone.
     "pending_edges.child_id",
+    "sweep_pages.model_ids",
 }
 
 
