@@ -319,9 +319,9 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
     (file,) = done.files
     assert file.path == tmp_path / "out" / "acme" / "large" / ".eval_results" / "registry.yaml"
     assert done.left_out == {
-        "runs that were limited to some of the items": 2,
+        "runs that were limited to a part of the items": 2,
         "runs of models whose names are none of the Hub's": 1,
-        "runs on what is no data set of the Hub (org/name)": 7,
+        "runs on benchmarks that are not data sets of the Hub (org/name)": 7,
         # Of the one run that has a place.
         "marks that a run is verified": 1,
         "runs' revisions of the model": 1,
@@ -676,16 +676,16 @@ def test_an_archive_is_imported_by_the_command(
     with (tmp_path / "out" / "runs.csv.gz").open("ab") as file:
         file.write(b"\0")
     stderr = commands.refused(1, "evals", "import", str(tmp_path / "out"))
-    assert f"{tmp_path / 'out' / 'runs.csv.gz'}: it is not as the archive was written" in stderr
+    assert f"{tmp_path / 'out' / 'runs.csv.gz'}: it changed after the archive was written" in stderr
 
 
 def test_a_command_that_can_write_nothing_says_why(source_url: str, tmp_path: Path) -> None:
     commands = Commands(source_url)
     for format_, benchmark, runs, reasons in (
         ("hub", "gsm8k@", 7, [
-            "1 runs that were limited to some of the items",
+            "1 runs that were limited to a part of the items",
             "1 runs of models whose names are none of the Hub's",
-            "5 runs on what is no data set of the Hub (org/name)",
+            "5 runs on benchmarks that are not data sets of the Hub (org/name)",
         ]),
         ("long", "cais/hle", 2, ["2 runs that have no outcomes"]),
         ("lm-eval", "unused", 0, []),

@@ -1,4 +1,4 @@
-"""Which format a file is in, and how it is read."""
+"""Detection of a file's format, and its reader."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,59 +16,59 @@ FORMATS: Mapping[str, str] = {
     ImportFormat.REGISTRY: "manifest.json and its tables, as `registry evals export` writes",
     ImportFormat.TABLE: "Parquet, CSV or JSON lines (.gz too), by a mapping of columns",
 }
-"""Names of formats, and what is in them."""
+"""Names of formats, with their files."""
 
 _LARGEST_CARD = 5_000_000
 
 
 class Reader:
-    """Reads files of evaluations, as far as a person has said how, and else as they are."""
+    """Reader of files of evaluations, in a given format or the one that is detected."""
 
     def __init__(
         self, format_: str | None = None, mapping: str | None = None,
         roles: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """Take what is known beforehand.
+        """Configure the reader.
 
         Args:
-            format_: one of FORMATS for all files; None finds it out.
+            format_: one of FORMATS for all files; None detects it.
             mapping: a preset's name, or the path of a YAML file; makes every file a table.
             roles: columns, over those of the mapping. Without one the tables are of outcomes, or of
                 scores where there is a score, and neither an item nor an outcome.
 
         Raises:
-            UsageError: naming what there is none of.
+            UsageError: there is no such format or mapping, or columns are given for another format.
         """
         if format_ is not None and format_ not in FORMATS:
             raise UsageError(f"There is no format {format_!r}; there are {', '.join(FORMATS)}.")
         if format_ not in {None, "table"} and (mapping or roles):
             raise UsageError(f"Only tables have columns to be mapped, not {format_}.")
-        chosen = tables.load_mapping(mapping) if mapping is not None else None
+        own = tables.load_mapping(mapping) if mapping is not None else None
         if roles:
             of_scores = "score" in roles and not {"item", "outcome", "layout"} & roles.keys()
-            if chosen is None and of_scores:
+            if own is None and of_scores:
                 roles = {"layout": "scores", "item": "", "outcome": "", **roles}
-            chosen = tables.override(chosen or tables.load_mapping("long"), dict(roles))
-        self._format = "table" if chosen is not None else format_
-        self._mapping = chosen
+            own = tables.override(own or tables.load_mapping("long"), dict(roles))
+        self._format = "table" if own is not None else format_
+        self._mapping = own
         self._detected: dict[Path, tables.TableMapping | None] = {}
 
     def format_of(self, path: Path) -> str | None:
         """Return the format of a file, None where none fits."""
         if self._format is not None:
             return self._format
-        if archive.reads(path):
+        if archive.recognizes(path):
             return "registry"
-        if lm_eval.reads(path):
+        if lm_eval.recognizes(path):
             return "lm-eval"
-        if every_eval_ever.reads(path):
+        if every_eval_ever.recognizes(path):
             return "every-eval-ever"
-        if hub_eval_files.reads(path) and _has_results(path):
+        if hub_eval_files.recognizes(path) and _has_results(path):
             return "hub"
         return None if self._detect(path) is None else "table"
 
     def _detect(self, path: Path) -> tables.TableMapping | None:
-        """Return what a table's columns mean, as far as they tell; None for what is no table."""
+        """Return the built-in mapping that fits a table's columns; None if there is none."""
         if not path.name.lower().removesuffix(".gz").endswith(tables.ENDINGS):
             return None
         if path not in self._detected:
@@ -76,10 +76,10 @@ class Reader:
         return self._detected[path]
 
     def read(self, path: Path, format_: str, notes: Notes) -> Iterator[Content]:
-        """Yield what a file of a format holds.
+        """Yield the contents of a file in a format.
 
         Raises:
-            UnreadableFileError: naming the file, the line or row, and the field.
+            UnreadableFileError: the file is invalid; names the line or row, and the field.
         """
         match format_:
             case "lm-eval":
@@ -100,34 +100,39 @@ class Reader:
     def unknown(path: Path) -> str:
         """Return the sentence for a file that no format fits."""
         return (
-            f"{path} is in no format that is known by its name or its columns; name one by "
-            f"--as ({', '.join(FORMATS)}), or say what its columns mean by --mapping "
+            f"The format of {path} cannot be detected from its name or its columns; name it by "
+            f"--as ({', '.join(FORMATS)}), or its columns by --mapping "
             f"({', '.join(tables.presets())}, or a YAML file) or --column ROLE=COLUMN."
         )
 
     @staticmethod
     def without_parts(files: Sequence[Path]) -> list[Path]:
-        """Return files without those that others of them bring along.
+        """Return files without those that are read together with another of them.
 
-        That is the rows of an aggregate, and all that an archive's manifest lists.
+        These are the instances of an aggregate, and the files that an archive's manifest lists.
         """
-        archived = {part for path in files if archive.reads(path) for part in archive.parts(path)}
+        archived = {
+            part
+            for path in files
+            if archive.recognizes(path)
+            for part in archive.listed_files(path)
+        }
         files = [path for path in files if path.absolute() not in archived]
         if not any(".jsonl" in path.name for path in files):
             return files
-        parts = {part for path in files if path.suffix == ".json" for part in _parts(path)}
-        return [path for path in files if path.absolute() not in parts]
+        instances = {each for path in files if path.suffix == ".json" for each in _instances(path)}
+        return [path for path in files if path.absolute() not in instances]
 
 
-def _parts(path: Path) -> Iterator[Path]:
-    if not every_eval_ever.reads(path):
+def _instances(path: Path) -> Iterator[Path]:
+    if not every_eval_ever.recognizes(path):
         return
     try:
         content = json_files.document(path)
     except UnreadableFileError:
         return
-    told = content.get("detailed_evaluation_results") if isinstance(content, dict) else None
-    file = told.get("file_path") if isinstance(told, dict) else None
+    stated = content.get("detailed_evaluation_results") if isinstance(content, dict) else None
+    file = stated.get("file_path") if isinstance(stated, dict) else None
     if isinstance(file, str):
         yield (path.absolute().parent / file).absolute()
 

@@ -1,4 +1,4 @@
-"""Write outcomes as EmbedLLM has them, a row each, and beside them which run each is of."""
+"""Writer of EmbedLLM's table: a row per outcome, with columns for its run."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from registry.evaluations.formats.table_files import TableFile
 from registry.evaluations.records import Block, Item, Run, run_id
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
-"""Endings of names of files, which tell how they are written."""
+"""Endings of the names of files, which determine the encoding."""
 
 SCHEMA = pa.schema([
     ("prompt_id", pa.string()),
@@ -30,36 +30,36 @@ SCHEMA = pa.schema([
 ])  # fmt: skip
 """`prompt_id` is an item's name, which is its own within a version of a benchmark; `category` its
 domain; `label` the outcome, in [0, 1], higher being better. `run` is the key of the run, a text as
-JSON's numbers are too short for it; `preferred` tells the one run of each model on a benchmark that
-counts, for whoever wants one label a model and prompt."""
+JSON's numbers are too short for it; `preferred` marks the one run of each model on a benchmark that
+counts, for uses that need one label per model and prompt."""
 
 _ROWS_AT_ONCE = 1 << 16
 
 
 def write(blocks: Iterable[Block], path: Path, names: Sequence[StatedName] = ()) -> int:
-    """Write a row for each outcome that was observed; return their number.
+    """Write a row for each observed outcome; return their number.
 
-    Reading it, which takes the mapping `registry-long`, gives the same outcomes by model,
-    benchmark, version, metric, filter and source; `run` keeps those apart that differ in more.
-    Runs without outcomes have no rows.
+    Read by the mapping `registry-long`, it gives the same outcomes by model, benchmark, version,
+    metric, filter and source; `run` distinguishes those that differ in more. Runs without outcomes
+    have no rows.
 
     Args:
-        blocks: with the runs of one model after one another, the preferred one first; each is read
-            before the next.
-        path: of a file to write, whose name has one of ENDINGS.
-        names: spellings in the blocks that stand for a model of another name, which is written.
+        blocks: with consecutive runs of a model, the preferred one first; each is read before the
+            next.
+        path: of the file, with one of ENDINGS.
+        names: spellings in the blocks that resolve to a model of another name, which is written.
     """
     models = {each.name: each.model for each in names}
     with TableFile(path, SCHEMA) as file:
         for block in blocks:
-            # Each text is kept once, however many runs there are.
+            # Each text is held once, however many runs there are.
             texts = [_column(block.items, name) for name in ("item", "prompt", "domain")]
-            before = None
+            previous = None
             for run in block.runs:
                 if run.outcomes is not None:
                     model = models.get(run.model, run.model)
-                    _write(file, block, texts, run, model, preferred=model != before)
-                    before = model
+                    _write(file, block, texts, run, model, preferred=model != previous)
+                    previous = model
         return file.rows
 
 
@@ -71,7 +71,7 @@ def _write(
     file: TableFile, block: Block, texts: list[pa.Array], run: Run, model: str, *, preferred: bool
 ) -> None:
     assert run.outcomes is not None
-    same = {
+    constants = {
         "model_name": model,
         "benchmark": block.benchmark.name,
         "version": block.benchmark.version,
@@ -82,9 +82,9 @@ def _write(
         "run": str(run_id(block.benchmark, run, run.setup.fingerprint())),
         "preferred": preferred,
     }
-    seen = np.flatnonzero(~np.isnan(run.outcomes))
-    for start in range(0, len(seen), _ROWS_AT_ONCE):
-        places = seen[start : start + _ROWS_AT_ONCE]
+    observed = np.flatnonzero(~np.isnan(run.outcomes))
+    for start in range(0, len(observed), _ROWS_AT_ONCE):
+        places = observed[start : start + _ROWS_AT_ONCE]
         number = len(places)
         item, prompt, domain = (column.take(pa.array(places)) for column in texts)
         file.write({
@@ -92,5 +92,5 @@ def _write(
             "prompt": prompt,
             "category": domain,
             "label": pa.array(run.outcomes[places]),
-            **{name: pa.repeat(value, number) for name, value in same.items()},
+            **{name: pa.repeat(value, number) for name, value in constants.items()},
         })  # fmt: skip

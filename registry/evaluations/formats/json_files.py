@@ -1,6 +1,6 @@
-"""JSON documents and JSON lines in files, plain or gzipped; every error names file and line.
+"""JSON documents and JSON lines in files, plain or gzipped; errors name file and line.
 
-Takes what Python's own JSON writer produces: NaN, infinities and escaped lone surrogates too.
+Accepted is all that Python's own JSON writer produces: NaN, infinities and escaped lone surrogates.
 """
 
 import gzip
@@ -28,10 +28,10 @@ def document(path: Path) -> object:
 def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield the objects of a file of JSON lines, or of a JSON list, each with its number from 1.
 
-    Lines are read as they are asked for. Empty ones count, but are not yielded.
+    Lines are read lazily. Empty ones count, but are not yielded.
 
     Raises:
-        UnreadableFileError: as `document`, or a row is no object; a list's rows count as lines.
+        UnreadableFileError: as `document`, or a row is not an object; a list's rows count as lines.
     """
     with _opened(path) as file:
         for number, line in enumerate(_lines(path, file), start=1):

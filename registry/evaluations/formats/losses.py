@@ -1,4 +1,4 @@
-"""What formats have no place for, counted run by run while they are written."""
+"""Losses of export formats: what they cannot represent, counted while runs are written."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
     "hub": (
         _VERIFIED,
         ("runs' outcomes on items", lambda run: run.outcomes is not None),
-        ("runs' setups (harness, shots, templates, precision)", lambda run: _is_told(run.setup)),
+        ("runs' setups (harness, shots, templates, precision)", lambda run: _has_fields(run.setup)),
         _REVISIONS,
         ("runs' standard errors", lambda run: run.standard_error is not None),
         ("runs' sources that have no address", lambda run: run.source.url is None),
@@ -59,19 +59,19 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
     ),
 }
 
-_LOST_OF_ITEMS: Mapping[str, tuple[str, Callable[[Item], bool]]] = {
+_ITEM_LOSSES: Mapping[str, tuple[str, Callable[[Item], bool]]] = {
     "long": ("items' choices or right answers", lambda item: bool(item.choices or item.answer)),
 }
 
 
-def _is_told(setup: Setup) -> bool:
-    """Tell whether anything of a setup is known but its notes, which have a place."""
+def _has_fields(setup: Setup) -> bool:
+    """Tell whether a setup has anything but notes, which the format can represent."""
     return replace(setup, details={}) != Setup() or bool(set(setup.details) - {"notes"})
 
 
 def counted(blocks: Iterable[Block], format_: str, notes: Notes) -> Iterator[Block]:
-    """Yield blocks, and note of them, as they are read, what a format cannot hold."""
-    losses, of_items = _LOSSES.get(format_, ()), _LOST_OF_ITEMS.get(format_)
+    """Yield blocks, and note what a format cannot represent as they are read."""
+    losses, of_items = _LOSSES.get(format_, ()), _ITEM_LOSSES.get(format_)
     for block in blocks:
         if of_items and (times := sum(map(of_items[1], block.items))):
             notes.left_out(of_items[0], times)
@@ -87,21 +87,21 @@ def _counted(runs: Iterable[Run], losses: Sequence[_Loss], notes: Notes) -> Iter
 
 
 def with_one_version(blocks: Iterable[Block], notes: Notes) -> Iterator[Block]:
-    """Yield blocks without versions: a second one of a benchmark has its own in its name."""
-    met: set[str] = set()
+    """Yield blocks without versions; further versions of a benchmark have theirs in the name."""
+    names: set[str] = set()
     for block in blocks:
         benchmark = block.benchmark
         if benchmark.version:
             notes.left_out("benchmarks' versions")
         name = benchmark.name
-        if name in met:
+        if name in names:
             name = f"{name}@{benchmark.version}"
-        met.add(name)
+        names.add(name)
         yield replace(block, benchmark=replace(benchmark, name=name, version=""))
 
 
 def whole(blocks: Iterable[Block], notes: Notes) -> Iterator[Block]:
-    """Yield blocks without runs that were limited to some items: not to be taken for whole ones."""
+    """Yield blocks without runs that were limited to a part of the items."""
     for block in blocks:
         yield replace(block, runs=_whole(block.runs, notes))
 
@@ -111,4 +111,4 @@ def _whole(runs: Iterable[Run], notes: Notes) -> Iterator[Run]:
         if run.complete:
             yield run
         else:
-            notes.left_out("runs that were limited to some of the items")
+            notes.left_out("runs that were limited to a part of the items")

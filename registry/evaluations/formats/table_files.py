@@ -1,4 +1,4 @@
-"""Tables that are written as Parquet or CSV and read again just so, a batch at a time."""
+"""Tables of a fixed schema in Parquet or CSV, written and read in batches."""
 
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ ENDINGS: Mapping[Encoding, str] = {"parquet": ".parquet", "csv": ".csv.gz"}
 ROWS = 1 << 17
 """Rows of a batch that is read."""
 
-# Bytes of CSV that are read at once, some of them ahead; where a row has more, the next.
+# Bytes of CSV that are read at once; for a row with more, the next.
 _BLOCKS = (1 << 21, 1 << 26, 1 << 30)
-_COMPRESSION = 6  # of gzip; its best takes thrice the time for 2 % less
-_DICTIONARY = 1 << 26  # bytes; names of items are told once, however many there are
+_COMPRESSION = 6  # of gzip; 9 takes three times as long for 2 % less
+_DICTIONARY = 1 << 26  # bytes; names of items are stored once, however many there are
 
 
 class TableFile:
-    """A file that rows of one schema are written to; its name tells the encoding."""
+    """Writer of rows of one schema to a file, whose name determines the encoding."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema, self.rows = path, schema, 0
@@ -49,10 +49,10 @@ class TableFile:
             return self
         file: Any = self._stack.enter_context(self.path.open("wb"))
         if self.path.suffix == ".gz":
-            # Without a time, so that the same rows are the same bytes.
+            # Without a time, so that the same rows give the same bytes.
             zipped = gzip.GzipFile("", "wb", _COMPRESSION, fileobj=file, mtime=0)
             file = self._stack.enter_context(zipped)
-        # Texts are quoted and null is not, so that the empty text is another thing.
+        # Texts are quoted and null is not, which distinguishes the empty text.
         options = pc.WriteOptions(quoting_style="needed")
         self._writer = self._stack.enter_context(
             pc.CSVWriter(file, _flat(self.schema), write_options=options)
@@ -68,7 +68,7 @@ class TableFile:
         self._stack.__exit__(kind, error, traceback)
 
     def write(self, columns: Mapping[str, Any]) -> None:
-        """Write some rows.
+        """Write a batch of rows.
 
         Args:
             columns: Arrow arrays or lists, all of one length, by the names of the schema.
@@ -105,7 +105,7 @@ def batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file that `TableFile` wrote.
 
     Raises:
-        UnreadableFileError: it is no such file.
+        UnreadableFileError: it is not such a file.
     """
     with _arrow_errors(path):
         if path.suffix == ".parquet":
@@ -129,7 +129,7 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
                 yield batch
                 done += batch.num_rows
         except pa.ArrowInvalid:
-            # A row that is longer than a block is no mistake yet.
+            # A row may be longer than the block.
             if block == _BLOCKS[-1]:
                 raise
         else:
@@ -158,9 +158,9 @@ def _parsed(path: Path, schema: pa.Schema, block: int, *, skip: int) -> Iterator
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _require(path: Path, there: Sequence[str], schema: pa.Schema) -> None:
+def _require(path: Path, columns: Sequence[str], schema: pa.Schema) -> None:
     for name in schema.names:
-        if name not in there:
+        if name not in columns:
             raise UnreadableFileError(path, "there is no such column.", field=name)
 
 
@@ -177,5 +177,5 @@ def _arrow_errors(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, EOFError, ValueError, TypeError) as problem:
         what = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise UnreadableFileError(
-            path, f"it is not the table that it should be ({what})."
+            path, f"it is not a table as the registry writes it ({what})."
         ) from problem

@@ -1,4 +1,4 @@
-"""The tables of an archive, and how runs and items stand in their rows."""
+"""Schemas of the tables of an archive, and conversion of runs and items to and from rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -10,7 +10,7 @@ import pyarrow as pa
 from registry.evaluations.records import Benchmark, Item, Measure, Run, Setup, Source, run_id
 
 NAMES = pa.schema([("spelling", pa.string()), ("model", pa.string()), ("confidence", pa.float32())])
-"""A spelling of a model in runs that stands for a model of another name."""
+"""A spelling of a model in runs, and the model of another name that it resolves to."""
 
 RUNS = pa.schema([
     ("run", pa.int64()),
@@ -47,7 +47,7 @@ RUNS = pa.schema([
 """A run: `run` is its key, the same in every registry, `model` the model's present name,
 `spelling` how its source spells it, `details` a JSON object, `score` raw; `rows` is the number of
 its rows in the benchmark's outcomes, null where only the score is known. Runs of one version of a
-benchmark stand together, in the order of its outcomes."""
+benchmark are consecutive, in the order of its outcomes."""
 
 ITEMS = pa.schema([
     ("item", pa.string()),
@@ -67,11 +67,11 @@ OUTCOMES = pa.schema([
     ("output_tokens", pa.int32()),
     ("latency_ms", pa.float32()),
 ])  # fmt: skip
-"""What a run did on an item, in [0, 1]; null where it was not observed, but something is told."""
+"""Result of a run on an item; the outcome, in [0, 1], is null where only others are known."""
 
 _MEASURE = tuple(each.name for each in fields(Measure))
 _SETUP = tuple(each.name for each in fields(Setup))
-_OF_RUN = ("revision", "evaluated_at", "complete", "verified", "score", "standard_error", "items")
+_RUN = ("revision", "evaluated_at", "complete", "verified", "score", "standard_error", "items")
 
 
 def run_row(benchmark: Benchmark, run: Run, *, model: str, rows: int | None) -> dict[str, object]:
@@ -89,20 +89,20 @@ def run_row(benchmark: Benchmark, run: Run, *, model: str, rows: int | None) -> 
         "source_url": run.source.url,
         **setup,
         "details": details,
-        **{name: getattr(run, name) for name in _OF_RUN},
+        **{name: getattr(run, name) for name in _RUN},
         "rows": rows,
     }
 
 
-def run_told(row: Mapping[str, Any], setups: dict[object, Setup]) -> dict[str, Any]:
-    """Return what a row of RUNS tells of a run, by the names of its attributes.
+def run_fields(row: Mapping[str, Any], setups: dict[object, Setup]) -> dict[str, Any]:
+    """Return the attributes of a run that a row of RUNS has.
 
     Args:
         row: by column.
-        setups: those met before, which runs share.
+        setups: those of earlier rows, which runs share; new ones are added.
 
     Raises:
-        ValueError: when its details are not an object of texts.
+        ValueError: the details are not an object of texts.
     """
     key = tuple([row[name] for name in _SETUP])
     if key not in setups:
@@ -117,7 +117,7 @@ def run_told(row: Mapping[str, Any], setups: dict[object, Setup]) -> dict[str, A
         "measure": Measure(**{name: row[name] for name in _MEASURE}),
         "source": Source(name=row["source"], url=row["source_url"]),
         "setup": setups[key],
-        **{name: row[name] for name in _OF_RUN},
+        **{name: row[name] for name in _RUN},
     }
 
 
@@ -130,6 +130,6 @@ def item_columns(items: Sequence[Item]) -> dict[str, list[object]]:
     return columns
 
 
-def item_of(row: Mapping[str, Any]) -> Item:
+def item_from_row(row: Mapping[str, Any]) -> Item:
     """Return the item of a row of ITEMS."""
     return Item(**{**row, "choices": tuple(row["choices"] or ())})

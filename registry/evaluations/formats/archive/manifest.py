@@ -1,4 +1,4 @@
-"""`manifest.json` of an archive: what is in it, and how to tell whether all of that is there."""
+"""`manifest.json` of an archive: its contents, and the check that they are complete."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ NAME = "manifest.json"
 FORMAT = "llm-registry evaluations"
 SCHEMA_VERSION = 1
 
-_LOOKED_AT = 200  # bytes; the format is what a manifest says first
+_HEAD = 200  # bytes; a manifest states its format first
 _BENCHMARK = ("name", "version", "domain", "description", "url")
 _T = TypeVar("_T")
 
@@ -33,7 +33,7 @@ class ArchivePart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkContents:
-    """What there is of a version of a benchmark: files, None where there is none, and runs."""
+    """The files of a version of a benchmark, None where there is none, and its number of runs."""
 
     benchmark: Benchmark
     items: str | None
@@ -51,8 +51,8 @@ class Manifest:
     files: Mapping[str, ArchivePart]
 
 
-def part_of(folder: Path, path: str, rows: int) -> ArchivePart:
-    """Return a file as the manifest has it."""
+def describe_file(folder: Path, path: str, rows: int) -> ArchivePart:
+    """Return the entry of a file in the manifest."""
     with (folder / path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return ArchivePart(path, rows, (folder / path).stat().st_size, sha256)
@@ -82,19 +82,19 @@ def save(manifest: Manifest, folder: Path, *, version: str, now: datetime) -> No
     (folder / NAME).write_bytes(orjson.dumps(content, option=options))
 
 
-def reads(path: Path) -> bool:
+def recognizes(path: Path) -> bool:
     """Tell whether a file is the manifest of an archive; never raises."""
     if path.name != NAME:
         return False
     try:
         with path.open("rb") as file:
-            return FORMAT.encode() in file.read(_LOOKED_AT)
+            return FORMAT.encode() in file.read(_HEAD)
     except OSError:
         return False
 
 
-def parts(path: Path) -> Iterator[Path]:
-    """Yield the files that a manifest brings along; none where it cannot be read."""
+def listed_files(path: Path) -> Iterator[Path]:
+    """Yield the files that a manifest lists; none if it cannot be read."""
     try:
         manifest = load(path)
     except UnreadableFileError:
@@ -106,16 +106,16 @@ def load(path: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-        UnreadableFileError: it is none, or one of a schema that is not known.
+        UnreadableFileError: it is not a manifest, or is of an unknown schema version.
     """
     content = json_files.document(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UnreadableFileError(path, f"this is no manifest of {FORMAT}.", field="format")
+        raise UnreadableFileError(path, f"this is not a manifest of {FORMAT}.", field="format")
     if content.get("schema_version") != SCHEMA_VERSION:
         raise UnreadableFileError(
             path,
-            f"the layout is of version {content.get('schema_version')}, but {SCHEMA_VERSION} is "
-            "known here; read it with the version of llm-registry that wrote it, or a newer one.",
+            f"its schema version is {content.get('schema_version')}; only {SCHEMA_VERSION} can be "
+            "read; use the version of llm-registry that wrote it, or a newer one.",
             field="schema_version",
         )
     files = {
@@ -127,24 +127,24 @@ def load(path: Path) -> Manifest:
 
 
 def verify(manifest: Manifest, folder: Path) -> None:
-    """Make sure that all files of an archive are what they were when it was written.
+    """Check that all files of an archive are as they were written.
 
     Raises:
-        UnreadableFileError: naming the first one that is not.
+        UnreadableFileError: for the first one that is not.
     """
     for part in manifest.files.values():
         path = folder / part.path
         try:
-            found = part_of(folder, part.path, part.rows)
+            actual = describe_file(folder, part.path, part.rows)
         except OSError as error:
             raise UnreadableFileError(
                 path, f"the archive lists it, but: {error.strerror or error}. Copy it again."
             ) from error
-        if found != part:
+        if actual != part:
             raise UnreadableFileError(
                 path,
-                f"it is not as the archive was written: {found.bytes:,} bytes with sha256 "
-                f"{found.sha256[:12]}…, not {part.bytes:,} with {part.sha256[:12]}…. "
+                f"it changed after the archive was written: {actual.bytes:,} bytes with sha256 "
+                f"{actual.sha256[:12]}…, not {part.bytes:,} with {part.sha256[:12]}…. "
                 "Copy it again.",
             )
 
@@ -165,15 +165,15 @@ def _part(path: Path, value: Mapping[str, object]) -> ArchivePart:
 def _contents(
     path: Path, value: Mapping[str, object], files: Mapping[str, ArchivePart]
 ) -> BenchmarkContents:
-    told = {key: value.get(key) for key in _BENCHMARK}
-    required = [isinstance(told[key], str) for key in ("name", "version")]
-    if not all(required) or not all(isinstance(each, str | None) for each in told.values()):
-        raise UnreadableFileError(path, "this is no benchmark.", field="benchmarks")
+    fields = {key: value.get(key) for key in _BENCHMARK}
+    required = [isinstance(fields[key], str) for key in ("name", "version")]
+    if not all(required) or not all(isinstance(each, str | None) for each in fields.values()):
+        raise UnreadableFileError(path, "this is not a benchmark.", field="benchmarks")
     items, outcomes = (
         None if value.get(key) is None else _listed(path, value, key, files)
         for key in ("items", "outcomes")
     )
-    benchmark = Benchmark(**told)  # type: ignore[arg-type] # as was just found
+    benchmark = Benchmark(**fields)  # type: ignore[arg-type] # checked above
     return BenchmarkContents(benchmark, items, outcomes, _value(path, value, "runs", int))
 
 
@@ -194,7 +194,7 @@ def _list(path: Path, value: Mapping[str, object], key: str) -> list[dict[str, o
 
 
 def _value(path: Path, value: Mapping[str, object], key: str, kind: type[_T]) -> _T:
-    found = value.get(key)
-    if not isinstance(found, kind):
-        raise UnreadableFileError(path, f"this is no {kind.__name__}.", field=key)
-    return found
+    member = value.get(key)
+    if not isinstance(member, kind):
+        raise UnreadableFileError(path, f"this is not a value of type {kind.__name__}.", field=key)
+    return member

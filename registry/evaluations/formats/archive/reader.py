@@ -1,4 +1,4 @@
-"""Read an archive, as it was written."""
+"""Reader of archives."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
@@ -18,25 +18,25 @@ from registry.evaluations.formats.archive.layout import (
     NAMES,
     OUTCOMES,
     RUNS,
-    item_of,
-    run_told,
+    item_from_row,
+    run_fields,
 )
 from registry.evaluations.formats.archive.manifest import BenchmarkContents, Manifest
 from registry.evaluations.formats.table_files import batches
 from registry.evaluations.records import Block, Content, Item, Names, Notes, Run, Setup, Source
 
 SOURCE = Source(name="registry")
-"""Who states what spellings stand for."""
+"""Source of the names."""
 
 
-def read(path: Path, notes: Notes) -> Iterator[Content]:  # noqa: ARG001 - all of it lands
-    """Yield what an archive holds, whose manifest this is: names, then blocks.
+def read(path: Path, notes: Notes) -> Iterator[Content]:  # noqa: ARG001 - nothing is left out
+    """Yield the names, then the blocks of the archive with this manifest.
 
-    All its files are looked at before anything is yielded. Runs of a block are read before the
+    All its files are verified before anything is yielded. Runs of a block are read before the
     next block.
 
     Raises:
-        UnreadableFileError: naming the file that is missing, or not as it was written.
+        UnreadableFileError: for the file that is missing, or not as it was written.
     """
     archive = _Archive(path.absolute().parent, manifest.load(path))
     manifest.verify(archive.manifest, archive.folder)
@@ -47,9 +47,9 @@ def read(path: Path, notes: Notes) -> Iterator[Content]:  # noqa: ARG001 - all o
     setups: dict[object, Setup] = {}
     for contents in archive.manifest.contents:
         items = archive.items(contents)
-        told = archive.runs(contents, items, runs, setups)
-        yield Block(benchmark=contents.benchmark, items=items, runs=told)
-        for _ in told:  # what nobody wanted
+        block_runs = archive.runs(contents, items, runs, setups)
+        yield Block(benchmark=contents.benchmark, items=items, runs=block_runs)
+        for _ in block_runs:  # those that the caller did not read
             pass
     for _ in runs:
         raise archive.error(archive.manifest.runs, "it has more runs than the manifest says.")
@@ -67,15 +67,17 @@ class _Rows(NamedTuple):
 
 
 class _Archive(NamedTuple):
+    """An archive's folder and manifest."""
+
     folder: Path
     manifest: Manifest
 
     def error(self, name: str, problem: str) -> UnreadableFileError:
-        """Make an error of one of the files."""
+        """Return an error of one of the files."""
         return UnreadableFileError(self.folder / name, problem)
 
     def batches(self, name: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a file, and make sure that they are as many as they should be."""
+        """Yield the rows of a file, and check their number."""
         rows, expected = 0, self.manifest.files[name].rows
         for batch in batches(self.folder / name, schema):
             rows += batch.num_rows
@@ -84,7 +86,7 @@ class _Archive(NamedTuple):
             raise self.error(name, f"it has {rows:,} rows, but the manifest says {expected:,}.")
 
     def dicts(self, name: str, schema: pa.Schema) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a file, each by column."""
+        """Yield the rows of a file as dictionaries."""
         for batch in self.batches(name, schema):
             for start in range(0, batch.num_rows, 1000):
                 yield from batch.slice(start, 1000).to_pylist()
@@ -93,7 +95,7 @@ class _Archive(NamedTuple):
         """Return the items of a benchmark."""
         if contents.items is None:
             return []
-        return [item_of(row) for row in self.dicts(contents.items, ITEMS)]
+        return [item_from_row(row) for row in self.dicts(contents.items, ITEMS)]
 
     def runs(
         self,
@@ -102,7 +104,7 @@ class _Archive(NamedTuple):
         rows: Iterator[dict[str, Any]],
         setups: dict[object, Setup],
     ) -> Iterator[Run]:
-        """Yield the runs of a benchmark, the next in the table of all."""
+        """Yield the runs of a benchmark, given the remaining rows of all runs."""
         name, benchmark = self.manifest.runs, contents.benchmark
         outcomes = _Outcomes(self, contents, items)
         for _ in range(contents.runs):
@@ -112,12 +114,12 @@ class _Archive(NamedTuple):
             if (row["benchmark"], row["version"]) != (benchmark.name, benchmark.version):
                 raise self.error(name, f"run {row['run']} is not of {benchmark.name}.")
             try:
-                told = run_told(row, setups)
+                fields = run_fields(row, setups)
             except ValueError as error:
                 raise self.error(name, f"run {row['run']} cannot be read: {error}.") from error
             number = row["rows"]
-            yield Run(**told, **({} if number is None else outcomes.of(row["run"], number)))
-        outcomes.end()
+            yield Run(**fields, **({} if number is None else outcomes.of(row["run"], number)))
+        outcomes.check_end()
 
 
 class _Outcomes:
@@ -130,41 +132,43 @@ class _Outcomes:
         self._pieces = _pieces(batches)
 
     def of(self, run: int, number: int) -> dict[str, Any]:
-        """Return what the next rows tell of a run, by the names of its attributes."""
-        found = []
+        """Return the attributes of a run that the next rows have."""
+        pieces = []
         missing = number
         while missing:
             piece = next(self._pieces, None)
             if piece is None or piece.run != run or piece.batch.num_rows > missing:
                 raise self._error(f"it does not have {number:,} rows of run {run} here.")
-            found.append(piece.batch)
+            pieces.append(piece.batch)
             missing -= piece.batch.num_rows
-        table = pa.Table.from_batches(found, schema=OUTCOMES).combine_chunks()
+        table = pa.Table.from_batches(pieces, schema=OUTCOMES).combine_chunks()
         places = pc.index_in(table["item"], value_set=self._items)
         if places.null_count:
-            raise self._error(f"run {run} has items that the benchmark has not.")
+            raise self._error(f"run {run} has items that the benchmark does not have.")
         at = places.to_numpy()
         if len(np.unique(at)) != number:
             raise self._error(f"run {run} has an item twice.")
         outcomes = self._filled(table["outcome"], at, np.nan, np.float32)
         return {
             "outcomes": outcomes,
-            "answers": self._told(table["answer"], at, self._answers),
-            "input_tokens": self._told(table["input_tokens"], at, self._tokens),
-            "output_tokens": self._told(table["output_tokens"], at, self._tokens),
-            "latencies": self._told(table["latency_ms"], at, self._latencies),
+            "answers": self._optional(table["answer"], at, self._answers),
+            "input_tokens": self._optional(table["input_tokens"], at, self._tokens),
+            "output_tokens": self._optional(table["output_tokens"], at, self._tokens),
+            "latencies": self._optional(table["latency_ms"], at, self._latencies),
         }
 
-    def end(self) -> None:
-        """Make sure that there is no more."""
+    def check_end(self) -> None:
+        """Check that no rows remain."""
         for piece in self._pieces:
-            raise self._error(f"it has rows of run {piece.run} that no run tells of.")
+            raise self._error(
+                f"it has rows of run {piece.run}, which the table of runs does not have."
+            )
 
     def _error(self, problem: str) -> UnreadableFileError:
         return self._archive.error(self._name or self._archive.manifest.runs, problem)
 
     @staticmethod
-    def _told(
+    def _optional(
         column: pa.ChunkedArray,
         at: NDArray[np.int32],
         read: Callable[[pa.ChunkedArray, NDArray[np.int32]], Any],
@@ -192,7 +196,7 @@ class _Outcomes:
 
 
 def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[_Rows]:
-    """Split batches into rows of one run each; a run's may come in several."""
+    """Split batches into rows of one run each; a run may have several."""
     for batch in batches:
         runs = batch.column("run").to_numpy()
         starts = [0, *(np.flatnonzero(runs[1:] != runs[:-1]) + 1).tolist(), len(runs)]

@@ -1,4 +1,4 @@
-"""Write evaluations as an archive."""
+"""Writer of archives."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ ROWS_AT_ONCE = 1 << 19
 _CHARACTERS_AT_ONCE = 1 << 26  # of answers
 _ITEMS_AT_ONCE = 2_000  # prompts may be long
 _RUNS_AT_ONCE = 2_000
-_LONGEST_NAME = 150  # of 255 bytes that file systems take
+_LONGEST_NAME = 150  # of the 255 bytes that file systems allow
 
 
 def write(
@@ -41,47 +41,47 @@ def write(
     names: Sequence[StatedName] = (),
     now: datetime,
 ) -> list[ArchivePart]:
-    """Write blocks into a folder that is empty, the manifest last.
+    """Write blocks to an empty folder, the manifest last.
 
-    In memory are the items of one block and some hundred thousand outcomes.
+    Held in memory are the items of one block and several hundred thousand outcomes.
 
     Args:
-        blocks: no two of one version of a benchmark; each is read before the next.
-        folder: there is nothing in it yet.
+        blocks: one for each version of a benchmark; each is read before the next.
+        folder: an empty one.
         encoding: of the tables.
-        names: spellings in the blocks that stand for a model of another name.
-        now: when this is.
+        names: spellings in the blocks that resolve to a model of another name.
+        now: the time of the export.
 
     Returns:
-        The files, but for the manifest.
+        The files, without the manifest.
     """
     ending = ENDINGS[encoding]
     runs_path, names_path = f"runs{ending}", f"names{ending}"
     contents: list[BenchmarkContents] = []
     rows: dict[str, int] = {}
-    places = _Places(ending)
+    paths = _Paths(ending)
     models = {each.name: each.model for each in names}
     with TableFile(folder / names_path, NAMES) as file:
         columns = zip(*names, strict=True) if names else ((), (), ())
         file.write(dict(zip(NAMES.names, map(list, columns), strict=True)))
     with TableFile(folder / runs_path, RUNS) as runs:
         for block in blocks:
-            items_path, outcomes_path = places.of(block.benchmark.name)
+            items_path, outcomes_path = paths.of(block.benchmark.name)
             rows |= _write_items(folder, items_path, block.items)
             before = runs.rows
-            header = _Header(runs, block, models)
-            told = _write_outcomes(folder, outcomes_path, block, header)
-            rows |= told
+            run_writer = _RunWriter(runs, block, models)
+            outcome_rows = _write_outcomes(folder, outcomes_path, block, run_writer)
+            rows |= outcome_rows
             contents.append(
                 BenchmarkContents(
                     block.benchmark,
                     items_path if block.items else None,
-                    outcomes_path if told else None,
+                    outcomes_path if outcome_rows else None,
                     runs.rows - before,
                 )
             )
     rows |= {runs_path: runs.rows, names_path: file.rows}
-    files = {path: manifest.part_of(folder, path, number) for path, number in rows.items()}
+    files = {path: manifest.describe_file(folder, path, number) for path, number in rows.items()}
     manifest.save(
         Manifest(runs_path, names_path, contents, files), folder, version=__version__, now=now
     )
@@ -89,20 +89,20 @@ def write(
 
 
 @dataclass
-class _Places:
-    """Paths for benchmarks: no two alike, on file systems that ignore case either."""
+class _Paths:
+    """Paths of benchmarks: distinct ones, also on file systems that ignore case."""
 
     ending: str
-    _taken: dict[str, int] = field(default_factory=dict)
+    _used: dict[str, int] = field(default_factory=dict)
 
     def of(self, name: str) -> tuple[str, str]:
-        """Return the paths of the items and of the outcomes of a version of a benchmark."""
+        """Return new paths for the items and the outcomes of a version of a benchmark."""
         safe = quote(name, safe=" ")
         if len(safe) > _LONGEST_NAME:
             digest = blake2b(name.encode(), digest_size=8).hexdigest()
             safe = f"{safe[:_LONGEST_NAME].rpartition('%')[0]}~{digest}"
-        number = self._taken.get(safe.lower(), 0)
-        self._taken[safe.lower()] = number + 1
+        number = self._used.get(safe.lower(), 0)
+        self._used[safe.lower()] = number + 1
         place = f"benchmark={safe}/part-{number}{self.ending}"
         return f"items/{place}", f"outcomes/{place}"
 
@@ -117,49 +117,51 @@ def _write_items(folder: Path, path: str, items: Sequence[Item]) -> dict[str, in
     return {path: file.rows}
 
 
-class _Header:
-    """Writes the rows of a block's runs."""
+class _RunWriter:
+    """Writer of the rows of a block's runs."""
 
     def __init__(self, file: TableFile, block: Block, models: dict[str, str]) -> None:
         self._file, self._block, self._models = file, block, models
         self._rows: list[dict[str, object]] = []
 
     def add(self, run: Run, rows: int | None) -> int:
-        """Add a run with so many rows of outcomes; return its key."""
+        """Add a run with its number of rows of outcomes; return its key."""
         model = self._models.get(run.model, run.model)
         self._rows.append(run_row(self._block.benchmark, run, model=model, rows=rows))
         key = self._rows[-1]["run"]
         assert isinstance(key, int)
         if len(self._rows) >= _RUNS_AT_ONCE:
-            self.send()
+            self.flush()
         return key
 
-    def send(self) -> None:
-        """Write the rows that wait."""
+    def flush(self) -> None:
+        """Write the buffered rows."""
         self._file.write({name: [row[name] for row in self._rows] for name in RUNS.names})
         self._rows.clear()
 
 
-def _write_outcomes(folder: Path, path: str, block: Block, header: _Header) -> dict[str, int]:
+def _write_outcomes(
+    folder: Path, path: str, block: Block, run_writer: _RunWriter
+) -> dict[str, int]:
     """Write the runs of a block; return the number of rows of outcomes by path."""
     if not block.items:
         for run in block.runs:
-            header.add(run, None)
-        header.send()
+            run_writer.add(run, None)
+        run_writer.flush()
         return {}
     names = pa.array([item.item for item in block.items], pa.string())
     rows = _Rows(names)
     with TableFile(folder / path, OUTCOMES) as file:
         for run in block.runs:
             if run.outcomes is None:
-                header.add(run, None)
+                run_writer.add(run, None)
                 continue
-            told = _told(run)
-            rows.add(header.add(run, len(told)), run, told)
+            places = _observed(run)
+            rows.add(run_writer.add(run, len(places)), run, places)
             if rows.is_full():
-                file.write(rows.taken())
-        file.write(rows.taken())
-        header.send()
+                file.write(rows.take())
+        file.write(rows.take())
+        run_writer.flush()
     if file.rows:
         return {path: file.rows}
     (folder / path).unlink()
@@ -169,20 +171,20 @@ def _write_outcomes(folder: Path, path: str, block: Block, header: _Header) -> d
     return {}
 
 
-def _told(run: Run) -> NDArray[np.int32]:
-    """Return the places of items that a run tells something of."""
+def _observed(run: Run) -> NDArray[np.int32]:
+    """Return the places of the items that a run has any value of."""
     assert run.outcomes is not None
-    told = ~np.isnan(run.outcomes)
+    observed = ~np.isnan(run.outcomes)
     if run.answers is not None:
-        told |= np.array([answer is not None for answer in run.answers], bool)
+        observed |= np.array([answer is not None for answer in run.answers], bool)
     for tokens in (run.input_tokens, run.output_tokens):
-        told |= False if tokens is None else tokens >= 0
-    told |= False if run.latencies is None else run.latencies >= 0
-    return np.flatnonzero(told).astype(np.int32)
+        observed |= False if tokens is None else tokens >= 0
+    observed |= False if run.latencies is None else run.latencies >= 0
+    return np.flatnonzero(observed).astype(np.int32)
 
 
 class _Rows:
-    """Rows of outcomes that wait to be written."""
+    """Buffer of rows of outcomes."""
 
     def __init__(self, names: pa.Array) -> None:
         self._names = names
@@ -194,34 +196,34 @@ class _Rows:
         self._items: list[NDArray[np.int32]] = []
         self._columns: dict[str, list[pa.Array]] = {name: [] for name in OUTCOMES.names[2:]}
 
-    def add(self, key: int, run: Run, told: NDArray[np.int32]) -> None:
-        """Add the rows of a run: what it tells of the items at these places."""
-        self._rows += len(told)
-        self._runs.append(np.full(len(told), key, np.int64))
-        self._items.append(told)
-        for name, values in zip(self._columns, self._values(run, told), strict=True):
+    def add(self, key: int, run: Run, places: NDArray[np.int32]) -> None:
+        """Add the rows of a run on the items at these places."""
+        self._rows += len(places)
+        self._runs.append(np.full(len(places), key, np.int64))
+        self._items.append(places)
+        for name, values in zip(self._columns, self._values(run, places), strict=True):
             self._columns[name].append(values)
 
-    def _values(self, run: Run, told: NDArray[np.int32]) -> Iterator[pa.Array]:
+    def _values(self, run: Run, places: NDArray[np.int32]) -> Iterator[pa.Array]:
         assert run.outcomes is not None
-        outcomes = run.outcomes[told]
+        outcomes = run.outcomes[places]
         yield pa.array(outcomes, pa.float32(), mask=np.isnan(outcomes))
         if run.answers is None:
-            yield pa.nulls(len(told), pa.string())
+            yield pa.nulls(len(places), pa.string())
         else:
-            answers = [run.answers[place] for place in told.tolist()]
+            answers = [run.answers[place] for place in places.tolist()]
             self._characters += sum(len(answer) for answer in answers if answer)
             yield pa.array(answers, pa.string())
         for tokens in (run.input_tokens, run.output_tokens):
-            yield _numbers(tokens, told, pa.int32())
-        yield _numbers(run.latencies, told, pa.float32())
+            yield _numbers(tokens, places, pa.int32())
+        yield _numbers(run.latencies, places, pa.float32())
 
     def is_full(self) -> bool:
-        """Tell whether it is time to write them."""
+        """Tell whether it is time to write the rows."""
         return self._rows >= ROWS_AT_ONCE or self._characters >= _CHARACTERS_AT_ONCE
 
-    def taken(self) -> dict[str, pa.Array]:
-        """Return the columns of the rows, which wait no more."""
+    def take(self) -> dict[str, pa.Array]:
+        """Return the columns of the rows, and empty the buffer."""
         items = np.concatenate([np.zeros(0, np.int32), *self._items])
         columns = {
             "run": pa.array(np.concatenate([np.zeros(0, np.int64), *self._runs])),
@@ -235,10 +237,10 @@ class _Rows:
 
 def _numbers(
     numbers: NDArray[np.int32] | NDArray[np.float32] | None,
-    told: NDArray[np.int32],
+    places: NDArray[np.int32],
     kind: pa.DataType,
 ) -> pa.Array:
     if numbers is None:
-        return pa.nulls(len(told), kind)
-    values = numbers[told]
+        return pa.nulls(len(places), kind)
+    values = numbers[places]
     return pa.array(values, kind, mask=~(values >= 0))  # NaN is not

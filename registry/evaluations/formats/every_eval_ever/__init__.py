@@ -1,4 +1,4 @@
-"""Every Eval Ever, the shared schema of evaluations: one model's scores, and rows of instances."""
+"""Every Eval Ever, a shared schema of evaluations: aggregates of one model, and instances."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ _ROW = frozenset({"evaluation_id", "sample_id", "evaluation"})
 _BUFFER = 1 << 20  # bytes hashed at a time
 
 
-def reads(path: Path) -> bool:
-    """Tell whether a file is an aggregate or holds instances, by what is in it; never raises."""
+def recognizes(path: Path) -> bool:
+    """Tell by its content whether a file is an aggregate or has instances; never raises."""
     name = path.name.removesuffix(".gz")
     try:
         if name.endswith(".jsonl"):
@@ -31,12 +31,12 @@ def read(path: Path, notes: Notes) -> Iterator[Block]:
     """Yield a block for each evaluation of an aggregate, or of a file of instances given alone.
 
     An aggregate's own instances are read with it: they give its blocks items and its runs outcomes.
-    They are looked for below its directory only. Instances alone have the model's name, a `score`
-    as their metric, and nobody who vouches for them.
+    They are read below its directory only. Instances alone have a model, a `score` as their metric,
+    and no source but the format.
 
     Raises:
-        UnreadableFileError: the file, or that of its instances, is not what it should be, or is
-            not the one that the aggregate was written with.
+        UnreadableFileError: the file, or that of its instances, is invalid, or the instances are
+            not those that the aggregate was written with.
     """
     if path.name.removesuffix(".gz").endswith(".jsonl"):
         alone = Instances(path, notes)
@@ -48,13 +48,13 @@ def read(path: Path, notes: Notes) -> Iterator[Block]:
 
 
 def _instances(path: Path, stated: Mapping[str, object], notes: Notes) -> Instances | None:
-    """Read the instances that an aggregate names; None if it names none or they are not there."""
+    """Read the instances that an aggregate names; None if it names none or they are missing."""
     name = stated.get("file_path")
     if not isinstance(name, str) or not name or "\0" in name:
         return None
     directory = path.absolute().parent
     below = (directory / name).resolve()
-    # Where directories were moved, the file stands beside the aggregate; nothing above is read.
+    # If directories were moved, the file may be beside the aggregate; nothing above is read.
     inside = below.is_relative_to(directory.resolve()) and below.is_file()
     file = below if inside else directory / Path(name).name
     if not file.is_file():
@@ -64,7 +64,7 @@ def _instances(path: Path, stated: Mapping[str, object], notes: Notes) -> Instan
     instances = Instances(file, notes)
     rows = stated.get("total_rows")
     if type(rows) is int and rows != instances.rows:
-        problem = f"there are {instances.rows:,} rows, not {rows:,} as its aggregate says."
+        problem = f"there are {instances.rows:,} rows, not {rows:,} as its aggregate states."
         raise UnreadableFileError(file, problem)
     return instances
 

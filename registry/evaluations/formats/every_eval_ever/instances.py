@@ -1,4 +1,4 @@
-"""Rows of instances of Every Eval Ever: what models did on each sample of some evaluations."""
+"""Instances of Every Eval Ever: rows with the results of models on each sample."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -30,7 +30,7 @@ _MOST_TOKENS = 2**31 - 1
 
 @dataclass
 class _Row:
-    """What a model did on one sample, of all its attempts: the mean score, the first answer."""
+    """Result of a model on one sample, over all its attempts: the mean score, the first answer."""
 
     item: Item
     scores: dict[str, float | None]
@@ -53,12 +53,12 @@ _Group: TypeAlias = dict[str, _Row]
 
 
 class Instances:
-    """All rows of one file, by the evaluation that they are of.
+    """All rows of one file, by evaluation.
 
     A sample is named by its `sample_hash`, else by its `sample_id`. Rows that repeat one are
     attempts if their metadata number them (attempt, epoch, repeat, trial, seed): their scores are
-    averaged, and the first one's answer, tokens and latency stand. Other repetitions are ignored
-    if they agree and an error if they do not.
+    averaged, and the first one's answer, tokens and latency count. Other repetitions are ignored
+    if they agree, and are an error if they do not.
 
     Raises:
         UnreadableFileError: a row lacks what every row needs, or contradicts an earlier one.
@@ -78,7 +78,7 @@ class Instances:
             raise UnreadableFileError(path, "there are no instances in it.")
 
     def blocks(self, source: Source) -> Iterator[Block]:
-        """Yield a block for each evaluation, of rows that no aggregate describes."""
+        """Yield a block for each evaluation, of rows without an aggregate."""
         for name in dict.fromkeys(evaluation for evaluation, _, _ in self._groups):
             runs = [
                 (Run(model=model, measure=_plain(key), source=source), rows)
@@ -88,18 +88,18 @@ class Instances:
             yield self._block(Benchmark(name=name), runs)
 
     def joined(
-        self, benchmark: Benchmark, runs: Sequence[tuple[str, Run]], known: AbstractSet[str]
+        self, benchmark: Benchmark, runs: Sequence[tuple[str, Run]], ids: AbstractSet[str]
     ) -> Block:
-        """Return the block of an aggregate's runs, each under its id, with the rows of each.
+        """Return the block of an aggregate's runs, given with their ids, and the rows of each.
 
-        Rows name the result that they are of; if they do not, they are of the evaluation's only
-        result, or else of a `score` of its own. `known` are the ids of all results, also of those
-        on another version of the benchmark.
+        Rows name their result; otherwise they belong to the evaluation's only result, or else to a
+        `score` of their own. `ids` are those of all results, also on other versions of the
+        benchmark.
         """
         unnamed = [
             group
             for group in self._groups
-            if group[0] == benchmark.name and group[1] not in known - {""}
+            if group[0] == benchmark.name and group[1] not in ids - {""}
         ]
         paired: list[tuple[Run, _Group]] = []
         for key, run in runs:
@@ -108,31 +108,31 @@ class Instances:
                 own, unnamed = unnamed[:1], unnamed[1:]
             paired.append((run, self._groups[own[0]] if own else {}))
         for group in unnamed:
-            self._notes.left_out("evaluations whose instances do not say which score they are of")
+            self._notes.left_out("evaluations whose instances do not name their score")
             paired.append((_bare(runs[0][1], group[1]), self._groups[group]))
         return self._block(benchmark, paired)
 
     def _block(self, benchmark: Benchmark, paired: Sequence[tuple[Run, _Group]]) -> Block:
         items = {name: row.item for _, rows in paired for name, row in rows.items()}
         runs = [self._observed(run, rows, list(items)) if rows else run for run, rows in paired]
-        told = [run for run in runs if run.outcomes is not None or run.score is not None]
-        return Block(benchmark=benchmark, items=list(items.values()), runs=told)
+        known = [run for run in runs if run.outcomes is not None or run.score is not None]
+        return Block(benchmark=benchmark, items=list(items.values()), runs=known)
 
     def _observed(self, run: Run, rows: _Group, names: Sequence[str]) -> Run:
         outcomes = _outcomes(run.measure, [rows.get(name) for name in names])
         if outcomes is None:
             self._notes.left_out(
-                "scores whose instances are not on their scale, nor right or wrong"
+                "scores whose instances are neither on their scale nor right or wrong"
             )
             return run
         aligned = [rows.get(name) for name in names]
         answers = [row.answer if row else None for row in aligned]
         latencies = np.array([row.latency if row else np.nan for row in aligned], np.float32)
         mean = run.measure.raw(float(np.nanmean(outcomes)))
-        follows = run.score is not None and abs(run.score - mean) <= _CLOSE * max(1.0, abs(mean))
+        is_mean = run.score is not None and abs(run.score - mean) <= _CLOSE * max(1.0, abs(mean))
         return replace(
             run,
-            score=None if follows else run.score,
+            score=None if is_mean else run.score,
             items=None,
             outcomes=outcomes,
             answers=answers if any(answer is not None for answer in answers) else None,
@@ -156,25 +156,25 @@ class Instances:
             raise self._error(problem, line, "evaluation.score")
 
     def _row(self, row: Mapping[str, object], line: int) -> tuple[_Row, str]:
-        evaluation, asked = _mapping(row.get("evaluation")), _mapping(row.get("input"))
+        evaluation, question = _mapping(row.get("evaluation")), _mapping(row.get("input"))
         score, correct = number(evaluation.get("score")), evaluation.get("is_correct")
         correct = correct if isinstance(correct, bool) else None
         if score is None and correct is None:
             raise self._error("there is neither score nor is_correct.", line, "evaluation")
         name = short_text(row.get("sample_hash")) or self._name(row, "sample_id", line)
-        about = _mapping(row.get("metadata"))
-        numbers = [(key, about.get(key)) for key in _ATTEMPTS]
+        metadata = _mapping(row.get("metadata"))
+        numbers = [(key, metadata.get(key)) for key in _ATTEMPTS]
         attempt = ",".join(f"{key}={n!s:.20}" for key, n in numbers if isinstance(n, str | int))
         usage = _mapping(row.get("token_usage"))
         latency = number(_mapping(row.get("performance")).get("latency_ms"))
         item = Item(
             item=name,
-            prompt=_text(asked.get("raw")),
-            choices=_choices(asked.get("choices")),
-            answer=_text(_first(asked.get("reference"))),
-            domain=short_text(about.get("domain")) or short_text(about.get("subject")),
+            prompt=_text(question.get("raw")),
+            choices=_choices(question.get("choices")),
+            answer=_text(_first(question.get("reference"))),
+            domain=short_text(metadata.get("domain")) or short_text(metadata.get("subject")),
         )
-        made = _Row(
+        result = _Row(
             item=item,
             scores={attempt: score},
             correct={attempt: correct},
@@ -183,7 +183,7 @@ class Instances:
             output_tokens=_token_count(usage.get("output_tokens")),
             latency=latency if latency is not None and latency >= 0 else np.nan,
         )
-        return made, attempt
+        return result, attempt
 
     def _name(self, row: Mapping[str, object], field: str, line: int) -> str:
         name = short_text(row.get(field))
@@ -206,18 +206,18 @@ def _bare(run: Run, key: str) -> Run:
 def _outcomes(measure: Measure, rows: Sequence[_Row | None]) -> Outcomes | None:
     """Return scores as shares of the measure's scale, else whether samples are right, else None.
 
-    An aggregate's percentages may have instances in [0, 1]: they are if what is right scores so.
+    An aggregate's percentages may have instances in [0, 1]: so it is if right ones score 1.
     """
     known = [row for row in rows if row is not None]
     if all(row.score is not None for row in known):
         scores = [row.score or 0.0 for row in known]
         lower, upper = measure.lower, measure.upper
-        within_one = all(0 <= score <= 1 for score in scores)
+        in_unit = all(0 <= score <= 1 for score in scores)
         right = [row for row in known if row.share_right]
         if lower is None or upper is None:
-            if within_one and measure.higher_is_better:
+            if in_unit and measure.higher_is_better:
                 return _aligned(rows, lambda row: row.score)
-        elif within_one and upper > 1 and any(row.score == row.share_right for row in right):
+        elif in_unit and upper > 1 and any(row.score == row.share_right for row in right):
             return _aligned(rows, lambda row: row.score)
         elif all(lower <= score <= upper for score in scores):
             return _aligned(rows, lambda row: measure.normalised(row.score or 0.0))
@@ -241,17 +241,18 @@ def _token_count(value: object) -> int:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    """Return the mean of values; None if there is none, or one is unknown."""
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers and len(numbers) == len(values) else None
 
 
 def _answer(row: Mapping[str, object]) -> str | None:
-    """Return a model's first reply; of a conversation, what was taken from its end."""
+    """Return a model's first reply, or the value extracted from the end of a conversation."""
     reply = _text(_first(_mapping(row.get("output")).get("raw")))
     if reply is not None:
         return reply
-    taken = row.get("answer_attribution")
-    ends = [_mapping(part) for part in taken] if isinstance(taken, list) else []
+    attribution = row.get("answer_attribution")
+    ends = [_mapping(part) for part in attribution] if isinstance(attribution, list) else []
     final = [end.get("extracted_value") for end in ends if end.get("is_terminal") is True]
     return _text(final[-1]) if final else None
 

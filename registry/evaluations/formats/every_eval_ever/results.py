@@ -1,4 +1,4 @@
-"""What an aggregate of Every Eval Ever says: who ran what on a model, and its scores."""
+"""Aggregate of Every Eval Ever: the source, the model, its setups and scores."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ DATASETS = "https://huggingface.co/datasets/"
 _VERSION = re.compile(r"0\.\d{1,3}(?:\.\d{1,3})?")
 _DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
 _MAX_DETAILS = 50
-_UNTOLD = (None, "", "unknown")
+_UNKNOWN = (None, "", "unknown")
 
 
 class _Result(NamedTuple):
@@ -40,7 +40,7 @@ class _Result(NamedTuple):
 
 
 class Aggregate:
-    """One aggregate: JSON of which nothing is certain."""
+    """One aggregate: JSON of any shape."""
 
     def __init__(self, path: Path, content: object, notes: Notes) -> None:
         if not isinstance(content, dict):
@@ -52,23 +52,23 @@ class Aggregate:
         if version != SCHEMA:
             notes.left_out(f"aggregates of another schema than {SCHEMA}: read as far as they agree")
         self._model_info = mapping(content.get("model_info"))
-        self._about_model = mapping(self._model_info.get("additional_details"))
+        self._model_details = mapping(self._model_info.get("additional_details"))
 
     @property
     def instances(self) -> Mapping[str, object]:
-        """What is said of the file of instances."""
+        """The entry of the file of instances."""
         return mapping(self._content.get("detailed_evaluation_results"))
 
     def blocks(self, instances: Instances | None) -> Iterator[Block]:
         """Yield a block for each benchmark, with items where there are instances of it."""
-        together: dict[Benchmark, list[_Result]] = {}
+        by_benchmark: dict[Benchmark, list[_Result]] = {}
         first: dict[tuple[str, str], Benchmark] = {}
         keys: set[str] = set()
         for result in self._results():
             keys.add(result.key)
-            same = (result.benchmark.name, result.benchmark.version)
-            together.setdefault(first.setdefault(same, result.benchmark), []).append(result)
-        for benchmark, results in together.items():
+            version = (result.benchmark.name, result.benchmark.version)
+            by_benchmark.setdefault(first.setdefault(version, result.benchmark), []).append(result)
+        for benchmark, results in by_benchmark.items():
             runs = [(result.key, result.run) for result in results]
             if instances is None:
                 yield Block(benchmark=benchmark, runs=[run for _, run in runs])
@@ -101,7 +101,7 @@ class Aggregate:
                 measure=measure,
                 source=source,
                 setup=self._setup(entry),
-                revision=_told(self._about_model.get("revision")),
+                revision=_known(self._model_details.get("revision")),
                 evaluated_at=self._time(entry),
                 score=score,
                 standard_error=number(error.get("value") if isinstance(error, dict) else error),
@@ -111,8 +111,8 @@ class Aggregate:
             key = run_id(benchmark, run, run.setup.fingerprint())
             if scores.setdefault(key, score) != score and not self.instances:
                 problem = (
-                    f"{model!r} has another score on {benchmark.name!r} in a result before, "
-                    f"{scores[key]:g}. Keep one of them, or tell what differs between the two."
+                    f"{model!r} has another score on {benchmark.name!r} in an earlier result, "
+                    f"{scores[key]:g}. Keep one of them, or state what distinguishes the two."
                 )
                 raise self._error(problem, f"{at}.score_details.score")
             yield _Result(benchmark, run, short_text(entry.get("evaluation_result_id")) or "")
@@ -128,23 +128,23 @@ class Aggregate:
         source = mapping(self._content.get("source_metadata"))
         name = short_text(source.get("source_organization_name"))
         if name is None:
-            raise self._error("nobody is named.", "source_metadata.source_organization_name")
+            raise self._error("no source is named.", "source_metadata.source_organization_name")
         return Source(name=name, url=short_text(source.get("source_organization_url")))
 
     def _benchmark(self, entry: Mapping[str, object], at: str) -> Benchmark:
         name = short_text(entry.get("evaluation_name"))
         if name is None:
-            raise self._error("this is no short name.", f"{at}.evaluation_name")
+            raise self._error("this is not a short name.", f"{at}.evaluation_name")
         data = mapping(entry.get("source_data"))
-        about = mapping(data.get("additional_details"))
+        extra = mapping(data.get("additional_details"))
         url, repository = data.get("url"), short_text(data.get("hf_repo"))
         url = url[0] if isinstance(url, list) and url else url
         if not isinstance(url, str) and repository and _DATASET.fullmatch(repository):
             url = DATASETS + repository
         return Benchmark(
             name=name,
-            version=short_text(about.get("version")) or "",
-            domain=short_text(about.get("domain")),
+            version=short_text(extra.get("version")) or "",
+            domain=short_text(extra.get("domain")),
             url=short_text(url),
         )
 
@@ -152,24 +152,24 @@ class Aggregate:
         lower_is_better = config.get("lower_is_better")
         if not isinstance(lower_is_better, bool):
             raise self._error("this must be true or false.", f"{at}.metric_config.lower_is_better")
-        about = mapping(config.get("additional_details"))
+        extra = mapping(config.get("additional_details"))
         names = (config.get(key) for key in ("metric_id", "metric_name", "metric_kind"))
         metric = next((text for name in names if (text := short_text(name))), "score")
         known = known_measure(metric, higher_is_better=not lower_is_better)
         lower, upper = number(config.get("min_score")), number(config.get("max_score"))
-        if lower is None and upper is None and about.get("bounds") != "none":
+        if lower is None and upper is None and extra.get("bounds") != "none":
             lower, upper = _implied(config, known, score)
         if lower is not None and upper is not None and lower >= upper:
-            self._notes.left_out("scales whose least score is not below the greatest")
+            self._notes.left_out("scales whose lowest score is not below the highest")
             lower = upper = None
-        unit = _told(config.get("metric_unit"))
+        unit = _known(config.get("metric_unit"))
         return Measure(
             metric=metric,
-            filter=short_text(about.get("filter")) or "",
+            filter=short_text(extra.get("filter")) or "",
             lower=lower,
             upper=upper,
             higher_is_better=not lower_is_better,
-            random_baseline=_number_in(about.get("random_baseline")),
+            random_baseline=_number_in(extra.get("random_baseline")),
             unit={"percent": "%", "proportion": None}.get(unit, unit) if unit else None,
         )
 
@@ -185,22 +185,22 @@ class Aggregate:
         precision = stated.pop("precision", "")
         engine = mapping(self._model_info.get("inference_engine"))
         details = {
-            "evaluator_relationship": _told(source.get("evaluator_relationship")),
-            "inference_platform": _told(self._model_info.get("inference_platform")),
-            "inference_engine": _told(engine.get("name")),
-            "inference_engine_version": _told(engine.get("version")),
+            "evaluator_relationship": _known(source.get("evaluator_relationship")),
+            "inference_platform": _known(self._model_info.get("inference_platform")),
+            "inference_engine": _known(engine.get("name")),
+            "inference_engine_version": _known(engine.get("version")),
         }
-        if details["evaluator_relationship"] == "other":  # which says nothing
+        if details["evaluator_relationship"] == "other":  # no information
             details["evaluator_relationship"] = None
         named = {key[:255]: _short(text) for key, text in stated.items()}
         return Setup(
-            harness=_told(library.get("name")),
-            harness_version=_told(library.get("version")),
+            harness=_known(library.get("name")),
+            harness_version=_known(library.get("version")),
             shots=int(shots) if shots.isdecimal() and len(shots) < 5 else None,  # noqa: PLR2004
             prompt_template=None if template is None else _short(template),
             task_version=_short(version) or None,
             chat_template=None if chat is None else _short(chat),
-            precision=_short(precision) or _told(self._about_model.get("precision")),
+            precision=_short(precision) or _known(self._model_details.get("precision")),
             details={key: text for key, text in {**details, **named}.items() if text},
         )
 
@@ -216,7 +216,7 @@ class Aggregate:
 def _implied(
     config: Mapping[str, object], known: Measure, score: float | None
 ) -> tuple[float | None, float | None]:
-    """Return the bounds that follow from the type of a score, or else from the metric's name."""
+    """Return the bounds implied by the type of a score, or else by the metric's name."""
     levels = config.get("level_names")
     if config.get("score_type") == "binary":
         return 0.0, 1.0
@@ -261,17 +261,17 @@ def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _short(text: str) -> str:
-    """Return a text if it is short, else its hash; either tells two of them apart."""
+    """Return a text if it is short, else its hash, which distinguishes texts as well."""
     return short_text(text) or (
         blake2b(text.encode(errors="replace"), digest_size=16).hexdigest() if text.strip() else ""
     )
 
 
-def _told(value: object) -> str | None:
+def _known(value: object) -> str | None:
     text = short_text(value)
-    return None if text in _UNTOLD else text
+    return None if text in _UNKNOWN else text
 
 
 def mapping(value: object) -> Mapping[str, object]:
-    """Return an object of JSON, or an empty one in place of anything else."""
+    """Return an object of JSON, or an empty one for anything else."""
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Write evaluations as Every Eval Ever wants them: an aggregate and its instances, a model each."""
+"""Writer of Every Eval Ever: an aggregate and its instances for each model."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ from registry.evaluations.records import Benchmark, Block, Item, Measure, Run
 from registry.learning.metrics import RIGHT_FROM
 
 # Details of a setup that an aggregate states once.
-_OF_WHOLE = (
+_SHARED_DETAILS = (
     *("evaluator_relationship", "inference_platform"),
     *("inference_engine", "inference_engine_version"),
 )
 
 
 class _Key(NamedTuple):
-    """What an aggregate states once for all its results."""
+    """Facts that an aggregate states once for all its results."""
 
     model: str
     revision: str | None
@@ -36,6 +36,8 @@ class _Key(NamedTuple):
 
 @dataclass
 class _Aggregate:
+    """Contents of an aggregate's file."""
+
     key: _Key
     path: Path
     name: str
@@ -46,10 +48,10 @@ class _Aggregate:
 def write(blocks: Iterable[Block], directory: Path, *, now: datetime) -> list[Path]:
     """Write an aggregate, and its instances beside it, for each model, source and harness.
 
-    Reading them again gives the same runs, but that a run whose time is not known is of `now`, the
-    time that the files say they were made. Items that no run observed are not written, and that a
-    score was verified has no place. What the schema requires and the registry does not know (who
-    deployed a model, and how it can be had) is `unknown`.
+    Reading them again gives the same runs, but runs of unknown time get `now`, the time that the
+    files state as their own. Items that no run observed are not written, nor that a score was
+    verified. Facts that the schema requires and the registry does not know (who deployed a model,
+    and how it is available) are `unknown`.
 
     Returns:
         The files' paths, each aggregate before its instances.
@@ -76,7 +78,9 @@ def write(blocks: Iterable[Block], directory: Path, *, now: datetime) -> list[Pa
 
 
 def _key(run: Run) -> _Key:
-    whole = tuple((key, run.setup.details[key]) for key in _OF_WHOLE if key in run.setup.details)
+    whole = tuple(
+        (key, run.setup.details[key]) for key in _SHARED_DETAILS if key in run.setup.details
+    )
     return _Key(
         *(run.model, run.revision, run.source.name, run.source.url),
         *(run.setup.harness, run.setup.harness_version, whole),
@@ -133,7 +137,7 @@ def _metric_config(measure: Measure) -> dict[str, object]:
     about = {
         "filter": measure.filter or None,
         "random_baseline": None if baseline is None else repr(baseline),
-        # The schema has no word for it, and a missing bound would be taken for the metric's own.
+        # The schema has no word for it, and missing bounds would be read as the metric's own.
         "bounds": "none" if measure.lower is None and measure.upper is None else None,
     }
     bounds = _stated({"min_score": measure.lower, "max_score": measure.upper})
@@ -149,7 +153,7 @@ def _metric_config(measure: Measure) -> dict[str, object]:
 
 def _setup(run: Run) -> Mapping[str, object]:
     setup = run.setup
-    details = {key: text for key, text in setup.details.items() if key not in _OF_WHOLE}
+    details = {key: text for key, text in setup.details.items() if key not in _SHARED_DETAILS}
     shots = None if setup.shots is None else str(setup.shots)
     fields = {
         "num_fewshot": shots,
@@ -189,10 +193,13 @@ def _rows(
             "metadata": _stated({"domain": item.domain}),
         }
         if run.input_tokens is not None and run.output_tokens is not None:
-            asked, told = int(run.input_tokens[position]), int(run.output_tokens[position])
-            if asked >= 0 and told >= 0:
-                usage = {"input_tokens": asked, "output_tokens": told, "total_tokens": asked + told}
-                row["token_usage"] = usage
+            inputs, outputs = int(run.input_tokens[position]), int(run.output_tokens[position])
+            if inputs >= 0 and outputs >= 0:
+                row["token_usage"] = {
+                    "input_tokens": inputs,
+                    "output_tokens": outputs,
+                    "total_tokens": inputs + outputs,
+                }
         if run.latencies is not None and not np.isnan(run.latencies[position]):
             row["performance"] = {"latency_ms": float(run.latencies[position])}
         yield row

@@ -1,4 +1,4 @@
-"""Files of a model's repository on the Hub that hold results: `.eval_results/*.yaml`, README.md."""
+"""Files with results in a model's repository: `.eval_results/*.yaml` and README.md."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ from registry.evaluations.records import Block, Notes, Run
 _FOLDER = ".eval_results"
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _BENCHMARK = re.compile(r"([\w.-]+/[\w.-]+)(?:/(.+))?", re.ASCII)
-_MAX_CARD = 5_000_000  # characters; cards are prose, and those with results seldom reach 1 % of it
+_MAX_CARD = 5_000_000  # characters; cards with results rarely reach 1 % of it
 
 
-def reads(path: Path) -> bool:
+def recognizes(path: Path) -> bool:
     """Tell by its name whether a file may hold results of a model on the Hub."""
     return path.name == "README.md" or (
         path.suffix in (".yaml", ".yml") and path.absolute().parent.name == _FOLDER
@@ -32,9 +32,9 @@ def read(path: Path, notes: Notes, model: str | None = None) -> Iterator[Block]:
     Args:
         path: `<organisation>/<name>/README.md`, `<organisation>__<name>/.eval_results/x.yaml`, or
             one of these files elsewhere if `model` is given.
-        notes: told what is left out.
-        model: the model's name; without it, that of the repository's directory, which with two
-            underscores in it is taken for the whole name as it is spelt.
+        notes: of what is left out.
+        model: the model's name; by default that of the repository's directory, which is the whole
+            name if it contains two underscores.
 
     Raises:
         UnreadableFileError: the file is not UTF-8 or not YAML, or no model is named.
@@ -54,7 +54,7 @@ def read(path: Path, notes: Notes, model: str | None = None) -> Iterator[Block]:
 
 
 def with_place(blocks: Iterable[Block], notes: Notes) -> Iterator[Block]:
-    """Yield blocks with the runs that `write` has a place for, and note the others.
+    """Yield blocks with the runs that `write` can represent, and note the others.
 
     Those are runs with a score on a data set of the Hub: `org/name` or `org/name/task`.
     """
@@ -66,7 +66,7 @@ def _with_place(block: Block, notes: Notes) -> Iterator[Run]:
     on_hub = _BENCHMARK.fullmatch(block.benchmark.name)
     for run in block.runs:
         if on_hub is None:
-            notes.left_out("runs on what is no data set of the Hub (org/name)")
+            notes.left_out("runs on benchmarks that are not data sets of the Hub (org/name)")
         elif _score(run) is None:
             notes.left_out("runs without a score")
         else:
@@ -74,14 +74,14 @@ def _with_place(block: Block, notes: Notes) -> Iterator[Run]:
 
 
 def write(blocks: Iterable[Block]) -> dict[str, str]:
-    """Return a text for each model, to be put into its `.eval_results` as a YAML file.
+    """Return a text for each model, a YAML file for its `.eval_results`.
 
-    A run gives an entry: its raw score, on whatever scale that is, for the format knows none. A
-    metric that is not the benchmark's own `score` is told in the notes. Left out: that a result was
-    verified, which only a signature shows; sources without an address, which the format refuses.
+    A run gives an entry: its raw score, on its own scale, as the format has none. A metric that is
+    not the benchmark's own `score` is in the notes. Left out are that a result was verified, which
+    only a signature shows, and sources without an address, which the format does not accept.
 
     Args:
-        blocks: all of whose runs have a place; see `with_place`.
+        blocks: with runs that the format can represent only; see `with_place`.
     """
     entries: dict[str, list[dict[str, object]]] = {}
     for block in blocks:
@@ -130,12 +130,12 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UnreadableFileError(path, f"this is not UTF-8: {error.reason}.") from error
     if len(text) > _MAX_CARD:
-        raise UnreadableFileError(path, "no model's file of results is as long as this.")
+        raise UnreadableFileError(path, "a model's file of results is never as long as this.")
     return text
 
 
 def _parsed(path: Path, text: str, skipped: int = 0) -> object:
-    """Return YAML's value; its lines are counted from after those skipped."""
+    """Return the value of YAML; `skipped` lines before it count in errors."""
     try:
         # The base loader makes texts, lists and mappings only: dates and numbers stay as written.
         return yaml.load(text, yaml.BaseLoader)  # noqa: S506

@@ -1,7 +1,7 @@
-"""Results that the Hub shows with a model: `.eval_results` files, and the older `model-index`.
+"""Results in a model's record on the Hub: `.eval_results`, and the older `model-index`.
 
-Both take parsed JSON of any shape and never raise: what cannot be read is left out with a note.
-A sync reads every model's, so what is not there costs nothing.
+Both readers accept parsed JSON of any shape and never raise: unreadable results are left out with
+a note. A sync calls them for every model, so that absent results cost nothing.
 """
 
 import re
@@ -15,7 +15,7 @@ from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, 
 from registry.evaluations.scales import in_percent, known_measure
 
 MAX_RESULTS = 1_000
-"""Results read of any one model; of what is not readable as many are looked at."""
+"""Results, readable or not, that are read of one model at most."""
 
 DATASETS = "https://huggingface.co/datasets/"
 HUB = "huggingface.co"
@@ -25,13 +25,13 @@ _NUMBER = re.compile(
     r"([+-]?\d{1,15}(?:\.\d{0,30})?(?:e[+-]?\d{1,3})?)\s*(%?)", re.ASCII | re.IGNORECASE
 )
 _DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
-_WHOLE = frozenset({"default", "main", "all"})  # configurations that are all of a data set
+_WHOLE = frozenset({"default", "main", "all"})  # configurations of a whole data set
 _NO_TYPES = frozenset({"unknown", "custom", "other", "none", "private", "dataset", "text"})
 _NOTHING = frozenset({"", "null", "~"})
 
 
 class _Result(NamedTuple):
-    """A value with what it is of; `percent` if it is stated as one, `title` of the data set."""
+    """A run on a benchmark; `percent` if its score is stated as one, `title` of the data set."""
 
     benchmark: Benchmark
     run: Run
@@ -42,7 +42,7 @@ class _Result(NamedTuple):
 def read_eval_results(model: str, value: object, notes: Notes) -> list[Block]:
     """Read a model's `.eval_results`: the entries of its files, or `evalResults` of the Hub's API.
 
-    A benchmark is called as its data set, with `/task_id` unless that is `default`. The entries
+    A benchmark has the name of its data set, with `/task_id` unless that is `default`. The entries
     name neither metric nor scale: the measure is a `score` without bounds, better when higher.
     """
     if not value:
@@ -55,16 +55,16 @@ def read_eval_results(model: str, value: object, notes: Notes) -> list[Block]:
 def read_model_index(model: str, value: object, notes: Notes) -> list[Block]:
     """Read the `model-index` of a model's card.
 
-    A benchmark is called as the type of its data set, the id on the Hub, with `/config` unless that
-    is all of it; or by its name, if there is no such type or the card has several names for it.
-    `num_few_shot` gives the shots, the split and other
-    arguments are details of the setup. A share of a known metric is taken for a percentage if any
-    such value of the same source exceeds 1: cards give either, and do not say which.
+    A benchmark is named by the type of its data set, the id on the Hub, with `/config` unless that
+    is the whole; or by its title, if there is no such type or the card has several titles for it.
+    `num_few_shot` gives the shots; the split and other arguments are details of the setup. A share
+    of a known metric is read as a percentage if any such value of the same source exceeds 1, as
+    cards have either and do not state which.
     """
     if not value:
         return []
     results = list(_index_results(model, value, notes))
-    return _blocks(list(_scaled(_told_apart(results))), notes)
+    return _blocks(list(_scaled(_with_titles(results))), notes)
 
 
 def _eval_result(model: str, entry: Mapping[str, object], notes: Notes) -> _Result | None:
@@ -101,7 +101,7 @@ def _eval_result(model: str, entry: Mapping[str, object], notes: Notes) -> _Resu
 
 
 def _index_results(model: str, value: object, notes: Notes) -> Iterator[_Result]:
-    """Yield the results of a `model-index`; look at no more entries than are read at most."""
+    """Yield the results of a `model-index`, of at most MAX_RESULTS entries."""
     left = MAX_RESULTS
     for card in _entries(value, notes):
         for result in _entries(card.get("results"), notes):
@@ -112,9 +112,9 @@ def _index_results(model: str, value: object, notes: Notes) -> Iterator[_Result]
             before = left
             for metric in _entries(result.get("metrics"), notes):
                 left -= 1
-                found = _value(metric.get("value"))
+                score = _value(metric.get("value"))
                 name = _text(metric.get("type")) or _text(metric.get("name"))
-                if benchmark is None or found is None or name is None:
+                if benchmark is None or score is None or name is None:
                     notes.left_out("results without a benchmark, a metric or a finite number")
                 else:
                     run = Run(
@@ -124,14 +124,14 @@ def _index_results(model: str, value: object, notes: Notes) -> Iterator[_Result]
                         setup=Setup(
                             shots=shots, details={**details, **_own_details(metric, name in types)}
                         ),
-                        score=found[0],
+                        score=score[0],
                         verified=_text(metric.get("verifyToken"), most=None) is not None,
                     )
                     types.add(name)
-                    yield _Result(benchmark, run, found[1], _text(dataset.get("name")))
+                    yield _Result(benchmark, run, score[1], _text(dataset.get("name")))
                 if left == 0:
                     break
-            left -= left == before  # an empty one is looked at too
+            left -= left == before  # an empty one counts too
             if left == 0:
                 notes.left_out(f"cards cut off after {MAX_RESULTS:,} results")
                 return
@@ -152,7 +152,7 @@ def _index_benchmark(dataset: Mapping[str, object]) -> Benchmark | None:
 
 
 def _index_arguments(dataset: Mapping[str, object]) -> tuple[int | None, dict[str, str]]:
-    """Return the shots and the details of a setup that a data set's members tell."""
+    """Return the shots and the details of a setup that a data set states."""
     shots, details = None, {}
     split, arguments = _text(dataset.get("split")), dataset.get("args")
     if split is not None:
@@ -168,25 +168,25 @@ def _index_arguments(dataset: Mapping[str, object]) -> tuple[int | None, dict[st
     return shots, details
 
 
-def _own_details(metric: Mapping[str, object], again: bool) -> dict[str, str]:  # noqa: FBT001 - a fact
-    """Return what tells a metric from others; of one type, the first is the plain one."""
+def _own_details(metric: Mapping[str, object], is_repeated: bool) -> dict[str, str]:  # noqa: FBT001 - a fact
+    """Return the details that distinguish a metric; the first of a type has no title."""
     stated = {
         "metric_config": metric.get("config"),
-        "metric": metric.get("name") if again else None,
+        "metric": metric.get("name") if is_repeated else None,
     }
     return {key: text for key, value in stated.items() if (text := _text(value))}
 
 
 def _index_measure(name: str, metric: Mapping[str, object]) -> Measure:
-    """Return the measure of a metric; its title tells the scale where its type does not."""
+    """Return the measure of a metric; the scale is of its title where its type has none."""
     measure, title = known_measure(name), _text(metric.get("name"))
     if measure.lower is None and measure.unit is None and title is not None:
         return replace(known_measure(title), metric=name)
     return measure
 
 
-def _told_apart(results: list[_Result]) -> list[_Result]:
-    """Name by their titles what a card gives one type: parts of a data set, as a rule."""
+def _with_titles(results: list[_Result]) -> list[_Result]:
+    """Name benchmarks of one type by their titles: they are usually parts of a data set."""
     titles: dict[object, set[str | None]] = {}
     for result in results:
         titles.setdefault((result.benchmark.name, result.run.setup.shots), set()).add(result.title)
@@ -200,7 +200,7 @@ def _told_apart(results: list[_Result]) -> list[_Result]:
 
 
 def _scaled(results: list[_Result]) -> Iterator[_Result]:
-    """Decide for each source whether its shares are percentages."""
+    """Rescale percentages, determined for each source."""
     percent = {r.run.source for r in results if r.percent or _exceeds(r.run.score, r.run.measure)}
     for result in results:
         measure = result.run.measure
@@ -220,18 +220,18 @@ def _exceeds(score: float | None, measure: Measure) -> bool:
 
 
 def _blocks(results: list[_Result], notes: Notes) -> list[Block]:
-    """Put results of one version of a benchmark together; of two that contradict, keep one."""
+    """Group results by version of a benchmark; the first of contradicting ones counts."""
     blocks: dict[tuple[str, str], tuple[Benchmark, list[Run]]] = {}
-    met: dict[object, float | None] = {}
+    scores: dict[object, float | None] = {}
     for benchmark, run, *_ in results:
         version = (benchmark.name, benchmark.version)
         setup = run.setup.fingerprint()
         key = (version, run.measure.metric, run.source.name, run.evaluated_at, setup)
-        if key in met:
-            again = met[key] == run.score
-            notes.left_out("results stated twice" if again else "results that contradict another")
+        if key in scores:
+            is_same = scores[key] == run.score
+            notes.left_out("results stated twice" if is_same else "results that contradict another")
             continue
-        met[key] = run.score
+        scores[key] = run.score
         blocks.setdefault(version, (benchmark, []))[1].append(run)
     return [Block(benchmark=benchmark, runs=runs) for benchmark, runs in blocks.values()]
 
@@ -244,15 +244,15 @@ def _source(source: Mapping[str, object]) -> Source:
 def _value(value: object) -> tuple[float, bool] | None:
     """Read a finite number, as such or as a text, and whether a percent sign follows it."""
     if isinstance(value, str):
-        found = _NUMBER.fullmatch(value.strip()) if len(value) < 100 else None  # noqa: PLR2004
-        known = number(float(found[1])) if found else None
-        return None if found is None or known is None else (known, bool(found[2]))
-    known = number(value)
-    return None if known is None else (known, False)
+        match = _NUMBER.fullmatch(value.strip()) if len(value) < 100 else None  # noqa: PLR2004
+        real = number(float(match[1])) if match else None
+        return None if match is None or real is None else (real, bool(match[2]))
+    real = number(value)
+    return None if real is None else (real, False)
 
 
 def _entries(value: object, notes: Notes) -> Iterator[Mapping[str, object]]:
-    """Yield the mappings in a list, or the only one; empty ones in place of anything else."""
+    """Yield the objects in a list, or the only one; empty ones for anything else."""
     elements = value if isinstance(value, list) else [] if value is None else [value]
     if len(elements) > MAX_RESULTS:
         notes.left_out(f"lists cut off after {MAX_RESULTS:,} results")
@@ -265,7 +265,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _text(value: object, most: int | None = 255) -> str | None:
-    """Return a text that says something; YAML read without types spells nothing as `null`."""
+    """Return a text; None if it is empty or `null`, as in YAML that is read without types."""
     if most is None and isinstance(value, str):
         value = value[:255]
     text = short_text(value)

@@ -1,6 +1,6 @@
-"""Logs of EleutherAI's lm-evaluation-harness: its results files and its files of samples.
+"""Logs of EleutherAI's lm-evaluation-harness: results files and files of samples.
 
-A results file holds the scores of one model on some tasks; a file of samples what it did on each
+A results file holds the scores of one model on several tasks; a file of samples its results on each
 item of one task. Layouts from before 0.4 are read too.
 """
 
@@ -26,8 +26,8 @@ _OF_SAMPLES = frozenset({"resps", "filtered_resps", "arguments"})
 _OF_LIGHTEVAL = "config_general"  # whose files have the same names
 
 
-def reads(path: Path) -> bool:
-    """Tell whether a file is a log of lm-eval, by its name and what it holds; never raises."""
+def recognizes(path: Path) -> bool:
+    """Tell by its name and content whether a file is a log of lm-eval; never raises."""
     if not _JSON.fullmatch(path.name):
         return False
     try:
@@ -35,43 +35,42 @@ def reads(path: Path) -> bool:
             return any(_is_sample(row) for _, row in islice(json_files.rows(path), 1))
         content = json_files.document(path)
     except UnreadableFileError:
-        # What is named as lm-eval names its files gets an error that says what is wrong.
+        # A file with a name of lm-eval's is accepted, so that reading it raises the error.
         return bool(_RESULTS.fullmatch(path.name) or _SAMPLES.fullmatch(path.name))
     if isinstance(content, list):
         return bool(content) and isinstance(content[0], dict) and _is_sample(content[0])
-    return _is_report(content)
+    return _is_results(content)
 
 
 def read(path: Path, notes: Notes) -> Iterator[Block]:
-    """Yield what a results file or a file of samples says.
+    """Yield the blocks of a results file or a file of samples.
 
     A results file gives a block without items for each task and each group, with a run for each
-    metric and filter. A file of samples gives one block, with its items. What it does not tell
-    itself (model, setup, time) comes from the results file of the same time beside it; where there
-    is none, the model is called as the directory is. The filter `none` is no filter, so that old
-    and new layouts agree.
+    metric and filter. A file of samples gives one block, with its items. Its model, setup and time
+    come from the results file of the same time beside it; where there is none, the model is named
+    after the directory. The filter `none` means no filter, so that old and new layouts agree.
 
     Raises:
-        UnreadableFileError: the file, or the results file beside it, is not what it should be.
+        UnreadableFileError: the file, or the results file beside it, is invalid.
     """
     samples = _SAMPLES.fullmatch(path.name)
     if samples is None and ".jsonl" not in path.name:
         content = json_files.document(path)
         if not isinstance(content, list):
-            yield from _report(path, content).blocks(notes)
+            yield from _results_file(path, content).blocks(notes)
             return
-    report = _beside(path, samples["time"] if samples else None)
-    task = _task(samples["task"], report) if samples else _old_task(path, report)
-    if report is None:
+    results = _beside(path, samples["time"] if samples else None)
+    task = _task(samples["task"], results) if samples else _old_task(path, results)
+    if results is None:
         notes.left_out("files of samples without their results file: their setups are unknown")
-    yield read_samples(path, task, report, notes)
+    yield read_samples(path, task, results, notes)
 
 
 def _is_sample(row: Mapping[str, object]) -> bool:
     return ("doc_id" in row or "doc_hash" in row) and not _OF_SAMPLES.isdisjoint(row)
 
 
-def _is_report(content: object) -> bool:
+def _is_results(content: object) -> bool:
     return (
         isinstance(content, dict)
         and isinstance(content.get("results"), dict)
@@ -80,31 +79,31 @@ def _is_report(content: object) -> bool:
     )
 
 
-def _report(path: Path, content: object) -> ResultsFile:
+def _results_file(path: Path, content: object) -> ResultsFile:
     if not isinstance(content, dict):
         raise UnreadableFileError(path, "an object was expected here.")
     if not isinstance(content.get("results"), dict):
-        raise UnreadableFileError(path, "lm-eval's results are a mapping.", field="results")
+        raise UnreadableFileError(path, "lm-eval's results are an object.", field="results")
     return ResultsFile(path, content)
 
 
 def _beside(path: Path, time: str | None) -> ResultsFile | None:
-    """Read the results file that was written with a file of samples; before 0.4.3 without time."""
+    """Read the results file of a file of samples; before 0.4.3 its name has no time."""
     name = "results" if time is None else f"results_{time}"
     for candidate in (path.with_name(f"{name}.json"), path.with_name(f"{name}.json.gz")):
         if candidate.exists():
-            return _report(candidate, json_files.document(candidate))
+            return _results_file(candidate, json_files.document(candidate))
     return None
 
 
-def _task(name: str, report: ResultsFile | None) -> str:
-    """Find a task by its name in that of a file, where some characters are replaced."""
-    fitting = [task for task in report.tasks if safe_name(task) == name] if report else []
+def _task(name: str, results: ResultsFile | None) -> str:
+    """Return a task, given its name in that of a file, where special characters are replaced."""
+    fitting = [task for task in results.tasks if safe_name(task) == name] if results else []
     return fitting[0] if fitting else name
 
 
-def _old_task(path: Path, report: ResultsFile | None) -> str:
-    """Find the task in a name such as pretrained__gpt2_arc_easy.jsonl, of before 0.4.3."""
+def _old_task(path: Path, results: ResultsFile | None) -> str:
+    """Return the task in a name such as pretrained__gpt2_arc_easy.jsonl, from before 0.4.3."""
     stem = path.name.partition(".json")[0]
-    fitting = [task for task in report.tasks if stem.endswith(task)] if report else []
+    fitting = [task for task in results.tasks if stem.endswith(task)] if results else []
     return max(fitting, key=len, default=stem)

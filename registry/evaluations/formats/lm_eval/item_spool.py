@@ -1,4 +1,4 @@
-"""Items of a file, kept aside while the rest of it is read: their texts may not fit in memory."""
+"""Spool of a file's items, whose texts may not fit in memory while the file is read."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,14 @@ import orjson
 from registry.evaluations.records import Item
 
 IN_MEMORY = 1 << 26
-"""Bytes up to which no file is made."""
+"""Bytes up to which no file is written."""
 
 
 class ItemSpool(Sequence[Item]):
-    """Items in their order; what they ask is read again as each is asked for.
+    """Items in their order, each read from the spool when it is accessed.
 
-    Texts go to a temporary file in the directory that TMPDIR names, without a name of its own: it
-    is gone when the spool or the process is.
+    They are in an unlinked temporary file in the directory that TMPDIR names, which is gone with
+    the spool or the process.
     """
 
     def __init__(self) -> None:
@@ -28,8 +28,8 @@ class ItemSpool(Sequence[Item]):
         self._file.close()
 
     def append(self, item: Item) -> None:
-        """Keep one more."""
-        # Reading may have moved the place.
+        """Append an item."""
+        # Reading may have moved the position.
         self._file.seek(self._ends[-1])
         self._ends.append(self._ends[-1] + self._file.write(orjson.dumps(tuple(item))))
 
@@ -37,7 +37,7 @@ class ItemSpool(Sequence[Item]):
         return len(self._ends) - 1
 
     def __iter__(self) -> Iterator[Item]:
-        # By place, so that two may read at once.
+        # By place, so that several iterators may read at once.
         return (self[place] for place in range(len(self)))
 
     @overload

@@ -1,4 +1,4 @@
-"""What a results file of lm-eval says: the model, how it was run, and its scores."""
+"""Results file of lm-eval: the model, its setup and its scores."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,13 +18,13 @@ SOURCE = Source(name="lm-eval")
 DATASETS = "https://huggingface.co/datasets/"
 
 NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", "bypass", ""})
-"""Keys beside the metrics of a task; `bypass` is the metric of a run that only writes answers."""
+"""Keys that are not metrics of a task; `bypass` is the metric of a run that only writes answers."""
 
-MODEL_ARGS_KEPT = (
+MODEL_ARGS = (
     *("load_in_4bit", "load_in_8bit", "quantization", "autogptq", "gptqmodel", "gguf_file"),
     *("enable_thinking", "add_bos_token", "max_length", "max_model_len"),
 )
-"""Arguments of the model that may change what it answers."""
+"""Arguments of the model that may change its answers."""
 
 _MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")  # the first one wins
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -33,12 +33,12 @@ _UNSAFE = re.compile(r'["<>:/|\\?*\[\]\x00-\x1f]+')
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)")
 
 
-OURS = "llm_registry"
-"""Member of a results file that only we write: source, harness, details, scales of its runs."""
+REGISTRY_KEY = "llm_registry"
+"""Member of a results file that only the registry writes: source, harness, details and scales."""
 
 
 class ItemCount(NamedTuple):
-    """How many items a score is of, None if unknown, and whether these are all there are."""
+    """Number of items of a score, None if unknown, and whether these are all of the task."""
 
     items: int | None
     complete: bool
@@ -46,27 +46,27 @@ class ItemCount(NamedTuple):
 
 def time_in_name(name: str) -> datetime | None:
     """Return the time in a file's name, such as 2026-01-21T03-44-18.458309, taken as UTC."""
-    found = _TIME.search(name)
-    return timestamp(f"{found[1]}{found[2]}:{found[3]}:{found[4]}") if found else None
+    match = _TIME.search(name)
+    return timestamp(f"{match[1]}{match[2]}:{match[3]}:{match[4]}") if match else None
 
 
 def plain_filter(name: str) -> str:
-    """Return a filter's name; lm-eval calls it `none` where there is none."""
+    """Return a filter's name; lm-eval writes `none` where there is none."""
     return "" if name == "none" else name
 
 
 def result_key(metric: str, filtered: str) -> str:
-    """Return the key of a score since 0.4."""
+    """Return the key of a score, as since 0.4."""
     return f"{metric},{filtered or 'none'}"
 
 
 def safe_name(name: str) -> str:
-    """Return a name as lm-eval puts it into those of files."""
+    """Return a name as lm-eval writes it in the names of files."""
     return _UNSAFE.sub("__", name).strip(".") or "_"
 
 
 class ResultsFile:
-    """One results file: JSON of which only the presence of `results`, a mapping, is certain."""
+    """One results file: JSON of which only the presence of `results`, an object, is certain."""
 
     def __init__(self, path: Path, content: Mapping[str, object]) -> None:
         self.path, self._content = path, content
@@ -81,7 +81,7 @@ class ResultsFile:
 
     @cached_property
     def model(self) -> str:
-        """The model's name as lm-eval was given it; an adapter's wins over that of its base."""
+        """The model's name as given to lm-eval; that of an adapter rather than that of its base."""
         candidates = [
             *(self._model_args.get(key) for key in _MODEL_KEYS),
             self._content.get("model_name"),
@@ -96,16 +96,16 @@ class ResultsFile:
 
     @cached_property
     def base(self) -> str | None:
-        """The model that an adapter or a delta was put on; None if the model stands alone."""
+        """The base of an adapter or a delta; None for any other model."""
         if short_text(self._model_args.get("peft")) or short_text(self._model_args.get("delta")):
             return short_text(self._model_args.get("pretrained"))
         return None
 
     @cached_property
     def revision(self) -> str | None:
-        """The model's commit, else the branch asked for unless that is main.
+        """The model's commit, else the requested branch unless that is main.
 
-        lm-eval's `model_sha` and `revision` are those of the base where there is an adapter.
+        lm-eval's `model_sha` and `revision` are those of the base if there is an adapter.
         """
         if self.base is None:
             stated = [self._model_args.get("revision"), self._config.get("model_revision")]
@@ -120,7 +120,7 @@ class ResultsFile:
 
     @cached_property
     def evaluated_at(self) -> datetime | None:
-        """When the run began, else when the file was written according to its name."""
+        """The time when the run began, else the time in the file's name."""
         seconds = number(self._content.get("date"))
         if seconds is not None:
             try:
@@ -131,24 +131,24 @@ class ResultsFile:
 
     @cached_property
     def source(self) -> Source:
-        """Who says so: lm-eval, unless we have written the file for another."""
-        told = _mapping(_mapping(self._content.get(OURS)).get("source"))
-        name = short_text(told.get("name"))
-        return Source(name=name, url=short_text(told.get("url"))) if name else SOURCE
+        """lm-eval, or the source that the registry exported the file from."""
+        stated = _mapping(_mapping(self._content.get(REGISTRY_KEY)).get("source"))
+        name = short_text(stated.get("name"))
+        return Source(name=name, url=short_text(stated.get("url"))) if name else SOURCE
 
     def benchmark(self, task: str) -> Benchmark:
         """Return the task as a benchmark; its address is that of its data set on the Hub."""
         data = self._of_task("configs", task).get("dataset_path")
-        known = isinstance(data, str) and _DATASET.fullmatch(data)
-        return Benchmark(name=task, url=f"{DATASETS}{data}" if known else None)
+        is_dataset = isinstance(data, str) and _DATASET.fullmatch(data)
+        return Benchmark(name=task, url=f"{DATASETS}{data}" if is_dataset else None)
 
     def setup(self, task: str) -> Setup:
-        """Return how a task was run."""
+        """Return the setup of a task."""
         config, content = self._of_task("configs", task), self._content
         shots = [self._value("n-shot", task), config.get("num_fewshot")]
         shots.append(self._config.get("num_fewshot"))
         template = short_text(content.get("chat_template_sha"))
-        told = "chat_template_sha" in content or "chat_template" in content
+        has_template = "chat_template_sha" in content or "chat_template" in content
         precision = short_text(self._config.get("model_dtype")) or self._model_args.get("dtype")
         precision = (precision or "auto").removeprefix("torch.")
         return Setup(
@@ -158,34 +158,37 @@ class ResultsFile:
             task_version=_scalar(self._value("versions", task)),
             shots=next((n for shot in shots if (n := count(shot)) is not None), None),
             prompt_template=short_text(self._value("task_hashes", task)),
-            # Unknown where the harness does not yet write it, none where it writes null.
-            chat_template=template or ("" if told and not content.get("chat_template") else None),
+            # Unknown where an old harness does not write it, none where it writes null.
+            chat_template=template
+            or ("" if has_template and not content.get("chat_template") else None),
             precision=None if precision == "auto" else precision,
             details=self._details,
         )
 
     @cached_property
     def _harness(self) -> str | None:
-        ours = _mapping(self._content.get(OURS))
-        return short_text(ours.get("harness")) if "harness" in ours else "lm-eval"
+        own = _mapping(self._content.get(REGISTRY_KEY))
+        return short_text(own.get("harness")) if "harness" in own else "lm-eval"
 
     @cached_property
     def _details(self) -> dict[str, str]:
-        ours = _mapping(self._content.get(OURS)).get("details")
-        if isinstance(ours, dict):
-            told = {storable(key): _scalar(value) for key, value in ours.items()}
-            return {key: text for key, text in told.items() if text}
-        found = {
+        own = _mapping(self._content.get(REGISTRY_KEY)).get("details")
+        if isinstance(own, dict):
+            texts = {storable(key): _scalar(value) for key, value in own.items()}
+            return {key: text for key, text in texts.items() if text}
+        details = {
             "base": self.base,
             "fewshot_as_multiturn": _scalar(self._content.get("fewshot_as_multiturn") or None),
             "system_instruction": _scalar(self._content.get("system_instruction_sha")),
             "gen_kwargs": _flat(self._config.get("gen_kwargs")),
         }
-        found |= {key: _scalar(self._model_args.get(key)) for key in MODEL_ARGS_KEPT}
-        return {key: text for key, text in found.items() if text and text not in ("False", "None")}
+        details |= {key: _scalar(self._model_args.get(key)) for key in MODEL_ARGS}
+        return {
+            key: text for key, text in details.items() if text and text not in ("False", "None")
+        }
 
     def measure(self, task: str, metric: str, filtered: str) -> Measure:
-        """Return how to read a metric of a task: by the scale that we wrote down, if we did."""
+        """Return the measure of a task's metric, on the scale that the registry wrote, if any."""
         higher = self._of_task("higher_is_better", task).get(metric)
         if not isinstance(higher, bool):
             listed = self._of_task("configs", task).get("metric_list")
@@ -208,8 +211,8 @@ class ResultsFile:
         )
 
     def _scale(self, task: str, measure: Measure) -> Mapping[str, object]:
-        """Return what we wrote down of a measure's scale."""
-        scales = _mapping(_mapping(self._content.get(OURS)).get("scales"))
+        """Return the scale that the registry wrote for a measure; empty if it wrote none."""
+        scales = _mapping(_mapping(self._content.get(REGISTRY_KEY)).get("scales"))
         key = result_key(measure.metric, measure.filter)
         return _mapping(_mapping(scales.get(task)).get(key))
 
@@ -218,19 +221,19 @@ class ResultsFile:
     ) -> tuple[float, float | None]:
         """Return a score and its standard error on their source's scale.
 
-        What the source said is kept beside the scale, as there and back again is not exact; it
-        counts as long as it is what stands in the results.
+        The registry writes the source's own values beside the scale, as conversion both ways is not
+        exact; they are used as long as they agree with the results.
         """
-        scale, stands = self._scale(task, measure), in_results(measure)
-        kept, kept_error = number(scale.get("score")), number(scale.get("standard_error"))
-        if kept is not None and rescaled(kept, kept_error, measure, stands) == (score, error):
-            return kept, kept_error
-        return rescaled(score, error, stands, measure)
+        scale, file_measure = self._scale(task, measure), in_results(measure)
+        own, own_error = number(scale.get("score")), number(scale.get("standard_error"))
+        if own is not None and rescaled(own, own_error, measure, file_measure) == (score, error):
+            return own, own_error
+        return rescaled(score, error, file_measure, measure)
 
     def extent(self, task: str) -> ItemCount:
-        """Return how many items a task's scores are of.
+        """Return the number of items of a task's scores.
 
-        The counts decide whether the run was limited; where there are none, a limit does.
+        The counts show whether the run was limited; where there are none, the limit does.
         """
         leaves = [self._of_task("n-samples", leaf) for leaf in self._leaves(task)]
         effective = [count(leaf.get("effective")) for leaf in leaves]
@@ -244,25 +247,25 @@ class ResultsFile:
     def _leaves(self, task: str) -> list[str]:
         """Return the tasks in a group, or the task itself."""
         leaves: dict[str, None] = {}
-        met = {task}
-        waiting = [task]
-        while waiting:
-            name = waiting.pop()
+        seen = {task}
+        pending = [task]
+        while pending:
+            name = pending.pop()
             listed = _list(_mapping(self._content.get("group_subtasks")).get(name))
-            parts = [part for part in listed if isinstance(part, str) and part not in met]
+            parts = [part for part in listed if isinstance(part, str) and part not in seen]
             if not parts:
                 leaves[name] = None
-            met.update(parts)
-            waiting.extend(parts)
+            seen.update(parts)
+            pending.extend(parts)
         return list(leaves)
 
     def blocks(self, notes: Notes) -> Iterator[Block]:
         """Yield a block of scores for each task and each group.
 
-        Groups stand in `results` as well as in `groups`; they are read once.
+        Groups are in `results` as well as in `groups`; they are read once.
 
         Raises:
-            UnreadableFileError: there are scores, and none of them can be used.
+            UnreadableFileError: there are scores, and none of them is usable.
         """
         left_out, usable = Notes(), False
         for task in self.tasks:
@@ -274,9 +277,9 @@ class ResultsFile:
             notes.left_out(what, times)
         if left_out.counts and not usable:
             first, *others = left_out.counts
-            more = f" (and {len(others):,} reasons more)" if others else ""
+            more = f" (and {len(others):,} more)" if others else ""
             raise UnreadableFileError(
-                self.path, f"nothing of it can be used: {first}{more}.", field="results"
+                self.path, f"nothing in it is usable: {first}{more}.", field="results"
             )
 
     def _runs(self, task: str, notes: Notes) -> Iterator[Run]:
@@ -289,19 +292,19 @@ class ResultsFile:
             if metric in NO_METRICS or metric.endswith("_stderr"):
                 continue
             if isinstance(value, str) and by_filter and not comma:
-                continue  # tells something of the task: since 0.4 the key of a score has a filter
+                continue  # a fact about the task: since 0.4 the key of a score has a filter
             if not _is_name(metric) or not (_is_name(filtered) or not comma):
                 notes.left_out("scores without a usable name")
                 continue
             score = number(value)
             if score is None:
-                notes.left_out(f"scores of {task} by {key}: {_shown(value)} is no finite number")
+                notes.left_out(f"scores of {task} by {key}: {_shown(value)} is not a finite number")
                 continue
             measure = self.measure(task, metric, plain_filter(filtered))
-            stands = in_results(measure)
-            if not stands.allows(score):
-                # A share of it would be cut off at a bound, and look like the best or the worst.
-                notes.left_out(f"scores of {task} by {key}: {score!r} is not {stands.span}")
+            file_measure = in_results(measure)
+            if not file_measure.allows(score):
+                # Clipped to a bound, it would look like the best or the worst.
+                notes.left_out(f"scores of {task} by {key}: {score!r} is not {file_measure.span}")
                 continue
             error = number(scores.get(f"{metric}_stderr{comma}{filtered}"))
             score, error = self._as_stated(task, measure, score, error)
@@ -330,7 +333,7 @@ def _is_name(text: str) -> bool:
 
 
 def _arguments(value: object) -> dict[str, str]:
-    """Read `key=value,key=value`, or the same as a mapping."""
+    """Read `key=value,key=value`, or the same as an object."""
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",")]
         return {key.strip(): text.strip() for key, _, text in pairs if text.strip()}
@@ -339,7 +342,7 @@ def _arguments(value: object) -> dict[str, str]:
 
 
 def _scalar(value: object) -> str | None:
-    """Return a text, a number or a truth value as a text; None if it is none or says nothing."""
+    """Return a text, a number or a truth value as a text; None for anything else and for N/A."""
     if isinstance(value, bool):
         return str(value)
     if number(value) is not None:
@@ -360,8 +363,9 @@ def _flat(value: object) -> str | None:
 
 
 def _sum(counts: list[int | None]) -> int | None:
-    known = [n for n in counts if n is not None]
-    return sum(known) if known and len(known) == len(counts) else None
+    """Return the sum of counts; None if there is none, or one is unknown."""
+    numbers = [n for n in counts if n is not None]
+    return sum(numbers) if numbers and len(numbers) == len(counts) else None
 
 
 def _mapping(value: object) -> Mapping[str, object]:

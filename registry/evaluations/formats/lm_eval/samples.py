@@ -1,4 +1,4 @@
-"""What a file of lm-eval's samples says: the items of one task, and a model's outcomes on them."""
+"""Files of lm-eval's samples: the items of one task, and a model's outcomes on them."""
 
 import json
 from array import array
@@ -42,70 +42,70 @@ _NO_VALUES = frozenset(
 
 
 _NO_NUMBER = float("inf")
-"""Stands for a value that is no number; numbers are finite."""
+"""Marks a value that is not a number; numbers are finite."""
 
 
 class _Sample(NamedTuple):
-    """What a model did on one item under one filter.
+    """Results of a model on one item under one filter.
 
-    `asked` is the document's number in the data set, which tells a repeated line from a copy.
-    A value is NaN where it was not observed, infinite where it is no number.
+    `document` is its number in the data set, which distinguishes a repeated line from a copy.
+    A value is NaN where it was not observed, infinite where it is not a number.
     """
 
-    asked: int | None
+    document: int | None
     values: Mapping[str, float]
     answer: str | None
 
 
 class _Samples:
-    """What a model did under one filter, by the places of items: some 30 bytes a sample."""
+    """Results of a model under one filter, by the places of items: about 30 bytes a sample."""
 
     def __init__(self) -> None:
         self.answers: list[str | None] = []
         self.values: dict[str, array[float]] = {}
-        self._asked: list[int | None] = []
-        self._known = bytearray()
+        self._documents: list[int | None] = []
+        self._present = bytearray()
 
     def get(self, place: int) -> _Sample | None:
         """Return the sample of an item, if there is one."""
-        if place >= len(self._known) or not self._known[place]:
+        if place >= len(self._present) or not self._present[place]:
             return None
         values = {
             metric: column[place] for metric, column in self.values.items() if place < len(column)
         }
-        return _Sample(self._asked[place], values, self.answers[place])
+        return _Sample(self._documents[place], values, self.answers[place])
 
     def put(self, place: int, sample: _Sample) -> None:
-        """Keep the first sample of an item."""
-        missing = max(place + 1 - len(self._known), 0)
-        self._known.extend(bytes(missing))
-        self._asked.extend([None] * missing)
+        """Store the first sample of an item."""
+        missing = max(place + 1 - len(self._present), 0)
+        self._present.extend(bytes(missing))
+        self._documents.extend([None] * missing)
         self.answers.extend([None] * missing)
-        self._known[place] = 1
-        self._asked[place], self.answers[place] = sample.asked, sample.answer
+        self._present[place] = 1
+        self._documents[place], self.answers[place] = sample.document, sample.answer
         for metric, value in sample.values.items():
             column = self.values.setdefault(metric, array("d"))
             column.extend([float("nan")] * (place + 1 - len(column)))
             column[place] = value
 
     def fill(self, count: int) -> None:
-        """Let all have so many places."""
+        """Extend all columns to `count` places."""
         self.answers.extend([None] * (count - len(self.answers)))
         for column in self.values.values():
             column.extend([float("nan")] * (count - len(column)))
 
 
-def read_samples(path: Path, task: str, report: ResultsFile | None, notes: Notes) -> Block:
+def read_samples(path: Path, task: str, results: ResultsFile | None, notes: Notes) -> Block:
     """Return the items of one task, with a run for each metric and filter.
 
-    Items are named by their `doc_hash`: `doc_id` is but a place in a data set. They stand in the
-    order in which they are first met. A metric is left out unless all its values can be outcomes:
-    numbers within its bounds, or in [0, 1] where it has none; null and NaN are not observed.
+    Items are named by their `doc_hash`, as `doc_id` is only a place in a data set. They are in
+    order of appearance. A metric is left out unless all its values can be outcomes: numbers within
+    its bounds, or in [0, 1] where it has none; null and NaN are not observed.
 
     Raises:
-        UnreadableFileError: a line is no sample, or says something else than an earlier one.
+        UnreadableFileError: a line is not a sample, or contradicts an earlier one.
     """
-    task = short_text(task) or _raise(path, "the name of the task cannot be kept.")
+    task = short_text(task) or _raise(path, "the name of the task cannot be stored.")
     items, places = ItemSpool(), dict[str, int]()
     filters: dict[str, _Samples] = {}
     numbers: dict[str, int] = {}
@@ -117,24 +117,24 @@ def read_samples(path: Path, task: str, report: ResultsFile | None, notes: Notes
         filtered = _filter(path, line, row)
         sample = _Sample(count(row.get("doc_id")), _values(path, line, row), _answer(row))
         numbers[filtered] = numbers.get(filtered, 0) + 1
-        _keep(filters.setdefault(filtered, _Samples()), place, sample, (path, line), notes)
+        _add(filters.setdefault(filtered, _Samples()), place, sample, (path, line), notes)
     if not items:
         raise UnreadableFileError(path, "there are no samples in it.")
-    extent = report.extent(task) if report else ItemCount(None, complete=True)
+    extent = results.extent(task) if results else ItemCount(None, complete=True)
     if extent.items is not None and any(n < extent.items for n in numbers.values()):
-        notes.left_out("files with fewer samples than their results are of")
+        notes.left_out("files with fewer samples than their results")
         extent = ItemCount(extent.items, complete=False)
-    runs = _Runs(path, task, report, extent, notes)
+    runs = _Runs(path, task, results, extent, notes)
     for samples in filters.values():
         samples.fill(len(items))
     return Block(
-        benchmark=report.benchmark(task) if report else Benchmark(name=task),
+        benchmark=results.benchmark(task) if results else Benchmark(name=task),
         items=items,
         runs=[run for filtered, samples in filters.items() for run in runs.of(samples, filtered)],
     )
 
 
-def _keep(
+def _add(
     samples: _Samples, place: int, sample: _Sample, at: tuple[Path, int], notes: Notes
 ) -> None:
     earlier = samples.get(place)
@@ -144,9 +144,9 @@ def _keep(
     differing = _differing(earlier.values, sample.values)
     if not differing:
         notes.left_out("samples that repeat another one")
-    elif earlier.asked != sample.asked:
-        # Some data sets hold a document twice; a model may then do it differently.
-        notes.left_out("samples of a document that the data set holds twice")
+    elif earlier.document != sample.document:
+        # Some data sets contain a document twice, with different results of a model.
+        notes.left_out("samples of a document that the data set contains twice")
     else:
         path, line = at
         raise UnreadableFileError(
@@ -158,57 +158,57 @@ def _keep(
 
 
 def _differing(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
-    nan = float("nan")  # for what is missing; NaN is like itself here
+    nan = float("nan")  # of what is missing; NaN equals itself here
     pairs = [(key, one.get(key, nan), other.get(key, nan)) for key in {**one, **other}]
     return [key for key, a, b in pairs if a != b and not (a != a and b != b)]  # noqa: PLR0124
 
 
 class _Runs:
-    """What all the runs of a file have in common."""
+    """Runs of a file, and what they have in common."""
 
     def __init__(
-        self, path: Path, task: str, report: ResultsFile | None, extent: ItemCount, notes: Notes
+        self, path: Path, task: str, results: ResultsFile | None, extent: ItemCount, notes: Notes
     ) -> None:
-        self._path, self._task, self._report, self._notes = path, task, report, notes
+        self._path, self._task, self._results, self._notes = path, task, results, notes
         self._complete = extent.complete
         directory = short_text(path.absolute().parent.name)
-        self._model = report.model if report else directory or _raise(path, "no model is named.")
-        self._setup = report.setup(task) if report else Setup(harness="lm-eval")
+        self._model = results.model if results else directory or _raise(path, "no model is named.")
+        self._setup = results.setup(task) if results else Setup(harness="lm-eval")
 
     def of(self, samples: _Samples, filtered: str) -> Iterator[Run]:
         """Yield a run for each metric of the samples under one filter."""
-        told = any(answer is not None for answer in samples.answers)
+        has_answers = any(answer is not None for answer in samples.answers)
         for metric, values in samples.values.items():
             measure = self._measure(metric, filtered)
             outcomes = _outcomes(in_samples(measure), values)
             if outcomes is None:
-                self._notes.left_out("metrics of samples that are no outcomes in [0, 1]")
+                self._notes.left_out("metrics of samples that are not outcomes in [0, 1]")
                 continue
             yield Run(
                 model=self._model,
                 measure=measure,
-                source=SOURCE if self._report is None else self._report.source,
+                source=SOURCE if self._results is None else self._results.source,
                 setup=self._setup,
-                revision=self._report.revision if self._report else None,
-                evaluated_at=self._report.evaluated_at
-                if self._report
+                revision=self._results.revision if self._results else None,
+                evaluated_at=self._results.evaluated_at
+                if self._results
                 else time_in_name(self._path.name),
                 complete=self._complete,
                 outcomes=outcomes,
-                answers=samples.answers if told else None,
+                answers=samples.answers if has_answers else None,
             )
 
     def _measure(self, metric: str, filtered: str) -> Measure:
-        if self._report:
-            return self._report.measure(self._task, metric, filtered)
+        if self._results:
+            return self._results.measure(self._task, metric, filtered)
         return known_measure(metric, filtered)
 
 
 def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
-    """Return values of a metric as outcomes; None if one of them cannot be one."""
+    """Return values of a metric as outcomes; None if one of them is not an outcome."""
     if measure.width is None:
         if not measure.higher_is_better:
-            return None  # a loss, in [0, 1] by chance
+            return None  # a loss that happens to be in [0, 1]
         measure = Measure(metric=measure.metric)
     shares = array("d")
     for value in values:
@@ -216,7 +216,7 @@ def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
             shares.append(value)
             continue
         share = measure.normalised(value)
-        if share is None or not measure.allows(value):  # what is no number is infinite
+        if share is None or not measure.allows(value):  # a value that is not a number is infinite
             return None
         shares.append(share)
     outcomes = np.array(shares, np.float32)
@@ -233,7 +233,7 @@ def _item(path: Path, line: int, row: Mapping[str, object]) -> Item:
         name = _hash(path, line, row["doc"])
     name = short_text(name)
     if name is None:
-        raise UnreadableFileError(path, "this is no hash.", line=line, field="doc_hash")
+        raise UnreadableFileError(path, "this is not a hash.", line=line, field="doc_hash")
     target = row.get("target")
     if isinstance(target, int | float) and not isinstance(target, bool):
         target = None if number(target) is None else str(target)
@@ -282,7 +282,9 @@ def _filter(path: Path, line: int, row: Mapping[str, object]) -> str:
     value = row.get("filter", "none")
     name = short_text(value)
     if name is None:
-        raise UnreadableFileError(path, "this is no name of a filter.", line=line, field="filter")
+        raise UnreadableFileError(
+            path, "this is not a name of a filter.", line=line, field="filter"
+        )
     return plain_filter(name)
 
 
@@ -294,7 +296,9 @@ def _values(path: Path, line: int, row: Mapping[str, object]) -> dict[str, float
     else:
         listed = row["metrics"]
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-            raise UnreadableFileError(path, "this lists no names.", line=line, field="metrics")
+            raise UnreadableFileError(
+                path, "this is not a list of names.", line=line, field="metrics"
+            )
         names = listed
     usable = [name for name in names if name not in NO_METRICS and short_text(name) == name]
     for name in usable:
@@ -308,17 +312,17 @@ def _values(path: Path, line: int, row: Mapping[str, object]) -> dict[str, float
 def _value(value: object) -> float:
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return np.nan
-    found = float(value) if isinstance(value, bool) else number(value)
-    return _NO_NUMBER if found is None else found
+    real = float(value) if isinstance(value, bool) else number(value)
+    return _NO_NUMBER if real is None else real
 
 
 def _answer(row: Mapping[str, object]) -> str | None:
-    """Return what a model answered; pairs of a likelihood and a truth value are no answers."""
+    """Return a model's answer; None for pairs of a likelihood and a truth value."""
     answers = row.get("filtered_resps")
     answer = answers[0] if isinstance(answers, list) and answers else answers
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
-    # The likelihood of a whole text: it was asked with no second argument, and is no answer.
+    # The likelihood of a whole text, requested without a second argument, is not an answer.
     rolling = _argument(row, 0) is not None and _argument(row, 1) is None
     return storable(answer) if isinstance(answer, str) and not rolling else None
 

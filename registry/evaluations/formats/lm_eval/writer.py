@@ -1,4 +1,4 @@
-"""Write evaluations as lm-eval writes its logs, for whatever reads those."""
+"""Writer of evaluations as logs of lm-eval."""
 
 import json
 import re
@@ -14,8 +14,8 @@ import numpy as np
 
 from registry.evaluations.formats.lm_eval.results import (
     DATASETS,
-    MODEL_ARGS_KEPT,
-    OURS,
+    MODEL_ARGS,
+    REGISTRY_KEY,
     result_key,
     safe_name,
 )
@@ -30,7 +30,7 @@ _Key: TypeAlias = tuple[str, str | None, datetime | None, UUID, str, bool]
 
 @dataclass
 class _File:
-    """What one results file is to hold: one model under what lm-eval states once for all tasks."""
+    """Contents of a results file: one model, with what lm-eval states once for all tasks."""
 
     path: Path
     model: Run
@@ -41,8 +41,8 @@ class _File:
     items: dict[str, int | None] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
 
-    def takes(self, task: str, run: Run) -> bool:
-        """Tell whether a run on a task can stand beside what there is."""
+    def accepts(self, task: str, run: Run) -> bool:
+        """Tell whether the file can represent a run on a task besides its present runs."""
         return task not in self.results or (
             self.setups[task] == run.setup
             and self.items[task] == _items(run)
@@ -51,26 +51,26 @@ class _File:
 
 
 def write(blocks: Iterable[Block], directory: Path) -> list[Path]:
-    """Write blocks into directories, one for each model, and return the files in order.
+    """Write blocks to directories, one for each model, and return the files in order.
 
-    A results file holds the runs of one model, revision, time and setup; a file of samples, beside
-    it, those of its runs on one task that have outcomes. All the runs of one block are in memory
-    at a time. Sources, harnesses and details of setups, for which lm-eval has no place, stand in a
-    member of our own, which its tools pass over: without them runs could not be told apart again.
-    So do scales that are not lm-eval's, without which what is known as a share would be so no more.
-    Reading the files gives the same runs, less tokens and latencies.
+    A results file holds the runs of one model, revision, time and setup; a file of samples beside
+    it those of its runs on one task that have outcomes. All the runs of one block are in memory at
+    a time. Sources, harnesses and details of setups, which lm-eval cannot represent, are in a
+    member of the registry's own, which its tools ignore: they distinguish runs when the files are
+    read again. So are scales that differ from lm-eval's, which shares depend on. Reading the files
+    gives the same runs, without tokens and latencies.
     """
     files: dict[tuple[_Key, int], _File] = {}
     samples: list[Path] = []
     for block in blocks:
         task = block.benchmark.name
-        together: dict[Path, tuple[_File, list[Run]]] = {}
+        observed: dict[Path, tuple[_File, list[Run]]] = {}
         for run in block.runs:
             file = _file_for(files, directory, task, run)
             _add(file, block, run)
             if run.outcomes is not None:
-                together.setdefault(file.path, (file, []))[1].append(run)
-        for file, runs in together.values():
+                observed.setdefault(file.path, (file, []))[1].append(run)
+        for file, runs in observed.values():
             samples.append(_write_samples(file, task, block.items, runs))
     for file in files.values():
         content = json.dumps(_content(file), indent=2, ensure_ascii=False)
@@ -80,24 +80,24 @@ def write(blocks: Iterable[Block], directory: Path) -> list[Path]:
 
 def _file_for(files: dict[tuple[_Key, int], _File], directory: Path, task: str, run: Run) -> _File:
     whole = replace(run.setup, task_version=None, shots=None, prompt_template=None)
-    told = (run.model, run.revision, run.evaluated_at, whole.fingerprint())
-    key = (*told, run.source.name, run.complete)
+    identity = (run.model, run.revision, run.evaluated_at, whole.fingerprint())
+    key = (*identity, run.source.name, run.complete)
     for number in count():
         file = files.get((key, number))
         if file is None:
             file = _File(_new_path(directory, run, {file.path for file in files.values()}), run)
             files[key, number] = file
-        if file.takes(task, run):
+        if file.accepts(task, run):
             return file
     raise AssertionError  # counting does not end
 
 
-def _new_path(directory: Path, run: Run, taken: set[Path]) -> Path:
+def _new_path(directory: Path, run: Run, used: set[Path]) -> Path:
     model = safe_name(run.model)
     for number in count(1):
         parent = directory / (model if number == 1 else f"{model}-{number}")
         path = parent / f"results{_time(run)}.json"
-        if path not in taken:
+        if path not in used:
             parent.mkdir(parents=True, exist_ok=True)
             return path
     raise AssertionError  # counting does not end
@@ -115,7 +115,7 @@ def _key(measure: Measure) -> str:
 
 
 def _scale(measure: Measure) -> dict[str, object]:
-    """Return what a measure's name does not tell of its scale; empty if it tells all."""
+    """Return a measure's scale; empty if it is the usual one of the metric."""
     known = known_measure(measure.metric, measure.filter, higher_is_better=measure.higher_is_better)
     if known == measure:
         return {}
@@ -135,12 +135,12 @@ def _add(file: _File, block: Block, run: Run) -> None:
     scores = file.results.setdefault(task, {"alias": task})
     scale = _scale(measure)
     if score is not None:
-        shown, shown_error = rescaled(score, error, measure, in_results(measure))
-        if (shown, shown_error) != (score, error):
+        written, written_error = rescaled(score, error, measure, in_results(measure))
+        if (written, written_error) != (score, error):
             scale |= {"score": score, "standard_error": error}
-        scores[_key(measure)] = shown
+        scores[_key(measure)] = written
         scores[f"{measure.metric}_stderr,{filtered}"] = (
-            "N/A" if shown_error is None else shown_error
+            "N/A" if written_error is None else written_error
         )
     if scale:
         file.scales.setdefault(task, {})[_key(measure)] = scale
@@ -165,7 +165,7 @@ def _content(file: _File) -> dict[str, object]:
             for task, measures in file.measures.items()
         },
         "n-samples": {
-            # lm-eval states both counts; how many a limited run left out is not known here.
+            # lm-eval states both counts; the full count of a limited run is not known here.
             task: {"effective": n, **({"original": n} if run.complete else {})}
             for task, n in file.items.items()
             if n is not None
@@ -183,7 +183,7 @@ def _content(file: _File) -> dict[str, object]:
         "model_name_sanitized": safe_name(run.model),
         "fewshot_as_multiturn": details.get("fewshot_as_multiturn") == "True",
         "system_instruction_sha": details.get("system_instruction"),
-        OURS: {
+        REGISTRY_KEY: {
             "source": _stated({"name": run.source.name, "url": run.source.url}),
             "harness": setup.harness,
             "details": details,
@@ -204,10 +204,10 @@ def _address(file: _File, task: str) -> dict[str, str]:
 
 
 def _model_args(run: Run, details: Mapping[str, str]) -> dict[str, object]:
-    kept = {key: details[key] for key in MODEL_ARGS_KEPT if key in details}
+    arguments = {key: details[key] for key in MODEL_ARGS if key in details}
     if "base" in details:
-        return {"pretrained": details["base"], "peft": run.model, **kept}
-    return {"pretrained": run.model, **_stated({"revision": run.revision}), **kept}
+        return {"pretrained": details["base"], "peft": run.model, **arguments}
+    return {"pretrained": run.model, **_stated({"revision": run.revision}), **arguments}
 
 
 def _commit(run: Run, details: Mapping[str, str]) -> dict[str, str]:
@@ -221,7 +221,7 @@ def _stated(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _write_samples(file: _File, task: str, items: Sequence[Item], runs: Sequence[Run]) -> Path:
-    """Write a line for each item and filter; what was not observed is null."""
+    """Write a line for each item and filter; missing outcomes are null."""
     time = file.path.name.removeprefix("results").removesuffix(".json")
     path = file.path.with_name(f"samples_{safe_name(task)}{time}.jsonl")
     with path.open("w", encoding="utf-8") as lines:
@@ -234,22 +234,22 @@ def _lines(items: Sequence[Item], runs: Sequence[Run]) -> Iterator[dict[str, obj
     filters: dict[str, list[Run]] = {}
     for run in runs:
         filters.setdefault(run.measure.filter, []).append(run)
-    for filtered, together in filters.items():
-        answers = next((run.answers for run in together if run.answers is not None), None)
+    for filtered, group in filters.items():
+        answers = next((run.answers for run in group if run.answers is not None), None)
         for number, item in enumerate(items):
             answer = answers[number] if answers is not None else None
             yield {
                 "doc_id": number,
                 "doc": {"choices": list(item.choices)} if item.choices else {},
                 **({} if item.answer is None else {"target": item.answer}),
-                # The second argument tells a request for an answer from one for a likelihood.
+                # The second argument marks a request for an answer, not for a likelihood.
                 **({} if item.prompt is None else {"arguments": [[item.prompt, {}]]}),
                 "resps": [] if answer is None else [[answer]],
                 "filtered_resps": [] if answer is None else [answer],
                 "filter": filtered or "none",
-                "metrics": [run.measure.metric for run in together],
+                "metrics": [run.measure.metric for run in group],
                 "doc_hash": item.item,
-                **{run.measure.metric: _value(run, number) for run in together},
+                **{run.measure.metric: _value(run, number) for run in group},
             }
 
 

@@ -95,7 +95,7 @@ def blocks_of(manifest: Path) -> Iterator[Block]:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_is_written_is_read_again(tmp_path: Path, encoding: Encoding) -> None:
     manifest = written(tmp_path, encoding)
-    assert archive.reads(manifest)
+    assert archive.recognizes(manifest)
     assert Reader().format_of(manifest) == "registry"
     names, *blocks = ((each if isinstance(each, Names) else facts(each))
                       for each in archive.read(manifest, Notes()))  # fmt: skip
@@ -209,7 +209,7 @@ def test_files_that_changed_are_errors(tmp_path: Path, encoding: Encoding, name:
     whole = path.read_bytes()
     for content in (whole[:-9], b"", whole[:50] + b"\0" + whole[51:]):
         path.write_bytes(content)
-        with pytest.raises(UnreadableFileError, match="not as the archive was written") as error:
+        with pytest.raises(UnreadableFileError, match="changed after the archive") as error:
             next(archive.read(manifest, Notes()))
         assert error.value.path == path
     path.unlink()
@@ -236,23 +236,23 @@ def set_at(*keys: Any, to: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_at("schema_version", to=2), "the layout is of version 2, but 1 is known here"),
-        (set_at("format", to="else"), "no manifest"),
-        (set_at("files", to=3), "field 'files': this is no list"),
+        (set_at("schema_version", to=2), "its schema version is 2; only 1 can be read"),
+        (set_at("format", to="else"), "not a manifest"),
+        (set_at("files", to=3), "field 'files': this is not a value of type list"),
         (set_at("files", to=[3]), "field 'files': a list of objects"),
         (set_at("files", 0, "path", to="../x"), "'../x' is outside the archive"),
         (set_at("files", 0, "path", to="/etc/passwd"), "outside the archive"),
         (set_at("files", 0, "sha256", to=None), "field 'sha256'"),
         (set_at("runs", to="else"), "'else' is not among the files"),
         (set_at("benchmarks", 0, "items", to="else"), "field 'items'"),
-        (set_at("benchmarks", 0, "name", to=3), "this is no benchmark"),
-        (set_at("benchmarks", 0, "url", to=3), "this is no benchmark"),
+        (set_at("benchmarks", 0, "name", to=3), "this is not a benchmark"),
+        (set_at("benchmarks", 0, "url", to=3), "this is not a benchmark"),
         (set_at("benchmarks", 0, "version", to="x"), "is not of gsm8k"),
         (set_at("benchmarks", 0, "runs", to=99), "is not of gsm8k"),
         (set_at("benchmarks", 1, "runs", to=99), "it has fewer runs"),
         (set_at("benchmarks", 1, "runs", to=0), "it has more runs"),
         (set_at("benchmarks", 0, "outcomes", to=None), "does not have 3 rows of run"),
-        (set_at("benchmarks", 0, "items", to=None), "has items that the benchmark has not"),
+        (set_at("benchmarks", 0, "items", to=None), "has items that the benchmark does not have"),
     ],
 )
 def test_manifests_that_are_wrong_are_errors(tmp_path: Path, change: Any, message: str) -> None:
@@ -282,7 +282,7 @@ def resealed(manifest: Path, path: Path) -> None:
     def change(content: Any) -> None:
         for number, each in enumerate(content["files"]):
             if manifest.parent / each["path"] == path:
-                part = archive.manifest.part_of(manifest.parent, each["path"], each["rows"])
+                part = archive.manifest.describe_file(manifest.parent, each["path"], each["rows"])
                 content["files"][number] = part._asdict()
 
     changed(manifest, change)
@@ -307,8 +307,8 @@ def test_other_manifests_are_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     for content in ('{"name": "extension"}', "", "\0"):
         path.write_text(content)
-        assert not archive.reads(path)
-    assert not archive.reads(tmp_path / "nothing" / "manifest.json")
+        assert not archive.recognizes(path)
+    assert not archive.recognizes(tmp_path / "nothing" / "manifest.json")
 
 
 def test_a_writer_takes_runs_as_they_come(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def only(path: Path, notes: Notes | None = None) -> Run:
 
 def test_an_aggregate_is_read_with_all_it_says(tmp_path: Path) -> None:
     path = saved(tmp_path, aggregate())
-    assert every_eval_ever.reads(path)
+    assert every_eval_ever.recognizes(path)
     (block,) = blocks(path)
     url = "https://huggingface.co/datasets/openai/gsm8k"
     assert block.benchmark == Benchmark(name="gsm8k", url=url)
@@ -238,7 +238,7 @@ def test_attempts_are_averaged_and_contradictions_are_errors(tmp_path: Path) -> 
 
 def test_instances_alone_are_enough(tmp_path: Path) -> None:
     path = lines(tmp_path, row(), row(model_id="other", sample_hash="h1"), row(evaluation_name="b"))
-    assert every_eval_ever.reads(path)
+    assert every_eval_ever.recognizes(path)
     first, second = blocks(path)
     assert (first.benchmark.name, second.benchmark.name) == ("gsm8k", "b")
     runs = {run.model: run for run in first.runs}
@@ -319,10 +319,10 @@ def test_what_is_no_instance_is_an_error(tmp_path: Path, content: str, message: 
 
 
 def test_other_files_are_not_taken_for_it(tmp_path: Path) -> None:
-    assert not every_eval_ever.reads(lines(tmp_path, {"doc_id": 0}))
-    assert not every_eval_ever.reads(lines(tmp_path, {"results": {}}, name="a.json"))
-    assert not every_eval_ever.reads(lines(tmp_path, aggregate(), name="a.txt"))
-    assert not every_eval_ever.reads(tmp_path / "absent.json")
+    assert not every_eval_ever.recognizes(lines(tmp_path, {"doc_id": 0}))
+    assert not every_eval_ever.recognizes(lines(tmp_path, {"results": {}}, name="a.json"))
+    assert not every_eval_ever.recognizes(lines(tmp_path, aggregate(), name="a.txt"))
+    assert not every_eval_ever.recognizes(tmp_path / "absent.json")
 
 
 RUN = Run(
@@ -363,7 +363,7 @@ def test_scores_are_written_and_read_again_as_they_were(tmp_path: Path) -> None:
     benchmark = Benchmark(name="a", version="2", domain="math", url="https://example.com/a")
     paths = write([Block(benchmark=benchmark, runs=iter(runs))], tmp_path, now=NOW)
     assert len(paths) == 2
-    assert all(every_eval_ever.reads(path) for path in paths)
+    assert all(every_eval_ever.recognizes(path) for path in paths)
     again = [block for path in paths for block in blocks(path)]
     assert {block.benchmark for block in again} == {benchmark}
     found = sorted((run for block in again for run in block.runs), key=lambda run: run.score or 0)
@@ -390,7 +390,7 @@ def test_outcomes_are_written_and_read_again_as_they_were(tmp_path: Path) -> Non
     )
     block = Block(benchmark=Benchmark(name="t"), items=items, runs=[full, percent, cost])
     aggregate_path, instances = write([block], tmp_path, now=NOW)
-    assert every_eval_ever.reads(instances)
+    assert every_eval_ever.recognizes(instances)
     (again,) = blocks(aggregate_path)
     order = [list(again.items).index(item) for item in items]
     for run, wanted in zip(again.runs, [full, percent, cost], strict=True):
@@ -470,7 +470,7 @@ def test_results_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     other = result(score_details={"score": 60.0})
     wanted = (
         r"field 'evaluation_results\[1\]\.score_details\.score': 'acme/large' has another score "
-        "on 'gsm8k' in a result before, 56.25"
+        "on 'gsm8k' in an earlier result, 56.25"
     )
     with pytest.raises(UnreadableFileError, match=wanted):
         blocks(saved(tmp_path, aggregate(result(), other)))

@@ -45,7 +45,7 @@ def file(directory: Path, name: str, content: str | bytes) -> Path:
 
 def test_a_file_of_results_names_the_model_by_its_place(tmp_path: Path) -> None:
     path = file(tmp_path, "acme/large/.eval_results/hle.yaml", RESULTS)
-    assert files.reads(path)
+    assert files.recognizes(path)
     first, second = files.read(path, Notes())
     assert (first.benchmark.name, second.benchmark.name) == (
         "cais/hle",
@@ -66,7 +66,7 @@ def test_the_model_may_be_given_or_be_one_directory(tmp_path: Path) -> None:
 
 def test_a_card_is_read_from_its_front_matter(tmp_path: Path) -> None:
     path = file(tmp_path, "acme/large/README.md", CARD.replace("\n", "\r\n"))
-    assert files.reads(path)
+    assert files.recognizes(path)
     (block,) = files.read(path, Notes())
     (run,) = block.runs
     assert (run.model, run.setup.shots, run.score) == ("acme/large", 5, 56.2)
@@ -155,5 +155,5 @@ def test_a_metric_is_told_in_the_notes_and_what_has_no_place_is_left_out() -> No
     ]
     assert notes.counts == {
         "runs without a score": 1,
-        "runs on what is no data set of the Hub (org/name)": 1,
+        "runs on benchmarks that are not data sets of the Hub (org/name)": 1,
     }

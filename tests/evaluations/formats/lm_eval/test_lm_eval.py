@@ -100,7 +100,7 @@ def only(path: Path) -> Run:
 
 def test_a_results_file_gives_a_run_for_each_metric_and_filter(tmp_path: Path) -> None:
     path = written(tmp_path, f"results_{TIME}.json", report())
-    assert lm_eval.reads(path)
+    assert lm_eval.recognizes(path)
     read = blocks(path)
     assert list(read) == ["gsm8k", "wikitext"]
     assert read["gsm8k"].benchmark.url == "https://huggingface.co/datasets/openai/gsm8k"
@@ -141,7 +141,7 @@ def test_the_layout_before_0_4_is_read(tmp_path: Path) -> None:
         },
     }
     path = written(tmp_path, "1.4b_step1000.json", old)
-    assert lm_eval.reads(path)
+    assert lm_eval.recognizes(path)
     runs = by_metric(blocks(path)["sciq"])
     assert runs["acc", ""].standard_error == 0.01
     assert (runs["acc_norm", ""].score, runs["acc_norm", ""].standard_error) == (0.5, None)
@@ -229,7 +229,7 @@ def test_what_is_no_score_is_left_out_with_a_note(tmp_path: Path, value: str) ->
     path = tmp_path / "results.json"
     path.write_text('{"versions": {}, "results": {"t": {"acc": ' + value + "}}}")
     notes = Notes()
-    with pytest.raises(UnreadableFileError, match="'results': nothing of it can be used: scores"):
+    with pytest.raises(UnreadableFileError, match="'results': nothing in it is usable: scores"):
         blocks(path, notes)
     assert sum(notes.counts.values()) == 1
     path.write_text('{"versions": {}, "results": {"t": {"em": 0.5, "acc": ' + value + "}}}")
@@ -258,7 +258,7 @@ def test_texts_that_are_no_scores_are_not_counted_as_some(tmp_path: Path) -> Non
     content = report(results={"t": {**scores, "acc,none": "high", "f1,none": 0.5}})
     read = blocks(written(tmp_path, "results.json", content), notes)
     assert set(by_metric(read["t"])) == {("f1", "")}
-    assert notes.counts == {"scores of t by acc,none: 'high' is no finite number": 1}
+    assert notes.counts == {"scores of t by acc,none: 'high' is not a finite number": 1}
 
 
 def test_scores_beyond_the_bounds_of_their_measure_are_left_out(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_scores_beyond_the_bounds_of_their_measure_are_left_out(tmp_path: Path) 
         "scores of t by exact_match,strict: -0.5 is not from 0 to 1": 1,
     }
     path = written(tmp_path, "results.json", report(results={"t": dict(list(scores.items())[:2])}))
-    message = "used: scores of t by acc,none: 61.2 is not from 0 to 1 .and 1 reasons more"
+    message = "usable: scores of t by acc,none: 61.2 is not from 0 to 1 .and 1 more"
     with pytest.raises(UnreadableFileError, match=message):
         blocks(path)
 
@@ -298,7 +298,7 @@ def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Pa
         sample(doc_id=1, doc_hash="h1", **flexible | {"exact_match": None}),
     ]
     path = written(tmp_path, f"samples_gsm8k_{TIME}.jsonl", *rows)
-    assert lm_eval.reads(path)
+    assert lm_eval.recognizes(path)
     block = blocks(path)["gsm8k"]
     prompt = "Q: 1+1?\nA:"
     assert list(block.items) == [
@@ -378,7 +378,7 @@ def test_samples_of_the_first_0_4_are_a_list_beside_results_json(tmp_path: Path)
         "acc_norm": 0.0,
     }
     path = written(tmp_path, "pretrained__acme__base_arc_easy.jsonl", [old, old | {"doc": "z"}])
-    assert lm_eval.reads(path)
+    assert lm_eval.recognizes(path)
     block = blocks(path)["arc_easy"]
     assert [item.choices for item in block.items] == [("x", "y"), ()]
     assert len({item.item for item in block.items}) == 2
@@ -402,7 +402,7 @@ def test_metrics_that_are_no_outcomes_are_left_out(tmp_path: Path) -> None:
     read = by_metric(blocks(written(tmp_path, "samples_t.jsonl", row), notes)["t"])
     outcomes = {metric: run.outcomes for (metric, _), run in read.items()}
     assert outcomes == {"exact_match": [1], "brier_score": [0.75], "mine": [0.5]}
-    assert notes.counts["metrics of samples that are no outcomes in [0, 1]"] == 4
+    assert notes.counts["metrics of samples that are not outcomes in [0, 1]"] == 4
 
 
 def test_a_repeated_sample_is_ignored_and_a_contradicting_one_is_an_error(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_a_repeated_sample_is_ignored_and_a_contradicting_one_is_an_error(tmp_pa
     (run,) = blocks(path, notes)["t"].runs
     assert run.outcomes == [1]
     assert notes.counts["samples that repeat another one"] == 1
-    assert notes.counts["samples of a document that the data set holds twice"] == 1
+    assert notes.counts["samples of a document that the data set contains twice"] == 1
     path = written(tmp_path, "samples_t.jsonl", sample(), sample(exact_match=0.5))
     with pytest.raises(UnreadableFileError, match="line 2, field 'exact_match'"):
         blocks(path)
@@ -496,14 +496,14 @@ def test_text_that_cannot_be_stored_is_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_other_files_are_not_taken_for_logs(tmp_path: Path, name: str, content: object) -> None:
-    assert not lm_eval.reads(written(tmp_path, name, content))
+    assert not lm_eval.recognizes(written(tmp_path, name, content))
 
 
 def test_a_damaged_file_is_taken_for_a_log_by_its_name(tmp_path: Path) -> None:
     for name, expected in {"results_x.json": True, "other.json": False}.items():
         path = tmp_path / name
         path.write_bytes(b"{")
-        assert lm_eval.reads(path) is expected
+        assert lm_eval.recognizes(path) is expected
 
 
 fields = st.sampled_from([*sample(), "acc"])

@@ -52,7 +52,7 @@ def facts(run: Run) -> dict[str, Any]:
 def read(files: list[Path], kind: str) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     for path in files:
-        assert lm_eval.reads(path)
+        assert lm_eval.recognizes(path)
         if path.name.startswith(kind):
             for block in lm_eval.read(path, Notes()):
                 found.setdefault(block.benchmark.name, []).extend(block.runs)
