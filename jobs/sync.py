@@ -5,7 +5,6 @@ import sys
 
 from registry.db import connection as database
 from registry.db import migrate
-from registry.embeddings import refresh
 from registry.errors import RegistryError
 from registry.sync import sync
 
@@ -20,13 +19,12 @@ def main() -> int:
         with database.engine(where) as engine:
             migrate.set_up_embedded(where, engine)
             report = sync.sync_models(engine, sync.SyncOptions())
-            came = refresh.refresh_vectors(engine)
     except RegistryError as error:
         print(f"sync: {error}", file=sys.stderr)
         return error.exit_code
     print(f"sync: {report.counts}")
-    if came:
-        print(f"sync: {came}")
+    if report.vectors:
+        print(f"sync: {report.vectors}")
     return 3 if report.counts.quarantined else 0
 
 

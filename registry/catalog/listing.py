@@ -7,7 +7,6 @@ records whose digest has changed need to be read. The set logic is SQL.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from sqlalchemy import Connection, text
 
@@ -18,28 +17,22 @@ from registry.db.copy import copy_lines
 
 @dataclass(frozen=True, slots=True)
 class PageComparison:
-    """Which names of a page are new to the catalog, changed, or as they were.
+    """Names of a page that are new to the catalog, changed or unchanged.
 
     Attributes:
-        fresh: nothing is stored under the name.
+        new: nothing is stored under the name.
         stubs: only children have named it so far.
-        changed: the record is another than the stored one, or was gone.
-        unchanged: all but the counters is as it is stored.
+        changed: the record differs from the stored one, or the model was gone.
+        unchanged: everything but the counters is as stored.
         orphans: keys of models whose parent was found under another name: their families need to
             be computed again.
     """
 
-    fresh: frozenset[str]
+    new: frozenset[str]
     stubs: frozenset[str]
     changed: frozenset[str]
     unchanged: frozenset[str]
     orphans: tuple[int, ...]
-
-    @classmethod
-    def nothing_known(cls, listing_rows: Mapping[str, str]) -> Self:
-        """Return what comparing a page with an empty catalog tells."""
-        nothing: frozenset[str] = frozenset()
-        return cls(frozenset(listing_rows), nothing, nothing, nothing, ())
 
 
 _INCOMING_LISTING = """
@@ -54,41 +47,41 @@ DELETE FROM incoming_listing;  -- empty already, unless one transaction stores s
 def compare(
     connection: Connection, listing_rows: Mapping[str, str], *, as_of: datetime
 ) -> PageComparison:
-    """Load a page's listing_rows, follow renames, and tell which records need to be read.
+    """Load a page's listing rows, follow renames, and find the records that need to be read.
 
     Args:
         connection: in the page's transaction.
         listing_rows: rows of LISTING_COLUMNS as COPY text, by name.
-        as_of: when the page was observed; renames are dated by it.
+        as_of: when the page was observed; the date of renames.
     """
     connection.exec_driver_sql(_INCOMING_LISTING)
     copy_lines(connection, "incoming_listing", LISTING_COLUMNS, listing_rows.values())
     orphans = _follow_renames(connection, as_of) if _renamed(connection) else []
-    verdicts: dict[str, frozenset[str]] = {
-        row.verdict: frozenset(row.names)
+    stored: dict[str, frozenset[str]] = {
+        row.status: frozenset(row.names)
         for row in connection.execute(
             text("""
             SELECT CASE WHEN m.state = 'stub' THEN 'stub'
                         WHEN m.digest IS DISTINCT FROM s.digest OR m.gone_at IS NOT NULL
                         THEN 'changed'
-                        ELSE 'unchanged' END AS verdict,
+                        ELSE 'unchanged' END AS status,
                    array_agg(s.name) AS names
               FROM incoming_listing s JOIN store.models m USING (name)
              GROUP BY 1""")
         )
     }
-    known = frozenset().union(*verdicts.values())
+    existing = frozenset().union(*stored.values())
     return PageComparison(
-        fresh=frozenset(listing_rows) - known,
-        stubs=verdicts.get("stub", frozenset()),
-        changed=verdicts.get("changed", frozenset()),
-        unchanged=verdicts.get("unchanged", frozenset()),
+        new=frozenset(listing_rows) - existing,
+        stubs=stored.get("stub", frozenset()),
+        changed=stored.get("changed", frozenset()),
+        unchanged=stored.get("unchanged", frozenset()),
         orphans=tuple(orphans),
     )
 
 
 def _renamed(connection: Connection) -> bool:
-    """Tell whether a name of the page stands for another repository than before."""
+    """Return whether a name of the page belongs to another repository than before."""
     return bool(
         connection.scalar(
             text("""
@@ -104,14 +97,14 @@ def _renamed(connection: Connection) -> bool:
 
 
 def _follow_renames(connection: Connection, as_of: datetime) -> list[int]:
-    """Give rows the names that their Hub keys have now; former names become aliases.
+    """Rename models as their Hub keys are listed now; former names become aliases.
 
     Returns:
         Keys of models whose parent was found under another name.
     """
     orphans: list[int] = []
-    # The name belongs to another repository now: its former holder steps aside, under a name that
-    # no repository can have, until the listing shows what became of it.
+    # The name belongs to another repository now: its former holder gets a name that no repository
+    # can have, until the listing shows its new one.
     connection.execute(
         text("""
         WITH parked AS (
@@ -157,15 +150,15 @@ def _follow_renames(connection: Connection, as_of: datetime) -> list[int]:
 
 
 def update_counters(connection: Connection, names: Sequence[str], *, as_of: datetime) -> int:
-    """Write the page's counters where they changed, and keep a line of history for each change.
+    """Write the counters of a page where they changed, and a row of history for each change.
 
     Args:
-        connection: in the page's transaction, after the models were written.
-        names: whose counters to look at, among the page's.
+        connection: in the page's transaction, after `compare` and after the models were written.
+        names: models of the page.
         as_of: when they were observed.
 
     Returns:
-        How many models' counters changed.
+        The number of models whose counters changed.
     """
     if not names:
         return 0

@@ -77,7 +77,6 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --full
       registry sync --author mistralai --dry-run
     """
-    from registry.embeddings import refresh
     from registry.sync.sync import SyncOptions, sync_models
 
     application = ctx.ensure_object(Application)
@@ -89,15 +88,14 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             application.set_up(engine)
             with _progress() as on_progress:
                 report = sync_models(engine, SyncOptions(**chosen), on_progress=on_progress)
-            came = None if report.dry_run else refresh.refresh_vectors(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
         raise
     _print_report(output, report, time.monotonic() - began)
     _comment(report, since_asked=chosen["since"] is not None)
-    if came:
-        say(came)
+    if report.vectors:
+        say(report.vectors)
     if report.counts.quarantined:
         say('Some records could not be read: registry query "SELECT * FROM quarantine"')
         ctx.exit(SOME_QUARANTINED)

@@ -1,4 +1,4 @@
-"""The end of a sync: lineage, families, indexes and statistics, after the pages."""
+"""Work after the pages of a sync: lineage, families, indexes, statistics and scores."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -18,45 +18,45 @@ from registry.sync.state import SyncState
 _log = logging.getLogger(__name__)
 
 ANALYZED_EARLY = ("models", "counters")
-"""Tables whose statistics a large pass brings up to date once its pages are in."""
+"""Tables that are analyzed once the pages of a large sync are stored."""
 
 
 ANALYZED_LATE = (
     "edges", "model_families", "model_features", "feature_sets", "search_vocabulary",
 )  # fmt: skip
-"""Those for which that comes when lineage and words are, too."""
+"""Tables that are analyzed after lineage and vocabulary."""
 
 
-def take_up_scores(engine: Engine, connection: Connection, walk: SyncState) -> None:
-    """Take up the scores that the Hub shows with models, and find models for names without one."""
+def import_scores(engine: Engine, connection: Connection, state: SyncState) -> None:
+    """Import the scores that the Hub shows with models, and resolve names without a model again."""
     try:
         with exclusive(engine, Lock.EVALUATIONS):
             while True:
                 with connection.begin():
                     prefer_indexes(connection)
-                    written = hub_scores.take_up(connection, as_of=walk.as_of)
+                    written = hub_scores.take_up(connection, as_of=state.as_of)
                 if written is None:
                     break
-                walk.counts.scores_changed += written.added + written.changed
-            if walk.counts.new + walk.counts.changed:
+                state.counts.scores_changed += written.added + written.changed
+            if state.counts.new + state.counts.changed:
                 with connection.begin():
                     prefer_indexes(connection)
                     resolution.resolve_again(connection)
                 with connection.begin():
                     item_statistics.refresh(connection)
-            if walk.counts.scores_changed:
+            if state.counts.scores_changed:
                 with connection.begin():
-                    load.gather_statistics(connection, walk.counts.scores_changed)
+                    load.gather_statistics(connection, state.counts.scores_changed)
     except LockHeldError:
-        _log.warning("Evaluations are being imported: the next sync takes up the Hub's scores")
+        _log.warning("Evaluations are being imported: the next sync imports the Hub's scores")
 
 
 @contextmanager
-def _remade(connection: Connection) -> Iterator[None]:
-    """Open a transaction of what the next sync makes again if a crash of the server takes it.
+def _repeatable(connection: Connection) -> Iterator[None]:
+    """Open a transaction that the next sync repeats if a crash of the server loses it.
 
-    It does not wait for the disk. Closing the pass does, for all that was written before; a pass
-    that stays under way is tidied up again.
+    It does not wait for the disk. Finishing the sync does, for everything written before; a sync
+    that stays unfinished is tidied up again.
     """
     with connection.begin():
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
@@ -64,43 +64,45 @@ def _remade(connection: Connection) -> Iterator[None]:
 
 
 def _analyze(engine: Engine, tables: Iterable[str]) -> None:
-    """Let the planner know of what a large pass has written."""
+    """Gather the planner's statistics of tables that a large sync has written."""
     with engine.begin() as connection:
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         for table in tables:
             connection.exec_driver_sql(f"ANALYZE store.{table}")
 
 
-def tidy(engine: Engine, connection: Connection, walk: SyncState) -> None:
-    """Settle a first load, and bring words and statistics up to date."""
-    written = walk.counts.new + walk.counts.changed
+def tidy(engine: Engine, connection: Connection, state: SyncState) -> None:
+    """Finalize an initial load, and bring vocabulary and statistics up to date."""
+    written = state.counts.new + state.counts.changed
     with connection.begin():
-        unsettled = initial_load.unsettled(connection)
-        known = connection.scalar(
+        unfinished = initial_load.unfinished(connection)
+        models = connection.scalar(
             text("SELECT reltuples FROM pg_class WHERE oid = 'store.models'::regclass")
         )
-        # Most of a first load may have been written by a run that was killed.
-        came = _models(connection) if unsettled else written
-    large = came > max(1000, 0.05 * (known or 0))
+        # Most of an initial load may have been written by a run that was killed.
+        added = _models(connection) if unfinished else written
+    large = added > max(1000, 0.05 * (models or 0))
     # Two sessions: lineage and words take as long as the indexes.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as beside:
-        under_way: list[Future[None]] = []
-        if unsettled:
-            under_way += _settle(engine, connection, walk, beside, ANALYZED_EARLY if large else ())
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tidy") as second:
+        pending: list[Future[None]] = []
+        if unfinished:
+            pending += _finalize_load(
+                engine, connection, state, second, ANALYZED_EARLY if large else ()
+            )
         else:
-            with _remade(connection):
+            with _repeatable(connection):
                 item_statistics.refresh(connection)
             if large:
-                under_way.append(beside.submit(_analyze, engine, ANALYZED_EARLY))
-        if written or unsettled:
-            with _remade(connection):
-                anew = large or unsettled
-                indexes.refresh_vocabulary(connection, since=None if anew else walk.as_of)
+                pending.append(second.submit(_analyze, engine, ANALYZED_EARLY))
+        if written or unfinished:
+            with _repeatable(connection):
+                since = None if large or unfinished else state.as_of
+                indexes.refresh_vocabulary(connection, since=since)
         if large:
-            with _remade(connection):
+            with _repeatable(connection):
                 feature_sets.forget_unused_sets(connection)
             _analyze(engine, ANALYZED_LATE)
-        for each in under_way:
+        for each in pending:
             each.result()
     with connection.begin():
         if written:
@@ -113,35 +115,35 @@ def _models(connection: Connection) -> int:
     return int(connection.scalar(text("SELECT count(*) FROM store.models")) or 0)
 
 
-def _settle(
+def _finalize_load(
     engine: Engine,
     connection: Connection,
-    walk: SyncState,
-    beside: Executor,
+    state: SyncState,
+    second: Executor,
     analyzed: Iterable[str],
 ) -> list[Future[None]]:
-    """Settle a first load.
+    """Finalize an initial load.
 
     Args:
         engine: of a database at head.
-        connection: the sync's, between transactions.
-        walk: the pass that ends the load.
-        beside: does what a second session can do, one thing after the other.
-        analyzed: tables to gather statistics of before their indexes are built.
+        connection: of the sync, between transactions.
+        state: of the sync that ends the load.
+        second: runs the work of a second session, one task after the other.
+        analyzed: tables to analyze before their indexes are built.
 
     Returns:
-        What is still under way, such as the indexes of the models.
+        Tasks that still run, such as the indexes of the models.
     """
     indexes.build_missing(engine, indexes.FOR_NAMES)
-    pages = beside.submit(indexes.build_missing, engine, indexes.OF_PAGES)
-    with _remade(connection):
-        initial_load.resolve(connection, as_of=walk.as_of)
-        # Stubs that evaluations made may have gone into the models they stand for.
+    pages = second.submit(indexes.build_missing, engine, indexes.OF_PAGES)
+    with _repeatable(connection):
+        initial_load.resolve(connection, as_of=state.as_of)
+        # Stubs of evaluations may have been merged into the models that they name.
         item_statistics.refresh(connection)
     # Before the indexes, which take whatever cores are free towards the end.
-    statistics = beside.submit(_analyze, engine, analyzed)
-    models = beside.submit(indexes.build_missing, engine, indexes.OF_MODELS)
-    with _remade(connection):
-        walk.counts.edges_changed += initial_load.settle(connection)
+    statistics = second.submit(_analyze, engine, analyzed)
+    models = second.submit(indexes.build_missing, engine, indexes.OF_MODELS)
+    with _repeatable(connection):
+        state.counts.edges_changed += initial_load.finalize(connection)
     indexes.build_missing(engine, indexes.OF_LINEAGE)
     return [pages, statistics, models]

@@ -1,144 +1,181 @@
-"""One page of the listing into the catalog."""
+"""Pages of the listing into the catalog, and the two strategies of doing so."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import reduce
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from registry.catalog import feature_sets, listing, models
+from registry.catalog import feature_sets, lineage, listing, models
 from registry.catalog.rows import Entry
+from registry.db.connection import prefer_indexes
 from registry.evaluations import hub_scores
 from registry.sync import quarantine
 from registry.sync import state as sync_state
-from registry.sync.page import Page, RecordPage, RejectedRecord
+from registry.sync.batch import RejectedRecord
+from registry.sync.page import RecordPage
 from registry.sync.state import SyncCounts, SyncState
 
 SOURCE = "hub"
 
 CLOCK_SLACK = timedelta(days=1)
-"""How much later than the observation a change may be dated before its date is held to be wrong."""
+"""How far a change may be dated after its observation before its date is ignored as wrong."""
 
 
-class LineageWriter(Protocol):
-    """What is done about the parents that the models of a page state."""
+class StoredPage(NamedTuple):
+    """A page whose models are written, what that changed, and the records that it rejected."""
 
-    def __call__(
-        self,
-        connection: Connection,
-        fresh: dict[int, Entry],
-        known: dict[int, Entry],
-        *,
-        orphans: Iterable[int],
-        as_of: datetime,
-    ) -> int:
-        """Take the parents of models by key; return how many edges that changed."""
+    page: RecordPage
+    counts: SyncCounts
+    rejected: Sequence[RejectedRecord]
+
+
+class PageChanges(NamedTuple):
+    """The models that a page adds or changes, by key.
+
+    Attributes:
+        new: models of which nothing was stored.
+        changed: the others.
+        orphans: models whose first parent needs to be found again.
+        as_of: when they were observed.
+    """
+
+    new: Mapping[int, Entry]
+    changed: Mapping[int, Entry]
+    orphans: Sequence[int]
+    as_of: datetime
+
+
+class Strategy(Protocol):
+    """How pages are stored: `Incremental` or `initial_load.InitialLoad`."""
+
+    def store(
+        self, connection: Connection, pages: Sequence[RecordPage], *, as_of: datetime
+    ) -> Iterable[StoredPage]:
+        """Write the models of pages."""
+        ...
+
+    def write_lineage(self, connection: Connection, changes: PageChanges) -> int:
+        """Write the parents that models state; return how many edges that changed."""
         ...
 
 
-def take_in(
-    connection: Connection, walk: SyncState, reading: RecordPage, write_lineage: LineageWriter
-) -> None:
-    """Take one page into the catalog, in the connection's transaction.
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """Compare pages with the catalog, and write what changed with its edges and families."""
 
-    Args:
-        connection: in a transaction.
-        walk: the pass that the page belongs to.
-        reading: the page.
-        write_lineage: `lineage.write_edges`, or `first_load.set_aside`.
+    def store(
+        self, connection: Connection, pages: Sequence[RecordPage], *, as_of: datetime
+    ) -> Iterator[StoredPage]:
+        """Write the models of pages, joined as one."""
+        yield store_compared(connection, reduce(RecordPage.joined, pages), self, as_of=as_of)
 
-    The pass's counts and high water move with it. A record that cannot be read goes to quarantine;
-    the rest of the page lands.
-    """
-    compared = listing.compare(connection, reading.listing_rows, as_of=walk.as_of)
-    take_compared(connection, walk, reading, compared, write_lineage)
-
-
-def take_compared(
-    connection: Connection,
-    walk: SyncState,
-    reading: RecordPage,
-    compared: listing.PageComparison,
-    write_lineage: LineageWriter,
-) -> None:
-    """Take in one page that was compared with what is known; otherwise as `take_in`."""
-    wanted = [name for name in reading.listing_rows if name not in compared.unchanged]
-    entries, refusals = reading.entries(wanted)
-    refusals += reading.nameless
-    counts = write(connection, walk, reading, compared, entries, write_lineage)
-    counts.unchanged = len(compared.unchanged)
-    account(connection, walk, reading, refusals, counts)
-
-
-def account(
-    connection: Connection,
-    walk: SyncState,
-    page: Page,
-    refusals: Sequence[RejectedRecord],
-    counts: SyncCounts,
-) -> None:
-    """Note what became of a page whose models are written, and move the pass on.
-
-    Args:
-        connection: in the page's transaction.
-        walk: the pass that the page belongs to.
-        page: the page.
-        refusals: what cannot be read of it.
-        counts: what was written of it.
-    """
-    quarantine.put_in(connection, SOURCE, refusals, as_of=walk.as_of)
-    counts.quarantined = len(refusals)
-    counts.records = page.size
-    counts.pages = page.pages
-    walk.counts.add(counts)
-    if walk.kind == "full":
-        listed = models.model_ids(
-            connection, [*page.listed, *(refused.key for refused in refusals)]
+    def write_lineage(self, connection: Connection, changes: PageChanges) -> int:
+        """Write the edges of models, and place them in families."""
+        return lineage.write_edges(
+            connection,
+            dict(changes.new),
+            dict(changes.changed),
+            orphans=changes.orphans,
+            as_of=changes.as_of,
         )
-        sync_state.remember_page(connection, walk.scope, walk.counts.pages, listed)
-    seen = [moment for moment in page.moments if moment <= walk.as_of + CLOCK_SLACK]
-    if walk.high_water is not None:
-        seen.append(walk.high_water)
-    walk.high_water = max(seen, default=None)
 
 
-def write(  # noqa: PLR0917 - what take_in has found out
+def ingest(
+    connection: Connection, state: SyncState, pages: Sequence[RecordPage], strategy: Strategy
+) -> None:
+    """Store pages in the catalog, and move the counts and the watermark of the sync.
+
+    Records that cannot be read go to the quarantine; the rest of the page is stored.
+
+    Args:
+        connection: in the transaction of the pages, whose planner options it sets.
+        state: of the sync that the pages belong to.
+        pages: one at least.
+        strategy: how they are stored.
+    """
+    prefer_indexes(connection)
+    for page, counts, rejected in strategy.store(connection, pages, as_of=state.as_of):
+        quarantine.add(connection, SOURCE, rejected, as_of=state.as_of)
+        counts.quarantined = len(rejected)
+        counts.records = page.size
+        counts.pages = page.pages
+        state.counts.add(counts)
+        if state.kind == "full":
+            listed = models.model_ids(connection, [*page.listed, *(each.key for each in rejected)])
+            sync_state.remember_page(connection, state.scope, state.counts.pages, listed)
+        moments = [moment for moment in page.moments if moment <= state.as_of + CLOCK_SLACK]
+        if state.high_water is not None:
+            moments.append(state.high_water)
+        state.high_water = max(moments, default=None)
+
+
+def store_compared(
+    connection: Connection, page: RecordPage, strategy: Strategy, *, as_of: datetime
+) -> StoredPage:
+    """Compare a page with the catalog, and write what is new or changed."""
+    compared = listing.compare(connection, page.listing_rows, as_of=as_of)
+    return write_page(connection, page, compared, strategy, as_of=as_of)
+
+
+def write_page(
     connection: Connection,
-    walk: SyncState,
-    reading: RecordPage,
+    page: RecordPage,
     compared: listing.PageComparison,
-    entries: list[Entry],
-    write_lineage: LineageWriter,
-) -> SyncCounts:
-    """Write what is new or changed, and everybody's counters."""
-    fresh = [entry for entry in entries if entry.name in compared.fresh]
-    known = [entry for entry in entries if entry.name not in compared.fresh]
-    added = models.add_models(connection, fresh, as_of=walk.as_of)
-    merged = models.merge_models(connection, known, as_of=walk.as_of)
+    strategy: Strategy,
+    *,
+    as_of: datetime,
+) -> StoredPage:
+    """Write the new and changed models of a page, and all counters.
+
+    Args:
+        connection: in the transaction of the page, after `listing.compare`.
+        page: the page.
+        compared: what is new or changed.
+        strategy: writes the lineage.
+        as_of: when the page was observed.
+    """
+    entries, rejected = page.rows(
+        name for name in page.listing_rows if name not in compared.unchanged
+    )
+    new = [entry for entry in entries if entry.name in compared.new]
+    changed = [entry for entry in entries if entry.name not in compared.new]
+    added = models.add_models(connection, new, as_of=as_of)
+    merged = models.merge_models(connection, changed, as_of=as_of)
     counts = SyncCounts(
-        new=len(fresh) + sum(entry.name in compared.stubs for entry in known),
-        changed=sum(entry.name in compared.changed for entry in known),
+        new=len(new) + sum(entry.name in compared.stubs for entry in changed),
+        changed=sum(entry.name in compared.changed for entry in changed),
+        unchanged=len(compared.unchanged),
         partly_read=sum(entry.partly_read for entry in entries),
     )
     if entries or compared.orphans:
-        new = {added[entry.name]: entry for entry in fresh}
-        others = {merged[entry.name]: entry for entry in known}
-        counts.edges_changed = write_lineage(
-            connection, new, others, orphans=compared.orphans, as_of=walk.as_of
+        changes = PageChanges(
+            {added[entry.name]: entry for entry in new},
+            {merged[entry.name]: entry for entry in changed},
+            compared.orphans,
+            as_of,
         )
-        described = [entry.features for entry in fresh]
-        feature_sets.add_features(
-            connection,
-            new,
-            [each and each.fingerprint for each in described],
-            {each.fingerprint: each.vector for each in described if each},
-        )
-        feature_sets.replace_features(
-            connection, {key: entry.features for key, entry in others.items()}
-        )
-        hub_scores.set_aside(connection, new, others)
+        counts.edges_changed = strategy.write_lineage(connection, changes)
+        _write_details(connection, changes)
         quarantine.release(connection, SOURCE, [entry.name for entry in entries])
     counts.counters_changed = len(added) + listing.update_counters(
-        connection, [name for name in reading.listing_rows if name not in added], as_of=walk.as_of
+        connection, [name for name in page.listing_rows if name not in added], as_of=as_of
     )
-    return counts
+    return StoredPage(page, counts, [*rejected, *page.nameless])
+
+
+def _write_details(connection: Connection, changes: PageChanges) -> None:
+    """Write the features of models, and defer their scores."""
+    sets = [entry.features for entry in changes.new.values()]
+    feature_sets.add_features(
+        connection,
+        changes.new,
+        [each and each.fingerprint for each in sets],
+        {each.fingerprint: each.vector for each in sets if each},
+    )
+    feature_sets.replace_features(
+        connection, {key: entry.features for key, entry in changes.changed.items()}
+    )
+    hub_scores.set_aside(connection, changes.new, changes.changed)

@@ -1,12 +1,12 @@
-"""The lineage of a first load, which is resolved when all models are in.
+"""Initial load of an empty catalog: rows by COPY alone, lineage once all models are stored.
 
-The listing shows children before their parents. Page by page, every parent would first be made a
-stub, and filled in soon after: a third of a first load. So what models say of their parents is set
-aside meanwhile, and stubs are made only of those that never came.
+The listing shows children before their parents. Page by page, every parent would first become a
+stub that is replaced soon after: a third of the time of an initial load. So the parents that models
+state are deferred, and stubs are added only for those that are not listed at all.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -16,58 +16,76 @@ from sqlalchemy.exc import IntegrityError
 from registry.catalog.families import BEST_PARENT_FIRST, refresh_families
 from registry.catalog.feature_sets import add_features
 from registry.catalog.lineage import resolve_parents
-from registry.catalog.listing import PageComparison
-from registry.catalog.rows import COLUMNS, Entry, parent_lines
+from registry.catalog.models import new_keys
+from registry.catalog.rows import COLUMNS, parent_lines
 from registry.db.connection import prefer_indexes
 from registry.db.copy import copy_lines, copy_texts
-from registry.sync import ingest
+from registry.sync import ingest, quarantine
 from registry.sync.batch import Batch
-from registry.sync.page import RecordPage, read_body
-from registry.sync.quarantine import release
-from registry.sync.state import SyncCounts, SyncState
+from registry.sync.page import RecordPage
+from registry.sync.state import SyncCounts
 
 NAMES_AT_ONCE = 5000
 
-# Here a whole catalog is joined, where a page touches a thousand rows. Merging would sort all that
-# is left of it anew for each generation.
+# For joins of a whole catalog; a page touches a thousand rows. A merge join would sort what is left
+# of the catalog again for each generation.
 _WHOLE = """
 SET LOCAL random_page_cost = 1; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '128MB'"""
 
 
 def under_way(connection: Connection) -> bool:
-    """Tell whether the catalog is still to be loaded for the first time, or that has been begun."""
+    """Return whether the catalog is empty, or its initial load has begun and is not finalized."""
     return not connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)"))
 
 
-def take_in(connection: Connection, walk: SyncState, pages: Sequence[RecordPage | Batch]) -> None:
-    """Take pages into the catalog, as `intake.take_in`, with their lineage set aside.
+@dataclass(frozen=True, slots=True)
+class InitialLoad:
+    """Write all models of pages as new by COPY, and defer their lineage until `finalize`."""
 
-    Nothing of them is known yet, but where the listing repeats itself: only then is it looked for.
-    """
-    counts, high_water = replace(walk.counts), walk.high_water
-    try:
-        with connection.begin_nested():
+    def store(
+        self, connection: Connection, pages: Sequence[RecordPage], *, as_of: datetime
+    ) -> Iterator[ingest.StoredPage]:
+        """Write the models of pages, all rows of a table at once.
+
+        Only where the listing repeats models are the pages compared with the catalog.
+        """
+        try:
+            with connection.begin_nested():
+                batches = [_batch(connection, page, as_of) for page in pages]
+                _copy(connection, batches)
+        except IntegrityError:
             for page in pages:
-                if isinstance(page, RecordPage):
-                    compared = PageComparison.nothing_known(page.listing_rows)
-                    ingest.take_compared(connection, walk, page, compared, set_aside)
-            _take_batches(connection, walk, [page for page in pages if isinstance(page, Batch)])
-    except IntegrityError:
-        walk.counts, walk.high_water = counts, high_water
-        for page in pages:
-            ingest.take_in(connection, walk, _as_it_came(page), set_aside)
+                yield ingest.store_compared(connection, page.with_records(), self, as_of=as_of)
+            return
+        names = [name for page in pages for name in page.listed]
+        quarantine.release(connection, ingest.SOURCE, names)
+        for page, batch in zip(pages, batches, strict=True):
+            new = len(batch.keys)
+            counts = SyncCounts(new=new, counters_changed=new, partly_read=batch.partly_read)
+            yield ingest.StoredPage(page, counts, [*batch.rejected, *page.nameless])
+
+    def write_lineage(self, connection: Connection, changes: ingest.PageChanges) -> int:
+        """Defer the parents that models state; of changed ones, in place of those before."""
+        if changes.changed:
+            connection.execute(
+                text("DELETE FROM store.pending_edges WHERE child_id = ANY (:changed)"),
+                {"changed": list(changes.changed)},
+            )
+        stated = parent_lines([*changes.new.items(), *changes.changed.items()])
+        for table, lines in stated.items():
+            copy_lines(connection, table, COLUMNS[table], lines)
+        return 0
 
 
-def _as_it_came(page: RecordPage | Batch) -> RecordPage:
-    if isinstance(page, RecordPage):
-        return page
-    return read_body(page.body, page.url, page.next_url)
+def _batch(connection: Connection, page: RecordPage, as_of: datetime) -> Batch:
+    """Return the rows of a page, prepared here where no reader has."""
+    if page.batch is None:
+        page.prepare_batch(new_keys(connection, len(page.listed)), as_of.isoformat())
+    assert page.batch is not None
+    return page.batch
 
 
-def _take_batches(connection: Connection, walk: SyncState, batches: Sequence[Batch]) -> None:
-    """Pass on what is ready, all batches' rows of a table at once."""
-    if not batches:
-        return
+def _copy(connection: Connection, batches: Sequence[Batch]) -> None:
     for table, columns in COLUMNS.items():
         texts = (each.texts[table] for each in batches if table in each.texts)
         copy_texts(connection, table, columns, texts)
@@ -77,54 +95,19 @@ def _take_batches(connection: Connection, walk: SyncState, batches: Sequence[Bat
         [fingerprint for each in batches for fingerprint in each.fingerprints],
         {name: vector for each in batches for name, vector in each.vectors.items()},
     )
-    release(connection, ingest.SOURCE, [name for each in batches for name in each.listed])
-    for each in batches:
-        new = len(each.keys)
-        counts = SyncCounts(new=new, counters_changed=new, partly_read=each.partly_read)
-        ingest.account(connection, walk, each, each.refusals, counts)
 
 
-def set_aside(
-    connection: Connection,
-    fresh: dict[int, Entry],
-    known: dict[int, Entry],
-    *,
-    orphans: Iterable[int] = (),  # noqa: ARG001 - as `write_edges`
-    as_of: datetime,  # noqa: ARG001
-) -> int:
-    """Keep what models say of their parents until `settle`.
-
-    Args:
-        connection: in the page's transaction, after the models were written.
-        fresh: the new models of the page, by key.
-        known: the changed ones; what they said before is forgotten.
-        orphans: models whose parent was found under another name: all are yet to be.
-        as_of: when they were observed.
-
-    Returns:
-        0: no edge is written yet.
-    """
-    if known:
-        connection.execute(
-            text("DELETE FROM store.pending_edges WHERE child_id = ANY (:known)"),
-            {"known": list(known)},
-        )
-    for table, lines in parent_lines([*fresh.items(), *known.items()]).items():
-        copy_lines(connection, table, COLUMNS[table], lines)
-    return 0
-
-
-def unsettled(connection: Connection) -> bool:
-    """Tell whether there is anything to `resolve` and to `settle`."""
+def unfinished(connection: Connection) -> bool:
+    """Return whether there is anything to `resolve` and to `finalize`."""
     waiting = connection.scalar(text("SELECT EXISTS (SELECT FROM store.pending_edges)"))
     return bool(waiting) or under_way(connection)
 
 
 def resolve(connection: Connection, *, as_of: datetime) -> None:
-    """Find the models that all names of parents stand for, and make stubs of those there are not.
+    """Find the models that the names of parents resolve to; add stubs for the rest.
 
     Args:
-        connection: in a transaction; what is found is kept for this session's `settle`.
+        connection: in a transaction; the keys are kept for `finalize` in the same session.
         as_of: when the models were observed.
     """
     connection.exec_driver_sql(
@@ -137,12 +120,12 @@ def resolve(connection: Connection, *, as_of: datetime) -> None:
           FROM store.pending_renames r JOIN store.models m ON m.name = r.present
          WHERE NOT EXISTS (SELECT FROM store.models other WHERE other.name = r.former)
             ON CONFLICT DO NOTHING""")
-    # Nearly all by their very names, which takes a tenth of what `resolve_parents` takes.
+    # Nearly all by their exact names, which takes a tenth of the time of `resolve_parents`.
     connection.exec_driver_sql("""
         INSERT INTO pending_parents (name, model_id)
         SELECT name, model_id FROM store.models
          WHERE name IN (SELECT parent FROM store.pending_edges)""")
-    # The rest by index again, some names at a time.
+    # The rest by index, some names at a time.
     prefer_indexes(connection)
     names = iter(
         sorted(
@@ -153,24 +136,24 @@ def resolve(connection: Connection, *, as_of: datetime) -> None:
             )
         )
     )
-    while some := list(islice(names, NAMES_AT_ONCE)):
-        found, _ = resolve_parents(connection, some, as_of)
+    while part := list(islice(names, NAMES_AT_ONCE)):
+        targets, _ = resolve_parents(connection, part, as_of)
         copy_lines(
             connection,
             "pending_parents",
             ("name", "model_id"),
-            (f"{name}\t{target.model_id}" for name, target in found.items()),
+            (f"{name}\t{target.model_id}" for name, target in targets.items()),
         )
 
 
-def settle(connection: Connection) -> int:
-    """Turn what was set aside into edges, and place all models in families.
+def finalize(connection: Connection) -> int:
+    """Turn the deferred parents into edges, and place all models in families.
 
     Args:
-        connection: in a transaction, which ends the first load; after `resolve`.
+        connection: in the transaction that ends the initial load, after `resolve`.
 
     Returns:
-        How many edges were added.
+        The number of edges added.
     """
     connection.exec_driver_sql(_WHOLE)
     added = connection.exec_driver_sql("""
@@ -179,9 +162,9 @@ def settle(connection: Connection) -> int:
                e.child_id, p.model_id, e.relation, e.source, e.confidence, e.position
           FROM store.pending_edges e JOIN pending_parents p ON p.name = e.parent
          WHERE NOT EXISTS (
-                   SELECT FROM store.edges known
-                    WHERE known.child_id = e.child_id AND known.parent_id = p.model_id
-                      AND known.relation = e.relation AND known.source = e.source)
+                   SELECT FROM store.edges o
+                    WHERE o.child_id = e.child_id AND o.parent_id = p.model_id
+                      AND o.relation = e.relation AND o.source = e.source)
          ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position""").rowcount
     _place(connection)
     connection.exec_driver_sql("TRUNCATE store.pending_edges, store.pending_renames")
@@ -192,7 +175,7 @@ def settle(connection: Connection) -> int:
 def _place(connection: Connection) -> None:
     """Place all models in families, from the roots down; then those that no root leads to.
 
-    And those that somebody else has placed while their edges were still waiting.
+    Models that another process has placed while their edges were deferred are placed again.
     """
     placed = connection.scalars(
         text("""
@@ -218,9 +201,9 @@ def _place(connection: Connection) -> None:
         )
         SELECT * FROM placed p
          WHERE NOT EXISTS (SELECT FROM store.model_families f WHERE f.model_id = p.model_id)""")
-    in_circles = connection.scalars(
+    in_cycles = connection.scalars(
         text("""
         SELECT f.child_id FROM first_parents f
          WHERE NOT EXISTS (SELECT FROM store.model_families k WHERE k.model_id = f.child_id)""")
     ).all()
-    refresh_families(connection, {*in_circles, *placed})
+    refresh_families(connection, {*in_cycles, *placed})

@@ -1,35 +1,33 @@
-"""The pages of a listing, fetched and read ahead of whoever takes them into the database."""
+"""Listing pages, fetched and read ahead of the process that stores them."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
 from registry.hub.client import Hub, RawPage
-from registry.sync.batch import Batch
 from registry.sync.page import RecordPage, read_body
-from registry.sync.readers import LoadTask, Readers, Task, UnreadableError
+from registry.sync.readers import LoadKeys, Readers, ReadTask, UnreadableError
 
-AHEAD = 4
-"""Pages that may wait, read, for the database."""
+PAGES_AHEAD = 4
+"""Pages that may wait, read, to be stored."""
 
 
 class _Fetched(NamedTuple):
-    """A page that was fetched and is being read, or why it was not."""
+    """A fetched page and the future of its reading; `by_reader` when a worker process reads it."""
 
     url: str
     next_url: str | None
-    reading: Future[RecordPage | Batch]
-    whole: bool
+    page: Future[RecordPage]
+    by_reader: bool
     body: bytes = b""
 
 
-class _Ahead(threading.Thread):
-    """Follows the listing from one address, a page for each permit.
+class _FetchThread(threading.Thread):
+    """Follows the listing from one address, one page for each permit.
 
-    A daemon: the Hub may take minutes, and whoever interrupts a sync means now.
+    A daemon: the Hub may take minutes to answer, and an interrupted sync ends at once.
     """
 
     def __init__(self, url: str, fetch: Callable[[str], _Fetched], permits: int) -> None:
@@ -47,10 +45,10 @@ class _Ahead(threading.Thread):
                 return
             try:
                 page = self._fetch(url)
-            except BaseException as error:  # noqa: BLE001 - for whoever takes the page
-                failed: Future[RecordPage | Batch] = Future()
+            except BaseException as error:  # noqa: BLE001 - raised where the page is taken
+                failed: Future[RecordPage] = Future()
                 failed.set_exception(error)
-                page = _Fetched(url, None, failed, whole=False)
+                page = _Fetched(url, None, failed, by_reader=False)
             self.fetched.put(page)
             url = page.next_url
 
@@ -59,91 +57,88 @@ class _Ahead(threading.Thread):
         self.permits.release()
 
 
-class Pages:
+class Prefetcher:
     """The pages from one address on, in their order.
 
-    One page is fetched at once; `go_on` allows for one more, which is then fetched while the one
-    taken is stored. `readers`, once there are any, read whole pages, and as many pages are fetched
-    ahead as keep them busy.
+    One page is fetched at once; each `allow_next` allows one more, which is then fetched while the
+    page taken is stored. Readers, once there are any, read whole pages, and as many pages are
+    fetched ahead as keep them busy.
     """
 
     def __init__(self, source: Hub, url: str) -> None:
         self._source = source
         self._readers: Readers | None = None
-        self._ask: Callable[[Task], Task | LoadTask] = _as_it_is
+        self._keys: LoadKeys | None = None
         self._deep = False
-        self._ahead = self._start(url, permits=1)
+        self._thread = self._start(url, permits=1)
         self._next: _Fetched | None = None
 
-    def _start(self, url: str, permits: int) -> _Ahead:
-        ahead = _Ahead(url, self._fetch, permits)
-        ahead.start()
-        return ahead
+    def _start(self, url: str, permits: int) -> _FetchThread:
+        thread = _FetchThread(url, self._fetch, permits)
+        thread.start()
+        return thread
 
-    def take(self) -> RecordPage | Batch:
-        """Return the next page, once it is there.
+    def take(self) -> RecordPage:
+        """Return the next page; wait for it.
 
         Raises:
             HubError: and its kinds, as `Hub.fetch`.
         """
-        page, self._next = self._next or self._ahead.fetched.get(), None
+        fetched, self._next = self._next or self._thread.fetched.get(), None
         try:
-            read_page = page.reading.result()
+            page = fetched.page.result()
         except UnreadableError:
-            # Another attempt may mend it, and the Hub's client knows how often to try.
-            again = self._read_here(page.url)
-            if again.next_url != page.next_url:
-                self._ahead.stop()
-                if again.next_url is not None:
-                    self._ahead = self._start(again.next_url, permits=0)
-            return again
-        if isinstance(read_page, Batch):
-            return replace(read_page, body=page.body)
-        return read_page
+            # Another attempt may succeed, and the Hub's client knows how often to try.
+            page = self._read_here(fetched.url)
+            if page.next_url != fetched.next_url:
+                self._thread.stop()
+                if page.next_url is not None:
+                    self._thread = self._start(page.next_url, permits=0)
+            return page
+        if page.batch is not None:
+            page.body = fetched.body
+        return page
 
     def ready(self) -> bool:
-        """Tell whether the next page is there and read by a reader, so that none has to wait."""
-        if self._next is None and not self._ahead.fetched.empty():
-            self._next = self._ahead.fetched.get()
-        if self._next is None or not self._next.whole:
+        """Return whether a reader has read the next page, so that `take` need not wait."""
+        if self._next is None and not self._thread.fetched.empty():
+            self._next = self._thread.fetched.get()
+        if self._next is None or not self._next.by_reader:
             return False
-        return self._next.reading.done() and self._next.reading.exception() is None
+        return self._next.page.done() and self._next.page.exception() is None
 
-    def go_on(self) -> None:
-        """Allow for one more page to be fetched."""
-        self._ahead.permits.release()
+    def allow_next(self) -> None:
+        """Allow one more page to be fetched."""
+        self._thread.permits.release()
 
-    def read_by(
-        self, readers: Readers | None, ask: Callable[[Task], Task | LoadTask] | None = None
-    ) -> None:
-        """Have the pages fetched from now on read by these; None reads them in this process.
-
-        In this process a record is only read when it is asked for.
+    def read_with(self, readers: Readers | None, keys: LoadKeys | None = None) -> None:
+        """Have the pages fetched from now on read by these processes.
 
         Args:
-            readers: who reads.
-            ask: tells what is to be done about a page, if not just to read it; called by a thread.
+            readers: None reads them in this process, each record only when it is needed.
+            keys: for the models of an initial load, whose pages the readers prepare.
         """
-        self._ask = ask or _as_it_is
+        self._keys = keys
         if readers is not None and not self._deep:
             self._deep = True
-            self._ahead.permits.release(readers.count + AHEAD)
+            self._thread.permits.release(readers.count + PAGES_AHEAD)
         self._readers = readers
 
     def stop(self) -> None:
-        """Fetch no more."""
-        self._ahead.stop()
+        """Stop fetching."""
+        self._thread.stop()
 
     def _fetch(self, url: str) -> _Fetched:
-        readers = self._readers
+        readers, keys = self._readers, self._keys
         if readers is None:
-            done: Future[RecordPage | Batch] = Future()
+            done: Future[RecordPage] = Future()
             page = self._read_here(url)
             done.set_result(page)
-            return _Fetched(url, page.next_url, done, whole=False)
+            return _Fetched(url, page.next_url, done, by_reader=False)
         raw = self._source.fetch_raw(url)
-        reading = readers.submit(self._ask(Task(raw.body, raw.url, raw.next_url)))
-        return _Fetched(url, raw.next_url, reading, whole=True, body=raw.body)
+        task = ReadTask(raw.body, raw.url, raw.next_url)
+        future = readers.submit(task if keys is None else keys.give(task))
+        return _Fetched(url, raw.next_url, future, by_reader=True, body=raw.body)
 
     def _read_here(self, url: str) -> RecordPage:
         return self._source.fetch(url, _read)
@@ -151,7 +146,3 @@ class Pages:
 
 def _read(page: RawPage) -> RecordPage:
     return read_body(page.body, page.url, page.next_url)
-
-
-def _as_it_is(task: Task) -> Task:
-    return task

@@ -1,25 +1,22 @@
-"""Records that could not be read, kept with the reason until a readable one replaces them."""
+"""Quarantine: records that cannot be read, with the reason, until a readable one replaces them."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from registry.sync.page import RejectedRecord
+from registry.sync.batch import RejectedRecord
 
 
-def put_in(
+def add(
     connection: Connection,
     source: str,
-    refusals: Sequence[RejectedRecord],
+    rejected: Sequence[RejectedRecord],
     *,
     as_of: datetime,
 ) -> None:
-    """Keep records that could not be read, each with how it begins.
-
-    A record seen before with the same reason is left as it is.
-    """
-    if not refusals:
+    """Store records that cannot be read; one with an unchanged reason and text stays as it is."""
+    if not rejected:
         return
     connection.execute(
         text("""
@@ -31,18 +28,18 @@ def put_in(
         [
             {
                 "source": source,
-                "key": refused.key,
-                "reason": refused.reason,
-                "payload": refused.payload,
+                "key": each.key,
+                "reason": each.reason,
+                "payload": each.payload,
                 "as_of": as_of,
             }
-            for refused in refusals
+            for each in rejected
         ],
     )
 
 
 def release(connection: Connection, source: str, names: Sequence[str]) -> None:
-    """Forget the quarantined records that readable ones of these names replace."""
+    """Delete the quarantined records of names that can be read now."""
     if not connection.scalar(text("SELECT EXISTS (SELECT FROM store.quarantine)")):
         return
     connection.execute(

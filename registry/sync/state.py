@@ -1,4 +1,4 @@
-"""Where each kind of sync stands: passes over the Hub's listing, kept with what they took in."""
+"""Cursor, watermark and counts of a sync, stored with the pages that they count."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -10,10 +10,13 @@ from sqlalchemy import Connection, text
 
 SyncKind = Literal["delta", "full"]
 
+ENDED = ""
+"""The cursor of a sync that has read the listing to its end, but is not finished yet."""
+
 
 @dataclass(slots=True, kw_only=True)
 class SyncCounts:
-    """What a pass has done so far, in models unless said otherwise."""
+    """What a sync has done so far, in models unless the name says otherwise."""
 
     pages: int = 0
     records: int = 0
@@ -36,10 +39,10 @@ class SyncCounts:
 
 @dataclass(slots=True, kw_only=True)
 class SyncState:
-    """One walk through the listing, newest first: of all models, or of those changed `since`.
+    """One crawl of the listing, newest first: of all models, or of those changed `since`.
 
     `cursor` is the address of the next page, None at the beginning; `high_water` the newest
-    change seen, which becomes the watermark when the pass is complete.
+    change read, which becomes the watermark when the crawl is complete.
     """
 
     scope: str
@@ -50,29 +53,34 @@ class SyncState:
     cursor: str | None = None
     counts: SyncCounts = field(default_factory=SyncCounts)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the listing is read to its end."""
+        return self.cursor == ENDED
+
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is known of a kind of sync: the last complete pass, and the one under way if any."""
+class StoredState:
+    """A kind of sync in the database: its last complete sync, and its unfinished one if any."""
 
     watermark: datetime | None
     swept_models: int | None
-    under_way: SyncState | None
+    unfinished: SyncState | None
 
 
-def standing(connection: Connection, scope: str, kind: SyncKind) -> Standing:
-    """Read where a kind of sync stands."""
+def load(connection: Connection, scope: str, kind: SyncKind) -> StoredState:
+    """Read the stored state of a kind of sync."""
     row = connection.execute(
         text("SELECT * FROM store.sync_passes WHERE scope = :scope AND kind = :kind"),
         {"scope": scope, "kind": kind},
     ).one_or_none()
     if row is None:
-        return Standing(None, None, None)
-    under_way = None
+        return StoredState(None, None, None)
+    unfinished = None
     if row.under_way:
-        known = {each.name for each in fields(SyncCounts)}
-        counts = {name: value for name, value in (row.summary or {}).items() if name in known}
-        under_way = SyncState(
+        names = {each.name for each in fields(SyncCounts)}
+        counts = {name: value for name, value in (row.summary or {}).items() if name in names}
+        unfinished = SyncState(
             scope=scope,
             kind=kind,
             as_of=row.as_of,
@@ -81,11 +89,11 @@ def standing(connection: Connection, scope: str, kind: SyncKind) -> Standing:
             cursor=row.cursor,
             counts=SyncCounts(**counts),
         )
-    return Standing(row.watermark, row.swept_models, under_way)
+    return StoredState(row.watermark, row.swept_models, unfinished)
 
 
-def save(connection: Connection, walk: SyncState) -> None:
-    """Write how far a pass has come, in the transaction of the page that it has taken in."""
+def save(connection: Connection, state: SyncState) -> None:
+    """Store the state of a sync, in the transaction of the pages that it counts."""
     connection.execute(
         text("""
         INSERT INTO store.sync_passes
@@ -97,25 +105,33 @@ def save(connection: Connection, walk: SyncState) -> None:
                high_water = excluded.high_water, cursor = excluded.cursor,
                pages = excluded.pages, summary = excluded.summary"""),
         {
-            "scope": walk.scope,
-            "kind": walk.kind,
-            "as_of": walk.as_of,
-            "since": walk.since,
-            "high_water": walk.high_water,
-            "cursor": walk.cursor,
-            "pages": walk.counts.pages,
-            "summary": orjson.dumps(asdict(walk.counts)).decode(),
+            "scope": state.scope,
+            "kind": state.kind,
+            "as_of": state.as_of,
+            "since": state.since,
+            "high_water": state.high_water,
+            "cursor": state.cursor,
+            "pages": state.counts.pages,
+            "summary": orjson.dumps(asdict(state.counts)).decode(),
         },
     )
 
 
-def finish(connection: Connection, walk: SyncState, *, watermark: datetime | None) -> None:
-    """Mark a pass as complete; the watermark of its kind never moves back."""
+def restart(connection: Connection, state: SyncState) -> None:
+    """Start the crawl of a sync from the beginning; what it has stored stays in the catalog."""
+    state.cursor = None
+    state.counts.records = state.counts.pages = 0
+    if state.kind == "full":
+        forget_sweep(connection, state.scope)
+
+
+def finish(connection: Connection, state: SyncState, *, watermark: datetime | None) -> None:
+    """Mark a sync as complete; the watermark of its kind never moves back."""
     connection.execute(
         text("""
         INSERT INTO store.sync_passes (scope, kind, pages) VALUES (:scope, :kind, 0)
             ON CONFLICT DO NOTHING"""),
-        {"scope": walk.scope, "kind": walk.kind},
+        {"scope": state.scope, "kind": state.kind},
     )
     connection.execute(
         text("""
@@ -126,32 +142,32 @@ def finish(connection: Connection, walk: SyncState, *, watermark: datetime | Non
                swept_models = CASE WHEN kind = 'full' THEN :records ELSE swept_models END
          WHERE scope = :scope AND kind = :kind"""),
         {
-            "scope": walk.scope,
-            "kind": walk.kind,
+            "scope": state.scope,
+            "kind": state.kind,
             "watermark": watermark,
-            "as_of": walk.as_of,
-            "records": walk.counts.records,
+            "as_of": state.as_of,
+            "records": state.counts.records,
         },
     )
-    if walk.kind == "full":
-        forget_sweep(connection, walk.scope)
+    if state.kind == "full":
+        forget_sweep(connection, state.scope)
 
 
-def abandon(connection: Connection, walk: SyncState) -> None:
-    """Give up a pass: the next one of its kind begins anew."""
+def abandon(connection: Connection, state: SyncState) -> None:
+    """Discard an unfinished sync: the next one of its kind starts from the beginning."""
     connection.execute(
         text(
             "UPDATE store.sync_passes SET under_way = false, cursor = NULL"
             " WHERE scope = :scope AND kind = :kind"
         ),
-        {"scope": walk.scope, "kind": walk.kind},
+        {"scope": state.scope, "kind": state.kind},
     )
-    if walk.kind == "full":
-        forget_sweep(connection, walk.scope)
+    if state.kind == "full":
+        forget_sweep(connection, state.scope)
 
 
 def raise_watermark(connection: Connection, scope: str, watermark: datetime) -> None:
-    """Let the next delta start no earlier than this, because a full sweep has seen what was."""
+    """Raise the watermark of deltas to a moment up to which a full sweep has read everything."""
     connection.execute(
         text("""
         INSERT INTO store.sync_passes AS p (scope, kind, watermark)
@@ -163,7 +179,7 @@ def raise_watermark(connection: Connection, scope: str, watermark: datetime) -> 
 
 
 def remember_page(connection: Connection, scope: str, page: int, model_ids: Sequence[int]) -> None:
-    """Keep which models a page of a full sweep held."""
+    """Store the models of a page of a full sweep."""
     connection.execute(
         text("""
         INSERT INTO store.sweep_pages (scope, page, model_ids) VALUES (:scope, :page, :ids)
@@ -173,5 +189,5 @@ def remember_page(connection: Connection, scope: str, page: int, model_ids: Sequ
 
 
 def forget_sweep(connection: Connection, scope: str) -> None:
-    """Drop what is kept of the pages of a full sweep."""
+    """Delete the stored pages of a full sweep."""
     connection.execute(text("DELETE FROM store.sweep_pages WHERE scope = :scope"), {"scope": scope})

@@ -1,43 +1,58 @@
-"""The sync: from the Hub's listing to the catalog, one page and one transaction at a time.
+"""Sync of the catalog with the Hub's listing, in transactions of a few pages.
 
-A delta reads the listing by last change down to the watermark of the last one; a full sweep reads
-all of it by creation, and so finds what vanished. Killed at any point, the next run goes on at
-the page that it was on.
+A delta reads the listing by last change, down to the watermark of the last one. A full sweep reads
+all of it by creation, and so finds models that have vanished. Killed at any point, the next sync
+resumes at the page after the last stored one.
 """
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
 
 from sqlalchemy import Connection, Engine
 
-from registry.catalog import families, indexes, lineage, merge
-from registry.db.connection import prefer_indexes
+from registry.catalog import families, indexes, merge, models
 from registry.db.jobs import Lock, job
-from registry.errors import HubError, HubUnavailableError, UsageError
+from registry.embeddings.refresh import refresh_vectors
+from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
 from registry.sync import ingest, initial_load, tombstones
 from registry.sync import state as sync_state
-from registry.sync.crawl import SyncOptions, Walker
-from registry.sync.finish import take_up_scores, tidy
+from registry.sync.crawl import Crawler
+from registry.sync.finish import import_scores, tidy
+from registry.sync.options import SyncOptions
 from registry.sync.page import read
+from registry.sync.readers import LoadKeys
 from registry.sync.state import SyncCounts, SyncState
-from registry.workers import Progress, no_progress
+from registry.workers import Progress, infrequent_gc, no_progress
 
 __all__ = ["SyncOptions", "SyncReport", "sync_models"]
 
 _log = logging.getLogger(__name__)
 
 SWEEP_SLACK = timedelta(hours=1)
-"""How far the Hub's clock and ours may differ when a full sweep moves the delta's watermark."""
+"""How far the Hub's clock and ours may differ where a full sweep raises the delta's watermark."""
+
+MAX_RESTARTS = 3
+"""How often one sync starts from the beginning because the Hub has forgotten the cursor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """What a sync did.
+    """Result of a sync.
 
-    `complete` is False where a limit ended it early; `resumed` tells that it went on with a pass
-    that an earlier run had begun, whose counts are included.
+    Attributes:
+        kind: delta or full.
+        counts: what changed.
+        complete: False where a limit ended it early.
+        resumed: whether it resumed an unfinished sync, whose counts are included.
+        dry_run: whether nothing was changed.
+        watermark: of the next delta.
+        vectors: a sentence for people about the vectors of the models that it brought; None where
+            there is nothing to say.
     """
 
     kind: sync_state.SyncKind
@@ -46,6 +61,7 @@ class SyncReport:
     resumed: bool
     dry_run: bool
     watermark: datetime | None
+    vectors: str | None = None
 
 
 def sync_models(
@@ -57,25 +73,25 @@ def sync_models(
 ) -> SyncReport:
     """Bring the catalog up to date with the Hub.
 
-    A pass under way that goes back at least as far as asked for is gone on with, whatever `since`
-    says; the report tells so.
+    An unfinished sync that goes back at least as far as requested is resumed, whatever `since`
+    says. At the end the models that came get vectors of the current version.
 
     Args:
         engine: of a database at head.
         options: what to sync.
-        source: the Hub to ask; by default the one that HF_ENDPOINT names.
+        source: the Hub; by default the one that HF_ENDPOINT names.
         on_progress: receives the counts after each transaction.
 
     Raises:
-        UsageError: when a full sweep is to go back to some moment only.
+        UsageError: when a full sweep is given a moment (since).
         LockHeldError: when another sync is running.
         HubUnavailableError: when the Hub cannot be reached or limits the rate for too long.
-        HubError: when the Hub's answer makes no sense; what was taken in before stays.
-        RegistryError: when the database fails; the page under way is undone.
+        HubError: when the Hub's reply is invalid; the pages before it stay stored.
+        RegistryError: when the database fails; the pages of its transaction are undone.
     """
     source = source or Hub()
     if options.full and options.since is not None:
-        raise UsageError("A full sweep reads the whole listing: it goes without a moment (since).")
+        raise UsageError("A full sweep reads the whole listing: it takes no moment (since).")
     with job(
         engine,
         "sync",
@@ -90,43 +106,113 @@ def sync_models(
             "resumed": report.resumed,
             **asdict(report.counts),
         }
+    if options.dry_run:
         return report
+    return replace(report, vectors=refresh_vectors(engine))
 
 
 def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progress) -> SyncReport:
     scope, kind = _scope(source, options), _kind(options)
     with engine.connect() as connection:
         with connection.begin():
-            before = sync_state.standing(connection, scope, kind)
-        walk = _begin(before, scope, kind, options)
-        walker = Walker(connection, source, walk, options, on_progress)
-        walker.expected = options.limit or before.swept_models
+            before = sync_state.load(connection, scope, kind)
+        state = _begin(before, scope, kind, options)
+        initial = not options.dry_run and _begin_load(engine, connection)
+        keys = LoadKeys(partial(_new_keys, connection, options.page_size), state.as_of)
+        with Crawler(source, state, options, keys if initial else None) as crawler:
+            undone = _store(
+                connection,
+                crawler,
+                state,
+                initial_load.InitialLoad() if initial else ingest.Incremental(),
+                dry_run=options.dry_run,
+                on_progress=partial(_report, on_progress, options.limit or before.swept_models),
+            )
+        # Before the sync is finished: a run that is killed in here does it again.
         if not options.dry_run:
-            with connection.begin():
-                walker.first = initial_load.under_way(connection)
-                indexes.drop_before_load(connection)
-            if not walker.first:
-                # A first load that was killed at its very end has left some to be built.
-                indexes.build_missing(engine)
-        complete = walker.walk_to_end()
-        # Before the pass is closed: a run that is killed in here does it again.
-        if not options.dry_run:
-            tidy(engine, connection, walk)
-        if complete:
-            _finish(connection, walk, options, before, walker.undone)
+            tidy(engine, connection, state)
+        if state.ended:
+            _finish(connection, state, options, before, undone)
+        complete = state.ended
         if complete and not options.dry_run:
-            _look_up(connection, source, walk, options)
+            _look_up(connection, source, state, options)
         if options.evaluations and not options.dry_run:
-            take_up_scores(engine, connection, walk)
+            import_scores(engine, connection, state)
         with connection.begin():
-            watermark = sync_state.standing(connection, scope, "delta").watermark
+            watermark = sync_state.load(connection, scope, "delta").watermark
     return SyncReport(
         kind=kind,
-        counts=walk.counts,
+        counts=state.counts,
         complete=complete,
-        resumed=walk is before.under_way,
+        resumed=state is before.unfinished,
         dry_run=options.dry_run,
         watermark=watermark,
+    )
+
+
+def _begin_load(engine: Engine, connection: Connection) -> bool:
+    """Drop the indexes of an empty catalog; return whether its initial load is under way."""
+    with connection.begin():
+        initial = initial_load.under_way(connection)
+        indexes.drop_before_load(connection)
+    if not initial:
+        # An initial load that was killed at its very end has left some to be built.
+        indexes.build_missing(engine)
+    return initial
+
+
+def _new_keys(connection: Connection, count: int) -> list[int]:
+    with connection.begin():
+        return models.new_keys(connection, count)
+
+
+@infrequent_gc()
+def _store(
+    connection: Connection,
+    crawler: Crawler,
+    state: SyncState,
+    strategy: ingest.Strategy,
+    *,
+    dry_run: bool,
+    on_progress: Callable[[SyncCounts], None],
+) -> dict[int, list[int]]:
+    """Store the groups of a crawl, each in a transaction of its own with the state after it.
+
+    Returns:
+        The models of each page, in a dry run, where the pages themselves are undone.
+    """
+    undone: dict[int, list[int]] = {}
+    for restarts in count():
+        try:
+            for group in crawler.groups():
+                with connection.begin() as transaction:
+                    ingest.ingest(connection, state, group.pages, strategy)
+                    state.cursor = group.cursor
+                    if dry_run:
+                        listed = [name for page in group.pages for name in page.listed]
+                        undone[state.counts.pages] = models.model_ids(connection, listed)
+                        transaction.rollback()
+                    else:
+                        sync_state.save(connection, state)
+                on_progress(state.counts)
+            break
+        except CursorExpiredError:
+            if restarts == MAX_RESTARTS:
+                raise
+            # The lost pages are in the catalog: reading them again costs little.
+            undone.clear()
+            with connection.begin() as transaction:
+                sync_state.restart(connection, state)
+                if dry_run:
+                    transaction.rollback()
+    return undone
+
+
+def _report(on_progress: Progress, expected: int | None, counts: SyncCounts) -> None:
+    on_progress(
+        f"{counts.new:,} new, {counts.changed:,} changed, {counts.quarantined:,} quarantined",
+        counts.records,
+        expected or 0,
     )
 
 
@@ -143,16 +229,16 @@ def _scope(source: Hub, options: SyncOptions) -> str:
 
 
 def _begin(
-    before: sync_state.Standing, scope: str, kind: sync_state.SyncKind, options: SyncOptions
+    before: sync_state.StoredState, scope: str, kind: sync_state.SyncKind, options: SyncOptions
 ) -> SyncState:
-    """Go on with the pass under way, unless it does not go back as far as is asked for."""
-    under_way = before.under_way
-    if under_way is not None and not options.dry_run:
-        covers = under_way.since is None or (
-            options.since is not None and under_way.since <= options.since
+    """Return the unfinished sync, unless it does not go back as far as requested, or a new one."""
+    unfinished = before.unfinished
+    if unfinished is not None and not options.dry_run:
+        covers = unfinished.since is None or (
+            options.since is not None and unfinished.since <= options.since
         )
         if options.since is None or covers:
-            return under_way
+            return unfinished
     since = None if kind == "full" else options.since or before.watermark
     as_of = options.as_of or datetime.now(UTC)
     return SyncState(scope=scope, kind=kind, as_of=as_of, since=since)
@@ -160,66 +246,67 @@ def _begin(
 
 def _finish(
     connection: Connection,
-    walk: SyncState,
+    state: SyncState,
     options: SyncOptions,
-    before: sync_state.Standing,
+    before: sync_state.StoredState,
     undone: dict[int, list[int]],
 ) -> None:
-    """Close a complete pass; after a full sweep, mark what it did not find as gone."""
-    # A pass that began above the watermark has left a gap: the next delta has to read it.
-    whole = walk.since is None or (before.watermark is not None and walk.since <= before.watermark)
+    """Finish a complete sync; after a full sweep, mark the models that it did not find as gone."""
+    # A sync that began above the watermark has left a gap: the next delta has to read it.
+    whole = state.since is None or (
+        before.watermark is not None and state.since <= before.watermark
+    )
     try:
         with connection.begin() as transaction:
-            if walk.kind == "full":
-                _mark_gone(connection, walk, options, undone)
-                sync_state.raise_watermark(connection, walk.scope, walk.as_of - SWEEP_SLACK)
-            moves = walk.kind == "delta" and whole
-            sync_state.finish(connection, walk, watermark=walk.high_water if moves else None)
+            if state.kind == "full":
+                _mark_gone(connection, state, options, undone)
+                sync_state.raise_watermark(connection, state.scope, state.as_of - SWEEP_SLACK)
+            moves = state.kind == "delta" and whole
+            sync_state.finish(connection, state, watermark=state.high_water if moves else None)
             if options.dry_run:
                 transaction.rollback()
     except HubError:
-        # A sweep that is not believed is not gone on with: the next one reads everything again.
+        # A sweep that is not accepted is not resumed: the next one reads everything again.
         if not options.dry_run:
             with connection.begin():
-                sync_state.abandon(connection, walk)
+                sync_state.abandon(connection, state)
         raise
 
 
 def _mark_gone(
-    connection: Connection, walk: SyncState, options: SyncOptions, undone: dict[int, list[int]]
+    connection: Connection, state: SyncState, options: SyncOptions, undone: dict[int, list[int]]
 ) -> None:
     for page, ids in undone.items():
-        sync_state.remember_page(connection, walk.scope, page, ids)
-    # A model that lost the tag asked for is not listed under it any more, and not gone either.
+        sync_state.remember_page(connection, state.scope, page, ids)
+    # A model that lost the requested tag is no longer listed under it, but not gone.
     if not options.filters:
-        walk.counts.gone += tombstones.mark_gone(
+        state.counts.gone += tombstones.mark_gone(
             connection,
-            walk.scope,
+            state.scope,
             author=options.author,
-            as_of=walk.as_of,
+            as_of=state.as_of,
             accept=options.accept_gone,
         )
 
 
-def _look_up(connection: Connection, source: Hub, walk: SyncState, options: SyncOptions) -> None:
+def _look_up(connection: Connection, source: Hub, state: SyncState, options: SyncOptions) -> None:
     """Ask the Hub about names that no listing shows: renamed, disabled, or gone."""
     with connection.begin():
-        unlisted = tombstones.to_look_up(connection, as_of=walk.as_of, limit=options.lookups)
+        unlisted = tombstones.to_look_up(connection, as_of=state.as_of, limit=options.lookups)
     for each in unlisted:
         try:
             found = source.lookup(each.name)
         except HubUnavailableError as error:
-            # The pass itself is complete; the next one asks about the rest.
+            # The sync itself is complete; the next one asks about the rest.
             _log.warning("Stopped looking up unlisted names: %s", error)
             return
         with connection.begin():
-            prefer_indexes(connection)
             if isinstance(found.record, dict):
-                extra = SyncState(scope=walk.scope, kind="delta", as_of=walk.as_of)
-                ingest.take_in(connection, extra, read([found.record]), lineage.write_edges)
+                extra = SyncState(scope=state.scope, kind="delta", as_of=state.as_of)
+                ingest.ingest(connection, extra, [read([found.record])], ingest.Incremental())
                 orphans = merge.merge_renamed_stub(
-                    connection, each.model_id, found.name, as_of=walk.as_of
+                    connection, each.model_id, found.name, as_of=state.as_of
                 )
                 families.refresh_families(connection, orphans)
-            tombstones.note_answer(connection, each, found.state, walk.as_of)
-        walk.counts.looked_up += 1
+            tombstones.record_lookup(connection, each, found.state, state.as_of)
+        state.counts.looked_up += 1

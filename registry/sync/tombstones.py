@@ -1,4 +1,4 @@
-"""Models that a full sweep no longer finds, and names that no listing shows."""
+"""Tombstones: models that a full sweep no longer finds, and look-ups of unlisted names."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,17 +8,17 @@ from sqlalchemy import Connection, text
 from registry.errors import HubError
 
 LARGEST_LOSS = 0.2
-"""Share of the catalog that one sweep may find gone before it is held to be the Hub's mistake."""
+"""Share of the catalog that one sweep may find gone; a larger one is taken for the Hub's error."""
 
 SMALLEST_LOSS = 100
-"""Number of models below which any loss is believed."""
+"""Number of models up to which any loss is accepted."""
 
-ASK_AGAIN = timedelta(days=30)
+LOOKUP_INTERVAL = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A model to ask the Hub about by name."""
+    """A model to look up on the Hub by name."""
 
     model_id: int
     name: str
@@ -33,19 +33,19 @@ def mark_gone(
     as_of: datetime,
     accept: bool,
 ) -> int:
-    """Mark as gone the models that a complete sweep has not seen, among those it should have.
+    """Mark as gone the models that a complete sweep has not listed, among those it should have.
 
     Args:
         connection: in the transaction that ends the sweep.
         scope: of the sweep, whose pages are in `store.sweep_pages`.
-        author: only this author's models were asked for, if given.
+        author: only this author's models were listed, if given.
         as_of: when the sweep was made.
-        accept: believe any loss, however large.
+        accept: accept any loss.
 
     Raises:
         HubError: when more than LARGEST_LOSS would be gone; nothing is then marked.
     """
-    # What a delta brought in since the sweep began may stand above where the sweep was by then.
+    # Models that a delta added after the sweep began may be listed above its cursor at the time.
     condition = """
         m.state NOT IN ('gone', 'stub') AND m.changed_at <= :as_of
         AND (cast(:author AS text) IS NULL OR m.author = :author)"""
@@ -58,16 +58,16 @@ def mark_gone(
         parameters,
     )
     connection.exec_driver_sql("ANALYZE swept")
-    known, lost = connection.execute(
+    stored, lost = connection.execute(
         text(f"""
         SELECT count(*), count(*) FILTER (WHERE s.model_id IS NULL)
           FROM store.models m LEFT JOIN swept s USING (model_id) WHERE {condition}"""),  # noqa: S608
         parameters,
     ).one()
-    if lost > SMALLEST_LOSS and lost > LARGEST_LOSS * known and not accept:
+    if lost > SMALLEST_LOSS and lost > LARGEST_LOSS * stored and not accept:
         raise HubError(
-            f"The full sweep did not find {lost:,} of {known:,} models, which is more than a "
-            "listing loses: none was marked as gone. If they are gone indeed, run it again with "
+            f"The full sweep did not find {lost:,} of {stored:,} models, which is more than a "
+            "listing loses: none was marked as gone. If they are gone, run it again with "
             "--accept-gone."
         )
     return connection.execute(
@@ -80,9 +80,9 @@ def mark_gone(
 
 
 def to_look_up(connection: Connection, *, as_of: datetime, limit: int) -> list[Unlisted]:
-    """Return what to ask the Hub about: the newly gone, then stubs, those with most children first.
+    """Return the models to look up: the newly gone, then stubs, those with most children first.
 
-    No name is asked about again within ASK_AGAIN.
+    No name is looked up again within LOOKUP_INTERVAL.
     """
     rows = connection.execute(
         text("""
@@ -95,13 +95,13 @@ def to_look_up(connection: Connection, *, as_of: datetime, limit: int) -> list[U
          ORDER BY m.state, (SELECT count(*) FROM store.edges e WHERE e.parent_id = m.model_id) DESC,
                   m.name
          LIMIT :limit"""),
-        {"as_of": as_of, "again": as_of - ASK_AGAIN, "limit": limit},
+        {"as_of": as_of, "again": as_of - LOOKUP_INTERVAL, "limit": limit},
     )
     return [Unlisted(*row) for row in rows]
 
 
-def note_answer(connection: Connection, unlisted: Unlisted, answer: str, as_of: datetime) -> None:
-    """Keep what the Hub said of a name; a repository that is disabled is marked so."""
+def record_lookup(connection: Connection, unlisted: Unlisted, answer: str, as_of: datetime) -> None:
+    """Store the Hub's answer about a name; a disabled repository is marked as disabled."""
     key = {"key": unlisted.model_id, "answer": answer, "as_of": as_of}
     if answer == "disabled":
         connection.execute(

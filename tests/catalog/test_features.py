@@ -10,7 +10,6 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import feature_sets, features
 from registry.catalog.features import FeatureSet, Traits, dimension, feature_set
-from registry.catalog.lineage import write_edges
 from registry.demo.models import models as sample_models
 from registry.sync import ingest, page
 from registry.sync import state as sync_state
@@ -25,9 +24,9 @@ def entries(found: FeatureSet) -> dict[int, float]:
 
 
 def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
-    walk = sync_state.SyncState(scope="test", kind="delta", as_of=DAY)
+    state = sync_state.SyncState(scope="test", kind="delta", as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
-    ingest.take_in(connection, walk, page.read(records), write_edges)
+    ingest.ingest(connection, state, [page.read(records)], ingest.Incremental())
     shown: dict[str, dict[int, float]] = {}
     for name, feature, value in connection.execute(
         text("SELECT model, feature, value FROM registry.features")

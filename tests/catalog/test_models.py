@@ -12,7 +12,7 @@ from registry.catalog import merge, models
 from registry.catalog import names as model_names
 from registry.catalog.listing import PageComparison
 from registry.sync import quarantine
-from registry.sync.page import RejectedRecord
+from registry.sync.batch import RejectedRecord
 
 LATER = NOON + timedelta(days=1)
 MODELS = "SELECT name, state, hub_id FROM store.models ORDER BY name"
@@ -28,7 +28,7 @@ def test_a_page_tells_new_changed_and_unchanged_apart(connection: Connection) ->
     stub(connection, "org/stub")
     first = take(connection, record("org/a", sha="1"), record("org/b", sha="1"))
     assert first == PageComparison(
-        fresh=frozenset({"org/a", "org/b"}),
+        new=frozenset({"org/a", "org/b"}),
         stubs=frozenset(),
         changed=frozenset(),
         unchanged=frozenset(),
@@ -151,7 +151,7 @@ def test_a_name_that_another_repository_took_is_no_longer_the_former_holders(
 ) -> None:
     take(connection, record("org/a", hub_id="1", downloads=5))
     compared = take(connection, record("org/a", hub_id="2", downloads=0), as_of=LATER)
-    assert compared.fresh == {"org/a"}
+    assert compared.new == {"org/a"}
     assert rows(connection, MODELS) == [("org/a", "available", "2"), ("org/a@1", "gone", "1")]
     assert rows(connection, ALIASES) == [("org/a@1", "org/a", "rename", LATER)]
     assert rows(connection, HISTORY) == [("org/a", LATER, 0, None), ("org/a@1", NOON, 5, None)]
@@ -233,10 +233,10 @@ def test_text_of_any_kind_comes_through_unharmed(connection: Connection) -> None
 
 
 def test_a_record_in_quarantine_is_kept_until_it_can_be_read(connection: Connection) -> None:
-    refused = [RejectedRecord("org/a", "is odd", "{"), RejectedRecord("org/b", "is odd", "[")]
-    quarantine.put_in(connection, "hub", refused, as_of=NOON)
-    quarantine.put_in(connection, "hub", refused[:1], as_of=LATER)
-    quarantine.put_in(connection, "hub", [RejectedRecord("org/b", "is worse", "[")], as_of=LATER)
+    rejected = [RejectedRecord("org/a", "is odd", "{"), RejectedRecord("org/b", "is odd", "[")]
+    quarantine.add(connection, "hub", rejected, as_of=NOON)
+    quarantine.add(connection, "hub", rejected[:1], as_of=LATER)
+    quarantine.add(connection, "hub", [RejectedRecord("org/b", "is worse", "[")], as_of=LATER)
     query = "SELECT key, reason, seen_at, payload FROM registry.quarantine ORDER BY key"
     assert rows(connection, query) == [
         ("org/a", "is odd", NOON, "{"),

@@ -95,7 +95,7 @@ def test_what_is_beyond_ascii_is_for_the_database(name: str, tags: tuple[str, ..
 
 def test_a_whole_page_is_searched_by_what_it_says(connection: Connection) -> None:
     records = [*generate(300), {"id": "org/Ärger-7B", "tags": ["模型"]}]
-    entries, _ = read(records).entries(str(record["id"]) for record in records)
+    entries, _ = read(records).rows(str(record["id"]) for record in records)
     models.add_models(connection, entries, as_of=NOON)
     assert connection.scalar(text("SELECT count(*) FROM store.models")) == len(records)
     assert not connection.scalar(

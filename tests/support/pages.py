@@ -1,4 +1,4 @@
-"""Pages of the Hub's listing for tests, taken in as a sync does but without its passes."""
+"""Pages of the Hub's listing for tests, stored as a sync does but without its state."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,10 +7,9 @@ from typing import Any
 from factories import NOON
 from sqlalchemy import Connection
 
-from registry.catalog import lineage, listing
-from registry.sync.ingest import write
+from registry.catalog import listing
+from registry.sync.ingest import Incremental, write_page
 from registry.sync.page import read
-from registry.sync.state import SyncState
 
 
 def record(
@@ -24,15 +23,8 @@ def record(
 def take(
     connection: Connection, *records: Mapping[str, object], as_of: datetime = NOON
 ) -> listing.PageComparison:
-    """Take in a page of raw records."""
-    reading = read(records)
-    compared = listing.compare(connection, reading.listing_rows, as_of=as_of)
-    write(
-        connection,
-        SyncState(scope="test", kind="delta", as_of=as_of),
-        reading,
-        compared,
-        reading.entries(name for name in reading.listing_rows if name not in compared.unchanged)[0],
-        lineage.write_edges,
-    )
+    """Store a page of raw records; return what was new, changed or unchanged."""
+    page = read(records)
+    compared = listing.compare(connection, page.listing_rows, as_of=as_of)
+    write_page(connection, page, compared, Incremental(), as_of=as_of)
     return compared

@@ -1,7 +1,8 @@
-"""A first load sets lineage aside: it has to end with what page by page would have led to."""
+"""An initial load defers lineage: it ends with the catalog that page by page would lead to."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,14 +13,14 @@ from generated_hub.models import generate
 from pages import record
 from sqlalchemy import Connection, text
 
-from registry.catalog import families, lineage, models
+from registry.catalog import families, models
 from registry.demo.models import models as sample_models
 from registry.sync import initial_load
-from registry.sync.batch import Batch
-from registry.sync.ingest import LineageWriter, take_in
-from registry.sync.page import read
-from registry.sync.readers import LoadTask, Task
-from registry.sync.state import SyncState
+from registry.sync.ingest import Incremental, StoredPage, Strategy, ingest, store_compared
+from registry.sync.initial_load import InitialLoad
+from registry.sync.page import RecordPage, read
+from registry.sync.readers import ReadTask
+from registry.sync.state import SyncKind, SyncState
 
 LINEAGE = "SELECT child, parent, relation FROM registry.lineage ORDER BY 1, 2, 3"
 SCORES = """
@@ -33,56 +34,77 @@ SELECT m.name, m.state, root.name, f.generation, f.in_cycle
  ORDER BY m.name COLLATE "C" """
 
 
+@dataclass(frozen=True)
+class Compared(InitialLoad):
+    """An initial load that compares every page, as one that repeats models."""
+
+    def store(
+        self, connection: Connection, pages: Sequence[RecordPage], *, as_of: datetime
+    ) -> Iterator[StoredPage]:
+        for page in pages:
+            yield store_compared(connection, page, self, as_of=as_of)
+
+
+def new_state(kind: SyncKind = "delta") -> SyncState:
+    return SyncState(scope="test", kind=kind, as_of=NOON)
+
+
 def load(
-    connection: Connection,
-    records: Sequence[Any],
-    write_lineage: LineageWriter,
-    page: int = 50,
-) -> None:
-    walk = SyncState(scope="test", kind="delta", as_of=NOON)
+    connection: Connection, records: Sequence[Any], strategy: Strategy, page: int = 50
+) -> SyncState:
+    """Store records page by page, each read by this process."""
+    state = new_state()
     for start in range(0, len(records), page):
-        take_in(connection, walk, read(records[start : start + page]), write_lineage)
+        ingest(connection, state, [read(records[start : start + page])], strategy)
+    return state
 
 
-def load_batches(connection: Connection, walk: SyncState, *pages: Sequence[Any]) -> None:
-    """Take pages in at once, made ready as readers of a first load do."""
-    moment = walk.as_of.isoformat()
-    batches = []
-    for number, page in enumerate(pages):
-        task = Task(orjson.dumps(page), f"http://hub/{number}", f"http://hub/{number + 1}")
-        made = LoadTask(task, models.new_keys(connection, len(page)), moment).perform()
-        assert isinstance(made, Batch)
-        batches.append(replace(made, body=task.body))
-    initial_load.take_in(connection, walk, batches)
+def load_batches(connection: Connection, state: SyncState, *pages: Sequence[Any]) -> None:
+    """Store pages at once, prepared as by the readers of an initial load."""
+    prepared = []
+    for number, records in enumerate(pages):
+        keys = models.new_keys(connection, len(records))
+        task = ReadTask(
+            orjson.dumps(records), f"http://hub/{number}", f"http://hub/{number + 1}",
+            keys, state.as_of.isoformat(),
+        )  # fmt: skip
+        page = task.perform()
+        assert page.batch is not None
+        page.body = task.body
+        prepared.append(page)
+    ingest(connection, state, prepared, InitialLoad())
 
 
-def settle(connection: Connection) -> int:
-    if not initial_load.unsettled(connection):
+def finalize(connection: Connection) -> int:
+    if not initial_load.unfinished(connection):
         return 0
     initial_load.resolve(connection, as_of=NOON)
-    return initial_load.settle(connection)
+    return initial_load.finalize(connection)
 
 
+@pytest.mark.parametrize("strategy", [Compared(), InitialLoad()])
 @pytest.mark.parametrize("backwards", [False, True])
-def test_both_ways_lead_to_the_same_catalog(connection: Connection, *, backwards: bool) -> None:
+def test_all_ways_lead_to_the_same_catalog(
+    connection: Connection, strategy: Strategy, *, backwards: bool
+) -> None:
     records = [*sample_models(NOON.date()), *generate(600)]
     if backwards:
         records.reverse()
     savepoint = connection.begin_nested()
-    load(connection, records, lineage.write_edges)
+    load(connection, records, Incremental())
     paged = exported(connection)
     savepoint.rollback()
 
     assert initial_load.under_way(connection)
-    load(connection, records, initial_load.set_aside)
+    load(connection, records, strategy)
     assert initial_load.under_way(connection)
     assert rows(connection, "SELECT count(*) FROM store.edges") == [(0,)]
-    added = settle(connection)
+    added = finalize(connection)
     assert not initial_load.under_way(connection)
     assert rows(connection, "SELECT count(*) FROM store.edges") == [(added,)]
     for table, lines in exported(connection).items():
         assert lines == paged[table], table
-    assert settle(connection) == 0
+    assert finalize(connection) == 0
 
 
 def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
@@ -96,39 +118,38 @@ def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
     ]
     records = [*sample_models(NOON.date()), *odd, *generate(600)]
     pages = [records[start : start + 50] for start in range(0, len(records), 50)]
-    walks = [SyncState(scope="test", kind="delta", as_of=NOON) for _ in range(2)]
     savepoint = connection.begin_nested()
-    for page in pages:
-        take_in(connection, walks[0], read(page), initial_load.set_aside)
-    settle(connection)
+    compared = load(connection, records, Compared())
+    finalize(connection)
     paged = exported(connection)
     scores = rows(connection, SCORES)
     assert scores
     savepoint.rollback()
 
+    batched = new_state()
     for start in range(0, len(pages), 3):
-        load_batches(connection, walks[1], *pages[start : start + 3])
-    settle(connection)
+        load_batches(connection, batched, *pages[start : start + 3])
+    finalize(connection)
     for table, lines in exported(connection).items():
         assert lines == paged[table], table
     assert rows(connection, SCORES) == scores
-    assert walks[0] == walks[1]
-    assert walks[1].counts.quarantined == 2
+    assert batched == compared
+    assert batched.counts.quarantined == 2
 
 
 def test_batches_that_repeat_models_are_compared_with_what_is_there(
     connection: Connection,
 ) -> None:
-    walk = SyncState(scope="test", kind="full", as_of=NOON)
-    load_batches(connection, walk, [record("o/a", hub_id="1", sha="1"), record("o/b", sha="1")])
+    state = new_state("full")
+    load_batches(connection, state, [record("o/a", hub_id="1", sha="1"), record("o/b", sha="1")])
     load_batches(
         connection,
-        walk,
+        state,
         [record("o/c"), record("o/renamed", hub_id="1", sha="1")],
         [record("o/c"), record("o/b", sha="2"), record("o/d")],
     )
-    settle(connection)
-    counts = walk.counts
+    finalize(connection)
+    counts = state.counts
     assert (counts.pages, counts.records, counts.new) == (3, 7, 4)
     assert (counts.changed, counts.unchanged) == (2, 1)
     assert rows(connection, "SELECT name, sha FROM registry.models ORDER BY name") == [
@@ -153,8 +174,8 @@ def test_odd_parents(connection: Connection) -> None:
         record("o/lost-too", "quantized:gone/missing"),
         record("o/merge", "merge:o/cased", "merge:o/root"),
     ]
-    load(connection, records, initial_load.set_aside, page=2)
-    settle(connection)
+    load(connection, records, InitialLoad(), page=2)
+    finalize(connection)
     assert rows(connection, PLACES) == [
         ("gone/Missing", "stub", "gone/Missing", 0, False),
         ("o/below", "available", "o/one", 2, False),
@@ -170,9 +191,9 @@ def test_odd_parents(connection: Connection) -> None:
 
 
 def test_of_a_model_that_is_listed_again_the_last_counts(connection: Connection) -> None:
-    load(connection, [record("o/a", "finetune:o/old"), record("o/b")], initial_load.set_aside)
-    load(connection, [record("o/a", "finetune:o/b")], initial_load.set_aside)
-    settle(connection)
+    load(connection, [record("o/a", "finetune:o/old"), record("o/b")], InitialLoad())
+    load(connection, [record("o/a", "finetune:o/b")], InitialLoad())
+    finalize(connection)
     assert rows(connection, LINEAGE) == [("o/a", "o/b", "finetune")]
 
 
@@ -182,8 +203,8 @@ def test_a_former_name_of_a_parent_stands_for_it(connection: Connection) -> None
         record("o/b", cardData={"base_model": "old/base"}),
         record("new/base"),
     ]
-    load(connection, records, initial_load.set_aside)
-    settle(connection)
+    load(connection, records, InitialLoad())
+    finalize(connection)
     assert rows(connection, LINEAGE) == [
         ("o/a", "new/base", "finetune"),
         ("o/b", "new/base", "finetune"),
@@ -191,12 +212,12 @@ def test_a_former_name_of_a_parent_stands_for_it(connection: Connection) -> None
 
 
 def test_a_model_that_was_placed_meanwhile_is_placed_anew(connection: Connection) -> None:
-    load(connection, [record("o/a", "finetune:o/b"), record("o/b")], initial_load.set_aside)
+    load(connection, [record("o/a", "finetune:o/b"), record("o/b")], InitialLoad())
     families.refresh_families(
         connection, connection.scalars(text("SELECT model_id FROM store.models")).all()
     )
     assert not initial_load.under_way(connection)
-    assert settle(connection) == 1
+    assert finalize(connection) == 1
     assert [row[0::2] for row in rows(connection, PLACES)] == [
         ("o/a", "o/b", False),
         ("o/b", "o/b", False),
@@ -206,16 +227,16 @@ def test_a_model_that_was_placed_meanwhile_is_placed_anew(connection: Connection
 def test_a_listing_that_repeats_itself_is_compared_with_what_is_there(
     connection: Connection,
 ) -> None:
-    walk = SyncState(scope="test", kind="delta", as_of=NOON)
+    state = new_state()
     for page in (
         [record("o/a", hub_id="1", sha="1"), record("o/b", hub_id="2", sha="1")],
         [record("o/b", hub_id="2", sha="1"), record("o/c", hub_id="3")],
         [record("o/renamed", hub_id="1", sha="1"), record("o/d")],
         [record("o/d", sha="2")],
     ):
-        initial_load.take_in(connection, walk, [read(page)])
-    settle(connection)
-    assert (walk.counts.new, walk.counts.changed, walk.counts.unchanged) == (4, 2, 1)
+        ingest(connection, state, [read(page)], InitialLoad())
+    finalize(connection)
+    assert (state.counts.new, state.counts.changed, state.counts.unchanged) == (4, 2, 1)
     assert rows(connection, "SELECT name, sha FROM registry.models ORDER BY name") == [
         ("o/b", "1"),
         ("o/c", None),

@@ -12,11 +12,10 @@ from generated_hub.models import generate
 
 from registry.catalog.rows import Entry
 from registry.hub.decode import PART, decode_page
-from registry.sync.batch import Batch
 from registry.sync.page import RecordPage, read, read_body
-from registry.sync.readers import LoadTask, Readers, Task, UnreadableError
+from registry.sync.readers import Readers, ReadTask, UnreadableError
 
-PAGE = Task(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
+PAGE = ReadTask(orjson.dumps([*generate(200), {"id": None}, "odd"]), "http://hub/1", "http://hub/2")
 
 
 def processes(parent: int) -> set[int]:
@@ -37,14 +36,13 @@ def test_a_process_reads_what_is_read_here() -> None:
     with closing(Readers(2)) as readers:
         there = [readers.submit(PAGE) for _ in range(5)]
         for future in there:
-            reading = future.result(60)
-            assert isinstance(reading, RecordPage)
-            assert (reading.url, reading.next_url, reading.size) == (PAGE.url, PAGE.next_url, 202)
-            assert reading.listing_rows == here.listing_rows
-            assert reading.nameless == here.nameless
-            assert reading.moments == here.moments
+            page = future.result(60)
+            assert (page.url, page.next_url, page.size) == (PAGE.url, PAGE.next_url, 202)
+            assert page.listing_rows == here.listing_rows
+            assert page.nameless == here.nameless
+            assert page.moments == here.moments
             for name in here.listing_rows:
-                one, other = here.entry(name), reading.entry(name)
+                one, other = here.row(name), page.row(name)
                 assert one == other
 
 
@@ -64,9 +62,9 @@ def test_a_page_read_from_its_body_is_the_page_read_at_once(odd: bytes) -> None:
         whole.nameless, whole.moments, whole.names,
     )  # fmt: skip
     some = [*late.listed][PART - 2 : PART + 3]
-    assert late.entries(some) == whole.entries(some)
+    assert late.rows(some) == whole.rows(some)
     for name in whole.listing_rows:
-        assert late.entry(name) == whole.entry(name)
+        assert late.row(name) == whole.row(name)
 
 
 def test_a_page_that_was_read_can_be_read_further_from_anywhere() -> None:
@@ -76,7 +74,7 @@ def test_a_page_that_was_read_can_be_read_further_from_anywhere() -> None:
         page = read_body(body)
 
         def deeper(frames: int, page: RecordPage = page) -> list[Entry]:
-            return deeper(frames - 1) if frames else page.entries(page.listed)[0]
+            return deeper(frames - 1) if frames else page.rows(page.listed)[0]
 
         assert [each.name for each in deeper(50)] == list(page.listed)
 
@@ -86,7 +84,7 @@ def test_a_page_read_in_parts_is_the_page_read_whole() -> None:
     renamed = {**records[0], "id": "someone/else"}
     odd = [{"id": None}, {**records[5], "likes": -1}, renamed, 7, {"id": "a/b", "sha": "\0"}]
     body = orjson.dumps([*records[: 2 * PART], *odd, *records[PART:], *odd])
-    parts = Task(body, "http://hub/1", None).perform()
+    parts = ReadTask(body, "http://hub/1", None).perform()
     whole = read(decode_page(body), "http://hub/1", None)
     assert parts.size == whole.size == 4 * PART + 10
     assert list(parts.listing_rows.items()) == list(whole.listing_rows.items())
@@ -95,32 +93,35 @@ def test_a_page_read_in_parts_is_the_page_read_whole() -> None:
     assert parts.nameless == whole.nameless
     assert parts.moments == whole.moments
     for name in whole.listing_rows:
-        assert parts.entry(name) == whole.entry(name)
+        assert parts.row(name) == whole.row(name)
 
 
-def test_a_process_makes_the_pages_of_a_first_load_ready() -> None:
+def test_a_process_prepares_the_pages_of_an_initial_load() -> None:
     moment = "2026-06-01T12:00:00+00:00"
     with closing(Readers(1)) as readers:
-        batch = readers.submit(LoadTask(PAGE, range(7, 1007), moment)).result(60)
-        few = readers.submit(LoadTask(PAGE, range(199), moment)).result(60)
+        page = readers.submit(PAGE._replace(keys=range(7, 1007), moment=moment)).result(60)
+        few = readers.submit(PAGE._replace(keys=range(199), moment=moment)).result(60)
     here = PAGE.perform()
-    assert isinstance(batch, Batch)
-    assert (batch.url, batch.next_url, batch.size) == (PAGE.url, PAGE.next_url, 202)
-    assert list(batch.listed) == list(here.listed)
+    batch = page.batch
+    assert batch is not None
+    assert (page.url, page.next_url, page.size) == (PAGE.url, PAGE.next_url, 202)
+    assert list(page.listed) == list(here.listed)
+    assert (page.nameless, page.moments) == (here.nameless, here.moments)
     assert list(batch.keys) == list(range(7, 207))
-    assert (batch.refusals, batch.moments) == (here.nameless, here.moments)
+    assert batch.rejected == []
     models = batch.texts["store.models"].decode().removesuffix("\n").split("\n")
     for key, name, row in zip(batch.keys, here.listed, models, strict=True):
-        entry = here.entry(name)
+        entry = here.row(name)
         assert isinstance(entry, Entry)
         assert row == f"{key}\t{entry.model}\t{moment}\t{moment}"
-    # Too few keys: the page is read instead.
-    assert isinstance(few, RecordPage)
+    # Too few keys: the page is only read.
+    assert few.batch is None
     assert list(few.listed) == list(here.listed)
+    assert all(few.row(name) == here.row(name) for name in here.listed)
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"<html>", b'{"error": "busy"}', b"\xff"])
-def test_a_body_that_is_no_list_of_records_is_told(body: bytes) -> None:
+def test_a_body_that_is_no_list_of_records_is_an_error(body: bytes) -> None:
     with closing(Readers(1)) as readers:
         with pytest.raises(UnreadableError):
             readers.submit(PAGE._replace(body=body)).result(60)
@@ -138,7 +139,7 @@ def test_a_page_is_read_although_its_reader_was_killed() -> None:
 
 
 def test_readers_end_with_the_one_they_read_for() -> None:
-    asked = """
+    program = """
 import sys, time
 from registry.sync.readers import Readers
 readers = Readers(2)
@@ -146,7 +147,7 @@ print(*[reader._process.pid for reader in readers._all], flush=True)
 time.sleep(60)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", asked],
+        [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},

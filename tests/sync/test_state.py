@@ -1,4 +1,4 @@
-"""Cursor and watermark of a kind of sync, as they are kept."""
+"""Cursor and watermark of a kind of sync, as stored."""
 
 from datetime import timedelta
 
@@ -14,5 +14,5 @@ def test_a_watermark_never_moves_back(connection: Connection) -> None:
     for moved, expected in ((0, 0), (-1, 0), (None, 0), (1, 1)):
         watermark = None if moved is None else NOON + timedelta(days=moved)
         state.finish(connection, done, watermark=watermark)
-        kept = state.standing(connection, "test", "delta").watermark
-        assert kept == NOON + timedelta(days=expected)
+        stored = state.load(connection, "test", "delta").watermark
+        assert stored == NOON + timedelta(days=expected)

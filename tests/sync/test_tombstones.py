@@ -6,7 +6,7 @@ import pytest
 from factories import NOON, edge, model, stub
 from sqlalchemy import Connection
 
-from registry.sync.tombstones import note_answer, to_look_up
+from registry.sync.tombstones import record_lookup, to_look_up
 
 
 @pytest.mark.parametrize(("days", "again"), [(0, False), (29, False), (31, True)])
@@ -16,7 +16,7 @@ def test_a_name_is_asked_about_again_after_a_month(
     stub(connection, "org/unseen")
     [first] = to_look_up(connection, as_of=NOON, limit=9)
     assert first.name == "org/unseen"
-    note_answer(connection, first, "gone", NOON)
+    record_lookup(connection, first, "gone", NOON)
     later = to_look_up(connection, as_of=NOON + timedelta(days=days), limit=9)
     assert later == ([first] if again else [])
 
