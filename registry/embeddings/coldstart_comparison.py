@@ -19,7 +19,7 @@ from registry.embeddings.dataset import TrainingData
 from registry.embeddings.training import TrainingOptions, read_data
 from registry.errors import UsageError
 from registry.learning.coldstart import predictors, protocol
-from registry.learning.coldstart.features import Blocks, Describer
+from registry.learning.coldstart.features import FeatureBlocks, Featurizer
 from registry.learning.coldstart.protocol import Figures
 from registry.learning.coldstart.similarity_graph import similarity_graph
 from registry.learning.coldstart.trial import Predictor, Trial, by_time, draw
@@ -113,12 +113,12 @@ class _Evaluated:
     """Models with outcomes, their features, and texts and benchmarks of the items."""
 
     truth: Matrix
-    blocks: Blocks
+    blocks: FeatureBlocks
     graph: csr_array
     texts: ItemTexts | None
     groups: NDArray[np.int64]
 
-    def subset(self, models: NDArray[np.intp]) -> tuple[Matrix, Blocks, csr_array]:
+    def subset(self, models: NDArray[np.intp]) -> tuple[Matrix, FeatureBlocks, csr_array]:
         return (
             self.truth[models],
             self.blocks.rows(models),
@@ -171,19 +171,19 @@ def run(
 
 
 def _evaluated(connection: Connection, data: TrainingData) -> _Evaluated:
-    describer = Describer.of(part.descriptions for part in model_features.stream(connection))
+    featurizer = Featurizer.of(part.descriptions for part in model_features.stream(connection))
     names = data.matrix.models
     models = model_features.read_named(connection, names).descriptions
     places = {name: place for place, name in enumerate(names)}
     order = [places[each.name] for each in models]
-    blocks = describer.blocks(models)
-    graph = similarity_graph(models, blocks, describer.kinship)
+    blocks = featurizer.blocks(models)
+    graph = similarity_graph(models, blocks, featurizer.ancestry)
     benchmarks = [f"{each.benchmark}@{each.version}" for each in data.matrix.columns]
     groups = np.unique(benchmarks, return_inverse=True)[1].astype(np.int64)
     return _Evaluated(data.problem.outcomes[order], blocks, graph, data.texts, groups)
 
 
-def _split(blocks: Blocks, draws: Draws) -> tuple[int, int]:
+def _split(blocks: FeatureBlocks, draws: Draws) -> tuple[int, int]:
     """Return how many models there are to train on, and how many are new."""
     models = len(blocks)
     if draws.before is None:
@@ -204,7 +204,7 @@ def _split(blocks: Blocks, draws: Draws) -> tuple[int, int]:
     return models - new, new
 
 
-def _later(blocks: Blocks, before: datetime) -> NDArray[np.bool_]:
+def _later(blocks: FeatureBlocks, before: datetime) -> NDArray[np.bool_]:
     return np.asarray(np.nan_to_num(blocks.dates, nan=-np.inf) >= before.timestamp() / _DAY)
 
 

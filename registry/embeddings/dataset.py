@@ -13,7 +13,7 @@ from registry.embeddings.read import read_items
 from registry.embeddings.versions import EmbeddingVersion
 from registry.evaluations.outcomes import Column, OutcomeMatrix, read_outcomes
 from registry.learning import text_features
-from registry.learning.coldstart.fold_in import Items
+from registry.learning.coldstart.fold_in import ItemParameters
 from registry.learning.factorization.problem import ItemTexts, Mask, Problem
 from registry.learning.text_features import ItemText
 
@@ -118,7 +118,7 @@ class FoldInOutcomes:
         rows: row of each model, by its key.
     """
 
-    items: Items
+    items: ItemParameters
     outcomes: NDArray[np.float32]
     rows: Mapping[int, int] = field(default_factory=dict)
 
@@ -134,7 +134,7 @@ def read_fold_in(
     columns, items = read_items(connection, version.version)
     # A version may have no items, or items of another space.
     if not models or items.shape != (len(columns), version.dimension + 1):
-        none = Items(np.zeros((0, version.dimension)), np.zeros(0))
+        none = ItemParameters(np.zeros((0, version.dimension)), np.zeros(0))
         return FoldInOutcomes(none, np.zeros((0, 0), np.float32))
     benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in columns})
     matrix = read_outcomes(connection, models=list(models), benchmarks=benchmarks)
@@ -147,7 +147,7 @@ def read_fold_in(
         for row, name in enumerate(matrix.models)
         if not np.isnan(outcomes[row]).all()
     }
-    return FoldInOutcomes(Items(items[:, :-1], items[:, -1]), outcomes, rows)
+    return FoldInOutcomes(ItemParameters(items[:, :-1], items[:, -1]), outcomes, rows)
 
 
 def evaluated_models(connection: Connection, keys: Sequence[int] | None = None) -> dict[str, int]:

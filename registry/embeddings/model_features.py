@@ -13,9 +13,9 @@ from registry import workers
 from registry.catalog.features import architecture_family
 from registry.db import connection as database
 from registry.learning.coldstart import features
-from registry.learning.coldstart.corpus import Census
+from registry.learning.coldstart.corpus import CorpusStatistics
 from registry.learning.coldstart.features import Description
-from registry.learning.coldstart.lineage_kernel import MOST_HOPS, Kin
+from registry.learning.coldstart.lineage_kernel import MOST_HOPS, ParentLink
 
 AT_ONCE = 20_000
 """Models of a batch; this bounds memory."""
@@ -118,22 +118,22 @@ def read_named(connection: Connection, names: Sequence[str]) -> ModelBatch:
     return read(connection, list(keys))
 
 
-def census(engine: Engine, count: int | None = None) -> Census:
+def census(engine: Engine, count: int | None = None) -> CorpusStatistics:
     """Count words, authors and families of the whole catalog.
 
     Args:
         engine: of the database.
         count: number of processes, as in `map_catalog`.
     """
-    total = Census()
+    total = CorpusStatistics()
     for part in map_catalog(engine, _counted, None, count=count):
         total.join(part)
     return total
 
 
-def _counted(setting: None, batch: ModelBatch) -> Census:  # noqa: ARG001 - there is none
-    counts = Census()
-    features.count(counts, batch.descriptions)
+def _counted(setting: None, batch: ModelBatch) -> CorpusStatistics:  # noqa: ARG001 - there is none
+    counts = CorpusStatistics()
+    features.add_models(counts, batch.descriptions)
     return counts
 
 
@@ -188,10 +188,10 @@ def read_context(connection: Connection, keys: Sequence[int]) -> ModelBatch:
 
 
 def _read(connection: Connection, models: str, edges: str, **given: Any) -> ModelBatch:
-    parents: dict[int, list[Kin]] = {}
+    parents: dict[int, list[ParentLink]] = {}
     query = text(f"{_EDGES} {edges} {_BEST_FIRST}")
     for child, parent, relation in connection.execute(query, given).all():
-        parents.setdefault(child, []).append(Kin(parent, relation))
+        parents.setdefault(child, []).append(ParentLink(parent, relation))
     query = text(f"{_MODELS} WHERE {models} ORDER BY m.model_id")
     keys, descriptions = [], []
     for key, name, parameters, task, tags, model_type, architecture, created in connection.execute(

@@ -26,7 +26,7 @@ from registry.embeddings.versions import EmbeddingVersion
 from registry.errors import LockHeldError, RegistryError
 from registry.learning.coldstart import fold_in, gp
 from registry.learning.coldstart.calibration import coordinate_scale
-from registry.learning.coldstart.features import Describer
+from registry.learning.coldstart.features import Featurizer
 from registry.learning.coldstart.gp import LEAST_MODELS
 from registry.learning.coldstart.kernel import Kernel
 from registry.workers import Progress, no_progress
@@ -153,10 +153,10 @@ def _place_all(engine: Engine, on_progress: Progress) -> PlacementReport:
             )
         catalog = model_features.read_extent(connection)
     on_progress("reading the catalog", 0, catalog.models)
-    describer = Describer.learned(model_features.census(engine))
+    featurizer = Featurizer.fitted(model_features.census(engine))
     with engine.connect() as connection:
         trained = read_embeddings(connection, version.version, kinds=["trained"])
-        fitted = _fitted(connection, describer, trained, version)
+        fitted = _fitted(connection, featurizer, trained, version)
         evaluated = dataset.evaluated_models(connection)
         for name in trained.models:
             evaluated.pop(name, None)
@@ -196,7 +196,7 @@ def _place_some(
         context = model_features.read_context(connection, keys)
         evaluated = dataset.evaluated_models(connection, keys)
         outcomes = dataset.read_fold_in(connection, version, evaluated)
-    fitted = replace(fitted, describer=fitted.describer.within(context.descriptions))
+    fitted = replace(fitted, featurizer=fitted.featurizer.within(context.descriptions))
     predictor = VectorPredictor(fitted, frozenset(outcomes.rows))
     report = PlacementReport(version.version, len(fitted.trained))
     with engine.begin() as connection:
@@ -212,23 +212,23 @@ def _place_some(
 
 
 def _fitted(
-    connection: Connection, describer: Describer, trained: Embeddings, version: EmbeddingVersion
+    connection: Connection, featurizer: Featurizer, trained: Embeddings, version: EmbeddingVersion
 ) -> FittedPlacement:
     """Fit the prior of vectors, with the kernel weights of the last placement if there was one."""
     batch = model_features.read_named(connection, trained.models)
     places = {name: place for place, name in enumerate(trained.models)}
     order = [places[each.name] for each in batch.descriptions]
     kernel = None if version.likeness is None else Kernel(dict(version.likeness))
-    blocks = describer.blocks(batch.descriptions)
+    blocks = featurizer.blocks(batch.descriptions)
     vectors = trained.vectors[order].astype(np.float64)
     prior = gp.fit(blocks, vectors, kernel=kernel)
     return FittedPlacement(
-        describer,
+        featurizer,
         prior,
         prior.influence(blocks),
         np.array(batch.keys, np.int64),
         coordinate_scale(prior.left_out, vectors),
-        fold_in.correlation(prior.left_out, vectors),
+        fold_in.error_correlation(prior.left_out, vectors),
     )
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from sqlalchemy import Connection, text
 
-from registry.learning.coldstart.features import WIDTH, Blocks, Describer
-from registry.learning.coldstart.gp import Guess, Prior
+from registry.learning.coldstart.features import WIDTH, FeatureBlocks, Featurizer
+from registry.learning.coldstart.gp import Prior, VectorEstimate
 from registry.learning.coldstart.influence import Influence
 from registry.learning.coldstart.kernel import Kernel
 from registry.learning.coldstart.pca import Reals
@@ -30,7 +30,7 @@ class FittedPlacement:
     """Fitted state that places models.
 
     Attributes:
-        describer: extracts features of models; a stored one has no authors and no lineage.
+        featurizer: extracts features of models; a stored one has no authors and no lineage.
         prior: Gaussian process of vectors; a stored one has no predictions of the trained models.
         influence: of the trained models.
         trained: int64, M: keys of the trained models.
@@ -39,7 +39,7 @@ class FittedPlacement:
             it, whose errors count as independent.
     """
 
-    describer: Describer
+    featurizer: Featurizer
     prior: Prior
     influence: Influence
     trained: NDArray[np.int64]
@@ -94,10 +94,10 @@ def read(connection: Connection, version: int) -> FittedPlacement | None:
         kernel=Kernel(orjson.loads(stored["kernel"].tobytes())),
         landmarks=_blocks(stored),
         root=stored["root"].astype(np.float64),
-        left_out=Guess(np.zeros((0, rank)), np.zeros((0, rank)), np.zeros(0)),
+        left_out=VectorEstimate(np.zeros((0, rank)), np.zeros((0, rank)), np.zeros(0)),
         **reals,
     )
-    describer = Describer(
+    featurizer = Featurizer(
         pieces=stored["pieces"].astype(np.float64),
         words=stored["words"].astype(np.float64),
         families=frozenset(orjson.loads(stored["families"].tobytes())),
@@ -106,14 +106,14 @@ def read(connection: Connection, version: int) -> FittedPlacement | None:
     )
     influence, scale = Influence(stored["kept"], stored["influence"]), float(stored["scale"])
     together = stored["together"].astype(np.float64) if "together" in stored else None
-    return FittedPlacement(describer, prior, influence, stored["trained"], scale, together)
+    return FittedPlacement(featurizer, prior, influence, stored["trained"], scale, together)
 
 
 def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
-    describer, prior = fitted.describer, fitted.prior
-    yield "pieces", describer.pieces.astype(np.float32)
-    yield "words", describer.words.astype(np.float32)
-    yield "families", _json(sorted(describer.families))
+    featurizer, prior = fitted.featurizer, fitted.prior
+    yield "pieces", featurizer.pieces.astype(np.float32)
+    yield "words", featurizer.words.astype(np.float32)
+    yield "families", _json(sorted(featurizer.families))
     yield "kernel", _json(dict(prior.kernel.weights))
     yield "root", prior.root.astype(np.float32)
     for name in _REALS:
@@ -124,7 +124,7 @@ def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "scale", np.array(fitted.scale)
     if fitted.together is not None:
         yield "together", fitted.together
-    for block in fields(Blocks):
+    for block in fields(FeatureBlocks):
         values = getattr(prior.landmarks, block.name)
         if not issparse(values):
             yield f"landmarks {block.name}", values
@@ -139,9 +139,9 @@ def _json(value: object) -> NDArray[np.uint8]:
     return np.frombuffer(orjson.dumps(value), np.uint8)
 
 
-def _blocks(stored: Mapping[str, NDArray[Any]]) -> Blocks:
+def _blocks(stored: Mapping[str, NDArray[Any]]) -> FeatureBlocks:
     blocks: dict[str, Any] = {}
-    for block in fields(Blocks):
+    for block in fields(FeatureBlocks):
         name = f"landmarks {block.name}"
         if name in stored:
             blocks[block.name] = stored[name]
@@ -151,4 +151,4 @@ def _blocks(stored: Mapping[str, NDArray[Any]]) -> Blocks:
             (data, stored[f"{name} indices"], stored[f"{name} indptr"]),
             shape=tuple(stored[f"{name} shape"]),
         )
-    return Blocks(**blocks)
+    return FeatureBlocks(**blocks)

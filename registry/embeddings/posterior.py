@@ -12,7 +12,7 @@ from registry.embeddings.model_features import ModelBatch
 from registry.embeddings.placement_state import FittedPlacement
 from registry.learning.coldstart import fold_in
 from registry.learning.coldstart.features import Description
-from registry.learning.coldstart.gp import AT_ONCE, Guess, Guesser
+from registry.learning.coldstart.gp import AT_ONCE, BatchPredictor, VectorEstimate
 from registry.learning.coldstart.pca import Reals
 
 LEAST_SUPPORT = 0.05
@@ -34,7 +34,7 @@ class _Vectors(NamedTuple):
     """
 
     keys: NDArray[np.int64]
-    prediction: Guess
+    prediction: VectorEstimate
     near_ids: NDArray[np.int64]
     near_weights: NDArray[np.float32]
 
@@ -56,7 +56,7 @@ class VectorPredictor:
 
     def __init__(self, fitted: FittedPlacement, evaluated: frozenset[int]) -> None:
         self._fitted, self._evaluated = fitted, evaluated
-        self._guesser = Guesser(fitted.prior)
+        self._predictor = BatchPredictor(fitted.prior)
 
     def predict(self, batch: ModelBatch) -> list[PredictedVectors]:
         """Return predictions for the models of a batch that were not trained on."""
@@ -68,14 +68,14 @@ class VectorPredictor:
         ]
 
     def _predict(self, keys: NDArray[np.int64], models: Sequence[Description]) -> PredictedVectors:
-        blocks = self._fitted.describer.blocks(models)
-        features = self._guesser.features(blocks)
-        prediction = self._guesser.guess(blocks, features)
+        blocks = self._fitted.featurizer.blocks(models)
+        features = self._predictor.features(blocks)
+        prediction = self._predictor.predict(blocks, features)
         near = self._fitted.influence.strongest(features)
         evaluated = np.array([key in self._evaluated for key in keys.tolist()], bool)
 
         def vectors(rows: NDArray[np.bool_], variance: Reals) -> _Vectors:
-            chosen = Guess(prediction.mean[rows], variance[rows], prediction.support[rows])
+            chosen = VectorEstimate(prediction.mean[rows], variance[rows], prediction.support[rows])
             near_ids = self._fitted.trained[near.places[rows]]
             return _Vectors(keys[rows], chosen, near_ids, near.weights[rows])
 

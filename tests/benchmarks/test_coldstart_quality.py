@@ -23,9 +23,9 @@ from registry.embeddings.posterior import FOLDED_SCALE
 from registry.learning import text_features
 from registry.learning.coldstart import fold_in, gp, predictors, protocol
 from registry.learning.coldstart.calibration import calibrate, calibrate_onward, coordinate_scale
-from registry.learning.coldstart.features import Blocks, Describer, Description
+from registry.learning.coldstart.features import Description, FeatureBlocks, Featurizer
 from registry.learning.coldstart.fold_in_linear import accuracy, fold
-from registry.learning.coldstart.lineage_kernel import Kin
+from registry.learning.coldstart.lineage_kernel import ParentLink
 from registry.learning.coldstart.pca import decompose
 from registry.learning.coldstart.similarity_graph import similarity_graph
 from registry.learning.coldstart.trial import Trial, draw
@@ -47,10 +47,10 @@ pytestmark = [
 
 class Evaluated(NamedTuple):
     truth: NDArray[np.float32]
-    blocks: Blocks
+    blocks: FeatureBlocks
     graph: csr_array
     described: list[Description]
-    describer: Describer
+    featurizer: Featurizer
     items: list[str]
     files: NDArray[np.int64]
     """Which file each item is from."""
@@ -61,13 +61,13 @@ class Asked(NamedTuple):
     groups: NDArray[np.int64]
 
 
-def parents() -> dict[str, tuple[Kin, ...]]:
+def parents() -> dict[str, tuple[ParentLink, ...]]:
     """Lineage from the Hub's records, and what was inferred of others."""
-    found: dict[str, tuple[Kin, ...]] = {}
+    found: dict[str, tuple[ParentLink, ...]] = {}
     edges = pd.read_csv(DATA / "hub-models" / "lineage_edges.csv")
     for child, rows in edges.groupby("child_id"):
         kin = zip(rows["parent_id"], rows["relation"], strict=True)
-        found[str(child)] = tuple(Kin(parent, relation) for parent, relation in kin)
+        found[str(child)] = tuple(ParentLink(parent, relation) for parent, relation in kin)
     inferred = (
         ("open-llm-leaderboard-v2/contents.csv.gz", "fullname", "Base Model"),
         ("models-by-base/top_models_by_base.csv.gz", "model_id", "mapped_base_model"),
@@ -77,7 +77,7 @@ def parents() -> dict[str, tuple[Kin, ...]]:
         rows = pd.read_csv(DATA / file)[[child, parent]].dropna()
         for name, base in rows.itertuples(index=False):
             if base not in {name, "unknown", "Removed"}:
-                found.setdefault(name, (Kin(base),))
+                found.setdefault(name, (ParentLink(base),))
     return found
 
 
@@ -104,14 +104,14 @@ def evaluated() -> Evaluated:
     whole = pd.concat([table.set_index("model") for table in tables], axis=1, join="inner")
     described = catalog()
     whole = whole.loc[sorted(name for name in whole.index if name in described)]
-    describer = Describer.of([list(described.values())])
+    featurizer = Featurizer.of([list(described.values())])
     models = [described[name] for name in whole.index]
-    blocks = describer.blocks(models)
-    graph = similarity_graph(models, blocks, describer.kinship)
+    blocks = featurizer.blocks(models)
+    graph = similarity_graph(models, blocks, featurizer.ancestry)
     print(f"\n{whole.shape[0]:,} models x {whole.shape[1]:,} items, {graph.nnz:,} edges")
     files = np.repeat(np.arange(len(tables)), [table.shape[1] - 1 for table in tables])
     return Evaluated(
-        whole.to_numpy(np.float32), blocks, graph, models, describer, list(whole.columns), files
+        whole.to_numpy(np.float32), blocks, graph, models, featurizer, list(whole.columns), files
     )
 
 
@@ -273,7 +273,7 @@ def test_a_few_outcomes_and_what_intervals_hold(evaluated: Evaluated, train: int
         calibration = calibrate(
             evaluated.blocks.rows(known), evaluated.truth[known], kernel=fitted.kernel, seed=seed
         )
-        guess = fitted.guess(evaluated.blocks.rows(new))
+        guess = fitted.predict(evaluated.blocks.rows(new))
         truth = evaluated.truth[new].mean(axis=1)
         for count in bars:
             shown = shown_at_random(evaluated.truth[new], count, seed)
@@ -307,12 +307,12 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
         learned = factors.models.astype(np.float64)
         fitted = gp.fit(evaluated.blocks.rows(known), learned, seed=seed)
         scale = coordinate_scale(fitted.left_out, learned)
-        together = fold_in.correlation(fitted.left_out, learned)
-        guess = fitted.guess(evaluated.blocks.rows(new))
-        items = fold_in.Items(factors.items, factors.offsets)
+        together = fold_in.error_correlation(fitted.left_out, learned)
+        guess = fitted.predict(evaluated.blocks.rows(new))
+        items = fold_in.ItemParameters(factors.items, factors.offsets)
         truth = evaluated.truth[new]
         # As training would have it: from all outcomes, and no guess.
-        blank = gp.Guess(
+        blank = gp.VectorEstimate(
             np.tile(learned.mean(axis=0), (HELD, 1)),
             np.tile(learned.var(axis=0), (HELD, 1)),
             np.zeros(HELD),
@@ -375,7 +375,7 @@ CUTS = ("2024-08-01", "2024-10-01", "2024-11-01", "2024-12-01", "2025-01-01")
 
 def test_later_models_by_earlier_ones(board: Board) -> None:
     """Mean absolute errors in points, of six scores; intervals are of their mean."""
-    blocks = Describer.of([board.described]).blocks(board.described)
+    blocks = Featurizer.of([board.described]).blocks(board.described)
     places = {name.lower(): place for place, name in enumerate(board.names)}
     held = []
     for cut in CUTS:
@@ -384,7 +384,7 @@ def test_later_models_by_earlier_ones(board: Board) -> None:
         components, vectors = decompose(board.scores[old])
         known, truth = blocks.rows(old), board.scores[new]
         fitted = gp.fit(known, vectors)
-        guess = fitted.guess(blocks.rows(new))
+        guess = fitted.predict(blocks.rows(new))
         copied = np.tile(board.scores[old].mean(axis=0), (len(new), 1))
         mean = copied.copy()
         of_known = 0
@@ -422,7 +422,7 @@ def test_later_models_by_earlier_ones(board: Board) -> None:
     assert 0.87 <= np.mean(held) <= 0.92
 
 
-def without(evaluated: Evaluated, part: str) -> Blocks:
+def without(evaluated: Evaluated, part: str) -> FeatureBlocks:
     """Return the features without a part."""
     blocks = evaluated.blocks
     gone = {
@@ -433,8 +433,8 @@ def without(evaluated: Evaluated, part: str) -> Blocks:
         "authors": ("authors", "profiles"),
     }
     if part == "hops":
-        kinship = replace(evaluated.describer.kinship, hops=1)
-        return replace(evaluated.describer, kinship=kinship).blocks(evaluated.described)
+        ancestry = replace(evaluated.featurizer.ancestry, hops=1)
+        return replace(evaluated.featurizer, ancestry=ancestry).blocks(evaluated.described)
     empty: dict[str, Any] = {}
     for name in gone.get(part, ()):
         block = getattr(blocks, name)
@@ -478,11 +478,11 @@ def test_what_each_part_adds(evaluated: Evaluated, train: int) -> None:
 def test_fold_in_is_quick(evaluated: Evaluated) -> None:
     components, vectors = decompose(evaluated.truth)
     fitted = gp.fit(evaluated.blocks, vectors)
-    guess = fitted.guess(evaluated.blocks.rows(np.arange(1000)))
+    guess = fitted.predict(evaluated.blocks.rows(np.arange(1000)))
     shown = np.where(
         np.random.default_rng(0).random((1000, 860)) < 0.1, evaluated.truth[:1000], np.nan
     )
-    one = gp.Guess(guess.mean[:1], guess.variance[:1], guess.support[:1])
+    one = gp.VectorEstimate(guess.mean[:1], guess.variance[:1], guess.support[:1])
     for name, part, rows in (("one", one, shown[:1]), ("1,000", guess, shown)):
         began = perf_counter()
         fold(part, components, rows)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from registry.db import binary_copy, migrate
 from registry.db import connection as database
 from registry.embeddings import model_features, partitions, placement, save, versions
-from registry.learning.coldstart.features import Describer
+from registry.learning.coldstart.features import Featurizer
 from registry.learning.coldstart.similarity_graph import similarity_graph
 
 pytestmark = pytest.mark.benchmark
@@ -133,11 +133,11 @@ def test_the_graph_of_a_whole_catalog(learned: Engine) -> None:
     with learned.connect() as connection:
         models = [each for part in model_features.stream(connection) for each in part.descriptions]
     read = time.perf_counter() - began
-    describer = Describer.of([models])
-    blocks = describer.blocks(models)
+    featurizer = Featurizer.of([models])
+    blocks = featurizer.blocks(models)
     described = time.perf_counter() - began - read
     before, began = peak(), time.perf_counter()
-    graph = similarity_graph(models, blocks, describer.kinship)
+    graph = similarity_graph(models, blocks, featurizer.ancestry)
     seconds = time.perf_counter() - began
     print(
         f"\ngraph of {len(models):,} models: {graph.nnz:,} edges in {seconds:.0f} s, after"

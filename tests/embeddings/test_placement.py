@@ -25,9 +25,9 @@ from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
 from registry.evaluations.records import Item
 from registry.learning.coldstart import fold_in, gp
-from registry.learning.coldstart.features import Describer, Description
-from registry.learning.coldstart.fold_in import Items
-from registry.learning.coldstart.gp import Guess
+from registry.learning.coldstart.features import Description, Featurizer
+from registry.learning.coldstart.fold_in import ItemParameters
+from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.kernel import Kernel
 
 ITEMS = 80
@@ -356,15 +356,15 @@ def test_weights_are_how_far_a_guess_moves() -> None:
         for size in (1, 7)
         for number in range(12)
     ]
-    blocks = Describer.of([models]).blocks(models)
+    blocks = Featurizer.of([models]).blocks(models)
     known = draw.normal(size=(40, 1))
     fitted = gp.fit(blocks.rows(np.arange(40)), known, kernel=Kernel())
     new = blocks.rows(np.arange(40, 48))
     influence = fitted.influence(blocks.rows(np.arange(40)))
-    features = gp.Guesser(fitted).features(new)
+    features = gp.BatchPredictor(fitted).features(new)
     weights = features[:, influence.kept] @ influence.features
     near = influence.strongest(features)
-    before = fitted.guess(new).mean[:, 0]
+    before = fitted.predict(new).mean[:, 0]
     for row, (place, weight) in enumerate(zip(near.places[:, 0], near.weights[:, 0], strict=True)):
         assert weight == pytest.approx(weights[row, place])
         assert abs(weight) == pytest.approx(np.abs(weights[row]).max())
@@ -373,19 +373,20 @@ def test_weights_are_how_far_a_guess_moves() -> None:
         again = gp.fit(blocks.rows(np.arange(40)), moved, kernel=Kernel())
         # The mean of all, which the weights are of the distance to, moves along by a fortieth.
         step = weight + (1 - weights[row].sum()) / 40
-        assert (again.guess(new).mean[row, 0] - before[row]) / 1e-3 == pytest.approx(step, abs=2e-3)
+        change = again.predict(new).mean[row, 0] - before[row]
+        assert change / 1e-3 == pytest.approx(step, abs=2e-3)
 
 
-def planted_items(count: int = 400) -> Items:
+def planted_items(count: int = 400) -> ItemParameters:
     draw = np.random.default_rng(1)
-    return Items(draw.normal(size=(count, 3)), draw.normal(size=count))
+    return ItemParameters(draw.normal(size=(count, 3)), draw.normal(size=count))
 
 
-def flat(models: int) -> Guess:
-    return Guess(np.zeros((models, 3)), np.ones((models, 3)), np.zeros(models))
+def flat(models: int) -> VectorEstimate:
+    return VectorEstimate(np.zeros((models, 3)), np.ones((models, 3)), np.zeros(models))
 
 
-def drawn_models(models: int, items: Items) -> tuple[np.ndarray, np.ndarray]:
+def drawn_models(models: int, items: ItemParameters) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(2)
     truth = draw.normal(size=(models, 3))
     chances = 1 / (1 + np.exp(-(truth @ items.vectors.T + items.offsets)))
@@ -408,11 +409,12 @@ def test_folding_finds_planted_vectors_and_knows_how_surely() -> None:
 def test_errors_that_go_together_are_corrected_together() -> None:
     """Two coordinates of a model are off by the same: what tells one of them tells the other."""
     draw = np.random.default_rng(11)
-    items = fold_in.Items(np.array([[2.0, 0.0, 0.0]] * 30 + [[0.0, 1.0, 0.0]] * 30), np.zeros(60))
+    vectors = np.array([[2.0, 0.0, 0.0]] * 30 + [[0.0, 1.0, 0.0]] * 30)
+    items = fold_in.ItemParameters(vectors, np.zeros(60))
     same = draw.normal(size=400)
     truth = np.column_stack([same, 0.9 * same + 0.4 * draw.normal(size=400), np.zeros(400)])
-    left_out = gp.Guess(np.zeros((400, 3)), np.ones((400, 3)), np.ones(400))
-    together = fold_in.correlation(left_out, truth)
+    left_out = gp.VectorEstimate(np.zeros((400, 3)), np.ones((400, 3)), np.ones(400))
+    together = fold_in.error_correlation(left_out, truth)
     assert together[0, 1] == pytest.approx(np.corrcoef(truth.T[:2])[0, 1], abs=0.03)
     assert together[2] == pytest.approx([0, 0, 1])
     chances = 1 / (1 + np.exp(-(truth @ items.vectors.T)))

@@ -55,6 +55,13 @@ def planted(
     return Planted(Problem(shown, texts), chances, outcomes)
 
 
+def planted_graph(pairs: NDArray[np.float64]) -> csr_array:
+    """Return the graph of given similarities, n x n, without its diagonal."""
+    graph = csr_array(np.where(np.eye(len(pairs), dtype=bool), 0, np.maximum(pairs, 0)))
+    graph.eliminate_zeros()
+    return graph
+
+
 WORDS = [f"word{chr(97 + n) * 3}" for n in range(14)]
 
 

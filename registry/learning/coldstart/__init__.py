@@ -1,8 +1,10 @@
-"""What is known of models that nobody has evaluated: vectors from what the catalog says of them.
+"""Cold start: vectors of models without outcomes, predicted from the catalog.
 
-`description` reads records into sparse blocks of features, `kinship` lineage, `kernel` weighs them
-into similarities, `prior` predicts vectors with their uncertainty from those of evaluated models,
-`folding` corrects them by a few outcomes, `components` turns outcomes into vectors and back.
-`graph` and `simrmf` are the similarity-regularised factorization of the paper; `protocol` measures
-all of it. Nothing here knows a database.
+`features` turns descriptions into sparse feature blocks, by the statistics of `corpus`, the n-grams
+of `ngrams` and the lineage of `lineage_kernel`; `kernel` weights the blocks into similarities; `gp`
+predicts vectors and their variance from those of trained models, and `influence` says which of them
+count most; `fold_in` updates a prediction by a few outcomes; `calibration` scales deviations.
+`trial`, `predictors` and `protocol` are the cold-start tests; `similarity_graph` and `simrmf` are
+the method of the SimRMF paper, `pca` and `fold_in_linear` work in the space of components of
+outcomes. No module here uses the database.
 """

@@ -1,9 +1,9 @@
-"""Records of models -> blocks of features, hashed so that blocks made apart fit together.
+"""Feature blocks of models, from their descriptions in the catalog.
 
-METHODS.md section 2 has size, architecture, task and tags, as one vector of length 1; names,
-authors, families, dates and lineage are more that a catalog tells. Every text is hashed to one of
-`WIDTH` columns: a block of a million models needs no dictionary, and a feature that was never seen
-in learning, or that vanished, is a column that nothing else has.
+The metadata block is SimRMF's (METHODS.md section 2): size, architecture, task and tags, as one
+vector of norm 1. Names, authors, families, dates and lineage are blocks of their own. Every text is
+hashed to one of `WIDTH` columns, so that blocks of different batches fit together without a
+dictionary, and an unknown or removed feature is a column that no other model has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +17,8 @@ from scipy.sparse import csr_array
 
 from registry.coerce import Memo
 from registry.hub.parameters import parameters_in_name, parameters_in_names
-from registry.learning.coldstart.corpus import Census
-from registry.learning.coldstart.lineage_kernel import Ancestry, Edges, Kin, keys_of
+from registry.learning.coldstart.corpus import CorpusStatistics
+from registry.learning.coldstart.lineage_kernel import Ancestry, Edges, ParentLink, keys_of
 from registry.learning.coldstart.ngrams import (
     BITS,
     WIDTH,
@@ -26,38 +26,38 @@ from registry.learning.coldstart.ngrams import (
     Reals,
     Words,
     hashed,
-    pieces,
+    ngram_rows,
     rows_of,
     words,
 )
 
-__all__ = ["WIDTH", "Blocks", "Codes", "Describer", "Description", "Reals", "log_size"]
+__all__ = ["WIDTH", "Codes", "Description", "FeatureBlocks", "Featurizer", "Reals", "log_size"]
 
 ANCESTRY_BITS = 24
 ANCESTRY_WIDTH = 1 << ANCESTRY_BITS
-"""Columns of lineage: a million names hashed to fewer would make strangers relatives."""
+"""Columns of the lineage block: with fewer, a million names would often share one."""
 
 MOST_PARAMETERS = 5e12
-"""More weights than these are taken for a mistake, as in names."""
+"""Larger parameter counts are taken for mistakes, as in names."""
 
 CONTRADICTION = 64.0
-"""A stated number of weights this many times off the one in the name is a mistake, too."""
+"""Ratio of a stated parameter count to that in the name from which it is a mistake, too."""
 
 MOST_CHARACTERS = 255
-"""Characters of a name that are looked at."""
+"""Characters of a name that are used."""
 
 
 class Description(NamedTuple):
-    """What the catalog says of a model.
+    """Description of a model in the catalog.
 
     Attributes:
         name: of the repository, owner/name or name.
-        parameters: number of weights; None where unknown.
+        parameters: parameter count; None where unknown.
         family: of the architecture, such as llama; None where unknown.
         task: such as text-generation; None where unknown.
-        tags: further features; None of them is needed.
+        tags: of the repository.
         created: days since any fixed day; None where unknown.
-        parents: models it was made from, and how.
+        parents: models that it was derived from.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Description(NamedTuple):
     task: str | None = None
     tags: Sequence[str] = ()
     created: float | None = None
-    parents: Sequence[Kin] = ()
+    parents: Sequence[ParentLink] = ()
 
     @property
     def author(self) -> str:
@@ -81,18 +81,18 @@ class Description(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Blocks:
+class FeatureBlocks:
     """Features of n models. Rows of sparse blocks have norm 1, or 0 where nothing is known.
 
     Attributes:
         metadata: n x WIDTH: size, family, task, tags (SimRMF, appendix A.1).
-        pieces: n x WIDTH: pieces of 2 to 5 characters of names, by TF-IDF.
-        words: n x WIDTH: words of names, by TF-IDF.
-        profiles: n x WIDTH: words of all models of the author.
-        lineage: n x ANCESTRY_WIDTH: ancestors and the model itself, by the weight of the path.
+        pieces: n x WIDTH: TF-IDF of the names' n-grams of 2 to 5 characters.
+        words: n x WIDTH: TF-IDF of the names' words.
+        profiles: n x WIDTH: TF-IDF of the words of all models of the author.
+        lineage: n x ANCESTRY_WIDTH: the model and its ancestors, by the weight of the path.
         authors: int64, n: hashes of authors; 0 for none.
-        families: int64, n: hashes of families, read from the name where not stated; 0 for none.
-        sizes: float64, n: log2 of the number of weights; nan where unknown.
+        families: int64, n: hashes of families, stated or else read from the name; 0 for none.
+        sizes: float64, n: log2 of the parameter count; nan where unknown.
         dates: float64, n: days; nan where unknown.
     """
 
@@ -109,41 +109,42 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def rows(self, which: NDArray[np.intp]) -> "Blocks":
-        """Return the features of some of the models."""
-        return Blocks(*(getattr(self, name)[which] for name in Blocks.__slots__))
+    def rows(self, which: NDArray[np.intp]) -> "FeatureBlocks":
+        """Return the features of a subset of the models."""
+        return FeatureBlocks(*(getattr(self, name)[which] for name in FeatureBlocks.__slots__))
 
 
 def log_size(model: Description) -> float:
-    """Return log2 of the number of weights, nan where unknown or not to be believed.
+    """Return log2 of the parameter count; nan where unknown.
 
-    A number that is none, too large, or far from what the name says gives way to the name's.
+    A stated count that is not positive, too large, or far from that in the name is replaced by the
+    name's.
     """
     return float(_log_sizes([model.parameters], [parameters_in_name(model.name)])[0])
 
 
 def _log_sizes(stated: Sequence[int | None], named: Sequence[int | None]) -> Reals:
-    known, told = (
-        np.array([np.nan if each is None else each for each in some], np.float64)
-        for some in (stated, named)
+    known, in_names = (
+        np.array([np.nan if count is None else count for count in counts], np.float64)
+        for counts in (stated, named)
     )
     known[~((known > 0) & (known <= MOST_PARAMETERS))] = np.nan
-    apart = known / told
-    known[(apart < 1 / CONTRADICTION) | (apart > CONTRADICTION)] = np.nan
-    return np.log2(np.where(np.isnan(known), told, known))
+    ratio = known / in_names
+    known[(ratio < 1 / CONTRADICTION) | (ratio > CONTRADICTION)] = np.nan
+    return np.log2(np.where(np.isnan(known), in_names, known))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Describer:
-    """Makes blocks; knows of the whole catalog how rare pieces and words are, and its authors.
+class Featurizer:
+    """Function from descriptions to feature blocks, fitted to the statistics of a catalog.
 
     Attributes:
-        pieces: float64, WIDTH: weights of pieces of names.
-        words: float64, WIDTH: weights of words.
+        pieces: float64, WIDTH: inverse document frequencies of n-grams of names.
+        words: float64, WIDTH: likewise of words.
         families: families that the catalog states.
-        authors: row of each author in the profiles.
+        authors: row of each author in `profiles`.
         profiles: authors x WIDTH.
-        kinship: ancestors of any model of the catalog.
+        ancestry: lineage of the catalog.
     """
 
     pieces: Reals
@@ -151,59 +152,59 @@ class Describer:
     families: frozenset[str]
     authors: Mapping[str, int]
     profiles: csr_array
-    kinship: Ancestry = field(default_factory=Ancestry)
+    ancestry: Ancestry = field(default_factory=Ancestry)
 
     @classmethod
-    def of(cls, catalog: Iterable[Sequence[Description]]) -> "Describer":
-        """Learn from a catalog, which comes in parts; a part is only held as it is read.
+    def of(cls, catalog: Iterable[Sequence[Description]]) -> "Featurizer":
+        """Fit to a catalog, read in batches.
 
         Args:
-            catalog: all models, evaluated or not. Outcomes play no role.
+            catalog: all models, evaluated or not, since no outcomes are used.
         """
-        census = Census()
-        for part in catalog:
-            count(census, part)
-        return cls.learned(census)
+        statistics = CorpusStatistics()
+        for batch in catalog:
+            add_models(statistics, batch)
+        return cls.fitted(statistics)
 
     @classmethod
-    def learned(cls, census: Census) -> "Describer":
-        """Return what a census of the catalog tells."""
-        rarity, told = census.rarity()
+    def fitted(cls, statistics: CorpusStatistics) -> "Featurizer":
+        """Return the featurizer of a catalog's statistics."""
+        of_ngrams, of_words = statistics.idf()
         return cls(
-            rarity,
-            told,
-            frozenset(census.families),
-            census.authors,
-            _profiles(census, told),
-            census.ancestry(),
+            of_ngrams,
+            of_words,
+            frozenset(statistics.families),
+            statistics.authors,
+            _profiles(statistics, of_words),
+            statistics.ancestry(),
         )
 
-    def within(self, models: Sequence[Description]) -> "Describer":
-        """Return one that knows authors and lineage of these models alone, by the same rarities."""
-        census = Census()
-        count(census, models)
+    def within(self, models: Sequence[Description]) -> "Featurizer":
+        """Return one with the authors and lineage of these models only, and the same weights."""
+        statistics = CorpusStatistics()
+        add_models(statistics, models)
         return replace(
             self,
-            authors=census.authors,
-            profiles=_profiles(census, self.words),
-            kinship=census.ancestry(),
+            authors=statistics.authors,
+            profiles=_profiles(statistics, self.words),
+            ancestry=statistics.ancestry(),
         )
 
-    def blocks(self, models: Sequence[Description]) -> Blocks:
-        """Return the features of some models; they need not be of the catalog."""
+    def blocks(self, models: Sequence[Description]) -> FeatureBlocks:
+        """Return the features of models, which need not be of the catalog."""
         titles = [model.title for model in models]
         authors = [model.author for model in models]
-        told = words(titles)
-        families = self._families(models, told)
-        names = parameters_in_names([model.name for model in models])
-        sizes = _log_sizes([model.parameters for model in models], names)
-        keys = np.unique(told.owners << BITS | told.codes)
-        known = np.array([self.authors.get(author, -1) for author in authors], np.int64)
-        return Blocks(
+        of_titles = words(titles)
+        families = self._families(models, of_titles)
+        named = parameters_in_names([model.name for model in models])
+        sizes = _log_sizes([model.parameters for model in models], named)
+        keys = np.unique(of_titles.owners << BITS | of_titles.codes)
+        profiles = np.array([self.authors.get(author, -1) for author in authors], np.int64)
+        return FeatureBlocks(
             metadata=_metadata(models, families, sizes),
-            pieces=_unit(_scaled(pieces(titles), self.pieces)),
+            pieces=_unit(_scaled(ngram_rows(titles), self.pieces)),
             words=_unit(_scaled(rows_of(keys, np.ones(len(keys)), len(models)), self.words)),
-            profiles=_picked(self.profiles, known),
+            profiles=_picked(self.profiles, profiles),
             lineage=self._lineage(models),
             authors=np.array([_code(author) for author in authors], np.int64),
             families=np.array([_CODES[family] for family in families], np.int64),
@@ -213,38 +214,38 @@ class Describer:
             ),
         )
 
-    def _families(self, models: Sequence[Description], told: Words) -> list[str]:
-        """Return families, by the first word of the name that is one if it is not stated."""
-        found = [model.family.lower() if model.family else "" for model in models]
-        if all(found):
-            return found
-        known = np.fromiter(map(self.families.__contains__, told.texts), bool, len(told.texts))
-        known = known[told.places]
-        owners, first = np.unique(told.owners[known], return_index=True)
-        for owner, place in zip(owners.tolist(), told.places[known][first].tolist(), strict=True):
-            found[owner] = found[owner] or told.texts[place]
-        return found
+    def _families(self, models: Sequence[Description], of_titles: Words) -> list[str]:
+        """Return the stated families, else the first word of the name that is a family."""
+        families = [model.family.lower() if model.family else "" for model in models]
+        if all(families):
+            return families
+        texts, places = of_titles.texts, of_titles.places
+        known = np.fromiter(map(self.families.__contains__, texts), bool, len(texts))[places]
+        owners, first = np.unique(of_titles.owners[known], return_index=True)
+        for owner, place in zip(owners.tolist(), places[known][first].tolist(), strict=True):
+            families[owner] = families[owner] or texts[place]
+        return families
 
     def _lineage(self, models: Sequence[Description]) -> csr_array:
         keys = keys_of([model.name for model in models])
-        made = np.array([bool(model.parents) for model in models], bool)
-        strange = np.flatnonzero(made & ~self.kinship.knows(keys))
-        kinship = self.kinship
-        if len(strange):
-            some = {models[place].name: models[place].parents for place in strange.tolist()}
-            kinship = kinship.joined(Edges.of(some, kinship.relations))
-        found = kinship.ancestors(keys)
-        columns = (found.keys >> np.uint64(64 - ANCESTRY_BITS)).astype(np.int64)
-        places = found.rows << ANCESTRY_BITS | columns
-        # Of two in one column the nearer one.
-        order = np.lexsort((-found.weights, places))
+        derived = np.array([bool(model.parents) for model in models], bool)
+        new = np.flatnonzero(derived & ~self.ancestry.has_parents(keys))
+        ancestry = self.ancestry
+        if len(new):
+            parents = {models[place].name: models[place].parents for place in new.tolist()}
+            ancestry = ancestry.joined(Edges.of(parents, ancestry.relations))
+        pairs = ancestry.ancestors(keys)
+        columns = (pairs.keys >> np.uint64(64 - ANCESTRY_BITS)).astype(np.int64)
+        places = pairs.rows << ANCESTRY_BITS | columns
+        # Of two ancestors in one column the heavier counts.
+        order = np.lexsort((-pairs.weights, places))
         order = order[np.diff(places[order], prepend=-1) > 0]
-        return _unit(rows_of(places[order], found.weights[order], len(models), ANCESTRY_BITS))
+        return _unit(rows_of(places[order], pairs.weights[order], len(models), ANCESTRY_BITS))
 
 
-def count(census: Census, models: Sequence[Description]) -> None:
-    """Add some models to a census."""
-    census.add(
+def add_models(statistics: CorpusStatistics, models: Sequence[Description]) -> None:
+    """Add models to the statistics of a catalog."""
+    statistics.add(
         [model.title for model in models],
         [model.author for model in models],
         {model.family.lower() for model in models if model.family},
@@ -252,13 +253,14 @@ def count(census: Census, models: Sequence[Description]) -> None:
     )
 
 
-def _profiles(census: Census, rarity: Reals) -> csr_array:
-    keys, times = census.profiles(rarity)
-    return _unit(_scaled(rows_of(keys, times.astype(np.float64), len(census.authors)), rarity))
+def _profiles(statistics: CorpusStatistics, idf: Reals) -> csr_array:
+    keys, counts = statistics.profiles(idf)
+    rows = rows_of(keys, counts.astype(np.float64), len(statistics.authors))
+    return _unit(_scaled(rows, idf))
 
 
 def _metadata(models: Sequence[Description], families: Sequence[str], sizes: Reals) -> csr_array:
-    """Return METHODS.md's features: log2(millions of weights) / 12 beside ones."""
+    """Return SimRMF's features: log2(millions of parameters) / 12 beside indicators."""
     first = range(0, len(models) << BITS, WIDTH)
     keys = [
         row + _TAGS[tag]
@@ -276,7 +278,7 @@ def _metadata(models: Sequence[Description], families: Sequence[str], sizes: Rea
     ])  # fmt: skip
     places = np.concatenate([np.array(keys, np.int64), (sized << BITS) + hashed("size")])
     order = np.argsort(places, kind="stable")
-    # The size comes last: in a column that it shares, it is what counts.
+    # The size comes last: in a shared column, it counts.
     order = order[np.diff(places[order], append=-1) != 0]
     return _unit(rows_of(places[order], values[order], len(models)))
 
@@ -309,9 +311,9 @@ def _unit(block: csr_array) -> csr_array:
 
 
 def _picked(block: csr_array, places: Codes) -> csr_array:
-    """Return rows by their places; an empty row for -1."""
-    there = np.flatnonzero(places >= 0)
-    pick = csr_array(
-        (np.ones(len(there)), (there, places[there])), shape=(len(places), block.shape[0])
+    """Return rows by their indices; an empty row for -1."""
+    rows = np.flatnonzero(places >= 0)
+    picks = csr_array(
+        (np.ones(len(rows)), (rows, places[rows])), shape=(len(places), block.shape[0])
     )
-    return csr_array(pick @ block)
+    return csr_array(picks @ block)

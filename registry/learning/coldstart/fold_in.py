@@ -1,13 +1,13 @@
-"""Vectors of models with a few outcomes, fitted to frozen vectors of items.
+"""Fold-in of models with a few outcomes: posterior vectors by the Laplace approximation.
 
-A logistic regression of the outcomes on items' vectors, with what was believed of the model before
-as its Gaussian prior: the mode by Newton's method, the covariance by Laplace's approximation
-(Bishop, Pattern Recognition and Machine Learning, 2006, section 4.5; METHODS.md section 2,
-fold-in). The cost of a model is that of its own outcomes alone.
+Logistic regression of a model's outcomes on frozen item vectors, with the vector predicted from the
+catalog as the mean of a Gaussian prior: the mode by Newton's method, the covariance by the Laplace
+approximation (Bishop, Pattern Recognition and Machine Learning, 2006, section 4.5; METHODS.md
+section 2, fold-in). The cost is linear in the model's own outcomes.
 
-A guess tells a variance of each coordinate, but errors of several go together: the level of a model
-and its first abilities are learned from the same outcomes. So the prior has the correlation of the
-errors that known models are guessed with, each from the others (`correlation`).
+A prediction has a variance per coordinate, but errors of coordinates are correlated: a model's
+level and its first abilities are learned from the same outcomes. So the prior has the correlation
+of the leave-one-out errors of the known models (`error_correlation`).
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,20 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from registry.errors import UsageError
-from registry.learning.coldstart.gp import Guess
+from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.pca import Reals
 
 LEAST_VARIANCE = 1e-6
+
 MOST_STEPS = 30
+"""Newton steps, at most."""
+
 CONVERGED = 1e-6
-"""Length of a step, in standard deviations of the prior, after which there is none to come."""
+"""Length of the last step, in standard deviations of the prior."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Items:
+class ItemParameters:
     """Frozen items: the logit of a model with vector p on item i is p . vectors[i] + offsets[i].
 
     Attributes:
@@ -40,87 +43,86 @@ class Items:
     offsets: NDArray[np.floating[Any]]
 
 
-def correlation(left_out: Guess, vectors: Reals) -> Reals:
-    """Return how errors of coordinates go together, float64, d x d, with ones on the diagonal.
+def error_correlation(left_out: VectorEstimate, vectors: Reals) -> Reals:
+    """Return the correlation of prediction errors between coordinates, float64, d x d.
 
-    Drawn towards no correlation as if d models more had shown none, so that it can be inverted.
+    Shrunk towards the identity, as if d more models had uncorrelated errors, so that it is
+    invertible.
 
     Args:
-        left_out: what was guessed of each of M known models from the others, as `Prior.left_out`.
-        vectors: M x d, their own.
+        left_out: leave-one-out predictions of M known models, as `Prior.left_out`.
+        vectors: M x d, their trained vectors.
     """
     errors = (vectors - left_out.mean) / np.sqrt(np.maximum(left_out.variance, LEAST_VARIANCE))
-    # A coordinate that is the same for all models has no error to go with others.
+    # A coordinate that is the same for all models has no error.
     errors /= np.maximum(np.sqrt((errors**2).mean(axis=0)), LEAST_VARIANCE)
     models, dimension = errors.shape
-    found = errors.T @ errors / (models + dimension)
-    np.fill_diagonal(found, 1)
-    return np.asarray(found, np.float64)
+    correlation = errors.T @ errors / (models + dimension)
+    np.fill_diagonal(correlation, 1)
+    return np.asarray(correlation, np.float64)
 
 
 def fold(
-    guess: Guess,
-    items: Items,
+    prior: VectorEstimate,
+    items: ItemParameters,
     outcomes: NDArray[np.floating[Any]],
-    together: Reals | None = None,
-) -> Guess:
-    """Return what is believed of n models after some outcomes.
+    correlation: Reals | None = None,
+) -> VectorEstimate:
+    """Return the posterior of n models' vectors, given some outcomes.
 
     Args:
-        guess: what is believed without them.
-        items: N of them.
-        outcomes: n x N, in [0, 1], graded ones counting as shares; nan where not observed.
-        together: float64, d x d, the correlation of a guess's errors; None takes them for
-            independent.
+        prior: their predicted vectors.
+        items: N frozen items.
+        outcomes: n x N, in [0, 1], where graded ones count as fractions; nan where not observed.
+        correlation: float64, d x d, of the prior's errors; None for independent ones.
 
     Raises:
-        UsageError: when an outcome is out of range.
-        ValueError: when shapes differ.
+        UsageError: for an outcome out of range.
+        ValueError: for shapes that differ.
     """
-    if outcomes.shape != (len(guess.mean), len(items.vectors)):
+    if outcomes.shape != (len(prior.mean), len(items.vectors)):
         raise ValueError(f"There are outcomes {outcomes.shape} for other models or items.")
-    seen = ~np.isnan(outcomes)
-    if seen.any() and not (outcomes[seen].min() >= 0 and outcomes[seen].max() <= 1):
+    observed = ~np.isnan(outcomes)
+    if observed.any() and not (outcomes[observed].min() >= 0 and outcomes[observed].max() <= 1):
         raise UsageError("Outcomes must be within 0 and 1.")
-    mean, variance = guess.mean.copy(), np.maximum(guess.variance, LEAST_VARIANCE)
-    apart = np.linalg.inv(np.eye(mean.shape[1]) if together is None else together)
-    for model in np.flatnonzero(seen.any(axis=1)):
-        asked = np.flatnonzero(seen[model])
-        some = items.vectors[asked].astype(np.float64)
+    mean, variance = prior.mean.copy(), np.maximum(prior.variance, LEAST_VARIANCE)
+    inverse = np.linalg.inv(np.eye(mean.shape[1]) if correlation is None else correlation)
+    for model in np.flatnonzero(observed.any(axis=1)):
+        columns = np.flatnonzero(observed[model])
         deviation = np.sqrt(variance[model])
-        mean[model], variance[model] = _mode(
+        mean[model], variance[model] = _laplace(
             mean[model],
-            apart / np.outer(deviation, deviation),
-            some,
-            items.offsets[asked].astype(np.float64),
-            outcomes[model, asked].astype(np.float64),
+            inverse / np.outer(deviation, deviation),
+            items.vectors[columns].astype(np.float64),
+            items.offsets[columns].astype(np.float64),
+            outcomes[model, columns].astype(np.float64),
         )
-    return Guess(mean, variance, guess.support)
+    return VectorEstimate(mean, variance, prior.support)
 
 
-def _mode(
-    before: Reals, precision: Reals, items: Reals, offsets: Reals, told: Reals
+def _laplace(
+    centre: Reals, precision: Reals, items: Reals, offsets: Reals, outcomes: Reals
 ) -> tuple[Reals, Reals]:
     """Return the mode and the marginal variances, d each, of one model's posterior.
 
     Args:
-        before: d, mean of the prior.
+        centre: d, mean of the prior.
         precision: d x d, of the prior.
-        items: n x d, vectors of the items that were observed.
+        items: n x d, vectors of the observed items.
         offsets: n.
-        told: n, outcomes.
+        outcomes: n.
     """
-    after = before.copy()
+    mode = centre.copy()
     covariance = np.zeros_like(precision)
     for _ in range(MOST_STEPS):
-        chances = expit(items @ after + offsets)
-        slope = items.T @ (told - chances) - precision @ (after - before)
-        weights = np.maximum(chances * (1 - chances), 1e-6)
+        p = expit(items @ mode + offsets)
+        gradient = items.T @ (outcomes - p) - precision @ (mode - centre)
+        weights = np.maximum(p * (1 - p), 1e-6)
         covariance = np.linalg.inv(precision + (items * weights[:, None]).T @ items)
-        step = covariance @ slope
-        # Far from the mode a full step may overshoot; the posterior is concave, so short ones do.
+        step = covariance @ gradient
+        # A full step far from the mode may overshoot; the log posterior is concave, so shorten it.
         length = float(np.sqrt(step @ precision @ step))
-        after = after + step / max(1.0, length / 2)
+        mode = mode + step / max(1.0, length / 2)
         if length < CONVERGED:
             break
-    return after, np.diagonal(covariance)
+    return mode, np.diagonal(covariance)

@@ -1,9 +1,12 @@
-"""Vectors of models with a few outcomes: what was believed of them, corrected by what was seen.
+"""Fold-in in the space of principal components, and the mean outcome that it predicts.
 
-A linear-Gaussian update in the space of components against frozen item factors (Bishop, Pattern
-Recognition and Machine Learning, 2006, section 2.3.3); METHODS.md section 2, fold-in. The noise of
-an outcome is what components leave over of its item, as the share of p (1 - p): what a strong model
-gets right tells little. So the update is made again with the chances that it found.
+A linear-Gaussian update with frozen item factors (Bishop, Pattern Recognition and Machine Learning,
+2006, section 2.3.3; METHODS.md section 2, fold-in). The noise of an outcome is the residual share
+of its item times p (1 - p): an easy item says little about a strong model. So the update is
+repeated with the probabilities of the last one.
+
+`fold_in` is what placement uses. This module and the calibration of its intervals serve the
+prediction of mean outcomes with intervals, which only tests and benchmarks call so far.
 """
 
 from dataclasses import dataclass
@@ -13,26 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import UsageError
-from registry.learning.coldstart.gp import Guess
+from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.pca import LEAST, Components, Reals
 
 LEAST_VARIANCE = 1e-9
 
 ROUNDS = 3
-"""Updates: one with the items' mean noise, the others with that of the model's own chances."""
+"""Updates: the first with the items' mean noise, the others with that of the model's own p."""
 
 SUREST = 0.15
-"""Least chance, and greatest chance of failure, that the noise of an outcome is taken at."""
+"""Bound of p, and of 1 - p, in the noise of an outcome."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folded:
-    """Vectors after outcomes were seen.
+    """Posterior of n model vectors.
 
     Attributes:
         mean: float64, n x r.
         covariance: float64, n x r x r.
-        counts: int64, n: outcomes that each was fitted to; 0 leaves the guess as it was.
+        counts: int64, n: outcomes of each model; with 0 the posterior is the prior.
     """
 
     mean: Reals
@@ -41,96 +44,102 @@ class Folded:
 
     @property
     def variance(self) -> Reals:
-        """Return float64, n x r, of each dimension by itself."""
+        """Return the marginal variances, float64, n x r."""
         return np.asarray(np.diagonal(self.covariance, axis1=1, axis2=2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accuracy:
-    """Mean outcome of n models over some items.
+    """Predicted mean outcome of n models over a set of items.
 
     Attributes:
         mean: float64, n, in [0, 1].
-        deviation: float64, n: standard deviation of what would be observed on those items.
+        deviation: float64, n: standard deviation of the mean outcome that would be observed.
     """
 
     mean: Reals
     deviation: Reals
 
 
-def fold(guess: Guess, components: Components, outcomes: NDArray[np.floating[Any]]) -> Folded:
-    """Return vectors of n models after some outcomes; linear in the number of outcomes.
+def fold(
+    prior: VectorEstimate, components: Components, outcomes: NDArray[np.floating[Any]]
+) -> Folded:
+    """Return the posterior of n models' vectors; the cost is linear in the outcomes.
 
     Args:
-        guess: what is believed without them, of n models.
+        prior: predicted vectors of n models.
         components: of N items.
         outcomes: n x N, in [0, 1]; nan where not observed.
 
     Raises:
-        UsageError: when an outcome is out of range.
-        ValueError: when shapes differ.
+        UsageError: for an outcome out of range.
+        ValueError: for shapes that differ.
     """
-    if outcomes.shape != (len(guess.mean), len(components.means)):
+    if outcomes.shape != (len(prior.mean), len(components.means)):
         raise ValueError(f"There are outcomes {outcomes.shape} for other models or items.")
-    seen = ~np.isnan(outcomes)
-    if seen.any() and not (outcomes[seen].min() >= 0 and outcomes[seen].max() <= 1):
+    observed = ~np.isnan(outcomes)
+    if observed.any() and not (outcomes[observed].min() >= 0 and outcomes[observed].max() <= 1):
         raise UsageError("Outcomes must be within 0 and 1.")
-    mean = guess.mean.copy()
-    variance = np.maximum(guess.variance, LEAST_VARIANCE)
-    covariance = unfolded(guess).covariance
-    for model in np.flatnonzero(seen.any(axis=1)):
-        items = np.flatnonzero(seen[model])
-        some, told = components.only(items), outcomes[model, items].astype(np.float64)
-        mean[model], covariance[model] = _updated(mean[model], variance[model], some, told)
-    return Folded(mean, covariance, seen.sum(axis=1))
+    mean = prior.mean.copy()
+    variance = np.maximum(prior.variance, LEAST_VARIANCE)
+    covariance = unfolded(prior).covariance
+    for model in np.flatnonzero(observed.any(axis=1)):
+        items = np.flatnonzero(observed[model])
+        mean[model], covariance[model] = _updated(
+            mean[model],
+            variance[model],
+            components.only(items),
+            outcomes[model, items].astype(np.float64),
+        )
+    return Folded(mean, covariance, observed.sum(axis=1))
 
 
 def _updated(
-    before: Reals, variance: Reals, components: Components, told: Reals
+    centre: Reals, variance: Reals, components: Components, outcomes: Reals
 ) -> tuple[Reals, Reals]:
-    """Return mean, r, and covariance, r x r, after all outcomes of one model were seen."""
+    """Return mean, r, and covariance, r x r, of one model's posterior."""
     loadings = components.loadings
     noise: Reals = components.noise
-    surprise = told - components.means - loadings @ before
-    after: Reals = before
+    innovation = outcomes - components.means - loadings @ centre
+    mean: Reals = centre
     covariance: Reals = np.diag(variance)
     for _ in range(ROUNDS):
         weighted = loadings / noise[:, None]
         precision = np.diag(1 / variance) + weighted.T @ loadings
         covariance = np.asarray(np.linalg.inv(precision), np.float64)
-        after = before + covariance @ (weighted.T @ surprise)
-        chances = np.clip(components.means + loadings @ after, SUREST, 1 - SUREST)
-        noise = np.asarray(components.share * chances * (1 - chances), np.float64)
-    return after, covariance
+        mean = centre + covariance @ (weighted.T @ innovation)
+        p = np.clip(components.means + loadings @ mean, SUREST, 1 - SUREST)
+        noise = np.asarray(components.share * p * (1 - p), np.float64)
+    return mean, covariance
 
 
-def unfolded(guess: Guess) -> Folded:
-    """Return a guess as vectors that have seen no outcome."""
-    shape = (*guess.mean.shape, guess.mean.shape[1])
+def unfolded(prior: VectorEstimate) -> Folded:
+    """Return predicted vectors as a posterior without outcomes."""
+    shape = (*prior.mean.shape, prior.mean.shape[1])
     covariance = np.zeros(shape)
-    every = np.arange(shape[1])
-    covariance[:, every, every] = guess.variance
-    return Folded(guess.mean, covariance, np.zeros(shape[0], np.int64))
+    diagonal = np.arange(shape[1])
+    covariance[:, diagonal, diagonal] = prior.variance
+    return Folded(prior.mean, covariance, np.zeros(shape[0], np.int64))
 
 
 def accuracy(
     vectors: Folded, components: Components, outcomes: NDArray[np.floating[Any]]
 ) -> Accuracy:
-    """Return the mean outcome over all N items, those that were observed as they are.
+    """Predict the mean outcome over N items, of which observed outcomes count as they are.
 
     Args:
         vectors: of n models.
-        components: of N items; take `Components.only` for those of one benchmark.
+        components: of N items; `Components.only` gives those of one benchmark.
         outcomes: n x N; nan where not observed.
     """
-    seen = ~np.isnan(outcomes)
-    if not seen.shape[1]:
+    observed = ~np.isnan(outcomes)
+    if not observed.shape[1]:
         raise UsageError("There is no item to be right on.")
-    believed = np.clip(components.probabilities(vectors.mean), LEAST, 1 - LEAST)
-    mean = np.where(seen, outcomes, believed).mean(axis=1)
-    unseen = (~seen).astype(np.float64) / seen.shape[1]
-    towards = unseen @ components.loadings
-    spread = np.einsum("nr,nrs,ns->n", towards, vectors.covariance, towards)
-    noise = components.share * believed * (1 - believed)
-    deviation = np.sqrt(spread + (unseen**2 * noise).sum(axis=1))
+    p = np.clip(components.probabilities(vectors.mean), LEAST, 1 - LEAST)
+    mean = np.where(observed, outcomes, p).mean(axis=1)
+    weights = (~observed).astype(np.float64) / observed.shape[1]
+    direction = weights @ components.loadings
+    variance = np.einsum("nr,nrs,ns->n", direction, vectors.covariance, direction)
+    noise = components.share * p * (1 - p)
+    deviation = np.sqrt(variance + (weights**2 * noise).sum(axis=1))
     return Accuracy(np.asarray(mean, np.float64), np.asarray(deviation, np.float64))

@@ -1,8 +1,8 @@
-"""Lineage as similarity: how near models are by what they were made from.
+"""Lineage features: ancestors of models, weighted by the path to them.
 
-The weights of relations are METHODS.md's (SimRMF, appendix A.2): parent and child 0.8, merge and
-source 0.7, same base 0.6, shared merge source 0.5, the largest where several hold. Over several
-hops weights multiply along the path (as the lineage edges of arXiv 2504.19811, section 3, chain).
+The weights of relations are those of SimRMF (appendix A.2; METHODS.md section 2): parent and child
+0.8, merge and source 0.7, same base 0.6, shared merge source 0.5, the largest where several hold.
+Weights multiply along a path of several hops (as in arXiv 2504.19811, section 3).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from registry.learning.splitmix import mix
+
 Keys: TypeAlias = NDArray[np.uint64]
 Codes: TypeAlias = NDArray[np.int64]
 Reals: TypeAlias = NDArray[np.float64]
@@ -19,25 +21,19 @@ Reals: TypeAlias = NDArray[np.float64]
 MERGE = "merge"
 
 MOST_HOPS = 4
-"""Generations that are looked back."""
+"""Generations of ancestors."""
 
 MOST_ANCESTORS = 64
-"""Ancestors kept of a model, the nearest; merges of merges have thousands."""
-
+"""Ancestors of a model, at most: the heaviest, since merges of merges have thousands."""
 
 MOST_AT_ONCE = 1 << 20
-"""Steps to parents taken at a time, of more than one model: what bounds memory, to 32 MB."""
+"""Edges followed at a time, unless of a single model: bounds memory, to 32 MB."""
 
 _ONE, _FACTOR = np.uint64(1), np.uint64(0xD6E8FEB86659FD93)
-_MIXING = (
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-)
-"""Of splitmix64."""
 
 
-class Kin(NamedTuple):
-    """A parent: its name, and the relation, such as finetune, adapter, quantized or merge."""
+class ParentLink(NamedTuple):
+    """Name of a parent, and the relation to it: finetune, adapter, quantized or merge."""
 
     name: str
     relation: str = "finetune"
@@ -52,11 +48,11 @@ class Relations(NamedTuple):
     same_source: float = 0.5
 
     def of(self, relation: str) -> float:
-        """Return the weight of one step to a parent."""
+        """Return the weight of an edge to a parent."""
         return self.merge if relation == MERGE else self.parent
 
     def between(self, left: str, right: str) -> float:
-        """Return the weight of two children of one parent, by their relations to it."""
+        """Return the weight between two children of one parent, by their relations to it."""
         if left == MERGE and right == MERGE:
             return self.same_source
         return self.same_base
@@ -66,7 +62,7 @@ DEFAULT = Relations()
 
 
 class Ancestors(NamedTuple):
-    """Ancestors of models, each a model's place, the ancestor's key, and the weight of the path."""
+    """Pairs of a model, by its index, and an ancestor, by its key, with the weight of the path."""
 
     rows: Codes
     keys: Keys
@@ -74,26 +70,28 @@ class Ancestors(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Who was made from whom, by keys, and the weight of each step."""
+    """Lineage edges by keys, each with its weight."""
 
     children: Keys
     parents: Keys
     weights: Reals
 
     @classmethod
-    def of(cls, parents: Mapping[str, Sequence[Kin]], relations: Relations = DEFAULT) -> "Edges":
-        """Return the edges of children, by their names."""
-        kin = [each for some in parents.values() for each in some]
+    def of(
+        cls, parents: Mapping[str, Sequence[ParentLink]], relations: Relations = DEFAULT
+    ) -> "Edges":
+        """Return the edges from children, given by name, to their parents."""
+        links = [link for each in parents.values() for link in each]
         counts = np.fromiter(map(len, parents.values()), np.int64, len(parents))
         return cls(
             np.repeat(keys_of(list(parents)), counts),
-            keys_of([each.name for each in kin]),
-            np.array([relations.of(each.relation) for each in kin], np.float64),
+            keys_of([link.name for link in links]),
+            np.array([relations.of(link.relation) for link in links], np.float64),
         )
 
     @classmethod
     def joined(cls, parts: Sequence["Edges"]) -> "Edges":
-        """Return the edges of at least one part, some after others."""
+        """Return the concatenation of at least one part."""
         return cls(
             np.concatenate([part.children for part in parts]),
             np.concatenate([part.parents for part in parts]),
@@ -103,18 +101,18 @@ class Edges(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ancestry:
-    """Who was made from whom in a whole catalog, by keys, looked up for many models at once.
+    """Lineage of a whole catalog, by keys, for looking up many models at once.
 
-    Cycles do no harm. A child keeps as many parents as it could keep ancestors, so that merges of
-    everything take no more work than others.
+    Cycles are allowed. A child has at most `MOST_ANCESTORS` parents, which bounds the work of
+    merges of everything.
 
     Attributes:
-        children: uint64, n, rising: keys of models that were made from others.
-        starts: int64, n + 1: where the parents of each begin.
+        children: uint64, n, rising: keys of models that have parents.
+        starts: int64, n + 1: offsets of each child's parents.
         parents: uint64: their keys.
-        weights: float64: of the steps to them.
-        relations: weights.
-        hops: how many generations are looked back.
+        weights: float64: of the edges to them.
+        relations: weights of relations.
+        hops: generations of ancestors.
     """
 
     children: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -126,38 +124,39 @@ class Ancestry:
 
     @classmethod
     def of(cls, edges: Edges) -> "Ancestry":
-        """Return the ancestry that edges make; loops are left out, of double ones the lighter."""
-        found = Ancestors(edges.children.view(np.int64), edges.parents, edges.weights)
-        found = _first(found, np.lexsort((-edges.weights, edges.parents, found.rows)))
-        found = _strongest(_chosen(found, found.rows.view(np.uint64) != found.keys))
-        order = np.argsort(found.rows.view(np.uint64), kind="stable")
-        children, starts = np.unique(found.rows.view(np.uint64)[order], return_index=True)
-        return cls(children, np.append(starts, len(order)), found.keys[order], found.weights[order])
+        """Return the ancestry of edges without loops; of parallel edges the heaviest counts."""
+        pairs = Ancestors(edges.children.view(np.int64), edges.parents, edges.weights)
+        pairs = _first(pairs, np.lexsort((-edges.weights, edges.parents, pairs.rows)))
+        pairs = _heaviest(_selected(pairs, pairs.rows.view(np.uint64) != pairs.keys))
+        order = np.argsort(pairs.rows.view(np.uint64), kind="stable")
+        children, starts = np.unique(pairs.rows.view(np.uint64)[order], return_index=True)
+        return cls(children, np.append(starts, len(order)), pairs.keys[order], pairs.weights[order])
 
     def joined(self, edges: Edges) -> "Ancestry":
-        """Return this one and further edges."""
-        mine = np.repeat(self.children, np.diff(self.starts))
-        made = Ancestry.of(Edges.joined([Edges(mine, self.parents, self.weights), edges]))
-        return replace(made, relations=self.relations, hops=self.hops)
+        """Return the ancestry with further edges."""
+        children = np.repeat(self.children, np.diff(self.starts))
+        own = Edges(children, self.parents, self.weights)
+        joined = Ancestry.of(Edges.joined([own, edges]))
+        return replace(joined, relations=self.relations, hops=self.hops)
 
-    def knows(self, models: Keys) -> NDArray[np.bool_]:
-        """Return which models are known to be made from others."""
+    def has_parents(self, models: Keys) -> NDArray[np.bool_]:
+        """Return which models have parents, bool, n."""
         if not len(self.children):
             return np.zeros(len(models), bool)
         places = np.searchsorted(self.children, models)
         return np.asarray(self.children[np.minimum(places, len(self.children) - 1)] == models)
 
     def ancestors(self, models: Keys) -> Ancestors:
-        """Return n models themselves, of weight 1, and their ancestors, by rising row.
+        """Return n models themselves, with weight 1, and their ancestors, by rising row.
 
-        Each by the greatest product of weights over a path of at most `hops` steps, and at most
-        `MOST_ANCESTORS` of each model, the heaviest.
+        A weight is the largest product of edge weights over a path of at most `hops` edges. Each
+        model has at most `MOST_ANCESTORS`, the heaviest.
         """
-        found = edge = Ancestors(np.arange(len(models)), models, np.ones(len(models)))
+        found = frontier = Ancestors(np.arange(len(models)), models, np.ones(len(models)))
         for _ in range(self.hops):
-            reached = self._parents(edge)
+            reached = self._parents(frontier)
             if reached is None:
-                # Too many at once, but for a single one: fewer models share the memory.
+                # Too many edges at once: halve the models.
                 half = len(models) // 2
                 first, last = self.ancestors(models[:half]), self.ancestors(models[half:])
                 return _both(first, last._replace(rows=last.rows + half))
@@ -165,42 +164,40 @@ class Ancestry:
                 break
             both = _both(found, reached)
             order = np.lexsort((-both.weights, both.keys, both.rows))
-            kept = order[_starts(both.rows[order], both.keys[order])]
-            found, edge = _chosen(both, kept), _chosen(both, kept[kept >= len(found.rows)])
+            best = order[_starts(both.rows[order], both.keys[order])]
+            new = best[best >= len(found.rows)]
+            found, frontier = _selected(both, best), _selected(both, new)
             full = np.bincount(found.rows, minlength=len(models)) > MOST_ANCESTORS
-            edge = _chosen(edge, ~full[edge.rows])
-        return _strongest(found)
+            frontier = _selected(frontier, ~full[frontier.rows])
+        return _heaviest(found)
 
-    def _parents(self, edge: Ancestors) -> Ancestors | None:
-        """Return the parents of what was reached; None where they are too many."""
-        edge = _chosen(edge, self.knows(edge.keys))
-        places = np.searchsorted(self.children, edge.keys)
+    def _parents(self, frontier: Ancestors) -> Ancestors | None:
+        """Return the parents of the last generation; None where they are too many."""
+        frontier = _selected(frontier, self.has_parents(frontier.keys))
+        places = np.searchsorted(self.children, frontier.keys)
         first = self.starts[places]
         counts = self.starts[places + 1] - first if len(places) else first
         total = int(counts.sum())
-        if total > MOST_AT_ONCE and edge.rows[0] != edge.rows[-1]:
+        if total > MOST_AT_ONCE and frontier.rows[0] != frontier.rows[-1]:
             return None
-        at = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(total)
-        weights = np.repeat(edge.weights, counts) * self.weights[at]
-        return Ancestors(np.repeat(edge.rows, counts), self.parents[at], weights)
+        edges = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(total)
+        weights = np.repeat(frontier.weights, counts) * self.weights[edges]
+        return Ancestors(np.repeat(frontier.rows, counts), self.parents[edges], weights)
 
 
 def keys_of(names: Sequence[str]) -> Keys:
-    """Return a key of 64 bits for each name, the same whatever its case."""
+    """Return a 64-bit hash of each name, regardless of case."""
     if not names:
         return np.zeros(0, np.uint64)
-    each = [name.lower().encode("utf-8", "replace") for name in names]
-    # One letter more, so that none is without any.
-    counts = np.fromiter(map(len, each), np.int64, len(each)) + 1
-    letters = np.frombuffer(b"\0".join([*each, b""]), np.uint8).astype(np.uint64)
+    encoded = [name.lower().encode("utf-8", "replace") for name in names]
+    # A terminator each, so that none is empty.
+    counts = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
+    letters = np.frombuffer(b"\0".join([*encoded, b""]), np.uint8).astype(np.uint64)
     starts = np.cumsum(counts) - counts
     powers = np.cumprod(np.full(int(counts.max()), _FACTOR))
     letters += _ONE
     letters *= powers[np.arange(len(letters)) - np.repeat(starts, counts)]
-    sums = np.add.reduceat(letters, starts)
-    for shift, factor in _MIXING:
-        sums = (sums ^ (sums >> shift)) * factor
-    return np.asarray(sums ^ (sums >> np.uint64(31)), np.uint64)
+    return mix(np.add.reduceat(letters, starts))
 
 
 def _both(one: Ancestors, other: Ancestors) -> Ancestors:
@@ -211,28 +208,28 @@ def _both(one: Ancestors, other: Ancestors) -> Ancestors:
     )
 
 
-def _chosen(found: Ancestors, which: NDArray[np.bool_] | Codes) -> Ancestors:
-    return Ancestors(found.rows[which], found.keys[which], found.weights[which])
+def _selected(pairs: Ancestors, which: NDArray[np.bool_] | Codes) -> Ancestors:
+    return Ancestors(pairs.rows[which], pairs.keys[which], pairs.weights[which])
 
 
 def _starts(rows: Codes, keys: Keys) -> NDArray[np.bool_]:
-    """Return where another row or key begins."""
-    other = np.ones(len(rows), bool)
-    other[1:] = (rows[1:] != rows[:-1]) | (keys[1:] != keys[:-1])
-    return other
+    """Return the entries at which another row or key begins."""
+    starts = np.ones(len(rows), bool)
+    starts[1:] = (rows[1:] != rows[:-1]) | (keys[1:] != keys[:-1])
+    return starts
 
 
-def _first(found: Ancestors, order: Codes) -> Ancestors:
-    """Return the first of each row and key, in an order."""
-    return _chosen(found, order[_starts(found.rows[order], found.keys[order])])
+def _first(pairs: Ancestors, order: Codes) -> Ancestors:
+    """Return the first pair of each row and key, in an order."""
+    return _selected(pairs, order[_starts(pairs.rows[order], pairs.keys[order])])
 
 
-def _strongest(found: Ancestors) -> Ancestors:
-    """Return those of the greatest weights of each row, which stand together."""
-    starts = np.flatnonzero(np.diff(found.rows, prepend=found.rows[:1] - 1))
-    counts = np.diff(starts, append=len(found.rows))
+def _heaviest(pairs: Ancestors) -> Ancestors:
+    """Return the pairs with the largest weights of each row; equal rows are adjacent."""
+    starts = np.flatnonzero(np.diff(pairs.rows, prepend=pairs.rows[:1] - 1))
+    counts = np.diff(starts, append=len(pairs.rows))
     if not len(counts) or counts.max() <= MOST_ANCESTORS + 1:
-        return found
-    order = np.lexsort((found.keys, -found.weights, np.repeat(np.arange(len(counts)), counts)))
+        return pairs
+    order = np.lexsort((pairs.keys, -pairs.weights, np.repeat(np.arange(len(counts)), counts)))
     within = np.arange(len(order)) - np.repeat(starts, counts)
-    return _chosen(found, order[within <= MOST_ANCESTORS])
+    return _selected(pairs, order[within <= MOST_ANCESTORS])

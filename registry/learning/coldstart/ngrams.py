@@ -1,6 +1,6 @@
-"""Names of models -> hashed words and pieces, of many names at once.
+"""Hashed words and character n-grams of model names, of many names at once.
 
-All names are one text, so that what looks at each character is one call, whatever their number.
+All names are joined to one text, so that each operation on characters is a single call.
 """
 
 import re
@@ -19,10 +19,10 @@ Codes: TypeAlias = NDArray[np.int64]
 
 BITS = 18
 WIDTH = 1 << BITS
-"""Columns of each hashed block."""
+"""Columns of a hashed block."""
 
 LONGEST = 5
-"""Characters of the longest pieces of names; the shortest have 2."""
+"""Characters of the longest n-grams; the shortest have 2."""
 
 _END = "\0"
 _WORD = re.compile(rf"\d+x\d+b?|\d+(?:\.\d+)?b(?![a-z])|[a-z]+|\d+(?:\.\d+)?|{_END}")
@@ -35,10 +35,10 @@ class Words(NamedTuple):
     """The words of n names, in their order.
 
     Attributes:
-        owners: int64, rising: whose each word is.
-        codes: int64: columns.
-        texts: the words, and the end of each name.
-        places: int64: where each word is in the texts.
+        owners: int64, rising: index of the name of each word.
+        codes: int64: its column.
+        texts: all words, with a terminator after each name.
+        places: int64: index of each word in `texts`.
     """
 
     owners: Codes
@@ -48,7 +48,7 @@ class Words(NamedTuple):
 
 
 def hashed(text: str) -> int:
-    """Return the column of a text."""
+    """Return the hash of a text, its column."""
     return crc32(text.encode("utf-8", "replace")) % WIDTH
 
 
@@ -56,7 +56,7 @@ _CODES: Memo[int] = Memo(lambda word: -1 if word == _END else hashed(word), most
 
 
 def words(titles: Sequence[str]) -> Words:
-    """Return the words of names; one comes as often as a name has it."""
+    """Return the words of names, with repetitions."""
     texts = _WORD.findall(_HUMP.sub(r"\1 \2", _line(titles)).lower())
     codes = np.fromiter(map(_CODES.__getitem__, texts), np.int64, len(texts))
     places = np.flatnonzero(codes >= 0)
@@ -64,23 +64,23 @@ def words(titles: Sequence[str]) -> Words:
     return Words(ended[places], codes[places], texts, places)
 
 
-def pieces(titles: Sequence[str]) -> csr_array:
-    """Return 1 + log of how often each piece of a name comes, n x WIDTH."""
-    keys = np.sort(_piece_keys(titles))
+def ngram_rows(titles: Sequence[str]) -> csr_array:
+    """Return 1 + log(count) of each n-gram of n names, n x WIDTH."""
+    keys = np.sort(_ngram_keys(titles))
     first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)])
     counts = np.diff(first, append=len(keys))
     return rows_of(keys[first], 1 + np.log(counts), len(titles))
 
 
-def pieces_met(titles: Sequence[str]) -> Codes:
-    """Return how many of the names have each piece, int64, WIDTH."""
-    keys = np.sort(_piece_keys(titles))
-    different = np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
-    return np.bincount(keys[different] & (WIDTH - 1), minlength=WIDTH).astype(np.int64)
+def document_frequencies(titles: Sequence[str]) -> Codes:
+    """Return the number of names that have each n-gram, int64, WIDTH."""
+    keys = np.sort(_ngram_keys(titles))
+    distinct = np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
+    return np.bincount(keys[distinct] & (WIDTH - 1), minlength=WIDTH).astype(np.int64)
 
 
 def rows_of(keys: Codes, values: Reals, count: int, bits: int = BITS) -> csr_array:
-    """Return a matrix, count x 2**bits, by rising keys: the row's number, then the column's."""
+    """Return a matrix, count x 2**bits, from rising keys: row << bits | column."""
     starts = np.searchsorted(keys, np.arange(count + 1) << bits)
     return csr_array((values, keys & ((1 << bits) - 1), starts), shape=(count, 1 << bits))
 
@@ -92,22 +92,22 @@ def _line(titles: Sequence[str]) -> str:
     return line
 
 
-def _piece_keys(titles: Sequence[str]) -> Codes:
-    """Return the row and the column of each piece, as one number."""
+def _ngram_keys(titles: Sequence[str]) -> Codes:
+    """Return row << BITS | column of each n-gram."""
     line = _line(titles).lower().encode("utf-8", "replace")
     letters = np.frombuffer(line + b"\0", np.uint8)
     ends = np.flatnonzero(letters == 0)
     lengths = np.diff(ends, prepend=-1)
-    # How many letters are left of the name at each place.
-    left = np.repeat(ends, lengths) - np.arange(len(letters))
+    # Letters from each position to the end of its name.
+    remaining = np.repeat(ends, lengths) - np.arange(len(letters))
     owner = np.repeat(np.arange(len(ends)) << BITS, lengths)
     value = letters.astype(np.uint64)
-    found: list[Codes] = [np.zeros(0, np.int64)]
+    keys: list[Codes] = [np.zeros(0, np.int64)]
     for length in range(2, min(LONGEST, len(letters)) + 1):
         value = value[:-1] * _STEP
         value += letters[length - 1 :]
-        whole = np.flatnonzero(left[: len(value)] >= length)
+        whole = np.flatnonzero(remaining[: len(value)] >= length)
         mixed = (value[whole] + np.uint64(length)) * _GOLDEN
         columns: Codes = (mixed >> np.uint64(64 - BITS)).astype(np.int64)
-        found.append(owner[whole] | columns)
-    return np.concatenate(found)
+        keys.append(owner[whole] | columns)
+    return np.concatenate(keys)

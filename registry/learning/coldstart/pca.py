@@ -1,9 +1,8 @@
-"""Outcomes as vectors and back: the principal components of what outcomes leave over item means.
+"""Principal components of outcomes: model vectors and item loadings of a linear factor model.
 
-P(m is right on i) = mean_i + z_m . loading_i, a linear factor model (Tipping and Bishop,
-Probabilistic Principal Component Analysis, 1999). Linear, so that the mean over models of what is
-predicted is the prediction of the mean: where a vector is a guess among many, a logistic model
-needs the whole distribution for that.
+P(m is right on i) = mean_i + z_m . loading_i (Tipping and Bishop, Probabilistic Principal Component
+Analysis, 1999). The model is linear, so the expected outcome of an uncertain vector is the outcome
+of its mean; a logistic model would need the vector's whole distribution.
 """
 
 from dataclasses import dataclass
@@ -18,26 +17,26 @@ Reals: TypeAlias = NDArray[np.float64]
 Outcomes: TypeAlias = NDArray[np.floating[Any]]
 
 LEAST = 0.005
-"""Least probability that is predicted; the greatest is 1 less it."""
+"""Least predicted probability; the greatest is 1 minus it."""
 
 RANK = 24
-"""Components kept: more tell nothing of another model, and cost fold-in."""
+"""Components at most: more do not help to predict another model, and make fold-in slower."""
 
 LEAST_NOISE = 2e-3
-"""Least variance of an outcome beside what its components tell."""
+"""Least residual variance of an outcome, given the components."""
 
-FILLINGS = 8
-"""Rounds in which what was not observed is filled from what was (Mazumder et al. 2010)."""
+IMPUTATIONS = 8
+"""Rounds in which unobserved outcomes are imputed by the components (Mazumder et al. 2010)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """Factors of N items.
+    """Linear factors of N items.
 
     Attributes:
-        means: float64, N: share of models that are right.
+        means: float64, N: mean outcome over the models.
         loadings: float64, N x r, orthonormal columns, by falling variance.
-        noise: float64, N: variance of an outcome around what the components tell.
+        noise: float64, N: residual variance of an outcome, given the components.
     """
 
     means: Reals
@@ -46,17 +45,18 @@ class Components:
 
     @property
     def share(self) -> Reals:
-        """Return the share of p (1 - p) that the noise of an outcome is, float64, N, up to 1."""
-        whole = np.maximum(self.means * (1 - self.means), LEAST)
-        return np.minimum(self.noise / whole, 1.0)
+        """Return the noise of an outcome as a share of p (1 - p), float64, N, up to 1."""
+        total = np.maximum(self.means * (1 - self.means), LEAST)
+        return np.minimum(self.noise / total, 1.0)
 
     def probabilities(self, vectors: Reals) -> Reals:
         """Return probabilities, n x N, of models by their vectors, n x r."""
-        found: Reals = np.clip(self.means + vectors @ self.loadings.T, LEAST, 1 - LEAST)
-        return found
+        linear = self.means + vectors @ self.loadings.T
+        probabilities: Reals = np.clip(linear, LEAST, 1 - LEAST)
+        return probabilities
 
     def only(self, items: NDArray[np.intp]) -> "Components":
-        """Return the factors of some items; their loadings are no longer orthonormal."""
+        """Return the factors of a subset of items; their loadings are no longer orthonormal."""
         return Components(self.means[items], self.loadings[items], self.noise[items])
 
 
@@ -64,39 +64,39 @@ def decompose(outcomes: Outcomes, rank: int = RANK) -> tuple[Components, Reals]:
     """Return components of items, and vectors of models, float64, M x r.
 
     Args:
-        outcomes: M x N, in [0, 1]; nan where not observed. Those are filled by item means and
-            model levels at first, then by the components themselves.
-        rank: r; at most a third of the models and no more than there are items.
+        outcomes: M x N, in [0, 1]; nan where not observed. Unobserved ones are imputed by item
+            means and model levels first, then by the components.
+        rank: r; reduced to a third of the models, and to the number of items.
 
     Raises:
-        UsageError: where nothing was observed, or numbers are out of range.
+        UsageError: where nothing is observed, or an outcome is out of range.
     """
-    seen = ~np.isnan(outcomes)
-    if not seen.any():
+    observed = ~np.isnan(outcomes)
+    if not observed.any():
         raise UsageError("There are no outcomes to take components of.")
-    told = np.where(seen, outcomes, 0).astype(np.float64)
-    if told.min() < 0 or told.max() > 1:
+    values = np.where(observed, outcomes, 0).astype(np.float64)
+    if values.min() < 0 or values.max() > 1:
         raise UsageError("Outcomes must be within 0 and 1.")
     rank = max(1, min(rank, len(outcomes) // 3, outcomes.shape[1]))
-    overall = told.sum() / seen.sum()
-    # An item with few outcomes is believed to be like all items.
-    means = (told.sum(0) + overall) / (seen.sum(0) + 1)
-    if seen.all():
-        means = told.mean(0)
-    rest = np.where(seen, told - means, 0)
-    levels = rest.sum(1, keepdims=True) / (seen.sum(1, keepdims=True) + 1)
-    filled = np.where(seen, rest, levels)
+    overall = values.sum() / observed.sum()
+    # The mean of an item with few outcomes is shrunk towards that of all items.
+    means = (values.sum(0) + overall) / (observed.sum(0) + 1)
+    if observed.all():
+        means = values.mean(0)
+    centred = np.where(observed, values - means, 0)
+    levels = centred.sum(1, keepdims=True) / (observed.sum(1, keepdims=True) + 1)
+    filled = np.where(observed, centred, levels)
     vectors, loadings = _principal(filled, rank)
-    for _ in range(0 if seen.all() else FILLINGS):
-        filled = np.where(seen, rest, vectors @ loadings.T)
+    for _ in range(0 if observed.all() else IMPUTATIONS):
+        filled = np.where(observed, centred, vectors @ loadings.T)
         vectors, loadings = _principal(filled, rank)
-    left = np.where(seen, rest - vectors @ loadings.T, 0)
-    # Components were fitted to the very outcomes; what is left over understates the noise.
-    free = max(len(outcomes) / max(len(outcomes) - rank, 1), 1.0)
-    noise = (left**2).sum(0) / np.maximum(seen.sum(0), 1) * free
+    residuals = np.where(observed, centred - vectors @ loadings.T, 0)
+    # The components are fitted to these outcomes: their residuals understate the noise.
+    correction = max(len(outcomes) / max(len(outcomes) - rank, 1), 1.0)
+    noise = (residuals**2).sum(0) / np.maximum(observed.sum(0), 1) * correction
     return Components(means, loadings, np.maximum(noise, LEAST_NOISE)), vectors
 
 
-def _principal(rest: Reals, rank: int) -> tuple[Reals, Reals]:
-    left, values, right = np.linalg.svd(rest, full_matrices=False)
+def _principal(centred: Reals, rank: int) -> tuple[Reals, Reals]:
+    left, values, right = np.linalg.svd(centred, full_matrices=False)
     return left[:, :rank] * values[:rank], right[:rank].T

@@ -94,7 +94,7 @@ def predicted_new_models(trial: Trial) -> tuple[Reals, Reals, Reals]:
     known, items = trial.known()
     components, vectors = decompose(trial.problem.outcomes[np.ix_(known, items)])
     prior = gp.fit(trial.blocks.rows(known), vectors, seed=trial.seed)
-    predicted = prior.guess(trial.blocks.rows(np.flatnonzero(trial.models))).mean
+    predicted = prior.predict(trial.blocks.rows(np.flatnonzero(trial.models))).mean
     return components.probabilities(predicted), predicted, vectors
 
 

@@ -1,10 +1,10 @@
-"""Which models are like which: the graph of SimRMF, sparse, built in parts (METHODS.md section 2).
+"""Similarity graph of SimRMF, sparse (METHODS.md section 2).
 
 S = alpha S_feature + (1 - alpha) S_lineage, of which each model keeps its `neighbours` nearest.
-Comparing all pairs of a million models is out of reach. Features are compared among models that
-stand together when all are sorted by family and size, and once more by size and family; lineage
-among a model and its ancestors, and among children of one parent that stand together likewise. So
-a graph is exact up to `TOGETHER` models, and beyond that misses neighbours that differ in both.
+Comparing all pairs of a million models is infeasible. Features are compared within blocks of models
+sorted by family and size, and again within blocks sorted by size and family; lineage between a
+model and its ancestors, and between siblings near each other in the first order. The graph is exact
+up to `TOGETHER` models; beyond that it misses neighbours that differ in both family and size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,22 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from registry.learning.coldstart.features import Blocks, Description
+from registry.learning.coldstart.features import Description, FeatureBlocks
 from registry.learning.coldstart.lineage_kernel import Ancestry, Relations, keys_of
 from registry.learning.coldstart.pca import Reals
 
 NEIGHBOURS = 16
+"""Neighbours that a model keeps."""
+
 TOGETHER = 2048
-"""Models compared with each other at a time: what bounds memory, to 32 MB a matrix."""
+"""Models of a block: bounds memory, to 32 MB a matrix."""
 
 SIBLINGS = 8
-"""Children of one parent that each is compared with; a base may have a hundred thousand."""
+"""Siblings that each child is compared with; a base may have a hundred thousand children."""
 
 PAIRS_AT_ONCE = 1 << 20
 
 
 class _Pairs(NamedTuple):
-    """Pairs of models by their places, and a number for each."""
+    """Pairs of models by their indices, with a value each."""
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
@@ -38,55 +40,47 @@ class _Pairs(NamedTuple):
 
 def similarity_graph(
     models: Sequence[Description],
-    blocks: Blocks,
-    kinship: Ancestry,
+    blocks: FeatureBlocks,
+    ancestry: Ancestry,
     *,
     alpha: float = 0.5,
     neighbours: int = NEIGHBOURS,
 ) -> csr_array:
-    """Return the graph, n x n, symmetric, without a diagonal; a model without any is alone.
+    """Return the graph, n x n, symmetric, with an empty diagonal; a model may have no neighbour.
 
     Args:
         models: n descriptions, of different names.
-        blocks: their features; only the metadata and what sorts them are used.
-        kinship: lineage of the catalog.
-        alpha: share of features, in [0, 1]; the rest is of lineage.
-        neighbours: most a model keeps of its own. Others may keep it, too.
+        blocks: their features, of which metadata, families, sizes and authors are used.
+        ancestry: lineage of the catalog.
+        alpha: weight of features, in [0, 1]; 1 - alpha is that of lineage.
+        neighbours: that a model keeps, at most; others may keep the model, too.
 
     Raises:
-        ValueError: for another alpha, or when there are not as many features as models.
+        ValueError: for alpha out of range, or features of another number of models.
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"The share of features is within 0 and 1, not {alpha}.")
     if len(models) != len(blocks):
         raise ValueError(f"There are {len(models)} models, but features of {len(blocks)}.")
     orders = _orders(blocks)
-    relatives = _relatives(models, kinship, orders[0])
-    found = [relatives._replace(values=(1 - alpha) * relatives.values)]
-    lineage = _matrix(found[0], len(models))
+    relatives = _relatives(models, ancestry, orders[0])
+    pairs = [relatives._replace(values=(1 - alpha) * relatives.values)]
+    lineage = _matrix(pairs[0], len(models))
     if alpha:
-        found = [_with_features(found[0], blocks.metadata, alpha)]
+        pairs = [_with_features(pairs[0], blocks.metadata, alpha)]
         for order in orders:
-            found += [
+            pairs += [
                 _nearest(
                     order[start : start + TOGETHER], blocks.metadata, lineage, alpha, neighbours
                 )
                 for start in range(0, len(order), TOGETHER)
             ]
-    kept = _most(_joined(found), neighbours)
-    graph = _matrix(kept, len(models))
+    graph = _matrix(_nearest_pairs(_joined(pairs), neighbours), len(models))
     return csr_array(graph.maximum(graph.T))
 
 
-def planted(pairs: Reals) -> csr_array:
-    """Return a graph of similarities that are given, n x n; for tests and for the oracle."""
-    graph = csr_array(np.where(np.eye(len(pairs), dtype=bool), 0, np.maximum(pairs, 0)))
-    graph.eliminate_zeros()
-    return graph
-
-
-def _orders(blocks: Blocks) -> list[NDArray[np.int64]]:
-    # An unknown size comes last; authors decide between what else is the same.
+def _orders(blocks: FeatureBlocks) -> list[NDArray[np.int64]]:
+    # Unknown sizes come last; ties are ordered by author.
     sizes = np.nan_to_num(blocks.sizes, nan=np.inf)
     return [
         np.lexsort((blocks.authors, sizes, blocks.families)).astype(np.int64),
@@ -97,9 +91,9 @@ def _orders(blocks: Blocks) -> list[NDArray[np.int64]]:
 def _nearest(
     block: NDArray[np.int64], features: csr_array, lineage: csr_array, alpha: float, most: int
 ) -> _Pairs:
-    """Return the nearest of each model within a block."""
-    some = features[block]
-    similar = alpha * np.asarray((some @ some.T).toarray())
+    """Return the nearest neighbours of each model within a block."""
+    rows = features[block]
+    similar = alpha * np.asarray((rows @ rows.T).toarray())
     similar += lineage[block][:, block].toarray()
     np.fill_diagonal(similar, 0)
     most = min(most, len(block) - 1)
@@ -113,43 +107,44 @@ def _nearest(
 
 
 def _relatives(
-    models: Sequence[Description], kinship: Ancestry, order: NDArray[np.int64]
+    models: Sequence[Description], ancestry: Ancestry, order: NDArray[np.int64]
 ) -> _Pairs:
-    """Return pairs that are related, both ways, with the weight of lineage, the largest of each."""
-    up = _upward(models, kinship)
-    near = np.array(list(_sideways(models, kinship.relations, order)), np.float64).reshape(-1, 3)
-    left = np.concatenate([up.left, near[:, 0].astype(np.int64)])
-    right = np.concatenate([up.right, near[:, 1].astype(np.int64)])
-    values = np.concatenate([up.values, near[:, 2]])
+    """Return related pairs, both ways, each with its largest lineage weight."""
+    lines = _ancestor_pairs(models, ancestry)
+    siblings = np.array(list(_sibling_pairs(models, ancestry.relations, order)), np.float64)
+    siblings = siblings.reshape(-1, 3)
+    left = np.concatenate([lines.left, siblings[:, 0].astype(np.int64)])
+    right = np.concatenate([lines.right, siblings[:, 1].astype(np.int64)])
+    values = np.concatenate([lines.values, siblings[:, 2]])
     return _largest(
         _Pairs(np.append(left, right), np.append(right, left), np.append(values, values))
     )
 
 
-def _upward(models: Sequence[Description], kinship: Ancestry) -> _Pairs:
-    """Return models and those of their ancestors that are among them."""
+def _ancestor_pairs(models: Sequence[Description], ancestry: Ancestry) -> _Pairs:
+    """Return pairs of a model and one of its ancestors, both among the models."""
     keys = keys_of([model.name for model in models])
-    made = np.flatnonzero(kinship.knows(keys))
-    found = kinship.ancestors(keys[made])
+    derived = np.flatnonzero(ancestry.has_parents(keys))
+    ancestors = ancestry.ancestors(keys[derived])
     order = np.argsort(keys, kind="stable")
-    at = np.minimum(np.searchsorted(keys[order], found.keys), len(keys) - 1)
-    left, right = made[found.rows], order[at]
-    kept = (keys[right] == found.keys) & (left != right)
-    return _Pairs(left[kept], right[kept], found.weights[kept])
+    places = np.minimum(np.searchsorted(keys[order], ancestors.keys), len(keys) - 1)
+    left, right = derived[ancestors.rows], order[places]
+    present = (keys[right] == ancestors.keys) & (left != right)
+    return _Pairs(left[present], right[present], ancestors.weights[present])
 
 
-def _sideways(
+def _sibling_pairs(
     models: Sequence[Description], relations: Relations, order: NDArray[np.int64]
 ) -> Iterator[tuple[int, int, float]]:
     children: dict[str, list[tuple[int, str]]] = {}
     for place in order.tolist():
-        for kin in models[place].parents:
-            children.setdefault(kin.name.lower(), []).append((place, kin.relation))
+        for parent in models[place].parents:
+            children.setdefault(parent.name.lower(), []).append((place, parent.relation))
     for siblings in children.values():
         for at, (one, relation) in enumerate(siblings):
-            for other, others in siblings[at + 1 : at + 1 + SIBLINGS // 2]:
+            for other, other_relation in siblings[at + 1 : at + 1 + SIBLINGS // 2]:
                 if one != other:
-                    yield one, other, relations.between(relation, others)
+                    yield one, other, relations.between(relation, other_relation)
 
 
 def _with_features(pairs: _Pairs, features: csr_array, alpha: float) -> _Pairs:
@@ -174,14 +169,14 @@ def _largest(pairs: _Pairs) -> _Pairs:
     return _Pairs(left[first], right[first], pairs.values[order][first])
 
 
-def _most(pairs: _Pairs, neighbours: int) -> _Pairs:
-    """Return the largest pairs of each model on the left."""
+def _nearest_pairs(pairs: _Pairs, neighbours: int) -> _Pairs:
+    """Return the pairs with the largest values of each model on the left."""
     order = np.lexsort((-pairs.values, pairs.left))
     left = pairs.left[order]
     starts = np.flatnonzero(np.concatenate(([True], left[1:] != left[:-1])))[: len(left)]
     lengths = np.diff(np.append(starts, len(left)))
-    kept = order[np.arange(len(left)) - np.repeat(starts, lengths) < neighbours]
-    return _Pairs(pairs.left[kept], pairs.right[kept], pairs.values[kept])
+    largest = order[np.arange(len(left)) - np.repeat(starts, lengths) < neighbours]
+    return _Pairs(pairs.left[largest], pairs.right[largest], pairs.values[largest])
 
 
 def _matrix(pairs: _Pairs, models: int) -> csr_array:

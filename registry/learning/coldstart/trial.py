@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from registry.errors import UsageError
 from registry.learning.coldstart import gp
-from registry.learning.coldstart.features import Blocks
+from registry.learning.coldstart.features import FeatureBlocks
 from registry.learning.coldstart.pca import Reals
 from registry.learning.factorization.problem import ItemTexts, Matrix, Problem
 
@@ -38,7 +38,7 @@ class Trial:
     models: NDArray[np.bool_]
     items: NDArray[np.bool_]
     cells: NDArray[np.bool_]
-    blocks: Blocks
+    blocks: FeatureBlocks
     graph: csr_array
     texts: ItemTexts | None = None
     groups: NDArray[np.int64] | None = None
@@ -72,7 +72,7 @@ Predictor: TypeAlias = Callable[[Trial], Matrix]
 
 def draw(
     truth: Matrix,
-    blocks: Blocks,
+    blocks: FeatureBlocks,
     graph: csr_array,
     *,
     held: int,

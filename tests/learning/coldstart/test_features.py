@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 from registry.learning.coldstart import lineage_kernel
-from registry.learning.coldstart.features import Describer, Description, log_size
+from registry.learning.coldstart.features import Description, Featurizer, log_size
 from registry.learning.coldstart.kernel import Kernel, parts
-from registry.learning.coldstart.lineage_kernel import MOST_ANCESTORS, Ancestry, Edges, Kin, keys_of
+from registry.learning.coldstart.lineage_kernel import (
+    MOST_ANCESTORS,
+    Ancestry,
+    Edges,
+    ParentLink,
+    keys_of,
+)
 
 CATALOG = [
     Description("meta/Llama-2-7b", 6_738_000_000, "llama", "text-generation", ("english",), 10.0),
     Description("meta/Llama-2-13b", 13_000_000_000, "llama", "text-generation", (), 10.0),
     Description(
-        "ann/llama-2-7b-chat", 6_738_000_000, None, None, (), 40.0, (Kin("meta/Llama-2-7b"),)
+        "ann/llama-2-7b-chat", 6_738_000_000, None, None, (), 40.0, (ParentLink("meta/Llama-2-7b"),)
     ),
     Description("bob/Mistral-7B", None, "mistral"),
     Description("stub"),
@@ -39,7 +45,7 @@ def test_a_size_that_cannot_be_gives_way_to_the_names(model: Description, billio
 
 
 def test_rows_have_norm_one_or_nothing() -> None:
-    blocks = Describer.of([CATALOG]).blocks(CATALOG)
+    blocks = Featurizer.of([CATALOG]).blocks(CATALOG)
     for name in ("metadata", "pieces", "words", "profiles", "lineage"):
         norms = np.sqrt(getattr(blocks, name).power(2).sum(axis=1))
         assert np.all(np.isclose(norms, 1) | (norms == 0)), name
@@ -48,21 +54,21 @@ def test_rows_have_norm_one_or_nothing() -> None:
 
 
 def test_a_family_that_is_not_stated_is_read_from_the_name() -> None:
-    blocks = Describer.of([CATALOG]).blocks(CATALOG)
+    blocks = Featurizer.of([CATALOG]).blocks(CATALOG)
     assert blocks.families[2] == blocks.families[0] != 0
     assert blocks.families[4] == 0
 
 
 def test_blocks_made_apart_are_those_made_together() -> None:
-    describer = Describer.of([CATALOG[:2], CATALOG[2:]])
-    whole = describer.blocks(CATALOG)
-    apart = describer.blocks(CATALOG[2:4])
+    featurizer = Featurizer.of([CATALOG[:2], CATALOG[2:]])
+    whole = featurizer.blocks(CATALOG)
+    apart = featurizer.blocks(CATALOG[2:4])
     assert (whole.pieces[[2, 3]] != apart.pieces).nnz == 0
     assert (whole.metadata[[2, 3]] != apart.metadata).nnz == 0
 
 
 def test_similarity_is_symmetric_positive_and_its_diagonal_is_told() -> None:
-    blocks = Describer.of([CATALOG]).blocks(CATALOG)
+    blocks = Featurizer.of([CATALOG]).blocks(CATALOG)
     similar = Kernel().between(blocks, blocks)
     assert similar == pytest.approx(similar.T, abs=1e-6)
     assert np.linalg.eigvalsh(similar.astype(float)).min() > -1e-5
@@ -70,22 +76,22 @@ def test_similarity_is_symmetric_positive_and_its_diagonal_is_told() -> None:
 
 
 def test_parts_add_up() -> None:
-    blocks = Describer.of([CATALOG]).blocks(CATALOG)
+    blocks = Featurizer.of([CATALOG]).blocks(CATALOG)
     kernel = Kernel()
     total = sum(kernel.weights[name] * part for name, part in parts(blocks, blocks).items())
     assert kernel.between(blocks, blocks) == pytest.approx(total, abs=1e-5)
 
 
 def test_a_column_that_vanished_changes_nothing_else() -> None:
-    describer = Describer.of([CATALOG])
+    featurizer = Featurizer.of([CATALOG])
     bare = [model._replace(task=None, tags=()) for model in CATALOG]
-    blocks, less = describer.blocks(CATALOG), describer.blocks(bare)
+    blocks, less = featurizer.blocks(CATALOG), featurizer.blocks(bare)
     near = Kernel().between(less, blocks)
     assert np.isfinite(near).all()
     assert near[0].argmax() == 0
 
 
-def ancestors(parents: Mapping[str, Sequence[Kin]], *names: str) -> list[dict[str, float]]:
+def ancestors(parents: Mapping[str, Sequence[ParentLink]], *names: str) -> list[dict[str, float]]:
     """Return the ancestors of models by their names in lower case."""
     found = Ancestry.of(Edges.of(parents)).ancestors(keys_of(names))
     known = {*parents, *names, *(kin.name for some in parents.values() for kin in some)}
@@ -98,10 +104,14 @@ def ancestors(parents: Mapping[str, Sequence[Kin]], *names: str) -> list[dict[st
 
 def test_lineage_by_the_best_path() -> None:
     parents = {
-        "child": (Kin("base"), Kin("Base", "merge")),
-        "grandchild": (Kin("Child", "adapter"),),
-        "sister": (Kin("base", "quantized"),),
-        "merged": (Kin("child", "merge"), Kin("sister", "merge"), Kin("base", "merge")),
+        "child": (ParentLink("base"), ParentLink("Base", "merge")),
+        "grandchild": (ParentLink("Child", "adapter"),),
+        "sister": (ParentLink("base", "quantized"),),
+        "merged": (
+            ParentLink("child", "merge"),
+            ParentLink("sister", "merge"),
+            ParentLink("base", "merge"),
+        ),
     }
     child, grandchild, merged, stranger = ancestors(
         parents, "CHILD", "grandchild", "merged", "stranger"
@@ -113,17 +123,17 @@ def test_lineage_by_the_best_path() -> None:
 
 
 def test_cycles_and_endless_lines_end() -> None:
-    cycle = {"a": (Kin("b"),), "b": (Kin("a"),), "self": (Kin("self"),)}
+    cycle = {"a": (ParentLink("b"),), "b": (ParentLink("a"),), "self": (ParentLink("self"),)}
     a, alone = ancestors(cycle, "a", "self")
     assert a == pytest.approx({"a": 1.0, "b": 0.8})
     assert alone == {"self": 1.0}
-    line = {str(n): (Kin(str(n + 1)),) for n in range(100)}
+    line = {str(n): (ParentLink(str(n + 1)),) for n in range(100)}
     assert len(ancestors(line, "0")[0]) == 5
 
 
 def test_merges_of_everything_keep_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    everything = {f"m{n}": [Kin(f"b{at}", "merge") for at in range(500)] for n in range(50)}
-    everything["child"] = [Kin("m1")]
+    everything = {f"m{n}": [ParentLink(f"b{at}", "merge") for at in range(500)] for n in range(50)}
+    everything["child"] = [ParentLink("m1")]
     found = ancestors(everything, "m0", "child", "m49")
     assert [len(each) for each in found] == [MOST_ANCESTORS + 1] * 3
     assert found[1]["m1"] == pytest.approx(0.8)

@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from registry.learning.coldstart.fold_in import Items, correlation, fold
-from registry.learning.coldstart.gp import Guess
+from registry.learning.coldstart.fold_in import ItemParameters, error_correlation, fold
+from registry.learning.coldstart.gp import VectorEstimate
 
 Reals = NDArray[np.float64]
 
 
 def naive_posterior(
-    mean: Reals, covariance: Reals, items: Items, outcomes: Reals
+    mean: Reals, covariance: Reals, items: ItemParameters, outcomes: Reals
 ) -> tuple[Reals, Reals]:
     """Return the mode of a posterior, and its variances by the curvature there."""
     precision = np.linalg.inv(covariance)
@@ -32,9 +32,9 @@ def naive_posterior(
 @pytest.mark.parametrize("errors_go_together", [False, True])
 def test_it_is_the_posterior_whatever_the_variances(*, errors_go_together: bool) -> None:
     draw = np.random.default_rng(0)
-    items = Items(draw.normal(size=(25, 3)), draw.normal(size=25))
+    items = ItemParameters(draw.normal(size=(25, 3)), draw.normal(size=25))
     variances = np.array([[0.25, 4.0, 1.5], [9.0, 0.5, 0.01]])
-    guess = Guess(draw.normal(size=(2, 3)), variances, np.ones(2))
+    guess = VectorEstimate(draw.normal(size=(2, 3)), variances, np.ones(2))
     together = np.array([[1, 0.6, -0.3], [0.6, 1, 0.2], [-0.3, 0.2, 1]])
     outcomes = draw.integers(0, 2, (2, 25)).astype(np.float64)
     shown = outcomes.copy()
@@ -43,7 +43,7 @@ def test_it_is_the_posterior_whatever_the_variances(*, errors_go_together: bool)
     for model, seen in enumerate((25, 10)):
         deviation = np.sqrt(variances[model])
         correlated = together if errors_go_together else np.eye(3)
-        some = Items(items.vectors[:seen], items.offsets[:seen])
+        some = ItemParameters(items.vectors[:seen], items.offsets[:seen])
         covariance = correlated * np.outer(deviation, deviation)
         mean, variance = naive_posterior(
             guess.mean[model], covariance, some, outcomes[model, :seen]
@@ -57,9 +57,9 @@ def test_a_correlation_is_drawn_towards_none_so_that_it_inverts() -> None:
     draw = np.random.default_rng(1)
     models, dimension = 3, 8
     variance = draw.uniform(0.1, 4, (models, dimension))
-    left_out = Guess(draw.normal(size=(models, dimension)), variance, np.ones(models))
+    left_out = VectorEstimate(draw.normal(size=(models, dimension)), variance, np.ones(models))
     vectors = draw.normal(size=(models, dimension))
-    found = correlation(left_out, vectors)
+    found = error_correlation(left_out, vectors)
     errors = (vectors - left_out.mean) / np.sqrt(variance)
     errors /= np.sqrt((errors**2).mean(axis=0))
     for one in range(dimension):

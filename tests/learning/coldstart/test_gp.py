@@ -14,7 +14,7 @@ from registry.learning.coldstart.calibration import (
     calibrate_onward,
     coordinate_scale,
 )
-from registry.learning.coldstart.features import Blocks, Describer, Description
+from registry.learning.coldstart.features import Description, FeatureBlocks, Featurizer
 from registry.learning.coldstart.fold_in_linear import accuracy, fold, unfolded
 from registry.learning.coldstart.kernel import Kernel
 from registry.learning.coldstart.pca import decompose
@@ -22,14 +22,14 @@ from registry.learning.coldstart.pca import decompose
 KINDS = ("alpha", "beta", "gamma", "delta")
 
 
-def catalog(models: int) -> tuple[Blocks, NDArray[np.intp]]:
+def catalog(models: int) -> tuple[FeatureBlocks, NDArray[np.intp]]:
     """Models of four kinds, which their names tell."""
     kinds = np.random.default_rng(0).integers(len(KINDS), size=models)
     told = [
         Description(f"{KINDS[kind]}lab/{KINDS[kind]}-{n % 9}-7b", 7_000_000_000, KINDS[kind])
         for n, kind in enumerate(kinds)
     ]
-    return Describer.of([told]).blocks(told), kinds.astype(np.intp)
+    return Featurizer.of([told]).blocks(told), kinds.astype(np.intp)
 
 
 def outcomes(kinds: NDArray[np.intp], items: int, seed: int = 1) -> NDArray[np.float64]:
@@ -47,7 +47,7 @@ def test_what_names_tell_is_found() -> None:
     blocks, kinds = catalog(200)
     told = outcomes(kinds, 80)
     components, vectors = decompose(told[:150])
-    guess = gp.fit(blocks.rows(rows(0, 150)), vectors).guess(blocks.rows(rows(150, 200)))
+    guess = gp.fit(blocks.rows(rows(0, 150)), vectors).predict(blocks.rows(rows(150, 200)))
     found = components.probabilities(guess.mean)
     plain = ((told[150:] - components.means) ** 2).mean()
     assert ((told[150:] - found) ** 2).mean() < 0.8 * plain
@@ -58,7 +58,7 @@ def test_noise_gives_the_mean() -> None:
     blocks, _ = catalog(120)
     vectors = np.random.default_rng(3).normal(size=(120, 4)) + 5
     fitted = gp.fit(blocks.rows(rows(0, 100)), vectors[:100])
-    guess = fitted.guess(blocks.rows(rows(100, 120)))
+    guess = fitted.predict(blocks.rows(rows(100, 120)))
     assert np.abs(guess.mean - 5).max() < 0.7
     assert np.sqrt(guess.variance) == pytest.approx(1, abs=0.3)
 
@@ -67,8 +67,8 @@ def test_a_stub_gets_a_weak_answer() -> None:
     blocks, kinds = catalog(100)
     _, vectors = decompose(outcomes(kinds, 80))
     fitted = gp.fit(blocks, vectors)
-    stub = Describer.of([[Description("")]]).blocks([Description("")])
-    weak, known = fitted.guess(stub), fitted.guess(blocks.rows(rows(0, 1)))
+    stub = Featurizer.of([[Description("")]]).blocks([Description("")])
+    weak, known = fitted.predict(stub), fitted.predict(blocks.rows(rows(0, 1)))
     assert weak.support[0] < known.support[0]
     assert np.isfinite(weak.mean).all()
     assert (weak.variance > 0).all()
@@ -82,7 +82,7 @@ def test_deviations_of_coordinates_hold_what_they_say() -> None:
     vectors = draw.normal(size=(len(KINDS), 6))[kinds] + noise
     fitted = gp.fit(blocks.rows(rows(0, 400)), vectors[:400])
     scale = coordinate_scale(fitted.left_out, vectors[:400])
-    guess = fitted.guess(blocks.rows(rows(400, 600)))
+    guess = fitted.predict(blocks.rows(rows(400, 600)))
     stated = scale * np.sqrt(guess.variance.mean(axis=1, keepdims=True))
     held = np.abs(guess.mean - vectors[400:]) <= 1.645 * stated
     assert held.mean() == pytest.approx(0.9, abs=0.02)
@@ -92,9 +92,9 @@ def test_landmarks_come_near_to_all_models(monkeypatch: pytest.MonkeyPatch) -> N
     blocks, kinds = catalog(300)
     _, vectors = decompose(outcomes(kinds, 80), 4)
     known, asked = blocks.rows(rows(0, 250)), blocks.rows(rows(250, 300))
-    whole = gp.fit(known, vectors[:250], kernel=Kernel()).guess(asked)
+    whole = gp.fit(known, vectors[:250], kernel=Kernel()).predict(asked)
     monkeypatch.setattr(gp, "LANDMARKS", 100)
-    some = gp.fit(known, vectors[:250], kernel=Kernel()).guess(asked)
+    some = gp.fit(known, vectors[:250], kernel=Kernel()).predict(asked)
     assert np.sqrt(((whole.mean - some.mean) ** 2).mean()) < 0.2 * whole.mean.std()
 
 
@@ -104,7 +104,7 @@ def test_left_out_is_what_a_fit_without_the_model_says() -> None:
     whole = gp.fit(blocks, vectors, kernel=Kernel())
     rest = np.delete(np.arange(60), 7)
     without = gp.fit(blocks.rows(rest), vectors[rest], kernel=Kernel())
-    guess = without.guess(blocks.rows(rows(7, 8)))
+    guess = without.predict(blocks.rows(rows(7, 8)))
     assert whole.left_out.mean[7] == pytest.approx(guess.mean[0], abs=0.5)
     assert whole.left_out.variance[7] == pytest.approx(guess.variance[0], rel=0.3)
 
@@ -112,9 +112,9 @@ def test_left_out_is_what_a_fit_without_the_model_says() -> None:
 def test_guesses_are_the_same_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks, kinds = catalog(90)
     fitted = gp.fit(blocks, decompose(outcomes(kinds, 40))[1])
-    whole = fitted.guess(blocks)
+    whole = fitted.predict(blocks)
     monkeypatch.setattr(gp, "AT_ONCE", 7)
-    assert fitted.guess(blocks).mean == pytest.approx(whole.mean, abs=1e-4)
+    assert fitted.predict(blocks).mean == pytest.approx(whole.mean, abs=1e-4)
 
 
 @pytest.mark.parametrize("models", [0, 1, 2])
@@ -136,7 +136,7 @@ def test_outcomes_correct_a_guess() -> None:
     _, kinds = catalog(220)
     told = outcomes(kinds, 100)
     components, vectors = decompose(told[:200], 8)
-    left = gp.Guess(
+    left = gp.VectorEstimate(
         np.zeros((20, 8)), np.repeat(vectors.var(axis=0)[None], 20, axis=0), np.zeros(20)
     )
     errors = []
@@ -151,7 +151,7 @@ def test_outcomes_correct_a_guess() -> None:
 
 def test_without_outcomes_a_guess_stays() -> None:
     components, vectors = decompose(outcomes(catalog(50)[1], 30), 3)
-    guess = gp.Guess(vectors[:2], np.ones((2, 3)), np.ones(2))
+    guess = gp.VectorEstimate(vectors[:2], np.ones((2, 3)), np.ones(2))
     folded = fold(guess, components, np.full((2, 30), np.nan))
     assert (folded.mean == guess.mean).all()
     assert folded.variance == pytest.approx(unfolded(guess).variance)
@@ -178,7 +178,7 @@ def test_intervals_hold_what_they_say() -> None:
     fitted = gp.fit(blocks.rows(rows(0, 300)), vectors)
     calibration = calibrate(blocks.rows(rows(0, 300)), told[:300], kernel=fitted.kernel)
     shown = np.full((200, 80), np.nan)
-    folded = fold(fitted.guess(blocks.rows(rows(300, 500))), components, shown)
+    folded = fold(fitted.predict(blocks.rows(rows(300, 500))), components, shown)
     lower, upper = calibration.interval(accuracy(folded, components, shown), folded.counts)
     truth = told[300:].mean(axis=1)
     assert 0.82 <= ((truth >= lower) & (truth <= upper)).mean() <= 0.97
@@ -197,7 +197,7 @@ def test_intervals_for_later_models_learn_that_they_get_better() -> None:
     components, vectors = decompose(told[known])
     fitted = gp.fit(blocks.rows(known), vectors)
     nothing = np.full((100, 60), np.nan)
-    folded = fold(fitted.guess(blocks.rows(new)), components, nothing)
+    folded = fold(fitted.predict(blocks.rows(new)), components, nothing)
     stated, truth = accuracy(folded, components, nothing), told[new].mean(axis=1)
 
     def held(calibration: Calibration) -> float:
@@ -227,7 +227,7 @@ def test_intervals_do_not_trust_components_that_saw_the_answers() -> None:
     calibration = calibrate(blocks.rows(known), told[known], kernel=fitted.kernel)
     shown = told[new].copy()
     shown[:, 50:] = np.nan
-    folded = fold(fitted.guess(blocks.rows(new)), components, shown)
+    folded = fold(fitted.predict(blocks.rows(new)), components, shown)
     stated, truth = accuracy(folded, components, shown), told[new].mean(axis=1)
 
     def held(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted import planted
+from planted import planted, planted_graph
 from scipy.sparse import csr_array
 
 from registry.errors import UsageError
 from registry.learning.coldstart import predictors, protocol, similarity_graph, simrmf
-from registry.learning.coldstart.features import Describer, Description
-from registry.learning.coldstart.lineage_kernel import Kin
+from registry.learning.coldstart.features import Description, Featurizer
+from registry.learning.coldstart.lineage_kernel import ParentLink
 from registry.learning.coldstart.trial import Trial, by_time, draw
 from registry.learning.factorization.mf import FreeFactorization, TextFactorization
 from registry.learning.factorization.problem import Fit, Problem
@@ -32,7 +32,7 @@ def grouped(models: int, items: int) -> Problem:
 
 def test_a_graph_that_tells_helps_new_models() -> None:
     problem = grouped(120, 100)
-    similar = similarity_graph.planted((kinds(120)[:, None] == kinds(120)).astype(float))
+    similar = planted_graph((kinds(120)[:, None] == kinds(120)).astype(float))
     hidden = np.zeros(problem.outcomes.shape, bool)
     hidden[90:] = True
     rest = problem.without(hidden)
@@ -52,7 +52,7 @@ def planted_trial(similar: csr_array) -> Trial:
     chances = made.chances[kinds(100)]
     drawn = np.random.default_rng(6).random(chances.shape) < chances
     told = [Description(f"m{n}") for n in range(100)]
-    blocks = Describer.of([told]).blocks(told)
+    blocks = Featurizer.of([told]).blocks(told)
     models, items = np.arange(100) >= 75, np.arange(100) >= 75
     cells = np.zeros(drawn.shape, bool)
     return Trial(
@@ -73,7 +73,7 @@ PAIR = {name: predictors.METHODS[name] for name in ("mf-stopped", "simrmf-stoppe
 @pytest.mark.usefixtures("briefly")
 def test_a_planted_graph_gains_on_new_models_and_on_both_new() -> None:
     same = (kinds(100)[:, None] == kinds(100)).astype(float)
-    found = protocol.measure(planted_trial(similarity_graph.planted(same)), PAIR)
+    found = protocol.measure(planted_trial(planted_graph(same)), PAIR)
     for test in "CD":
         assert found["simrmf-stopped", test].rmse < 0.95 * found["mf-stopped", test].rmse, test
 
@@ -81,7 +81,7 @@ def test_a_planted_graph_gains_on_new_models_and_on_both_new() -> None:
 @pytest.mark.usefixtures("briefly")
 def test_with_a_graph_of_noise_it_is_as_good_as_plain_factorization() -> None:
     noise = np.triu(np.random.default_rng(1).random((100, 100)), 1)
-    found = protocol.measure(planted_trial(similarity_graph.planted(noise + noise.T)), PAIR)
+    found = protocol.measure(planted_trial(planted_graph(noise + noise.T)), PAIR)
     for test in "BCD":
         same = pytest.approx(found["mf-stopped", test].rmse, rel=0.01)
         assert found["simrmf-stopped", test].rmse == same
@@ -140,7 +140,7 @@ def test_a_graph_of_noise_is_turned_off() -> None:
     hidden = np.zeros(problem.outcomes.shape, bool)
     hidden[60:] = True
     rest = problem.without(hidden)
-    fit, chosen = simrmf.learn(rest, similarity_graph.planted(noise + noise.T), BASE)
+    fit, chosen = simrmf.learn(rest, planted_graph(noise + noise.T), BASE)
     plain, _ = simrmf.learn(rest, csr_array((80, 80)), BASE)
     assert not chosen.graphed
     assert (fit.probabilities(80) == plain.probabilities(80)).all()
@@ -168,7 +168,7 @@ def models(count: int) -> list[Description]:
             f"lab/{'ab'[n % 2]}-{n}",
             (7 if n % 3 else 70) * 10**9,
             ("alpha", "beta")[n % 2],
-            parents=(Kin("lab/a-0"),) if n % 5 == 0 else (),
+            parents=(ParentLink("lab/a-0"),) if n % 5 == 0 else (),
         )
         for n in range(count)
     ]
@@ -176,9 +176,9 @@ def models(count: int) -> list[Description]:
 
 def test_the_graph_in_parts_keeps_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     told = models(60)
-    describer = Describer.of([told])
-    blocks = describer.blocks(told)
-    found = similarity_graph.similarity_graph(told, blocks, describer.kinship, neighbours=5)
+    featurizer = Featurizer.of([told])
+    blocks = featurizer.blocks(told)
+    found = similarity_graph.similarity_graph(told, blocks, featurizer.ancestry, neighbours=5)
     assert (found != found.T).nnz == 0
     assert not found.diagonal().any()
     features = (blocks.metadata @ blocks.metadata.T).toarray()
@@ -187,30 +187,32 @@ def test_the_graph_in_parts_keeps_the_nearest(monkeypatch: pytest.MonkeyPatch) -
         assert found[[model]].max() >= best - 1e-9
     assert found[5, 0] == pytest.approx(0.5 * features[5, 0] + 0.5 * 0.8)
     monkeypatch.setattr(similarity_graph, "TOGETHER", 16)
-    parts = similarity_graph.similarity_graph(told, blocks, describer.kinship, neighbours=5)
+    parts = similarity_graph.similarity_graph(told, blocks, featurizer.ancestry, neighbours=5)
     assert np.isclose(parts.max(axis=1).toarray(), found.max(axis=1).toarray()).mean() > 0.9
 
 
 def test_a_graph_of_stubs_and_cycles() -> None:
     told = [
         Description("stub"),
-        Description("a", parents=(Kin("b"), Kin("a"))),
-        Description("b", parents=(Kin("a"),)),
-        Description("lost", parents=(Kin("unknown"),)),
+        Description("a", parents=(ParentLink("b"), ParentLink("a"))),
+        Description("b", parents=(ParentLink("a"),)),
+        Description("lost", parents=(ParentLink("unknown"),)),
     ]
-    describer = Describer.of([told])
-    found = similarity_graph.similarity_graph(told, describer.blocks(told), describer.kinship)
+    featurizer = Featurizer.of([told])
+    found = similarity_graph.similarity_graph(told, featurizer.blocks(told), featurizer.ancestry)
     assert found[1, 2] == pytest.approx(0.4)
     assert found[[0, 3]].nnz == 0
     with pytest.raises(ValueError, match="within 0 and 1"):
-        similarity_graph.similarity_graph(told, describer.blocks(told), describer.kinship, alpha=2)
+        similarity_graph.similarity_graph(
+            told, featurizer.blocks(told), featurizer.ancestry, alpha=2
+        )
 
 
 def test_the_protocol_measures_all_tests() -> None:
     told = models(80)
-    describer = Describer.of([told])
-    blocks = describer.blocks(told)
-    similar = similarity_graph.similarity_graph(told, blocks, describer.kinship)
+    featurizer = Featurizer.of([told])
+    blocks = featurizer.blocks(told)
+    similar = similarity_graph.similarity_graph(told, blocks, featurizer.ancestry)
     made = planted(2, 80, seed=3).chances[np.arange(80) % 2]
     truth = (np.random.default_rng(0).random(made.shape) < made).astype(np.float32)
     trial = draw(truth, blocks, similar, held=20, new_items=0.2)
@@ -226,7 +228,7 @@ def test_the_protocol_measures_all_tests() -> None:
 
 def test_new_items_are_told_by_their_group() -> None:
     told = [Description(f"m{n}") for n in range(60)]
-    blocks = Describer.of([told]).blocks(told)
+    blocks = Featurizer.of([told]).blocks(told)
     groups = np.arange(100) % 2
     random = np.random.default_rng(2)
     strong = random.random((60, 2))[:, groups]
@@ -244,8 +246,8 @@ def test_new_items_are_told_by_their_group() -> None:
 
 def test_later_models_are_new() -> None:
     told = models(40)
-    describer = Describer.of([told])
-    blocks = describer.blocks(told)
+    featurizer = Featurizer.of([told])
+    blocks = featurizer.blocks(told)
     truth = np.ones((40, 5), np.float32)
     trial = draw(truth, blocks, csr_array((40, 40)), held=10)
     dates = np.append(np.arange(39.0), np.nan)
