@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from registry.errors import DatabaseUnreachableError, RegistryError
 
@@ -23,6 +23,21 @@ def translated_errors(doing: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise translated(error, doing) from error
+
+
+@contextmanager
+def driver_errors(statement: str) -> Iterator[None]:
+    """Raise errors of the driver, called directly in a block, as SQLAlchemy would.
+
+    Args:
+        statement: that the block runs.
+    """
+    try:
+        yield
+    except psycopg.IntegrityError as error:
+        raise IntegrityError(statement, None, error) from error
+    except psycopg.Error as error:
+        raise DBAPIError(statement, None, error) from error
 
 
 def translated(

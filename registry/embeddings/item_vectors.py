@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
-from registry.db.halfvecs import copy_vectors, read_vectors
+from registry.db.binary_copy import Kind, copy_in, stream_out
 from registry.errors import EncoderError, UsageError
 from registry.evaluations.outcomes import Column
 from registry.evaluations.records import text_of
@@ -202,7 +202,9 @@ def _keep(
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE incoming_vectors ON COMMIT DROP AS
         SELECT content_hash, vector FROM store.text_vectors WITH NO DATA""")
-    copy_vectors(connection, "incoming_vectors", ("content_hash", "vector"), keys, vectors)
+    hashes = np.frombuffer(b"".join(key.bytes for key in keys), "V16")
+    halves = vectors.astype(np.float16)
+    copy_in(connection, "incoming_vectors", {"content_hash": hashes, "vector": halves})
     # Sorted: two refreshes that write the same keys in different orders would deadlock.
     return connection.execute(
         text("""
@@ -231,9 +233,10 @@ def read(
         UsageError: when nothing has been encoded by that encoder.
     """
     encoder, dimension = _known(connection, encoder_name)
-    rows = connection.execute(text("SELECT benchmark_id, name, version FROM store.benchmarks"))
-    keys = {(row.name, row.version): row.benchmark_id for row in rows}
+    stored = connection.execute(text("SELECT benchmark_id, name, version FROM store.benchmarks"))
+    keys = {(row.name, row.version): row.benchmark_id for row in stored}
     vectors = np.full((len(columns), dimension), np.nan, np.float32)
+    kinds: dict[str, Kind] = {"place": "i4", "vector": ("f2", dimension)}
     for start in range(0, len(columns), COLUMNS_AT_ONCE):
         part = columns[start : start + COLUMNS_AT_ONCE]
         parameters = {
@@ -241,6 +244,6 @@ def read(
             "benchmarks": [keys.get((column.benchmark, column.version)) for column in part],
             "items": [column.item for column in part],
         }
-        for places, rows_of in read_vectors(connection, _VECTORS, parameters, dimension):
-            vectors[start + places - 1] = rows_of
+        for rows in stream_out(connection, _VECTORS, kinds, parameters):
+            vectors[start + rows["place"] - 1] = rows["vector"]
     return vectors

@@ -111,7 +111,7 @@ def read_embeddings(
         connection,
         f"SELECT model_id, array_position(ARRAY{_KINDS}, kind)::integer,"  # noqa: S608
         f"       coalesce(uncertainty, 'NaN'), vector FROM {source} ORDER BY model_id",
-        {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": chosen.dimension},
+        {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": ("f4", chosen.dimension)},
     )
     names, order = _by_name(connection, source, rows["model"])
     rows = rows[order]
@@ -166,7 +166,7 @@ def read_serving(
     rows = copy_out(
         connection,
         f"SELECT model_id, vector FROM {source} ORDER BY model_id",  # noqa: S608
-        {"model": "i8", "vector": chosen.serving_dimension},
+        {"model": "i8", "vector": ("f4", chosen.serving_dimension)},
     )
     names, order = _by_name(connection, source, rows["model"])
     return names, rows[order]["vector"].astype(np.float32)
@@ -188,7 +188,7 @@ def read_items(connection: Connection, version: int) -> tuple[list[Column], NDAr
         connection,
         "SELECT benchmark_id, ordinal, vector FROM store.item_embeddings"  # noqa: S608
         f" WHERE version_id = {version:d} ORDER BY benchmark_id, ordinal",
-        {"benchmark": "i4", "ordinal": "i4", "vector": int(dimension)},
+        {"benchmark": "i4", "ordinal": "i4", "vector": ("f4", int(dimension))},
     )
     named = connection.execute(
         text("""

@@ -235,7 +235,7 @@ def _rotation(
         connection,
         "SELECT model_id, vector FROM store.embeddings"  # noqa: S608
         f" WHERE version_id = {current.version:d} AND kind = 'trained'",
-        {"model": "i8", "vector": current.dimension},
+        {"model": "i8", "vector": ("f4", current.dimension)},
     )
     _, ours, theirs = np.intersect1d(keys, rows["model"], return_indices=True)
     return alignment.align(vectors[ours], rows["vector"][theirs].astype(np.float32))

@@ -75,7 +75,7 @@ def vector_text(vector: Any) -> str:
 
 def test_a_large_version_comes_back_as_it_was(connection: Connection) -> None:
     """More rows than are encoded at once, whose models' keys are in another order."""
-    count = 2 * binary_copy._ROWS_AT_ONCE + 1
+    count = 2 * binary_copy.ROWS_AT_ONCE + 1
     connection.execute(
         text("""
         INSERT INTO store.models (name, state, first_seen, changed_at)
