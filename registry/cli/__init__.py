@@ -83,8 +83,8 @@ for command in (
     registry.add_command(command)
 
 
-def main() -> None:
-    """Run the command line."""
+def main(*arguments: str) -> None:
+    """Run the command line with some arguments, by default those of the process."""
     from registry.workers import relax_gc
 
     relax_gc()
@@ -95,4 +95,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    registry(prog_name="registry")
+    registry(arguments or None, prog_name="registry")

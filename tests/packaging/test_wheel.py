@@ -82,4 +82,4 @@ def test_jobs_run_from_the_wheel(installed: Path, database_url: str) -> None:
         check=False,
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("sync: HF_HUB_OFFLINE is set")
+    assert result.stderr.startswith("Error: HF_HUB_OFFLINE is set")
