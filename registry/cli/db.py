@@ -10,7 +10,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, output_options
-from registry.errors import EmbeddedServerError, RegistryError, SchemaNotAtHeadError, UsageError
+from registry.errors import EmbeddedServerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,22 +165,10 @@ def check(application: Application) -> None:
       registry db check && echo as it should be
     """
     from registry.db import migrate as migrating
-    from registry.db import revisions, sql
+    from registry.db import revisions
 
     with application.engine() as engine:
-        with engine.connect() as connection:
-            revisions.require_head(connection)
-            if not sql.is_current(connection):
-                raise SchemaNotAtHeadError(
-                    "The views and functions are not those of this version; "
-                    "run `registry db upgrade`."
-                )
-        differences = migrating.drift(engine)
-    if differences is not None:
-        raise RegistryError(
-            f"The tables differ from this version's: {' '.join(differences.split())} "
-            "Somebody changed them by hand; undo that, or restore a backup."
-        )
+        migrating.check(engine)
     say(f"The database is at revision {revisions.head_revision()}, as this version has it.")
 
 

@@ -83,25 +83,20 @@ def _database(application: Application) -> Iterator[Finding]:
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
-    from registry.db import connection as database
+    from registry.db import server
     from registry.errors import RegistryError
 
-    version = database.driver_connection(connection).info.parameter_status("server_version")
-    yield Finding("server", "ok", f"Postgres {version} answers")
+    yield Finding("server", "ok", f"Postgres {server.version(connection)} answers")
     try:
-        database.require_extensions(connection)
+        server.require_extensions(connection)
     except RegistryError as error:
         yield Finding("extensions", "fail", str(error))
         return
-    from sqlalchemy import text
-
-    rows = connection.execute(
-        text("""
-        SELECT name, installed_version, default_version FROM pg_available_extensions
-         WHERE name IN ('vector', 'pg_trgm') ORDER BY name DESC""")
-    ).all()
-    told = (f"{name} {installed or f'{offered} (offered)'}" for name, installed, offered in rows)
-    yield Finding("extensions", "ok", ", ".join(told))
+    versions = (
+        f"{name} {installed or f'{offered} (offered)'}"
+        for name, installed, offered in server.extensions(connection)
+    )
+    yield Finding("extensions", "ok", ", ".join(versions))
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
@@ -110,53 +105,41 @@ def _schema(connection: Connection) -> Iterator[Finding]:
 
     try:
         revisions.require_head(connection)
+        sql.require_current(connection)
     except SchemaNotAtHeadError as error:
         yield Finding("schema", "fail", str(error))
-        return
-    if sql.is_current(connection):
-        yield Finding("schema", "ok", f"at head, revision {revisions.head_revision()}")
     else:
-        yield Finding(
-            "schema",
-            "fail",
-            "The views and functions are not those of this version; run `registry db upgrade`.",
-        )
+        yield Finding("schema", "ok", f"at head, revision {revisions.head_revision()}")
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:
-    from sqlalchemy import text
+    from registry.db import roles, server
+    from registry.db.revisions import current_revision
 
-    from registry.db import roles
-
-    set_up = connection.scalar(text("SELECT to_regclass('store.models') IS NOT NULL"))
     if roles.can_read_as_reader(connection):
         yield Finding("roles", "ok", f"queries run as {roles.READER}")
-    elif set_up:  # `registry db upgrade` makes the role, too
+    elif current_revision(connection) is not None:  # `registry db upgrade` makes the role, too
         yield Finding(
             "roles",
             "warn",
-            f"Queries run with all your rights: the role {roles.READER} is not yours to take on. "
+            f"Queries run with all your rights: you may not act as the role {roles.READER}. "
             f"GRANT {roles.READER} TO your user, or leave it so.",
         )
-    user, temporary, readonly, writes = connection.execute(
-        text("""
-        SELECT current_user, has_database_privilege(current_database(), 'TEMPORARY'),
-               current_setting('transaction_read_only') = 'on',
-               coalesce(has_table_privilege(to_regclass('store.models'), 'INSERT, UPDATE'), false)
-        """)
-    ).one()
-    if readonly:
+    rights = server.rights(connection)
+    if rights.read_only:
         yield Finding("rights", "warn", "The server only reads (a standby?): sync needs another.")
-    elif not temporary:
+    elif not rights.temporary:
         yield Finding(
             "rights",
             "fail",
-            f"{user} may not create temporary tables, which sync needs: GRANT TEMPORARY.",
+            f"{rights.user} may not create temporary tables, which sync needs: GRANT TEMPORARY.",
         )
-    elif not writes:
-        yield Finding("rights", "warn", f"{user} may not write to the tables, or there are none.")
+    elif not rights.writes:
+        yield Finding(
+            "rights", "warn", f"{rights.user} may not write to the tables, or there are none."
+        )
     else:
-        yield Finding("rights", "ok", f"{user} may read, write and create temporary tables")
+        yield Finding("rights", "ok", f"{rights.user} may read, write and create temporary tables")
 
 
 def _disk() -> Iterator[Finding]:

@@ -78,21 +78,20 @@ def query(
       registry query "SELECT * FROM ancestors('org/model')" --format json
       registry query -f report.sql --format csv > report.csv
     """
-    from registry.db import revisions
-    from registry.db.query import answer
+    from registry.db.query import run_query
 
     statement = _statement(sql, source)
-    with application.engine() as engine, engine.connect() as connection:
-        with connection.begin():
-            revisions.require_head(connection)
-        with answer(connection, statement, timeout=timeout, max_rows=max_rows) as found:
-            if output.format in KEYED:
-                _refuse_twins(found.columns)
-            fields = [Field(name) for name in found.columns]
-            if fields:
-                output.rows(fields, found.rows, empty="No rows.")
-            if found.cut_off:
-                say(f"Cut off after {max_rows:,} rows; --max-rows lets more through.")
+    with (
+        application.engine() as engine,
+        run_query(engine, statement, timeout=timeout, max_rows=max_rows) as result,
+    ):
+        if output.format in KEYED:
+            _refuse_twins(result.columns)
+        fields = [Field(name) for name in result.columns]
+        if fields:
+            output.rows(fields, result.rows, empty="No rows.")
+        if result.cut_off:
+            say(f"Cut off after {max_rows:,} rows; --max-rows lets more through.")
 
 
 def _refuse_twins(columns: Sequence[str]) -> None:

@@ -14,10 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from registry.db import embedded
 from registry.db.revisions import current_revision, require_head
-from registry.errors import RegistryError, UsageError
-
-OLDEST_POSTGRES = 160000
-OLDEST_PGVECTOR = (0, 8)
+from registry.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,36 +160,3 @@ def is_empty_embedded(where: Setting, opened: Engine) -> bool:
         return False
     with opened.connect() as connection:
         return current_revision(connection) is None
-
-
-def require_extensions(connection: Connection) -> None:
-    """Make sure that the server is new enough and offers pgvector and pg_trgm.
-
-    Raises:
-        RegistryError: naming what is missing or too old, and what to do.
-    """
-    server = driver_connection(connection).info
-    if server.server_version < OLDEST_POSTGRES:
-        raise RegistryError(
-            f"The server is Postgres {server.parameter_status('server_version')}; "
-            f"the registry needs {OLDEST_POSTGRES // 10000} or newer."
-        )
-    rows = connection.execute(
-        sqlalchemy.text(
-            "SELECT name, coalesce(installed_version, default_version) AS version"
-            "  FROM pg_available_extensions WHERE name IN ('vector', 'pg_trgm')"
-        )
-    )
-    versions = {row.name: row.version for row in rows}
-    for name in ("vector", "pg_trgm"):
-        if name not in versions:
-            package = "pgvector" if name == "vector" else "the postgresql-contrib package"
-            raise RegistryError(
-                f"The server does not offer the extension {name}; install {package} on it."
-            )
-    found = tuple(int(part) for part in versions["vector"].split(".")[:2])
-    if found < OLDEST_PGVECTOR:
-        raise RegistryError(
-            f"The server's pgvector is {versions['vector']}; the registry needs 0.8 or newer: "
-            "update it, then run ALTER EXTENSION vector UPDATE."
-        )

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import roles, sql
-from registry.db.connection import Setting, is_empty_embedded, require_extensions
+from registry.db.connection import Setting, is_empty_embedded
 from registry.db.errors import translated
 from registry.db.jobs import Lock, exclusive
-from registry.db.revisions import current_revision, migrations_directory
-from registry.errors import SchemaNotAtHeadError, UsageError
+from registry.db.revisions import current_revision, migrations_directory, require_head
+from registry.db.server import require_extensions
+from registry.errors import RegistryError, SchemaNotAtHeadError, UsageError
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -92,6 +93,24 @@ def _dependents(opened: Engine, error: DBAPIError) -> list[str]:
         return []
     with opened.connect() as connection:
         return sql.dependents(connection)
+
+
+def check(opened: Engine) -> None:
+    """Compare the database with the code: its revision, views, functions and tables.
+
+    Raises:
+        SchemaNotAtHeadError: when an upgrade is due.
+        RegistryError: when the tables differ.
+    """
+    with opened.connect() as connection:
+        require_head(connection)
+        sql.require_current(connection)
+    differences = drift(opened)
+    if differences is not None:
+        raise RegistryError(
+            f"The tables differ from this version's: {' '.join(differences.split())} "
+            "Somebody changed them by hand; undo that, or restore a backup."
+        )
 
 
 def drift(opened: Engine) -> str | None:

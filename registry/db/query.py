@@ -11,10 +11,11 @@ from psycopg import pq
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Loader
 from psycopg.types.string import TextLoader
-from sqlalchemy import Connection, text
+from sqlalchemy import Engine, text
 
 from registry.db import connection as database
 from registry.db import errors, roles
+from registry.db.revisions import require_head
 from registry.db.schema import metadata
 from registry.errors import RegistryError, UsageError
 
@@ -34,7 +35,7 @@ class QueryError(RegistryError):
 
 
 @dataclass(slots=True)
-class Answer:
+class QueryResult:
     """The rows of a statement, read as they are asked for.
 
     `cut_off` is True once more rows than allowed have turned out to be there.
@@ -46,27 +47,28 @@ class Answer:
 
 
 @contextmanager
-def answer(
-    connection: Connection, statement: str, *, timeout: float, max_rows: int
-) -> Iterator[Answer]:
+def run_query(
+    engine: Engine, statement: str, *, timeout: float, max_rows: int
+) -> Iterator[QueryResult]:
     """Run one statement in a transaction that only reads, and undo it at the end.
 
-    It runs as the role `registry_reader` where the user may take it on, with the schemas
-    `registry` and `public` in sight.
+    It runs as the role `registry_reader` where the user may act as it, with the schemas `registry`
+    and `public` in its search path.
 
     Args:
-        connection: not in a transaction.
+        engine: of a database at head.
         statement: SQL.
         timeout: seconds that it may take.
         max_rows: how many rows to let through.
 
     Raises:
         UsageError: when it is no statement, more than one, or one with parameters.
-        QueryError: when Postgres refuses or fails to run it, with the place if it is known.
+        QueryError: when Postgres refuses or fails to run it, with the position if it is known.
     """
     if not statement.strip():
         raise UsageError(NO_STATEMENT)
-    with connection.begin() as transaction:
+    with engine.connect() as connection, connection.begin() as transaction:
+        require_head(connection)
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         as_reader = roles.can_read_as_reader(connection)
         if as_reader:
@@ -82,7 +84,7 @@ def answer(
             with driver.cursor() as cursor:
                 _read_all_moments(cursor)
                 if columns:
-                    found = Answer(columns)
+                    found = QueryResult(columns)
                     rows = _capped(found, cursor, statement, max_rows)
                     found.rows = rows
                     # However the reading ends: rows still under way block the connection.
@@ -90,7 +92,7 @@ def answer(
                         yield found
                 else:
                     _run_for_its_refusal(cursor, statement)
-                    yield Answer(())
+                    yield QueryResult(())
         except psycopg.ProgrammingError as error:
             if error.sqlstate is None:
                 # COPY: the server waits for us to read or write, and hears nothing else.
@@ -141,7 +143,7 @@ def _read_all_moments(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
 
 
 def _capped(
-    found: Answer,
+    found: QueryResult,
     cursor: psycopg.Cursor[tuple[object, ...]],
     statement: str,
     max_rows: int,

@@ -11,6 +11,8 @@ from importlib import resources
 
 from sqlalchemy import Connection, text
 
+from registry.errors import SchemaNotAtHeadError
+
 _OBJECTS = """
 SELECT 'VIEW' AS kind,
        quote_ident(nspname) || '.' || quote_ident(relname) AS identity,
@@ -51,6 +53,18 @@ def is_current(connection: Connection) -> bool:
         return False
     found = connection.scalars(text("SELECT DISTINCT fingerprint FROM store.sql_objects")).all()
     return found == [fingerprint()]
+
+
+def require_current(connection: Connection) -> None:
+    """Check that the installed views and functions are those of this version.
+
+    Raises:
+        SchemaNotAtHeadError: when they are not.
+    """
+    if not is_current(connection):
+        raise SchemaNotAtHeadError(
+            "The views and functions are not those of this version; run `registry db upgrade`."
+        )
 
 
 def drop(connection: Connection) -> None:
