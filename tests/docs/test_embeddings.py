@@ -1,4 +1,4 @@
-"""What docs/embeddings.md says can be done as it says, the program beside it included."""
+"""The pages on embeddings, training and cold starts: their commands, queries and programs work."""
 
 import re
 import shlex
@@ -9,33 +9,48 @@ from collections.abc import Iterator
 import pytest
 from cli_commands import parse
 from databases import REPOSITORY
+from factories import model
 from learned import drawn, kept
 from sqlalchemy import Connection, Engine
 
 import registry
 from registry.embeddings import versions
 
-PAGE = (REPOSITORY / "docs" / "embeddings.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+def blocks(language: str, *pages: str) -> list[str]:
+    return [
+        block
+        for page in pages
+        for block in re.findall(
+            rf"^```{language}\n(.*?)^```$",
+            (REPOSITORY / "docs" / f"{page}.md").read_text(),
+            re.DOTALL | re.MULTILINE,
+        )
+    ]
+
+
+def lines(language: str, *pages: str) -> list[str]:
+    return [line for block in blocks(language, *pages) for line in block.splitlines() if line]
 
 
 COMMANDS = [
-    line for block in blocks("sh") for line in block.splitlines() if line.startswith("registry ")
+    line
+    for line in lines("sh", "embeddings", "training", "coldstart")
+    if line.startswith("registry ")
 ]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_parse(line: str) -> None:
-    _, *words = shlex.split(line)
+    _, *words = shlex.split(line, comments=True)
     parse(words)
 
 
-@pytest.mark.parametrize("query", [line for block in blocks("sql") for line in block.splitlines()])
+@pytest.mark.parametrize("query", lines("sql", "embeddings", "coldstart"))
 def test_queries_run(connection: Connection, query: str) -> None:
     kept(connection, drawn(5), serving=drawn(5))
+    model(connection, "some/new-model")
     connection.exec_driver_sql(query)
 
 
@@ -45,7 +60,7 @@ def test_the_python_runs(
     with engine.begin() as connection:
         kept(connection, drawn(5))
     monkeypatch.setenv("REGISTRY_DATABASE_URL", database_url)
-    (program,) = blocks("python")
+    (program,) = blocks("python", "embeddings")
     found: dict[str, object] = {}
     exec(program, found)
     assert isinstance(found["found"], type(registry.load_embeddings()))
