@@ -60,7 +60,7 @@ SELECT w.place::integer, v.vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refreshed:
+class EncodingReport:
     """Counts of a refresh.
 
     Attributes:
@@ -81,7 +81,7 @@ def refresh(
     benchmarks: Sequence[str] | None = None,
     batch: int = TEXTS_AT_ONCE,
     on_progress: Progress = no_progress,
-) -> Refreshed:
+) -> EncodingReport:
     """Encode the items' texts that have no vector by this encoder yet.
 
     Each batch is committed on its own: after a kill, the next refresh resumes there. No connection
@@ -101,7 +101,7 @@ def refresh(
     """
     with engine.begin() as connection:
         chosen = _chosen(connection, benchmarks)
-        key = _enrolled(connection, encoder)
+        key = _encoder_key(connection, encoder)
         counts = connection.execute(
             text(_COUNTS), {"encoder": key, "benchmarks": list(chosen)}
         ).one()
@@ -112,12 +112,12 @@ def refresh(
     )
     encoded = done = 0
     while texts := _missing(engine, key, windows, batch):
-        vectors = _encoded(encoder, list(texts.values()))
+        vectors = _encode(encoder, list(texts.values()))
         with engine.begin() as connection:
-            encoded += _keep(connection, key, list(texts), vectors)
+            encoded += _store(connection, key, list(texts), vectors)
         done += len(texts)
         on_progress("encoding texts", done, max(done, counts.missing))
-    return Refreshed(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
+    return EncodingReport(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
 
 
 class _Window(NamedTuple):
@@ -143,7 +143,7 @@ def _chosen(connection: Connection, benchmarks: Sequence[str] | None) -> dict[in
     return {row.benchmark_id: row.item_count for row in rows if names[row.benchmark_id] & requested}
 
 
-def _enrolled(connection: Connection, encoder: Encoder) -> int:
+def _encoder_key(connection: Connection, encoder: Encoder) -> int:
     """Return the key of an encoder, new or existing."""
     connection.execute(
         text("""
@@ -151,7 +151,7 @@ def _enrolled(connection: Connection, encoder: Encoder) -> int:
             ON CONFLICT (name) DO NOTHING"""),
         {"name": encoder.name, "dimension": encoder.dimension},
     )
-    key, dimension = _known(connection, encoder.name)
+    key, dimension = _encoder_row(connection, encoder.name)
     if dimension != encoder.dimension:
         raise EncoderError(
             f"The stored vectors of {encoder.name} have {dimension} dimensions, its new ones "
@@ -160,7 +160,7 @@ def _enrolled(connection: Connection, encoder: Encoder) -> int:
     return key
 
 
-def _known(connection: Connection, name: str) -> tuple[int, int]:
+def _encoder_row(connection: Connection, name: str) -> tuple[int, int]:
     """Return the key and the dimension of an encoder."""
     row = connection.execute(
         text("SELECT encoder_id, dimension FROM store.encoders WHERE name = :name"),
@@ -183,7 +183,7 @@ def _missing(engine: Engine, encoder: int, windows: deque[_Window], batch: int) 
     return texts
 
 
-def _encoded(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
+def _encode(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
     vectors = encoder.encode(texts)
     if vectors.shape != (len(texts), encoder.dimension):
         raise EncoderError(
@@ -195,7 +195,7 @@ def _encoded(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
     return vectors
 
 
-def _keep(
+def _store(
     connection: Connection, encoder: int, keys: list[UUID], vectors: NDArray[np.float32]
 ) -> int:
     """Store vectors, unless another refresh was faster; return how many were new."""
@@ -232,7 +232,7 @@ def read(
     Raises:
         UsageError: when nothing has been encoded by that encoder.
     """
-    encoder, dimension = _known(connection, encoder_name)
+    encoder, dimension = _encoder_row(connection, encoder_name)
     stored = connection.execute(text("SELECT benchmark_id, name, version FROM store.benchmarks"))
     keys = {(row.name, row.version): row.benchmark_id for row in stored}
     vectors = np.full((len(columns), dimension), np.nan, np.float32)

@@ -74,7 +74,7 @@ def read_extent(connection: Connection) -> CatalogExtent:
 
 
 def stream(connection: Connection, at_once: int = AT_ONCE) -> Iterator[ModelBatch]:
-    """Yield all models of the catalog, stubs and vanished ones included, by key."""
+    """Yield all models of the catalog, stubs and models that are gone included, by key."""
     for keys in ranges(connection, at_once):
         yield between(connection, keys)
 

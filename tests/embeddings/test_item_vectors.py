@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from registry.embeddings import item_vectors
-from registry.embeddings.item_vectors import Refreshed, read, refresh
+from registry.embeddings.item_vectors import EncodingReport, read, refresh
 from registry.errors import EncoderError, UsageError
 from registry.evaluations.outcomes import Column, read_outcomes
 from registry.evaluations.records import Item
@@ -95,7 +95,7 @@ def test_each_text_is_encoded_once(engine: Engine) -> None:
     fill(engine, a=ASKED, b=OTHERS)
     encoder, reported = Counting(), list[tuple[str, int, int]]()
     done = refresh(engine, encoder, batch=2, on_progress=lambda *of: reported.append(of))
-    assert done == Refreshed(encoded=5, reused=0, without_text=2)
+    assert done == EncodingReport(encoded=5, reused=0, without_text=2)
     assert encoder.texts == [
         "What is two and two?\nthree\nfour",
         "What is two and two?",
@@ -107,26 +107,26 @@ def test_each_text_is_encoded_once(engine: Engine) -> None:
     assert reported == [("encoding texts", done, 5) for done in (2, 4, 5)]
 
     again = Counting()
-    assert refresh(engine, again) == Refreshed(encoded=0, reused=5, without_text=2)
+    assert refresh(engine, again) == EncodingReport(encoded=0, reused=5, without_text=2)
     assert again.texts == []
 
 
 def test_what_is_new_is_encoded(engine: Engine) -> None:
     fill(engine, a=ASKED)
-    assert refresh(engine, Counting()) == Refreshed(encoded=3, reused=0, without_text=2)
+    assert refresh(engine, Counting()) == EncodingReport(encoded=3, reused=0, without_text=2)
     fill(engine, b=OTHERS)
-    assert refresh(engine, Counting()) == Refreshed(encoded=2, reused=3, without_text=2)
+    assert refresh(engine, Counting()) == EncodingReport(encoded=2, reused=3, without_text=2)
     # Another encoder has vectors of its own.
     other = Made("other", np.eye(5, 3))
-    assert refresh(engine, other) == Refreshed(encoded=5, reused=0, without_text=2)
+    assert refresh(engine, other) == EncodingReport(encoded=5, reused=0, without_text=2)
 
 
 def test_benchmarks_are_chosen_by_name(engine: Engine) -> None:
     fill(engine, a=ASKED, b=OTHERS)
     done = refresh(engine, HASHING, benchmarks=["b"])
-    assert done == Refreshed(encoded=3, reused=0, without_text=0)
+    assert done == EncodingReport(encoded=3, reused=0, without_text=0)
     done = refresh(engine, HASHING, benchmarks=["a@"])
-    assert done == Refreshed(encoded=2, reused=1, without_text=2)
+    assert done == EncodingReport(encoded=2, reused=1, without_text=2)
     with pytest.raises(UsageError, match="There is no benchmark 'c'"):
         refresh(engine, HASHING, benchmarks=["a", "c"])
 
@@ -135,7 +135,7 @@ def test_choices_told_later_are_encoded(engine: Engine) -> None:
     fill(engine, a=[Item("i0", "Which?"), Item("i1", "Why?")])
     refresh(engine, HASHING)
     fill(engine, a=[Item("i0", "Which?", ("this", "that")), Item("i1", "Why?")])
-    assert refresh(engine, HASHING) == Refreshed(encoded=1, reused=1, without_text=0)
+    assert refresh(engine, HASHING) == EncodingReport(encoded=1, reused=1, without_text=0)
     with engine.connect() as connection:
         (vector,) = read(connection, HASHING.name, [Column("a", "", "i0")])
     np.testing.assert_allclose(vector, HASHING.encode(["Which?\nthis\nthat"])[0], atol=1e-3)
@@ -219,7 +219,7 @@ def test_vectors_that_are_none_are_refused(engine: Engine, vectors: Any, problem
 def test_two_at_once_do_not_fail(engine: Engine) -> None:
     fill(engine, a=[Item(f"i{number}", f"question {number}") for number in range(600)])
     both = threading.Barrier(2)
-    done: list[Refreshed] = []
+    done: list[EncodingReport] = []
 
     class Waiting(Counting):
         def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
