@@ -168,7 +168,7 @@ def test_what_cannot_be_probed_is_said(engine: Engine, tmp_path: Path) -> None:
         contributions(engine)
     with pytest.raises(UsageError, match="named 'nope'; there are facts, sums"):
         predict_benchmarks(engine, ProbeOptions(benchmarks=["nope"]))
-    with pytest.raises(UsageError, match="'knn' cannot be probed; vectors come of irt, rasch"):
+    with pytest.raises(UsageError, match="'knn' cannot be probed; these give vectors: irt, rasch"):
         predict_benchmarks(engine, ProbeOptions(method="knn"))
     with pytest.raises(RegistryError, match="needs items with texts"):
         predict_benchmarks(engine, ProbeOptions(method="mf-text"))
