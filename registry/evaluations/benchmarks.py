@@ -1,4 +1,4 @@
-"""Benchmarks, their measures and items, setups and sources in the database: found or added."""
+"""Benchmarks with their measures and items, setups and sources: get or insert."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,15 +9,15 @@ from sqlalchemy import Connection, text
 from registry.catalog.item_statistics import mark_stale
 from registry.coerce import document
 from registry.db.copy import copy_lines
-from registry.evaluations.item_matching import COLUMNS, complete_items, find_items, item_line
+from registry.evaluations.item_matching import COLUMNS, complete_items, item_line, match_items
 from registry.evaluations.packing import Ordinals
 from registry.evaluations.records import Benchmark, Item, Measure, Setup, Source
 
 
 def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
-    """Return the key of a benchmark's version, which is added if it is new.
+    """Return the key of a benchmark's version; insert it if it is new.
 
-    What was not known of it before is completed; what is known stays.
+    Columns that are null so far are filled; others stay.
     """
     values = {
         "name": benchmark.name,
@@ -32,9 +32,9 @@ def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
            AND (domain IS NOT NULL OR CAST(:domain AS text) IS NULL)
            AND (description IS NOT NULL OR CAST(:description AS text) IS NULL)
            AND (url IS NOT NULL OR CAST(:url AS text) IS NULL)"""
-    known = connection.scalar(text(query), values)
-    if known is not None:
-        return int(known)
+    key = connection.scalar(text(query), values)
+    if key is not None:
+        return int(key)
     connection.execute(
         text("""
         INSERT INTO store.benchmarks AS b (name, version, domain, description, url)
@@ -56,10 +56,10 @@ def _key(connection: Connection, query: str, values: Mapping[str, object]) -> in
 
 
 def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
-    """Return the key of a measure of a benchmark, which is added if it is new.
+    """Return the key of a measure of a benchmark; insert it if it is new.
 
-    The same metric on another scale is a measure of its own. Until `show_commonest` has counted,
-    a benchmark's first measure with bounds is what leaderboards show of it.
+    The same metric on another scale is another measure. Until `choose_measures` counts models,
+    leaderboards show a benchmark's first measure with bounds.
     """
     values = {
         "benchmark": benchmark,
@@ -76,9 +76,9 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
          WHERE (benchmark_id, metric, filter) = (:benchmark, :metric, :filter)
            AND (lower, upper, unit) IS NOT DISTINCT FROM (
                    CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))"""
-    known = connection.scalar(text(query), values)
-    if known is not None:
-        return int(known)
+    key = connection.scalar(text(query), values)
+    if key is not None:
+        return int(key)
     connection.execute(
         text("""
         INSERT INTO store.measures (
@@ -86,7 +86,7 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
         VALUES (:benchmark, :metric, :filter, :lower, :upper, :higher, :random, :unit)"""),
         values,
     )
-    found = _key(connection, query, values)
+    key = _key(connection, query, values)
     connection.execute(
         text("""
         UPDATE store.benchmarks b SET measure_id = m.measure_id
@@ -96,16 +96,16 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
                 OR m.upper IS NOT NULL AND EXISTS (
                        SELECT FROM store.measures s
                         WHERE s.measure_id = b.measure_id AND s.upper IS NULL))"""),
-        {"benchmark": benchmark, "measure": found},
+        {"benchmark": benchmark, "measure": key},
     )
-    return found
+    return key
 
 
-def show_commonest(connection: Connection, benchmarks: Sequence[int]) -> None:
-    """Have leaderboards show of each benchmark the measure that most models have.
+def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
+    """Choose for each benchmark the measure that leaderboards show: the one of most models.
 
-    Of those that can be compared: with bounds, where there is one; among equals the first. What
-    the models did on each item together is to be counted anew where that changes.
+    Measures with bounds come before others, and the first among equals. Where the choice changes,
+    so do the preferred runs, and item statistics become stale.
 
     Args:
         connection: in a transaction.
@@ -117,13 +117,13 @@ def show_commonest(connection: Connection, benchmarks: Sequence[int]) -> None:
             SELECT benchmark_id, measure_id, count(DISTINCT model_id) AS models
               FROM store.runs WHERE benchmark_id = ANY (:benchmarks)
              GROUP BY benchmark_id, measure_id
-        ), commonest AS (
+        ), chosen AS (
             SELECT DISTINCT ON (c.benchmark_id) c.benchmark_id, c.measure_id
               FROM counted c JOIN store.measures m USING (measure_id)
              ORDER BY c.benchmark_id, m.upper IS NULL, c.models DESC, c.measure_id
         )
         UPDATE store.benchmarks b SET measure_id = c.measure_id
-          FROM commonest c
+          FROM chosen c
          WHERE b.benchmark_id = c.benchmark_id AND b.measure_id IS DISTINCT FROM c.measure_id
         RETURNING b.benchmark_id"""),
         {"benchmarks": list(benchmarks)},
@@ -132,7 +132,7 @@ def show_commonest(connection: Connection, benchmarks: Sequence[int]) -> None:
 
 
 def setup_id(connection: Connection, setup: Setup) -> int:
-    """Return the key of a setup, which is added if it is new."""
+    """Return the key of a setup; insert it if it is new."""
     values = {
         "fingerprint": setup.fingerprint(),
         "harness": setup.harness,
@@ -145,9 +145,9 @@ def setup_id(connection: Connection, setup: Setup) -> int:
         "details": document(dict(setup.details)) or "{}",
     }
     query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
-    known = connection.scalar(text(query), values)
-    if known is not None:
-        return int(known)
+    key = connection.scalar(text(query), values)
+    if key is not None:
+        return int(key)
     connection.execute(
         text("""
         INSERT INTO store.setups (fingerprint, harness, harness_version, task_version, shots,
@@ -160,12 +160,12 @@ def setup_id(connection: Connection, setup: Setup) -> int:
 
 
 def source_id(connection: Connection, source: Source) -> int:
-    """Return the key of a source, which is added if it is new."""
+    """Return the key of a source; insert it if it is new."""
     values = {"name": source.name, "url": source.url}
     query = "SELECT source_id FROM store.sources WHERE name = :name"
-    known = connection.scalar(text(query), values)
-    if known is not None:
-        return int(known)
+    key = connection.scalar(text(query), values)
+    if key is not None:
+        return int(key)
     connection.execute(
         text("INSERT INTO store.sources (name, url) VALUES (:name, :url)"),
         values,
@@ -197,19 +197,19 @@ def list_benchmarks(connection: Connection) -> list[BenchmarkRow]:
     return [BenchmarkRow(*row) for row in rows]
 
 
-class Placed(NamedTuple):
-    """Where items stand in their benchmark, how many are new, and how many are told more of."""
+class PlacedItems(NamedTuple):
+    """Ordinals of items in their benchmark, and how many were added and completed."""
 
     ordinals: Ordinals
     added: int = 0
     completed: int = 0
 
 
-def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> Placed:
-    """Find the items of a benchmark, and add those that are new at its end.
+def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> PlacedItems:
+    """Match items with those of a benchmark, and add the others at its end.
 
-    An item is known by its name; one whose name is new, by its content: see `find_items`. What was
-    not known of it before is completed.
+    Items are matched by name, then by content: see `match_items`. Columns of existing items that
+    are null so far are filled.
 
     Args:
         connection: in a transaction.
@@ -220,34 +220,34 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
         The ordinal of each item, in their order.
 
     Raises:
-        RegistryError: when an item asks something else than one of its name that is known.
+        RegistryError: when an item has other content than the existing one of its name.
     """
     if not items:
-        return Placed(np.zeros(0, np.int32))
+        return PlacedItems(np.zeros(0, np.int32))
     key = {"benchmark": benchmark}
-    known = connection.scalar(
+    count = connection.scalar(
         text("SELECT item_count FROM store.benchmarks WHERE benchmark_id = :benchmark FOR UPDATE"),
         key,
     )
-    if not known:
+    if not count:
         _add_first(connection, benchmark, items)
-        return Placed(np.arange(len(items), dtype=np.int32), len(items))
+        return PlacedItems(np.arange(len(items), dtype=np.int32), len(items))
     if not any(each.prompt or each.domain or each.answer or each.choices for each in items):
         names = connection.execute(
             text("SELECT item, ordinal FROM store.items WHERE benchmark_id = :benchmark"), key
         )
-        places: dict[str, int] = {row.item: row.ordinal for row in names}
-        if all(each.item in places for each in items):
-            return Placed(np.array([places[each.item] for each in items], np.int32))
-    find_items(connection, benchmark, items)
+        existing: dict[str, int] = {row.item: row.ordinal for row in names}
+        if all(each.item in existing for each in items):
+            return PlacedItems(np.array([existing[each.item] for each in items], np.int32))
+    match_items(connection, benchmark, items)
     added = connection.execute(
         text("""
         WITH placed AS (
-            SELECT i.place, :known + row_number() OVER (ORDER BY i.place) - 1 AS ordinal
+            SELECT i.place, :count + row_number() OVER (ORDER BY i.place) - 1 AS ordinal
               FROM incoming_items i WHERE i.ordinal IS NULL
         )
         UPDATE incoming_items i SET ordinal = p.ordinal FROM placed p WHERE p.place = i.place"""),
-        {"known": known},
+        {"count": count},
     ).rowcount
     if added:
         connection.execute(
@@ -269,11 +269,11 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
         )
     completed = complete_items(connection, benchmark)
     ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
-    return Placed(np.array(ordinals, np.int32), added, completed)
+    return PlacedItems(np.array(ordinals, np.int32), added, completed)
 
 
 def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
-    """Add the items of a benchmark that has none yet."""
+    """Insert the items of a benchmark that has none yet."""
     copy_lines(
         connection,
         "store.items",

@@ -1,4 +1,4 @@
-"""Exports of evaluations: as they are at one moment, whole or not at all, whatever the format."""
+"""Exports of evaluations to every format, in one snapshot, whole or not at all."""
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ from registry.evaluations.formats.hub import files as hub_eval_files
 from registry.evaluations.formats.lm_eval import writer as lm_eval
 from registry.evaluations.read import count_runs, ranked_blocks, stored_blocks, stored_names
 from registry.evaluations.records import Block, Notes, Run
+from registry.evaluations.selection import ALL_RUNS, RunSelection
 from registry.files import new_file, new_folder
 from registry.workers import Progress, no_progress
 
@@ -40,23 +41,8 @@ LONG_FILE = "outcomes.parquet"
 _HUB_MODEL = re.compile(r"(?!\.{1,2}/)[\w.-]+/(?!\.{1,2}$)[\w.-]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What to export; None is all.
-
-    Attributes:
-        models: any names of models.
-        benchmarks: names, each with all its versions, or name@version.
-        sources: who states the scores.
-    """
-
-    models: Sequence[str] | None = None
-    benchmarks: Sequence[str] | None = None
-    sources: Sequence[str] | None = None
-
-
 class WrittenFile(NamedTuple):
-    """A file that was written; `rows` is None where it is no table."""
+    """A file of an export; `rows` is None where it is no table."""
 
     path: Path
     rows: int | None
@@ -64,8 +50,8 @@ class WrittenFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export wrote, and what the format has no place for, with how often."""
+class ExportReport:
+    """The files of an export, and counts of what the format has no place for."""
 
     files: Sequence[WrittenFile]
     runs: int
@@ -77,26 +63,26 @@ def export(
     engine: Engine,
     target: Path,
     format_: str,
-    selection: Selection | None = None,
+    selection: RunSelection = ALL_RUNS,
     *,
     on_progress: Progress = no_progress,
-) -> Exported:
-    """Write evaluations to a folder, all of them as they are at one moment.
+) -> ExportReport:
+    """Write evaluations to a new folder or file, from one snapshot of the database.
 
-    Where anything goes wrong there is nothing at the target.
+    Where anything fails, nothing is left at the target.
 
     Args:
         engine: of a database at head; it is read only.
         target: a folder that does not exist or is empty; a file, where the format is long and
             the name ends as a table's does.
         format_: one of FORMATS.
-        selection: what to export.
+        selection: which runs.
         on_progress: receives the progress.
 
     Raises:
-        UsageError: when there is something at the target, it is named as a table and the format is
-            none, or there is no such format, benchmark or source.
-        ModelNotFoundError: when there is no such model.
+        UsageError: when the target exists, it is named as a table and the format is none, or the
+            format, a benchmark or a source does not exist.
+        ModelNotFoundError: when a model does not exist.
         RegistryError: when there is nothing to export, the format has no place for any of it, or
             it cannot be written or read.
     """
@@ -115,9 +101,9 @@ def export(
             reading(engine, snapshot=True) as connection,
             place as folder,
         ):
-            job = _Export(connection, format_, selection or Selection(), on_progress)
+            job = _Export(connection, format_, selection, on_progress)
             rows = job.write(folder)
-            return Exported(
+            return ExportReport(
                 sorted(_files(folder, target, rows)), job.runs, job.outcomes, job.notes.counts
             )
     except OSError as error:
@@ -127,7 +113,7 @@ def export(
 
 
 def _files(folder: Path, target: Path, rows: Mapping[Path, int]) -> Iterator[WrittenFile]:
-    """Yield the files that were written, where they are going to be."""
+    """Yield the written files by their paths at the target."""
     for path in [folder] if folder.is_file() else folder.rglob("*"):
         if path.is_file():
             size = path.stat().st_size
@@ -135,22 +121,18 @@ def _files(folder: Path, target: Path, rows: Mapping[Path, int]) -> Iterator[Wri
 
 
 class _Export:
-    """One export under way, and what was met so far."""
+    """An export under way, and its counts so far."""
 
     def __init__(
-        self, connection: Connection, format_: str, selection: Selection, on_progress: Progress
+        self, connection: Connection, format_: str, selection: RunSelection, on_progress: Progress
     ) -> None:
         self._connection, self._format, self._on_progress = connection, format_, on_progress
-        self._wanted = {
-            "models": selection.models,
-            "benchmarks": selection.benchmarks,
-            "sources": selection.sources,
-        }
+        self._selection = selection
         self.notes = Notes()
         self.runs = self.outcomes = self._blocks = self._unread = 0
 
     def write(self, place: Path) -> dict[Path, int]:
-        """Write all that is wanted to a folder or file; return the rows of tables by path."""
+        """Write the selected runs to a folder or file; return the rows of tables by path."""
         with closing(self._stored()) as blocks:
             return self._write(blocks, place)
 
@@ -176,7 +158,7 @@ class _Export:
                     blocks,
                     place,
                     encoding="csv" if encoding == "csv" else "parquet",
-                    names=stored_names(self._connection, **self._wanted),
+                    names=stored_names(self._connection, self._selection),
                     now=datetime.now(UTC),
                 )
                 rows = {place / part.path: part.rows for part in parts}
@@ -192,9 +174,9 @@ class _Export:
         return rows
 
     def _stored(self) -> Generator[Block, None, None]:
-        """Yield what is stored, and count it as it is read."""
-        ask = ranked_blocks if self._format == "long" else stored_blocks
-        with closing(ask(self._connection, **self._wanted)) as stored:
+        """Yield the stored blocks, and count their runs as they are read."""
+        read = ranked_blocks if self._format == "long" else stored_blocks
+        with closing(read(self._connection, self._selection)) as stored:
             for block in stored:
                 self._blocks += 1
                 self._on_progress(block.benchmark.name, self.runs, 0)
@@ -210,17 +192,17 @@ class _Export:
 
     def _write_long(self, blocks: Iterable[Block], place: Path) -> dict[Path, int]:
         path = place / LONG_FILE if place.is_dir() else place
-        names = stored_names(self._connection, **self._wanted)
+        names = stored_names(self._connection, self._selection)
         rows = {path: embedllm.write(blocks, path, names)}
-        self._unread = count_runs(self._connection, **self._wanted) - self.runs
+        self._unread = count_runs(self._connection, self._selection) - self.runs
         if self._unread:
             self.notes.left_out("runs that have no outcomes", self._unread)
         return rows
 
     def _write_hub(self, blocks: Iterable[Block], folder: Path) -> None:
-        """Write a file for each model, in folders that are named as its repository."""
+        """Write a file for each model, in a folder named as its repository."""
         for model, content in hub_eval_files.write(blocks).items():
-            # Two underscores in a folder's name would be taken for all of the model's.
+            # Two underscores in a folder's name stand for the slash of the model's name.
             place = folder / (model.replace("/", "__") if "__" in model else model)
             path = place / ".eval_results" / "registry.yaml"
             path.parent.mkdir(parents=True)
@@ -228,7 +210,7 @@ class _Export:
 
     def _on_hub(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Yield blocks with the runs of models of the Hub, by their present names."""
-        names = stored_names(self._connection, **self._wanted)
+        names = stored_names(self._connection, self._selection)
         renamed = {each.name: each.model for each in names}
         for block in blocks:
             yield replace(block, runs=self._runs_on_hub(block.runs, renamed))
@@ -239,7 +221,7 @@ class _Export:
             if _HUB_MODEL.fullmatch(name):
                 yield replace(run, model=name)
             else:
-                self.notes.left_out("runs of models whose names are none of the Hub's")
+                self.notes.left_out("runs of models that are not on the Hub by name (org/name)")
 
 
 def _lines(paths: Iterable[Path]) -> dict[Path, int]:

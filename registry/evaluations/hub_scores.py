@@ -1,7 +1,7 @@
-"""Scores that the Hub shows with models: set aside by the sync, then taken up as runs.
+"""Scores that the Hub shows with models, deferred by the sync and then stored as runs.
 
-Reading them takes longer than all the rest of a record, so they do not hold up the pages: a page
-notes which of its models have some, in its own transaction, and they are taken up afterwards.
+Reading them takes longer than the rest of a record, so that they do not hold up the pages: a page
+notes in its transaction which of its models have scores, and these are stored after the pages.
 """
 
 from collections.abc import Mapping
@@ -11,50 +11,50 @@ from sqlalchemy import Connection, text
 
 from registry.catalog.rows import COLUMNS, Entry, evaluation_lines
 from registry.db.copy import copy_lines
+from registry.evaluations import staging
 from registry.evaluations.formats.hub.records import read_eval_results, read_model_index
-from registry.evaluations.load import Written, write_blocks
+from registry.evaluations.load import LoadCounts, write_blocks
 from registry.evaluations.records import Benchmark, Block, Notes, Run, run_id
 
 MODELS_AT_ONCE = 1_000
 
 
-def set_aside(
-    connection: Connection, fresh: Mapping[int, Entry], known: Mapping[int, Entry]
+def defer_scores(
+    connection: Connection, new: Mapping[int, Entry], changed: Mapping[int, Entry]
 ) -> None:
     """Note which models of a page have scores, or had some when they were last seen.
 
     Args:
         connection: in the page's transaction.
-        fresh: new models by key.
-        known: those whose records changed.
+        new: new models by key.
+        changed: models whose records changed.
     """
-    if known:
+    if changed:
         connection.execute(
-            text("""
-            DELETE FROM store.pending_evaluations WHERE model_id = ANY (:known)"""),
-            {"known": list(known)},
+            text("DELETE FROM store.pending_evaluations WHERE model_id = ANY (:models)"),
+            {"models": list(changed)},
         )
-        # What they do not have any more is to be taken back.
+        # Scores that are no longer in a record are to be removed.
         connection.execute(
             text("""
             INSERT INTO store.pending_evaluations (model_id)
             SELECT DISTINCT r.model_id FROM store.runs r
-             WHERE r.model_id = ANY (:silent) AND r.import_id IS NULL"""),
-            {"silent": [key for key, entry in known.items() if entry.evaluations is None]},
+             WHERE r.model_id = ANY (:models) AND r.import_id IS NULL"""),
+            {"models": [key for key, entry in changed.items() if entry.evaluations is None]},
         )
-    for table, lines in evaluation_lines([*fresh.items(), *known.items()]).items():
+    for table, lines in evaluation_lines([*new.items(), *changed.items()]).items():
         copy_lines(connection, table, COLUMNS[table], lines)
 
 
-def take_up(connection: Connection, *, as_of: datetime) -> Written | None:
-    """Turn what some of the models set aside show into runs; what they showed before goes.
+def store_deferred(connection: Connection, *, as_of: datetime) -> LoadCounts | None:
+    """Store the scores of some of the deferred models as runs, in place of those from before.
 
     Args:
         connection: in a transaction.
         as_of: when their records were seen.
 
     Returns:
-        What that changed; None where no model is left.
+        The counts; None where no model is left.
     """
     models = connection.execute(
         text("""
@@ -78,30 +78,24 @@ def take_up(connection: Connection, *, as_of: datetime) -> Written | None:
     for model in models:
         blocks += read_eval_results(model.name, model.eval_results, notes)
         blocks += read_model_index(model.name, model.model_index, notes)
-    written = write_blocks(connection, _by_benchmark(blocks), as_of=as_of)
-    connection.execute(
-        text("""
-        DELETE FROM store.runs r
-         WHERE r.model_id = ANY (:models) AND r.import_id IS NULL
-           AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)"""),
-        {"models": [model.model_id for model in models]},
-    )
-    return written
+    counts = write_blocks(connection, _by_benchmark(blocks), as_of=as_of)
+    staging.delete_unstaged(connection, [model.model_id for model in models])
+    return counts
 
 
 def _by_benchmark(blocks: list[Block]) -> list[Block]:
-    """Put the runs of each benchmark together, since each is looked for once.
+    """Join the blocks of each benchmark, which is looked up once a block.
 
-    A card may tell a result twice, and differently: the first counts.
+    A card may state a result twice, and differently: the first counts.
     """
-    told: set[int] = set()
-    together: dict[tuple[str, str], tuple[Benchmark, list[Run]]] = {}
+    seen: set[int] = set()
+    joined: dict[tuple[str, str], tuple[Benchmark, list[Run]]] = {}
     for block in blocks:
         key = (block.benchmark.name, block.benchmark.version)
-        _, runs = together.setdefault(key, (block.benchmark, []))
+        _, runs = joined.setdefault(key, (block.benchmark, []))
         for run in block.runs:
             identity = run_id(block.benchmark, run, run.setup.fingerprint())
-            if identity not in told:
-                told.add(identity)
+            if identity not in seen:
+                seen.add(identity)
                 runs.append(run)
-    return [Block(benchmark=benchmark, runs=runs) for benchmark, runs in together.values()]
+    return [Block(benchmark=benchmark, runs=runs) for benchmark, runs in joined.values()]

@@ -1,7 +1,8 @@
-"""Files that were imported: a row for each version of each, and what it left of the one before."""
+"""Imported files: a row for each version of a file, and the report of its import."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -9,19 +10,81 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection, text
 
+from registry.catalog.resolution import Stated
+from registry.evaluations import staging
+from registry.evaluations.load import LoadCounts
+
 HUB = "the Hub"
-"""Where runs are from that are of no file."""
+"""Where runs are from that no file has."""
 
 
-class Version(NamedTuple):
-    """A file as it is now: its key, and those of its imports with other content, if any."""
+@dataclass(slots=True)
+class FileReport:
+    """The result of importing a file.
+
+    `status` is imported, unchanged (all of it was stored before), failed (nothing of it is stored;
+    `error` says why) or skipped (no format fits; only of files in a folder). `replaced` counts the
+    runs that had another result before, by the file that it was from (or the Hub), and `left_over`
+    those of earlier versions of this file that are no longer in it.
+    """
+
+    path: str
+    format: str | None = None
+    status: str = "skipped"
+    written: LoadCounts = field(default_factory=LoadCounts)
+    names: Stated = field(default_factory=lambda: Stated(0, 0, 0))
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    left_over: int = 0
+    error: str | None = None
+
+    def fail(self, error: str) -> None:
+        """Report that nothing of the file is stored, and why."""
+        self.status, self.error = "failed", error
+        self.written, self.names = LoadCounts(), Stated(0, 0, 0)
+        self.replaced, self.left_over = {}, 0
+
+
+def counts(report: FileReport) -> dict[str, object]:
+    """Return the counts of a report by name, as the command and the log show them."""
+    written = report.written
+    return {
+        "runs": written.runs,
+        "new": written.added,
+        "changed": written.changed,
+        "unchanged": written.unchanged,
+        "outcomes": written.outcomes,
+        "new_items": written.items_added,
+        "unresolved": written.unresolved,
+        "aliases": report.names.added,
+        "left_out": dict(report.left_out),
+        "replaced": dict(report.replaced),
+        "left_over": report.left_over,
+    }
+
+
+def summary(reports: Sequence[FileReport]) -> dict[str, object]:
+    """Return the summary of an import in the log of jobs."""
+    statuses = [report.status for report in reports]
+    return {
+        "files": len(reports),
+        **{status: statuses.count(status) for status in sorted(set(statuses))},
+        "runs": sum(report.written.runs for report in reports),
+        "new": sum(report.written.added for report in reports),
+        "outcomes": sum(report.written.outcomes for report in reports),
+        "errors": [report.error for report in reports if report.error][:20],
+    }
+
+
+class ImportVersion(NamedTuple):
+    """The present version of a file: its key, and those of its imports with other content."""
 
     import_id: int
     former: Sequence[int]
 
 
-def begin(connection: Connection, path: Path, format_: str, now: datetime) -> Version:
-    """Record that a file is imported, as the newest version of its path.
+def begin(connection: Connection, path: Path, format_: str, now: datetime) -> ImportVersion:
+    """Record the import of a file, as the newest version of its path.
 
     Args:
         connection: in the file's transaction.
@@ -31,22 +94,21 @@ def begin(connection: Connection, path: Path, format_: str, now: datetime) -> Ve
     """
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    known = connection.execute(
+    versions = connection.execute(
         text("""
         SELECT import_id, format, sha256 FROM store.imports WHERE path = :path
          ORDER BY imported_at DESC, import_id DESC"""),
         {"path": str(path)},
     ).all()
-    former = [row.import_id for row in known if row.sha256 != sha256]
-    same = [row.import_id for row in known if (row.sha256, row.format) == (sha256, format_)]
-    if same and known[0].sha256 == sha256:
-        return Version(same[0], former)
+    former = [row.import_id for row in versions if row.sha256 != sha256]
+    same = [row.import_id for row in versions if (row.sha256, row.format) == (sha256, format_)]
     if same:
-        connection.execute(
-            text("UPDATE store.imports SET imported_at = :now WHERE import_id = :key"),
-            {"key": same[0], "now": now},
-        )
-        return Version(same[0], former)
+        if versions[0].sha256 != sha256:
+            connection.execute(
+                text("UPDATE store.imports SET imported_at = :now WHERE import_id = :key"),
+                {"key": same[0], "now": now},
+            )
+        return ImportVersion(same[0], former)
     key = connection.scalar(
         text("""
         INSERT INTO store.imports (path, format, bytes, sha256, imported_at, summary)
@@ -60,38 +122,31 @@ def begin(connection: Connection, path: Path, format_: str, now: datetime) -> Ve
         },
     )
     assert key is not None
-    return Version(key, former)
+    return ImportVersion(key, former)
 
 
-def claim(connection: Connection, version: Version) -> int:
-    """Make the runs that a file still tells its own, and count those that it tells no more.
+def claim(connection: Connection, version: ImportVersion) -> int:
+    """Assign the runs that are still in a file to its present version.
 
     Args:
-        connection: in the file's transaction; its runs are in incoming_runs still.
+        connection: in the file's transaction; its runs are staged still.
         version: of the file.
 
     Returns:
-        How many runs are left of its versions before.
+        How many runs are left over of its earlier versions.
     """
     if not version.former:
         return 0
-    key = {"import": version.import_id, "former": list(version.former)}
-    connection.execute(
-        text("""
-        UPDATE store.runs r SET import_id = :import
-          FROM incoming_runs i JOIN store.evaluated_names n USING (name)
-         WHERE (r.model_id, r.run_id) = (n.model_id, i.run_id)
-           AND r.import_id = ANY (:former)"""),
-        key,
-    )
+    staging.claim(connection, version.import_id, version.former)
     left = connection.scalar(
-        text("SELECT count(*) FROM store.runs WHERE import_id = ANY (:former)"), key
+        text("SELECT count(*) FROM store.runs WHERE import_id = ANY (:former)"),
+        {"former": list(version.former)},
     )
     return int(left or 0)
 
 
 def by_path(connection: Connection, numbers: Mapping[int | None, int]) -> dict[str, int]:
-    """Return numbers that are by import by the path of its file, or HUB where there is none."""
+    """Sum numbers that are by import by the path of its file; None is HUB."""
     if not numbers:
         return {}
     rows = connection.execute(
@@ -99,15 +154,15 @@ def by_path(connection: Connection, numbers: Mapping[int | None, int]) -> dict[s
         {"keys": [key for key in numbers if key is not None]},
     )
     paths: dict[int | None, str] = {row.import_id: row.path for row in rows}
-    found: dict[str, int] = {}
+    sums: dict[str, int] = {}
     for key, number in numbers.items():
         path = paths.get(key, HUB)
-        found[path] = found.get(path, 0) + number
-    return found
+        sums[path] = sums.get(path, 0) + number
+    return sums
 
 
 def finish(connection: Connection, import_id: int, summary: Mapping[str, object]) -> None:
-    """Keep what came of a version of a file when it was imported first."""
+    """Store the summary of a version of a file when it is first imported."""
     connection.execute(
         text("""
         UPDATE store.imports SET summary = CAST(:summary AS jsonb)

@@ -1,4 +1,4 @@
-"""Imports of evaluations: one file and one transaction at a time, whatever the format."""
+"""Import of files of evaluations, one transaction a file, whatever the format."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,28 +13,28 @@ from registry.catalog import resolution
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
 from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
-from registry.evaluations import benchmarks, conflicts, import_log, item_statistics, load
+from registry.evaluations import benchmarks, import_log, item_statistics, load, staging
 from registry.evaluations.formats import detect
-from registry.evaluations.import_report import FileReport, counts, summary
+from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Names, Notes, Run, Source
 from registry.workers import Progress, infrequent_gc, no_progress
 
-NOT_LOOKED_INTO = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
-"""Folders in which no evaluations are looked for."""
+SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
+"""Names of folders that are not searched for evaluations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to read files, where they do not tell it themselves.
+class ImportOptions:
+    """How to read files, where they do not say it themselves.
 
     Attributes:
-        format: one of `formats.FORMATS`; None finds it out for each file.
-        mapping: preset or YAML file that tells what the columns of tables mean.
-        roles: columns or constants by role, over those of the mapping.
+        format: one of `enums.ImportFormat`; None detects it for each file.
+        mapping: preset or YAML file that says what the columns of tables mean.
+        roles: columns or constants by role, in place of those of the mapping.
         source: who states the scores.
-        benchmark: name of the benchmark, for files that are of one.
+        benchmark: name of the only benchmark in the files.
         benchmark_version: version of all benchmarks in the files.
-        dry_run: tell what would change, and change nothing.
+        dry_run: report what would change, and change nothing.
     """
 
     format: str | None = None
@@ -53,33 +53,33 @@ _Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
 def import_files(
     engine: Engine,
     paths: Sequence[Path],
-    options: Options | None = None,
+    options: ImportOptions | None = None,
     *,
     on_progress: Progress = no_progress,
 ) -> list[FileReport]:
-    """Import files of evaluations; each lands whole or not at all.
+    """Import files of evaluations, each whole or not at all.
 
-    What is known already is left as it is, so importing a file again changes nothing. What an
-    earlier import told otherwise is replaced; a file that contradicts one before it here fails.
+    Importing a file again changes nothing. Results of earlier imports are replaced where they
+    differ; a file that contradicts an earlier one among `paths` fails.
 
     Args:
         engine: of a database at head.
-        paths: files, and folders whose files are all looked at.
+        paths: files, and folders whose files are all tried.
         options: how to read them.
         on_progress: receives the progress.
 
     Returns:
-        What became of each file, in their order.
+        A report for each file, in their order.
 
     Raises:
-        LockHeldError: when another import is running.
+        LockHeldError: when another process changes evaluations.
         UsageError: when a path does not exist, or the options do not fit.
-        RegistryError: when the database fails; the file under way is undone.
+        RegistryError: when the database fails; the file under way is rolled back.
     """
-    options = options or Options()
+    options = options or ImportOptions()
     roles = dict(options.roles)
     if roles and options.benchmark is not None:
-        # The table need not have a column for what is told here.
+        # The option takes the place of a column of the table.
         roles.setdefault("benchmark", f"={options.benchmark}")
     reader = detect.Reader(options.format, options.mapping, roles)
     files = list(_files(paths, reader))
@@ -92,15 +92,15 @@ def import_files(
 
 
 def _files(paths: Sequence[Path], reader: detect.Reader) -> Iterator[tuple[Path, bool]]:
-    """Yield files, and whether each was asked for by name."""
+    """Yield files, and whether each was named itself."""
     for path in paths:
         if path.is_dir():
-            found = sorted(
+            inside = sorted(
                 each
                 for each in path.rglob("*")
-                if each.is_file() and NOT_LOOKED_INTO.isdisjoint(each.relative_to(path).parts)
+                if each.is_file() and SKIPPED_FOLDERS.isdisjoint(each.relative_to(path).parts)
             )
-            for each in reader.without_parts(found):
+            for each in reader.without_parts(inside):
                 yield each, False
         elif path.is_file():
             yield path, True
@@ -113,22 +113,22 @@ def _import_all(
     reader: detect.Reader,
     files: Sequence[tuple[Path, bool]],
     on_progress: Progress,
-    options: Options,
+    options: ImportOptions,
 ) -> list[FileReport]:
     reports = []
     alone = len(files) == 1
     # Opening a connection, and its first use of each table, takes longer than a small file.
     with engine.connect() as connection:
         if options.dry_run:
-            # All files are in one transaction, so that each finds those before it; it is undone.
+            # One transaction, so that each file is compared with those before, then rolled back.
             connection.begin()
             transaction: _Transaction = connection.begin_nested
         else:
             transaction = connection.begin
         with transaction():
-            # Tables grow from file to file: a plan made for the first ones may never end.
+            # Tables grow from file to file: a plan made for small ones may never end.
             connection.exec_driver_sql("SET plan_cache_mode = force_custom_plan")
-            conflicts.begin_command(connection)
+            staging.begin_command(connection)
         for number, (path, by_name) in enumerate(files, 1):
 
             def read(count: int, path: Path = path, number: int = number) -> None:
@@ -136,7 +136,7 @@ def _import_all(
 
             report = FileReport(str(path))
             reports.append(report)
-            with _told_in(report):
+            with _reported(report):
                 report.format = reader.format_of(path)
                 if report.format is not None:
                     with transaction():
@@ -145,25 +145,25 @@ def _import_all(
                     report.fail(reader.unknown(path))
         if not options.dry_run:
             with transaction():
-                _settle(connection, reports)
+                _finish(connection, reports)
     return reports
 
 
-def _settle(connection: Connection, reports: Sequence[FileReport]) -> None:
-    """Do what is done once for all files."""
+def _finish(connection: Connection, reports: Sequence[FileReport]) -> None:
+    """Bring up to date what depends on the runs of all files."""
     touched = {key for report in reports for key in report.written.benchmarks}
-    benchmarks.show_commonest(connection, sorted(touched))
+    benchmarks.choose_measures(connection, sorted(touched))
     item_statistics.refresh(connection)
     if changes := sum(report.written.changes for report in reports):
         load.gather_statistics(connection, changes)
 
 
 @contextmanager
-def _told_in(report: FileReport) -> Iterator[None]:
-    """Tell what is wrong with a file in its report, and go on with the next.
+def _reported(report: FileReport) -> Iterator[None]:
+    """Put the error of a file into its report, so that the next file follows.
 
     Raises:
-        DatabaseUnreachableError: when there is no going on.
+        DatabaseUnreachableError: when none can follow.
     """
     try:
         with translated_errors(f"import {report.path}"):
@@ -180,7 +180,7 @@ def _import(
     connection: Connection,
     reader: detect.Reader,
     report: FileReport,
-    options: Options,
+    options: ImportOptions,
     read: Callable[[int], None],
     *,
     alone: bool,
@@ -197,7 +197,7 @@ def _import(
                 stated = resolution.state_names(connection, content.names, as_of=now)
                 report.names = _added(report.names, stated)
             else:
-                yield _as_asked(content, options)
+                yield _with_options(content, options)
 
     report.written = load.write_blocks(
         connection,
@@ -218,27 +218,27 @@ def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.State
     return resolution.Stated(*(a + b for a, b in zip(one, other, strict=True)))
 
 
-def _as_asked(block: Block, options: Options) -> Block:
-    """Give a block the benchmark and the source that the options name."""
+def _with_options(block: Block, options: ImportOptions) -> Block:
+    """Replace the benchmark and the source of a block by those of the options."""
     benchmark = block.benchmark
     if options.benchmark is not None:
         benchmark = replace(benchmark, name=options.benchmark)
     if options.benchmark_version is not None:
         benchmark = replace(benchmark, version=options.benchmark_version)
-    runs_ = block.runs
+    runs = block.runs
     if options.source is not None:
         source = Source(name=options.source)
-        runs_ = (replace(run, source=source) for run in block.runs)
-    return replace(block, benchmark=benchmark, runs=runs_)
+        runs = (replace(run, source=source) for run in block.runs)
+    return replace(block, benchmark=benchmark, runs=runs)
 
 
 def _counted(blocks: Iterable[Block], read: Callable[[int], None]) -> Iterator[Block]:
-    """Tell how many runs were read so far."""
+    """Report how many runs were read so far."""
     count = 0
 
-    def counted(runs_: Iterable[Run]) -> Iterator[Run]:
+    def counted(runs: Iterable[Run]) -> Iterator[Run]:
         nonlocal count
-        for run in runs_:
+        for run in runs:
             count += 1
             yield run
             read(count)

@@ -1,7 +1,7 @@
-"""Which items of a benchmark the items of a file are: known by their names, or by what they ask.
+"""Matching of a file's items with those of a benchmark: by name, then by content.
 
-A source names items as it likes. Where a name is not known, the content tells: prompt and choices.
-Some benchmarks hold a question twice, though; then the content alone does not tell which it is.
+Sources name items in their own ways; the content is prompt and choices. Some benchmarks hold a
+question twice, where the content alone is ambiguous.
 """
 
 from collections import defaultdict
@@ -17,21 +17,21 @@ from registry.errors import RegistryError
 from registry.evaluations.records import Item, content_hash
 
 COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
-"""What is kept of items, in `store.items` and in `incoming_items`."""
+"""Columns of items, in `store.items` and in `incoming_items`."""
 
-_UNTOLD = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
-"""All columns but the first, where only an item's name is known."""
+_NULLS = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
+"""All columns but the first, of an item with nothing but a name."""
 
 
 _NAME_ONLY = Item("")[1:]
 
 
 def item_line(place: int, item: Item) -> str:
-    """Return an item's place and `COLUMNS` as a row of COPY text."""
+    """Return an item's place and `COLUMNS` as a line of COPY text."""
     name = item.item
     if item[1:] == _NAME_ONLY:
-        # Most are numbers, in which nothing has to be escaped.
-        return f"{place}\t{name if name.isalnum() else line((name,))}{_UNTOLD}"
+        # Most names are numbers, in which nothing has to be escaped.
+        return f"{place}\t{name if name.isalnum() else line((name,))}{_NULLS}"
     content = content_hash(item)
     columns = line((
         item.item,
@@ -44,14 +44,14 @@ def item_line(place: int, item: Item) -> str:
     return f"{place}\t{columns}"
 
 
-def find_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
-    """Put items into the temporary table `incoming_items`, with the ordinals of those known.
+def match_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
+    """Put items into the temporary table `incoming_items`, with the ordinals of existing ones.
 
-    An item is known by its name. One whose name is new is known by its content, if as many of the
-    benchmark's items that the file does not name have it as of the file's new ones: several are
-    paired in their order. Where they are not as many, as in a file of some items only, one that is
-    called by a number is the one at that place, from 0. What else has the content of several is not
-    guessed, and has no ordinal; nor has what is called by another number than a known one.
+    An item is matched by its name. One with a new name is matched by its content, if as many of the
+    benchmark's items that the file does not name have that content as of the file's new ones:
+    several are paired in their order. Where the numbers differ, as in a file of some items only, an
+    item named by a number is the one at that place, from 0. Other items with the content of several
+    stay without an ordinal, and so do those named by another number than the existing ones.
 
     Args:
         connection: in a transaction.
@@ -59,7 +59,7 @@ def find_items(connection: Connection, benchmark: int, items: Sequence[Item]) ->
         items: no two of one name.
 
     Raises:
-        RegistryError: when an item asks something else than one of its name that is known.
+        RegistryError: when an item has other content than the existing one of its name.
     """
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
@@ -80,7 +80,7 @@ def find_items(connection: Connection, benchmark: int, items: Sequence[Item]) ->
         {"benchmark": benchmark},
     )
     _refuse_other_content(connection, benchmark)
-    _find_by_content(connection, benchmark)
+    _match_by_content(connection, benchmark)
 
 
 def _refuse_other_content(connection: Connection, benchmark: int) -> None:
@@ -90,20 +90,21 @@ def _refuse_other_content(connection: Connection, benchmark: int) -> None:
           JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
           JOIN store.benchmarks b USING (benchmark_id)
          WHERE k.content_hash <> i.content_hash
-           -- The same question without its choices is no other one.
+           -- Without its choices it is still the same question.
            AND (k.prompt <> i.prompt OR (k.choices <> '{}' AND i.choices <> '{}'))
          ORDER BY i.place LIMIT 1"""),
         {"benchmark": benchmark},
     ).one_or_none()
     if other is not None:
         raise RegistryError(
-            f"Item {other.item} of {other.name} asks something else here than what is stored under "
-            "that name: import it as another version of the benchmark (--benchmark-version)."
+            f"Item {other.item} of {other.name} has another prompt or other choices than the "
+            "stored item of that name: import it as another version of the benchmark "
+            "(--benchmark-version)."
         )
 
 
 class _Item(NamedTuple):
-    """An item that is still without its counterpart; `at` is its place in the file, or ordinal."""
+    """An unmatched item; `at` is its place in the file or its ordinal."""
 
     at: int
     item: str
@@ -111,11 +112,11 @@ class _Item(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        """Whether it is called by a number, which is a place in the benchmark."""
+        """Whether its name is a number, which is a place in the benchmark."""
         return self.item.isascii() and self.item.isdecimal()
 
 
-def _find_by_content(connection: Connection, benchmark: int) -> None:
+def _match_by_content(connection: Connection, benchmark: int) -> None:
     new = _by_content(
         connection,
         """
@@ -124,7 +125,7 @@ def _find_by_content(connection: Connection, benchmark: int) -> None:
     )
     if not new:
         return
-    known = _by_content(
+    existing = _by_content(
         connection,
         """
         SELECT k.ordinal AS at, k.item, k.answer, k.content_hash FROM store.items k
@@ -134,7 +135,7 @@ def _find_by_content(connection: Connection, benchmark: int) -> None:
          ORDER BY k.ordinal""",
         benchmark=benchmark,
     )
-    pairs = [pair for content, some in known.items() for pair in _pairs(new[content], some)]
+    pairs = [pair for content, items in existing.items() for pair in _pairs(new[content], items)]
     connection.execute(
         text("""
         UPDATE incoming_items i SET ordinal = f.ordinal
@@ -147,27 +148,27 @@ def _find_by_content(connection: Connection, benchmark: int) -> None:
 def _by_content(
     connection: Connection, query: str, **values: object
 ) -> defaultdict[UUID, list[_Item]]:
-    found: defaultdict[UUID, list[_Item]] = defaultdict(list)
+    items: defaultdict[UUID, list[_Item]] = defaultdict(list)
     for row in connection.execute(text(query), values):
-        found[row.content_hash].append(_Item(row.at, row.item, row.answer))
-    return found
+        items[row.content_hash].append(_Item(row.at, row.item, row.answer))
+    return items
 
 
-def _pairs(new: Sequence[_Item], known: Sequence[_Item]) -> Iterator[tuple[_Item, _Item]]:
-    """Yield which new items are which known ones, all of one content."""
-    if any(one.is_number for one in new) and any(other.is_number for other in known):
-        return  # of those that count alike, another number is another item
-    if len(new) == len(known) == 1:
-        yield new[0], known[0]
-    elif len(new) == len(known):
-        if all(each.answer is not None for each in (*new, *known)):
-            # A prompt that asks the same of many pictures has many answers.
-            new, known = sorted(new, key=_by_answer), sorted(known, key=_by_answer)
-            if list(map(_by_answer, new)) != list(map(_by_answer, known)):
+def _pairs(new: Sequence[_Item], existing: Sequence[_Item]) -> Iterator[tuple[_Item, _Item]]:
+    """Yield the pairs of new and existing items, all of one content, that are the same item."""
+    if any(one.is_number for one in new) and any(other.is_number for other in existing):
+        return  # both count from the same start: another number is another item
+    if len(new) == len(existing) == 1:
+        yield new[0], existing[0]
+    elif len(new) == len(existing):
+        if all(each.answer is not None for each in (*new, *existing)):
+            # A prompt about many pictures has one content and many answers.
+            new, existing = sorted(new, key=_by_answer), sorted(existing, key=_by_answer)
+            if list(map(_by_answer, new)) != list(map(_by_answer, existing)):
                 return
-        yield from zip(new, known, strict=True)
+        yield from zip(new, existing, strict=True)
     else:
-        places = {str(other.at): other for other in known}
+        places = {str(other.at): other for other in existing}
         yield from ((one, places[one.item]) for one in new if one.item in places)
 
 
@@ -176,11 +177,11 @@ def _by_answer(each: _Item) -> str:
 
 
 def complete_items(connection: Connection, benchmark: int) -> int:
-    """Add what `incoming_items` tell of known items for the first time; return of how many."""
+    """Fill null columns of items from `incoming_items`; return the number of changed items."""
     return connection.execute(
         text("""
         UPDATE store.items k
-           -- With its choices told, an item has another content.
+           -- With its choices an item has another content.
            SET content_hash = CASE WHEN k.choices = '{}' AND i.choices <> '{}'
                                     AND k.prompt = i.prompt
                                    THEN i.content_hash

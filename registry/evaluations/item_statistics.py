@@ -1,7 +1,8 @@
-"""What all models together did on each item: how many were observed, and their mean outcome.
+"""Item statistics: for each item the number of models observed, and their mean outcome.
 
-Kept packed, one row a benchmark, and made anew by whoever has changed its outcomes: taking all
-bits of a benchmark apart in SQL takes seconds.
+Stored as arrays, one row a benchmark, since unpacking all outcomes of a benchmark takes seconds in
+SQL. Changes of outcomes mark them stale, by `catalog.item_statistics`; the job refreshes them at
+its end.
 """
 
 import numpy as np
@@ -12,17 +13,17 @@ from sqlalchemy import Connection, text
 from registry.evaluations.outcomes import MODELS_AT_ONCE, of_benchmark, stream_outcomes
 
 CELLS_AT_ONCE = 1 << 22
-"""Outcomes that are taken apart at a time, unless one model has more: what bounds memory."""
+"""Most outcomes unpacked at a time, unless one model has more: a bound on memory."""
 
 
 def refresh(connection: Connection) -> int:
-    """Make the statistics of all benchmarks that have outcomes and no statistics.
+    """Compute the statistics of all benchmarks that have outcomes and no statistics.
 
     Args:
         connection: in a transaction.
 
     Returns:
-        Of how many benchmarks.
+        The number of those benchmarks.
     """
     stale = connection.execute(
         text("""
@@ -37,9 +38,9 @@ def refresh(connection: Connection) -> int:
         selection, width = of_benchmark(row.benchmark_id, row.item_count), row.item_count
         models, sums = np.zeros(width, np.int64), np.zeros(width, np.float64)
         at_once = max(1, min(MODELS_AT_ONCE, CELLS_AT_ONCE // max(width, 1)))
-        for some in stream_outcomes(connection, selection, models_at_once=at_once):
-            models += np.count_nonzero(some.mask, axis=0)
-            sums += np.nansum(some.values, axis=0, dtype=np.float64)
+        for batch in stream_outcomes(connection, selection, models_at_once=at_once):
+            models += np.count_nonzero(batch.mask, axis=0)
+            sums += np.nansum(batch.values, axis=0, dtype=np.float64)
         with np.errstate(invalid="ignore"):
             means = sums / models
         connection.execute(
@@ -56,5 +57,5 @@ def refresh(connection: Connection) -> int:
 
 
 def _array(numbers: NDArray[np.int32] | NDArray[np.float32]) -> str:
-    # As text: the driver takes longer for a list than the database for all the rest.
+    # As text: the driver takes longer to adapt a list than the database for the rest.
     return "{" + orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1] + "}"

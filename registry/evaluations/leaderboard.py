@@ -1,4 +1,4 @@
-"""Models ranked by their mean score on some benchmarks."""
+"""Ranking of models by their mean score on benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from registry.catalog import names as model_names
 from registry.evaluations.selection import no_benchmark
 
 USUAL_BENCHMARKS = 6
-"""How many benchmarks a ranking is over, at most, where nobody says which."""
+"""Most benchmarks of a ranking where the caller names none."""
 
 CONSIDERED = 4 * USUAL_BENCHMARKS
-"""How many of the benchmarks of most models these are looked for among."""
+"""Number of the benchmarks of most models that these are chosen from."""
 
 KEPT_MODELS = 0.5
-"""Share of the models on the first usual benchmark that have to be on all of them, at least."""
+"""Least share of the models on the first usual benchmark that are on all of them."""
 
-# Models that a query and a family leave; `m` is store.models.
-_WANTED = """
+# Models of a query and a family; `m` is store.models.
+_SELECTED = """
     (CAST(:query AS text) IS NULL
      OR m.name IN (SELECT f.name FROM registry.search_models(:query, 100000) f))
     AND (CAST(:family AS bigint) IS NULL
@@ -29,8 +29,8 @@ _WANTED = """
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One model: its scores in [0, 1], one for each benchmark, None where it has none."""
+class LeaderboardRow:
+    """A model and its scores in [0, 1], one for each benchmark, None where it has none."""
 
     model: str
     average: float | None
@@ -44,13 +44,13 @@ class Row:
 class Ranking:
     """Models by their mean score, the best first; `incomplete` counts those left out.
 
-    `passed_over` are benchmarks that would be among the usual ones by the number of their models,
-    but that too few of the others' models have. `twins` are other benchmarks whose names differ
-    from theirs in case, hyphens and underscores only, with the number of their models.
+    `passed_over` are benchmarks with enough models to be among the usual ones, but too few of the
+    others' models. `twins` are other benchmarks whose names differ from the ranking's in case,
+    hyphens and underscores only, with the numbers of their models.
     """
 
     benchmarks: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[LeaderboardRow]
     incomplete: int
     passed_over: Sequence[str]
     twins: Mapping[str, int]
@@ -65,28 +65,28 @@ def rank(
     partial: bool = False,
     limit: int = 20,
 ) -> Ranking:
-    """Rank models by their mean score on benchmarks, each of which weighs the same.
+    """Rank models by their mean score on benchmarks, which have equal weights.
 
     Args:
         connection: to read from.
-        benchmarks: names, or name@version; none are the USUAL_BENCHMARKS of most models, as far as
-            KEPT_MODELS of the first one's models have them all.
+        benchmarks: names, or name@version; empty is the USUAL_BENCHMARKS of most models, as long
+            as KEPT_MODELS of the first one's models have them all.
         query: only models that a search for these words finds.
         family: only models of this model's family.
-        partial: rank models by the benchmarks that they have scores on, after those with all.
-        limit: models at most.
+        partial: rank also models without scores on some of the benchmarks, after the others.
+        limit: most models.
 
     Raises:
-        UsageError: naming a benchmark that there is none of.
-        ModelNotFoundError: where there is no model for the family.
+        UsageError: naming a benchmark that does not exist.
+        ModelNotFoundError: when the family's model does not exist.
     """
     of_family = None if family is None else model_names.model_id(connection, family)
-    wanted = {"query": query, "family": of_family}
+    condition = {"query": query, "family": of_family}
     passed_over: list[_Chosen] = []
     if benchmarks:
         chosen = _named(connection, benchmarks)
     else:
-        chosen, passed_over = _usual(connection, wanted)
+        chosen, passed_over = _usual(connection, condition)
     rows = connection.execute(
         text(f"""
         WITH scored AS (
@@ -103,12 +103,12 @@ def rank(
           FROM means s
           JOIN store.models m ON m.name = s.model
           LEFT JOIN store.counters c USING (model_id)
-         WHERE {_WANTED}
-         ORDER BY s.benchmarks DESC, s.average DESC, s.model"""),  # noqa: S608 - _WANTED is fixed
+         WHERE {_SELECTED}
+         ORDER BY s.benchmarks DESC, s.average DESC, s.model"""),  # noqa: S608 - _SELECTED is fixed
         {
             "names": [each.name for each in chosen],
             "plain": sorted({each.benchmark for each in chosen}),
-            **wanted,
+            **condition,
         },
     ).all()
     whole = [row for row in rows if row.benchmarks == len(chosen)]
@@ -116,7 +116,7 @@ def rank(
     return Ranking(
         benchmarks=[each.label for each in chosen],
         rows=[
-            Row(
+            LeaderboardRow(
                 row.model,
                 row.average,
                 [row.scores.get(str(place)) for place in range(1, len(chosen) + 1)],
@@ -133,7 +133,7 @@ def rank(
 
 
 def _twins(connection: Connection, chosen: Sequence["_Chosen"]) -> dict[str, int]:
-    """Return benchmarks that are spelled a little otherwise, and how many models each has."""
+    """Return benchmarks of almost the same names, and how many models each has."""
     rows = connection.execute(
         text("""
         SELECT b.name, (SELECT count(DISTINCT r.model_id) FROM store.runs r
@@ -161,17 +161,17 @@ class _Chosen(NamedTuple):
 
 
 def _usual(
-    connection: Connection, wanted: Mapping[str, object]
+    connection: Connection, condition: Mapping[str, object]
 ) -> tuple[list[_Chosen], list[_Chosen]]:
     """Return the usual benchmarks by name, and those of more models that were passed over.
 
     A model is ranked if it has them all, so that one benchmark of a few models would empty the
-    ranking. They are taken by the number of their models, as long as KEPT_MODELS of the first
-    one's are left.
+    ranking. They are chosen by the number of their models, as long as KEPT_MODELS of the first
+    one's models have them.
     """
-    filtered = any(value is not None for value in wanted.values())
-    # Without a filter the catalog, which is larger than all there is of runs, need not be read.
-    of_wanted = f"JOIN store.models m ON m.model_id = r.model_id AND {_WANTED}" if filtered else ""
+    filtered = any(value is not None for value in condition.values())
+    # Without a filter the catalog, which is larger than the runs, need not be read.
+    selected = f"JOIN store.models m ON m.model_id = r.model_id AND {_SELECTED}" if filtered else ""
     rows = connection.execute(
         text(f"""
         SELECT b.benchmark_id, b.name, b.name || '@' || b.version AS versioned,
@@ -181,11 +181,11 @@ def _usual(
           JOIN store.runs r ON r.benchmark_id = b.benchmark_id AND r.score IS NOT NULL
           JOIN store.measures k ON k.measure_id = r.measure_id AND k.upper > k.lower
                                AND (k.metric, k.filter) = (shown.metric, shown.filter)
-          {of_wanted}
+          {selected}
          GROUP BY b.benchmark_id
          ORDER BY count(DISTINCT r.model_id) DESC, b.name, b.version
-         LIMIT :considered"""),  # noqa: S608 - _WANTED is fixed
-        {"considered": CONSIDERED, **(wanted if filtered else {})},
+         LIMIT :considered"""),  # noqa: S608 - _SELECTED is fixed
+        {"considered": CONSIDERED, **(condition if filtered else {})},
     ).all()
     chosen: list[_Chosen] = []
     passed_over: list[_Chosen] = []
@@ -203,17 +203,17 @@ def _usual(
 
 
 def _named(connection: Connection, names: Sequence[str]) -> list[_Chosen]:
-    """Return the keys of benchmarks' versions, and their names with the version."""
+    """Return the versions of the named benchmarks."""
     chosen: list[_Chosen] = []
     for name in names:
-        found = connection.execute(
+        versions = connection.execute(
             text("""
             SELECT b.benchmark_id, b.name, b.name || '@' || b.version
               FROM store.benchmarks b
              WHERE b.benchmark_id IN (SELECT store.benchmark_ids(:name)) ORDER BY b.version"""),
             {"name": name},
         ).all()
-        if not found:
+        if not versions:
             raise no_benchmark(connection, name)
-        chosen += [_Chosen(*row) for row in found]
+        chosen += [_Chosen(*row) for row in versions]
     return list(dict.fromkeys(chosen))

@@ -1,9 +1,8 @@
-"""Outcomes out of the database: as arrays of models by items, whole, streamed or on disk.
+"""Outcomes as arrays of models by items: in memory, streamed or on disk.
 
-Where a model has several runs on a benchmark, one is preferred as leaderboards do: of the metric
-and filter that the benchmark is shown by, then in the order of `store.ranked_runs`. Items that it
-has no outcome on are filled from the next of the same metric and filter; outcomes of two metrics
-are never mixed in one model's row of a benchmark.
+Of several runs of a model on a benchmark, one is preferred, as in leaderboards: see view
+`store.ranked_runs`. Items that it has no outcome on are filled from the next run of the same metric
+and filter; outcomes of two metrics are never mixed in one model's row of a benchmark.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +56,7 @@ class OutcomeMatrix:
     Attributes:
         models: names of the M models, sorted by byte.
         columns: the N items: benchmarks by name and version, items in their order there.
-        values: float32, M x N, outcomes in [0, 1]; NaN where a model was not observed on an item.
+        values: float32, M x N, outcomes in [0, 1]; NaN where not observed.
     """
 
     models: Sequence[str]
@@ -66,12 +65,12 @@ class OutcomeMatrix:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Return bool, M x N: what was observed."""
+        """Which outcomes were observed: bool, M x N."""
         return ~np.isnan(self.values)
 
 
 class _Span(NamedTuple):
-    """Where a benchmark's items stand among the columns."""
+    """The columns of a benchmark's items, from start to before stop."""
 
     key: int
     start: int
@@ -79,8 +78,8 @@ class _Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The benchmarks and models asked for; None is all there are."""
+class OutcomeSelection:
+    """Benchmarks, as spans of columns, and models; None is all models."""
 
     columns: Sequence[Column]
     spans: Sequence[_Span]
@@ -97,8 +96,8 @@ def select(
     *,
     models: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
-) -> Selection:
-    """Find the columns of outcomes.
+) -> OutcomeSelection:
+    """Return the columns of outcomes on benchmarks.
 
     Args:
         connection: to read from.
@@ -106,30 +105,30 @@ def select(
         benchmarks: names, each with all its versions, or name@version; None is all.
 
     Raises:
-        UsageError: naming a benchmark or model that there is none of.
+        UsageError: naming a benchmark or model that does not exist.
     """
     columns, spans = _columns(connection, benchmarks)
-    there = {column.benchmark for column in columns}
-    there |= {f"{column.benchmark}@{column.version}" for column in columns}
+    names = {column.benchmark for column in columns}
+    names |= {f"{column.benchmark}@{column.version}" for column in columns}
     for name in benchmarks or ():
-        if name not in there:
-            likely = did_you_mean(name, _with_outcomes(connection))
+        if name not in names:
+            suggestion = did_you_mean(name, _with_outcomes(connection))
             raise UsageError(
-                f"There are no outcomes on a benchmark named {name!r};{likely} "
+                f"There are no outcomes on a benchmark named {name!r};{suggestion} "
                 "`registry evals benchmarks` lists them."
             )
-    return Selection(columns, spans, _keys(connection, models))
+    return OutcomeSelection(columns, spans, _keys(connection, models))
 
 
-def of_benchmark(key: int, items: int) -> Selection:
-    """Return all outcomes on one version of a benchmark, whose columns are not named."""
-    return Selection((), [_Span(key, 0, items)], None)
+def of_benchmark(key: int, items: int) -> OutcomeSelection:
+    """Return the selection of all outcomes on one version of a benchmark, without columns."""
+    return OutcomeSelection((), [_Span(key, 0, items)], None)
 
 
 def _columns(
     connection: Connection, benchmarks: Sequence[str] | None
 ) -> tuple[list[Column], list[_Span]]:
-    """Return the items of benchmarks, and their places."""
+    """Return the items of benchmarks as columns, and each benchmark's span of them."""
     rows = connection.execute(
         text("""
         SELECT b.benchmark_id, b.name, b.version,
@@ -152,7 +151,7 @@ def _columns(
 
 
 def _with_outcomes(connection: Connection) -> Sequence[str]:
-    """Return the names of benchmarks that there are outcomes on."""
+    """Return the names of benchmarks that have outcomes."""
     return connection.scalars(
         text("""
         SELECT DISTINCT b.name FROM store.benchmarks b
@@ -162,7 +161,7 @@ def _with_outcomes(connection: Connection) -> Sequence[str]:
 
 
 def any_outcomes(connection: Connection) -> bool:
-    """Tell whether any run has outcomes by item."""
+    """Return whether any run has outcomes by item."""
     return bool(
         connection.scalar(
             text("SELECT EXISTS (SELECT FROM store.runs WHERE right_bits IS NOT NULL)")
@@ -186,12 +185,12 @@ def _keys(connection: Connection, models: Sequence[str] | None) -> list[int] | N
 
 
 def stream_outcomes(
-    connection: Connection, selection: Selection, *, models_at_once: int = MODELS_AT_ONCE
+    connection: Connection, selection: OutcomeSelection, *, models_at_once: int = MODELS_AT_ONCE
 ) -> Iterator[OutcomeMatrix]:
-    """Yield the outcomes of some models after others, each on all columns.
+    """Yield the outcomes of a batch of models after another, each on all columns.
 
     Args:
-        connection: in a transaction; nothing else may use it meanwhile.
+        connection: in a transaction, for this alone meanwhile.
         selection: by `select`.
         models_at_once: rows of each matrix but the last.
     """
@@ -230,10 +229,10 @@ def read_outcomes(
         connection: to read from.
         models: any names of models; None is all that have outcomes.
         benchmarks: names, each with all its versions, or name@version; None is all.
-        path: a file (.npy) to keep the values in, mapped into memory; None is memory itself.
+        path: a new file (.npy) for the values, mapped into memory; None is memory.
 
     Raises:
-        UsageError: naming a benchmark or model that there is none of.
+        UsageError: naming a benchmark or model that does not exist.
     """
     selection = select(connection, models=models, benchmarks=benchmarks)
     count = connection.scalar(
@@ -250,7 +249,7 @@ def read_outcomes(
     else:
         values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     names: list[str] = []
-    for some in stream_outcomes(connection, selection):
-        values[len(names) : len(names) + len(some.models)] = some.values
-        names += some.models
+    for batch in stream_outcomes(connection, selection):
+        values[len(names) : len(names) + len(batch.models)] = batch.values
+        names += batch.models
     return OutcomeMatrix(names, selection.columns, values)

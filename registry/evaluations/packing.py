@@ -1,9 +1,8 @@
-"""How the outcomes of a run are packed: bits by the items' ordinals, beside them what bits lose.
+"""Packing of a run's outcomes into bits by the items' ordinals.
 
 Every run has a bit for each item up to the last one observed: whether the outcome is at least
-0.5. A second string of bits tells what was observed, where something was not; graded outcomes
-stand beside as `real[]`, where there are any. So that every question about right and wrong is
-one operation on bits, whatever the run.
+0.5. A second bit string marks the observed items, where some were not, and graded outcomes are
+also stored as `real[]`. So every question about right and wrong is one operation on bits.
 """
 
 import math
@@ -21,10 +20,10 @@ Ordinals = NDArray[np.int32]
 
 
 class Packed(NamedTuple):
-    """The outcomes of a run, as texts that Postgres reads.
+    """The outcomes of a run, as text that Postgres reads.
 
     `right` and `present` are bit strings, `grades` is an array; `present` and `grades` are None
-    where they say nothing more than `right`. `mean` is the mean outcome, `standard_error` that of
+    where `right` has it all. `mean` is the mean outcome, `standard_error` that of
     the mean (None for less than two items), `observed` the number of items.
     """
 
@@ -44,17 +43,17 @@ def pack(outcomes: Outcomes, ordinals: Ordinals) -> Packed | None:
         ordinals: one for each outcome, no two alike.
 
     Returns:
-        None where nothing was observed at all.
+        None where nothing was observed.
     """
     missing = np.isnan(outcomes)
-    places, kept = ordinals, outcomes
+    places, values = ordinals, outcomes
     if missing.any():
-        places, kept = ordinals[~missing], outcomes[~missing]
-    number = len(kept)
+        places, values = ordinals[~missing], outcomes[~missing]
+    number = len(values)
     if number == 0:
         return None
     length = int(places.max()) + 1
-    is_right = kept >= RIGHT_FROM
+    is_right = values >= RIGHT_FROM
     right = np.zeros(length, np.uint8)
     right[places] = is_right
     present = None
@@ -62,17 +61,17 @@ def pack(outcomes: Outcomes, ordinals: Ordinals) -> Packed | None:
         bits = np.zeros(length, np.uint8)
         bits[places] = 1
         present = _as_text(bits)
-    if (kept == is_right).all():
+    if (values == is_right).all():
         mean = int(np.count_nonzero(is_right)) / number
         variance = mean * (1 - mean) * number / (number - 1) if number > 1 else None
         grades = None
     else:
         graded = np.zeros(length, np.float32)
-        graded[places] = kept
+        graded[places] = values
         # Summed by ordinal: the same score to the last bit, however a file orders its items.
-        values = graded[np.sort(places)].astype(np.float64)
-        mean = float(values.mean())
-        variance = float(values.var(ddof=1)) if number > 1 else None
+        sorted_ = graded[np.sort(places)].astype(np.float64)
+        mean = float(sorted_.mean())
+        variance = float(sorted_.var(ddof=1)) if number > 1 else None
         listed = orjson.dumps(graded, option=orjson.OPT_SERIALIZE_NUMPY).decode()
         grades = "{" + listed[1:-1] + "}"
     return Packed(
@@ -92,13 +91,13 @@ def _as_text(bits: NDArray[np.uint8]) -> str:
 def unpack(
     right: bytes, present: bytes | None, grades: bytes | None, into: NDArray[np.float32]
 ) -> None:
-    """Unpack the outcomes of a run over those that are there already.
+    """Unpack the outcomes of a run into an array.
 
     Args:
-        right: as `varbit_send` gives it.
+        right: the bytes of `varbit_send`.
         present: likewise, None if all of `right` was observed.
-        grades: as `array_send` gives it.
-        into: by ordinal, at least as long as `right`; what was not observed is left as it is.
+        grades: the bytes of `array_send`.
+        into: by ordinal, at least as long as `right`; unobserved items keep their values.
     """
     bits = bits_of(right)
     values = bits.astype(np.float32) if grades is None else _reals(grades)
@@ -110,7 +109,7 @@ def unpack(
 
 
 def bits_of(sent: bytes) -> NDArray[np.uint8]:
-    """Return the bits of what `varbit_send` gives: a length, then eight bits a byte."""
+    """Return the bits in the bytes of `varbit_send`: a length, then eight bits a byte."""
     length = int.from_bytes(sent[:4])
     return np.unpackbits(np.frombuffer(sent, np.uint8, offset=4), count=length)
 
@@ -122,11 +121,11 @@ def _reals(sent: bytes) -> NDArray[np.float32]:
 
 
 ANSWER_WIDTHS = (1, 2, 4)
-"""Bytes that the code of an answer may take."""
+"""Possible sizes of an answer's code, in bytes."""
 
 
 class PackedAnswers(NamedTuple):
-    """Answers as codes: place in `texts` from 1, 0 for none, most significant byte first."""
+    """Answers as codes: places in `texts` from 1, 0 for none, big-endian."""
 
     codes: bytes
     texts: list[str]
@@ -135,7 +134,7 @@ class PackedAnswers(NamedTuple):
 def pack_answers(
     answers: list[str | None], ordinals: Ordinals, length: int
 ) -> PackedAnswers | None:
-    """Pack what a model answered, None where it answered nothing at all."""
+    """Pack the answers of a model; return None where there are none."""
     texts = list(dict.fromkeys(answer for answer in answers if answer is not None))
     if not texts:
         return None
@@ -147,7 +146,7 @@ def pack_answers(
 
 
 def unpack_answers(codes: bytes, texts: list[str], length: int) -> list[str | None]:
-    """Return what `pack_answers` has packed, by ordinal."""
+    """Return answers packed by `pack_answers`, by ordinal."""
     width = len(codes) // length if length else 1
     places = np.frombuffer(codes, f">u{width}")
     return [None if place == 0 else texts[place - 1] for place in places.tolist()]

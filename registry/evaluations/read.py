@@ -1,10 +1,10 @@
-"""Evaluations out of the database, in the common form that formats are written from.
+"""Bulk read of evaluations from the database, as the blocks that formats are written from.
 
-The reverse of `registry.runs`. A block at a time, its runs one by one from a cursor on the server:
+The counterpart of `load`. Blocks are read one at a time, their runs from a cursor on the server:
 however many outcomes there are, those of some dozen runs are in memory.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import fields
 from typing import Any
@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Row, text
 from registry.catalog.resolution import StatedName
 from registry.evaluations.packing import unpack, unpack_answers
 from registry.evaluations.records import Benchmark, Block, Item, Measure, Run, Setup, Source
-from registry.evaluations.selection import Wanted, wanted_keys
+from registry.evaluations.selection import ALL_RUNS, RunKeys, RunSelection
 
 RUNS_AT_ONCE = 64
-"""Runs that are fetched ahead, at most."""
+"""Runs that are fetched at once, at most."""
 
-_WANTED = """
+_SELECTED = """
       (CAST(:benchmarks AS integer[]) IS NULL OR r.benchmark_id = ANY (:benchmarks))
   AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
   AND (CAST(:sources AS integer[]) IS NULL OR r.source_id = ANY (:sources))"""
@@ -31,14 +31,14 @@ SELECT b.benchmark_id, b.name, b.version, b.domain, b.description, b.url, b.item
        b.measure_id
   FROM store.benchmarks b
  WHERE (CAST(:benchmarks AS integer[]) IS NULL OR b.benchmark_id = ANY (:benchmarks))
-   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id AND {_WANTED})
+   AND (EXISTS (SELECT FROM store.runs r WHERE r.benchmark_id = b.benchmark_id AND {_SELECTED})
         OR b.item_count > 0 AND CAST(:models AS bigint[]) IS NULL
            AND CAST(:sources AS integer[]) IS NULL)
  ORDER BY b.name COLLATE "C", b.version COLLATE "C"
-"""  # noqa: S608 - of constants
+"""  # noqa: S608 - fixed text
 
-# What is sorted is narrow: outcomes are taken out of storage after it. Runs by the measure that
-# leaderboards show come first, so that it is that again wherever they are imported.
+# Rows are sorted before their outcomes are decompressed. Runs by the measure that leaderboards show
+# come first, so that leaderboards show it wherever they are imported.
 _COLUMNS = """
 SELECT s.spelling, s.model, s.score, s.evaluated_at, s.measure_id, s.setup_id, s.source_id,
        s.item_count, s.standard_error, s.complete, s.verified, s.revision,
@@ -58,105 +58,81 @@ _ALL_RUNS = f"""{_COLUMNS}
           FROM store.runs r
           JOIN store.evaluated_names n ON n.name_id = r.name_id
           JOIN store.models m ON m.model_id = r.model_id
-         WHERE r.benchmark_id = :benchmark AND {_WANTED}
+         WHERE r.benchmark_id = :benchmark AND {_SELECTED}
          ORDER BY r.measure_id = :shown DESC, n.name COLLATE "C", r.run_id
         OFFSET 0) s {_JOINS}
-"""  # noqa: S608 - of constants
+"""  # noqa: S608 - fixed text
 
 _RANKED_RUNS = f"""{_COLUMNS}
   FROM (SELECT r.*, n.name AS spelling
           FROM store.ranked_runs r
           JOIN store.evaluated_names n ON n.name_id = r.name_id
-         WHERE r.benchmark_id = :benchmark AND r.has_outcomes AND {_WANTED}
+         WHERE r.benchmark_id = :benchmark AND r.has_outcomes AND {_SELECTED}
          ORDER BY r.model COLLATE "C", r.rank
         OFFSET 0) s {_JOINS}
-"""  # noqa: S608 - of constants
+"""  # noqa: S608 - fixed text
 
 
 def stored_blocks(
-    connection: Connection,
-    *,
-    models: Sequence[str] | None = None,
-    benchmarks: Sequence[str] | None = None,
-    sources: Sequence[str] | None = None,
+    connection: Connection, selection: RunSelection = ALL_RUNS
 ) -> Generator[Block, None, None]:
-    """Yield what is stored of evaluations: a block for each version of a benchmark, by name.
+    """Yield the stored evaluations: a block for each version of a benchmark, by name.
 
     Runs have their models as their sources spell them, so that importing them again gives the
-    same runs. Scores are given for all of them; where there are outcomes they follow from these,
-    and an import makes them anew. A benchmark whose items alone are known has a block where
-    neither models nor sources are asked for.
+    same runs. All have scores; those of runs with outcomes follow from these, and an import
+    computes them again. A benchmark with items and no runs has a block where neither models nor
+    sources are selected.
 
     Args:
         connection: in a transaction, best a repeatable-read one; a block is read before the next.
-        models: any names of models; None is all.
-        benchmarks: names, each with all its versions, or name@version; None is all.
-        sources: who states the scores; None is all.
+        selection: which runs.
 
     Raises:
-        ModelNotFoundError: naming a model that there is none of.
-        UsageError: naming a benchmark or a source that there is none of.
+        ModelNotFoundError: naming a model that does not exist.
+        UsageError: naming a benchmark or a source that does not exist.
     """
-    wanted = wanted_keys(connection, models, benchmarks, sources)
-    yield from _blocks(connection, wanted, _ALL_RUNS)
+    yield from _blocks(connection, selection.keys(connection), _ALL_RUNS)
 
 
 def ranked_blocks(
-    connection: Connection,
-    *,
-    models: Sequence[str] | None = None,
-    benchmarks: Sequence[str] | None = None,
-    sources: Sequence[str] | None = None,
+    connection: Connection, selection: RunSelection = ALL_RUNS
 ) -> Generator[Block, None, None]:
-    """Yield runs with outcomes, those of one model after one another, the preferred one first.
+    """Yield the runs with outcomes, those of a model together, its preferred run first.
 
-    Else as `stored_blocks`.
+    Otherwise as `stored_blocks`.
     """
-    wanted = wanted_keys(connection, models, benchmarks, sources)
-    yield from _blocks(connection, wanted, _RANKED_RUNS)
+    yield from _blocks(connection, selection.keys(connection), _RANKED_RUNS)
 
 
-def stored_names(
-    connection: Connection,
-    *,
-    models: Sequence[str] | None = None,
-    benchmarks: Sequence[str] | None = None,
-    sources: Sequence[str] | None = None,
-) -> list[StatedName]:
-    """Return the spellings in such runs that stand for a model of another name, by spelling."""
+def stored_names(connection: Connection, selection: RunSelection = ALL_RUNS) -> list[StatedName]:
+    """Return the spellings in the runs that are not their models' names, by spelling."""
     rows = connection.execute(
         text(f"""
         SELECT n.name, m.name AS model, n.confidence
           FROM store.evaluated_names n JOIN store.models m USING (model_id)
          WHERE n.name <> m.name AND EXISTS (
                    SELECT FROM store.runs r
-                    WHERE r.name_id = n.name_id AND {_WANTED})
-         ORDER BY n.name COLLATE "C" """),  # noqa: S608 - of constants
-        wanted_keys(connection, models, benchmarks, sources)._asdict(),
+                    WHERE r.name_id = n.name_id AND {_SELECTED})
+         ORDER BY n.name COLLATE "C" """),  # noqa: S608 - fixed text
+        selection.keys(connection)._asdict(),
     )
     return [StatedName(*row) for row in rows]
 
 
-def count_runs(
-    connection: Connection,
-    *,
-    models: Sequence[str] | None = None,
-    benchmarks: Sequence[str] | None = None,
-    sources: Sequence[str] | None = None,
-) -> int:
-    """Return the number of such runs, of all that `stored_blocks` yields."""
-    found = connection.scalar(
-        text(f"SELECT count(*) FROM store.runs r WHERE {_WANTED}"),  # noqa: S608 - of constants
-        wanted_keys(connection, models, benchmarks, sources)._asdict(),
+def count_runs(connection: Connection, selection: RunSelection = ALL_RUNS) -> int:
+    """Return the number of runs that `stored_blocks` yields."""
+    number = connection.scalar(
+        text(f"SELECT count(*) FROM store.runs r WHERE {_SELECTED}"),  # noqa: S608 - fixed text
+        selection.keys(connection)._asdict(),
     )
-    return int(found or 0)
+    return int(number or 0)
 
 
-def _blocks(connection: Connection, wanted: Wanted, query: str) -> Iterator[Block]:
+def _blocks(connection: Connection, keys: RunKeys, query: str) -> Iterator[Block]:
     setups: dict[int, Setup] = {}
-    for row in connection.execute(text(_BENCHMARKS), wanted._asdict()).all():
+    for row in connection.execute(text(_BENCHMARKS), keys._asdict()).all():
         items = _items(connection, row.benchmark_id)
-        values = {**wanted._asdict(), "benchmark": row.benchmark_id, "shown": row.measure_id}
+        values = {**keys._asdict(), "benchmark": row.benchmark_id, "shown": row.measure_id}
         benchmark = Benchmark(
             name=row.name,
             version=row.version,
@@ -165,7 +141,7 @@ def _blocks(connection: Connection, wanted: Wanted, query: str) -> Iterator[Bloc
             url=row.url,
         )
         runs = _runs(connection, query, values, items=len(items), setups=setups)
-        # Who stops early leaves no cursor behind.
+        # A caller that stops early leaves no cursor behind.
         with closing(runs):
             yield Block(benchmark=benchmark, items=items, runs=runs)
 
@@ -192,8 +168,9 @@ def _runs(
     with connection.execute(text(query), values, execution_options=streamed) as rows:
         for row in rows:
             if row.setup_id not in setups:
-                told = {each.name: row.setup[each.name] for each in fields(Setup)}
-                setups[row.setup_id] = Setup(**told)
+                setups[row.setup_id] = Setup(
+                    **{each.name: row.setup[each.name] for each in fields(Setup)}
+                )
             yield _run(row, setups[row.setup_id], items)
 
 
@@ -224,8 +201,7 @@ def _run(row: Row[Any], setup: Setup, items: int) -> Run:
 
 def _answers(row: Row[Any], items: int) -> list[str | None]:
     length = int.from_bytes(row.right_bits[:4])
-    told = unpack_answers(row.codes, row.texts, length)
-    return told + [None] * (items - length)
+    return unpack_answers(row.codes, row.texts, length) + [None] * (items - length)
 
 
 def _tokens(numbers: list[int | None] | None, items: int) -> NDArray[np.int32] | None:

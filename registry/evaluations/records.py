@@ -1,7 +1,7 @@
-"""What evaluations say, in the one form that every format is read into and written from.
+"""Records of evaluations, the common form that every format is read into and written from.
 
-Pure: no file, no database. A `Block` holds what some models did on one version of one benchmark;
-whoever reads a format yields blocks, whoever writes one takes them.
+Pure: no file, no database. A `Block` holds the runs of models on one version of a benchmark;
+readers of formats yield blocks, and writers take them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from registry.catalog.resolution import StatedName
 Outcomes: TypeAlias = NDArray[np.float32]
 """One outcome an item, in [0, 1]; NaN where the item was not observed."""
 
-_ROUNDING = 1e-9  # by which a mean of ones may be more than one
+_ROUNDING = 1e-9  # a mean of ones may exceed one by it
 
 ScoreKind = Literal["measured", "reported"]
 
@@ -28,9 +28,8 @@ ScoreKind = Literal["measured", "reported"]
 class Item(NamedTuple):
     """One question of a benchmark.
 
-    `item` is the name by which its source knows it, unique in the benchmark's version. What it
-    asks, what there is to choose from, the right answer and the domain are None or empty where the
-    source does not tell.
+    `item` is its name in its source, unique in the benchmark's version. Prompt, choices, the right
+    answer and the domain are None or empty where the source does not state them.
     """
 
     item: str
@@ -41,9 +40,9 @@ class Item(NamedTuple):
 
 
 def content_hash(item: Item) -> UUID | None:
-    """Fingerprint what an item asks: its prompt and choices; None where they are not known.
+    """Return a digest of an item's prompt and choices; None where the prompt is not known.
 
-    White space at the ends of lines does not count: sources differ in nothing else so often.
+    White space at the ends of lines does not count: it is what sources differ in most often.
     """
     if item.prompt is None:
         return None
@@ -52,9 +51,9 @@ def content_hash(item: Item) -> UUID | None:
 
 
 def text_of(prompt: str, choices: Iterable[str] = ()) -> str:
-    """Return what an item asks as one text: its prompt, then each choice on a line of its own.
+    """Return an item as one text: its prompt, then each choice on a line of its own.
 
-    Items of one content hash have one text.
+    Items with the same content hash have the same text.
     """
     return "\n".join(_trimmed(part) for part in (prompt, *choices))
 
@@ -64,7 +63,7 @@ def _trimmed(text: str) -> str:
 
 
 def _fingerprint(value: object) -> UUID:
-    # Lone surrogates cannot be encoded, and are not stored either.
+    # Lone surrogates cannot be encoded; they are not stored either.
     try:
         content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -74,9 +73,9 @@ def _fingerprint(value: object) -> UUID:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """One version of a benchmark: a set of items that stays as it is.
+    """One version of a benchmark: a fixed set of items.
 
-    `version` is empty where the source knows of none. `url` is where it is from.
+    `version` is empty where the source states none. `url` is where it is from.
     """
 
     name: str
@@ -87,21 +86,21 @@ class Benchmark:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes it this one: name and version."""
+        """Name and version, which identify it."""
         return self.name, self.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What is measured on a benchmark, and how its numbers are to be read.
+    """A metric of a benchmark, with the scale of its raw scores.
 
     Attributes:
         metric: such as acc, acc_norm, exact_match, win_rate.
-        filter: how answers were extracted from replies, such as strict-match; empty if plainly.
-        lower: raw score of the worst, None if there is no bound.
-        upper: raw score of the best (of the worst where lower is better), None if there is none.
+        filter: how answers were extracted from replies, such as strict-match; empty for none.
+        lower: least raw score; None without a bound.
+        upper: greatest raw score, likewise.
         higher_is_better: False for perplexities and errors.
-        random_baseline: raw score of guessing, None if unknown.
+        random_baseline: raw score of random answers; None if unknown.
         unit: such as %, Elo; None for a share.
     """
 
@@ -115,7 +114,7 @@ class Measure:
 
     @property
     def width(self) -> float | None:
-        """How far apart the bounds are; None unless there are two, the upper above the lower."""
+        """Distance of the bounds; None unless there are two, the upper above the lower."""
         if self.lower is None or self.upper is None or self.upper <= self.lower:
             return None
         return self.upper - self.lower
@@ -128,19 +127,19 @@ class Measure:
         return share if self.higher_is_better else 1.0 - share
 
     def allows(self, raw: float) -> bool:
-        """Tell whether a raw score is within the bounds, as far as there are any."""
+        """Return whether a raw score is within the bounds, where there are any."""
         too_low = self.lower is not None and raw < self.lower - _ROUNDING
         return not too_low and (self.upper is None or raw <= self.upper + _ROUNDING)
 
     @property
     def span(self) -> str:
-        """The bounds as they read in a message: "from 0 to 1"."""
+        """The bounds as text for messages, such as "from 0 to 1"."""
         least = "-inf" if self.lower is None else f"{self.lower:g}"
         most = "inf" if self.upper is None else f"{self.upper:g}"
         return f"from {least} to {most}"
 
     def raw(self, share: float) -> float:
-        """Return the raw score of a share of outcomes, the reverse of `normalised`."""
+        """Return the raw score of a share in [0, 1], the inverse of `normalised`."""
         if self.lower is None or self.upper is None:
             return share
         share = share if self.higher_is_better else 1.0 - share
@@ -149,17 +148,17 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How a benchmark was run; None is unknown, not none.
+    """How a benchmark was run; None is unknown.
 
     Attributes:
         harness: the program, such as lm-eval.
         harness_version: its version or commit.
         task_version: the harness's own version of the task.
-        shots: examples in the prompt.
-        prompt_template: name or hash of the template of the prompt.
-        chat_template: name or hash of the template of the chat; empty if none was used.
+        shots: number of examples in the prompt.
+        prompt_template: name or hash of the prompt template.
+        chat_template: name or hash of the chat template; empty if none was used.
         precision: of the weights, such as bfloat16.
-        details: anything else that tells two runs apart.
+        details: anything else that distinguishes runs.
     """
 
     harness: str | None = None
@@ -172,7 +171,7 @@ class Setup:
     details: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> UUID:
-        """Return what tells this setup from any other."""
+        """Return a digest of the setup, equal for equal setups."""
         return _fingerprint(
             [
                 self.harness,
@@ -189,7 +188,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Who says so: a leaderboard, a harness's log, a model's card."""
+    """Who states a score: a leaderboard, a harness's log, a model's card."""
 
     name: str
     url: str | None = None
@@ -200,22 +199,22 @@ class Run:
     """One model on one version of a benchmark under one setup, by one measure.
 
     Attributes:
-        model: the model's name, spelt as its source spells it.
+        model: the model's name as its source spells it.
         measure: what was measured.
-        source: who says so.
+        source: who states it.
         setup: how it was run.
         revision: of the model: a commit, branch or checkpoint.
-        evaluated_at: when; with a time zone.
+        evaluated_at: with a time zone.
         score: raw, as the source states it; None where it follows from the outcomes.
         standard_error: of the raw score, likewise.
-        items: number of items that the score is of; None where unknown or where there are outcomes.
-        complete: False for a run that was limited to some of the items.
-        verified: whether the source vouches for it beyond saying so.
-        outcomes: one for each item of the block, None where only the score is known.
-        answers: what the model answered, None for none; likewise one for each item.
-        input_tokens: number of them, likewise; negative is unknown.
+        items: number of items of the score; None where unknown or where there are outcomes.
+        complete: False for a run limited to some of the items.
+        verified: whether the source has verified it.
+        outcomes: one for each item of the block; None where only the score is known.
+        answers: of the model, None for no answer; one for each item.
+        input_tokens: numbers of tokens, one for each item; negative is unknown.
         output_tokens: likewise.
-        latencies: in milliseconds, likewise; NaN is unknown.
+        latencies: in milliseconds, one for each item; NaN is unknown.
     """
 
     model: str
@@ -237,12 +236,12 @@ class Run:
 
 
 def run_id(benchmark: Benchmark, run: Run, setup: UUID) -> int:
-    """Return what makes a run this run, as a signed 64-bit integer, the same in every registry.
+    """Return the key of a run: a signed 64-bit integer, the same in every registry.
 
-    That is its model as spelt, its revision, the benchmark's version, metric, filter, setup,
-    source and date; not its results. `setup` is the fingerprint of its setup.
+    It is a digest of the model as spelt, its revision, the benchmark's version, metric, filter,
+    setup, source and date; not of the results. `setup` is the fingerprint of its setup.
     """
-    told = orjson.dumps([
+    identity = orjson.dumps([
         benchmark.name,
         benchmark.version,
         run.measure.metric,
@@ -253,16 +252,16 @@ def run_id(benchmark: Benchmark, run: Run, setup: UUID) -> int:
         run.source.name,
         None if run.evaluated_at is None else run.evaluated_at.astimezone(UTC).isoformat(),
     ])  # fmt: skip
-    return int.from_bytes(blake2b(told, digest_size=8).digest(), signed=True)
+    return int.from_bytes(blake2b(identity, digest_size=8).digest(), signed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
-    """What some models did on one version of a benchmark.
+    """Runs of models on one version of a benchmark.
 
     `items` are the columns of all the runs' outcomes, in their order; empty where only scores are
-    known. `runs` may be read once only, so that what does not fit in memory need not. A block with
-    items and no runs tells what the items are.
+    known. `runs` may be an iterator that is read once, as they need not fit in memory. A block
+    with items and no runs describes the items.
     """
 
     benchmark: Benchmark
@@ -272,25 +271,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Names that stand for models, as a source has them; it knows of models, not of the catalog."""
+    """Names of models that a source states, by the models that they resolve to."""
 
     source: Source
     names: Sequence[StatedName]
 
 
 Content: TypeAlias = Block | Names
-"""What a file of evaluations may hold."""
+"""Content of a file of evaluations."""
 
 
 class Notes:
-    """What was seen in a file and left out, each kind once, with how often.
-
-    A reader is given one and tells it; the report of an import prints it.
-    """
+    """Counts of what a reader leaves out of a file, by kind, for the report of the import."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
 
     def left_out(self, what: str, times: int = 1) -> None:
-        """Note something that does not land; `what` reads well after a number: "rows ..."."""
+        """Count something that is left out; `what` follows a number: "rows without a score"."""
         self.counts[what] = self.counts.get(what, 0) + times

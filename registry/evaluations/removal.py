@@ -1,4 +1,4 @@
-"""Removals of evaluations: runs go, and with them what then stands for nothing."""
+"""Removal of runs, and of the names, setups, sources and files that only they used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,32 +11,26 @@ from registry.catalog.merge import drop_stubs
 from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics
-from registry.evaluations.selection import wanted_keys
+from registry.evaluations.selection import RunSelection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which runs are meant: those that fit all that is told, and one of each kind that is told.
+class RemovalSelection(RunSelection):
+    """Runs that fit all conditions, and one of the values of each; at least one is given.
 
     Attributes:
-        files: paths as they were imported; a run is of the file that told it last.
-        models: any of their names.
-        benchmarks: names, all versions, or name@version.
-        sources: who states the scores.
+        files: paths as they were imported; a run is of the file that stated it last.
         runs: keys of runs.
-        left_over: those of earlier versions of files, that the newest does not tell.
+        left_over: only runs of earlier versions of files that are not in the newest.
     """
 
     files: Sequence[str] = ()
-    models: Sequence[str] = ()
-    benchmarks: Sequence[str] = ()
-    sources: Sequence[str] = ()
     runs: Sequence[int] = ()
     left_over: bool = False
 
 
-class Removed(NamedTuple):
-    """What was removed of one file (or the Hub's scores) on one benchmark."""
+class RemovedRuns(NamedTuple):
+    """Numbers of runs removed of one file (or of the Hub) on one benchmark."""
 
     file: str
     benchmark: str
@@ -47,34 +41,34 @@ class Removed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """What a removal did; `files` are those that nothing is left of, `stubs` names of models."""
+class RemovalReport:
+    """The result of a removal: runs, files without any run left, and names of deleted stubs."""
 
-    removed: Sequence[Removed]
+    removed: Sequence[RemovedRuns]
     files: Sequence[str]
     stubs: Sequence[str]
 
     @property
     def runs(self) -> int:
-        """How many went."""
+        """Number of removed runs."""
         return sum(each.runs for each in self.removed)
 
 
-def remove(engine: Engine, selection: Selection, *, dry_run: bool = False) -> Removal:
+def remove(engine: Engine, selection: RemovalSelection, *, dry_run: bool = False) -> RemovalReport:
     """Remove runs with their outcomes and answers, in one transaction.
 
-    With them go the records of files that no run is left of, names and stubs that no run goes by,
-    and setups and sources without runs. Benchmarks, their items and aliases stay.
+    With them go records of files, spellings, stubs, setups and sources that no other run uses.
+    Benchmarks, their items and aliases stay.
 
     Args:
         engine: of a database at head.
-        selection: which runs; it says something.
-        dry_run: tell what would be removed, and remove nothing.
+        selection: which runs.
+        dry_run: report what would be removed, and remove nothing.
 
     Raises:
-        UsageError: when nothing is selected, or something that there is none of.
-        ModelNotFoundError: naming a model that there is none of.
-        LockHeldError: when an import is running.
+        UsageError: when there is no condition, or something named does not exist.
+        ModelNotFoundError: naming a model that does not exist.
+        LockHeldError: when another process changes evaluations.
     """
     if not any(getattr(selection, each.name) for each in fields(selection)):
         raise UsageError("Say what to remove: a file, model, benchmark, source or run.")
@@ -93,14 +87,14 @@ def remove(engine: Engine, selection: Selection, *, dry_run: bool = False) -> Re
         return removal
 
 
-def _remove(connection: Connection, selection: Selection) -> Removal:
+def _remove(connection: Connection, selection: RemovalSelection) -> RemovalReport:
     files = _files(connection, selection.files)
     _select(connection, selection, files)
     removed = connection.execute(
         text("""
         SELECT coalesce(i.path, :hub), b.name, b.version, count(DISTINCT d.model_id), count(*),
                count(*) FILTER (WHERE d.with_outcomes)
-          FROM doomed_runs d
+          FROM removed_runs d
           JOIN store.benchmarks b USING (benchmark_id)
           LEFT JOIN store.imports i USING (import_id)
          GROUP BY i.path, b.name, b.version ORDER BY i.path, b.name, b.version"""),
@@ -108,15 +102,15 @@ def _remove(connection: Connection, selection: Selection) -> Removal:
     ).all()
     for table in ("answers", "runs"):
         connection.exec_driver_sql(
-            f"DELETE FROM store.{table} o USING doomed_runs d"  # noqa: S608
+            f"DELETE FROM store.{table} o USING removed_runs d"  # noqa: S608
             " WHERE (o.model_id, o.run_id) = (d.model_id, d.run_id)"
         )
     _recount(connection)
-    return Removal(
-        removed=[Removed(*row) for row in removed],
-        # Of an earlier version nothing may be left, and all of the file is still there.
-        files=_forget_files(connection, () if selection.left_over else files),
-        stubs=_forget_names(connection),
+    return RemovalReport(
+        removed=[RemovedRuns(*row) for row in removed],
+        # An earlier version may be without runs while the newest has all of them.
+        files=_delete_files(connection, () if selection.left_over else files),
+        stubs=_delete_unused(connection),
     )
 
 
@@ -124,40 +118,37 @@ def _files(connection: Connection, paths: Sequence[str]) -> list[int]:
     """Return the keys of all versions of files."""
     keys: list[int] = []
     for path in paths:
-        found = connection.scalars(
+        versions = connection.scalars(
             text("SELECT import_id FROM store.imports WHERE path = :path"), {"path": path}
         ).all()
-        if not found:
+        if not versions:
             raise UsageError(
                 f"No file was imported as {path}; column file of view runs has the paths as they "
                 "were given."
             )
-        keys += found
+        keys += versions
     return keys
 
 
-def _select(connection: Connection, selection: Selection, files: Sequence[int]) -> None:
-    """Put the runs that are meant into a temporary table."""
+def _select(connection: Connection, selection: RemovalSelection, files: Sequence[int]) -> None:
+    """Put the selected runs into a temporary table."""
     connection.exec_driver_sql("""
-        CREATE TEMPORARY TABLE doomed_runs (
+        CREATE TEMPORARY TABLE removed_runs (
             model_id bigint, run_id bigint, benchmark_id integer, setup_id integer,
             source_id integer, name_id integer, import_id integer, with_outcomes boolean
         ) ON COMMIT DROP""")
-    wanted = wanted_keys(
-        connection, selection.models or None, selection.benchmarks or None,
-        selection.sources or None,
-    )  # fmt: skip
+    keys = selection.keys(connection)
     if selection.runs:
         _refuse_unknown_runs(connection, selection.runs)
-    keys = {
-        "import_id": files if selection.files else None,
-        "model_id": wanted.models,
-        "benchmark_id": wanted.benchmarks,
-        "source_id": wanted.sources,
-        "run_id": selection.runs or None,
+    columns = {
+        "import_id": files,
+        "model_id": keys.models,
+        "benchmark_id": keys.benchmarks,
+        "source_id": keys.sources,
+        "run_id": selection.runs,
     }
-    told = {column: list(chosen) for column, chosen in keys.items() if chosen is not None}
-    conditions = [f"r.{column} = ANY (CAST(:{column} AS bigint[]))" for column in told]
+    values = {column: list(chosen) for column, chosen in columns.items() if chosen}
+    conditions = [f"r.{column} = ANY (CAST(:{column} AS bigint[]))" for column in values]
     if selection.left_over:
         conditions.append("""
             EXISTS (SELECT FROM store.imports mine, store.imports newer
@@ -165,70 +156,70 @@ def _select(connection: Connection, selection: Selection, files: Sequence[int]) 
                        AND newer.sha256 <> mine.sha256 AND newer.imported_at > mine.imported_at)""")
     connection.execute(
         text(f"""
-        INSERT INTO doomed_runs
+        INSERT INTO removed_runs
         SELECT r.model_id, r.run_id, r.benchmark_id, r.setup_id, r.source_id, r.name_id,
                r.import_id, r.right_bits IS NOT NULL
-          FROM store.runs r WHERE {" AND ".join(conditions)}"""),  # noqa: S608
-        told,
+          FROM store.runs r WHERE {" AND ".join(conditions)}"""),  # noqa: S608 - fixed text
+        values,
     )
-    connection.exec_driver_sql("ANALYZE doomed_runs")
+    connection.exec_driver_sql("ANALYZE removed_runs")
 
 
 def _refuse_unknown_runs(connection: Connection, keys: Sequence[int]) -> None:
     query = text("SELECT run_id FROM store.runs WHERE run_id = ANY (CAST(:keys AS bigint[]))")
-    known = set(connection.scalars(query, {"keys": list(keys)}))
+    existing = set(connection.scalars(query, {"keys": list(keys)}))
     for key in keys:
-        if key not in known:
+        if key not in existing:
             raise UsageError(f"There is no run {key}; column run of view runs has their keys.")
 
 
 def _recount(connection: Connection) -> None:
-    """Have benchmarks show the measure that is commonest now, and count their items' outcomes."""
+    """Choose the shown measures of the benchmarks again, and compute their item statistics."""
     touched = connection.execute(
         text("""
         SELECT benchmark_id, bool_or(with_outcomes) AS with_outcomes
-          FROM doomed_runs GROUP BY benchmark_id""")
+          FROM removed_runs GROUP BY benchmark_id""")
     ).all()
     mark_stale(connection, [row.benchmark_id for row in touched if row.with_outcomes])
-    benchmarks.show_commonest(connection, [row.benchmark_id for row in touched])
+    benchmarks.choose_measures(connection, [row.benchmark_id for row in touched])
     item_statistics.refresh(connection)
 
 
-def _forget_files(connection: Connection, files: Sequence[int]) -> list[str]:
-    """Forget the files named, and those whose last run went; return their paths."""
+def _delete_files(connection: Connection, files: Sequence[int]) -> list[str]:
+    """Delete the records of files without runs; return the paths without any record left."""
     return list(
         connection.scalars(
             text("""
-            WITH forgotten AS (
+            WITH deleted AS (
                 DELETE FROM store.imports i
                  WHERE (i.import_id = ANY (CAST(:files AS integer[]))
-                        OR i.import_id IN (SELECT import_id FROM doomed_runs))
+                        OR i.import_id IN (SELECT import_id FROM removed_runs))
                    AND NOT EXISTS (SELECT FROM store.runs r WHERE r.import_id = i.import_id)
                 RETURNING i.import_id, i.path
             )
-            SELECT DISTINCT path FROM forgotten f
+            SELECT DISTINCT path FROM deleted f
              WHERE NOT EXISTS (
                        SELECT FROM store.imports i
                         WHERE i.path = f.path
-                          AND NOT EXISTS (SELECT FROM forgotten o WHERE o.import_id = i.import_id))
+                          AND NOT EXISTS (SELECT FROM deleted o WHERE o.import_id = i.import_id))
              ORDER BY path"""),
             {"files": list(files)},
         )
     )
 
 
-def _forget_names(connection: Connection) -> list[str]:
-    """Forget setups, sources and names that no run is of any more; return the stubs' names."""
+def _delete_unused(connection: Connection) -> list[str]:
+    """Delete setups, sources, spellings and stubs that no run uses; return the stubs' names."""
     for table, key in (("setups", "setup_id"), ("sources", "source_id")):
         connection.exec_driver_sql(
             f"DELETE FROM store.{table} t"  # noqa: S608
-            f" WHERE t.{key} IN (SELECT {key} FROM doomed_runs)"
+            f" WHERE t.{key} IN (SELECT {key} FROM removed_runs)"
             f"   AND NOT EXISTS (SELECT FROM store.runs r WHERE r.{key} = t.{key})"
         )
     models = connection.scalars(
         text("""
         DELETE FROM store.evaluated_names n
-         WHERE n.name_id IN (SELECT name_id FROM doomed_runs)
+         WHERE n.name_id IN (SELECT name_id FROM removed_runs)
            AND NOT EXISTS (SELECT FROM store.runs r WHERE r.name_id = n.name_id)
         RETURNING n.model_id""")
     ).all()

@@ -1,7 +1,7 @@
-"""How the numbers of metrics are read: their bounds, and which way is better.
+"""Scales of known metrics: their bounds, and whether higher is better.
 
-A small table of names that harnesses and cards use. A metric that is not in it is taken to be
-without bounds, so that nothing is ever normalised by a scale that was only guessed.
+A small table of the names that harnesses and cards use. A metric that is not in it has no bounds,
+so that no score is normalised by a guessed scale.
 """
 
 import re
@@ -85,18 +85,17 @@ def known_measure(
     *,
     higher_is_better: bool | None = None,
 ) -> Measure:
-    """Return the measure of a metric of that name, its scale taken from what is commonly meant.
+    """Return the measure of a metric, with the usual scale of its name.
 
-    The metric keeps its spelling; case, spaces and signs do not count when it is looked up.
+    The metric keeps its spelling; case, spaces and signs do not count in the look-up.
 
     Args:
         metric: such as acc, exact_match, word_perplexity.
-        filter: how answers were extracted; empty if plainly.
-        higher_is_better: which way is better where the source says so; it wins over the table.
+        filter: how answers were extracted; empty for none.
+        higher_is_better: as the source states it, before the table; None where it does not.
 
     Returns:
-        A measure with bounds if the metric is known, else one without bounds that is better the
-        higher it is.
+        A measure with bounds if the metric is known, else one without bounds, higher being better.
     """
     scale = _scale(metric)
     measure = Measure(
@@ -113,7 +112,7 @@ def known_measure(
 
 
 def in_percent(measure: Measure) -> Measure:
-    """Return a measure whose bounds are those of `measure` times 100; without bounds, itself."""
+    """Return a measure in percent: its bounds times 100; without bounds, itself."""
     if measure.lower is None or measure.upper is None:
         return measure
     return replace(measure, lower=100 * measure.lower, upper=100 * measure.upper, unit="%")
@@ -121,9 +120,8 @@ def in_percent(measure: Measure) -> Measure:
 
 def _scale(metric: str) -> _Scale:
     name = _plain(metric)
-    known = _KNOWN.get(name)
-    if known is not None:
-        return known
+    if name in _KNOWN:
+        return _KNOWN[name]
     return _SHARE if _SHARES.fullmatch(name) else _UNKNOWN
 
 

@@ -1,6 +1,7 @@
-"""What is asked for by name: the keys of models, benchmarks and sources."""
+"""Selection of runs by the names of models, benchmarks and sources, and its keys."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -9,78 +10,82 @@ from sqlalchemy import Connection, text
 from registry.catalog.names import model_id
 from registry.errors import UsageError
 
-LIKENESS = 0.6
-"""How alike a benchmark's name is to one that is not found, at least, to be suggested."""
+SIMILARITY = 0.6
+"""Least similarity of a benchmark's name to an unknown one to be suggested."""
 
 
-class Wanted(NamedTuple):
-    """Keys of what is asked for; None is all."""
+class RunKeys(NamedTuple):
+    """Keys of a selection's models, benchmarks and sources; None is all."""
 
     models: list[int] | None
     benchmarks: list[int] | None
     sources: list[int] | None
 
 
-def wanted_keys(
-    connection: Connection,
-    models: Sequence[str] | None,
-    benchmarks: Sequence[str] | None,
-    sources: Sequence[str] | None,
-) -> Wanted:
-    """Return the keys of what is asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSelection:
+    """Runs of these models on these benchmarks from these sources; of each kind, none is all.
 
-    Args:
-        connection: to read from.
-        models: any of their names; None is all.
-        benchmarks: names, each with all its versions, or name@version; None is all.
-        sources: names; None is all.
-
-    Raises:
-        UsageError: naming a benchmark or a source that there is none of.
-        ModelNotFoundError: naming a model that there is none of.
+    Attributes:
+        models: any of their names.
+        benchmarks: names, each with all its versions, or name@version.
+        sources: who states the scores.
     """
-    return Wanted(
-        None if models is None else [model_id(connection, name) for name in models],
-        None if benchmarks is None else _benchmark_ids(connection, benchmarks),
-        None if sources is None else _source_ids(connection, sources),
-    )
+
+    models: Sequence[str] = ()
+    benchmarks: Sequence[str] = ()
+    sources: Sequence[str] = ()
+
+    def keys(self, connection: Connection) -> RunKeys:
+        """Look up the keys of what is named.
+
+        Raises:
+            UsageError: naming a benchmark or a source that does not exist.
+            ModelNotFoundError: naming a model that does not exist.
+        """
+        return RunKeys(
+            [model_id(connection, name) for name in self.models] or None,
+            _benchmark_ids(connection, self.benchmarks) or None,
+            _source_ids(connection, self.sources) or None,
+        )
+
+
+ALL_RUNS = RunSelection()
 
 
 def _benchmark_ids(connection: Connection, names: Sequence[str]) -> list[int]:
     keys: list[int] = []
     for name in names:
-        found = connection.scalars(
+        versions = connection.scalars(
             text("SELECT k FROM store.benchmark_ids(:name) AS k"), {"name": name}
         ).all()
-        if not found:
+        if not versions:
             raise no_benchmark(connection, name)
-        keys += found
+        keys += versions
     return keys
 
 
 def no_benchmark(connection: Connection, name: str) -> UsageError:
-    """Return the error that there is no benchmark of a name, which tells the nearest names."""
-    names = connection.execute(text("SELECT name, version FROM store.benchmarks")).all()
-    known = {row.name for row in names}
-    if "@" in name:
-        known = {f"{row.name}@{row.version}" for row in names}
+    """Return the error that a benchmark does not exist, which suggests the most similar names."""
+    rows = connection.execute(text("SELECT name, version FROM store.benchmarks")).all()
+    names = {f"{row.name}@{row.version}" if "@" in name else row.name for row in rows}
     return UsageError(
-        f"There is no benchmark {name!r};{did_you_mean(name, known)} `registry evals benchmarks` "
+        f"There is no benchmark {name!r};{did_you_mean(name, names)} `registry evals benchmarks` "
         "lists them."
     )
 
 
-def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
-    """Return a question for the names most like one that is not found, with a space before it.
+def did_you_mean(name: str, names: Iterable[str], limit: int = 3) -> str:
+    """Return a question that suggests the names most similar to one, after a space.
 
-    Names that differ in case, hyphens and underscores only are alike. Empty if none is like it.
+    Case, hyphens and underscores do not count. Empty if none is similar enough.
     """
     ratios = {
-        each: SequenceMatcher(None, _plain(each), _plain(name)).ratio() for each in sorted(known)
+        each: SequenceMatcher(None, _plain(each), _plain(name)).ratio() for each in sorted(names)
     }
-    likely = [each for each, ratio in ratios.items() if ratio >= LIKENESS]
-    likely.sort(key=lambda each: -ratios[each])
-    return f" did you mean {', '.join(likely[:limit])}?" if likely else ""
+    similar = [each for each, ratio in ratios.items() if ratio >= SIMILARITY]
+    similar.sort(key=lambda each: -ratios[each])
+    return f" did you mean {', '.join(similar[:limit])}?" if similar else ""
 
 
 def _plain(name: str) -> str:
@@ -88,10 +93,12 @@ def _plain(name: str) -> str:
 
 
 def _source_ids(connection: Connection, names: Sequence[str]) -> list[int]:
+    if not names:
+        return []
     rows = connection.execute(text("SELECT name, source_id FROM store.sources ORDER BY name")).all()
     keys: dict[str, int] = {row.name: row.source_id for row in rows}
     for name in names:
         if name not in keys:
-            some = ", ".join(list(keys)[:20]) or "none"
-            raise UsageError(f"No source is named {name!r}; there are: {some}.")
+            listed = ", ".join(list(keys)[:20]) or "none"
+            raise UsageError(f"No source is named {name!r}; there are: {listed}.")
     return [keys[name] for name in names]

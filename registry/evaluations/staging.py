@@ -1,23 +1,28 @@
-"""Runs on their way into the database: made into rows, and sent to a temporary table."""
+"""Staging tables of an import: its runs, compared with other files and merged into the store.
 
-import math
-from collections.abc import Sequence
-from dataclasses import replace
-from uuid import UUID
+No other module names these tables. A score stated alone and the outcomes that it follows from are
+one result in two files; so are two equal results, one of them with more details. Anything else is
+a conflict. Between files of one command it is an error, since neither file is the newer one; a
+later command's file replaces the earlier result.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, text
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from registry.catalog import resolution
-from registry.coerce import MAX_TEXT, storable
+from sqlalchemy import Connection, Row, text
+
 from registry.db.copy import copy_rows
 from registry.errors import RegistryError
-from registry.evaluations import benchmarks
-from registry.evaluations.packing import Ordinals, Packed, pack, pack_answers
-from registry.evaluations.records import Benchmark, Measure, Run, Setup, Source, run_id
 
-_TEMPORARY = """
+COLUMNS = (
+    "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
+    "evaluated_at", "item_count", "standard_error", "complete", "verified", "right_bits",
+    "present_bits", "grades", "revision", "codes", "texts", "input_tokens", "output_tokens",
+    "latencies",
+)  # fmt: skip
+"""Columns of a staged run, as `copy` takes them."""
+
+_INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_runs (
     place integer, benchmark_id integer, name text, run_id bigint, measure_id integer,
     setup_id integer, source_id integer, score double precision, evaluated_at timestamptz,
@@ -27,194 +32,150 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_runs (
 ) ON COMMIT DELETE ROWS
 """
 
-_COLUMNS = (
-    "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
-    "evaluated_at", "item_count", "standard_error", "complete", "verified", "right_bits",
-    "present_bits", "grades", "revision", "codes", "texts", "input_tokens", "output_tokens",
-    "latencies",
-)  # fmt: skip
+# The best known result of each run in the files of a command.
+_COMMAND = """
+CREATE TEMPORARY TABLE IF NOT EXISTS command_runs (
+    run_id bigint PRIMARY KEY, import_id integer, measure_id integer, score double precision,
+    item_count integer, standard_error real, complete boolean, verified boolean,
+    with_outcomes boolean, with_answers boolean)
+"""
+
+# Whether `t` (a row of store.runs or command_runs, and with_outcomes) and the staged run `i` are
+# different results; `mt` and `mi` are their measures.
+_DIFFERS = """
+CASE WHEN t.with_outcomes = (i.right_bits IS NOT NULL) THEN
+         (t.measure_id, t.score, t.complete, t.verified)
+             IS DISTINCT FROM (i.measure_id, i.score, i.complete, i.verified)
+         OR t.item_count <> i.item_count OR t.standard_error <> i.standard_error
+         OR (t.with_outcomes
+             AND (t.right_bits, t.present_bits, t.grades)
+                 IS DISTINCT FROM (i.right_bits, i.present_bits, i.grades))
+     -- Outcomes on some of the items have another mean.
+     WHEN t.item_count <> i.item_count THEN false
+     ELSE abs(coalesce(store.share(t.score, mt.lower, mt.upper, mt.higher_is_better), t.score)
+            - coalesce(store.share(i.score, mi.lower, mi.upper, mi.higher_is_better), i.score))
+          -- Of a score stated alone the last digit is rounded; outcomes are floats.
+          > 1e-6 + least(0.005, CASE
+                WHEN t.with_outcomes
+                THEN 0.5 * power(10::float8, -scale(i.score::numeric))
+                     / coalesce(mi.upper - mi.lower, 1)
+                ELSE 0.5 * power(10::float8, -scale(t.score::numeric))
+                     / coalesce(mt.upper - mt.lower, 1) END)
+END"""
+
+# A score stated alone leaves the outcomes that another file states. The same score without its
+# standard error or number of items leaves those.
+_MERGE = f"""
+WITH incoming AS (
+    SELECT n.model_id, n.name_id, i.*,
+           coalesce(i.item_count, t.item_count) AS known_count,
+           coalesce(i.standard_error, t.standard_error) AS known_error
+      FROM incoming_runs i
+      JOIN store.evaluated_names n USING (name)
+      LEFT JOIN store.runs t ON (t.model_id, t.run_id, t.score) = (n.model_id, i.run_id, i.score)
+), written AS (
+    INSERT INTO store.runs AS r (
+           model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
+           name_id, import_id, item_count, standard_error, complete, verified, right_bits,
+           present_bits, grades, revision)
+    SELECT model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
+           name_id, :import, known_count, known_error, complete, verified, right_bits,
+           present_bits, grades, revision
+      FROM incoming ORDER BY model_id, run_id
+        ON CONFLICT (model_id, run_id) DO UPDATE
+       SET score = excluded.score, import_id = excluded.import_id,
+           measure_id = excluded.measure_id, item_count = excluded.item_count,
+           standard_error = excluded.standard_error, complete = excluded.complete,
+           verified = excluded.verified,
+           right_bits = coalesce(excluded.right_bits, r.right_bits),
+           present_bits = CASE WHEN excluded.right_bits IS NULL THEN r.present_bits
+                               ELSE excluded.present_bits END,
+           grades = CASE WHEN excluded.right_bits IS NULL THEN r.grades ELSE excluded.grades END
+     WHERE (excluded.right_bits IS NOT NULL
+            AND (r.measure_id, r.score, r.item_count, r.standard_error, r.complete, r.verified,
+                 r.right_bits, r.present_bits, r.grades)
+                IS DISTINCT FROM (
+                    excluded.measure_id, excluded.score, excluded.item_count,
+                    excluded.standard_error, excluded.complete, excluded.verified,
+                    excluded.right_bits, excluded.present_bits, excluded.grades))
+        OR (r.right_bits IS NULL
+            AND (r.measure_id, r.score, r.item_count, r.standard_error, r.complete, r.verified)
+                IS DISTINCT FROM (
+                    excluded.measure_id, excluded.score, excluded.item_count,
+                    excluded.standard_error, excluded.complete, excluded.verified))
+    RETURNING r.model_id, r.run_id, (xmax = 0) AS added
+), outdated AS (
+    -- Answers that belong to other outcomes.
+    DELETE FROM store.answers a USING written w, incoming i
+     WHERE NOT w.added AND (a.model_id, a.run_id) = (w.model_id, w.run_id)
+       AND (i.model_id, i.run_id) = (w.model_id, w.run_id) AND i.right_bits IS NOT NULL
+), replaced AS (
+    -- Runs as they were before: the statement does not see what it writes.
+    SELECT t.import_id, count(*) AS runs
+      FROM written w
+      JOIN incoming i ON (i.model_id, i.run_id) = (w.model_id, w.run_id)
+      JOIN (SELECT r.*, r.right_bits IS NOT NULL AS with_outcomes FROM store.runs r) t
+        ON (t.model_id, t.run_id) = (w.model_id, w.run_id)
+      JOIN store.measures mt ON mt.measure_id = t.measure_id
+      JOIN store.measures mi ON mi.measure_id = i.measure_id
+     WHERE NOT w.added AND ({_DIFFERS})
+     GROUP BY t.import_id
+)
+SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added) AS changed,
+       (SELECT coalesce(json_agg(json_build_array(import_id, runs) ORDER BY import_id), '[]')
+          FROM replaced) AS replaced
+  FROM written
+"""  # noqa: S608 - fixed text
+
+_MERGE_ANSWERS = """
+INSERT INTO store.answers AS a (
+       model_id, run_id, benchmark_id, codes, texts, input_tokens, output_tokens, latencies)
+SELECT n.model_id, i.run_id, i.benchmark_id, i.codes, i.texts, i.input_tokens, i.output_tokens,
+       i.latencies
+  FROM incoming_runs i JOIN store.evaluated_names n USING (name)
+ WHERE i.codes IS NOT NULL OR i.input_tokens IS NOT NULL
+    OR i.output_tokens IS NOT NULL OR i.latencies IS NOT NULL
+    ON CONFLICT (model_id, run_id) DO UPDATE
+   SET codes = coalesce(excluded.codes, a.codes), texts = coalesce(excluded.texts, a.texts),
+       input_tokens = coalesce(excluded.input_tokens, a.input_tokens),
+       output_tokens = coalesce(excluded.output_tokens, a.output_tokens),
+       latencies = coalesce(excluded.latencies, a.latencies)
+ WHERE (a.codes, a.texts, a.input_tokens, a.output_tokens, a.latencies)
+       IS DISTINCT FROM (
+           coalesce(excluded.codes, a.codes), coalesce(excluded.texts, a.texts),
+           coalesce(excluded.input_tokens, a.input_tokens),
+           coalesce(excluded.output_tokens, a.output_tokens),
+           coalesce(excluded.latencies, a.latencies))
+"""
 
 
 def prepare(connection: Connection) -> None:
-    """Make the temporary table, or empty it; it lasts as long as the connection."""
-    connection.exec_driver_sql(_TEMPORARY)
+    """Create the staging table of runs, or empty it; it lasts as long as the connection."""
+    connection.exec_driver_sql(_INCOMING)
     connection.exec_driver_sql("DELETE FROM incoming_runs")
 
 
-_ANALYZED_FROM = 100
-"""Runs from which the planner has to know how many there are."""
+def begin_command(connection: Connection) -> None:
+    """Start to compare the files of a command, which all use this connection."""
+    connection.exec_driver_sql(_COMMAND)
 
 
-class Rows:
-    """The rows of blocks' runs, sent some at a time: a block need not fit in memory."""
-
-    MOST_RUNS = 500
-    MOST_CHARACTERS = 16_000_000
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.runs = self.outcomes = self._characters = 0
-        self._rows: list[list[object]] = []
-        self._measures: dict[tuple[int, Measure], int] = {}
-        self._setups: dict[int, tuple[int, UUID, Setup]] = {}
-        self._known_setups: dict[UUID, int] = {}
-        self._sources: dict[str, int] = {}
-
-    def begin(self, key: int, benchmark: Benchmark, ordinals: Ordinals) -> None:
-        """Go on with the runs of another block."""
-        self.key, self.benchmark, self.ordinals = key, benchmark, ordinals
-
-    def is_full(self) -> bool:
-        """Tell whether it is time to send them."""
-        return len(self._rows) >= self.MOST_RUNS or self._characters >= self.MOST_CHARACTERS
-
-    def send(self) -> None:
-        """Send those that wait to the temporary table."""
-        copy_rows(self.connection, "incoming_runs", _COLUMNS, self._rows)
-        self._rows.clear()
-        self._characters = 0
-
-    def end(self) -> None:
-        """Send the last, and drop those told twice alike.
-
-        Raises:
-            RegistryError: when one is told twice, and differently.
-        """
-        self.send()
-        if self.runs >= _ANALYZED_FROM:
-            self.connection.exec_driver_sql("ANALYZE incoming_runs")
-        if self.runs > 1:
-            _refuse_two_results(self.connection)
-
-    def add(self, run: Run) -> None:
-        """Make a run's row.
-
-        Raises:
-            RegistryError: when its score or its model's name cannot be stored.
-        """
-        what = f"{run.model[:MAX_TEXT]!r} on {self.benchmark.name}"
-        name = storable(run.model.strip())
-        if not resolution.nameable(name):
-            raise RegistryError(f"A model's name is 1 to {MAX_TEXT} printable characters: {what}.")
-        revision = run.revision and storable(run.revision)
-        if (name, revision) != (run.model, run.revision):
-            # What is not stored does not tell runs apart either.
-            run = replace(run, model=name, revision=revision)
-        packed = None if run.outcomes is None else self._packed(run, what)
-        score, error, items = run.score, run.standard_error, run.items
-        if packed is not None:
-            score, items = run.measure.raw(packed.mean), packed.observed
-            error = packed.standard_error
-            if error is not None:
-                error = abs(run.measure.raw(error) - run.measure.raw(0.0))
-            self._characters += len(packed.right) + len(packed.grades or "")
-        if score is None and packed is None:
-            raise RegistryError(f"There is neither a score nor an outcome of {what}.")
-        if score is not None and not math.isfinite(score):
-            raise RegistryError(f"The score {score} of {what} is no finite number.")
-        setup, fingerprint = self._setup(run.setup)
-        self._rows.append([
-            self.runs,
-            self.key,
-            name,
-            run_id(self.benchmark, run, fingerprint),
-            self._measure(run.measure),
-            setup,
-            self._source(run.source),
-            score,
-            run.evaluated_at,
-            items,
-            error if error is not None and math.isfinite(error) else None,
-            run.complete,
-            run.verified,
-            packed and packed.right,
-            packed and packed.present,
-            packed and packed.grades,
-            run.revision,
-            *self._answers(run, packed),
-        ])  # fmt: skip
-        self.runs += 1
-        self.outcomes += packed.observed if packed else 0
-
-    def _packed(self, run: Run, what: str) -> Packed | None:
-        outcomes = run.outcomes
-        assert outcomes is not None
-        if len(outcomes) != len(self.ordinals):
-            raise RegistryError(
-                f"There are {len(outcomes)} outcomes of {what}, but {len(self.ordinals)} items."
-            )
-        # NaN is neither.
-        if bool(np.any((outcomes < 0) | (outcomes > 1))):
-            raise RegistryError(f"An outcome of {what} is outside [0, 1].")
-        return pack(outcomes, self.ordinals)
-
-    def _answers(self, run: Run, packed: Packed | None) -> list[object]:
-        """Return the last five columns: codes, texts, tokens read and written, latencies."""
-        if packed is None:
-            return [None] * 5
-        length = len(packed.right)
-        answers = None
-        if run.answers is not None:
-            kept = [
-                None if answer is None or place >= length else storable(answer)
-                for answer, place in zip(run.answers, self.ordinals.tolist(), strict=True)
-            ]
-            inside = self.ordinals < length
-            answers = pack_answers(
-                [answer for answer, kept_ in zip(kept, inside, strict=True) if kept_],
-                self.ordinals[inside],
-                length,
-            )
-        return [
-            answers and answers.codes,
-            answers and answers.texts,
-            self._numbers(run.input_tokens, length),
-            self._numbers(run.output_tokens, length),
-            self._numbers(run.latencies, length),
-        ]
-
-    def _numbers(
-        self, numbers: NDArray[np.int32] | NDArray[np.float32] | None, length: int
-    ) -> list[float | None] | None:
-        if numbers is None:
-            return None
-        placed: list[float | None] = [None] * length
-        for place, number in zip(self.ordinals.tolist(), numbers.tolist(), strict=True):
-            if place < length and number >= 0:
-                placed[place] = number
-        return placed if any(number is not None for number in placed) else None
-
-    def _measure(self, measure: Measure) -> int:
-        known = (self.key, measure)
-        if known not in self._measures:
-            self._measures[known] = benchmarks.measure_id(self.connection, self.key, measure)
-        return self._measures[known]
-
-    def _setup(self, setup: Setup) -> tuple[int, UUID]:
-        """Return a setup's key and fingerprint; runs share the object, so it is known by that."""
-        if id(setup) not in self._setups:
-            fingerprint = setup.fingerprint()
-            if fingerprint not in self._known_setups:
-                self._known_setups[fingerprint] = benchmarks.setup_id(self.connection, setup)
-            # Kept along, so that no other object can have its id.
-            self._setups[id(setup)] = (self._known_setups[fingerprint], fingerprint, setup)
-        return self._setups[id(setup)][:2]
-
-    def _source(self, source: Source) -> int:
-        if source.name not in self._sources:
-            self._sources[source.name] = benchmarks.source_id(self.connection, source)
-        return self._sources[source.name]
+def copy(connection: Connection, rows: Iterable[Sequence[object]]) -> None:
+    """Copy rows of `COLUMNS` to the staging table."""
+    copy_rows(connection, "incoming_runs", COLUMNS, rows)
 
 
-def benchmarks_with_outcomes(connection: Connection) -> Sequence[int]:
-    """Return the keys of the benchmarks that staged runs have outcomes on."""
-    return connection.scalars(
-        text("SELECT DISTINCT benchmark_id FROM incoming_runs WHERE right_bits IS NOT NULL")
-    ).all()
+def analyze(connection: Connection) -> None:
+    """Gather the planner's statistics of the staged runs."""
+    connection.exec_driver_sql("ANALYZE incoming_runs")
 
 
-def _refuse_two_results(connection: Connection) -> None:
-    """Drop runs that blocks tell twice alike; refuse those that they tell differently."""
+def drop_duplicates(connection: Connection) -> None:
+    """Keep one of runs that were staged twice with the same result.
+
+    Raises:
+        RegistryError: when one was staged twice with different results.
+    """
     twice = connection.execute(
         text("""
         SELECT a.name, k.name AS benchmark, a.score AS one, b.score AS other
@@ -227,12 +188,147 @@ def _refuse_two_results(connection: Connection) -> None:
     ).one_or_none()
     if twice is not None:
         raise RegistryError(
-            f"There are two results of {twice.name} on {twice.benchmark} that nothing tells apart, "
-            f"{twice.one:g} and {twice.other:g}: map what differs between the runs (revision, "
-            "precision, shots, date or details), or remove one."
+            f"There are two results of {twice.name} on {twice.benchmark} that nothing "
+            f"distinguishes, {twice.one:g} and {twice.other:g}: map what differs between the runs "
+            "(revision, precision, shots, date or details), or remove one."
         )
-    connection.execute(
-        text("""
+    connection.exec_driver_sql("""
         DELETE FROM incoming_runs b USING incoming_runs a
          WHERE b.run_id = a.run_id AND b.place > a.place""")
+
+
+def names(connection: Connection) -> Sequence[str]:
+    """Return the spellings of models in the staged runs."""
+    return connection.scalars(text("SELECT DISTINCT name FROM incoming_runs")).all()
+
+
+def benchmarks_with_outcomes(connection: Connection) -> Sequence[int]:
+    """Return the keys of the benchmarks that staged runs have outcomes on."""
+    return connection.scalars(
+        text("SELECT DISTINCT benchmark_id FROM incoming_runs WHERE right_bits IS NOT NULL")
+    ).all()
+
+
+def refuse_conflicts(connection: Connection, import_id: int) -> None:
+    """Check that the staged runs do not conflict with those of the command's earlier files.
+
+    Args:
+        connection: in the file's transaction; its names are resolved.
+        import_id: key of the file.
+
+    Raises:
+        RegistryError: naming the file, the first run that differs, and the other file.
+    """
+    # In two steps: planning a join of all the tables takes longer than a small file's import.
+    conflict = connection.execute(
+        text(f"""
+        WITH t AS MATERIALIZED (
+            SELECT o.*, i.place, r.right_bits, r.present_bits, r.grades, a.codes, a.texts,
+                   a.input_tokens, a.output_tokens, a.latencies
+              FROM incoming_runs i
+              JOIN command_runs o USING (run_id)
+              JOIN store.evaluated_names n USING (name)
+              JOIN store.runs r ON (r.model_id, r.run_id) = (n.model_id, i.run_id)
+              LEFT JOIN store.answers a ON (a.model_id, a.run_id) = (n.model_id, i.run_id)
+        )
+        SELECT i.place, i.name, i.benchmark_id, i.measure_id, i.score, t.score AS other_score,
+               t.import_id, count(*) OVER () AS runs
+          FROM t
+          JOIN incoming_runs i USING (place)
+          JOIN store.measures mi ON mi.measure_id = i.measure_id
+          JOIN store.measures mt ON mt.measure_id = t.measure_id
+         WHERE {_DIFFERS}
+            OR (i.right_bits IS NOT NULL AND t.with_answers
+                AND ((t.codes, t.texts) <> (i.codes, i.texts) OR t.input_tokens <> i.input_tokens
+                     OR t.output_tokens <> i.output_tokens OR t.latencies <> i.latencies))
+         ORDER BY i.place LIMIT 1""")  # noqa: S608 - fixed text
+    ).one_or_none()
+    if conflict is not None:
+        raise _conflict(connection, import_id, conflict)
+
+
+def _conflict(connection: Connection, import_id: int, conflict: Row[Any]) -> RegistryError:
+    named = connection.execute(
+        text("""
+        SELECT f.path, o.path AS other, b.name AS benchmark, m.metric
+          FROM store.imports f, store.imports o, store.benchmarks b, store.measures m
+         WHERE f.import_id = :import AND o.import_id = :other AND b.benchmark_id = :benchmark
+           AND m.measure_id = :measure"""),
+        {
+            "import": import_id,
+            "other": conflict.import_id,
+            "benchmark": conflict.benchmark_id,
+            "measure": conflict.measure_id,
+        },
+    ).one()
+    score, other_score = f"{conflict.score:g}", f"{conflict.other_score:g}"
+    differing = f"the score {score} here and {other_score} there"
+    if score == other_score:
+        differing = "the same score in both, but other details"
+    others = f" ({conflict.runs - 1:,} more like it)" if conflict.runs > 1 else ""
+    return RegistryError(
+        f"{named.path} contradicts {named.other}: {conflict.name} on {named.benchmark} "
+        f"({named.metric}) has {differing}{others}. Nothing of {named.path} was imported: correct "
+        "one of the two files, or import the right one by itself, and it replaces the other."
+    )
+
+
+def remember(connection: Connection, import_id: int) -> None:
+    """Note the staged results of a file, for the command's later files; outcomes before scores."""
+    connection.execute(
+        text("""
+        INSERT INTO command_runs AS t (
+               run_id, import_id, measure_id, score, item_count, standard_error, complete, verified,
+               with_outcomes, with_answers)
+        SELECT run_id, :import, measure_id, score, item_count, standard_error, complete, verified,
+               right_bits IS NOT NULL,
+               num_nonnulls(codes, input_tokens, output_tokens, latencies) > 0
+          FROM incoming_runs
+            ON CONFLICT (run_id) DO UPDATE
+           SET import_id = excluded.import_id, measure_id = excluded.measure_id,
+               score = excluded.score, item_count = coalesce(excluded.item_count, t.item_count),
+               standard_error = coalesce(excluded.standard_error, t.standard_error),
+               complete = excluded.complete, verified = excluded.verified,
+               with_outcomes = excluded.with_outcomes,
+               with_answers = t.with_answers OR excluded.with_answers
+         WHERE excluded.with_outcomes OR NOT t.with_outcomes"""),
+        {"import": import_id},
+    )
+
+
+def merge(connection: Connection, import_id: int | None) -> Row[Any]:
+    """Merge the staged runs into the store; their names are resolved.
+
+    Returns:
+        `added` and `changed`, numbers of runs, and `replaced`: pairs of the import that a changed
+        run had another result from, and how many.
+    """
+    return connection.execute(text(_MERGE), {"import": import_id}).one()
+
+
+def merge_answers(connection: Connection) -> int:
+    """Merge the answers of the staged runs into the store; return how many runs' changed."""
+    return connection.execute(text(_MERGE_ANSWERS)).rowcount
+
+
+def claim(connection: Connection, import_id: int, former: Sequence[int]) -> None:
+    """Assign the staged runs to an import, where the store has them from former imports."""
+    connection.execute(
+        text("""
+        UPDATE store.runs r SET import_id = :import
+          FROM incoming_runs i JOIN store.evaluated_names n USING (name)
+         WHERE (r.model_id, r.run_id) = (n.model_id, i.run_id)
+           AND r.import_id = ANY (:former)"""),
+        {"import": import_id, "former": list(former)},
+    )
+
+
+def delete_unstaged(connection: Connection, models: Sequence[int]) -> None:
+    """Delete the runs of models that came from the Hub and are not staged."""
+    connection.execute(
+        text("""
+        DELETE FROM store.runs r
+         WHERE r.model_id = ANY (:models) AND r.import_id IS NULL
+           AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)"""),
+        {"models": list(models)},
     )

@@ -34,7 +34,7 @@ def import_scores(engine: Engine, connection: Connection, state: SyncState) -> N
             while True:
                 with connection.begin():
                     prefer_indexes(connection)
-                    written = hub_scores.take_up(connection, as_of=state.as_of)
+                    written = hub_scores.store_deferred(connection, as_of=state.as_of)
                 if written is None:
                     break
                 state.counts.scores_changed += written.added + written.changed

@@ -178,4 +178,4 @@ def _write_details(connection: Connection, changes: PageChanges) -> None:
     feature_sets.replace_features(
         connection, {key: entry.features for key, entry in changes.changed.items()}
     )
-    hub_scores.set_aside(connection, changes.new, changes.changed)
+    hub_scores.defer_scores(connection, changes.new, changes.changed)

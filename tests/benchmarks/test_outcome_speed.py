@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 
 from registry.db import connection as db
 from registry.db import migrate
-from registry.evaluations.importer import Options, import_files
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.outcomes import read_outcomes
 
 pytestmark = pytest.mark.benchmark
@@ -132,7 +132,7 @@ def engine(speed_database: str) -> Iterator[Engine]:
 def load(engine: Engine, path: Path) -> float:
     """Import a file, and return the seconds; the statistics of its items are part of it."""
     began = time.perf_counter()
-    (report,) = import_files(engine, [path], Options(mapping="embedllm", benchmark="made-up"))
+    (report,) = import_files(engine, [path], ImportOptions(mapping="embedllm", benchmark="made-up"))
     seconds = time.perf_counter() - began
     assert report.error is None
     return seconds
@@ -206,7 +206,8 @@ def test_four_million_outcomes(
     write_long(path, outcomes)
     small = tmp_path / "small.parquet"
     write_long(small, drawn(2, 2))
-    import_files(engine, [small], Options(mapping="embedllm", benchmark="warm"))  # the libraries
+    # Loads the libraries.
+    import_files(engine, [small], ImportOptions(mapping="embedllm", benchmark="warm"))
     lowest = floor(plain(speed_database), path, outcomes.shape)
     tries = [load(engine, path), *loads(benchmark_server, path)]
     seconds = min(tries)

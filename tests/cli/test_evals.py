@@ -158,13 +158,13 @@ def test_exit_codes(commands: Commands, path: Path, tmp_path: Path) -> None:
     assert "mapping" in commands.refused(2, "evals", "import", str(path), "--mapping", "nope")
     empty = tmp_path / "empty"
     empty.mkdir()
-    nothing = "Nothing was imported: no file there holds evaluations that can be read."
+    nothing = "Nothing was imported: no file there is in a known format."
     said = commands.refused(1, "evals", "import", str(empty))
     assert "There is no file there." in said
     assert nothing in said
     (empty / "notes.txt").write_text("notes")
     said = commands.refused(1, "evals", "import", str(empty))
-    assert "1 files are in no format" in said
+    assert "1 files are in no known format" in said
     assert nothing in said
     (empty / "t.csv").write_text(path.read_text())
     assert commands("evals", "import", str(empty)).exit_code == 0
@@ -253,7 +253,7 @@ def test_leaderboard_tells_which_benchmarks_too_few_models_have(
     imported.done("evals", "import", str(long_table(tmp_path / "p.csv", [*told, *more])))
     result = imported("evals", "leaderboard", "--format", "quiet")
     assert len(result.stdout.splitlines()) == 6
-    assert "as too few of the models have them too: b, private. Name" in result.stderr
+    assert "as too few of the models have them: b, private. Name" in result.stderr
 
 
 def test_nothing_imported_yet(commands: Commands) -> None:

@@ -39,8 +39,8 @@ from registry.evaluations import leaderboard
 from registry.evaluations.formats import lm_eval
 from registry.evaluations.formats.tables import load_mapping
 from registry.evaluations.formats.tables import read as read_table
-from registry.evaluations.import_report import FileReport
-from registry.evaluations.importer import Options, import_files
+from registry.evaluations.import_log import FileReport
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.records import Block, Item, Notes, Run, Source
 from registry.hub.client import Hub
 from registry.sync import sync
@@ -291,7 +291,7 @@ def imported(engine: Engine, files: Files) -> list[FileReport]:
     with HubServer(models(STATED_AT.date()), moved=RENAMED, rate_limit=None) as server:
         hub = Hub(server.url, first_wait=0.01, patience=2)
         sync.sync_models(engine, sync.SyncOptions(as_of=STATED_AT), source=hub)
-    reports = import_files(engine, [files.board], Options(mapping=str(files.mapping)))
+    reports = import_files(engine, [files.board], ImportOptions(mapping=str(files.mapping)))
     return reports + import_files(engine, [files.logs])
 
 

@@ -9,7 +9,7 @@ from cli_commands import parse
 from databases import REPOSITORY
 from sqlalchemy import Engine
 
-from registry.evaluations.importer import Options, import_files
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.formats.detect import FORMATS
 from registry.evaluations.formats.tables import presets
 from registry.evaluations.outcomes import read_outcomes
@@ -53,7 +53,7 @@ def test_the_mapping_reads_a_table(engine: Engine, tmp_path: Path) -> None:
         "org/b,10,q1,timeout,What is 1 + 1?,sums\n"
         "org/b,10,q2,0,What is 1 + 2?,sums\n"
     )
-    (report,) = import_files(engine, [table], Options(mapping=str(mapping)))
+    (report,) = import_files(engine, [table], ImportOptions(mapping=str(mapping)))
     assert report.error is None
     with engine.connect() as connection:
         found = read_outcomes(connection, benchmarks=["our-benchmark"])

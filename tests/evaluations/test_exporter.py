@@ -20,14 +20,15 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.db import connection as database
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
-from registry.evaluations.exporter import FORMATS, Exported, Selection, export
+from registry.evaluations.exporter import FORMATS, ExportReport, export
 from registry.evaluations.formats import tables
-from registry.evaluations.import_report import FileReport
-from registry.evaluations.importer import Options, import_files
+from registry.evaluations.import_log import FileReport
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.load import write_blocks
 from registry.evaluations.read import stored_blocks
 from registry.evaluations.records import Benchmark, Block, Item, Measure, Run, Setup, Source
 from registry.evaluations.scales import in_percent, known_measure
+from registry.evaluations.selection import RunSelection
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HARNESS = Source(name="lm-eval")
@@ -155,14 +156,14 @@ def source(source_url: str) -> Engine:
     return database.create_engine(source_url)
 
 
-def imported(engine: Engine, path: Path, options: Options | None = None) -> list[FileReport]:
+def imported(engine: Engine, path: Path, options: ImportOptions | None = None) -> list[FileReport]:
     reports = import_files(engine, [path], options)
     assert [report.error for report in reports if report.error] == []
     return reports
 
 
-def exported(engine: Engine, target: Path, format_: str, **selected: Any) -> Exported:
-    return export(engine, target, format_, Selection(**selected))
+def exported(engine: Engine, target: Path, format_: str, **selected: Any) -> ExportReport:
+    return export(engine, target, format_, RunSelection(**selected))
 
 
 @pytest.mark.parametrize("format_", ["parquet", "csv"])
@@ -320,7 +321,7 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
     assert file.path == tmp_path / "out" / "acme" / "large" / ".eval_results" / "registry.yaml"
     assert done.left_out == {
         "runs that were limited to a part of the items": 2,
-        "runs of models whose names are none of the Hub's": 1,
+        "runs of models that are not on the Hub by name (org/name)": 1,
         "runs on benchmarks that are not data sets of the Hub (org/name)": 7,
         # Of the one run that has a place.
         "marks that a run is verified": 1,
@@ -419,7 +420,7 @@ def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:
         with source.connect() as connection:
             return [
                 (block.benchmark.name, block.benchmark.version, run.model)
-                for block in stored_blocks(connection, **selected)
+                for block in stored_blocks(connection, RunSelection(**selected))
                 for run in block.runs
             ]
 
@@ -628,7 +629,7 @@ def test_runs_come_from_a_cursor(connection: Connection) -> None:
     )
     write_blocks(connection, [Block(benchmark=GSM8K, items=items, runs=runs)], as_of=NOON)
     cursors = text("SELECT count(*) FROM pg_cursors WHERE name <> ''")
-    with closing(stored_blocks(connection, benchmarks=["gsm8k"])) as blocks:
+    with closing(stored_blocks(connection, RunSelection(benchmarks=["gsm8k"]))) as blocks:
         first = next(iter(next(blocks).runs))
         assert first.model == "org/m0000"
         assert connection.scalar(cursors) == 1
@@ -684,7 +685,7 @@ def test_a_command_that_can_write_nothing_says_why(source_url: str, tmp_path: Pa
     for format_, benchmark, runs, reasons in (
         ("hub", "gsm8k@", 7, [
             "1 runs that were limited to a part of the items",
-            "1 runs of models whose names are none of the Hub's",
+            "1 runs of models that are not on the Hub by name (org/name)",
             "5 runs on benchmarks that are not data sets of the Hub (org/name)",
         ]),
         ("long", "cais/hle", 2, ["2 runs that have no outcomes"]),

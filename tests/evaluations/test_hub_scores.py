@@ -14,8 +14,7 @@ from sqlalchemy import Engine, text
 from registry.db import jobs
 from registry.demo.hub.server import HubServer
 from registry.errors import LockHeldError
-from registry.evaluations.importer import Options as ImportOptions
-from registry.evaluations.importer import import_files
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.hub.client import Hub
 from registry.sync import sync
 from registry.sync.sync import SyncOptions, SyncReport

@@ -34,8 +34,8 @@ from sqlalchemy import Connection, Engine, event, text
 from registry.db import connection as database
 from registry.db import embedded, jobs, migrate
 from registry.errors import DatabaseUnreachableError, LockHeldError, RegistryError, UsageError
-from registry.evaluations.import_report import FileReport, counts
-from registry.evaluations.importer import Options, import_files
+from registry.evaluations.import_log import FileReport, counts
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.outcomes import read_outcomes
 from registry.evaluations.records import Item, Measure, Source
 
@@ -57,7 +57,7 @@ def activity(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 def imported(engine: Engine, *paths: Path, **options: Any) -> list[FileReport]:
-    return import_files(engine, list(paths), Options(**options))
+    return import_files(engine, list(paths), ImportOptions(**options))
 
 
 def statuses(reports: list[FileReport]) -> list[str]:
@@ -373,7 +373,7 @@ def test_one_import_at_a_time(engine: Engine, commands: Commands, folder: Path) 
 
 def test_items_that_ask_something_else(connection: Connection) -> None:
     write(connection, block("b", run("m", [1]), asked=[Item("i0", prompt="1+1?")]))
-    with pytest.raises(RegistryError, match=r"Item i0 of b asks something else.*--benchmark-v"):
+    with pytest.raises(RegistryError, match=r"Item i0 of b has another prompt.*--benchmark-v"):
         write(connection, block("b", run("n", [1]), asked=[Item("i0", prompt="2+2?")]))
 
 
@@ -646,7 +646,7 @@ def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, fo
 def test_a_table_need_not_have_a_column_for_what_is_told(engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text("name,item,correct\norg/a,q1,1\norg/a,q2,0\n")
-    options = Options(roles={"model": "name", "outcome": "correct"}, benchmark="b")
+    options = ImportOptions(roles={"model": "name", "outcome": "correct"}, benchmark="b")
     (report,) = import_files(engine, [file], options)
     assert report.error is None
     with engine.connect() as connection:
@@ -666,11 +666,11 @@ def test_leaderboards_show_the_measure_that_most_models_have(
     few = "model,benchmark,metric,score\norg/a,b,exact_match,0.5\norg/a,b,ppl,7\norg/b,b,ppl,8\n"
     file.write_text(few)
     shown = "SELECT metric FROM registry.benchmarks"
-    import_files(engine, [file], Options(mapping=str(mapping)))
+    import_files(engine, [file], ImportOptions(mapping=str(mapping)))
     with engine.connect() as connection:
         assert rows(connection, shown) == [("exact_match",)]
     file.write_text(few + "org/b,b,acc,0.25\norg/c,b,acc,0.75\n")
-    import_files(engine, [file], Options(mapping=str(mapping)))
+    import_files(engine, [file], ImportOptions(mapping=str(mapping)))
     with engine.connect() as connection:
         assert rows(connection, shown) == [("acc",)]
         found = rows(connection, "SELECT model, score FROM registry.leaderboard")

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from registry.catalog import resolution
 from registry.db import connection as database
 from registry.demo.hub.server import HubServer
-from registry.evaluations.import_report import FileReport
+from registry.evaluations.import_log import FileReport
 from registry.evaluations.importer import import_files
 from registry.hub.client import Hub
 from registry.sync import sync

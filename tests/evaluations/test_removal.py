@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 
 from registry.db import jobs
 from registry.errors import LockHeldError, ModelNotFoundError, UsageError
-from registry.evaluations.import_report import FileReport
-from registry.evaluations.importer import Options, import_files
-from registry.evaluations.removal import Removal, Selection, remove
+from registry.evaluations.import_log import FileReport
+from registry.evaluations.importer import ImportOptions, import_files
+from registry.evaluations.removal import RemovalReport, RemovalSelection, remove
 
 ANSWERS = "model,benchmark,item,outcome,answer\n"
 
@@ -30,11 +30,11 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def imported(engine: Engine, *paths: Path, **options: Any) -> list[FileReport]:
-    return import_files(engine, list(paths), Options(**options))
+    return import_files(engine, list(paths), ImportOptions(**options))
 
 
-def removed(engine: Engine, *, dry_run: bool = False, **selected: Any) -> Removal:
-    return remove(engine, Selection(**selected), dry_run=dry_run)
+def removed(engine: Engine, *, dry_run: bool = False, **selected: Any) -> RemovalReport:
+    return remove(engine, RemovalSelection(**selected), dry_run=dry_run)
 
 
 def asked(engine: Engine, query: str) -> list[tuple[Any, ...]]:
@@ -218,5 +218,5 @@ def test_the_command(commands: Commands, files: list[Path]) -> None:
     ]  # fmt: skip
     last = commands("evals", "remove", "--benchmark", "b")
     assert f"Nothing is left of {files[0]}." in last.stderr
-    assert "2 models that were known by these runs only are forgotten." in last.stderr
+    assert "2 models that only these runs named are removed too." in last.stderr
     assert "2 runs removed." in last.stderr

@@ -86,9 +86,9 @@ def block(
     return Block(benchmark=Benchmark(name=benchmark, version=version), items=asked, runs=of)
 
 
-def write(connection: Connection, *blocks: Block, at: datetime = NOON) -> load.Written:
+def write(connection: Connection, *blocks: Block, at: datetime = NOON) -> load.LoadCounts:
     """Take blocks in as an import does, statistics included."""
-    written = load.Written()
+    written = load.LoadCounts()
     for each in blocks:
         written.add(load.write_blocks(connection, [each], as_of=at))
     item_statistics.refresh(connection)

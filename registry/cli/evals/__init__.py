@@ -1,4 +1,4 @@
-"""`registry evals`: import evaluations, rank models by them, write them for others."""
+"""Commands `registry evals`: import, export and removal of evaluations, and leaderboards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry.cli.parameters import AT_LEAST_ONE
 
 @click.group()
 def evals() -> None:
-    """Import evaluations, rank models by them, write them for others.
+    """Import and export evaluations, and rank models by them.
 
     \b
     Example:
@@ -33,7 +33,7 @@ for command in (import_, export, remove):
 @evals.command()
 @output_options
 def mappings(output: Output) -> None:
-    """List the tables whose columns are known, for --mapping.
+    """List the built-in mappings of tables, for --mapping.
 
     \b
     Example:
@@ -61,13 +61,13 @@ def mappings(output: Output) -> None:
 @click.option("--limit", type=AT_LEAST_ONE, default=20, show_default=True, help="How many models.")
 @output_options
 @pass_application
-def leaderboard(application: Application, /, output: Output, **wanted: Any) -> None:
-    """Rank models by their mean score on some benchmarks.
+def leaderboard(application: Application, /, output: Output, **chosen: Any) -> None:
+    """Rank models by their mean score on benchmarks.
 
     One score counts per model and benchmark: of a complete run before a limited one, of a
     verified one before another, of the main revision, of the latest checkpoint, then the newest;
-    docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. Unless told which,
-    these are the benchmarks of most models, up to six, as far as half of the models have them all.
+    docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. By default, the
+    benchmarks are up to six of those with most models, as long as half of the models have them all.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
     from registry.evaluations.leaderboard import rank
 
     with application.reading() as connection:
-        ranking = rank(connection, **wanted)
+        ranking = rank(connection, **chosen)
     fields = [
         Field("model"),
         Field("average", "average %", look=_share, right=True, kept=True),
@@ -99,7 +99,7 @@ def leaderboard(application: Application, /, output: Output, **wanted: Any) -> N
         )
     if ranking.passed_over:
         say(
-            "Not among these benchmarks, as too few of the models have them too: "
+            "Not among these benchmarks, as too few of the models have them: "
             f"{', '.join(ranking.passed_over)}. Name benchmarks by --benchmark to rank by others."
         )
     for name, models in ranking.twins.items():
@@ -117,7 +117,7 @@ def _share(value: Any) -> str:
 @output_options
 @pass_application
 def benchmarks(application: Application, output: Output) -> None:
-    """List the benchmarks that there are evaluations on.
+    """List the benchmarks with evaluations.
 
     \b
     Example:

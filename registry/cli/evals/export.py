@@ -1,4 +1,4 @@
-"""`registry evals export`: evaluations as files, for other registries and other programs."""
+"""Command `registry evals export`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILES = (
     type=OneOf(ExportFormat),
     default="parquet",
     show_default=True,
-    help="The files' format; parquet and csv hold all there is.",
+    help="The files' format; parquet and csv hold everything.",
 )
 @click.option(
     "--benchmark",
@@ -65,13 +65,13 @@ def export(
     output: Output,
     target: Path,
     file_format: str,
-    **wanted: tuple[str, ...],
+    **selected: tuple[str, ...],
 ) -> None:
     """Write evaluations to a new folder, all of them or nothing.
 
-    `registry evals import` reads every format again; from parquet and csv it makes the same runs.
-    The format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; where
-    one label a model and prompt is wanted, take the rows that are preferred.
+    `registry evals import` reads every format; from parquet and csv it makes the same runs. The
+    format long is one table, DIRECTORY itself if that ends in .parquet, .csv or .csv.gz; for one
+    label a model and prompt, take the rows that are preferred.
 
     \b
     Examples:
@@ -80,21 +80,22 @@ def export(
       registry evals export results/ --as lm-eval --model mistralai/Mistral-7B-v0.1
     """
     from registry.evaluations import exporter
+    from registry.evaluations.selection import RunSelection
 
     began = time.monotonic()
-    selection = exporter.Selection(**{name: names or None for name, names in wanted.items()})
+    selection = RunSelection(**selected)
     with application.engine() as engine, _progress() as on_progress:
-        done = exporter.export(engine, target, file_format, selection, on_progress=on_progress)
-    output.rows(FILES, ([str(file.path), file.rows, file.bytes] for file in done.files))
-    for what, times in done.left_out.items():
+        report = exporter.export(engine, target, file_format, selection, on_progress=on_progress)
+    output.rows(FILES, ([str(file.path), file.rows, file.bytes] for file in report.files))
+    for what, times in report.left_out.items():
         say(f"{file_format} has no place for {times:,} {what}")
-    say(f"{done.runs:,} runs, {done.outcomes:,} outcomes in "
+    say(f"{report.runs:,} runs, {report.outcomes:,} outcomes in "
         f"{figures.span(time.monotonic() - began)}.")  # fmt: skip
 
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Draw on stderr which benchmark is under way, where somebody looks."""
+    """Draw on a terminal which benchmark is under way."""
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -103,7 +104,7 @@ def _progress() -> Iterator[Progress]:
         TextColumn("{task.completed:,.0f} runs"),
         TimeElapsedColumn(),
     )
-    with drawn(*columns, task="looking") as update:
+    with drawn(*columns, task="reading") as update:
 
         def on_progress(benchmark: str, runs: int, _total: int) -> None:
             update(description=benchmark[:40], completed=runs)

@@ -1,4 +1,4 @@
-"""`registry evals import`: files of evaluations taken in, and what became of each."""
+"""Command `registry evals import`, and its report."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ from registry.errors import UsageError, was_interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from registry.evaluations.import_report import FileReport
+    from registry.evaluations.import_log import FileReport
     from registry.workers import Progress
 
 SOME_FAILED = 3
-"""Exit code where some files could not be imported, and others were."""
-
+"""Exit code where some files failed and others were imported."""
 
 IMPORTED = (
     Field("path", "file"),
@@ -59,7 +58,7 @@ IMPORTED = (
     "--as",
     "file_format",
     type=OneOf(ImportFormat),
-    help="The files' format.  [default: found out for each]",
+    help="The files' format.  [default: detected for each]",
 )
 @click.option(
     "--mapping",
@@ -75,17 +74,17 @@ IMPORTED = (
     "nor outcome, a row is one score.",
 )
 @click.option("--source", metavar="NAME", help="Who states the scores.")
-@click.option("--benchmark", metavar="NAME", help="Benchmark of all that is in the files.")
+@click.option("--benchmark", metavar="NAME", help="The only benchmark in the files.")
 @click.option("--benchmark-version", metavar="VERSION", help="Version of the benchmarks in them.")
-@click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would change, and change nothing.")
 @output_options
 @click.pass_context
 def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     """Import files of evaluations, or all those in a folder.
 
-    Each file lands whole or not at all; importing it again changes nothing. What earlier imports
-    told otherwise is replaced; a file that contradicts one before it here is refused. `registry
-    evals mappings` lists the tables that are known by their columns.
+    Each file is imported whole or not at all; importing it again changes nothing. Results of
+    earlier imports are replaced where they differ; a file that contradicts an earlier one of the
+    same command fails. `registry evals mappings` lists the tables that are recognized.
 
     \b
     Examples:
@@ -95,36 +94,33 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import scores.csv --column model=name --column score=acc --benchmark b
     """
     from registry.embeddings import refresh
-    from registry.evaluations.importer import Options, import_files
+    from registry.evaluations.importer import ImportOptions, import_files
 
     application = ctx.ensure_object(Application)
     roles = dict(_role(each) for each in chosen.pop("columns"))
-    options = Options(format=chosen.pop("file_format"), roles=roles, **_without(chosen, "paths"))
+    paths = chosen.pop("paths")
+    options = ImportOptions(format=chosen.pop("file_format"), roles=roles, **chosen)
     began = time.monotonic()
     try:
         with application.engine() as engine:
             application.set_up(engine)
             with _progress() as on_progress:
-                reports = import_files(engine, chosen["paths"], options, on_progress=on_progress)
-            came = None if options.dry_run else refresh.refresh_vectors(engine)
+                reports = import_files(engine, paths, options, on_progress=on_progress)
+            placed = None if options.dry_run else refresh.refresh_vectors(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure(
-                "Stopped; the files before are in, the one under way is not.", INTERRUPTED
+                "Stopped; earlier files are imported, the one under way is not.", INTERRUPTED
             ) from None
         raise
     _report(output, reports, time.monotonic() - began, dry_run=options.dry_run)
-    if came:
-        say(came)
+    if placed:
+        say(placed)
     failed = [report for report in reports if report.status == "failed"]
     if all(report.status == "skipped" for report in reports):
-        raise Failure("Nothing was imported: no file there holds evaluations that can be read.", 1)
+        raise Failure("Nothing was imported: no file there is in a known format.", 1)
     if failed:
         ctx.exit(1 if len(failed) == len(reports) else SOME_FAILED)
-
-
-def _without(chosen: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in chosen.items() if name not in names}
 
 
 def _role(text: str) -> tuple[str, str]:
@@ -135,38 +131,38 @@ def _role(text: str) -> tuple[str, str]:
 
 
 def _report(output: Output, reports: list[FileReport], seconds: float, *, dry_run: bool) -> None:
-    from registry.evaluations.import_report import counts
+    from registry.evaluations.import_log import counts
 
     rows = []
     for report in reports:
-        told: dict[str, Any] = {
+        columns: dict[str, Any] = {
             "path": report.path,
             "status": report.status,
             "format": report.format,
             "error": report.error,
             **counts(report),
         }
-        rows.append([told[field.name] for field in IMPORTED])
+        rows.append([columns[field.name] for field in IMPORTED])
     fields = [replace(IMPORTED[0], look=_below([report.path for report in reports])), *IMPORTED[1:]]
     output.rows(fields, rows, empty="There is no file there.")
     for report in reports:
-        _say_of(report)
+        _say_details(report)
     skipped = sum(report.status == "skipped" for report in reports)
     if skipped:
-        say(f"{skipped:,} files are in no format that is known; name one to hear more.")
+        say(f"{skipped:,} files are in no known format; name one to see why.")
     outcomes = sum(report.written.outcomes for report in reports)
     say(f"{sum(r.written.runs for r in reports):,} runs, {outcomes:,} outcomes in "
         f"{figures.span(seconds)}.")  # fmt: skip
     if sum(report.written.unresolved for report in reports):
-        say("Some names stand for no model that is known: registry models alias unresolved")
+        say("Some names resolve to no known model: registry models alias unresolved")
     if dry_run:
         say("A dry run: nothing was changed.")
 
 
-def _say_of(report: FileReport) -> None:
-    """Say what the table has no room for."""
+def _say_details(report: FileReport) -> None:
+    """Print what the table has no room for."""
     if report.error:
-        # What files say against each other or themselves is found where no path is known.
+        # Conflicts between results are found where the path is not known.
         say(report.error if report.path in report.error else f"{report.path}: {report.error}")
     for what, times in report.left_out.items():
         say(f"{report.path}: left out {times:,} {what}")
@@ -180,13 +176,13 @@ def _say_of(report: FileReport) -> None:
         )
     if report.names.refused:
         say(
-            f"{report.path}: {report.names.refused:,} names were not taken: they are other "
-            "models' own, or stand for others already."
+            f"{report.path}: {report.names.refused:,} names were rejected: they are names "
+            "of other models, or resolve to others already."
         )
 
 
 def _below(paths: list[str]) -> Callable[[Any], str]:
-    """Return how to show a path: without the folder that all are in, which leaves no room."""
+    """Return a function that shortens paths by the folder that all are in."""
     folder = os.path.commonpath([Path(path).absolute().parent for path in paths] or [Path("/")])
     if len(paths) == 1 or folder == "/":
         return str
@@ -195,7 +191,7 @@ def _below(paths: list[str]) -> Callable[[Any], str]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Draw on stderr which file is under way, where somebody looks."""
+    """Draw on a terminal which file is under way."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
     columns = (

@@ -1,4 +1,4 @@
-"""`registry evals remove`: take back what was imported."""
+"""Command `registry evals remove`."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ REMOVED = (
 @click.option(
     "--left-over",
     is_flag=True,
-    help="Only of earlier versions of files, that the newest does not tell any more.",
+    help="Only runs of earlier versions of files that are not in the newest.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would be removed, and remove nothing.")
 @output_options
 @pass_application
 def remove(application: Application, /, output: Output, *, dry_run: bool, **selected: Any) -> None:
     """Remove runs, with their outcomes and answers.
 
-    Those that fit all options go; one at least is needed. A run is of the file that told it last.
-    Files of which nothing is left are forgotten, benchmarks, items and aliases stay. Scores of the
-    Hub come back when the sync sees their model's record changed.
+    Removes the runs that fit all options, of which at least one is needed. A run is of the file
+    that stated it last. Records of files without runs go too; benchmarks, items and aliases stay.
+    Scores of the Hub return when the sync sees their model's record changed.
 
     \b
     Examples:
@@ -66,16 +66,17 @@ def remove(application: Application, /, output: Output, *, dry_run: bool, **sele
       registry evals remove --file results/mine.csv --left-over
       registry evals remove --model org/name --benchmark gsm8k@3
     """
-    from registry.evaluations import removal as removals
+    from registry.evaluations.removal import RemovalSelection
+    from registry.evaluations.removal import remove as remove_runs
 
     with application.engine() as engine:
-        removal = removals.remove(engine, removals.Selection(**selected), dry_run=dry_run)
-    output.rows(REMOVED, map(tuple, removal.removed), empty="No run fits all of that.")
-    for path in removal.files:
+        report = remove_runs(engine, RemovalSelection(**selected), dry_run=dry_run)
+    output.rows(REMOVED, report.removed, empty="No run fits all of these options.")
+    for path in report.files:
         say(f"Nothing is left of {path}.")
-    if removal.stubs:
-        say(f"{len(removal.stubs):,} models that were known by these runs only are forgotten.")
+    if report.stubs:
+        say(f"{len(report.stubs):,} models that only these runs named are removed too.")
     if dry_run:
-        say(f"{removal.runs:,} runs would be removed. A dry run: nothing was changed.")
+        say(f"{report.runs:,} runs would be removed. A dry run: nothing was changed.")
     else:
-        say(f"{removal.runs:,} runs removed.")
+        say(f"{report.runs:,} runs removed.")

@@ -10,8 +10,8 @@ from evaluated import contents, long_table
 from factories import rows
 from sqlalchemy import Engine
 
-from registry.evaluations.import_report import FileReport
-from registry.evaluations.importer import Options, import_files
+from registry.evaluations.import_log import FileReport
+from registry.evaluations.importer import ImportOptions, import_files
 
 TIME = "2026-01-21T03-44-18.458309"
 MAPPING = """
@@ -42,7 +42,7 @@ def outcomes(path: Path, *told: int) -> Path:
 
 
 def imported(engine: Engine, *paths: Path, **options: Any) -> list[FileReport]:
-    return import_files(engine, list(paths), Options(**options))
+    return import_files(engine, list(paths), ImportOptions(**options))
 
 
 def statuses(reports: list[FileReport]) -> list[str]:
@@ -103,7 +103,7 @@ def test_other_outcomes(engine: Engine, tmp_path: Path) -> None:
     one, other = outcomes(tmp_path / "one.csv", 1, 0), outcomes(tmp_path / "other.csv", 0, 1)
     first, second = imported(engine, one, other, roles={"source": "=told"})
     assert (first.status, second.status) == ("imported", "failed")
-    assert "the same score but else told differently" in (second.error or "")
+    assert "the same score in both, but other details" in (second.error or "")
     with engine.connect() as connection:
         assert rows(connection, "SELECT outcome FROM registry.outcomes ORDER BY item") == [
             (1.0,),
