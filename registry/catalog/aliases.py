@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from registry.catalog.families import refresh_families
 from registry.catalog.merge import merge_stub
 from registry.catalog.names import model_id
-from registry.catalog.resolution import release
+from registry.catalog.resolution import resolve_name_again
 from registry.errors import RegistryError, UsageError
 
 LONGEST = 255
@@ -131,7 +131,7 @@ def add_alias(connection: Connection, model_id: int, alias: str) -> int:
             ON CONFLICT DO NOTHING"""),
         {"alias": alias, "model": model_id},
     )
-    release(connection, alias, as_of=datetime.now(UTC))
+    resolve_name_again(connection, alias, as_of=datetime.now(UTC))
     return _count_runs(connection, model_id) - before
 
 
@@ -152,7 +152,7 @@ def remove_alias(connection: Connection, model_id: int, alias: str) -> int:
     if removed.rowcount == 0:
         name = read_aliases(connection, model_id)[0].alias
         raise RegistryError(f"{alias.strip()} is not an alias of {name}.")
-    release(connection, alias.strip(), as_of=datetime.now(UTC))
+    resolve_name_again(connection, alias.strip(), as_of=datetime.now(UTC))
     return before - _count_runs(connection, model_id)
 
 

@@ -18,7 +18,7 @@ DELETE FROM incoming_families;  -- empty already, unless one transaction moves m
 _FAMILY_COLUMNS = ("model_id", "primary_parent_id", "family_id", "generation", "in_cycle")
 
 FOLLOWED = {"finetune": 1, "adapter": 1, "quantized": 1, "merge": 2, "base_unknown": 3}
-"""What a family follows first: what a model was made from alone, then the sources of a merge."""
+"""Rank of a relation as the first parent: one parent alone, then the sources of a merge."""
 
 _RANK = " ".join(f"WHEN '{relation}' THEN {rank}" for relation, rank in FOLLOWED.items())
 
@@ -38,7 +38,7 @@ def refresh_families(
 
     A model's first parent is the one it was fine-tuned, adapted or quantized from, else the first
     source of a merge; a family is the tree of first parents below one root. Where first parents
-    lead in a circle, the member whose name sorts first is taken for the root.
+    form a cycle, the member whose name sorts first is the root.
 
     Args:
         connection: in a transaction.
@@ -53,18 +53,18 @@ def refresh_families(
     parents |= unplaced
     if not parents:
         return 0
-    # Nothing hangs below a model that has had no place yet.
+    # A model without a place has no descendants yet.
     _add_descendants(connection, parents, known)
-    # Who is not below a moved model has kept its place, and the walk upwards ends there.
+    # Models that are not below a moved one keep their places, where the way up ends.
     outside = {parent for parent in parents.values() if parent is not None} - parents.keys()
-    kept = connection.execute(
+    unmoved = connection.execute(
         text(
             "SELECT model_id, family_id, generation FROM store.model_families"
             " WHERE model_id = ANY (:ids)"
         ),
         {"ids": list(outside)},
     )
-    places = {row.model_id: (row.family_id, row.generation, False) for row in kept}
+    places = {row.model_id: (row.family_id, row.generation, False) for row in unmoved}
     _place(connection, parents, places)
     copy_lines(
         connection,
@@ -86,7 +86,7 @@ def _moved(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, int | 
     """
     if not ids:
         return {}, []
-    found = connection.execute(
+    rows = connection.execute(
         text(f"""
         SELECT c.model_id, p.parent_id, f.model_id IS NOT NULL AS known,
                f.primary_parent_id IS DISTINCT FROM p.parent_id AS moved
@@ -100,8 +100,8 @@ def _moved(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, int | 
                LIMIT 1) p ON true"""),  # noqa: S608
         {"ids": ids},
     ).all()
-    parents = {row.model_id: row.parent_id for row in found if row.moved or not row.known}
-    return parents, [row.model_id for row in found if row.known and row.moved]
+    parents = {row.model_id: row.parent_id for row in rows if row.moved or not row.known}
+    return parents, [row.model_id for row in rows if row.known and row.moved]
 
 
 def _move(
@@ -149,9 +149,9 @@ def _add_descendants(
             ),
             {"ids": frontier},
         ).all()
-        fresh = {model: parent for model, parent in rows if model not in parents}
-        parents |= fresh
-        frontier = list(fresh)
+        added = {model: parent for model, parent in rows if model not in parents}
+        parents |= added
+        frontier = list(added)
 
 
 def _place(
@@ -159,7 +159,7 @@ def _place(
     parents: Mapping[int, int | None],
     places: dict[int, tuple[int, int, bool]],
 ) -> None:
-    """Add to `places` the (root, steps from it, in a circle) of each model in `parents`."""
+    """Add to `places` the (root, steps from it, in a cycle) of each model in `parents`."""
     for start in parents:
         path: list[int] = []
         on_path: dict[int, int] = {}
@@ -172,7 +172,7 @@ def _place(
             root = path.pop()
             places[root] = (root, 0, False)
         elif model in on_path:
-            _place_circle(connection, path[on_path[model] :], parents, places)
+            _place_cycle(connection, path[on_path[model] :], parents, places)
             path = path[: on_path[model]]
         for below in reversed(path):
             parent = parents[below]
@@ -181,9 +181,9 @@ def _place(
             places[below] = (family, min(generation + 1, 32767), False)
 
 
-def _place_circle(
+def _place_cycle(
     connection: Connection,
-    circle: Sequence[int],
+    cycle: Sequence[int],
     parents: Mapping[int, int | None],
     places: dict[int, tuple[int, int, bool]],
 ) -> None:
@@ -192,11 +192,11 @@ def _place_circle(
             "SELECT model_id FROM store.models WHERE model_id = ANY (:ids)"
             ' ORDER BY name COLLATE "C" LIMIT 1'
         ),
-        {"ids": list(circle)},
+        {"ids": list(cycle)},
     )
     assert root is not None
-    children = {parents[model]: model for model in circle}
+    children = {parents[model]: model for model in cycle}
     model, generation = root, 0
-    for _ in circle:
+    for _ in cycle:
         places[model] = (root, generation, True)
         model, generation = children[model], generation + 1

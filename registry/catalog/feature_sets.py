@@ -1,4 +1,4 @@
-"""Feature vectors in the database, kept as sets that models share."""
+"""Feature sets in the database, each shared by the models that have it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -35,19 +35,21 @@ def add_features(
     )
 
 
-def replace_features(connection: Connection, found: Mapping[int, FeatureSet | None]) -> int:
-    """Write the features of models by key; None takes away what a model had.
+def replace_features(connection: Connection, features: Mapping[int, FeatureSet | None]) -> int:
+    """Write the features of models by key; None removes those of a model.
 
     Returns:
         How many models have other features than before.
     """
-    if not found:
+    if not features:
         return 0
-    sets = _set_ids(connection, {each.fingerprint: each.vector for each in found.values() if each})
+    sets = _set_ids(
+        connection, {each.fingerprint: each.vector for each in features.values() if each}
+    )
     parameters = {
-        "models": [key for key, each in found.items() if each is not None],
-        "sets": [sets[each.fingerprint] for each in found.values() if each is not None],
-        "none": [key for key, each in found.items() if each is None],
+        "models": [key for key, each in features.items() if each is not None],
+        "sets": [sets[each.fingerprint] for each in features.values() if each is not None],
+        "none": [key for key, each in features.items() if each is None],
     }
     written = connection.execute(
         text("""
@@ -67,7 +69,7 @@ def _set_ids(connection: Connection, vectors: Mapping[str, str]) -> dict[str, in
     """Return the keys of feature sets by fingerprint; those that are new are written."""
     if not vectors:
         return {}
-    # The array as text: the driver would take as long to write it as all else takes.
+    # The array as text: the driver takes as long to write it as everything else together.
     rows = connection.execute(
         text("""
         SELECT encode(uuid_send(fingerprint), 'hex'), feature_set_id FROM store.feature_sets
@@ -78,14 +80,14 @@ def _set_ids(connection: Connection, vectors: Mapping[str, str]) -> dict[str, in
     new = [fingerprint for fingerprint in vectors if fingerprint not in keys]
     if not new:
         return keys
-    fresh = connection.scalar(
+    new_keys = connection.scalar(
         text("""
         SELECT string_agg(nextval('store.feature_sets_feature_set_id_seq')::text, ',')
           FROM generate_series(1, :count)"""),
         {"count": len(new)},
     )
-    assert fresh is not None
-    keyed = dict(zip(new, map(int, fresh.split(",")), strict=True))
+    assert new_keys is not None
+    keyed = dict(zip(new, map(int, new_keys.split(",")), strict=True))
     copy_lines(
         connection,
         "store.feature_sets",
@@ -95,8 +97,8 @@ def _set_ids(connection: Connection, vectors: Mapping[str, str]) -> dict[str, in
     return keys | keyed
 
 
-def forget_unused_sets(connection: Connection) -> int:
-    """Delete the feature sets that no model has any more; return how many there were."""
+def delete_unused_sets(connection: Connection) -> int:
+    """Delete the feature sets that no model has; return how many."""
     return connection.exec_driver_sql("""
         DELETE FROM store.feature_sets s
          WHERE NOT EXISTS (SELECT FROM store.model_features f

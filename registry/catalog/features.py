@@ -1,8 +1,7 @@
 """Feature vectors of models, for similarity.
 
-What a model's features are stands twice: here, where a first sync computes a hundred thousand of
-them (14 us each; in SQL it took 150), and in `registry.features`, where people read them. A test
-holds both together.
+They are written twice: here, for an initial load (14 us a model; 150 in SQL), and in view
+`registry.features`, for people to read. A test holds them to the same results.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from registry.coerce import Memo
 from registry.enums import FEATURE_DIMENSIONS
 
 SIZE = 1
-"""Dimension of the size; every other feature is hashed to one from 2."""
+"""Dimension of the size; all other features are hashed to dimensions from 2."""
 
 MOST_TAGS = 200
 
@@ -28,7 +27,7 @@ _SHORTEST_FAMILY = 3
 
 
 class Traits(NamedTuple):
-    """What the features of a model are computed from, as in the columns of `store.models`."""
+    """Columns of `store.models` that the features of a model are computed from."""
 
     parameters: int | None
     model_type: str | None
@@ -73,10 +72,10 @@ def architecture_family(model_type: str | None, architecture: str | None) -> str
 
 
 def feature_set(traits: Traits) -> FeatureSet | None:
-    """Return the features of a model (SimRMF, appendix A.1), None where nothing is known of it.
+    """Return the features of a model (SimRMF, appendix A.1), None where there are none.
 
     The size is log2(millions of weights, at least 1) / 12, rounded to two decimals, a step of 9%,
-    so that models of the same make share it; all others are there or not.
+    so that models of one design share it; all others are present or absent.
     """
     size = 0.0
     if traits.parameters is not None and traits.parameters > 0:
@@ -85,7 +84,7 @@ def feature_set(traits: Traits) -> FeatureSet | None:
     squares = size * size + len(dimensions)
     if squares == 0:
         return None
-    # A quarter of the time that Python takes to write them.
+    # A quarter of the time that formatting in Python takes.
     listed = orjson.dumps(dimensions)
     fingerprint = hashlib.blake2b(b"%r:%b" % (size, listed), digest_size=16).hexdigest()
     entries = [f"{SIZE}:{size / math.sqrt(squares):.7g}"] if size else []
@@ -99,17 +98,17 @@ def _dimensions(traits: Traits) -> set[int]:
     first = traits.architectures[0] if traits.architectures else None
     family = architecture_family(traits.model_type, first)
     task = traits.pipeline_tag
-    found = set(map(_OF_TAG.__getitem__, traits.tags[:MOST_TAGS]))
-    found.discard(_NOTHING)
-    # A tag that says the same again is no feature of its own.
+    dimensions = set(map(_TAG_DIMENSION.__getitem__, traits.tags[:MOST_TAGS]))
+    dimensions.discard(_NOTHING)
+    # A tag that repeats the family or the task is no feature of its own.
     if family is not None:
-        found.discard(_named("tag", family))
+        dimensions.discard(_named("tag", family))
     if task is not None:
-        found.discard(_named("tag", task))
-        found.add(_named("task", task))
+        dimensions.discard(_named("tag", task))
+        dimensions.add(_named("task", task))
     if family is not None:
-        found.add(_named("architecture", family))
-    return found
+        dimensions.add(_named("architecture", family))
+    return dimensions
 
 
 @lru_cache(maxsize=20_000)
@@ -117,8 +116,8 @@ def _named(kind: str, name: str) -> int:
     return dimension(f"{kind}:{name}")
 
 
-def _of_tag(tag: str) -> int:
-    """Return the dimension of a tag, _NOTHING if it tells nothing of the model."""
+def _tag_dimension(tag: str) -> int:
+    """Return the dimension of a tag, _NOTHING if it is no feature."""
     if ":" in tag or tag.endswith("_compatible"):
         return _NOTHING
     return dimension(f"tag:{tag.lower()}")
@@ -126,4 +125,4 @@ def _of_tag(tag: str) -> int:
 
 _NOTHING = 0
 
-_OF_TAG = Memo(_of_tag)
+_TAG_DIMENSION = Memo(_tag_dimension)

@@ -1,4 +1,4 @@
-"""What searches are made fast by: indexes that are built after a first load, and a vocabulary."""
+"""Indexes that are built after an initial load, and the vocabulary of searches."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from registry.db.schema import (
 _log = logging.getLogger(__name__)
 
 FOR_NAMES = ("models_lower_name_idx",)
-"""What parents are found by that are named in another case; so is a model that a user asks for."""
+"""Look up names in any case: of parents, and of models that users name."""
 
 OF_PAGES = (
     "counters_downloads_idx",
@@ -26,7 +26,7 @@ OF_PAGES = (
     "counters_trending_score_idx",
     "model_features_feature_set_id_idx",
 )
-"""Of tables that settling the lineage does not write to."""
+"""Of tables that the resolution of lineage does not write."""
 
 OF_MODELS = (
     "models_author_idx",
@@ -35,7 +35,7 @@ OF_MODELS = (
     "models_tags_idx",
     "models_search_idx",
 )
-"""The inverted ones come last: Postgres builds them with as many processes as find a core free."""
+"""The inverted ones are last: Postgres builds them on all free cores."""
 
 OF_LINEAGE = (
     "model_families_family_id_idx",
@@ -44,7 +44,7 @@ OF_LINEAGE = (
 )
 
 DEFERRED = (*FOR_NAMES, *OF_PAGES, *OF_MODELS, *OF_LINEAGE)
-"""What is built after a first load. Until it ends, whoever needs one of them looks at all rows."""
+"""Built after an initial load. Until it ends, queries that need one of them read all rows."""
 
 _INDEXES: Mapping[str, Index] = {
     str(each.name): each
@@ -62,9 +62,9 @@ def drop_before_load(connection: Connection) -> None:
 
 
 def build_missing(engine: Engine, names: Sequence[str] = DEFERRED) -> None:
-    """Build the deferred indexes that are not there, each in a transaction of its own.
+    """Build the deferred indexes that are missing, each in a transaction of its own.
 
-    Queries go on meanwhile; writers of the table wait.
+    Queries run meanwhile; writers of the table wait.
 
     Args:
         engine: of a database at head.
@@ -81,22 +81,22 @@ def build_missing(engine: Engine, names: Sequence[str] = DEFERRED) -> None:
             if name not in present:
                 with connection.begin():
                     connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
-                    # One that a crash of the server takes is built by the next sync.
+                    # The next sync builds one that a crash of the server loses.
                     connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                     _INDEXES[name].create(connection)
 
 
 def refresh_vocabulary(connection: Connection, *, since: datetime | None = None) -> None:
-    """Bring the words that searches are guided by up to date with `models.search`.
+    """Update the vocabulary of searches from `models.search`.
 
     Args:
         connection: in a transaction.
         since: add the words of models that changed at or after this moment, and leave the counts
-            of the others as they are; None counts everything anew, 11 s per million models.
+            of the others as they are; None counts everything again, 11 s per million models.
     """
     (trigrams,) = search_vocabulary.indexes
-    known = connection.scalar(text("SELECT EXISTS (SELECT FROM store.search_vocabulary)"))
-    first = since is None and not known
+    existing = connection.scalar(text("SELECT EXISTS (SELECT FROM store.search_vocabulary)"))
+    first = since is None and not existing
     if since is None:
         connection.exec_driver_sql("DELETE FROM store.search_vocabulary")
         conflict = ""
@@ -120,9 +120,9 @@ def refresh_vocabulary(connection: Connection, *, since: datetime | None = None)
 
 
 def merge_pending(connection: Connection) -> None:
-    """Merge what inverted indexes have put off: every search reads that list whole.
+    """Merge the pending lists of the inverted indexes, which every search reads whole.
 
-    A full list of 32 MB took searches from 5 to 128 ms.
+    A full list of 32 MB slows searches from 5 to 128 ms.
     """
     for name in DEFERRED:
         if _INDEXES[name].dialect_kwargs.get("postgresql_using") == "gin":
@@ -133,14 +133,14 @@ def merge_pending(connection: Connection) -> None:
 
 
 EXACT_UP_TO = 100_000
-"""Feature sets up to which every one is looked at, in about 50 ms, and no index is kept."""
+"""Feature sets up to which there is no index, and a query reads all, in about 50 ms."""
 
 
 def build_nearest(connection: Connection) -> bool:
     """Build the HNSW index of feature sets once there are many; return whether it was built.
 
-    850,000 sets took 254 s to build and 2 ms each to add to, so it comes after a first load, and
-    no revision knows of it.
+    850,000 sets took 254 s to build and 2 ms each to add to, so it is built after an initial load,
+    and is in no revision of the schema.
     """
     many = connection.scalar(
         text("SELECT count(*) > :most FROM store.feature_sets"), {"most": EXACT_UP_TO}

@@ -28,7 +28,7 @@ _EDGE_COLUMNS = ("child_id", "parent_id", "relation", "source", "confidence", "p
 
 
 class _Target(NamedTuple):
-    """The model that a parent's name stands for."""
+    """The model that a parent's name resolves to."""
 
     model_id: int
     name: str
@@ -46,8 +46,8 @@ class _Edge(NamedTuple):
 
 def write_edges(
     connection: Connection,
-    fresh: dict[int, Entry],
-    known: dict[int, Entry],
+    new: dict[int, Entry],
+    existing: dict[int, Entry],
     *,
     orphans: Iterable[int] = (),
     as_of: datetime,
@@ -56,46 +56,46 @@ def write_edges(
 
     Args:
         connection: in the page's transaction, after the models were written.
-        fresh: the models of the page, by key, that had no row before: nothing is stored of them.
-        known: the other new and changed models of the page.
-        orphans: models whose first parent needs to be found again.
+        new: the models of the page, by key, that had no row before.
+        existing: the other new and changed models of the page.
+        orphans: models whose first parent is to be computed again.
         as_of: when they were observed.
 
     Returns:
         How many edges were added, changed or removed.
     """
-    entries = [*fresh.values(), *known.values()]
+    entries = [*new.values(), *existing.values()]
     connection.exec_driver_sql(_INCOMING_EDGES)
     copy_lines(
         connection,
         "incoming_keys",
         ("model_id", "name"),
-        (f"{key}\t{entry.name}" for key, entry in (fresh | known).items()),
+        (f"{key}\t{entry.name}" for key, entry in (new | existing).items()),
     )
     adopted = _adopt_stubs(connection, as_of)
     named = {parent.name for entry in entries for parent in entry.parents}
     parents, stubs = resolve_parents(connection, named, as_of)
-    merged = _heed_renames(connection, entries, as_of)
+    merged = _apply_renames(connection, entries, as_of)
     if merged:
         parents, _ = resolve_parents(connection, named, as_of)
         stubs = [stub for stub in stubs if stub not in merged]
         adopted += [child for children in merged.values() for child in children]
-    added = _edges(fresh, parents)
+    added = _edges(new, parents)
     copy_lines(
         connection,
         "store.edges",
         _EDGE_COLUMNS,
         ("\t".join(map(str, edge[:6])) for edge in added),
     )
-    changed = _replace_edges(connection, known, _edges(known, parents))
-    first: dict[int, int | None] = dict.fromkeys([*fresh, *stubs])
+    changed = _replace_edges(connection, existing, _edges(existing, parents))
+    first: dict[int, int | None] = dict.fromkeys([*new, *stubs])
     first |= _first_parents(added)
     families.refresh_families(connection, {*orphans, *adopted, *changed}, unplaced=first)
     return len(added) + len(changed)
 
 
 def _adopt_stubs(connection: Connection, as_of: datetime) -> list[int]:
-    """Let stubs that are a model of the page under another spelling go into it.
+    """Merge stubs into the models of the page whose names they spell in another case.
 
     Returns:
         Keys of their children.
@@ -113,13 +113,13 @@ def _adopt_stubs(connection: Connection, as_of: datetime) -> list[int]:
     return children
 
 
-def _heed_renames(
+def _apply_renames(
     connection: Connection, entries: Sequence[Entry], as_of: datetime
 ) -> dict[int, list[int]]:
-    """Make what cards call a parent another name of it, unless a model goes by that name.
+    """Add the former names of parents that cards state as aliases, unless a model has the name.
 
     Returns:
-        Stubs of such names, which went into the models that they stand for, with their children.
+        Keys of the stubs of such names, merged into their models, with those of their children.
     """
     renames = {old: new for entry in entries for old, new in entry.renames if old != new}
     if not renames:
@@ -151,10 +151,10 @@ def _heed_renames(
 
 
 def _inherit_children(connection: Connection) -> list[int]:
-    """Let models of the page that took the name of another take over the children too.
+    """Move children to the models of the page that have the name of another now.
 
-    A record states its parent by name. Where a repository was deleted and made again the children
-    stay as they are; where the former holder was renamed they will be listed with its new name.
+    A record states its parent by name. Where a repository was deleted and created again, this keeps
+    the children; where the former holder was renamed, they will be listed with its new name.
     """
     return list(
         connection.scalars(
@@ -177,16 +177,16 @@ def _inherit_children(connection: Connection) -> list[int]:
 def resolve_parents(
     connection: Connection, names: Iterable[str], as_of: datetime
 ) -> tuple[dict[str, _Target], list[int]]:
-    """Find the model that each parent's name stands for; make stubs of the rest.
+    """Resolve the names of parents to models; add stubs for the rest.
 
     Returns:
-        The models by the names asked for, and the keys of new stubs.
+        The models by name, and the keys of new stubs.
     """
-    wanted = sorted(names)
-    found = _by_name(connection, wanted)
-    missing = [name for name in wanted if name not in found]
+    ordered = sorted(names)
+    targets = _by_name(connection, ordered)
+    missing = [name for name in ordered if name not in targets]
     if not missing:
-        return found, []
+        return targets, []
     aliased = connection.execute(
         text("""
         SELECT a.alias, m.model_id, m.name
@@ -195,34 +195,34 @@ def resolve_parents(
           JOIN store.models m USING (model_id)"""),
         {"missing": missing},
     )
-    found |= {alias: _Target(model_id, name) for alias, model_id, name in aliased}
-    missing = [name for name in missing if name not in found]
+    targets |= {alias: _Target(model_id, name) for alias, model_id, name in aliased}
+    missing = [name for name in missing if name not in targets]
     if not missing:
-        return found, []
-    # Children may spell one parent in several ways.
+        return targets, []
+    # Children may spell a parent in several cases.
     spelt = {name.lower(): name for name in sorted(missing, reverse=True)}
     stubs = add_stubs(connection, spelt.values(), as_of=as_of)
-    return found | _by_name(connection, missing), stubs
+    return targets | _by_name(connection, missing), stubs
 
 
 def _by_name(connection: Connection, names: Sequence[str]) -> dict[str, _Target]:
-    """Find models by name, in any case where there is none in just this one."""
+    """Return models by name, in another case where there is none in the same."""
     if not names:
         return {}
     rows = connection.execute(
         text("""
-        SELECT DISTINCT ON (n.name) n.name AS wanted, m.model_id, m.name
+        SELECT DISTINCT ON (n.name) n.name AS given, m.model_id, m.name
           FROM unnest(cast(:names AS text[])) AS n (name)
           JOIN store.models m ON lower(m.name) = lower(n.name)
          ORDER BY n.name, m.name = n.name DESC, m.state = 'stub', m.model_id"""),
         {"names": names},
     )
-    return {wanted: _Target(model_id, name) for wanted, model_id, name in rows}
+    return {given: _Target(model_id, name) for given, model_id, name in rows}
 
 
 def _edges(children: Mapping[int, Entry], parents: Mapping[str, _Target]) -> list[_Edge]:
     """Return the edges of the given models, each once."""
-    found: dict[tuple[int, int, str, str], _Edge] = {}
+    edges: dict[tuple[int, int, str, str], _Edge] = {}
     for child_id, entry in children.items():
         for parent in entry.parents:
             model_id, name = parents[parent.name]
@@ -235,10 +235,10 @@ def _edges(children: Mapping[int, Entry], parents: Mapping[str, _Target]) -> lis
                 parent.position,
                 name,
             )
-            kept = found.setdefault(edge[:4], edge)
-            if kept.position > edge.position:
-                found[edge[:4]] = edge
-    return list(found.values())
+            first = edges.setdefault(edge[:4], edge)
+            if first.position > edge.position:
+                edges[edge[:4]] = edge
+    return list(edges.values())
 
 
 def _first_parents(edges: Iterable[_Edge]) -> dict[int, int | None]:

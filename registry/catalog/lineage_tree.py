@@ -1,4 +1,4 @@
-"""The tree of what a model was made from, or of what was made from it, read level by level."""
+"""Trees of ancestors and descendants of a model, read level by level."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ Mark = Literal["self_edge", "cycle", "repeated"]
 
 
 @dataclass(slots=True)
-class Node:
-    """One model at one place of the tree.
+class LineageNode:
+    """A model at one position of the tree.
 
     Attributes:
         name: of the model.
         state: of the model; `stub` where it was never seen in a listing.
-        relation: how it hangs together with the node above, None for the root.
-        mark: `self_edge` where the model above names itself, `cycle` where the way leads back to
-            a model further up, `repeated` where the model stands elsewhere in the tree too; none
-            is followed further.
+        relation: of the model to that of the node above, None for the root.
+        mark: `self_edge` where the model above names itself, `cycle` where the path leads back to
+            a model further up, `repeated` where the model is elsewhere in the tree too; none is
+            followed further.
         branches: the models one step further.
         more: how many models one step further are left out.
     """
@@ -32,16 +32,16 @@ class Node:
     state: str
     relation: str | None = None
     mark: Mark | None = None
-    branches: list["Node"] = field(default_factory=list)
+    branches: list["LineageNode"] = field(default_factory=list)
     more: int = 0
 
 
 @dataclass(slots=True)
-class _Open:
-    """A node that is still to be followed, and the keys of the models on the way to it."""
+class _Leaf:
+    """A node to be expanded, and the keys of the models on the path to it."""
 
-    node: Node
-    way: tuple[int, ...]
+    node: LineageNode
+    path: tuple[int, ...]
 
 
 _STEP = """
@@ -86,7 +86,7 @@ def read_tree(
     *,
     depth: int | None = None,
     most: int | None = None,
-) -> Node:
+) -> LineageNode:
     """Read the tree above or below a model, the nearest first.
 
     Args:
@@ -104,8 +104,8 @@ def read_tree(
     name, state = connection.execute(
         text("SELECT name, state FROM store.models WHERE model_id = :key"), {"key": key}
     ).one()
-    root = Node(name, state)
-    frontier = {key: _Open(root, (key,))}
+    root = LineageNode(name, state)
+    frontier = {key: _Leaf(root, (key,))}
     seen = {key}
     steps = 0
     while frontier:
@@ -120,37 +120,37 @@ def read_tree(
 def _advance(
     connection: Connection,
     direction: Direction,
-    frontier: dict[int, _Open],
+    frontier: dict[int, _Leaf],
     seen: set[int],
     most: int | None,
-) -> dict[int, _Open]:
+) -> dict[int, _Leaf]:
     rows = connection.execute(_STATEMENTS[direction], {"keys": list(frontier), "most": most}).all()
-    reached: dict[int, _Open] = {}
+    reached: dict[int, _Leaf] = {}
     shown: defaultdict[int, int] = defaultdict(int)
     for row in rows:
         above = frontier[row.here]
-        branch = Node(row.name, row.state, row.relation)
+        branch = LineageNode(row.name, row.state, row.relation)
         above.node.branches.append(branch)
         shown[row.here] += 1
         above.node.more = row.total - shown[row.here]
         if row.there == row.here:
             branch.mark = "self_edge"
-        elif row.there in above.way:
+        elif row.there in above.path:
             branch.mark = "cycle"
         elif row.there in seen:
             branch.mark = "repeated"
         else:
             seen.add(row.there)
-            reached[row.there] = _Open(branch, (*above.way, row.there))
+            reached[row.there] = _Leaf(branch, (*above.path, row.there))
     return reached
 
 
-def _count_more(connection: Connection, direction: Direction, frontier: dict[int, _Open]) -> None:
+def _count_more(connection: Connection, direction: Direction, frontier: dict[int, _Leaf]) -> None:
     for key, count in connection.execute(_COUNT[direction], {"keys": list(frontier)}):
         frontier[key].node.more = count
 
 
-def walk(root: Node) -> Iterable[tuple[Node, Node]]:
+def links(root: LineageNode) -> Iterable[tuple[LineageNode, LineageNode]]:
     """Return each pair of a node and one of its branches, from the root outwards."""
     waiting = [root]
     while waiting:

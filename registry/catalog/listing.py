@@ -100,7 +100,7 @@ def _follow_renames(connection: Connection, as_of: datetime) -> list[int]:
     """Rename models as their Hub keys are listed now; former names become aliases.
 
     Returns:
-        Keys of models whose parent was found under another name.
+        Keys of models whose parent has another name.
     """
     orphans: list[int] = []
     # The name belongs to another repository now: its former holder gets a name that no repository

@@ -1,12 +1,12 @@
-"""Which model a name in evaluations means: looked for in several ways, the surest first.
+"""Matches of names in evaluations with models, by several methods, the surest first.
 
-A name is looked for as it is, then in what its spelling may mean (see `registry.spelling`): as a
-present name, as an alias, then each in another case; at last as the only model of that name under
-whatever author.
+A name is matched as it is, then as what its spelling may mean (see `spellings`): with present
+names, with aliases, then with each in another case; at last with the only model of that name under
+any author.
 
 Precision on 18,682 curated names, their 7,196 models as the catalog (tests/test_evaluations_real):
-exact 1.0, all methods together 0.994. Names alike but for punctuation were right in 97 of 100
-cases, so they are suggested to people and never taken.
+exact 1.0, all methods together 0.994. Names equal but for punctuation were right in 97 of 100
+cases, so they are suggested to people and never matched.
 """
 
 import re
@@ -16,31 +16,31 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 NAMES_AT_ONCE = 5_000
-"""Names that one query looks for."""
+"""Names that one query matches."""
 
 CONFIDENCE = {"exact": 1.0, "alias": 1.0, "user": 1.0, "case": 0.95, "harness": 0.95, "tail": 0.8}
-"""What a resolution by each method is worth; an alias is worth what its source is."""
+"""Confidence of a match by each method; that of an alias is multiplied by its own."""
 
 _BY_SPELLING = """
-WITH wanted AS (
+WITH given AS (
     SELECT * FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[]), CAST(:ranks AS int[]))
                AS w (name, spelt, rank)
 ), hits AS (
-    SELECT w.name, w.rank, 1 AS way, 'exact' AS method, m.model_id, 1::real AS confidence
-      FROM wanted w JOIN store.models m ON m.name = w.spelt
+    SELECT w.name, w.rank, 1 AS priority, 'exact' AS method, m.model_id, 1::real AS confidence
+      FROM given w JOIN store.models m ON m.name = w.spelt
     UNION ALL
     SELECT w.name, w.rank, 2, 'alias', min(a.model_id), max(a.confidence)
-      FROM wanted w JOIN store.model_aliases a ON a.alias = w.spelt
+      FROM given w JOIN store.model_aliases a ON a.alias = w.spelt
      GROUP BY w.name, w.rank HAVING count(DISTINCT a.model_id) = 1
     UNION ALL
     SELECT w.name, w.rank, 3, 'case', min(m.model_id), 1
-      FROM wanted w JOIN store.models m ON lower(m.name) = lower(w.spelt)
+      FROM given w JOIN store.models m ON lower(m.name) = lower(w.spelt)
      WHERE NOT EXISTS (SELECT FROM store.evaluated_names n
                         WHERE n.model_id = m.model_id AND n.method = 'unresolved')
      GROUP BY w.name, w.rank HAVING count(*) = 1
     UNION ALL
     SELECT w.name, w.rank, 4, 'case', min(a.model_id), max(a.confidence)
-      FROM wanted w JOIN store.model_aliases a ON lower(a.alias) = lower(w.spelt)
+      FROM given w JOIN store.model_aliases a ON lower(a.alias) = lower(w.spelt)
      GROUP BY w.name, w.rank HAVING count(DISTINCT a.model_id) = 1
 )
 SELECT DISTINCT ON (h.name) h.name, h.model_id,
@@ -49,7 +49,7 @@ SELECT DISTINCT ON (h.name) h.name, h.model_id,
  WHERE NOT EXISTS (
            SELECT FROM store.evaluated_names n
             WHERE n.name = h.name AND n.model_id = h.model_id AND n.method = 'unresolved')
- ORDER BY h.name, h.rank, h.way"""
+ ORDER BY h.name, h.rank, h.priority"""
 
 _UNDER_ANY_AUTHOR = """
 SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confidence
@@ -58,40 +58,40 @@ SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confide
  GROUP BY w.name HAVING count(*) = 1"""
 
 
-class Found(NamedTuple):
-    """A model, by which method, and what that is worth."""
+class NameMatch(NamedTuple):
+    """A model that a name was matched with, by which method, and the confidence in it."""
 
     model_id: int
     method: str
     confidence: float
 
 
-def find(
+def match_names(
     connection: Connection, names: Sequence[str], *, at_once: int = NAMES_AT_ONCE
-) -> dict[str, Found]:
-    """Return what is found of names, by the first method that finds it."""
-    found: dict[str, Found] = {}
+) -> dict[str, NameMatch]:
+    """Return the names that match a model, each by the first method that matches."""
+    matches: dict[str, NameMatch] = {}
     for start in range(0, len(names), at_once):
-        some = names[start : start + at_once]
+        batch = names[start : start + at_once]
         spelt = [
             (name, spelling.name, rank)
-            for name in some
+            for name in batch
             for rank, spelling in enumerate(spellings(name))
         ]
-        found |= _asked(connection, _BY_SPELLING, spelt)
+        matches |= _query(connection, _BY_SPELLING, spelt)
         bare = [
             (name, last.name, 0)
-            for name in some
-            if name not in found and "/" not in (last := spellings(name)[-1]).name
+            for name in batch
+            if name not in matches and "/" not in (last := spellings(name)[-1]).name
         ]
         if bare:
-            found |= _asked(connection, _UNDER_ANY_AUTHOR, bare)
-    return found
+            matches |= _query(connection, _UNDER_ANY_AUTHOR, bare)
+    return matches
 
 
-def _asked(
+def _query(
     connection: Connection, query: str, spelt: Sequence[tuple[str, str, int]]
-) -> dict[str, Found]:
+) -> dict[str, NameMatch]:
     rows = connection.execute(
         text(query),
         {
@@ -101,7 +101,7 @@ def _asked(
         },
     )
     return {
-        row.name: Found(row.model_id, row.method, row.confidence * CONFIDENCE[row.method])
+        row.name: NameMatch(row.model_id, row.method, row.confidence * CONFIDENCE[row.method])
         for row in rows
     }
 
@@ -126,48 +126,50 @@ _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w.-]+)", re.ASCII)
 
 
 class Spelling(NamedTuple):
-    """A name that a spelling may mean, and the revision that it tells, None if it tells none."""
+    """A name that a spelling may mean, and the revision that it states, if any."""
 
     name: str
     revision: str | None = None
 
 
 def spellings(name: str) -> list[Spelling]:
-    """List what a model's name in an evaluation may mean, the likeliest first.
+    """List what a model's name in an evaluation may mean, the most likely first.
 
     The first is always the name itself, without white space around it.
     """
     name = name.strip()
-    found = [Spelling(name)]
+    alternatives = [Spelling(name)]
     arguments = _arguments(name)
     if arguments is not None:
-        return [*found, *_again(arguments)]
+        return [*alternatives, *_expand(arguments)]
     if address := _ADDRESS.fullmatch(name):
-        return [*found, Spelling(address[1], address[2])]
+        return [*alternatives, Spelling(address[1], address[2])]
     if prefix := _PREFIX.match(name):
-        return [*found, *spellings(name[prefix.end() :])]
+        return [*alternatives, *spellings(name[prefix.end() :])]
     if cached := _CACHED.fullmatch(name):
-        return [*found, Spelling(f"{cached[1]}/{cached[2]}")]
+        return [*alternatives, Spelling(f"{cached[1]}/{cached[2]}")]
     if revised := _REVISION.fullmatch(name):
-        return [*found, Spelling(revised[1], revised[2])]
+        return [*alternatives, Spelling(revised[1], revised[2])]
     # Names with a slash may have two underscores of their own.
     if "/" not in name and (folder := _FOLDER.fullmatch(name)):
-        found.append(Spelling(f"{folder[1]}/{folder[2]}"))
-    return found
+        alternatives.append(Spelling(f"{folder[1]}/{folder[2]}"))
+    return alternatives
 
 
-def _again(told: Spelling) -> list[Spelling]:
-    return [Spelling(each.name, each.revision or told.revision) for each in spellings(told.name)]
+def _expand(spelling: Spelling) -> list[Spelling]:
+    return [
+        Spelling(each.name, each.revision or spelling.revision) for each in spellings(spelling.name)
+    ]
 
 
 def _arguments(name: str) -> Spelling | None:
-    """Read `pretrained=...,revision=...,peft=...`; what was trained last is what was evaluated."""
+    """Read `pretrained=...,revision=...,peft=...`; an adapter is the model that was evaluated."""
     if "=" not in name:
         return None
     pairs = (part.partition("=") for part in name.split(","))
-    told = {key.strip(): value.strip() for key, _, value in pairs}
-    model = told.get("peft") or told.get("pretrained") or told.get("model")
+    arguments = {key.strip(): value.strip() for key, _, value in pairs}
+    model = arguments.get("peft") or arguments.get("pretrained") or arguments.get("model")
     if not model:
         return None
     # The revision is the base model's, not the adapter's.
-    return Spelling(model, None if told.get("peft") else told.get("revision") or None)
+    return Spelling(model, None if arguments.get("peft") else arguments.get("revision") or None)

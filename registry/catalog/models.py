@@ -1,6 +1,6 @@
 """Models in the database: new rows, changed rows and keys.
 
-New models are copied straight into their tables; changed ones go through a temporary table.
+New models are copied into their tables; changed ones by way of a temporary table.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _INCOMING_MODELS = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_models (
     ordinal integer, card jsonb, config jsonb, COLUMNS,
     PRIMARY KEY (name)
-) WITH (toast_tuple_target = 8160)  -- compressing what is read once takes longer than all the rest
+) WITH (toast_tuple_target = 8160)  -- compressing what is read once takes longer than all else
   ON COMMIT DELETE ROWS;
 DELETE FROM incoming_models;  -- empty already, unless one transaction stores several pages
 """.replace(
@@ -39,7 +39,7 @@ DELETE FROM incoming_models;  -- empty already, unless one transaction stores se
 def add_models(
     connection: Connection, entries: Sequence[Entry], *, as_of: datetime
 ) -> dict[str, int]:
-    """Write models that nothing is stored of, with their documents and counters.
+    """Write new models, with their documents and counters.
 
     Args:
         connection: in the page's transaction.
@@ -58,7 +58,7 @@ def add_models(
 
 
 def new_keys(connection: Connection, count: int) -> list[int]:
-    """Return keys that no model has had, to be given to new ones."""
+    """Return keys for new models."""
     keys = connection.scalar(
         text("""
         SELECT string_agg(nextval('store.models_model_id_seq')::text, ',')

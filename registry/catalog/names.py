@@ -1,4 +1,4 @@
-"""Which model a name stands for: renames, stubs that turn out to be known models, and aliases."""
+"""Names of models: the key of a name, suggestions for unknown ones, and stubs of new ones."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,12 +10,12 @@ from registry.errors import ModelNotFoundError
 
 
 def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) -> list[int]:
-    """Add models of which nothing is known but a name: as a parent, or in an evaluation.
+    """Add stubs: models known only by name, as a parent or in an evaluation.
 
     Args:
         connection: in a transaction.
         names: that no model has.
-        as_of: when they were heard of.
+        as_of: when they were observed.
 
     Returns:
         Their keys, in the names' byte order.
@@ -38,7 +38,7 @@ def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) 
 
 
 def model_id(connection: Connection, name: str) -> int:
-    """Return the key of the model that a name stands for, whatever alias it is.
+    """Return the key of the model of a name, present, former or another alias.
 
     Raises:
         ModelNotFoundError: with the nearest names there are.
@@ -50,36 +50,55 @@ def model_id(connection: Connection, name: str) -> int:
 
 
 CANDIDATES = 20
-"""Names that a search finds, of which the likest are suggested."""
+"""Names that a search returns, of which the most similar are suggested."""
 
 
 def suggestions(connection: Connection, name: str, limit: int = 3) -> tuple[str, ...]:
-    """Return the names most like one that does not exist, the likeliest first.
+    """Return the names most similar to an unknown one, the most similar first.
 
-    Where nothing has all of its words, or words spelled alike, one of them is left out.
+    Where no model has all of its words, or words of similar spelling, one of them is left out.
     """
     words = connection.scalar(text("SELECT store.search_terms(:name)"), {"name": name}) or []
     if not words:
         return ()
     without = [
         " ".join(word for place, word in enumerate(words) if place != left_out)
-        # The shortest first: it tells least, and is the hardest to mend.
+        # The shortest first: it says least, and its spelling is the hardest to correct.
         for left_out in sorted(range(len(words)), key=lambda place: len(words[place]))
     ]
     for query in (name, *(each for each in without if each)):
-        found = connection.scalars(
+        candidates = connection.scalars(
             text("SELECT name FROM registry.search_models(:query, :limit)"),
             {"query": query, "limit": CANDIDATES},
         ).all()
-        if found:
-            # Whoever leaves the organisation out, or mistakes it, names the rest all the same.
-            return tuple(
-                sorted(found, key=lambda each: _likeness(each, name), reverse=True)[:limit]
-            )
+        if candidates:
+            return tuple(most_similar(name, candidates, limit=limit))
     return ()
 
 
-def _likeness(name: str, asked: str) -> tuple[float, float]:
-    name, asked = name.lower(), asked.lower()
-    own = SequenceMatcher(None, name.rpartition("/")[2], asked.rpartition("/")[2]).ratio()
-    return own, SequenceMatcher(None, name, asked).ratio()
+def most_similar(
+    name: str, candidates: Iterable[str], *, limit: int = 3, least: float = 0.0
+) -> list[str]:
+    """Return the names that are spelled most like one, the most similar first.
+
+    Case, hyphens, underscores and blanks do not count. The part after the last slash counts first:
+    an organisation is often left out or mistaken.
+
+    Args:
+        name: any.
+        candidates: names to choose from; of equally similar ones the first.
+        limit: how many to return, at most.
+        least: similarity of the whole names, at least, as difflib's ratio in [0, 1].
+    """
+    similarities = {candidate: _similarity(candidate, name) for candidate in candidates}
+    similar = [each for each, (_, whole) in similarities.items() if whole >= least]
+    return sorted(similar, key=similarities.__getitem__, reverse=True)[:limit]
+
+
+def _similarity(a: str, b: str) -> tuple[float, float]:
+    a, b = (each.lower().translate(_IGNORED) for each in (a, b))
+    own = SequenceMatcher(None, a.rpartition("/")[2], b.rpartition("/")[2]).ratio()
+    return own, SequenceMatcher(None, a, b).ratio()
+
+
+_IGNORED = str.maketrans("", "", "-_ ")

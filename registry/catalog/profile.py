@@ -1,4 +1,4 @@
-"""Everything that is known of one model, in one piece."""
+"""Profile of a model: everything known about it; and comparisons of several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, text
 from registry.catalog import names as model_names
 from registry.errors import UsageError
 
-HISTORY_KEPT = 60
-"""How many of the latest observations of a model's counters are read."""
+LATEST_OBSERVATIONS = 60
+"""Observations of a model's counters that are read, at most."""
 
 RUNS_COUNTED = 10_000
 """How many runs of a benchmark are counted, at most, to put those of most runs first."""
@@ -38,10 +38,10 @@ class Profile:
             parent_missing.
         children: number of models made from it, by relation.
         family_models: number of models in its family, itself included.
-        history: the latest HISTORY_KEPT observations of its counters, oldest first.
+        history: the latest LATEST_OBSERVATIONS observations of its counters, oldest first.
         scores: its rows of `registry.leaderboard`, those on benchmarks of most runs first, then of
             most items: benchmark, version, score, raw_score, unit, standard_error, kind and source.
-        similar: the models most like it, rows of `registry.similar_models`.
+        similar: the most similar models, rows of `registry.similar_models`.
     """
 
     model: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Profile:
 
 
 def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Profile:
-    """Read all that is known of the model that a name stands for.
+    """Read everything known about a model.
 
     Raises:
         ModelNotFoundError: with the nearest names there are.
@@ -96,7 +96,7 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
         text("""
         SELECT observed_at, downloads, likes FROM store.model_history
          WHERE model_id = :key ORDER BY observed_at DESC LIMIT :limit"""),
-        {**key, "limit": HISTORY_KEPT},
+        {**key, "limit": LATEST_OBSERVATIONS},
     ).all()
     scores = connection.execute(
         text("""
@@ -164,14 +164,14 @@ def compare_models(
 
 
 def shared_scores(profiles: Sequence[Profile], most: int) -> list[dict[str, Any]]:
-    """Return the scores on benchmarks that all of some models have, by the first one's order.
+    """Return the scores on the benchmarks that all profiles have, in the order of the first.
 
     Args:
         profiles: of the models.
         most: benchmarks at most.
 
     Returns:
-        Of each benchmark its name and version, and `scores`: what the profiles tell, by model.
+        Of each benchmark its name and version, and `scores`: those of the profiles by model.
     """
     by_model = {
         profile.model["name"]: {(row["benchmark"], row["version"]): row for row in profile.scores}
@@ -197,7 +197,7 @@ def shared_scores(profiles: Sequence[Profile], most: int) -> list[dict[str, Any]
 
 
 def similar_models(connection: Connection, name: str, k: int) -> list[dict[str, Any]]:
-    """Return the k models most like one by metadata and lineage, the most alike first.
+    """Return the k models most similar to one by metadata and lineage, the most similar first.
 
     Raises:
         ModelNotFoundError: with the nearest names there are.
@@ -213,7 +213,7 @@ def similar_models(connection: Connection, name: str, k: int) -> list[dict[str, 
 
 
 def similarity(connection: Connection, a: str, b: str) -> dict[str, Any]:
-    """Return how alike two models are: feature, lineage, combined, learned; in [0, 1] or None."""
+    """Return the similarity of two models: feature, lineage, combined, learned; None if unknown."""
     row = (
         connection.execute(text("SELECT * FROM registry.similarity(:a, :b)"), {"a": a, "b": b})
         .mappings()

@@ -1,7 +1,7 @@
-"""Which models the names in evaluations stand for: found with a method and a confidence, or not.
+"""Resolution of the names in evaluations to models, with a method and a confidence.
 
-What `registry.matching` does not find is kept as a stub of its own name, so that its runs have a
-model, and moves when it is found later.
+A name that `matching` does not match becomes a stub of that name, so that its runs have a model;
+they move when it is matched later.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,15 +21,15 @@ from registry.db.copy import copy_rows
 
 
 def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) -> int:
-    """Find the models that names in evaluations stand for, as far as that was not done before.
+    """Resolve names in evaluations that are new.
 
     Args:
         connection: in a transaction.
         names: as their sources spell them; afterwards each has a row in `evaluated_names`.
-        as_of: when they were heard of.
+        as_of: when they were observed.
 
     Returns:
-        How many names were found to stand for no model, and became stubs.
+        How many matched no model, and became stubs.
     """
     new = sorted(
         connection.scalars(
@@ -39,9 +39,9 @@ def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) ->
             {"names": sorted(set(names))},
         )
     )
-    found = matching.find(connection, new)
-    unresolved = [name for name in new if name not in found]
-    # A name that is an alias of several models, or is spelt in several cases, has no stub yet.
+    matches = matching.match_names(connection, new)
+    unresolved = [name for name in new if name not in matches]
+    # Names that are aliases of several models, or match several in another case, are among them.
     stubs = dict(zip(unresolved, add_stubs(connection, unresolved, as_of=as_of), strict=True))
     _place(connection, stubs.values())
     copy_rows(
@@ -49,7 +49,7 @@ def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) ->
         "store.evaluated_names",
         ("name", "model_id", "method", "confidence"),
         [
-            *((name, *each) for name, each in found.items()),
+            *((name, *each) for name, each in matches.items()),
             *((name, key, "unresolved", 0.0) for name, key in stubs.items()),
         ],
     )
@@ -57,18 +57,18 @@ def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) ->
 
 
 def _place(connection: Connection, stubs: Iterable[int]) -> None:
-    """Make new stubs families of their own, unless a first load is still to place all models."""
+    """Make new stubs families of their own, unless an initial load is to place all models."""
     if connection.scalar(text("SELECT EXISTS (SELECT FROM store.model_families)")):
         refresh_families(connection, (), unplaced=dict.fromkeys(stubs))
 
 
 def resolve_again(connection: Connection) -> int:
-    """Look for the names that were not found before, and move the runs of those found now.
+    """Match the unresolved names again, and move the runs of those that match now.
 
     Returns:
-        How many names were found.
+        How many names were resolved.
     """
-    # The sync lists what was known by its name only: the stub itself is the model now.
+    # A stub that the sync has listed since is the model itself.
     listed = connection.execute(
         text("""
         UPDATE store.evaluated_names n SET method = 'exact', confidence = 1
@@ -78,31 +78,31 @@ def resolve_again(connection: Connection) -> int:
     names = connection.scalars(
         text("SELECT name FROM store.evaluated_names WHERE method = 'unresolved' ORDER BY name")
     ).all()
-    found = matching.find(connection, names)
-    _move(connection, found)
-    return listed + len(found)
+    matches = matching.match_names(connection, names)
+    _move(connection, matches)
+    return listed + len(matches)
 
 
-def release(connection: Connection, name: str, *, as_of: datetime) -> None:
-    """Forget what a name was found to stand for, and look for it anew; its runs move along."""
+def resolve_name_again(connection: Connection, name: str, *, as_of: datetime) -> None:
+    """Discard the resolution of a name and match it again; its runs move along."""
     method = connection.execute(
         text("SELECT method FROM store.evaluated_names WHERE name = :name"), {"name": name}
     ).scalar_one_or_none()
     if method is None:
         return
-    found = matching.find(connection, [name])
-    if name not in found:
+    matches = matching.match_names(connection, [name])
+    if name not in matches:
         if method == "unresolved":
             return
         (stub,) = add_stubs(connection, [name], as_of=as_of)
         _place(connection, [stub])
-        found = {name: matching.Found(stub, "unresolved", 0.0)}
-    _move(connection, found)
+        matches = {name: matching.NameMatch(stub, "unresolved", 0.0)}
+    _move(connection, matches)
 
 
-def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
-    """Give names the models that they stand for now, and their runs with them."""
-    if not found:
+def _move(connection: Connection, matches: Mapping[str, matching.NameMatch]) -> None:
+    """Move names to the models that they match, with their runs."""
+    if not matches:
         return
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE IF NOT EXISTS moved_names (
@@ -110,31 +110,31 @@ def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
     connection.exec_driver_sql("TRUNCATE moved_names")
     connection.execute(
         text("""
-        WITH found AS (
+        WITH matches AS (
             SELECT * FROM unnest(CAST(:names AS text[]), CAST(:keys AS bigint[]),
                                  CAST(:methods AS text[]), CAST(:confidences AS real[]))
                        AS f (name, model_id, method, confidence)
-        ), wanted AS (
+        ), targets AS (
             SELECT n.name_id, n.model_id AS before, f.model_id, f.method, f.confidence
-              FROM found f JOIN store.evaluated_names n USING (name)
+              FROM matches f JOIN store.evaluated_names n USING (name)
              UNION ALL
-            -- Other spellings of a name without a model stood for its stub.
+            -- Other spellings of an unresolved name are resolved to its stub.
             SELECT o.name_id, o.model_id, f.model_id, o.method, least(o.confidence, f.confidence)
-              FROM found f
+              FROM matches f
               JOIN store.evaluated_names n ON n.name = f.name AND n.method = 'unresolved'
               JOIN store.evaluated_names o ON o.model_id = n.model_id AND o.name_id <> n.name_id
         ), moved AS (
             UPDATE store.evaluated_names n
                SET model_id = w.model_id, method = w.method, confidence = w.confidence
-              FROM wanted w WHERE n.name_id = w.name_id
+              FROM targets w WHERE n.name_id = w.name_id
             RETURNING n.name_id, w.before, n.model_id
         )
         INSERT INTO moved_names SELECT name_id, before, model_id FROM moved"""),
         {
-            "names": list(found),
-            "keys": [each.model_id for each in found.values()],
-            "methods": [each.method for each in found.values()],
-            "confidences": [each.confidence for each in found.values()],
+            "names": list(matches),
+            "keys": [each.model_id for each in matches.values()],
+            "methods": [each.method for each in matches.values()],
+            "confidences": [each.confidence for each in matches.values()],
         },
     )
     moved = connection.scalars(
@@ -156,7 +156,7 @@ def _move(connection: Connection, found: Mapping[str, matching.Found]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A name that stands for no known model: its runs, and models whose names are like it."""
+    """A name that matches no known model: its runs, and models of similar names."""
 
     name: str
     runs: int
@@ -165,9 +165,9 @@ class Unresolved:
 
 
 def list_unresolved(connection: Connection) -> list[Unresolved]:
-    """Return the names that stand for no known model, those with most runs first.
+    """Return the names that match no known model, those with most runs first.
 
-    Suggested are models of the same name but for case and punctuation, under any author.
+    Suggestions are models of the same name but for case and punctuation, under any author.
     """
     rows = connection.execute(
         text("""
@@ -198,10 +198,10 @@ def list_unresolved(connection: Connection) -> list[Unresolved]:
 
 
 class Stated(NamedTuple):
-    """What became of names that a source states: aliases added, known before, and refused.
+    """How many names that a source states were added as aliases, known before, and rejected.
 
-    A name is refused that is another model's own, that stands for another model already, or that
-    no model can have; see `nameable`.
+    A name is rejected if it is another model's own, is an alias of another model already, or is not
+    one that a model can have; see `nameable`.
     """
 
     added: int
@@ -210,12 +210,12 @@ class Stated(NamedTuple):
 
 
 def nameable(name: str) -> bool:
-    """Tell whether a model can go by a name: 1 to MAX_TEXT printable characters, stripped."""
+    """Return whether a model can have a name: 1 to MAX_TEXT printable characters, stripped."""
     return 0 < len(name) <= MAX_TEXT and name.isprintable() and name == name.strip()
 
 
 class StatedName(NamedTuple):
-    """A statement that a name stands for a model."""
+    """A statement that a name is one of a model."""
 
     name: str
     model: str
@@ -223,10 +223,9 @@ class StatedName(NamedTuple):
 
 
 def state_names(connection: Connection, names: Iterable[StatedName], *, as_of: datetime) -> Stated:
-    """Let models be found by the names that a source states for them.
+    """Add the names that a source states for models as aliases.
 
-    Models that are not known become stubs. Names without a model so far are found anew, and their
-    runs move.
+    Unknown models become stubs. Unresolved names are matched again, and their runs move.
 
     Args:
         connection: in a transaction.
@@ -241,15 +240,15 @@ def state_names(connection: Connection, names: Iterable[StatedName], *, as_of: d
             stated[key] = max(each.confidence, stated.get(key, 0.0))
         else:
             unfit += 1
-    wanted = sorted({model for _, model in stated})
+    named = sorted({model for _, model in stated})
     rows = connection.execute(
         text("SELECT name, model_id FROM store.models WHERE name = ANY (:names)"),
-        {"names": wanted},
+        {"names": named},
     )
     keys: dict[str, int] = {row.name: row.model_id for row in rows}
-    found = matching.find(connection, [name for name in wanted if name not in keys])
-    keys |= {name: each.model_id for name, each in found.items()}
-    missing = [name for name in wanted if name not in keys]
+    matches = matching.match_names(connection, [name for name in named if name not in keys])
+    keys |= {name: each.model_id for name, each in matches.items()}
+    missing = [name for name in named if name not in keys]
     stubs = add_stubs(connection, missing, as_of=as_of)
     _place(connection, stubs)
     keys |= dict(zip(missing, stubs, strict=True))
@@ -261,7 +260,7 @@ def state_names(connection: Connection, names: Iterable[StatedName], *, as_of: d
         connection,
         "stated_names",
         ("name", "model_id", "confidence"),
-        ((name, keys[model], worth) for (name, model), worth in stated.items()),
+        ((name, keys[model], confidence) for (name, model), confidence in stated.items()),
     )
     known = connection.scalar(
         text("""
@@ -280,7 +279,7 @@ def state_names(connection: Connection, names: Iterable[StatedName], *, as_of: d
         SELECT DISTINCT ON (s.name) s.model_id, s.name, 'evaluation', s.confidence, :as_of
           FROM stated_names s
          WHERE NOT EXISTS (SELECT FROM store.model_aliases a WHERE a.alias = s.name)
-           -- What was found as surely without an alias needs none.
+           -- A name that resolves as surely without an alias needs none.
            AND NOT EXISTS (SELECT FROM store.evaluated_names n
                             WHERE n.model_id = s.model_id AND n.name = s.name
                               AND n.confidence >= s.confidence)

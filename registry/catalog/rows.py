@@ -1,7 +1,7 @@
-"""Records as rows of Postgres' COPY text format, ready to be sent.
+"""Rows of models in the text format of COPY.
 
-Made beside the reading, in whatever process does that: the one that talks to the database only
-passes them on. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
+The process that parses a record writes them; the one that talks to the database only passes them
+on. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ LISTING_COLUMNS = (
     "likes",
     "trending_score",
 )
-"""What is looked at of every record of a page, changed or not."""
+"""Columns that are compared for every record of a page, changed or not."""
 
 COUNTER_COLUMNS = LISTING_COLUMNS[3:]
 
@@ -73,7 +73,7 @@ MOST_POPULAR = 4
 def line(fields: Sequence[str | None]) -> str:
     """Return a row, without a line end, that COPY reads back as these texts; None is NULL."""
     joined = "\t".join([NULL if field is None else field for field in fields])
-    # All its backslashes are those of NULLs, its tabs those between fields.
+    # All backslashes are those of NULLs, all tabs those between fields.
     plain = joined.count("\\") == fields.count(None) and joined.count("\t") == len(fields) - 1
     if plain and "\n" not in joined and "\r" not in joined:
         return joined
@@ -81,7 +81,7 @@ def line(fields: Sequence[str | None]) -> str:
 
 
 def _escaped(text: str) -> str:
-    # A fifth of what `translate` takes for a card. A character that becomes two is quicker put in
+    # A fifth of the time of `translate` for a card. A character that becomes two is inserted faster
     # between the parts than replaced.
     text = "\\\\".join(text.split("\\")).replace("\t", "\\t")
     return text.replace("\n", "\\n").replace("\r", "\\r")
@@ -154,7 +154,7 @@ def model_line(record: ModelRecord, digest: int) -> str:
 
 
 def _moment(moment: datetime | None) -> str | None:
-    # A third of what `isoformat` takes, for the same.
+    # A third of the time of `isoformat`, for the same.
     return None if moment is None else orjson.dumps(moment)[1:-1].decode()
 
 
@@ -202,7 +202,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "store.pending_renames": ("former", "present"),
     "store.pending_evaluations": ("model_id", "eval_results"),
 }  # fmt: skip
-"""What is written of each table, in the order of writing."""
+"""Columns written to each table, in the order of writing."""
 
 
 Lines: TypeAlias = Mapping[str, Iterable[str]]
@@ -213,7 +213,7 @@ def model_lines(models: Keyed, moment: str) -> Lines:
     """Return the rows of new models, their documents and their counters.
 
     Args:
-        models: of which nothing is stored.
+        models: without rows.
         moment: when they were observed, as Postgres reads it.
     """
     return {
@@ -225,7 +225,7 @@ def model_lines(models: Keyed, moment: str) -> Lines:
 
 
 def parent_lines(models: Keyed) -> Lines:
-    """Return what models say of their parents, to be set aside until all models are in."""
+    """Return the parents and renames that models state, to be resolved after the pages."""
     return {
         "store.pending_edges": [
             "\t".join(map(str, (key, *parent))) for key, each in models for parent in each.parents
@@ -240,7 +240,7 @@ def parent_lines(models: Keyed) -> Lines:
 
 
 def evaluation_lines(models: Keyed) -> Lines:
-    """Return which models have scores, to be taken up after the pages."""
+    """Return the scores that models state, to be imported after the pages."""
     return {
         "store.pending_evaluations": [
             f"{key}\t{line([each.evaluations])}"

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
-
-Sort = Literal["relevance", "downloads", "likes", "trending", "created", "modified", "name"]
+from registry.enums import SearchOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +35,13 @@ class SearchFilter:
     created_before: datetime | None = None
     modified_after: datetime | None = None
     modified_before: datetime | None = None
-    sort: Sort | None = None
+    sort: SearchOrder | None = None
     limit: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A model that a search found; downloads are those of 30 days, times are in UTC."""
+    """A model that matches a search; downloads are those of 30 days, times are in UTC."""
 
     name: str
     author: str | None
@@ -90,4 +88,5 @@ def search_models(connection: Connection, search: SearchFilter) -> list[FoundMod
     arguments = asdict(search)
     for name in ("licenses", "tags", "states"):
         arguments[name] = list(arguments[name])
+    arguments["sort"] = search.sort and str(search.sort)
     return [FoundModel(*row) for row in connection.execute(_SEARCH, arguments)]

@@ -1,7 +1,7 @@
-"""The lexemes that a search finds a model by, as `store.search_document` makes them.
+"""The tsvector of a model, computed as by `store.search_document`.
 
-It stands twice because it is most of what storing a model costs: here it takes 6 us, in the
-database 40. A test holds both together.
+It is written in both languages because it is most of the cost of storing a model: 6 us here, 40 in
+the database. A test holds them to the same results.
 """
 
 import math
@@ -28,14 +28,14 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
 ) -> str | None:
     """Return the value of `models.search` as Postgres' text for a tsvector.
 
-    None where anything is beyond ASCII: what a letter is and its lower case are then for the
-    database's locale to say, which completes the row itself.
+    None where anything is beyond ASCII: letters and their lower case then depend on the database's
+    locale, and the database computes the value itself.
     """
-    # Of the text as it was: the lower case of U+212A, the sign of the kelvin, is an ASCII letter.
+    # Of the text as it is: the lower case of U+212A, the kelvin sign, is an ASCII letter.
     if not f"{name}{author}{license_id}".isascii():
         return None
     try:
-        of_tags = list(map(_OF_TAG.__getitem__, tags[:MOST_TAGS]))
+        tag_lexemes = list(map(_TAG_LEXEMES.__getitem__, tags[:MOST_TAGS]))
     except ValueError:
         return None
     words = _BETWEEN_LETTER_AND_DIGIT.sub(" ", name.lower())
@@ -48,8 +48,8 @@ def search_document(  # noqa: PLR0917 - the columns, in the order of the SQL fun
     if parameters is not None and parameters > 0:
         words += f" size={math.floor(math.log(parameters) / math.log(2))}"
     words += _TOP[popularity]
-    # What stands twice Postgres leaves out.
-    return " ".join(filter(None, [_quoted(words), *of_tags]))
+    # Postgres leaves out repetitions.
+    return " ".join(filter(None, [_quoted(words), *tag_lexemes]))
 
 
 def _quoted(words: str) -> str:
@@ -58,8 +58,8 @@ def _quoted(words: str) -> str:
     return "'" + "' '".join(lexemes) + "'" if lexemes else ""
 
 
-def _of_tag(tag: str) -> str:
-    """Return the lexemes of a tag, none if it tells nothing; ValueError if it is beyond ASCII."""
+def _lexemes_of_tag(tag: str) -> str:
+    """Return the lexemes of a tag, none if it is not indexed; ValueError beyond ASCII."""
     if ":" in tag or tag.endswith("_compatible"):
         return ""
     if not tag.isascii():
@@ -67,7 +67,7 @@ def _of_tag(tag: str) -> str:
     return _quoted("#" + tag.lower().replace("-", " #"))
 
 
-_OF_TAG = Memo(_of_tag)
+_TAG_LEXEMES = Memo(_lexemes_of_tag)
 
 
 def _escaped(words: str) -> str:

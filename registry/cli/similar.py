@@ -1,4 +1,4 @@
-"""`registry similar`: models like one."""
+"""`registry similar`: the models most similar to one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from registry.cli.parameters import AT_LEAST_ONE
 @output_options
 @pass_application
 def similar(application: Application, name: str, k: int, output: Output) -> None:
-    """Print the models most like NAME by metadata and lineage.
+    """Print the models most similar to NAME by metadata and lineage.
 
     \b
     Example:
@@ -26,22 +26,22 @@ def similar(application: Application, name: str, k: int, output: Output) -> None
     from registry.catalog.profile import similar_models
 
     with application.reading() as connection:
-        found = similar_models(connection, name, k)
-    print_similar(output, found)
+        models = similar_models(connection, name, k)
+    print_similar(output, models)
 
 
-def print_similar(output: Output, found: list[dict[str, Any]]) -> None:
+def print_similar(output: Output, models: list[dict[str, Any]]) -> None:
     """Write rows of `registry.similar_models`."""
-    names = list(found[0]) if found else ["model"]
+    names = list(models[0]) if models else ["model"]
     output.rows(
         [field_of(name) for name in names],
-        (list(row.values()) for row in found),
-        empty="No model is like it: nothing is known of it that could be compared.",
+        (list(row.values()) for row in models),
+        empty="No model is similar: nothing is known of it to compare.",
     )
 
 
 def field_of(name: str) -> Field:
-    """Return how a column of a similarity is shown."""
+    """Return the output field of a column of similar models."""
     if name in {"parameters", "downloads", "likes"}:
         return count(name)
     numeric = name in {"feature", "lineage", "combined", "learned", "similarity"}

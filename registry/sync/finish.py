@@ -100,7 +100,7 @@ def tidy(engine: Engine, connection: Connection, state: SyncState) -> None:
                 indexes.refresh_vocabulary(connection, since=since)
         if large:
             with _repeatable(connection):
-                feature_sets.forget_unused_sets(connection)
+                feature_sets.delete_unused_sets(connection)
             _analyze(engine, ANALYZED_LATE)
         for each in pending:
             each.result()

@@ -107,5 +107,5 @@ def test_features_that_were_lost_are_taken_away(connection: Connection) -> None:
     connection.execute(text("UPDATE store.models SET tags = '{}', parameters = NULL"))
     assert refresh_features(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.model_features")) == 0
-    assert feature_sets.forget_unused_sets(connection) == 1
+    assert feature_sets.delete_unused_sets(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.feature_sets")) == 0

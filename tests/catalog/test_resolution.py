@@ -361,7 +361,7 @@ def test_removing_one_of_several_holders_of_a_name(catalog: Connection) -> None:
 
 def test_more_names_than_are_asked_for_at_once(catalog: Connection) -> None:
     names = [*(f"n{number}" for number in range(8)), BASE, "mistral-7b"]
-    matched = matching.find(catalog, names, at_once=3)
+    matched = matching.match_names(catalog, names, at_once=3)
     assert {name: each.method for name, each in matched.items()} == {
         BASE: "exact",
         "mistral-7b": "alias",

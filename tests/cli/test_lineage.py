@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
-from registry.catalog.lineage_tree import Node
+from registry.catalog.lineage_tree import LineageNode
 from registry.cli.lineage import trees
 
 BASE = "mistralai/Mistral-7B-v0.1"
@@ -51,7 +51,7 @@ def family(commands: Commands, engine: Engine) -> Commands:
 def test_tree(family: Commands) -> None:
     assert family.done("lineage", "show", "org/base") == (
         "org/base\n"
-        "made from: nothing that is known\n"
+        "made from: nothing known\n"
         "made into:\n"
         "├─ org/left  (finetune)\n"
         "│  └─ org/joined  (merge)\n"
@@ -176,9 +176,9 @@ def test_dot(family: Commands) -> None:
 
 names = st.text(min_size=1, max_size=20)
 nodes = st.recursive(
-    st.builds(Node, names, st.sampled_from(["available", "stub"]), st.just("finetune")),
+    st.builds(LineageNode, names, st.sampled_from(["available", "stub"]), st.just("finetune")),
     lambda below: st.builds(
-        Node,
+        LineageNode,
         names,
         st.just("available"),
         st.just("merge"),
@@ -202,26 +202,26 @@ DOT = re.compile(
 
 
 @given(nodes)
-def test_any_name_makes_valid_mermaid(node: Node) -> None:
+def test_any_name_makes_valid_mermaid(node: LineageNode) -> None:
     for line in trees.mermaid(node, node):
         assert MERMAID.fullmatch(line), line
 
 
 @given(nodes)
-def test_any_name_makes_valid_dot(node: Node) -> None:
+def test_any_name_makes_valid_dot(node: LineageNode) -> None:
     for line in trees.dot(node, node):
         assert DOT.fullmatch(line), line
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_graphviz_reads_it() -> None:
-    text = "\n".join(trees.dot(None, Node('a"\\N\n{x}', "stub", more=3)))
+    text = "\n".join(trees.dot(None, LineageNode('a"\\N\n{x}', "stub", more=3)))
     subprocess.run(["dot", "-Tsvg"], input=text, text=True, check=True, capture_output=True)
 
 
 @given(nodes)
-def test_every_node_of_a_tree_is_one_line(node: Node) -> None:
-    def count(each: Node) -> int:
+def test_every_node_of_a_tree_is_one_line(node: LineageNode) -> None:
+    def count(each: LineageNode) -> int:
         return sum(1 + count(below) for below in each.branches) + bool(each.more)
 
     lines = list(trees.lines(node))
@@ -252,7 +252,7 @@ def test_path(family: Commands) -> None:
         ("org/left", "down"),
     ]
     result = family("lineage", "path", "org/quant", "org/self")
-    assert (result.exit_code, result.stderr) == (0, "They share no ancestor that is known.\n")
+    assert (result.exit_code, result.stderr) == (0, "They share no known ancestor.\n")
 
 
 def test_check(family: Commands) -> None:

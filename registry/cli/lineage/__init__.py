@@ -25,7 +25,7 @@ from registry.enums import LineageProblem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from registry.catalog.lineage_tree import Node
+    from registry.catalog.lineage_tree import LineageNode
 
 
 DEEPEST = 100
@@ -34,7 +34,7 @@ USUAL_DEPTH = 3
 
 @click.group()
 def lineage() -> None:
-    """What models were made from, and what from them.
+    """Ancestors and descendants of models.
 
     \b
     Example:
@@ -47,14 +47,14 @@ def lineage() -> None:
 @click.option(
     "--depth",
     type=click.IntRange(1, DEEPEST),
-    help="Steps to go.  [default: 3 down, all the way up]",
+    help="Steps to follow.  [default: 3 down, all up]",
 )
 @click.option(
     "--direction",
     type=click.Choice(["up", "down", "both"]),
     default="both",
     show_default=True,
-    help="Up to what it was made from, down to what was made from it.",
+    help="Up to ancestors, down to descendants.",
 )
 @click.option(
     "--branches",
@@ -63,14 +63,14 @@ def lineage() -> None:
     show_default=True,
     help="Branches to show of a node.",
 )
-@click.option("--all", "everything", is_flag=True, help="Every branch, and down to the last.")
+@click.option("--all", "everything", is_flag=True, help="Every branch, at any depth.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["tree", "mermaid", "dot", "json"]),
     default="tree",
     show_default=True,
-    help="How to write it.",
+    help="Format of the tree.",
 )
 @pass_application
 def show(
@@ -86,7 +86,7 @@ def show(
 ) -> None:
     """Draw the tree above and below a model.
 
-    The most downloaded branches come first; what is left out is counted.
+    The most downloaded branches are first; those left out are counted.
 
     \b
     Examples:
@@ -98,7 +98,7 @@ def show(
     from registry.cli.lineage import trees
 
     most = None if everything else branches
-    # JSON is nested, which its readers bear to some depth only.
+    # Readers of JSON limit the depth of nesting.
     deepest = DEEPEST if format_ == "json" else None
     with application.reading() as connection:
         above = read_tree(connection, name, "up", depth=depth or deepest, most=most)
@@ -122,45 +122,45 @@ def show(
             _print_lines(trees.dot(up, down_))
 
 
-def _print_lines(found: Iterable[str]) -> None:
-    for line in found:
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
         click.echo(line)
 
 
-def _print_tree(name: str, above: Node | None, below: Node | None) -> None:
+def _print_tree(name: str, above: LineageNode | None, below: LineageNode | None) -> None:
     from rich.text import Text
 
     from registry.cli.lineage import trees
 
     screen = console() if sys.stdout.isatty() else None
 
-    def write(lead: str, name: str, said: str) -> None:
+    def write(lead: str, name: str, note: str) -> None:
         name = printable(name)
         if screen is None:
-            click.echo(f"{lead}{name}{f'  ({said})' if said else ''}")
+            click.echo(f"{lead}{name}{f'  ({note})' if note else ''}")
         else:
-            parts = Text.assemble((lead, "dim"), (name, ""), (f"  {said}" if said else "", "cyan"))
+            parts = Text.assemble((lead, "dim"), (name, ""), (f"  {note}" if note else "", "cyan"))
             screen.print(parts, soft_wrap=True)
 
     write("", name, "")
     for title, tree, none in (
-        ("made from", above, "nothing that is known"),
-        ("made into", below, "nothing that is known"),
+        ("made from", above, "nothing known"),
+        ("made into", below, "nothing known"),
     ):
         if tree is None:
             continue
         write("", f"{title}:" if tree.branches else f"{title}: {none}", "")
         for line in trees.lines(tree):
-            write(line.lead, line.name, line.said)
+            write(line.lead, line.name, line.note)
 
 
 @lineage.command()
 @click.argument("name")
-@click.option("--depth", type=AT_LEAST_ONE, help="Only so many steps.")
+@click.option("--depth", type=AT_LEAST_ONE, help="Steps to follow, at most.")
 @output_options
 @pass_application
 def ancestors(application: Application, name: str, depth: int | None, output: Output) -> None:
-    """Print everything that NAME was made from, the nearest first.
+    """Print the ancestors of NAME, the nearest first.
 
     \b
     Example:
@@ -171,11 +171,11 @@ def ancestors(application: Application, name: str, depth: int | None, output: Ou
 
 @lineage.command()
 @click.argument("name")
-@click.option("--depth", type=AT_LEAST_ONE, help="Only so many steps.")
+@click.option("--depth", type=AT_LEAST_ONE, help="Steps to follow, at most.")
 @output_options
 @pass_application
 def descendants(application: Application, name: str, depth: int | None, output: Output) -> None:
-    """Print everything that was made from NAME, the nearest first.
+    """Print the descendants of NAME, the nearest first.
 
     \b
     Example:
@@ -216,7 +216,7 @@ def _print_kin(
 def path(application: Application, a: str, b: str, output: Output) -> None:
     """Print how two models are related.
 
-    The way leads up from A to the nearest common ancestor, and down to B.
+    The path leads up from A to the nearest common ancestor, and down to B.
 
     \b
     Example:
@@ -234,14 +234,14 @@ def path(application: Application, a: str, b: str, output: Output) -> None:
 
 
 @lineage.command()
-@click.option("--problem", type=OneOf(LineageProblem), help="Print the findings of this kind.")
+@click.option("--problem", type=OneOf(LineageProblem), help="Print the problems of this kind.")
 @click.option(
-    "--limit", type=AT_LEAST_ONE, default=100, show_default=True, help="Findings to print."
+    "--limit", type=AT_LEAST_ONE, default=100, show_default=True, help="Problems to print."
 )
 @output_options
 @pass_application
 def check(application: Application, problem: str | None, limit: int, output: Output) -> None:
-    """Count what is odd in the lineage, or print it.
+    """Count the problems of the lineage, or print those of one kind.
 
     \b
     Examples:

@@ -1,10 +1,10 @@
-"""Trees of lineage drawn: as text, as Mermaid, as Graphviz. No database, no terminal."""
+"""Drawings of lineage trees: as text, Mermaid, Graphviz and plain dictionaries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from registry.catalog.lineage_tree import Node, walk
+from registry.catalog.lineage_tree import LineageNode, links
 
 MARKS = {
     "self_edge": "names itself as its parent",
@@ -17,68 +17,68 @@ STATES = {"stub": "never seen", "gone": "gone", "disabled": "disabled", "private
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a tree: what leads to the name, the name, and what is said of it."""
+    """One line of a tree: the connectors before the name, the name, and a note on it."""
 
     lead: str
     name: str
-    said: str = ""
+    note: str = ""
 
 
-def lines(root: Node) -> Iterator[Line]:
+def lines(root: LineageNode) -> Iterator[Line]:
     """Draw the branches below a root, the root itself not included."""
-    # A stack, not recursion: a chain of fine-tunes may be longer than Python's stack is deep.
+    # A stack, not recursion: a chain of fine-tunes may be longer than Python's recursion limit.
     pending = _stacked(root, "")
     while pending:
         node, lead, last = pending.pop()
-        yield Line(f"{lead}{'└─ ' if last else '├─ '}", node.name, _said(node))
+        yield Line(f"{lead}{'└─ ' if last else '├─ '}", node.name, _note(node))
         pending += _stacked(node, f"{lead}{'   ' if last else '│  '}")
 
 
-def _stacked(node: Node, lead: str) -> list[tuple[Node, str, bool]]:
+def _stacked(node: LineageNode, lead: str) -> list[tuple[LineageNode, str, bool]]:
     branches = list(node.branches)
     if node.more:
-        branches.append(Node(f"… and {node.more:,} more", "available"))
+        branches.append(LineageNode(f"… and {node.more:,} more", "available"))
     return [(branch, lead, index == len(branches) - 1) for index, branch in enumerate(branches)][
         ::-1
     ]
 
 
-def _said(node: Node) -> str:
-    said = [node.relation or ""]
+def _note(node: LineageNode) -> str:
+    parts = [node.relation or ""]
     if node.state in STATES:
-        said.append(STATES[node.state])
+        parts.append(STATES[node.state])
     if node.mark:
-        said.append(MARKS[node.mark])
-    return ", ".join(each for each in said if each)
+        parts.append(MARKS[node.mark])
+    return ", ".join(each for each in parts if each)
 
 
-def document(node: Node) -> dict[str, Any]:
+def document(node: LineageNode) -> dict[str, Any]:
     """Return a tree as plain dictionaries."""
-    found: dict[str, Any] = {"name": node.name, "state": node.state}
+    content: dict[str, Any] = {"name": node.name, "state": node.state}
     if node.relation is not None:
-        found["relation"] = node.relation
+        content["relation"] = node.relation
     if node.mark is not None:
-        found["mark"] = node.mark
+        content["mark"] = node.mark
     if node.branches:
-        found["branches"] = [document(branch) for branch in node.branches]
+        content["branches"] = [document(branch) for branch in node.branches]
     if node.more:
-        found["more"] = node.more
-    return found
+        content["more"] = node.more
+    return content
 
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """The same as nodes by identifier and edges from parent to child."""
+    """Trees as nodes by identifier and edges from parent to child."""
 
     models: dict[str, tuple[str, str]]
     edges: dict[tuple[str, str], str]
     more: list[tuple[str, int, bool]]
 
 
-def _graph(above: Node | None, below: Node | None) -> _Graph:
+def _graph(above: LineageNode | None, below: LineageNode | None) -> _Graph:
     graph = _Graph({}, {}, [])
 
-    def identify(node: Node) -> str:
+    def identify(node: LineageNode) -> str:
         if node.name not in graph.models:
             graph.models[node.name] = (f"n{len(graph.models)}", node.state)
         return graph.models[node.name][0]
@@ -88,7 +88,7 @@ def _graph(above: Node | None, below: Node | None) -> _Graph:
             continue
         identify(root)
         nodes = [root]
-        for node, branch in walk(root):
+        for node, branch in links(root):
             nodes.append(branch)
             here, there = identify(node), identify(branch)
             edge = (there, here) if upwards else (here, there)
@@ -97,7 +97,7 @@ def _graph(above: Node | None, below: Node | None) -> _Graph:
     return graph
 
 
-def mermaid(above: Node | None, below: Node | None) -> Iterator[str]:
+def mermaid(above: LineageNode | None, below: LineageNode | None) -> Iterator[str]:
     """Draw a flowchart in Mermaid, parents at the top.
 
     Args:
@@ -120,13 +120,13 @@ def mermaid(above: Node | None, below: Node | None) -> Iterator[str]:
 
 
 def _mermaid_text(text: str) -> str:
-    # Entities by number: within quotes Mermaid reads everything else as it stands.
+    # Numeric entities: within quotes Mermaid reads everything else literally.
     return "".join(
         each if each.isalnum() or each in "/-_. :@+," else f"#{ord(each)};" for each in text
     )
 
 
-def dot(above: Node | None, below: Node | None) -> Iterator[str]:
+def dot(above: LineageNode | None, below: LineageNode | None) -> Iterator[str]:
     """Draw a graph in Graphviz' language, parents at the top; arguments as for `mermaid`."""
     graph = _graph(above, below)
     yield "digraph lineage {"

@@ -17,7 +17,7 @@ from registry.cli.parameters import AT_LEAST_ONE, COUNT, MOMENT, OneOf
 from registry.enums import ModelState, SearchOrder
 from registry.errors import UsageError
 
-FOUND = (
+MATCHES = (
     Field("name"),
     Field("author", tabled=False),
     Field("state", tabled=False),
@@ -55,19 +55,23 @@ models.add_command(compare)
     "licenses",
     multiple=True,
     metavar="ID",
-    help="Such as apache-2.0; repeatable: any.",
+    help="Licence, such as apache-2.0; repeatable: any.",
 )
-@click.option("--min-parameters", type=COUNT, help="At least so many weights: 7B, 350M.")
-@click.option("--max-parameters", type=COUNT, help="At most so many weights.")
-@click.option("--task", help="Such as text-generation.")
-@click.option("--library", help="Such as transformers.")
+@click.option("--min-parameters", type=COUNT, help="Fewest weights: 7B, 350M.")
+@click.option("--max-parameters", type=COUNT, help="Most weights.")
+@click.option("--task", help="Task, such as text-generation.")
+@click.option("--library", help="Library, such as transformers.")
 @click.option("--author", help="Organisation or user.")
 @click.option("--family", metavar="MODEL", help="Models of this model's family.")
-@click.option("--tag", "tags", multiple=True, help="With this tag; repeatable: all.")
-@click.option("--architecture", help="Class, model type or its family: qwen for qwen2_moe.")
+@click.option("--tag", "tags", multiple=True, help="Tag; repeatable: all.")
+@click.option("--architecture", help="Class, model type, or family of types: qwen for qwen2_moe.")
 @click.option("--quantization", help="Method, such as gguf, gptq, awq, or awq-4bit; or none.")
 @click.option(
-    "--state", "states", multiple=True, type=OneOf(ModelState), help="Repeatable: any of them."
+    "--state",
+    "states",
+    multiple=True,
+    type=OneOf(ModelState),
+    help="State; repeatable: any.",
 )
 @click.option("--created-after", type=MOMENT, help="Created on the Hub at or after this moment.")
 @click.option("--created-before", type=MOMENT, help="Created before.")
@@ -98,7 +102,7 @@ def search(application: Application, /, output: Output, **filters: Any) -> None:
         raise UsageError("--min-parameters is more than --max-parameters.")
     with application.reading() as connection:
         matches = search_models(connection, SearchFilter(**filters))
-    output.rows(FOUND, map(astuple, matches), empty="No model matches.")
+    output.rows(MATCHES, map(astuple, matches), empty="No model matches.")
 
 
 @models.command()

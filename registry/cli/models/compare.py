@@ -11,8 +11,8 @@ from registry.cli.models.portrait import (
     SCORES_SHOWN,
     SCORES_TITLE,
     as_document,
-    tell_benchmark,
-    tell_score,
+    format_benchmark,
+    format_score,
 )
 from registry.cli.output import Field, Output, decimals, output_options, plain, printable, short
 from registry.errors import UsageError
@@ -102,7 +102,7 @@ def _print_scores(output: Output, scores: Sequence[dict[str, Any]]) -> None:
             Field("benchmark", SCORES_TITLE, kept=True),
             *(Field(name, printable(name), right=True, kept=True) for name in names),
         ],
-        ([tell_benchmark(row), *map(tell_score, row["scores"].values())] for row in scores),
+        ([format_benchmark(row), *map(format_score, row["scores"].values())] for row in scores),
     )
 
 

@@ -1,4 +1,4 @@
-"""How `registry models show` draws one model."""
+"""Drawing of one model, by `registry models show`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from registry.catalog.profile import Observation, Profile
 
 CARD_SHOWN = 12
-"""Lines of the card's front matter that are drawn."""
+"""Fields of the card's front matter that are drawn."""
 
 SCORES_SHOWN = 12
-"""Benchmarks whose scores are drawn, those of most runs."""
+"""Benchmarks whose scores are drawn, those with most runs."""
 
 SCORES_TITLE = "scores (± one standard error)"
 
 BARS = 30
-"""Observations that a row of bars shows."""
+"""Observations in a row of bars."""
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what it is", ("author", "state", "gated", "pipeline_tag", "library", "languages")),
@@ -51,14 +51,14 @@ def as_document(profile: Profile) -> dict[str, Any]:
 
 
 def draw(screen: Console, profile: Profile) -> None:
-    """Draw a profile, leaving out what is not known."""
+    """Draw a profile, leaving out fields that are not known."""
     model = profile.model
     screen.print(printable(model["name"]), style="bold")
     if profile.aliases:
         screen.print(printable(f"also known as {', '.join(profile.aliases)}"), style="dim")
     for title, names in SECTIONS:
         pairs = [(_label(name), _cell(name, model)) for name in names]
-        _section(screen, title, [(name, told) for name, told in pairs if told])
+        _section(screen, title, [(name, cell) for name, cell in pairs if cell])
     _section(screen, "counters", _counters(profile))
     _section(screen, "made from", [(_parent(each), each["relation"]) for each in profile.parents])
     _section(
@@ -87,25 +87,25 @@ def draw(screen: Console, profile: Profile) -> None:
 
 
 def _scores(profile: Profile) -> list[tuple[str, str]]:
-    found = []
+    lines = []
     for each in profile.scores[:SCORES_SHOWN]:
-        told = f"{tell_score(each)}  {each['kind']}, {each['source']}"
-        found.append((tell_benchmark(each), printable(told)))
+        score = f"{format_score(each)}  {each['kind']}, {each['source']}"
+        lines.append((format_benchmark(each), printable(score)))
     if len(profile.scores) > SCORES_SHOWN:
         name = shlex.quote(profile.model["name"])
         all_of_them = f"registry models show {name} --format json"
-        found.append(
+        lines.append(
             ("", printable(f"{SCORES_SHOWN} of {len(profile.scores):,}; for all: {all_of_them}"))
         )
-    return found
+    return lines
 
 
-def tell_benchmark(row: Mapping[str, Any]) -> str:
+def format_benchmark(row: Mapping[str, Any]) -> str:
     """Write a benchmark's name and version."""
     return printable(f"{row['benchmark']} {row['version']}".strip())
 
 
-def tell_score(row: Mapping[str, Any]) -> str:
+def format_score(row: Mapping[str, Any]) -> str:
     """Write a score of `Profile.scores` in %, ± one standard error; raw where it is no share."""
     if row["score"] is None:
         return printable(f"{row['raw_score']:.4g}{row['unit'] or ''}")
@@ -126,7 +126,7 @@ def _cell(name: str, model: Any) -> str:
 
 def _counters(profile: Profile) -> list[tuple[str, str]]:
     model, history = profile.model, profile.history
-    found = []
+    lines = []
     for name, label in (
         ("downloads", "downloads, 30 days"),
         ("downloads_all_time", "downloads, ever"),
@@ -135,8 +135,8 @@ def _counters(profile: Profile) -> list[tuple[str, str]]:
     ):
         if model[name] is not None:
             bars = _bars(history, name)
-            found.append((label, f"{model[name]:,}{f'  {bars}' if bars else ''}"))
-    return found
+            lines.append((label, f"{model[name]:,}{f'  {bars}' if bars else ''}"))
+    return lines
 
 
 def _bars(history: Any, name: str) -> str:
@@ -160,15 +160,15 @@ def _parent(each: Any) -> str:
 def _draw_card(screen: Console, card: Any) -> None:
     if not isinstance(card, dict) or not card:
         return
-    told = [(_label(printable(name)), _brief(value)) for name, value in card.items()]
-    _section(screen, "card", told[:CARD_SHOWN])
-    if len(told) > CARD_SHOWN:
-        screen.print(f"  … and {len(told) - CARD_SHOWN} more fields", style="dim")
+    fields = [(_label(printable(name)), _brief(value)) for name, value in card.items()]
+    _section(screen, "card", fields[:CARD_SHOWN])
+    if len(fields) > CARD_SHOWN:
+        screen.print(f"  … and {len(fields) - CARD_SHOWN} more fields", style="dim")
 
 
 def _brief(value: Any) -> str:
-    told = printable(plain(value))
-    return told if len(told) <= 100 else f"{told[:99]}…"  # noqa: PLR2004
+    text = printable(plain(value))
+    return text if len(text) <= 100 else f"{text[:99]}…"  # noqa: PLR2004
 
 
 def _label(name: str) -> str:
@@ -191,6 +191,6 @@ def _section(screen: Console, title: str, pairs: list[tuple[str, str]]) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", overflow="fold")
     grid.add_column(overflow="fold")
-    for name, told in pairs:
-        grid.add_row(Text(f"  {name}"), Text(told))
+    for name, cell in pairs:
+        grid.add_row(Text(f"  {name}"), Text(cell))
     screen.print(grid)

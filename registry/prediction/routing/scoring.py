@@ -1,10 +1,10 @@
-"""Which model to send prompts to, by the vectors of a factorization: products of two matrices."""
+"""Logits of models on prompts, and the best model for each: products of two matrices."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 _AT_ONCE = 1 << 22
-"""Logits held at once: 16 MB."""
+"""Logits in memory at a time: 16 MB."""
 
 
 def logits(serving: NDArray[np.float32], prompts: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -29,13 +29,13 @@ def logits(serving: NDArray[np.float32], prompts: NDArray[np.float32]) -> NDArra
             f"the serving vectors are for prompts of {serving.shape[1] - 1} dimensions, "
             f"these have {prompts.shape[1]}"
         )
-    found: NDArray[np.float32] = prompts @ serving[:, :-1].T
-    found += serving[:, -1]
-    return found
+    products: NDArray[np.float32] = prompts @ serving[:, :-1].T
+    products += serving[:, -1]
+    return products
 
 
 def choose(serving: NDArray[np.float32], prompts: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the place of the likeliest model for each prompt; the first of equals.
+    """Return the most likely model for each prompt; the first of equal ones.
 
     Args:
         serving: float32, (M, t + 1), as for `logits`; M is at least 1.

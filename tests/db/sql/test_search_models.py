@@ -1,12 +1,16 @@
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
-from factories import alias, counters, model, rows, stub
+from factories import NOON, alias, counters, family, model, rows, stub
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import indexes
 from registry.catalog.search import SearchFilter, search_models
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def catalog(connection: Connection) -> Connection:
 
 
 def found(connection: Connection, query: str | None, **filters: object) -> list[tuple[str, str]]:
-    given = "".join(f", {name} => :{name}" for name in filters)
+    given = "".join(f', "{name}" => :{name}' for name in filters)
     result = connection.execute(
         text(f"SELECT name, match FROM registry.search_models(:query{given})"),
         {"query": query, **filters},
@@ -117,6 +121,109 @@ def test_a_library_is_found_however_it_is_spelled(connection: Connection) -> Non
     for spelled in ("PaddleOCR", "paddleocr"):
         models = search_models(connection, SearchFilter(library=spelled))
         assert [each.name for each in models] == ["org/m"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({"by_task": "Text-Generation"}, "ab"),
+        ({"by_library": "PEFT"}, "b"),
+        ({"by_family": "org/a"}, "ab"),
+        ({"by_family": "org/nobody"}, ""),
+        ({"by_architecture": "qwen2_moe"}, "a"),
+        ({"by_architecture": "Qwen"}, "ac"),
+        ({"by_architecture": "Qwen2ForCausalLM"}, "c"),
+        ({"by_quantization": "GPTQ"}, "b"),
+        ({"by_quantization": "none"}, "acd"),
+        ({"licenses": ["MIT", "llama2"]}, "ab"),
+        ({"licenses": ["mit"], "by_license": "llama2"}, "ab"),
+        ({"tags": ["red", "region:us"]}, "b"),
+        ({"tags": ["red"], "by_tag": "region:us"}, "b"),
+        ({"by_tag": "region:us"}, "bc"),
+        ({"states": ["gated", "gone"]}, "cd"),
+        ({"created_after": NOON}, "abcd"),
+        ({"created_before": NOON}, ""),
+        ({"modified_after": NOON + DAY}, "d"),
+        ({"modified_before": NOON + DAY}, "abc"),
+        ({"by_task": "text-generation", "licenses": ["mit"], "states": ["available"]}, "a"),
+        ({"licenses": [], "tags": [], "states": [], "by_task": None}, "abcd"),
+    ],
+    ids=str,
+)
+def test_filters_of_all_kinds(connection: Connection, filters: dict[str, Any], names: str) -> None:
+    models: dict[str, dict[str, Any]] = {
+        "a": {"pipeline_tag": "text-generation", "model_type": "qwen2_moe", "license": "mit"},
+        "b": {"pipeline_tag": "text-generation", "library": "peft", "license": "llama2",
+              "tags": ["red", "region:us"], "quantization": "gptq-4bit"},
+        "c": {"architectures": ["Qwen2ForCausalLM"], "tags": ["region:us"], "state": "gated"},
+        "d": {"state": "gone", "last_modified": NOON + DAY, "tags": ["red"]},
+    }  # fmt: skip
+    for number, (name, columns) in enumerate(models.items()):
+        counters(connection, model(connection, f"org/{name}", **columns), downloads=9 - number)
+    family(connection, "org/a", "org/a")
+    family(connection, "org/b", "org/a", parent="org/a", generation=1)
+    indexes.refresh_vocabulary(connection)
+    expected = [f"org/{name}" for name in names]
+    assert [name for name, _ in found(connection, None, **filters)] == expected
+    assert [name for name, _ in found(connection, "org", **filters)] == expected
+
+
+def test_orders(catalog: Connection) -> None:
+    for position, (likes, name) in enumerate(
+        [(5, "beta/Quantum"), (7, "acme/Alpha-7B"), (6, "beta/chatty")]
+    ):
+        catalog.execute(
+            text("""
+            UPDATE store.counters SET likes = :likes, trending_score = :trending
+             WHERE model_id = registry.model_id(:name)"""),
+            {"likes": likes, "trending": position, "name": name},
+        )
+        catalog.execute(
+            text("""
+            UPDATE store.models SET created_at = :at, last_modified = :at WHERE name = :name"""),
+            {"at": NOON + (position + 1) * DAY, "name": name},
+        )
+    stub(catalog, "acme/unseen")
+    by_position = ["beta/chatty", "acme/Alpha-7B", "beta/Quantum"]
+    for sort, first in {
+        "likes": ["acme/Alpha-7B", "beta/chatty", "beta/Quantum"],
+        "trending": by_position,
+        "created": by_position,
+        "modified": by_position,
+        "name": ["acme/Alpha-7B", "acme/Alpha-7B-Instruct", "acme/unseen"],
+        "downloads": ["acme/Alpha-7B", "acme/Alpha-7B-Instruct", "beta/alphabet-13b"],
+        "relevance": ["acme/Alpha-7B", "acme/Alpha-7B-Instruct", "beta/alphabet-13b"],
+    }.items():
+        searched = found(catalog, None, sort=sort, limit=3)
+        assert searched == [(name, "filter") for name in first], sort
+    assert found(catalog, None, states=["stub"]) == [("acme/unseen", "filter")]
+
+
+def test_words_in_another_order_are_of_names_and_tags_together(catalog: Connection) -> None:
+    assert found(catalog, "alpha", sort="name") == [
+        ("acme/Alpha-7B", "name"),
+        ("acme/Alpha-7B-Instruct", "name"),
+        ("beta/alphabet-13b", "name"),
+        ("beta/chatty", "tags"),
+        ("gamma/alpha-unknown", "name"),
+    ]
+    assert found(catalog, "Quantum", sort="likes") == [("beta/Quantum", "exact")]
+    assert found(catalog, "quantun", sort="downloads") == [("beta/Quantum", "similar")]
+
+
+def test_an_order_that_there_is_none_of(catalog: Connection) -> None:
+    with pytest.raises(DBAPIError, match="There is no order 'size' of models"):
+        found(catalog, None, sort="size")
+
+
+def test_a_filter_changes_nothing_else_about_words(catalog: Connection) -> None:
+    """What is found first, and whether similar spellings fill up a list, is one rule."""
+    counters(catalog, model(catalog, "acme/quantun-x"), downloads=1)
+    indexes.refresh_vocabulary(catalog)
+    for query in ("quantun", "acme/quantun-x", "alpha", "Alpha-7B", "quantum"):
+        plain = found(catalog, query)
+        assert found(catalog, query, states=["available"]) == plain
+        assert found(catalog, query, created_after=NOON) == plain
 
 
 def test_filters_search_alone_too(catalog: Connection) -> None:

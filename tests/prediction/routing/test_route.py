@@ -10,14 +10,14 @@ from registry.errors import ModelNotFoundError, RegistryError
 from registry.learning.encoders import open_encoder
 from registry.prediction.routing.route import route, route_prompt
 
-PROMPT = np.array([1, 2], np.float32)
+PROMPT = np.array([1, 2, 3], np.float32)
 
 
 def test_a_refusal_is_a_sentence_and_the_transaction_goes_on(connection: Connection) -> None:
     with pytest.raises(RegistryError, match="^Cannot route the prompt: There are no embeddings"):
         route(connection, PROMPT)
-    version = kept(connection, drawn(3), serving=drawn(3, 4))
-    with pytest.raises(RegistryError, match="has 2 dimensions; those of the encoder NULL have 3"):
+    version = kept(connection, drawn(3), serving=drawn(3, 3), encoder="small")
+    with pytest.raises(RegistryError, match="3 dimensions; those of the encoder .small. have 2"):
         route(connection, PROMPT)
     assert rows(connection, "SELECT version FROM registry.embedding_versions") == [(version,)]
 
