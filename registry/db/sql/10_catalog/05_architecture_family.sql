@@ -1,6 +1,6 @@
 -- store.architecture_family(model_type, architectures): the architecture without its version: qwen
--- for qwen2 and qwen2_moe, deepseek for deepseek_v3, llama for llama4_text; of the first class where
--- there is no model type. Names that would shrink below three letters (t5, mt5) stay whole.
+-- for qwen2 and qwen2_moe, deepseek for deepseek_v3, llama for llama4_text; without a model type, that
+-- of the first class. Names that would have fewer than three letters (t5, mt5) stay whole.
 CREATE FUNCTION store.architecture_family(model_type text, architectures text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -14,4 +14,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION store.architecture_family(text, text[]) IS
-    'Architecture family of a model type (or else of an architecture class), without its version.';
+    'Architecture family of a model type, or else of an architecture class: the name without its version.';

@@ -1,4 +1,4 @@
--- models: one row per model, stubs (known by their names only) included.
+-- models: one row per model, stubs (known by name only) included.
 CREATE VIEW registry.models AS
 SELECT m.name,
        m.author,
@@ -44,7 +44,7 @@ SELECT m.name,
   LEFT JOIN store.documents d ON d.model_id = m.model_id;
 
 COMMENT ON VIEW registry.models IS
-    'One row per model, the vanished and the stubs included; filter on state where that matters.
+    'One row per model, including stubs and those that are gone; filter on state where that matters.
 
 Example:
 SELECT name, license, parameters, downloads
@@ -52,13 +52,13 @@ SELECT name, license, parameters, downloads
  WHERE pipeline_tag = ''text-generation'' AND license = ''apache-2.0'' AND parameters < 8e9
  ORDER BY downloads DESC NULLS LAST
  LIMIT 10;';
-COMMENT ON COLUMN registry.models.name IS 'The Hub''s org/name, as it is now; unique. A model whose name went over to another repository reads old/name@key until it is seen again.';
+COMMENT ON COLUMN registry.models.name IS 'The Hub''s org/name, as it is now; unique. A model whose name another repository has taken is named old/name@key until a listing shows it again.';
 COMMENT ON COLUMN registry.models.author IS 'Organisation or user who owns the repository: the part of the name before the slash.';
 COMMENT ON COLUMN registry.models.state IS
-    'available, gated (access must be asked for), private, disabled (by the Hub), gone (was listed once, is no longer) or stub (known by its name only, as a parent or from an evaluation).';
+    'available, gated (access has to be requested), private, disabled (by the Hub), gone (no longer listed) or stub (known by name only, as a parent or from an evaluation).';
 COMMENT ON COLUMN registry.models.license IS
     'Licence that the card or a tag states, by the Hub''s identifier in lower case, such as apache-2.0; other where license_name says which; null where none is stated.';
-COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096; parameters_source tells how it is known. Files'' headers count packed weights (GPTQ, AWQ, some 4-bit ones) as the numbers that they are packed in, so there it may be an eighth of what there is: see dtypes and quantization.';
+COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096; parameters_source says how it is known. Headers of files count packed weights (GPTQ, AWQ, some 4-bit formats) in the numbers that hold them, so it may be an eighth of the true number: see dtypes and quantization.';
 COMMENT ON COLUMN registry.models.pipeline_tag IS 'Task, as the Hub names it, such as text-generation.';
 COMMENT ON COLUMN registry.models.library IS 'Library that loads it, such as transformers or diffusers.';
 COMMENT ON COLUMN registry.models.downloads IS 'Downloads of the last 30 days.';
@@ -66,30 +66,30 @@ COMMENT ON COLUMN registry.models.likes IS 'Number of likes.';
 COMMENT ON COLUMN registry.models.created_at IS 'Creation on the Hub (UTC); repositories older than that read 2022-03-02. Null for a stub.';
 COMMENT ON COLUMN registry.models.last_modified IS 'Last commit on the Hub (UTC); null for a stub.';
 COMMENT ON COLUMN registry.models.family IS
-    'Key of the family: all models that lead to one root by their first parents. Compare it, but keep family_root: keys differ between databases.';
+    'Key of the family: all models with one root by way of their first parents. Compare keys, but store family_root: keys differ between databases.';
 COMMENT ON COLUMN registry.models.family_root IS 'Name of the model that the family descends from.';
 COMMENT ON COLUMN registry.models.generation IS 'Steps from the family''s root, along first parents; 0 for the root itself.';
-COMMENT ON COLUMN registry.models.downloads_all_time IS 'Downloads since creation, where the Hub told them.';
-COMMENT ON COLUMN registry.models.trending_score IS 'The Hub''s trending score: the higher, the more talked about just now.';
+COMMENT ON COLUMN registry.models.downloads_all_time IS 'Downloads since creation, where the Hub states them.';
+COMMENT ON COLUMN registry.models.trending_score IS 'The Hub''s trending score; higher is more popular at present.';
 COMMENT ON COLUMN registry.models.parameters_source IS
-    'Where parameters comes from: safetensors, gguf, or name (read from names such as 7B: rough).';
+    'Where parameters comes from: safetensors, gguf, or name (from names such as 7B: approximate).';
 COMMENT ON COLUMN registry.models.dtypes IS 'Number of weights by data type, as JSON, such as {"BF16": 7241732096}.';
-COMMENT ON COLUMN registry.models.quantization IS 'Form that the weights are quantized to, such as gguf, gptq-4bit, awq-4bit or fp8; null where none is known. The tag gguf also stands where there are full weights beside the quantized ones.';
+COMMENT ON COLUMN registry.models.quantization IS 'Form that the weights are quantized to, such as gguf, gptq-4bit, awq-4bit or fp8; null where none is known. The tag gguf is also given where there are full weights beside the quantized ones.';
 COMMENT ON COLUMN registry.models.architecture IS
-    'Architecture family: the model type without its version, such as qwen for qwen2 and qwen2_moe; where there is no model type, of the first architecture class.';
+    'Architecture family: the model type without its version, such as qwen for qwen2 and qwen2_moe; without a model type, that of the first architecture class.';
 COMMENT ON COLUMN registry.models.model_type IS 'Model type of config.json, such as qwen2.';
 COMMENT ON COLUMN registry.models.architectures IS 'Architecture classes of config.json, such as {LlamaForCausalLM}.';
-COMMENT ON COLUMN registry.models.languages IS 'Languages that the card states, as it spells them: mostly codes such as en. Empty where it states none.';
+COMMENT ON COLUMN registry.models.languages IS 'Languages that the card states, as it spells them: mostly codes such as en.';
 COMMENT ON COLUMN registry.models.datasets IS 'Data sets that it was trained on, by card or tags.';
 COMMENT ON COLUMN registry.models.arxiv IS 'arXiv identifiers of papers, without version.';
-COMMENT ON COLUMN registry.models.tags IS 'Tags as the Hub lists them; ask with tags @> ARRAY[''gguf''].';
-COMMENT ON COLUMN registry.models.gated IS 'auto or manual where access must be asked for, else null.';
+COMMENT ON COLUMN registry.models.tags IS 'Tags as the Hub lists them; select with tags @> ARRAY[''gguf''].';
+COMMENT ON COLUMN registry.models.gated IS 'auto or manual where access has to be requested, else null.';
 COMMENT ON COLUMN registry.models.sha IS 'Commit of the main branch when the registry last read the record.';
 COMMENT ON COLUMN registry.models.license_name IS 'Name of the licence, where license is other.';
 COMMENT ON COLUMN registry.models.license_link IS 'Where that licence can be read.';
-COMMENT ON COLUMN registry.models.new_version IS 'Name of the successor that the card announces, as it spells it.';
-COMMENT ON COLUMN registry.models.unread_fields IS 'Fields of the Hub''s record that were there but could not be read.';
-COMMENT ON COLUMN registry.models.first_seen IS 'When the registry first heard of the model (UTC).';
+COMMENT ON COLUMN registry.models.new_version IS 'Name of the successor that the card states, as it spells it.';
+COMMENT ON COLUMN registry.models.unread_fields IS 'Fields of the Hub''s record that could not be read.';
+COMMENT ON COLUMN registry.models.first_seen IS 'When the registry first recorded the model (UTC).';
 COMMENT ON COLUMN registry.models.changed_at IS 'When the registry last found its record changed, counters apart (UTC).';
 COMMENT ON COLUMN registry.models.gone_at IS 'When a full sweep found it gone (UTC), else null.';
 COMMENT ON COLUMN registry.models.card IS 'Front matter of the model card (its YAML head), as JSON.';

@@ -1,4 +1,4 @@
--- model_id(name): key of the model that a name stands for; null if none or if the name is ambiguous.
+-- model_id(name): key of the model that a name resolves to; null if none, or if it is ambiguous.
 -- Order: present name; alias; then both in any case.
 CREATE FUNCTION registry.model_id(name text) RETURNS bigint
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -15,7 +15,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION registry.model_id(text) IS
-    'Key of the model that a name stands for: its present name, else an alias, else either in another case. Null where there is none or where it stands for several. Keys serve to compare names; they differ between databases.
+    'Key of the model that a name resolves to: as its present name, else as an alias, else as either in another case. Null without a model, and for a name of several. Keys serve to compare names; they differ between databases.
 name: any name of the model
 
 Example:

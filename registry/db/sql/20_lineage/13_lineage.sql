@@ -1,5 +1,5 @@
 -- lineage: what each model was made from; one row per child, parent and relation, with the source
--- that is surest. A self-edge or a circle is kept as stated: see lineage_problems.
+-- of highest confidence. Self-edges and cycles are kept as stated: see lineage_problems.
 CREATE VIEW registry.lineage AS
 SELECT child.name AS child, parent.name AS parent, e.relation, e.source, e.confidence,
        (SELECT array_agg(s.source ORDER BY s.confidence DESC, s.source DESC)
@@ -19,7 +19,7 @@ SELECT child.name AS child, parent.name AS parent, e.relation, e.source, e.confi
               AND (better.confidence, better.source) > (e.confidence, e.source));
 
 COMMENT ON VIEW registry.lineage IS
-    'What each model was made from: one row per child, parent and relation, with the surest source. A child has several rows where it has several parents, or where sources disagree about the relation.
+    'What each model was made from: one row per child, parent and relation, with the source of highest confidence. A child has several rows where it has several parents, or where sources disagree about the relation.
 
 Example:
 SELECT child, relation, confidence
@@ -30,9 +30,9 @@ COMMENT ON COLUMN registry.lineage.parent IS 'Name of the model that it was made
 COMMENT ON COLUMN registry.lineage.relation IS
     'finetune, adapter, merge, quantized, or base_unknown where the parent is stated but not how it was used.';
 COMMENT ON COLUMN registry.lineage.source IS
-    'Surest source of the statement: tag (the Hub''s own resolution), merge_config (a mergekit configuration in the card) or card.';
+    'Source of the statement with the highest confidence: tag (the Hub''s own resolution), merge_config (a mergekit configuration in the card) or card.';
 COMMENT ON COLUMN registry.lineage.confidence IS 'Confidence of that source, in (0, 1].';
-COMMENT ON COLUMN registry.lineage.sources IS 'All sources that state it, the surest first.';
-COMMENT ON COLUMN registry.lineage.position IS 'Place of the parent in the list that it was read from, from 0: of a merge, 0 is the first source.';
+COMMENT ON COLUMN registry.lineage.sources IS 'All sources that state it, the highest confidence first.';
+COMMENT ON COLUMN registry.lineage.position IS 'Position of the parent in the list that it was read from, from 0: 0 is the first source of a merge.';
 COMMENT ON COLUMN registry.lineage.self_edge IS 'True where a model names itself as its parent.';
-COMMENT ON COLUMN registry.lineage.parent_missing IS 'True where the parent is a stub: never seen in a listing.';
+COMMENT ON COLUMN registry.lineage.parent_missing IS 'True where the parent is a stub: in no listing so far.';

@@ -1,4 +1,4 @@
--- families: one row per family, that is per root; a model without parents and children is one too.
+-- families: one row per family, that is per root; a model without parents and children is a family of one.
 CREATE VIEW registry.families AS
 SELECT f.family_id AS family, root.name AS root, f.models, f.generations, f.median_parameters,
        f.downloads, root.license, root.created_at
@@ -15,7 +15,7 @@ SELECT f.family_id AS family, root.name AS root, f.models, f.generations, f.medi
   JOIN store.models root ON root.model_id = f.family_id;
 
 COMMENT ON VIEW registry.families IS
-    'One row per family: the models that lead to one root by their first parents, the root included. A model without parents and children is a family of one. Members are in models, by family.
+    'One row per family: the models with one root by way of their first parents, the root included. A model without parents and children is a family of one. Members are in models, by family.
 
 Example:
 SELECT root, models, median_parameters, downloads
@@ -24,9 +24,9 @@ SELECT root, models, median_parameters, downloads
  LIMIT 10;';
 COMMENT ON COLUMN registry.families.family IS 'Key of the family, as in registry.models.family.';
 COMMENT ON COLUMN registry.families.root IS 'Name of the model that the family descends from.';
-COMMENT ON COLUMN registry.families.models IS 'Number of models in it, in whatever state: the root, the vanished and the stubs included.';
-COMMENT ON COLUMN registry.families.generations IS 'Longest way from the root, in steps; 0 where there is only the root.';
-COMMENT ON COLUMN registry.families.median_parameters IS 'Median number of weights, of the members whose number is known; null where none is.';
-COMMENT ON COLUMN registry.families.downloads IS 'Downloads of the last 30 days, of all members together; null where none is known.';
+COMMENT ON COLUMN registry.families.models IS 'Number of models in it, in any state: the root, stubs and those that are gone included.';
+COMMENT ON COLUMN registry.families.generations IS 'Longest path from the root, in steps; 0 for the root alone.';
+COMMENT ON COLUMN registry.families.median_parameters IS 'Median number of weights over the members whose number is known; null without any.';
+COMMENT ON COLUMN registry.families.downloads IS 'Downloads of the last 30 days, of all members together; null where unknown.';
 COMMENT ON COLUMN registry.families.license IS 'Licence of the root; members may state others.';
 COMMENT ON COLUMN registry.families.created_at IS 'Creation of the root on the Hub (UTC).';

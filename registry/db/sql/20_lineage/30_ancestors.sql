@@ -1,5 +1,6 @@
--- ancestors(model): everything that a model was made from, directly or not, the nearest first.
--- Each ancestor once, by its shortest way; circles end where they close. Empty for a root.
+-- ancestors(model): all models that a model was made from, directly or not, the nearest first. Each
+-- ancestor once, by its shortest path; cycles are not followed twice. Empty for a root. descendants is
+-- the same with parent and child exchanged: apart, each has a cached plan for its own index.
 CREATE FUNCTION registry.ancestors(model text)
 RETURNS TABLE (
     ancestor text, depth integer, child text, relation text, source text, confidence real, state text
@@ -34,13 +35,13 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.ancestors(text) IS
-    'Everything that a model was made from, directly or not, the nearest first. Each ancestor comes once, by its shortest way; circles end where they close, and the model itself is not among them.
+    'All models that a model was made from, directly or not, the nearest first. Each ancestor is listed once, by its shortest path; cycles are not followed twice, and the model itself is not listed.
 model: any name of the model
 ancestor: name of the ancestor
 depth: steps from the model: 1 for a parent, 2 for a parent''s parent
-child: the model of the step before, which was made from the ancestor
+child: the model one step before, which was made from the ancestor
 relation: relation of child to ancestor, as in lineage
-source: surest source of that relation
+source: source of that relation with the highest confidence
 confidence: confidence of that source, in (0, 1]
 state: state of the ancestor, as in models
 

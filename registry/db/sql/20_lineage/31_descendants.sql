@@ -1,5 +1,5 @@
--- descendants(model): everything made from a model, directly or not, the nearest first.
--- Each descendant once, by its shortest way; circles end where they close.
+-- descendants(model): all models made from a model, directly or not, the nearest first. Each
+-- descendant once, by its shortest path; cycles are not followed twice.
 CREATE FUNCTION registry.descendants(model text)
 RETURNS TABLE (
     descendant text, depth integer, parent text, relation text, source text, confidence real,
@@ -35,13 +35,13 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.descendants(text) IS
-    'Everything that was made from a model, directly or not, the nearest first. Each descendant comes once, by its shortest way; circles end where they close, and the model itself is not among them.
+    'All models made from a model, directly or not, the nearest first. Each descendant is listed once, by its shortest path; cycles are not followed twice, and the model itself is not listed.
 model: any name of the model
 descendant: name of the descendant
 depth: steps from the model: 1 for a child, 2 for a child''s child
-parent: the model of the step before, which the descendant was made from
+parent: the model one step before, which the descendant was made from
 relation: relation of descendant to parent, as in lineage
-source: surest source of that relation
+source: source of that relation with the highest confidence
 confidence: confidence of that source, in (0, 1]
 state: state of the descendant, as in models
 

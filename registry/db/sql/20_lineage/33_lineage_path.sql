@@ -1,5 +1,5 @@
--- lineage_path(a, b): how two models are related: the way from a up to the nearest common ancestor
--- and down to b. One row per model on the way, a first; empty where they share no ancestor.
+-- lineage_path(a, b): how two models are related: the path from a up to the nearest common ancestor
+-- and down to b. One row per model on it, a first; empty without a common ancestor.
 CREATE FUNCTION registry.lineage_path(a text, b text)
 RETURNS TABLE (step integer, model text, direction text, relation text)
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -47,11 +47,11 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION registry.lineage_path(text, text) IS
-    'How two models are related: the way from the first up to the nearest common ancestor and down to the second, one row per model on it. Empty where they have no ancestor in common.
+    'How two models are related: the path from the first up to the nearest common ancestor and down to the second, one row per model on it. Empty without a common ancestor.
 a: any name of the model to start from
-b: any name of the model to arrive at
-step: 0 for a, then one more for each model on the way
-model: name of the model on the way
+b: any name of the model to end at
+step: 0 for a, then one more for each model on the path
+model: name of the model
 direction: start for a; up where the model is a parent of the one before, down where it is a child of it
 relation: relation of that child to that parent, as in lineage; null for the start
 

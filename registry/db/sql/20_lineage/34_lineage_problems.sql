@@ -1,4 +1,4 @@
--- lineage_problems: what is odd in the lineage, one row per finding.
+-- lineage_problems: inconsistencies of the lineage, one row per finding.
 CREATE VIEW registry.lineage_problems AS
 SELECT 'self_edge'::text AS problem, m.name AS model, m.name AS parent,
        'names itself as its parent'::text AS detail
@@ -33,7 +33,7 @@ SELECT 'license_drift', m.name, p.name, format('%s, made from %s', m.license, p.
  WHERE m.license <> p.license AND e.child_id <> e.parent_id
  GROUP BY m.name, p.name, m.license, p.license;
 
-COMMENT ON VIEW registry.lineage_problems IS 'What is odd in the lineage, one row per finding. Nothing of it is put right: it is what the sources state.
+COMMENT ON VIEW registry.lineage_problems IS 'Inconsistencies of the lineage, one row per finding. They are what the sources state, and are not corrected.
 
 Example:
 SELECT problem, count(*) FROM registry.lineage_problems GROUP BY problem ORDER BY problem;';
@@ -41,4 +41,4 @@ COMMENT ON COLUMN registry.lineage_problems.problem IS
     'self_edge (names itself as its parent), cycle (its first parents lead back to it), missing_parent (the parent is a stub), gone_parent (the parent is gone or disabled) or license_drift (child and parent state different licences).';
 COMMENT ON COLUMN registry.lineage_problems.model IS 'Name of the model concerned: the child.';
 COMMENT ON COLUMN registry.lineage_problems.parent IS 'Name of the parent concerned.';
-COMMENT ON COLUMN registry.lineage_problems.detail IS 'What is odd, in words.';
+COMMENT ON COLUMN registry.lineage_problems.detail IS 'The inconsistency, in words.';

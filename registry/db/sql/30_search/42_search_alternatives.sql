@@ -1,6 +1,6 @@
--- search_alternatives(term, tier): the lexemes that count as a hit for one word, and how many models
--- each is in. Tier 'name': the word and the 12 most frequent that it begins; 'tags': the word in a
--- name or a tag; 'similar': the five words most like it, when it is rare itself.
+-- search_alternatives(term, tier): the lexemes that match one word, and the number of models that each
+-- is in. Tier 'name': the word and the 12 most frequent that begin with it; 'tags': the word in a name
+-- or a tag; 'similar': the five most similar words, if it is rare itself.
 CREATE FUNCTION store.search_alternatives(term text, tier text)
 RETURNS TABLE (lexeme text, models bigint)
 LANGUAGE plpgsql STABLE
@@ -37,4 +37,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION store.search_alternatives(text, text) IS
-    'The lexemes that count as a hit for one word in a tier (name, tags or similar), and how many models each is in.';
+    'The lexemes that match one word in a tier (name, tags or similar), and the number of models that each is in.';

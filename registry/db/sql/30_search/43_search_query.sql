@@ -1,5 +1,5 @@
--- search_query(terms, tier): the query for all terms in one tier, and an upper estimate of its hits.
--- The query is null in tier 'similar' where no term has anything similar.
+-- search_query(terms, tier): the tsquery for all terms in one tier, and an upper bound of its matches.
+-- Null in tier 'similar' where no term has a similar word.
 CREATE FUNCTION store.search_query(
     terms text[], tier text, OUT query tsquery, OUT estimate bigint)
 LANGUAGE sql STABLE
@@ -15,4 +15,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION store.search_query(text[], text) IS
-    'The tsquery for all words in one tier, and an upper estimate of its hits.';
+    'The tsquery for all words in one tier, and an upper bound of its matches.';

@@ -1,14 +1,14 @@
--- matching_models(queries, counts, wanted, ...): ids of the most downloaded models that match every
--- query, best first; counts says how many each query finds alone. Looks among the popular first
--- (lexemes top=4, top=3, top=2), as far up as the number of hits says that enough may be found, so
--- that neither frequent nor rare words fetch many rows.
+-- matching_models(queries, counts, most, ...): keys of the most downloaded models that match every
+-- query, best first; counts has the number of models that match each query alone. Searches the popular
+-- models first (lexemes top=4, top=3, top=2), in as narrow a stage as the number of matches suggests is
+-- enough, so that neither frequent nor rare words fetch many rows.
 --
--- Of several queries the hits are first taken to be as many as chance would give: the stage that then
--- costs least is tried first, and the index asked for what pays (see index_question). Queries may
--- exclude or imply each other: where that leaves far too few hits, or too many rows to fetch, the
--- stages are gone through one by one, and the index is asked for all.
+-- Several queries are first assumed to be independent: the stage that then costs least is tried first,
+-- with the queries for the index that pay (see index_question). Queries may exclude or imply each
+-- other: where that leaves far too few matches, or too many rows to fetch, the stages are tried one by
+-- one, with all queries for the index.
 CREATE FUNCTION store.matching_models(
-    queries tsquery[], counts bigint[], wanted integer,
+    queries tsquery[], counts bigint[], most integer,
     licenses text[], tags text[], min_parameters bigint, max_parameters bigint)
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
@@ -20,18 +20,18 @@ DECLARE
     total CONSTANT double precision := greatest(
         (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = 'store.models'::regclass), 1);
     everything tsquery := queries[1];
-    by_chance double precision := total;  -- hits among all models
-    expected double precision := counts[1];  -- hits at most
-    doubtful boolean := false;
+    independent double precision := total;  -- matches of independent queries
+    expected double precision := counts[1];  -- matches, at most
+    dependent boolean := false;
     step record;
-    most bigint;  -- rows to fetch; null where there is no limit
+    most_fetched bigint;  -- null where there is no limit
     fetched bigint;
     hits bigint[];
     found bigint[] := '{}';
-    looked_through integer := 0;
+    searched integer := 0;
 BEGIN
     FOR part IN 1..cardinality(queries) LOOP
-        by_chance := by_chance * least(counts[part] / total, 1);
+        independent := independent * least(counts[part] / total, 1);
         expected := least(expected, counts[part]);
         IF part > 1 THEN
             everything := everything && queries[part];
@@ -43,25 +43,25 @@ BEGIN
                    v.word, v.models, least(v.models / total, 1) AS share
               FROM store.search_vocabulary AS v
              WHERE v.word IN ('top=4', 'top=3', 'top=2')
-               AND expected * least(v.models / total, 1) >= 1.5 * wanted
+               AND expected * least(v.models / total, 1) >= 1.5 * most
              UNION ALL
             SELECT 4, NULL, total::bigint, 1
         ),
         choices AS MATERIALIZED (
-            SELECT s.place, s.share, q.asked, q.unasked, q.fetches, q.cost
+            SELECT s.place, s.share, q.indexed, q.unindexed, q.fetches, q.cost
               FROM stages AS s,
                    store.index_question(queries, counts, s.word, s.models, total) AS q
              WHERE cardinality(queries) > 1
         ),
-        guess AS (
+        cheapest AS (
             SELECT *
               FROM choices AS c
-             WHERE c.place = 4 OR by_chance * c.share >= 1.5 * wanted
+             WHERE c.place = 4 OR independent * c.share >= 1.5 * most
              ORDER BY c.cost, c.place
              LIMIT 1
         )
         SELECT *
-          FROM (SELECT 1 AS turn, g.* FROM guess AS g
+          FROM (SELECT 1 AS turn, g.* FROM cheapest AS g
                  UNION ALL
                 SELECT 2, c.* FROM choices AS c
                  UNION ALL
@@ -72,12 +72,12 @@ BEGIN
                   FROM stages AS s) AS steps
          ORDER BY turn > 1, place, turn
     LOOP
-        CONTINUE WHEN step.place <= looked_through
-            OR (step.turn = 2 AND doubtful)
-            OR (step.turn > 1 AND step.place < 4 AND expected * step.share < 1.5 * wanted);
-        most := CASE WHEN step.turn < 3 THEN greatest(3000, 2 * step.fetches) END;
+        CONTINUE WHEN step.place <= searched
+            OR (step.turn = 2 AND dependent)
+            OR (step.turn > 1 AND step.place < 4 AND expected * step.share < 1.5 * most);
+        most_fetched := CASE WHEN step.turn < 3 THEN greatest(3000, 2 * step.fetches) END;
         SELECT count(*), coalesce(array_agg(m.model_id) FILTER (
-                   WHERE (step.unasked IS NULL OR m.search @@ step.unasked)
+                   WHERE (step.unindexed IS NULL OR m.search @@ step.unindexed)
                      AND (licenses IS NULL OR lower(m.license) = ANY (licenses))
                      AND (matching_models.tags IS NULL OR m.tags @> matching_models.tags)
                      AND (min_parameters IS NULL OR m.parameters >= min_parameters)
@@ -85,21 +85,21 @@ BEGIN
           INTO fetched, hits
           FROM (SELECT m.model_id, m.license, m.tags, m.parameters, m.search
                   FROM store.models AS m
-                 WHERE m.search @@ step.asked
-                 LIMIT most) AS m;
-        doubtful := doubtful
-            OR fetched >= most
-            OR (step.turn = 1 AND cardinality(hits) < 0.25 * by_chance * step.share);
-        CONTINUE WHEN fetched >= most;
+                 WHERE m.search @@ step.indexed
+                 LIMIT most_fetched) AS m;
+        dependent := dependent
+            OR fetched >= most_fetched
+            OR (step.turn = 1 AND cardinality(hits) < 0.25 * independent * step.share);
+        CONTINUE WHEN fetched >= most_fetched;
         found := ARRAY(
             SELECT c.model_id
               FROM store.counters AS c
               JOIN unnest(hits) AS h (model_id) ON h.model_id = c.model_id
              ORDER BY c.downloads DESC NULLS LAST, c.model_id
-             LIMIT wanted);
-        EXIT WHEN cardinality(found) >= wanted OR step.place = 4;
+             LIMIT most);
+        EXIT WHEN cardinality(found) >= most OR step.place = 4;
         expected := least(expected, cardinality(found) / step.share);
-        looked_through := step.place;
+        searched := step.place;
     END LOOP;
     RETURN found;
 END;

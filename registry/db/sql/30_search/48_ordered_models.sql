@@ -1,6 +1,6 @@
 -- ordered_models(query, condition, sort, most): keys of the first models in an order that match a
--- tsquery (null for all) and a condition on store.models AS m (null for none). The most downloaded are
--- looked for among the popular first (lexemes top=4, top=3, top=2), which saves sorting all.
+-- tsquery (null for all) and a condition on store.models AS m (null for none). The most downloaded
+-- are searched among the popular first (lexemes top=4, top=3, top=2), which saves sorting all.
 CREATE FUNCTION store.ordered_models(query tsquery, condition text, sort text, most integer)
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
@@ -29,7 +29,7 @@ BEGIN
     FOREACH stage IN ARRAY CASE WHEN sort = 'downloads' THEN ARRAY['top=4', 'top=3', 'top=2', NULL]
                                 ELSE ARRAY[NULL::text] END LOOP
         words := concat_ws(' & ', '(' || query::text || ')', store.quoted_lexeme(stage));
-        -- The planner takes words to be more frequent together than they are, and reads everything.
+        -- The planner overestimates how frequent words are together, and reads everything.
         PERFORM set_config('enable_seqscan', CASE WHEN words = '' THEN 'on' ELSE 'off' END, true);
         EXECUTE format(statement, concat_ws(
                     ' AND ', 'm.search @@ ' || quote_literal(nullif(words, '')) || '::tsquery', conditions))

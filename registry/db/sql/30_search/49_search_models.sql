@@ -1,5 +1,5 @@
--- search_models(query, limit, filters): the models that words find, best first.
--- match says how: 'exact' (the name, also without its organisation, or an alias), 'name' (every word
+-- search_models(query, limit, filters): the models that match words and filters, best first.
+-- match is the kind of match: 'exact' (the name, also without its organisation, or an alias), 'name' (every word
 -- is in the name, or begins a word of it), 'tags' (in name or tags), 'similar' (after correcting rare
 -- words); 'filter' without words. A stub found by an alias is 'name': nothing more is known of it, and
 -- models like it come first. Within each, the most downloaded first. score orders the same way: 3 exact,
@@ -96,7 +96,7 @@ BEGIN
                INTO found USING found[1];
         END IF;
         ranks := array_fill(3::smallint, ARRAY[cardinality(found)]);
-        -- An exact name asks for that model and those like it, not for similar spellings.
+        -- An exact name is for that model and others of its words, not for similar spellings.
         IF found <> '{}' THEN
             last_rank := 2;
         END IF;
@@ -161,7 +161,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.search_models IS
-    'Models that words find, the best first: the models of that very name, with or without the organisation, or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with words spelled alike; in each the most downloaded first. A stub, of which nothing but a name is known, comes first by that name alone, by an alias after the models with all the words in their names. Filters narrow that down, or stand alone where query is null; all that are given must hold.
+    'Models that match words, the best first: the models of that very name, with or without the organisation, or alias, then those with all the words in their names (or words that begin so), then those with some in their tags, then those with similarly spelled words; within each the most downloaded first. A stub, known by name only, is first by that name alone; by an alias it comes after the models with all the words in their names. Filters restrict this, or select alone where query is null; all of them must hold.
 query: words, in any case; "-", "_", "/" and "." separate words as blanks do, and qwen2.5 is qwen 2 5
 limit: most rows to return; null is 20, less than 0 is 0
 by_author: only models of this organisation or user, in any case
@@ -190,7 +190,7 @@ license: licence by the Hub''s identifier
 parameters: number of weights
 pipeline_tag: task
 last_modified: last commit on the Hub (UTC)
-match: how it was found: exact, name, tags, similar, or filter without a query
+match: kind of match: exact, name, tags, similar, or filter without a query
 score: orders as relevance does: 3 exact, 2 name, 1 tags, 0 similar, plus ln(1 + downloads) / ln(10^12)
 
 Example:

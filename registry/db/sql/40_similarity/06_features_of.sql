@@ -1,8 +1,8 @@
--- store.features_of(...): the features of one model, before normalisation (SimRMF, appendix A.1):
--- size as log2(millions of weights, at least 1) / 12 to two decimals, so that models of one make
--- share it: 0 for 1 M, 1.06 for 7 B, 1.55 for 400 B, the range of the rest; one-hot architecture family and task; multi-hot tags, except
--- one that repeats the task or the architecture. At most 200 tags count. A tag that is there in two
--- spellings comes twice.
+-- features_of(...): the features of one model, before normalisation (SimRMF, appendix A.1): size as
+-- log2(millions of weights, at least 1) / 12 to two decimals, so that models of one design share it (0
+-- for 1 M, 1.06 for 7 B, 1.55 for 400 B, the range of the rest); one-hot architecture family and task;
+-- multi-hot tags, except one that repeats the task or the architecture. At most 200 tags count. A tag
+-- in two spellings has two rows.
 CREATE FUNCTION store.features_of(parameters bigint, architecture text, task text, tags text[])
 RETURNS TABLE (kind text, feature text, value double precision)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,5 +1,5 @@
--- features: what similarity is computed from (SimRMF, appendix A.1): one row per model and feature,
--- before the vector is brought to length 1. Source of store.model_features.
+-- features: the features that similarity is computed from (SimRMF, appendix A.1), one row per model
+-- and feature, before normalisation.
 CREATE VIEW registry.features AS
 SELECT DISTINCT m.name AS model, f.kind, f.feature, f.value
   FROM store.models m
@@ -9,7 +9,7 @@ SELECT DISTINCT m.name AS model, f.kind, f.feature, f.value
  CROSS JOIN LATERAL store.features_of(m.parameters, a.architecture, m.pipeline_tag, m.tags) f;
 
 COMMENT ON VIEW registry.features IS
-    'What similarity compares: one row per model and feature. The features are a model''s size, architecture family, task and telling tags; tags that say nothing about it, such as region:us, are left out, and so are those that repeat the task or the architecture.
+    'Features that similarity compares, one row per model and feature: a model''s size, architecture family, task and tags. Tags that do not describe the model, such as region:us, are left out, and so are those that repeat the task or the architecture.
 
 Example:
 SELECT kind, feature, value
@@ -19,4 +19,4 @@ COMMENT ON COLUMN registry.features.model IS 'Name of the model.';
 COMMENT ON COLUMN registry.features.kind IS 'parameters, architecture, task or tag.';
 COMMENT ON COLUMN registry.features.feature IS 'Name of the feature, unique over kinds, such as task:text-generation.';
 COMMENT ON COLUMN registry.features.value IS
-    '1 where the feature is there; for parameters log2(millions of weights) / 12, to two decimals, so that 7 B is 1.06.';
+    '1 for a feature that is present; for parameters log2(millions of weights) / 12, to two decimals, so that 7 B is 1.06.';

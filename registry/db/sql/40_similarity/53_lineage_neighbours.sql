@@ -1,5 +1,5 @@
 -- lineage_neighbours(id): the models related to one in one step or through one parent, and the weight
--- of the strongest relation, in [0, 1]. Of a parent's children at most 20,000 are looked at.
+-- of the strongest relation, in [0, 1]. At most 20,000 children of a parent are read.
 CREATE FUNCTION store.lineage_neighbours(id bigint)
 RETURNS TABLE (model_id bigint, lineage double precision)
 LANGUAGE sql STABLE

@@ -1,4 +1,4 @@
--- similarity(a, b): how alike two models are; one row, no row where a name is unknown.
+-- similarity(a, b): similarity of two models; one row, no row for an unknown name.
 -- feature: cosine of size, architecture, task and tags; lineage: weight of the strongest relation;
 -- combined: their mean as weighted by store.similarity_weights; all in [0, 1]. learned: cosine of the
 -- current version's vectors, in [-1, 1]; null where one has none. A model to itself is 1.
@@ -33,7 +33,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION registry.similarity(text, text) IS
-    'How alike two models are; one row, none where a name is unknown. A model is 1 to itself.
+    'Similarity of two models; one row, none for an unknown name. A model has similarity 1 to itself.
 a: any name of a model
 b: any name of another
 feature: cosine of their features (size, architecture, task, tags), in [0, 1]; 0 where one has none

@@ -1,8 +1,7 @@
--- similar_models(model, k): the k models most like one by features and lineage, most alike first.
+-- similar_models(model, k): the k models most similar to one by features and lineage, best first.
 -- combined = alpha x feature (cosine) + (1 - alpha) x lineage (weight of the strongest relation),
--- all in [0, 1]. Exact in catalogs without an HNSW index, but for parents of more than 20,000
--- children. Models that are
--- equally alike come in order of their downloads as far as they were looked at.
+-- all in [0, 1]. Exact in catalogs without an HNSW index, except for parents of more than 20,000
+-- children. Equally similar models are in order of downloads, among those that were read.
 CREATE FUNCTION registry.similar_models(model text, k integer DEFAULT 10)
 RETURNS TABLE (name text, feature double precision, lineage double precision,
                combined double precision)
@@ -14,7 +13,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     id CONSTANT bigint := registry.model_id(similar_models.model);
-    wanted CONSTANT integer := greatest(coalesce(k, 10), 0);
+    most CONSTANT integer := greatest(coalesce(k, 10), 0);
     alpha CONSTANT double precision := (
         SELECT w.weight FROM store.similarity_weights AS w WHERE w.name = 'feature');
     self record;
@@ -26,13 +25,13 @@ BEGIN
     RETURN QUERY
     WITH alike AS MATERIALIZED (
         SELECT m.model_id, n.similarity AS feature
-          FROM store.nearest_feature_sets(self.feature_set_id, wanted + 1) AS n,
+          FROM store.nearest_feature_sets(self.feature_set_id, most + 1) AS n,
                LATERAL (SELECT f.model_id FROM store.model_features AS f
                          WHERE f.feature_set_id = n.feature_set_id
                          ORDER BY f.model_id
-                         LIMIT wanted + 1) AS m
+                         LIMIT most + 1) AS m
          ORDER BY n.similarity DESC
-         LIMIT 4 * wanted + 1
+         LIMIT 4 * most + 1
     ), related AS MATERIALIZED (
         SELECT l.model_id, l.lineage FROM store.lineage_neighbours(id) AS l
     ), scored AS (
@@ -50,19 +49,19 @@ BEGIN
           FROM scored AS s
          WHERE s.model_id <> id
          ORDER BY combined DESC, s.model_id
-         LIMIT 4 * wanted
+         LIMIT 4 * most
     )
     SELECT m.name, b.feature, b.lineage::double precision, b.combined
       FROM best AS b
       JOIN store.models AS m ON m.model_id = b.model_id
       LEFT JOIN store.counters AS c ON c.model_id = b.model_id
      ORDER BY b.combined DESC, c.downloads DESC NULLS LAST, m.name
-     LIMIT wanted;
+     LIMIT most;
 END;
 $$;
 
 COMMENT ON FUNCTION registry.similar_models(text, integer) IS
-    'The models most like one by metadata and lineage, for any model of the catalog, the most alike first; the more downloaded of two that are equally alike. Exact up to 100,000 different sets of features; beyond, the nearest by features come from an HNSW index, and of a parent''s children at most 20,000 are looked at.
+    'The models most similar to one by metadata and lineage, for any model of the catalog, the most similar first; of equally similar ones the more downloaded. Exact up to 100,000 different sets of features; above, the nearest by features come from an HNSW index. At most 20,000 children of a parent are read.
 model: any name of the model
 k: most rows to return; null is 10, less than 0 is 0
 name: name of the other model

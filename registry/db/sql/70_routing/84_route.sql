@@ -1,5 +1,5 @@
--- route(prompt_vector, k, max_price, pool): the models likeliest to answer a prompt well, by the
--- current version: logit = the inner product of a model's serving vector and [prompt_vector, 1].
+-- route(prompt_vector, k, max_price, pool): the models most likely to answer a prompt well, by the
+-- current version: logit = inner product of a model's serving vector and [prompt_vector, 1].
 -- All serving vectors are read, in a few tenths of a millisecond for a hundred models.
 CREATE FUNCTION registry.route(
     prompt_vector vector, k integer DEFAULT 1, max_price double precision DEFAULT NULL,
@@ -11,7 +11,7 @@ SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
 AS $$
 #variable_conflict use_column
 DECLARE
-    wanted CONSTANT integer := greatest(coalesce(k, 1), 0);
+    most CONSTANT integer := greatest(coalesce(k, 1), 0);
     used record;
     unknown text;
     allowed bigint[];
@@ -21,7 +21,7 @@ BEGIN
     END IF;
     IF max_price IS NOT NULL THEN
         RAISE feature_not_supported USING MESSAGE =
-            'No prices are kept yet, so models cannot be chosen by max_price';
+            'No prices are stored yet, so models cannot be chosen by max_price';
     END IF;
     SELECT v.version_id, v.serving_dimension, v.encoder INTO used
       FROM store.embedding_versions AS v WHERE v.state = 'current';
@@ -62,20 +62,20 @@ BEGIN
              WHERE s.version_id = used.version_id
                AND (allowed IS NULL OR s.model_id = ANY (allowed))
              ORDER BY logit DESC, s.model_id
-             LIMIT wanted) AS n
+             LIMIT most) AS n
       JOIN store.models AS m ON m.model_id = n.model_id
      ORDER BY n.logit DESC, m.name;
 END;
 $$;
 
 COMMENT ON FUNCTION registry.route(vector, integer, double precision, text[]) IS
-    'The models likeliest to answer a prompt well, likeliest first, by the factorization of the current version. An error where no version is current, it has no serving vectors, the vector is of other dimensions than its encoder makes, or a model of the pool is unknown.
-prompt_vector: the prompt''s vector, by the encoder that embedding_versions names
+    'The models most likely to answer a prompt well, the most likely first, by the factorization of the current version. An error where no version is current, it has no serving vectors, the vector has not the dimensions of its encoder, or a model of the pool is unknown.
+prompt_vector: vector of the prompt, by the encoder in embedding_versions
 k: most models to return; null is 1, less than 0 is 0
-max_price: not available yet, since no prices are kept: leave it null
+max_price: not available yet, since no prices are stored: leave it null
 pool: names of the models to choose from; those without a serving vector are left out; null for all
 model: name of the model
-logit: inner product of its serving vector with the prompt''s, the higher the likelier
+logit: inner product of its serving vector with that of the prompt; higher is more likely
 probability: that it answers well, 1 / (1 + exp(-logit)), in [0, 1]
 version: number of the version used
 

@@ -1,6 +1,6 @@
--- job_runs: what ran when, and how it ended. A job holds an advisory lock while it runs, which the
--- server takes back from one that was killed: that one reads as interrupted at once, and not only
--- when the next one of its kind begins. A standby does not know of locks.
+-- job_runs: runs of jobs, when and with what result. A job holds an advisory lock while it runs, which
+-- the server releases when the job is killed: its run reads as interrupted at once, not only when the
+-- next run of the job begins. A standby has no such locks.
 CREATE VIEW registry.job_runs AS
 SELECT CASE WHEN j.job = 'sync' AND j.summary ->> 'kind' = 'full' THEN 'sweep' ELSE j.job END AS job,
        j.started_at, j.finished_at,
@@ -28,6 +28,6 @@ SELECT started_at, finished_at - started_at AS took, status, summary
  LIMIT 5;';
 COMMENT ON COLUMN registry.job_runs.job IS 'Name of the job, such as sync; a full sync is a sweep.';
 COMMENT ON COLUMN registry.job_runs.started_at IS 'Start (UTC).';
-COMMENT ON COLUMN registry.job_runs.finished_at IS 'End (UTC); null while it runs, and where it was killed.';
+COMMENT ON COLUMN registry.job_runs.finished_at IS 'End (UTC); null while it runs, and if it was killed.';
 COMMENT ON COLUMN registry.job_runs.status IS 'running, done, failed or interrupted (it was stopped or killed).';
-COMMENT ON COLUMN registry.job_runs.summary IS 'What it did, as JSON; for a failure the reason (error). Where a sync went on with the pass of a run before it (resumed), its numbers are those of the whole pass.';
+COMMENT ON COLUMN registry.job_runs.summary IS 'What it did, as JSON; for a failure the reason (error). A sync that resumed the pass of an earlier run (resumed) has the numbers of the whole pass.';

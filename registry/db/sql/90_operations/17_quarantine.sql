@@ -12,5 +12,5 @@ SELECT source, reason, count(*)
 COMMENT ON COLUMN registry.quarantine.source IS 'Where the record came from, such as hub.';
 COMMENT ON COLUMN registry.quarantine.key IS 'Key of the record there; for the Hub the model''s name, or a digest.';
 COMMENT ON COLUMN registry.quarantine.reason IS 'Why it could not be read.';
-COMMENT ON COLUMN registry.quarantine.seen_at IS 'When it was first seen so (UTC).';
+COMMENT ON COLUMN registry.quarantine.seen_at IS 'When it was first found unreadable (UTC).';
 COMMENT ON COLUMN registry.quarantine.payload IS 'Beginning of the record, at most 10,000 characters; those of the Hub as JSON.';
