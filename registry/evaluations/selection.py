@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from registry.catalog.names import model_id
+from registry.catalog.names import model_id, most_similar
 from registry.errors import UsageError
 
 SIMILARITY = 0.6
@@ -80,16 +79,8 @@ def did_you_mean(name: str, names: Iterable[str], limit: int = 3) -> str:
 
     Case, hyphens and underscores do not count. Empty if none is similar enough.
     """
-    ratios = {
-        each: SequenceMatcher(None, _plain(each), _plain(name)).ratio() for each in sorted(names)
-    }
-    similar = [each for each, ratio in ratios.items() if ratio >= SIMILARITY]
-    similar.sort(key=lambda each: -ratios[each])
-    return f" did you mean {', '.join(similar[:limit])}?" if similar else ""
-
-
-def _plain(name: str) -> str:
-    return name.lower().translate({ord(sign): None for sign in "-_ "})
+    similar = most_similar(name, sorted(names), limit=limit, least=SIMILARITY)
+    return f" did you mean {', '.join(similar)}?" if similar else ""
 
 
 def _source_ids(connection: Connection, names: Sequence[str]) -> list[int]:
