@@ -1,4 +1,4 @@
-"""How Alembic runs the registry's revisions: one transaction, with everything rebuilt at head."""
+"""Alembic environment: one transaction, with views and functions rebuilt at head."""
 
 import re
 from typing import Any
@@ -28,14 +28,14 @@ def include_object(
 
 
 def include_name(name: str | None, type_: str, parent_names: Any) -> bool:
-    """Compare schema `store` alone; whatever else is in the database is not ours."""
+    """Compare schema `store` alone; anything else in the database is not the registry's."""
     if type_ == "table" and name is not None and VERSIONS.fullmatch(name):
         return False
     return name == "store" if type_ == "schema" else True
 
 
 def run(connection: Connection) -> None:
-    """Run the revisions asked for, in the connection's transaction."""
+    """Run the requested revisions, in the connection's transaction."""
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -57,14 +57,14 @@ def run(connection: Connection) -> None:
 
 
 def prepare(connection: Connection) -> None:
-    """Make extensions, roles and schemas, and take down the views and functions to be rebuilt."""
+    """Create extensions, roles and schemas, and drop the views and functions to be rebuilt."""
     # A migration that waits for a lock stops every query behind it: give up instead.
     connection.exec_driver_sql(
         "SELECT set_config('lock_timeout', '4s', true) WHERE current_setting('lock_timeout') = '0'"
     )
     for extension in ("vector", "pg_trgm"):
         connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {extension}")
-    # Unqualified operators of the extensions are found where those are installed.
+    # Unqualified operators of the extensions resolve where those are installed.
     connection.execute(
         text("""
         SELECT set_config('search_path', string_agg(DISTINCT quote_ident(nspname), ', '), true)

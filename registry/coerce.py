@@ -1,4 +1,4 @@
-"""Read JSON values of unknown shape into what Postgres can keep; nothing here raises."""
+"""JSON values of unknown shape, read as what Postgres can store; nothing here raises."""
 
 import json
 import math
@@ -13,10 +13,10 @@ MAX_TEXT = 255
 """Characters of a text that gets indexed."""
 
 MAX_LIST = 1_000
-"""Elements kept of any list."""
+"""Elements of a list that are stored."""
 
 MAX_DOCUMENT = 16_000_000
-"""Bytes of a JSON document kept whole."""
+"""Bytes of the largest JSON document that is stored."""
 
 MAX_DIGITS = 1_000
 """Decimal digits of an integer inside a document; Python handles up to 4,300."""
@@ -30,12 +30,10 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Memo(dict[str, _T]):
-    """What a function makes of the texts that it was asked for; a full one starts anew.
+    """Cache of a function of texts, emptied when it is full; errors are not cached.
 
-    What the function raises is raised, and not remembered.
-
-    For texts that come again and again, as tags do: asking for one with `memo[text]` takes half
-    as long as asking a function with an `lru_cache`.
+    For texts that are often repeated, as tags are: `memo[text]` takes half as long as a call of a
+    function with an `lru_cache`.
     """
 
     def __init__(self, make: Callable[[str], _T], most: int = 20_000) -> None:
@@ -45,8 +43,8 @@ class Memo(dict[str, _T]):
     def __missing__(self, text: str) -> _T:
         if len(self) >= self._most:
             self.clear()
-        made = self[text] = self._make(text)
-        return made
+        value = self[text] = self._make(text)
+        return value
 
 
 def storable(text: str) -> str:
@@ -89,10 +87,10 @@ def timestamp(value: object) -> datetime | None:
 
 
 def texts(value: object) -> tuple[list[str], bool]:
-    """Read a text or a list of texts; also tell whether anything had to be left out.
+    """Read a text or a list of texts; return them, and whether any was left out.
 
-    Keeps at most `MAX_LIST` different texts, in their order. None and empty texts are nothing,
-    not an error.
+    At most `MAX_LIST` different texts are returned, in their order. None and empty texts do not
+    count as left out.
     """
     if value is None:
         return [], False
@@ -103,15 +101,17 @@ def texts(value: object) -> tuple[list[str], bool]:
         if len(different) == len(stripped) and "" not in different:
             return stripped, False
         return [text for text in dict.fromkeys(stripped) if text], False
-    kept = [text for element in elements[:MAX_LIST] if (text := short_text(element))]
-    wanted = sum(element not in (None, "") for element in elements)
-    return list(dict.fromkeys(kept)), len(kept) < wanted
+    accepted = [text for element in elements[:MAX_LIST] if (text := short_text(element))]
+    stated = sum(element not in (None, "") for element in elements)
+    return list(dict.fromkeys(accepted)), len(accepted) < stated
 
 
 def _stripped(text: str) -> str:
-    """Return a text that can be kept as it is, but for spaces around it; else raise ValueError.
+    """Return a storable text without the spaces around it.
 
-    What is no text raises TypeError.
+    Raises:
+        ValueError: when it is too long or not storable.
+        TypeError: when it is no text.
     """
     if len(text) > MAX_TEXT or _UNSTORABLE.search(text):
         raise ValueError
@@ -122,21 +122,21 @@ _STRIPPED = Memo(_stripped)
 
 
 def tags(value: object) -> tuple[list[str], bool]:
-    """Read a list of tags, as `texts`, in a quarter of the time: most of them are known."""
+    """Read a list of tags, as `texts`, in a quarter of the time: most are cached."""
     if type(value) is list and len(value) <= MAX_LIST:
         try:
-            kept = dict.fromkeys(map(_STRIPPED.__getitem__, value))
+            different = dict.fromkeys(map(_STRIPPED.__getitem__, value))
         except (TypeError, ValueError):
             return texts(value)
-        kept.pop("", None)
-        return list(kept), False
+        different.pop("", None)
+        return list(different), False
     return texts(value)
 
 
 def _clean_texts(elements: list[object]) -> bool:
-    """Tell quickly whether `elements` are texts that can be kept as they are, as nearly always."""
+    """Return quickly whether all `elements` are storable texts, as nearly always."""
     try:
-        joined = "".join(elements)  # type: ignore[arg-type] # that is the question
+        joined = "".join(elements)  # type: ignore[arg-type] # checked by trying
     except TypeError:
         return False
     return (
@@ -148,11 +148,11 @@ def _clean_texts(elements: list[object]) -> bool:
 
 
 def document(value: object, encoded: bytes | None = None) -> str | None:
-    """Return `value` as JSON text that Postgres' jsonb accepts; None if it cannot be kept.
+    """Return `value` as JSON text that Postgres' jsonb accepts; None if it cannot be stored.
 
-    NaN and infinities become null, U+0000 and lone surrogates U+FFFD. Not kept: more than
-    `MAX_DOCUMENT` bytes, or nesting too deep to walk. `encoded` is the value as orjson writes it,
-    where somebody has had that done already.
+    NaN and infinities become null, U+0000 and lone surrogates U+FFFD. Not stored: more than
+    `MAX_DOCUMENT` bytes, or nesting too deep to traverse. `encoded` is the value as orjson writes
+    it, if the caller has that already.
     """
     try:
         storable_bytes = _encode(value, encoded)

@@ -1,10 +1,10 @@
-"""Every error that the registry raises on purpose; the message is a sentence for a person."""
+"""Errors that the registry raises on purpose; each message is a sentence for a person."""
 
 from typing import ClassVar
 
 
 class RegistryError(Exception):
-    """Something went wrong that a person can act on.
+    """A failure that a person can act on.
 
     The message defaults to the first line of the class's docstring. `exit_code` is what the
     command line returns: 1 failed, 2 usage, 3 done with rows quarantined, 4 database unreachable
@@ -24,7 +24,7 @@ class UsageError(RegistryError):
 
 
 class NoOutcomesError(UsageError):
-    """There are no outcomes to learn from: registry evals import PATH."""
+    """There are no outcomes to learn from; `registry evals import PATH` adds some."""
 
 
 class DatabaseUnreachableError(RegistryError):
@@ -70,7 +70,7 @@ class EncoderError(RegistryError):
 
 
 class UnreadableFileError(RegistryError):
-    """A file cannot be read as what it should be."""
+    """A file is not of the expected format."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class UnreadableFileError(RegistryError):
         row: int | None = None,
         field: str | None = None,
     ) -> None:
-        """Say what is wrong where.
+        """Compose the message from the position and the problem.
 
         Args:
             path: of the file.
@@ -108,10 +108,10 @@ class ModelNotFoundError(RegistryError):
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Tell whether an error came up while an interrupt was on its way out.
+    """Return whether an error was raised while an interrupt was being handled.
 
-    An interrupt in the middle of a conversation with the server leaves a connection that cannot
-    be used, and who then tidies up fails.
+    An interrupt in the middle of a statement leaves a connection that cannot be used, so that
+    cleaning up fails.
     """
     while error is not None:
         if isinstance(error, KeyboardInterrupt):

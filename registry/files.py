@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all: made beside their place, then moved."""
+"""Atomic files and folders: written beside their target, then renamed to it."""
 
 import fcntl
 import os
@@ -13,13 +13,13 @@ from registry.errors import UsageError
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Have a folder to write into, which becomes `target` at the end of the block.
+    """Yield a folder to write into, which becomes `target` at the end of the block.
 
-    It is beside the target and hidden meanwhile. Where the block fails, it is removed; where the
-    process is killed, it stays until the next one for this target, and `target` is not there.
+    Until then it is a hidden one beside the target. If the block fails, it is removed; if the
+    process is killed, it stays until the next write to this target.
 
     Raises:
-        UsageError: when there is something at `target` already, or no folder to put it into.
+        UsageError: when `target` exists and is no empty folder, or its parent does not exist.
     """
     if target.is_dir():
         if any(target.iterdir()):
@@ -32,17 +32,17 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
-    """Have a file to write, which becomes `target` at the end of the block; as `new_folder`."""
+    """Yield a file to write, which becomes `target` at the end of the block, as in `new_folder`."""
     check_target(target)
     with _beside(target, is_folder=False) as file:
         yield file
 
 
 def check_target(target: Path) -> None:
-    """Make sure that a file can be made there.
+    """Check that a file can be created.
 
     Raises:
-        UsageError: when there is something already, or no folder to put it into.
+        UsageError: when `target` exists, or its parent does not.
     """
     if target.exists() or target.is_symlink():
         raise UsageError(f"There is a file {target} already; name one that does not exist.")
@@ -52,8 +52,8 @@ def check_target(target: Path) -> None:
 
 @contextmanager
 def _beside(target: Path, *, is_folder: bool) -> Iterator[Path]:
-    """Make something hidden, locked by this process as long as it lives, and move it at the end."""
-    # The name's endings stay last: they tell what to write.
+    """Create a hidden file or folder, locked by this process, and rename it at the end."""
+    # The suffixes stay last: they select the format.
     name = target.absolute().name[-100:]
     _remove_left_over(target.absolute().parent, name)
     while True:
@@ -76,12 +76,12 @@ def _beside(target: Path, *, is_folder: bool) -> Iterator[Path]:
 
 
 def _locked(path: Path) -> int | None:
-    """Lock something new; None if another process took it for a left-over just before."""
+    """Lock a new path; None if another process removed it as a left-over just before."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
-    with suppress(OSError):  # where nothing can be locked, left-overs stay
+    with suppress(OSError):  # without locks, left-overs stay
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     if path.exists():
         return descriptor
@@ -90,11 +90,11 @@ def _locked(path: Path) -> int | None:
 
 
 def _remove_left_over(folder: Path, name: str) -> None:
-    """Remove what processes left that were killed while they wrote something of this name.
+    """Remove what killed processes left of files of this name.
 
-    A lock goes with its process, whatever ends that, so that what is not locked is nobody's.
+    A lock ends with its process, so what is not locked is a left-over.
     """
-    with suppress(OSError):  # it is in nobody's way
+    with suppress(OSError):  # a left-over does no harm
         for path in folder.iterdir():
             random, dash, rest = path.name.removeprefix(".partial-").partition("-")
             ours = path.name.startswith(".partial-") and len(random) == 8 and dash  # noqa: PLR2004

@@ -46,8 +46,8 @@ def registry(ctx: click.Context, database_url: str | None) -> None:
 
     \b
     Examples:
-      registry demo                         see it work, on a made-up Hub
-      registry sync --author mistralai      take in one author's models
+      registry demo                         show the product, on a made-up Hub
+      registry sync --author mistralai      import one author's models
       registry models search "llama 8b instruct" --license apache-2.0
       registry query "SELECT license, count(*) FROM models GROUP BY 1 ORDER BY 2 DESC"
 
@@ -88,10 +88,10 @@ def main(*arguments: str) -> None:
     from registry.workers import relax_gc
 
     relax_gc()
-    # Whoever stops a service or a job that takes too long ends it as Ctrl-C does: the job is
-    # recorded as interrupted, and a server that this process has started stops.
+    # SIGTERM, which ends services and overdue jobs, has the effect of Ctrl-C: the job is recorded
+    # as interrupted, and a server that this process has started stops.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A name that the terminal's encoding cannot write must not end the command.
+    # A name outside the terminal's encoding must not end the command.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

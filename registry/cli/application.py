@@ -1,4 +1,4 @@
-"""What the commands share: which database is meant, and how a command opens it."""
+"""Database of a call of the command line, and how commands open it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from registry.db.connection import Setting
 
 SHORTEST_HIDDEN = 4
-"""Length from which a password is looked for in messages; a shorter one is part of any word."""
+"""Length from which a password is blotted out of messages; a shorter one is part of any word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Application:
     database_url: str | None
 
     def setting(self) -> Setting:
-        """Return which database is meant."""
+        """Return the setting of the database."""
         from registry.db import connection as database
 
         return database.setting(self.database_url)
 
     def without_password(self, message: str) -> str:
-        """Return a message with the database's password blotted out, however it is spelled."""
+        """Return a message with the database's password blotted out, in every spelling."""
         from registry.errors import UsageError
 
         try:
@@ -49,7 +49,7 @@ class Application:
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
-        """Open the database, whatever revision it is at."""
+        """Open the database at any revision."""
         from registry.db import connection as database
 
         with database.engine(self.setting()) as opened:

@@ -1,4 +1,4 @@
-"""Messages for people on standard error."""
+"""Messages on standard error."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import click
 
 
 def say(message: str) -> None:
-    """Tell the person at the terminal something that is not data."""
+    """Print a message for people, apart from data, on stderr."""
     click.echo(message, err=True)

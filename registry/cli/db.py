@@ -1,4 +1,4 @@
-"""`registry db`: the server and its schema."""
+"""`registry db`: the embedded server, and the schema."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def start(application: Application) -> None:
 @database.command()
 @pass_application
 def stop(application: Application) -> None:
-    """Stop the embedded server, whoever uses it.
+    """Stop the embedded server, even if others use it.
 
     \b
     Example:
@@ -65,9 +65,9 @@ def stop(application: Application) -> None:
 @database.command()
 @pass_application
 def url(application: Application) -> None:
-    """Print the URL that psql connects with.
+    """Print the URL for psql.
 
-    It has the password in it.
+    It contains the password.
 
     \b
     Example:
@@ -89,12 +89,12 @@ def url(application: Application) -> None:
 
 
 @database.command()
-@click.option("--revision", default="head", show_default=True, help="Where to stop.")
+@click.option("--revision", default="head", show_default=True, help="Revision to stop at.")
 @pass_application
 def upgrade(application: Application, revision: str) -> None:
     """Bring the schema to the newest revision.
 
-    All of it happens in one transaction, or nothing.
+    It is one transaction: all of it happens, or nothing.
 
     \b
     Example:
@@ -106,17 +106,17 @@ def upgrade(application: Application, revision: str) -> None:
     migrate = migrating.upgrade_embedded if embedded else migrating.upgrade
     with application.engine() as engine:
         before, after = migrate(engine, revision)
-    _tell_move("Upgraded", before, after)
+    _report_move("Upgraded", before, after)
 
 
 @database.command()
 @click.argument("revision")
-@click.option("--yes", is_flag=True, help="Do not ask, though tables may be dropped.")
+@click.option("--yes", is_flag=True, help="Do not ask before tables are dropped.")
 @pass_application
 def downgrade(application: Application, revision: str, yes: bool) -> None:
     """Take the schema back to REVISION.
 
-    `base` is nothing at all. Tables that REVISION does not have are dropped with what is in them.
+    `base` is an empty schema. Tables that REVISION does not have are dropped with their data.
 
     \b
     Example:
@@ -126,11 +126,11 @@ def downgrade(application: Application, revision: str, yes: bool) -> None:
 
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError("A downgrade drops tables; say --yes if that is meant.")
+            raise UsageError("A downgrade drops tables; confirm it by --yes.")
         click.confirm(f"Drop what revision {revision} does not have?", abort=True, err=True)
     with application.engine() as engine:
         before, after = migrating.downgrade(engine, revision)
-    _tell_move("Downgraded", before, after)
+    _report_move("Downgraded", before, after)
 
 
 @database.command()
@@ -158,18 +158,18 @@ def current(application: Application, output: Output) -> None:
 def check(application: Application) -> None:
     """Compare the database with this version of the code.
 
-    Its revision, tables, views and functions are looked at.
+    Its revision, tables, views and functions are checked.
 
     \b
     Example:
-      registry db check && echo as it should be
+      registry db check && echo up to date
     """
     from registry.db import migrate as migrating
     from registry.db import revisions
 
     with application.engine() as engine:
         migrating.check(engine)
-    say(f"The database is at revision {revisions.head_revision()}, as this version has it.")
+    say(f"The database is at revision {revisions.head_revision()}, as in this version.")
 
 
 @database.command()
@@ -177,7 +177,7 @@ def check(application: Application) -> None:
 def dictionary(application: Application) -> None:
     """Print the data dictionary as Markdown.
 
-    Every view, function and column is in it.
+    It describes every view, function and column.
 
     \b
     Example:
@@ -196,12 +196,12 @@ def _embedded_directory(application: Application, doing: str) -> Path:
     if where.url is not None:
         raise UsageError(
             f"{where.origin} names {where.shown}, which the registry does not {doing}; "
-            "leave it out to mean the embedded server."
+            "leave it out for the embedded server."
         )
     return embedded.default_data_directory()
 
 
-def _tell_move(did: str, before: str | None, after: str | None) -> None:
+def _report_move(did: str, before: str | None, after: str | None) -> None:
     if before == after:
         say(f"Nothing to do: the database is at revision {after or 'base'}.")
     else:

@@ -1,4 +1,4 @@
-"""`registry doctor`: one line per thing that has to be right."""
+"""`registry doctor`: a line for each requirement."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LITTLE_SPACE = 5 * 2**30
 """Free bytes below which the disk gets a warning."""
 
 PATIENCE = 5.0
-"""Seconds for which a Hub that does not answer is asked again."""
+"""Seconds for which requests to a Hub that does not answer are repeated."""
 
 
 class Finding(NamedTuple):
-    """One check: what was looked at, how it is, and what was found or is to be done."""
+    """The result of one check: its verdict, and the state or what to do."""
 
     check: str
     verdict: Literal["ok", "warn", "fail"]
@@ -36,11 +36,11 @@ class Finding(NamedTuple):
 
 
 @click.command()
-@click.option("--online", is_flag=True, help="Ask the Hub for one model, to see that it answers.")
+@click.option("--online", is_flag=True, help="Check that the Hub answers, by one request.")
 @output_options
 @click.pass_context
 def doctor(ctx: click.Context, online: bool, output: Output) -> None:
-    """Check what the registry needs, and tell what to do.
+    """Check what the registry needs, and say what to do.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def _database(application: Application) -> Iterator[Finding]:
             yield from _rights(connection)
     except click.exceptions.Exit:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+    except Exception as error:  # noqa: BLE001 - every failure is a finding
         failure = explained(error, application)
         yield Finding("server", "fail", failure.message)
 
@@ -148,13 +148,13 @@ def _disk() -> Iterator[Finding]:
     directory = embedded.default_data_directory()
     existing = next(each for each in (directory, *directory.parents) if each.exists())
     free = shutil.disk_usage(existing).free
-    told = f"{directory}, {free / 2**30:,.1f} GiB free"
+    state = f"{directory}, {free / 2**30:,.1f} GiB free"
     if free < LITTLE_SPACE:
-        yield Finding("disk", "warn", f"{told}: a full catalog takes about 10 GiB.")
+        yield Finding("disk", "warn", f"{state}: a full catalog takes about 10 GiB.")
     elif not os.access(existing, os.W_OK) and not directory.exists():
-        yield Finding("disk", "warn", f"{told}, but {existing} is not yours to write to.")
+        yield Finding("disk", "warn", f"{state}, but you may not write to {existing}.")
     else:
-        yield Finding("disk", "ok", told)
+        yield Finding("disk", "ok", state)
 
 
 def _hub(*, online: bool) -> Iterator[Finding]:
@@ -164,7 +164,7 @@ def _hub(*, online: bool) -> Iterator[Finding]:
     )
     token = "with a token" if has_token else "without a token (HF_TOKEN doubles the rate limit)"
     if not online:
-        yield Finding("hub", "ok", f"{endpoint}, {token}; --online asks it")
+        yield Finding("hub", "ok", f"{endpoint}, {token}; --online checks it")
         return
     from registry.errors import RegistryError
     from registry.hub import client as hub

@@ -1,13 +1,13 @@
-"""What commands need beyond what is always installed."""
+"""Optional dependencies of commands."""
 
 from registry.errors import RegistryError
 
 
 def require(*modules: str, doing: str) -> None:
-    """Make sure that modules of the extra `train` are installed, without loading them.
+    """Check that modules of the extra `train` are installed, without loading them.
 
     Raises:
-        RegistryError: naming the first that is not, and how to install it.
+        RegistryError: naming the first that is missing, and how to install it.
     """
     from importlib.util import find_spec
 

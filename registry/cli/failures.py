@@ -1,4 +1,4 @@
-"""How every error ends: one sentence on stderr and an exit code, here and nowhere else."""
+"""Errors of the command line, each as one sentence on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ INTERRUPTED = 130
 USAGE = 2
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""What a write to a file that is open already fails with."""
+"""Errors of a write to an open file."""
 
 
 class Failure(click.ClickException):
-    """An error on its way out, with its exit code."""
+    """An error as a message, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -42,18 +42,18 @@ class Failure(click.ClickException):
 
 
 class RegistryGroup(click.Group):
-    """The command line as a whole: what goes wrong inside it is told in one sentence.
+    """The whole command line: every error in it becomes one sentence.
 
     REGISTRY_DEBUG=1 shows the traceback as well.
     """
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Read the arguments, or print the help or the version that they ask for."""
+        """Read the arguments, or print the requested help or version."""
         with _writing_to_stdout():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and map what it raises."""
+        """Run the command, and translate its errors."""
         with _logging_to_stderr(), _writing_to_stdout():
             try:
                 result = super().invoke(ctx)
@@ -76,7 +76,7 @@ class RegistryGroup(click.Group):
 
 @contextmanager
 def _writing_to_stdout() -> Iterator[None]:
-    """End where nothing more can be written: silently if the reader, such as head, has enough."""
+    """End when nothing more can be written: silently if the reader, such as head, has closed."""
     try:
         yield
     except OSError as error:
@@ -89,17 +89,17 @@ def _writing_to_stdout() -> Iterator[None]:
 
 
 def _is_of_stdout(error: OSError) -> bool:
-    """Tell whether a write to stdout failed; errors of other files are told by who writes them."""
+    """Return whether a write to stdout failed; writers of other files report their own errors."""
     return not error.filename and (isinstance(error, BrokenPipeError) or error.errno in UNWRITABLE)
 
 
 def _write_no_more() -> None:
-    """Drop what stdout could not take: the interpreter must not try again when it ends."""
+    """Discard unwritten output: the interpreter must not try again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _LogLines(logging.Handler):
-    """Writes log lines to whatever stderr is at the time."""
+    """Writes log lines to the present stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record), err=True)
@@ -107,11 +107,11 @@ class _LogLines(logging.Handler):
 
 @contextmanager
 def _logging_to_stderr() -> Iterator[None]:
-    """Show what the registry's own modules report, such as waits for the Hub."""
+    """Show the log of the registry's own modules, such as waits for the Hub."""
     logger, handler = logging.getLogger("registry"), _LogLines()
     level = logger.level
     if os.environ.get("REGISTRY_DEBUG") != "1":
-        # It logs tracebacks of what it could not tidy up; the error itself is told in any case.
+        # It logs tracebacks of failed cleanups; the error itself is shown in any case.
         logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -123,7 +123,7 @@ def _logging_to_stderr() -> Iterator[None]:
 
 
 def explained(error: Exception, application: Application) -> Failure:
-    """Turn any error into a sentence without a password, and the exit code that fits it."""
+    """Return any error as a sentence without the password, with the fitting exit code."""
     message, exit_code = _explained(error, application)
     return Failure(application.without_password(message), exit_code)
 
@@ -136,12 +136,12 @@ def _explained(error: Exception, application: Application) -> tuple[str, int]:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}.", 1
     if "psycopg" in sys.modules:
-        told = _database_failure(error, application)
-        if told is not None:
-            return told
+        failure = _database_failure(error, application)
+        if failure is not None:
+            return failure
     message = (
-        f"Unexpected {type(error).__name__}: {_one_line(str(error))}. This is a mistake of the "
-        "registry's; REGISTRY_DEBUG=1 shows where it happened."
+        f"Unexpected {type(error).__name__}: {_one_line(str(error))}. This is an error in the "
+        "registry; REGISTRY_DEBUG=1 shows where it happened."
     )
     return message, 1
 
@@ -156,21 +156,20 @@ def _database_failure(error: Exception, application: Application) -> tuple[str, 
         error = DBAPIError(None, None, error)
     if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.Error):
         return None
-    told = errors.translated(error)
-    if isinstance(told, DatabaseUnreachableError) and error.orig.sqlstate is None:
-        where = application.setting()
-        said = refusal(error.orig)
-        message = f"Cannot connect to the database {where.shown} (from {where.origin}): {said}."
-        return message, told.exit_code
-    return str(told), told.exit_code
+    failure = errors.translated(error)
+    if isinstance(failure, DatabaseUnreachableError) and error.orig.sqlstate is None:
+        where, reason = application.setting(), _connection_failure(error.orig)
+        message = f"Cannot connect to the database {where.shown} (from {where.origin}): {reason}."
+        return message, failure.exit_code
+    return str(failure), failure.exit_code
 
 
-def refusal(error: psycopg.Error) -> str:
-    """Return why a server could not be reached, without what libpq says around it."""
+def _connection_failure(error: psycopg.Error) -> str:
+    """Return why a server could not be reached, without the rest of libpq's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[0] if lines else type(error).__name__
-    said = re.sub(r"^.*connection to server (?:at|on) .*? failed: ", "", said)
-    return re.sub(r"^(FATAL|ERROR):\s+", "", said).rstrip(".")
+    reason = lines[0] if lines else type(error).__name__
+    reason = re.sub(r"^.*connection to server (?:at|on) .*? failed: ", "", reason)
+    return re.sub(r"^(FATAL|ERROR):\s+", "", reason).rstrip(".")
 
 
 def _one_line(text: str) -> str:

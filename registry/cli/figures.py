@@ -1,4 +1,4 @@
-"""Numbers and moments as people read and write them: 7.2B, 350M, 2026-01-31."""
+"""Numbers and times as people read and write them: 7.2B, 350M, 2026-01-31."""
 
 import re
 from datetime import UTC, datetime
@@ -30,10 +30,10 @@ def read_count(written: str) -> int:
     Raises:
         ValueError: when it is none, or more than 2^63 - 1.
     """
-    found = _WRITTEN.fullmatch(written.strip())
-    if found is None:
+    match = _WRITTEN.fullmatch(written.strip())
+    if match is None:
         raise ValueError(f"{written!r} is not a count")
-    digits, unit = found.groups()
+    digits, unit = match.groups()
     count = int(Decimal(digits.replace(",", "").replace("_", "")) * _UNITS[unit.upper()])
     if count > _LARGEST:
         raise ValueError(f"{written!r} is not a count that fits")
@@ -54,21 +54,21 @@ def read_moment(written: str) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """Write a moment as ISO 8601, in UTC and with Z if it has a zone."""
+    """Write a time as ISO 8601, in UTC and with Z if it has a zone."""
     if moment.tzinfo is None:
         return moment.isoformat()
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def minute(moment: datetime) -> str:
-    """Write a moment to the minute, in UTC, for tables."""
+    """Write a time to the minute, in UTC, for tables."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC)
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def span(seconds: float) -> str:
-    """Write a length of time: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """Write a duration: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 10:  # noqa: PLR2004
         return f"{seconds:.1f} s"
     whole = round(seconds)

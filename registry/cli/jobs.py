@@ -1,4 +1,4 @@
-"""`registry jobs`: what runs on a schedule."""
+"""`registry jobs`: scheduled jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from registry.cli.output import Field, Output, output_options
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that is meant to run by itself, and when."""
+    """A scheduled command."""
 
     name: str
     schedule: str
@@ -28,20 +28,20 @@ class Job:
 
 
 KNOWN = (
-    Job("sync", "17 * * * *", "sync", "take in new and changed models, every hour"),
+    Job("sync", "17 * * * *", "sync", "import new and changed models, every hour"),
     Job("sweep", "23 3 * * 0", "sync --full", "find vanished models, every Sunday"),
     Job(
         "train",
         "41 4 * * *",
         "train --if-changed",
-        "learn from new outcomes and place new models, every night",
+        "train on new outcomes and place new models, every night",
     ),
 )
 
 
 @click.group()
 def jobs() -> None:
-    """Jobs that run on a schedule.
+    """Scheduled jobs.
 
     \b
     Example:
@@ -105,10 +105,10 @@ def run(ctx: click.Context, name: str) -> None:
     command, *arguments = job.command.split()
     program = ctx.find_root().command
     assert isinstance(program, click.Group)
-    found = program.get_command(ctx, command)
-    assert found is not None
-    with found.make_context(command, arguments, parent=ctx.parent) as its_own:
-        found.invoke(its_own)
+    scheduled = program.get_command(ctx, command)
+    assert scheduled is not None
+    with scheduled.make_context(command, arguments, parent=ctx.parent) as context:
+        scheduled.invoke(context)
 
 
 @jobs.command()
@@ -120,15 +120,17 @@ def crontab() -> None:
       (crontab -l; registry jobs crontab) | crontab -
     """
     program = _program()
-    click.echo("# llm-registry; times are the machine's own. A run that finds another at work ends")
-    click.echo("# with exit code 5, one that the Hub turns away with 75: the next goes on there.")
+    click.echo(
+        "# llm-registry; times are local. A run while another is running ends with exit code"
+    )
+    click.echo("# 5, one that the Hub's rate limit stops with 75; the next run resumes there.")
     if os.environ.get("REGISTRY_DATA_DIR"):
         click.echo(f"REGISTRY_DATA_DIR={os.environ['REGISTRY_DATA_DIR']}")
     if os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("DATABASE_URL"):
         # Not copied: it may hold a password, and this output may go anywhere.
         click.echo("# Set REGISTRY_DATABASE_URL here, as it is in your environment.")
     if endpoint := os.environ.get("HF_ENDPOINT"):
-        # Another Hub's listing would have models of this one vanish.
+        # With another Hub's listing, models of this one would count as vanished.
         hidden = "@" in endpoint
         click.echo("# Set HF_ENDPOINT here, too." if hidden else f"HF_ENDPOINT={endpoint}")
     if os.environ.get("HF_TOKEN"):
@@ -147,8 +149,8 @@ def _lacking(job: Job) -> str:
 
 
 def _program() -> str:
-    found = shutil.which("registry")
-    return shlex.quote(found) if found else f"{shlex.quote(sys.executable)} -m registry"
+    path = shutil.which("registry")
+    return shlex.quote(path) if path else f"{shlex.quote(sys.executable)} -m registry"
 
 
 def _seconds(run: dict[str, Any]) -> float | None:

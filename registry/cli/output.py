@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 Format = Literal["table", "json", "jsonl", "csv", "quiet"]
 
 KEYED: tuple[Format, ...] = ("json", "jsonl")
-"""Formats that tell values by the names of their columns."""
+"""Formats that identify values by the names of their columns."""
 
 WIDE = 10_000
-"""Width of tables that nobody looks at through a window."""
+"""Width of tables that are not shown on a terminal."""
 
 WRAPPED = 24
-"""Characters that suffice for a column that is kept: to others it leaves the rest of the window."""
+"""Characters that a column which is always shown needs; others get the rest of the width."""
 
 CLIPPED = 60
-"""Characters of a cell that a table shows; other formats have them all."""
+"""Characters of a cell that a table shows; other formats show all."""
 
 
 def plain(value: Any) -> str:
@@ -61,7 +61,7 @@ def grouped(value: Any) -> str:
 
 
 def day(value: Any) -> str:
-    """Write a moment's date."""
+    """Write the date of a time."""
     return "" if value is None else figures.minute(value)[:10]
 
 
@@ -71,7 +71,7 @@ def decimals(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text without what would move a terminal's cursor or change its colours."""
+    """Return text without characters that move a terminal's cursor or change its colours."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
@@ -79,9 +79,9 @@ def printable(text: str) -> str:
 class Field:
     """One column of a result: its name for programs, its heading and look for people.
 
-    `tabled` is False for what only programs get. A table that is too wide loses columns from
-    the right, but never those with `kept`, which are wrapped instead. The first column and those
-    that are `whole` are wrapped where they are long, others cut.
+    `tabled` is False for columns that tables leave out. A table that is too wide loses columns from
+    the right, but none with `kept`, which are wrapped instead. Long values are wrapped in the first
+    column and in those that are `whole`, and cut in others.
     """
 
     name: str
@@ -99,25 +99,25 @@ class Field:
 
 
 def count(name: str, heading: str | None = None) -> Field:
-    """Make a column of counts, short in tables."""
+    """Return a column of counts, short in tables."""
     return Field(name, heading, look=short, right=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a command's data goes, and how it looks there."""
+    """Writer of a command's data in one format."""
 
     format: Format
 
     def rows(
         self, fields: Sequence[Field], rows: Iterable[Sequence[Any]], *, empty: str | None = None
     ) -> int:
-        """Write rows, one value per field, as they come; return how many there were.
+        """Write rows, one value per field, as they arrive; return how many there were.
 
         Args:
             fields: the columns.
-            rows: consumed one by one, but for tables, which need all of them to find their widths.
-            empty: what to tell on stderr where there is none.
+            rows: consumed one by one, but for tables, which need all of them for their widths.
+            empty: message on stderr if there is none.
         """
         written = _Counted(rows)
         names = [field.name for field in fields]
@@ -163,7 +163,7 @@ Result = TypeVar("Result")
 
 
 def output_options(command: Callable[Parameters, Result]) -> Callable[..., Result]:
-    """Give a command `--format`, and hand it the Output as `output`."""
+    """Give a command the option `--format`, and pass it the Output as `output`."""
 
     @click.option(
         "--format",
@@ -181,7 +181,7 @@ def output_options(command: Callable[Parameters, Result]) -> Callable[..., Resul
 
 
 class _Counted:
-    """Iterates over rows and knows how many there were."""
+    """Iterates over rows and counts them."""
 
     def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
         self.rows, self.count = rows, 0
@@ -193,9 +193,9 @@ class _Counted:
 
 
 def _begun(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    """Have the first row before anything is written: what fails at once is to leave nothing."""
-    coming = iter(rows)
-    return chain(list(islice(coming, 1)), coming)
+    """Read the first row before anything is written, so that an early failure writes nothing."""
+    iterator = iter(rows)
+    return chain(list(islice(iterator, 1)), iterator)
 
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:
@@ -212,7 +212,7 @@ def to_json(value: Any, *, indent: bool = False) -> bytes:
 
 
 def _fitting(value: Any) -> Any:
-    """Put integers beyond 64 bits, which orjson refuses, as the digits that they are."""
+    """Replace integers beyond 64 bits, which orjson rejects, by their digits."""
     import orjson
 
     match value:
@@ -227,7 +227,7 @@ def _fitting(value: Any) -> Any:
 
 
 def _simpler(value: Any) -> Any:
-    """Turn what Postgres knows and JSON does not into what JSON knows."""
+    """Return a value of a type that JSON lacks as one of JSON's."""
     import orjson
 
     if isinstance(value, Decimal):
@@ -269,7 +269,7 @@ def _write(data: bytes) -> None:
 
 
 def _print_array(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a JSON array, an object a line, without holding all of it."""
+    """Write a JSON array, an object a line, without all of it in memory."""
     before = b"[\n"
     for row in rows:
         _write(before + to_json(dict(zip(names, row, strict=True))))
@@ -278,7 +278,7 @@ def _print_array(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def console() -> Console:
-    """Return a console on stdout: colours on a terminal only, and no wrapping elsewhere."""
+    """Return a console on stdout: in colours on a terminal, without wrapping elsewhere."""
     import os
 
     from rich.console import Console
@@ -308,16 +308,16 @@ def table(
     width: int,
     on_hidden: Callable[[str], None] | None = None,
 ) -> Any:
-    """Draw rows as a table that is at most `width` wide, leaving out columns if it must.
+    """Draw rows as a table that is at most `width` wide, without the columns that do not fit.
 
     Args:
         fields: the columns; those not `tabled` are left out.
         rows: one value per field.
         width: in characters.
-        on_hidden: is told which columns found no room.
+        on_hidden: receives a message about the columns that do not fit.
 
     Returns:
-        What a rich console prints.
+        An object for a rich console to print.
     """
     from rich.box import SIMPLE_HEAD
     from rich.cells import cell_len
@@ -332,16 +332,7 @@ def table(
     widths = {
         index: max(map(cell_len, chain([fields[index].title], cells[index]))) for index in shown
     }
-    needed = {
-        index: min(widths[index], WRAPPED) if fields[index].kept else widths[index]
-        for index in shown
-    }
-    hidden: list[int] = []
-    for index in reversed(shown[1:]):
-        if sum(needed[each] + 2 for each in shown if each not in hidden) <= width:
-            break
-        if not fields[index].kept:
-            hidden.append(index)
+    hidden = _hidden(fields, widths, width)
     if hidden and on_hidden is not None:
         names = ", ".join(fields[index].title for index in sorted(hidden))
         on_hidden(f"No room for: {names}. A wider window or --format shows all.")
@@ -358,6 +349,20 @@ def table(
     for number in range(len(rows)):
         drawn.add_row(*(Text(cells[index][number]) for index in visible))
     return drawn
+
+
+def _hidden(fields: Sequence[Field], widths: Mapping[int, int], width: int) -> list[int]:
+    """Return the columns that do not fit, from the right; `widths` are those of all shown ones."""
+    needed = {
+        index: min(each, WRAPPED) if fields[index].kept else each for index, each in widths.items()
+    }
+    hidden: list[int] = []
+    for index in list(widths)[:0:-1]:
+        if sum(size + 2 for each, size in needed.items() if each not in hidden) <= width:
+            break
+        if not fields[index].kept:
+            hidden.append(index)
+    return hidden
 
 
 def _clipped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What options accept besides words: numbers that fit, counts such as 7B, and dates."""
+"""Types of options: numbers in a range, counts such as 7B, and dates."""
 
 import math
 from datetime import datetime
@@ -10,8 +10,8 @@ import click
 from registry.cli.figures import read_count, read_moment
 
 LARGEST = 500_000_000
-"""The most that functions of the database take: they look at up to four times as many rows as are
-wanted, and count them in integers of 32 bits."""
+"""The most that functions of the database accept: they read up to four times as many rows as are
+requested, and count them in integers of 32 bits."""
 
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -27,7 +27,7 @@ class OneOf(click.Choice[_E]):
 
 
 class Whole(click.IntRange):
-    """A whole number from `min` to `largest`; help tells the lower end alone."""
+    """A whole number from `min` to `largest`; help shows only the lower end."""
 
     def __init__(self, min: int, largest: int = LARGEST) -> None:  # noqa: A002 - as click has it
         super().__init__(min=min)
@@ -42,7 +42,7 @@ class Whole(click.IntRange):
 
 
 class Finite(click.FloatRange):
-    """A number in a range; not nan, which is outside of none, and not infinite."""
+    """A number in a range; not nan, which no range excludes, and not infinite."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -85,7 +85,7 @@ class Count(click.ParamType[int]):
 
 
 class Moment(click.ParamType[datetime]):
-    """A date or time in ISO 8601; UTC where it names no zone."""
+    """A date or time in ISO 8601; UTC without a zone."""
 
     name = "date"
 

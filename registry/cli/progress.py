@@ -1,4 +1,4 @@
-"""Progress on stderr, drawn where somebody looks."""
+"""Progress bars on stderr, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def is_seen() -> bool:
-    """Tell whether stderr is a terminal, which can be drawn on."""
+    """Return whether stderr is a terminal."""
     return sys.stderr.isatty()
 
 
 @contextmanager
 def drawn(*columns: ProgressColumn, task: str, **fields: Any) -> Iterator[Callable[..., None]]:
-    """Draw how far a task is, until it is done.
+    """Draw a progress bar until the task is done.
 
     Yields:
-        What takes its news, as `rich.progress.Progress.update` does: `completed`, `total`,
-        `description`, and the columns' own `fields`. It does nothing where nobody looks.
+        The update function, as `rich.progress.Progress.update`: of `completed`, `total`,
+        `description`, and the columns' own `fields`. It does nothing if stderr is no terminal.
     """
     if not is_seen():
         yield lambda **_: None
@@ -40,7 +40,7 @@ def drawn(*columns: ProgressColumn, task: str, **fields: Any) -> Iterator[Callab
 
 @contextmanager
 def trainings() -> Iterator[Progress]:
-    """Draw what a training is at, of how many steps."""
+    """Draw the step of a training."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (

@@ -46,7 +46,7 @@ class SqlCommand(click.Command):
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="Stop it after so long.",
+    help="Time limit.",
 )
 @click.option(
     "--max-rows",
@@ -86,20 +86,20 @@ def query(
         run_query(engine, statement, timeout=timeout, max_rows=max_rows) as result,
     ):
         if output.format in KEYED:
-            _refuse_twins(result.columns)
+            _require_distinct(result.columns)
         fields = [Field(name) for name in result.columns]
         if fields:
             output.rows(fields, result.rows, empty="No rows.")
         if result.cut_off:
-            say(f"Cut off after {max_rows:,} rows; --max-rows lets more through.")
+            say(f"Cut off after {max_rows:,} rows; --max-rows allows more.")
 
 
-def _refuse_twins(columns: Sequence[str]) -> None:
-    """An object has one value for a name: the others would be lost."""
+def _require_distinct(columns: Sequence[str]) -> None:
+    """Reject columns of one name, of which a JSON object has only one."""
     for name in columns:
         if columns.count(name) > 1:
             raise UsageError(
-                f"Columns of one name, {name!r}, cannot be told apart in JSON; name them with AS."
+                f"Columns of one name, {name!r}, cannot be distinguished in JSON; name them with AS."
             )
 
 

@@ -1,4 +1,4 @@
-"""`registry status`: how much there is, and what ran when."""
+"""`registry status`: counts, and the last runs of jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @output_options
 @pass_application
 def status(application: Application, output: Output) -> None:
-    """Print how much there is, and how the last jobs ended.
+    """Print counts of rows, and how the last jobs ended.
 
     \b
     Example:
@@ -82,14 +82,14 @@ def _show_counts(screen: Console, title: str, counts: Mapping[str, int]) -> None
 
 def _show_embeddings(screen: Console, overview: Overview) -> None:
     screen.print()
-    found = overview.embeddings
-    if found is None:
+    version = overview.embeddings
+    if version is None:
         screen.print("No version of embeddings is current.")
         return
     screen.print(
-        f"embeddings  version {found['version']} ({found['method']}), {found['models']:,} models "
-        f"x {found['dimension']}, {found['vectors']:,} vectors with those placed later, current "
-        f"since {figures.minute(found['promoted_at'])} UTC"
+        f"embeddings  version {version['version']} ({version['method']}), "
+        f"{version['models']:,} models x {version['dimension']}, {version['vectors']:,} vectors "
+        f"with those placed later, current since {figures.minute(version['promoted_at'])} UTC"
     )
 
 
@@ -110,14 +110,14 @@ def _show_jobs(screen: Console, overview: Overview) -> None:
         fields = [Field("last run of"), Field("status"), Field("started (UTC)"), Field("took")]
         screen.print(table(fields, jobs, width=screen.width))
     else:
-        screen.print("No job has run yet; `registry sync` takes in the models.")
+        screen.print("No job has run yet; `registry sync` imports the models.")
     passes = [
         (
             each["scope"],
             each["kind"],
             each["watermark"],
             each["swept_at"],
-            f"{each['pages']:,} pages in" if each["under_way"] else "",
+            f"{each['pages']:,} pages read" if each["under_way"] else "",
         )
         for each in overview.passes
     ]

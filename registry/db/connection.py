@@ -1,4 +1,4 @@
-"""Where the database is, how to open it, fill it in bulk and lock it."""
+"""Settings of the database, and connections to it."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from registry.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Which database to use, and what said so; no `url` means the embedded server."""
+    """The database to use, and what names it; no `url` is the embedded server."""
 
     url: URL | None
     origin: str
@@ -36,7 +36,7 @@ def setting(flag: str | None = None, environ: Mapping[str, str] = os.environ) ->
     """Find the database: flag, REGISTRY_DATABASE_URL, DATABASE_URL, else the embedded server.
 
     Raises:
-        UsageError: when the value found is not a Postgres URL.
+        UsageError: when a value is not a Postgres URL.
     """
     for origin, value in (
         ("--database-url", flag),
@@ -61,14 +61,14 @@ def _postgres_url(value: str, origin: str) -> URL:
         )
     password = url.query.get("password")
     if isinstance(password, str):
-        # As a part of the URL of its own it is hidden wherever the URL is shown.
+        # As a component of the URL it is hidden wherever the URL is shown.
         url = url.set(password=password).difference_update_query(["password"])
     return url.set(drivername="postgresql+psycopg")
 
 
 @contextmanager
 def engine(where: Setting) -> Iterator[Engine]:
-    """Open the database for the length of a block, starting the embedded server if it is meant.
+    """Open the database for the length of a block, starting the embedded server if that is used.
 
     Raises:
         DatabaseUnreachableError: when no server answers at the URL.
@@ -94,10 +94,10 @@ def _disposed(opened: Engine) -> Iterator[Engine]:
 
 
 def create_engine(url: URL | str) -> Engine:
-    """Make an engine; sessions are in UTC and know themselves as `registry`.
+    """Return an engine; its sessions are in UTC, with `registry` as application name.
 
     No pool: a command opens one or two connections, and a server that restarts between two
-    pages of a sync must not be met through a stale one.
+    pages of a sync must not be reached by a stale one.
     """
     url = make_url(url).set(drivername="postgresql+psycopg")
     return sqlalchemy.create_engine(
@@ -155,7 +155,7 @@ def driver_connection(connection: Connection) -> psycopg.Connection[tuple[object
 
 
 def is_empty_embedded(where: Setting, opened: Engine) -> bool:
-    """Tell whether a database is the embedded one, with nothing of the registry in it yet."""
+    """Return whether a database is the embedded one, with nothing of the registry in it yet."""
     if where.url is not None:
         return False
     with opened.connect() as connection:

@@ -13,46 +13,45 @@ from sqlalchemy import Connection, text
 _INTRODUCTION = """\
 # The registry in SQL
 
-Written by `registry db dictionary` from the comments in the database, where `\\d+` and `\\df+`
-of psql show them too.
+Written by `registry db dictionary` from the comments in the database, which `\\d+` and `\\df+` of
+psql also show.
 
-Schema `registry` holds what is documented here: views and functions that stay as they are from
+Schema `registry` holds the views and functions that are documented here, which stay the same from
 version to version. The tables are in schema `store` and may change. Grant the role
-`registry_reader` to whoever only asks questions: it reads everything and writes nothing.
+`registry_reader` to users who only query: it reads everything and writes nothing.
 
 ## What to know first
 
 - **Names.** A model is known by the Hub's `org/name`, as it is now. Views show that name.
-  Functions take any name that stands for the model: the present one, a former one or another
-  alias, and then each of them in any case. A name that stands for several models counts as unknown,
-  and what is asked about an unknown model comes back empty; `nearest_models` and `route`, which
-  need learned vectors, refuse with an error instead.
+  Functions take any name of the model: the present one, a former one or another alias, in any case.
+  A name that several models have resolves to none. For an unknown model functions return no rows;
+  `nearest_models` and `route`, which need learned vectors, raise an error instead.
 - **Embeddings.** Learned vectors come in versions, of which one is current: views and functions
-  show that one, whole, unless told another. No version is current until one is promoted.
-- **States.** `available`; `gated` (listed, but access must be asked for); `private`; `disabled` (by
+  show all of that one, unless another is named. No version is current until one is promoted.
+- **States.** `available`; `gated` (listed, but access must be requested); `private`; `disabled` (by
   the Hub); `gone` (was listed once, is no longer); `stub` (named as a parent or in an evaluation,
   but never seen in a listing: little is known of it). No model is ever deleted.
 - **Relations.** `finetune`; `adapter` (such as LoRA); `merge` (of several models); `quantized`
   (the same weights in fewer bits, GGUF files included); `base_unknown` (the parent is stated, but
   not how it was used).
 - **Sources of lineage.** `tag` (the Hub's own resolution), `merge_config` (a mergekit
-  configuration in the card), `card`. They may disagree: each statement is kept with its confidence.
-- **Families.** Follow each model's first parent up to where there is none: all models that arrive
-  at one root are a family. A merge so belongs to the family of its first source only.
-- **Runs.** One model on one version of a benchmark, under one setup, by one measure, as one source
-  tells it. Scores are shares in [0, 1], higher being better, beside the raw value and its unit; an
-  item that was not observed has no row in `outcomes`, which is something else than a wrong one.
+  configuration in the card), `card`. They may disagree: each statement has its own confidence.
+- **Families.** A family is all models whose chains of first parents end at one root. So a merge
+  belongs to the family of its first source only.
+- **Runs.** One model on one version of a benchmark, under one setup, by one measure, as reported by
+  one source. Scores are shares in [0, 1], higher being better, beside the raw value and its unit.
+  An item that was not observed has no row in `outcomes`; it does not count as wrong.
 - **Units.** Parameters are numbers of weights (7 B is 7e9), downloads are those of the last 30 days
   unless all-time, times are in UTC. Confidences, similarities and scores lie in [0, 1]. Distances
   are cosine distances, in [0, 2].
-- **What is not known is null**, and a list that is not known is empty. Most models state only part
-  of this, so mind the nulls: `license <> 'mit'` leaves out the models without a licence.
+- **Unknown values are null**, and unknown lists empty. Most models state only part of this, so
+  consider the nulls: `license <> 'mit'` leaves out the models without a licence.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Comment:
-    """A comment, taken apart."""
+    """The parts of a comment."""
 
     summary: str
     meanings: Mapping[str, str]
@@ -63,9 +62,9 @@ def markdown(connection: Connection) -> str:
     """Return the data dictionary: every view, function, column and argument, with its meaning."""
     views, functions = _views(connection), _functions(connection)
     lines = [_INTRODUCTION, "## Views", ""]
-    lines += [f"- [`{name}`](#{name}): {told}" for name, (told, _) in views.items()]
+    lines += [f"- [`{name}`](#{name}): {summary}" for name, (summary, _) in views.items()]
     lines += ["", "## Functions", ""]
-    lines += [f"- [`{name}`](#{name}): {told}" for name, (told, _) in functions.items()]
+    lines += [f"- [`{name}`](#{name}): {summary}" for name, (summary, _) in functions.items()]
     for name, (_, body) in (views | functions).items():
         lines += ["", f"### {name}", "", *body]
     return "\n".join(lines) + "\n"
@@ -87,7 +86,7 @@ def _views(connection: Connection) -> dict[str, tuple[str, list[str]]]:
     sections: dict[str, tuple[str, list[str]]] = {}
     for row in rows:
         if row.view not in sections:
-            comment = _take_apart(row.comment)
+            comment = _parse(row.comment)
             body = [comment.summary, "", *_code(comment.example)]
             body += ["| column | type | meaning |", "|---|---|---|"]
             sections[row.view] = (_first_sentence(comment.summary), body)
@@ -114,7 +113,7 @@ def _functions(connection: Connection) -> dict[str, tuple[str, list[str]]]:
     ).all()
     sections = {}
     for row in rows:
-        comment = _take_apart(row.comment)
+        comment = _parse(row.comment)
         columns = list(zip(row.names, row.types, strict=True))
         arguments = list(zip(columns, row.defaults, strict=False))
         signature = ", ".join(
@@ -136,9 +135,9 @@ def _functions(connection: Connection) -> dict[str, tuple[str, list[str]]]:
     return sections
 
 
-def _take_apart(comment: str | None) -> _Comment:
-    told, _, example = (comment or "").partition("\n\nExample:\n")
-    summary, *lines = told.split("\n")
+def _parse(comment: str | None) -> _Comment:
+    description, _, example = (comment or "").partition("\n\nExample:\n")
+    summary, *lines = description.split("\n")
     meanings = {name: meaning for name, _, meaning in (line.partition(": ") for line in lines)}
     return _Comment(summary, meanings, example)
 

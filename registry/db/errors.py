@@ -43,12 +43,12 @@ def driver_errors(statement: str) -> Iterator[None]:
 def translated(
     error: DBAPIError, doing: str = "use the database", *, dependents: Sequence[str] = ()
 ) -> RegistryError:
-    """Turn a driver's error into a sentence of ours, with the exit code that fits it.
+    """Return an error of the driver as a sentence with the fitting exit code.
 
     Args:
         error: of the driver.
         doing: what failed, after "Cannot".
-        dependents: what stands in the way of a drop besides what the error names.
+        dependents: objects that prevent a drop, besides those that the error names.
     """
     cause = error.orig
     if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
@@ -87,9 +87,9 @@ def translated(
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Tell whether an error ended the connection, or kept one from being made."""
-    # Without an SQLSTATE no server spoke. One that speaks says ERROR where only the statement
-    # failed, whatever the state: 08 is "connection exception", but also a parameter without value.
+    """Return whether an error ended the connection, or prevented one."""
+    # Without an SQLSTATE no server answered. A server says ERROR where only the statement failed,
+    # whatever the state: 08 is "connection exception", but also a parameter without value.
     return not error.sqlstate or (
         error.diag.severity_nonlocalized != "ERROR"
         # 57P is "operator intervention" (shutdown, starting up), 53300 "too many connections".

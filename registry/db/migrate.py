@@ -1,4 +1,4 @@
-"""Bring the schema from one revision to another, and find where the tables differ from the code."""
+"""Migrations of the schema, and its comparison with the code."""
 
 import io
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from registry.errors import RegistryError, SchemaNotAtHeadError, UsageError
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Return Alembic's configuration; its commands run on `connection` if one is given."""
-    # Alembic talks on stdout, which is for data.
+    # Alembic prints to stdout, which is for data.
     config = Config(stdout=io.StringIO())
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     if connection is not None:
@@ -33,21 +33,21 @@ def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | N
     """Bring the database to a revision in one transaction; return the revisions before and after.
 
     Raises:
-        RegistryError: when an extension is missing or too old, or an object of a user's stands
-            in the way; nothing has then been changed.
+        RegistryError: when an extension is missing or too old, or an object of a user's prevents
+            it; nothing has then been changed.
     """
     return _migrate(opened, revision, command.upgrade, "upgrade")
 
 
 def upgrade_embedded(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
-    """Do as `upgrade` in the embedded database, and keep that to the registry.
+    """Upgrade the embedded database, and reserve it for the registry.
 
-    Nobody else has anything in it, as they may have in a database on a server of their own.
+    Other programs have no data in it, as they may have in a database on a user's own server.
     """
-    moved = upgrade(opened, revision)
+    revisions = upgrade(opened, revision)
     with opened.begin() as connection:
-        roles.keep_to_the_registry(connection)
-    return moved
+        roles.revoke_from_public(connection)
+    return revisions
 
 
 def set_up_embedded(where: Setting, opened: Engine) -> str | None:
@@ -88,7 +88,7 @@ def _migrate(
 
 
 def _dependents(opened: Engine, error: DBAPIError) -> list[str]:
-    """Name all objects of users' in the way: Postgres names those of the first drop alone."""
+    """Name all objects of users that prevent it: Postgres names those of the first drop alone."""
     if not isinstance(error.orig, psycopg.errors.DependentObjectsStillExist):
         return []
     with opened.connect() as connection:

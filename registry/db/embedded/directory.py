@@ -1,4 +1,4 @@
-"""The data directory: where each file of the embedded server lies, and the locks on it."""
+"""Data directory of the embedded server: paths of its files, and locks on them."""
 
 import contextlib
 import errno
@@ -27,9 +27,9 @@ _INIT_PREFIX = ".initdb-"
 class DataDirectory:
     """The paths below one data directory.
 
-    Only `postgres` and `sockets` belong to the server's account. What we write ourselves stays
-    outside them: where we are root, the server's account must not be able to place a link that
-    we would follow.
+    Only `postgres` and `sockets` belong to the server's account. The registry's own files lie
+    outside them: under root, the server's account must not be able to place a link that root would
+    follow.
     """
 
     root: Path
@@ -47,12 +47,12 @@ class DataDirectory:
 
     @property
     def log(self) -> Path:
-        """What the server has to say."""
+        """The log of the server."""
         return self.root / "postgres.log"
 
     @property
     def keep(self) -> Path:
-        """Exists while the server is meant to run until `stop`."""
+        """A file that exists while the server runs until `stop`."""
         return self.root / "postgres.keep"
 
     @property
@@ -66,7 +66,7 @@ class DataDirectory:
         return self.root / "postgres.port"
 
     def create(self) -> None:
-        """Make the directory and its missing parents; what exists is left as it is."""
+        """Create the directory and its missing parents; existing ones stay as they are."""
         missing = [path for path in (self.root, *self.root.parents) if not path.exists()]
         for path in reversed(missing):
             path.mkdir(exist_ok=True)
@@ -74,17 +74,17 @@ class DataDirectory:
                 path.chmod(0o755)  # the server's account has to pass, whatever the umask
 
     def open(self, path: Path, flags: int) -> int:
-        """Open a file of ours, private to the directory's owner, never following a link."""
+        """Open one of the registry's files, private to the directory's owner, following no link."""
         descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if os.geteuid() == 0:
-            # Root at work in somebody's directory must not lock that person out of it.
-            owner, found = self.root.stat(), os.fstat(descriptor)
-            if found.st_uid == 0 and found.st_nlink == 1 and stat.S_ISREG(found.st_mode):
+            # Root, working in a user's directory, must not lock that user out.
+            owner, status = self.root.stat(), os.fstat(descriptor)
+            if status.st_uid == 0 and status.st_nlink == 1 and stat.S_ISREG(status.st_mode):
                 os.fchown(descriptor, owner.st_uid, owner.st_gid)
         return descriptor
 
     def write(self, path: Path, text: str) -> None:
-        """Replace a small file of ours: the old text or the new one, never half of it."""
+        """Replace a small file atomically."""
         new = path.with_name(f"{path.name}.new")
         with os.fdopen(self.open(new, os.O_WRONLY | os.O_TRUNC), "w") as file:
             file.write(text)
@@ -94,7 +94,7 @@ class DataDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one to start or stop the server; the lock ends with its process."""
+        """Hold the lock for starting and stopping the server; it ends with its process."""
         descriptor = self.open(self.root / "postgres.lock", os.O_RDWR)
         try:
             if not try_lock(descriptor):
@@ -109,25 +109,25 @@ class DataDirectory:
         return self.open(self.root / "postgres.users", os.O_RDWR)
 
     def open_life(self) -> int:
-        """Open the file that every process of the server holds locked as long as it lives."""
+        """Open the file that every process of the server holds locked while it runs."""
         return self.open(self.root / "postgres.life", os.O_RDONLY)
 
     def open_log(self) -> int:
-        """Open the log to append to it, starting a new one when the old has grown."""
+        """Open the log to append to it; a large one is rotated first."""
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         return self.open(self.log, os.O_WRONLY | os.O_APPEND)
 
     @contextlib.contextmanager
     def initialising(self) -> Iterator[Path]:
-        """Yield an empty directory to build PGDATA in; earlier ones, left half done, go."""
+        """Yield an empty directory to build PGDATA in; incomplete earlier ones are removed."""
         self._clear_initialised()
         path = self.root / f"{_INIT_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
         path.mkdir(0o700)
         try:
             yield path
         finally:
-            # Ours, and what a killed start's initdb still wrote while we removed it at first.
+            # This one, and what the initdb of a killed start wrote during the first removal.
             self._clear_initialised()
 
     def _clear_initialised(self) -> None:
@@ -136,7 +136,7 @@ class DataDirectory:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock a file for this descriptor alone, if nobody else has it."""
+    """Lock a file for this descriptor alone; return False if another process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -146,7 +146,7 @@ def try_lock(descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def explaining(root: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into a sentence for a person.
+    """Raise errors of the operating system as sentences for a person.
 
     Raises:
         EmbeddedServerError: instead of any OSError.
@@ -164,7 +164,7 @@ def explaining(root: Path) -> Iterator[None]:
 
 
 def disk_full(root: Path, log: str = "") -> EmbeddedServerError:
-    """Say that the disk is full, with what the server wrote about it."""
+    """Return the error of a full disk, with what the server logged about it."""
     return EmbeddedServerError(
         f"The disk that holds {root} is full: free some space and start again, or choose another "
         f"disk with REGISTRY_DATA_DIR.{log}"
@@ -172,7 +172,7 @@ def disk_full(root: Path, log: str = "") -> EmbeddedServerError:
 
 
 def user_name(uid: int) -> str:
-    """Name an account of the operating system."""
+    """Return the name of an account of the operating system, for messages."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"
     except KeyError:

@@ -24,13 +24,13 @@ _PREFIX = Path(_PACKAGE, "pginstall")
 
 @dataclass(frozen=True)
 class Account:
-    """Whom the server runs as: ourselves (both None) or, where we are root, somebody else."""
+    """The account that runs the server: the current one (both None) or, under root, another."""
 
     uid: int | None = None
     gid: int | None = None
 
     def own(self, path: Path) -> None:
-        """Give a directory that we have just made to the account."""
+        """Give a directory that was just created to the account."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
@@ -44,8 +44,8 @@ class Account:
     ) -> subprocess.CompletedProcess[str]:
         """Run a short command as the account, in a session of its own; stdout is captured.
 
-        The environment is made new: libpq's PG* variables would mislead the server's programs,
-        and our tokens are none of its business.
+        The environment is a minimal one: libpq's PG* variables would mislead the server's programs,
+        and they must not get tokens.
         """
         passed = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         return subprocess.run(  # noqa: S603 - the wheel's own programs and /bin/sh
@@ -68,11 +68,10 @@ class Account:
 
 
 def find_account(directory: DataDirectory) -> Account:
-    """Say who runs the server: the owner of PGDATA; as root, an account made for the purpose.
+    """Return who runs the server: the owner of PGDATA; as root, a system account of its own.
 
     Raises:
-        EmbeddedServerError: PGDATA belongs to somebody that we cannot be, or an account is
-            missing and cannot be made.
+        EmbeddedServerError: PGDATA belongs to another user, or the account cannot be created.
     """
     owner = directory.postgres.stat() if directory.postgres.exists() else None
     me = os.geteuid()
@@ -107,19 +106,19 @@ def _system_account() -> Account:
             *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", ACCOUNT),
         ]
         try:
-            made = Account().run(command)
+            created = Account().run(command)
             entry = pwd.getpwnam(ACCOUNT)
         except (FileNotFoundError, KeyError) as error:
-            said = "no useradd here" if isinstance(error, OSError) else made.stdout.strip()
+            reason = "no useradd here" if isinstance(error, OSError) else created.stdout.strip()
             raise EmbeddedServerError(
                 f"Postgres refuses to run as root, and the system user {ACCOUNT} could not be "
-                f"created ({said}): create it, or run this command as an ordinary user."
+                f"created ({reason}): create it, or run this command as an ordinary user."
             ) from error
     return Account(entry.pw_uid, entry.pw_gid)
 
 
 def _require_reachable(directory: DataDirectory, account: Account) -> None:
-    # The account itself tries each parent: mode bits alone would overlook access lists.
+    # The account itself tries each parent: mode bits do not include access lists.
     script = 'for path; do test -x "$path" || { printf %s "$path"; exit 1; }; done'
     parents = [*reversed(directory.root.parents), directory.root]
     tried = account.run(["/bin/sh", "-c", script, "sh", *parents])
@@ -134,13 +133,13 @@ def _require_reachable(directory: DataDirectory, account: Account) -> None:
 def find_binaries(directory: DataDirectory, account: Account) -> Path:
     """Return the directory of initdb, postgres and psql, runnable by the account.
 
-    Root's environments often lie where nobody else may look; then a copy is made, once, beside
-    the data.
+    Root's environments often lie where other users have no access; then a copy is made, once,
+    beside the data.
 
     Raises:
         EmbeddedServerError: the wheel is not installed, or its programs do not run here.
     """
-    # The package itself must not be imported: that makes directories and sets exit hooks.
+    # The package itself must not be imported: that creates directories and sets exit hooks.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError(
@@ -181,7 +180,7 @@ def _problem(binaries: Path, account: Account) -> str | None:
 
 
 def _copy(site: Path, copy: Path) -> None:
-    """Copy what runs; the libraries beside the package are found by relative paths."""
+    """Copy the programs and libraries, which find each other by relative paths."""
     new = copy.with_name(f"{copy.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     for part in (_PREFIX / "bin", _PREFIX / "lib", _PREFIX / "share", Path(f"{_PACKAGE}.libs")):

@@ -20,7 +20,7 @@ from registry.errors import EmbeddedServerError
 logger = logging.getLogger("registry.db.embedded")
 
 _PROGRAM = "postgres"
-# Below the ports that Linux and macOS hand to outgoing connections, so that ours stays free.
+# Below the ports that Linux and macOS give to outgoing connections, so that it stays free.
 _PORTS = range(15432, 32768)
 _ORPHANS_LEAVE_BY_THEMSELVES = 2.0  # seconds; idle ones notice the postmaster's death at once
 _ORPHANS_LIMIT = 30.0
@@ -61,9 +61,9 @@ def _stale_pid(pgdata: Path) -> int | None:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process exists and is not just a zombie."""
+    """Return whether a process exists and is no zombie."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # orphans are ours to bury where we are a container's init
+        os.waitpid(pid, os.WNOHANG)  # as a container's init, this process inherits orphans
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -78,7 +78,7 @@ def is_alive(pid: int) -> bool:
 
 
 def _serves(pid: int, pgdata: Path) -> bool:
-    """Say whether a process is a Postgres at work in a PGDATA."""
+    """Return whether a process is a Postgres that serves a PGDATA."""
     if not sys.platform.startswith("linux"):
         shown = Account().run(["ps", "-ww", "-o", "command=", "-p", str(pid)]).stdout
         return "postgres" in shown and f"-D {pgdata}" in shown
@@ -90,7 +90,7 @@ def _serves(pid: int, pgdata: Path) -> bool:
         try:
             return process.joinpath("cwd").samefile(pgdata)
         except PermissionError:
-            # In a container root often lacks the right to look; the arguments anybody can read.
+            # In a container root often may not read that, but everybody may read the arguments.
             arguments = process.joinpath("cmdline").read_bytes().split(b"\0")
             return os.fsencode(pgdata) in arguments
     except OSError:
@@ -121,12 +121,12 @@ def launch(
     environment = {}
     stale = _stale_pid(directory.postgres)
     if stale is not None:
-        # Postgres believes any process of its own user that has the stale number to be a server,
-        # unless told that it is the shell it was started from. We know that it is none.
+        # Postgres takes any process of its own user with the stale number for a server, unless it
+        # is named as the shell that started it. It is known to be none.
         environment["PG_GRANDPARENT_PID"] = str(stale)
     options = [f"--{name}={value}" for name, value in settings.items()]
-    # The shell leaves at once, so the server is nobody's child: no zombie stays, and nothing of
-    # it hangs on our terminal or pipes.
+    # The shell ends at once, so the server has no parent here: it leaves no zombie, and holds no
+    # terminal or pipe.
     script = '"$@" >&2 & echo $!'
     with _claimed(directory, account) as life:
         _clear_sockets(directory)
@@ -158,9 +158,9 @@ def _clear_sockets(directory: DataDirectory) -> None:
 def _claimed(directory: DataDirectory, account: Account) -> Iterator[int]:
     """Yield a locked file for the server to inherit, once no process of an earlier one is left.
 
-    The lock is the one sign of life that holds everywhere: over containers which share the
-    directory but see neither each other's processes nor shared memory, two servers would destroy
-    the data; and a backend may outlive its postmaster.
+    Only a lock shows that a server lives in every case. Containers may share the directory and see
+    neither each other's processes nor shared memory, and two servers would destroy the data; and a
+    backend may outlive its postmaster.
     """
     life = directory.open_life()
     try:
@@ -182,10 +182,10 @@ def _claimed(directory: DataDirectory, account: Account) -> Iterator[int]:
 
 def _kill_orphans(pgdata: Path, account: Account) -> None:
     """End the backends of a postmaster that is gone; crash recovery follows in any case."""
-    # The account asks, as root in a container may not see where another user's process works.
+    # Run by the account: root in a container may not read another user's processes.
     script = 'for p in /proc/[0-9]*; do test "$p/cwd" -ef "$1" && echo "${p#/proc/}"; done'
-    found = account.run(["/bin/sh", "-c", script, "sh", pgdata], stderr=subprocess.DEVNULL)
-    for pid in map(int, found.stdout.split()):
+    listed = account.run(["/bin/sh", "-c", script, "sh", pgdata], stderr=subprocess.DEVNULL)
+    for pid in map(int, listed.stdout.split()):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if Path("/proc", str(pid), "comm").read_text().strip() == _PROGRAM:
                 logger.warning("Ending process %d, left behind by a server that was killed", pid)
@@ -193,10 +193,10 @@ def _kill_orphans(pgdata: Path, account: Account) -> None:
 
 
 def stop(postmaster: Postmaster, limit: float) -> None:
-    """Shut the server down in an orderly way and wait until it is gone, `limit` seconds at most.
+    """Shut the server down and wait until it has ended, `limit` seconds at most.
 
     Raises:
-        EmbeddedServerError: it is still there.
+        EmbeddedServerError: it has not ended.
     """
     with contextlib.suppress(ProcessLookupError):
         os.kill(postmaster.pid, signal.SIGINT)  # a "fast" shutdown

@@ -1,6 +1,6 @@
-"""Every table of the registry, in Postgres schema `store`.
+"""Tables of the registry, in Postgres schema `store`.
 
-The tables may change between versions; what users query are the views and functions of schema
+The tables may change between versions; users query the views and functions of schema
 `registry`, in `registry/db/sql/`. Every table that grows with the catalog carries a model's key in
 its primary key, so that it can be distributed by model (see `LARGE_TABLES`).
 """

@@ -1,4 +1,4 @@
-"""What all tables are made with: the metadata, and kinds of columns that come again."""
+"""Metadata of all tables, and kinds of columns that several tables have."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -32,9 +32,9 @@ def lowered(column: str) -> Label[str]:
 
 
 def model_key() -> Column[int]:
-    """Return the key of a table beside `models`, which the sync alone writes, a row for a row.
+    """Return the key of a table that has a row for each of `models`, and only the sync writes.
 
-    Without foreign keys: checking those of five tables took a fifth of a first sync.
+    Without a foreign key: checking those of five tables took a fifth of a first sync.
     """
     return Column(BigInteger, primary_key=True, autoincrement=False, comment="the model")
 
@@ -45,10 +45,10 @@ def texts(comment: str) -> Column[Any]:
 
 
 def time(comment: str) -> Column[datetime]:
-    """Return a column of moments."""
+    """Return a column of times."""
     return Column(DateTime(timezone=True), nullable=False, comment=comment)
 
 
 def time_or_null(comment: str) -> Column[datetime | None]:
-    """Return a column of moments that may be unknown."""
+    """Return a column of times that may be unknown."""
     return Column(DateTime(timezone=True), comment=comment)

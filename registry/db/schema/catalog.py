@@ -1,4 +1,4 @@
-"""Models, names, counters, documents, lineage, families and features."""
+"""Tables of models, names, counters, documents, lineage, families and features."""
 
 from datetime import datetime
 from typing import Any
@@ -84,9 +84,9 @@ models = Table(
     UniqueConstraint("name"),
     CheckConstraint(one_of("state", ModelState), name="state"),
     Index("models_hub_id_idx", "hub_id", unique=True, postgresql_where=text("hub_id IS NOT NULL")),
-    # Stubs are few: whether one is waiting under a name is asked of every new model.
+    # Stubs are few: every new model is checked against their names.
     Index("models_stub_idx", lowered("name"), postgresql_where=text("state = 'stub'")),
-    # Always empty: what was written without its lexemes is completed by a trigger.
+    # Always empty: a trigger completes rows that are written without lexemes.
     Index("models_unsearchable_idx", "model_id", postgresql_where=text("search IS NULL")),
     Index("models_lower_name_idx", lowered("name"), postgresql_ops={"lowered": "text_pattern_ops"}),
     Index("models_author_idx", "author"),
@@ -172,7 +172,7 @@ counters = Table(
 
 
 class HistoryColumns(TypedColumns):
-    """The counters at each moment at which one of them was seen to have changed."""
+    """The counters at each time at which one of them was seen to have changed."""
 
     model_id = model_key()
     observed_at = Column(DateTime(timezone=True), primary_key=True)
@@ -230,7 +230,7 @@ edges = Table(
 
 
 class PendingEdgeColumns(TypedColumns):
-    """What models say of their parents, while the catalog is loaded for the first time."""
+    """Statements of parents, while the catalog is loaded for the first time."""
 
     child_id: Named[int] = Column(BigInteger)
     parent: Named[str] = Column(Text, comment="name, as the child has it")
@@ -244,7 +244,7 @@ pending_edges = Table("pending_edges", metadata, PendingEdgeColumns)
 
 
 class PendingRenameColumns(TypedColumns):
-    """Former names of parents, likewise."""
+    """Former names of parents, during the initial load."""
 
     former: Named[str] = Column(Text)
     present: Named[str] = Column(Text)
@@ -305,7 +305,7 @@ feature_sets = Table(
 
 
 class FeatureColumns(TypedColumns):
-    """Which set of features a model has; a model of which nothing is known has no row."""
+    """Which set of features a model has; a model without known features has no row."""
 
     model_id = model_key()
     feature_set_id: Named[int] = Column(BigInteger, comment="of feature_sets")
@@ -320,7 +320,7 @@ model_features = Table(
 
 
 class WeightColumns(TypedColumns):
-    """What each kind of evidence weighs in the similarity of two models."""
+    """Weight of each kind of evidence in the similarity of two models."""
 
     name = Column(Text, primary_key=True)
     weight: Named[float] = Column(Double, comment="in [0, 1]")

@@ -1,4 +1,4 @@
-"""Vectors: of texts, and of models and items by version; and comparisons of trainings."""
+"""Tables of vectors, of texts and of models and items by version, and of comparisons."""
 
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ encoders = Table("encoders", metadata, EncoderColumns, UniqueConstraint("name"))
 
 
 class TextVectorColumns(TypedColumns):
-    """What an encoder makes of what items ask: a row for each text, however many items share it."""
+    """Vectors of items' texts: a row for each text, however many items share it."""
 
     encoder_id = Column(
         Integer,
@@ -62,7 +62,7 @@ text_vectors = Table("text_vectors", metadata, TextVectorColumns)
 
 
 class VersionColumns(TypedColumns):
-    """One row per training that was kept: how it was made, and what became of it."""
+    """One row per stored training: its settings, and its state."""
 
     version_id = Column(Integer, Identity(always=True), primary_key=True)
     method: Named[str] = Column(Text, comment="how it was trained")
@@ -118,7 +118,7 @@ embedding_versions = Table(
 
 
 class EmbeddingColumns(TypedColumns):
-    """One vector per model and version; a version's are a partition, there whole or not at all."""
+    """One vector per model and version; each version is a partition."""
 
     model_id = model_key()
     version_id = Column(Integer, primary_key=True, autoincrement=False, comment="the version")
@@ -146,7 +146,7 @@ embeddings = Table(
 
 
 class PriorColumns(TypedColumns):
-    """What places new models in a version, as `registry.priors` packs it."""
+    """The fitted state that places new models in a version; see `embeddings.placement_state`."""
 
     version_id = Column(
         Integer,

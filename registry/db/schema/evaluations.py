@@ -1,4 +1,4 @@
-"""Benchmarks, items, runs with their packed outcomes, and the names that models go by there."""
+"""Tables of benchmarks, items, runs with packed outcomes, and the names of models in them."""
 
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,7 @@ benchmarks = Table("benchmarks", metadata, BenchmarkColumns, UniqueConstraint("n
 
 
 class MeasureColumns(TypedColumns):
-    """What is measured on a benchmark, and how its numbers are to be read."""
+    """What is measured on a benchmark, and on which scale."""
 
     measure_id = Column(Integer, Identity(always=True), primary_key=True)
     benchmark_id: Named[int] = Column(Integer, comment="the benchmark")
@@ -99,7 +99,7 @@ items = Table(
     "items",
     metadata,
     ItemColumns,
-    # The item first: it is also looked for whatever the benchmark.
+    # The item first: it is also searched without a benchmark.
     UniqueConstraint("item", "benchmark_id", name="items_item_key"),
     Index(
         "items_content_hash_idx",
@@ -111,7 +111,7 @@ items = Table(
 
 
 class SetupColumns(TypedColumns):
-    """How benchmarks were run: one row for all runs that were run alike."""
+    """How benchmarks were run: one row for all runs with the same settings."""
 
     setup_id = Column(Integer, Identity(always=True), primary_key=True)
     fingerprint: Named[Any] = Column(Uuid, nullable=False)
@@ -140,7 +140,7 @@ sources = Table("sources", metadata, SourceColumns, UniqueConstraint("name"))
 
 
 class ImportColumns(TypedColumns):
-    """One row for each file that was imported; one that has changed since has another."""
+    """One row for each version of an imported file."""
 
     import_id = Column(Integer, Identity(always=True), primary_key=True)
     path: Named[str] = Column(Text, comment="as it was given")
@@ -155,7 +155,7 @@ imports = Table("imports", metadata, ImportColumns, UniqueConstraint("path", "sh
 
 
 class NameColumns(TypedColumns):
-    """Every spelling of a model in evaluations, and the model that it was found to stand for."""
+    """Every spelling of a model in evaluations, and the model that it resolves to."""
 
     name_id = Column(Integer, Identity(always=True), primary_key=True)
     name: Named[str] = Column(Text, comment="as a source spells it")
@@ -228,7 +228,7 @@ runs = Table(
 
 
 class AnswerColumns(TypedColumns):
-    """What a run's model answered and what that took, where its source tells."""
+    """Answers of a run's model, with tokens and latencies, as far as its source gives them."""
 
     model_id = model_key()
     run_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="of runs")
@@ -250,7 +250,7 @@ answers = Table(
 
 
 class StatisticColumns(TypedColumns):
-    """What all models together did on each item of a benchmark; renewed by each import."""
+    """Counts over all models for each item of a benchmark; refreshed by each import."""
 
     benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
     models: Named[Any] = Column(
@@ -265,7 +265,7 @@ item_statistics = Table("item_statistics", metadata, StatisticColumns)
 
 
 class PendingEvaluationColumns(TypedColumns):
-    """Models whose results on the Hub are yet to be taken up, since their records changed."""
+    """Models whose results on the Hub are to be imported, since their records changed."""
 
     model_id = model_key()
     eval_results: Named[Any] = Column(

@@ -1,4 +1,4 @@
-"""What jobs leave behind: where the sync stands, lookups, quarantine, runs of jobs."""
+"""Tables of the state of syncs, lookups, quarantine, and runs of jobs."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from registry.enums import JobStatus, SyncKind
 
 
 class PassColumns(TypedColumns):
-    """Where each kind of sync stands; it moves in the transaction of the page it describes."""
+    """State of each kind of sync, updated in the transaction of the page that it describes."""
 
     scope = Column(Text, primary_key=True, comment="endpoint and filters")
     kind = Column(Text, primary_key=True, comment="delta or full")
@@ -62,7 +62,7 @@ sweep_pages = Table("sweep_pages", metadata, SweepColumns)
 
 
 class LookupColumns(TypedColumns):
-    """When a name that no listing shows was last asked for on its own, and the answer."""
+    """When a name that no listing shows was last looked up, and the answer."""
 
     model_id = model_key()
     looked_up_at: Named[datetime] = time("as-of time of the question")

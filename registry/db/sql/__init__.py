@@ -1,9 +1,8 @@
 """The views and functions of schema `registry`: one file each, always the current definition.
 
 Files are installed topic by topic, in the order of the folders' names and then of their own. What
-was installed is remembered in `store.sql_objects`, so that an upgrade drops what the registry made
-and nothing else: a view of a user's that depends on one of ours makes the drop fail, with the name
-of that view.
+was installed is recorded in `store.sql_objects`, so that an upgrade drops that and nothing else: a
+user's view that depends on one of these makes the drop fail, with the name of that view.
 """
 
 import hashlib
@@ -30,17 +29,17 @@ SELECT 'FUNCTION',
 
 def files() -> dict[str, str]:
     """Return the text of every SQL file by file name, in the order of installation."""
-    found = {}
+    bodies = {}
     for topic in sorted(resources.files(__name__).iterdir(), key=lambda entry: entry.name):
         if topic.is_dir():
             scripts = (file for file in topic.iterdir() if file.name.endswith(".sql"))
             for file in sorted(scripts, key=lambda file: file.name):
-                found[file.name] = file.read_text()
-    return found
+                bodies[file.name] = file.read_text()
+    return bodies
 
 
 def fingerprint() -> str:
-    """Return a digest of all SQL files, to tell whether the installed ones are current."""
+    """Return a digest of all SQL files, which shows whether the installed ones are current."""
     digest = hashlib.sha256()
     for name, body in files().items():
         digest.update(f"{name}\0{body}\0".encode())
@@ -48,11 +47,11 @@ def fingerprint() -> str:
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether the installed views and functions are those of this version."""
+    """Return whether the installed views and functions are those of this version."""
     if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
         return False
-    found = connection.scalars(text("SELECT DISTINCT fingerprint FROM store.sql_objects")).all()
-    return found == [fingerprint()]
+    digests = connection.scalars(text("SELECT DISTINCT fingerprint FROM store.sql_objects")).all()
+    return digests == [fingerprint()]
 
 
 def require_current(connection: Connection) -> None:
@@ -83,7 +82,7 @@ def drop(connection: Connection) -> None:
 
 
 def dependents(connection: Connection) -> list[str]:
-    """Tell which objects of users' depend on what the registry installed, a sentence for each."""
+    """Return which objects of users depend on installed ones, a sentence for each."""
     if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
         return []
     # Names get their schemas as in the errors of an upgrade, which has the same path.
@@ -112,7 +111,7 @@ def dependents(connection: Connection) -> list[str]:
 
 
 def install(connection: Connection) -> None:
-    """Create every view and function, in file-name order, and remember what they are."""
+    """Create every view and function, in file-name order, and record them."""
     # no_parameters: a body may hold % and :, which must reach Postgres untouched.
     raw = connection.execution_options(no_parameters=True)
     raw.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS registry")
@@ -120,10 +119,10 @@ def install(connection: Connection) -> None:
     ordered: list[tuple[str, str]] = []
     for body in files().values():
         raw.exec_driver_sql(body)
-        for found in _objects(connection):
-            if found not in before:
-                before.add(found)
-                ordered.append(found)
+        for created in _objects(connection):
+            if created not in before:
+                before.add(created)
+                ordered.append(created)
     digest = fingerprint()
     connection.execute(
         text(
