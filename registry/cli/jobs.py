@@ -121,9 +121,9 @@ def crontab() -> None:
     """
     program = _program()
     click.echo(
-        "# llm-registry; times are local. A run while another is running ends with exit code"
+        "# llm-registry; times are local. A run ends with exit code 5 while another is running,"
     )
-    click.echo("# 5, one that the Hub's rate limit stops with 75; the next run resumes there.")
+    click.echo("# and with 75 where the Hub limits the rate; the next run resumes there.")
     if os.environ.get("REGISTRY_DATA_DIR"):
         click.echo(f"REGISTRY_DATA_DIR={os.environ['REGISTRY_DATA_DIR']}")
     if os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("DATABASE_URL"):

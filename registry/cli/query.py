@@ -99,7 +99,7 @@ def _require_distinct(columns: Sequence[str]) -> None:
     for name in columns:
         if columns.count(name) > 1:
             raise UsageError(
-                f"Columns of one name, {name!r}, cannot be distinguished in JSON; name them with AS."
+                f"Columns of one name, {name!r}, overwrite each other in JSON; name them with AS."
             )
 
 

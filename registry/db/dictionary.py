@@ -24,7 +24,7 @@ version to version. The tables are in schema `store` and may change. Grant the r
 
 - **Names.** A model is known by the Hub's `org/name`, as it is now. Views show that name.
   Functions take any name of the model: the present one, a former one or another alias, in any case.
-  A name that several models have resolves to none. For an unknown model functions return no rows;
+  A name that several models have resolves to none. For an unknown model functions return nothing;
   `nearest_models` and `route`, which need learned vectors, raise an error instead.
 - **Embeddings.** Learned vectors come in versions, of which one is current: views and functions
   show all of that one, unless another is named. No version is current until one is promoted.
