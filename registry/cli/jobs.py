@@ -120,10 +120,8 @@ def crontab() -> None:
       (crontab -l; registry jobs crontab) | crontab -
     """
     program = _program()
-    click.echo(
-        "# llm-registry; times are local. A run ends with exit code 5 while another is running,"
-    )
-    click.echo("# and with 75 where the Hub limits the rate; the next run resumes there.")
+    click.echo("# llm-registry; times are local. Exit codes: 5 while another run is under way,")
+    click.echo("# 75 where the Hub limits the rate; the next run resumes there.")
     if os.environ.get("REGISTRY_DATA_DIR"):
         click.echo(f"REGISTRY_DATA_DIR={os.environ['REGISTRY_DATA_DIR']}")
     if os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("DATABASE_URL"):
