@@ -1,4 +1,4 @@
--- benchmark_ids(name): keys of all versions of a benchmark, or of the one that name@version tells.
+-- benchmark_ids(name): keys of all versions of a benchmark, or of one by name@version.
 CREATE FUNCTION store.benchmark_ids(benchmark text) RETURNS SETOF integer
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -11,4 +11,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION store.benchmark_ids(text) IS
-    'Keys of all versions of a benchmark, or of one where the name is followed by @ and a version.';
+    'Keys of all versions of a benchmark, or of one version by name@version.';

@@ -1,4 +1,4 @@
--- overlap(...): how two runs' outcomes meet; one row, and all of it from bits.
+-- overlap(...): counts of two runs' common outcomes, in one row, from bits alone.
 -- Where a model was not observed its bit is 0, so only the other's bits have to be masked.
 CREATE FUNCTION store.overlap(a varbit, a_present varbit, b varbit, b_present varbit)
 RETURNS TABLE (items bigint, right_a bigint, right_b bigint, both_right bigint)
@@ -16,4 +16,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION store.overlap(varbit, varbit, varbit, varbit) IS
-    'How the outcomes of two runs meet: items that both observed, right ones of each among them, and those that both got right.';
+    'Counts of two runs'' common outcomes: items that both observed, those of them that each got right, and those that both got right.';

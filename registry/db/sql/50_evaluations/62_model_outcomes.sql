@@ -1,5 +1,5 @@
 -- model_outcomes(model, benchmark): the preferred run with outcomes of a model on a benchmark.
--- Concatenating with nothing decompresses the outcomes once.
+-- Concatenating with nothing decompresses the outcomes, once a run.
 CREATE FUNCTION store.model_outcomes(model bigint, benchmark integer)
 RETURNS TABLE (run_id bigint, right_bits varbit, present_bits varbit, grades real[])
 LANGUAGE sql STABLE PARALLEL SAFE

@@ -8,35 +8,35 @@ SELECT b.name AS benchmark, b.version, m.metric, m.filter, b.item_count AS items
   LEFT JOIN store.measures m ON m.measure_id = b.measure_id;
 
 COMMENT ON VIEW registry.benchmarks IS
-    'One row per version of a benchmark, with the measure that leaderboards show of it.
+    'One row per version of a benchmark, with the measure that leaderboards show.
 
 Example:
 SELECT benchmark, version, metric, items, runs FROM registry.benchmarks ORDER BY runs DESC;';
 COMMENT ON COLUMN registry.benchmarks.benchmark IS
-    'Name of the benchmark, as its source has it.';
+    'Name of the benchmark in its source.';
 COMMENT ON COLUMN registry.benchmarks.version IS
-    'Version of the benchmark; empty where no source knows of one.';
+    'Version of the benchmark; empty where no source states one.';
 COMMENT ON COLUMN registry.benchmarks.metric IS
-    'What is measured, such as acc or exact_match: the measure with bounds that most models have.';
+    'Metric, such as acc or exact_match: of the measure with bounds that most models have.';
 COMMENT ON COLUMN registry.benchmarks.filter IS
-    'How answers were extracted from replies, such as strict-match, or who judged them; empty if plainly.';
+    'How answers were extracted from replies, such as strict-match, or who judged them; empty for none.';
 COMMENT ON COLUMN registry.benchmarks.items IS
-    'Number of its items that are known; 0 where only scores are.';
+    'Number of known items; 0 where only scores are known.';
 COMMENT ON COLUMN registry.benchmarks.domain IS
-    'What it is about, where its source tells.';
+    'Subject, where the source states it.';
 COMMENT ON COLUMN registry.benchmarks.unit IS
     'Unit of raw scores, such as %; null for a share.';
 COMMENT ON COLUMN registry.benchmarks.lowest IS
-    'Raw score of the worst; null where there is no bound.';
+    'Least raw score; null without a bound.';
 COMMENT ON COLUMN registry.benchmarks.highest IS
-    'Raw score at the other end; null where there is no bound.';
+    'Greatest raw score; null without a bound.';
 COMMENT ON COLUMN registry.benchmarks.higher_is_better IS
     'False for perplexities and errors.';
 COMMENT ON COLUMN registry.benchmarks.random_baseline IS
-    'Raw score of guessing, where it is known.';
+    'Raw score of random answers, where known.';
 COMMENT ON COLUMN registry.benchmarks.description IS
-    'What its source says of it.';
+    'Description by its source.';
 COMMENT ON COLUMN registry.benchmarks.url IS
-    'Where it is from.';
+    'Address of its source.';
 COMMENT ON COLUMN registry.benchmarks.runs IS
-    'Number of runs on it, by whatever measure.';
+    'Number of runs on it, by any measure.';

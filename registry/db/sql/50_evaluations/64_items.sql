@@ -15,16 +15,16 @@ COMMENT ON COLUMN registry.items.benchmark IS
 COMMENT ON COLUMN registry.items.version IS
     'Version of the benchmark.';
 COMMENT ON COLUMN registry.items.item IS
-    'Name by which its source knows the item; unique in the benchmarks version.';
+    'Name of the item in its source; unique in the version of the benchmark.';
 COMMENT ON COLUMN registry.items.ordinal IS
     'Place of the item in the benchmark, from 0; it never changes.';
 COMMENT ON COLUMN registry.items.domain IS
-    'What it is about, where its source tells.';
+    'Subject, where the source states it.';
 COMMENT ON COLUMN registry.items.prompt IS
-    'What it asks, where its source tells.';
+    'Text of the question, where the source states it.';
 COMMENT ON COLUMN registry.items.choices IS
-    'What there is to choose from; empty where that is not known.';
+    'Possible answers; empty where not known.';
 COMMENT ON COLUMN registry.items.answer IS
-    'The right answer, where its source tells.';
+    'The right answer, where the source states it.';
 COMMENT ON COLUMN registry.items.content_hash IS
-    'Fingerprint of prompt and choices: alike for one question in two benchmarks.';
+    'Digest of prompt and choices: equal for the same question in two benchmarks.';

@@ -1,4 +1,4 @@
--- runs: one row per run, with how it was run and where it is from.
+-- runs: one row per run, with its setup and source.
 CREATE VIEW registry.runs AS
 SELECT r.run_id AS run, m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
        s.name AS source, r.complete, r.verified, r.item_count AS items,
@@ -20,7 +20,7 @@ SELECT r.run_id AS run, m.name AS model, b.name AS benchmark, b.version, k.metri
   LEFT JOIN store.imports i ON i.import_id = r.import_id;
 
 COMMENT ON VIEW registry.runs IS
-    'One row per run: one model on one version of a benchmark, under one setup, by one measure, as one source tells it. Sources may disagree: each keeps its row.
+    'One row per run: one model on one version of a benchmark, under one setup, by one measure, from one source. Sources may disagree: each has its row.
 
 Example:
 SELECT model, metric, filter, shots, score, source
@@ -28,7 +28,7 @@ SELECT model, metric, filter, shots, score, source
  WHERE benchmark = ''gsm8k'' AND complete
  ORDER BY score DESC NULLS LAST LIMIT 10;';
 COMMENT ON COLUMN registry.runs.run IS
-    'Key of the run: a fingerprint of what makes it this run, the same in every registry.';
+    'Key of the run: a digest of what identifies it, the same in every registry.';
 COMMENT ON COLUMN registry.runs.model IS
     'Name of the model, as it is now.';
 COMMENT ON COLUMN registry.runs.benchmark IS
@@ -36,52 +36,52 @@ COMMENT ON COLUMN registry.runs.benchmark IS
 COMMENT ON COLUMN registry.runs.version IS
     'Version of the benchmark.';
 COMMENT ON COLUMN registry.runs.metric IS
-    'What was measured.';
+    'Metric, such as acc.';
 COMMENT ON COLUMN registry.runs.filter IS
-    'How answers were extracted from replies; empty if plainly.';
+    'How answers were extracted from replies; empty for none.';
 COMMENT ON COLUMN registry.runs.source IS
-    'Who says so: a leaderboard, a harness, the Hub.';
+    'Who states it: a leaderboard, a harness, the Hub.';
 COMMENT ON COLUMN registry.runs.complete IS
-    'False for a run that was limited to some of the items.';
+    'False for a run limited to some of the items.';
 COMMENT ON COLUMN registry.runs.verified IS
-    'Whether the source vouches for it beyond saying so.';
+    'Whether the source has verified it.';
 COMMENT ON COLUMN registry.runs.items IS
-    'Number of items that the score is of, where known.';
+    'Number of items of the score, where known.';
 COMMENT ON COLUMN registry.runs.score IS
     'Score as a share in [0, 1], higher being better; null where the metric has no bounds.';
 COMMENT ON COLUMN registry.runs.raw_score IS
-    'Score as the source states it, or as it follows from the outcomes.';
+    'Score as the source states it, or from the outcomes.';
 COMMENT ON COLUMN registry.runs.raw_standard_error IS
-    'Standard error of the raw score, where it is stated or there are outcomes.';
+    'Standard error of the raw score, as stated or from the outcomes.';
 COMMENT ON COLUMN registry.runs.has_outcomes IS
-    'Whether the outcome on each item is known, in view outcomes.';
+    'Whether view outcomes has the outcome on each item.';
 COMMENT ON COLUMN registry.runs.revision IS
     'Commit, branch or checkpoint of the model, where known.';
 COMMENT ON COLUMN registry.runs.evaluated_at IS
-    'When, where known.';
+    'Time of the evaluation in UTC, where known.';
 COMMENT ON COLUMN registry.runs.harness IS
-    'Program that ran it, where known.';
+    'Evaluation program, where known.';
 COMMENT ON COLUMN registry.runs.harness_version IS
     'Version or commit of that program.';
 COMMENT ON COLUMN registry.runs.task_version IS
-    'The harnesss own version of the task.';
+    'Version of the task in the harness.';
 COMMENT ON COLUMN registry.runs.shots IS
-    'Examples in the prompt; null where unknown.';
+    'Number of examples in the prompt; null where unknown.';
 COMMENT ON COLUMN registry.runs.prompt_template IS
-    'Name or hash of the template of the prompt.';
+    'Name or hash of the prompt template.';
 COMMENT ON COLUMN registry.runs.chat_template IS
-    'Name or hash of the template of the chat; empty if none was used, null if unknown.';
+    'Name or hash of the chat template; empty if none was used, null if unknown.';
 COMMENT ON COLUMN registry.runs.precision IS
-    'Data type that it was run in, such as bfloat16.';
+    'Data type of the weights, such as bfloat16.';
 COMMENT ON COLUMN registry.runs.details IS
-    'Anything else that tells two runs apart.';
+    'Anything else that distinguishes runs.';
 COMMENT ON COLUMN registry.runs.spelling IS
-    'Name of the model as the source spells it.';
+    'Name of the model in the source.';
 COMMENT ON COLUMN registry.runs.resolved_by IS
-    'How the model was found, as in evaluated_names.';
+    'Method that resolved the spelling, as in evaluated_names.';
 COMMENT ON COLUMN registry.runs.name_confidence IS
-    'How sure that is, in [0, 1].';
+    'Confidence of that, in [0, 1].';
 COMMENT ON COLUMN registry.runs.file IS
-    'File that it was imported from; null for what the sync took from the Hub.';
+    'File that it was imported from; null for scores of the Hub, from the sync.';
 COMMENT ON COLUMN registry.runs.imported_at IS
-    'When that file was imported first, as it is.';
+    'When the present version of that file was first imported.';

@@ -1,4 +1,4 @@
--- answers: what models answered, one row per run and item, where sources tell.
+-- answers: answers of models, one row per run and item, where sources state them.
 CREATE VIEW registry.answers AS
 SELECT m.name AS model, b.name AS benchmark, i.item,
        f.texts[nullif(
@@ -29,11 +29,11 @@ SELECT m.name AS model, b.name AS benchmark, i.item,
   JOIN store.models m ON m.model_id = a.model_id
   JOIN store.benchmarks b ON b.benchmark_id = a.benchmark_id
   JOIN store.items i ON i.benchmark_id = a.benchmark_id
-                    AND i.ordinal + 0 < length(f.right_bits)  -- + 0: no condition of an index
+                    AND i.ordinal + 0 < length(f.right_bits)  -- + 0: not a condition for an index
  WHERE f.present_bits IS NULL OR store.bit_at(f.present_bits, i.ordinal) = 1;
 
 COMMENT ON VIEW registry.answers IS
-    'What models answered and what that took: one row per run and item, where sources tell.
+    'Answers of models with their tokens and latencies: one row per run and item, where sources state them.
 
 Example:
 SELECT answer, count(*) FROM registry.answers
@@ -45,15 +45,15 @@ COMMENT ON COLUMN registry.answers.benchmark IS
 COMMENT ON COLUMN registry.answers.item IS
     'Name of the item in the benchmark.';
 COMMENT ON COLUMN registry.answers.answer IS
-    'What the model answered; null where no answer could be extracted.';
+    'Answer of the model; null where none could be extracted.';
 COMMENT ON COLUMN registry.answers.is_right IS
     'Whether the outcome is at least 0.5.';
 COMMENT ON COLUMN registry.answers.input_tokens IS
-    'Tokens read, where told.';
+    'Number of tokens of the prompt, where stated.';
 COMMENT ON COLUMN registry.answers.output_tokens IS
-    'Tokens written, where told.';
+    'Number of tokens of the reply, where stated.';
 COMMENT ON COLUMN registry.answers.latency_ms IS
-    'Time that it took, in milliseconds, where told.';
+    'Latency in milliseconds, where stated.';
 COMMENT ON COLUMN registry.answers.run IS
     'Key of the run, as in runs.';
 COMMENT ON COLUMN registry.answers.version IS

@@ -1,4 +1,4 @@
--- scores: one row per score that any source states or that follows from outcomes.
+-- scores: one row per score, stated by a source or computed from outcomes.
 CREATE VIEW registry.scores AS
 SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
        store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
@@ -19,7 +19,7 @@ SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
   JOIN store.sources s ON s.source_id = r.source_id;
 
 COMMENT ON VIEW registry.scores IS
-    'One row per score of a model on a benchmark, with where it is from; scores that contradict each other stand side by side. See leaderboard for one score per model and benchmark.
+    'One row per score of a model on a benchmark, with its source; conflicting scores stand side by side. View leaderboard has one score per model and benchmark.
 
 Example:
 SELECT model, count(*), min(score), max(score) FROM registry.scores
@@ -32,38 +32,38 @@ COMMENT ON COLUMN registry.scores.benchmark IS
 COMMENT ON COLUMN registry.scores.version IS
     'Version of the benchmark.';
 COMMENT ON COLUMN registry.scores.metric IS
-    'What was measured.';
+    'Metric, such as acc.';
 COMMENT ON COLUMN registry.scores.filter IS
-    'How answers were extracted from replies; empty if plainly.';
+    'How answers were extracted from replies; empty for none.';
 COMMENT ON COLUMN registry.scores.score IS
     'Share in [0, 1], higher being better; null where the metric has no bounds.';
 COMMENT ON COLUMN registry.scores.raw_score IS
-    'Score as the source states it, or as it follows from the outcomes.';
+    'Score as the source states it, or from the outcomes.';
 COMMENT ON COLUMN registry.scores.unit IS
     'Unit of the raw score, such as %; null for a share.';
 COMMENT ON COLUMN registry.scores.standard_error IS
-    'Standard error of score: of the outcomes mean where they are known, else as stated.';
+    'Standard error of score: from the outcomes where known, else as stated.';
 COMMENT ON COLUMN registry.scores.above_chance IS
-    'Score with guessing at 0 and the best at 1; below 0 is worse than guessing; null where the score of guessing or the best one is not known, and where lower is better.';
+    'Score scaled to 0 for random answers and 1 for the best; negative is worse than random; null where the random baseline or the upper bound is not known, or lower is better.';
 COMMENT ON COLUMN registry.scores.kind IS
     'measured where the outcomes are known, else reported.';
 COMMENT ON COLUMN registry.scores.source IS
-    'Who says so.';
+    'Who states it.';
 COMMENT ON COLUMN registry.scores.items IS
-    'Number of items that it is of, where known.';
+    'Number of items of the score, where known.';
 COMMENT ON COLUMN registry.scores.complete IS
-    'False for a run that was limited to some of the items.';
+    'False for a run limited to some of the items.';
 COMMENT ON COLUMN registry.scores.verified IS
-    'Whether the source vouches for it.';
+    'Whether the source has verified it.';
 COMMENT ON COLUMN registry.scores.harness IS
-    'Program that ran it, where known.';
+    'Evaluation program, where known.';
 COMMENT ON COLUMN registry.scores.shots IS
-    'Examples in the prompt; null where unknown.';
+    'Number of examples in the prompt; null where unknown.';
 COMMENT ON COLUMN registry.scores.precision IS
-    'Data type that it was run in.';
+    'Data type of the weights.';
 COMMENT ON COLUMN registry.scores.revision IS
     'Commit, branch or checkpoint of the model, where known.';
 COMMENT ON COLUMN registry.scores.evaluated_at IS
-    'When, where known.';
+    'Time of the evaluation in UTC, where known.';
 COMMENT ON COLUMN registry.scores.run IS
     'Key of the run, as in runs.';

@@ -13,7 +13,7 @@ SELECT r.model, r.benchmark,
  WHERE r.rank = 1 AND r.is_shown;
 
 COMMENT ON VIEW registry.leaderboard IS
-    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several it is the one preferred: of a complete run before a limited one; then a verified before another; then of the main revision (none stated, main, or a commit, which tells no branch) before others; then, of checkpoints named like step143000, of the highest number; then the newest; then one whose outcomes are known; then that with the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup of the lowest fingerprint, so that models are told under the same one; then the lowest key. For other checkpoints, sources or numbers of shots see scores.
+    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several runs it is the preferred one: a complete run before a limited one; then a verified one; then of the main revision (none stated, main, or a commit); then, of checkpoints named like step143000, of the highest number; then the newest; then one with outcomes; then of the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup with the lowest fingerprint, so that models are compared under the same one; then of the lowest key. View scores has other checkpoints, sources and numbers of shots.
 
 Example:
 SELECT model, score, kind, source FROM registry.leaderboard
@@ -29,28 +29,28 @@ COMMENT ON COLUMN registry.leaderboard.kind IS
 COMMENT ON COLUMN registry.leaderboard.version IS
     'Version of the benchmark.';
 COMMENT ON COLUMN registry.leaderboard.metric IS
-    'What was measured.';
+    'Metric, such as acc.';
 COMMENT ON COLUMN registry.leaderboard.filter IS
-    'How answers were extracted from replies; empty if plainly.';
+    'How answers were extracted from replies; empty for none.';
 COMMENT ON COLUMN registry.leaderboard.raw_score IS
-    'Score as the source states it, or as it follows from the outcomes.';
+    'Score as the source states it, or from the outcomes.';
 COMMENT ON COLUMN registry.leaderboard.unit IS
     'Unit of the raw score; null for a share.';
 COMMENT ON COLUMN registry.leaderboard.standard_error IS
     'Standard error of score, where known.';
 COMMENT ON COLUMN registry.leaderboard.items IS
-    'Number of items that it is of, where known.';
+    'Number of items of the score, where known.';
 COMMENT ON COLUMN registry.leaderboard.complete IS
-    'False for a run that was limited to some of the items.';
+    'False for a run limited to some of the items.';
 COMMENT ON COLUMN registry.leaderboard.verified IS
-    'Whether the source vouches for it.';
+    'Whether the source has verified it.';
 COMMENT ON COLUMN registry.leaderboard.source IS
-    'Who says so.';
+    'Who states it.';
 COMMENT ON COLUMN registry.leaderboard.evaluated_at IS
-    'When, where known.';
+    'Time of the evaluation in UTC, where known.';
 COMMENT ON COLUMN registry.leaderboard.run IS
     'Key of the run, as in runs.';
 COMMENT ON COLUMN registry.leaderboard.revision IS
     'Commit, branch or checkpoint of the model, where known.';
 COMMENT ON COLUMN registry.leaderboard.shots IS
-    'Examples in the prompt; null where unknown.';
+    'Number of examples in the prompt; null where unknown.';

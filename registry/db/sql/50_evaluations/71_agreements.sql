@@ -1,6 +1,6 @@
--- agreements(model, benchmark): how a model's outcomes agree with those of every other model.
--- Bits are taken out of storage once a run (OFFSET 0), then it is counting, once a pair as well:
--- each count stands in several columns.
+-- agreements(model, benchmark): agreement of a model's outcomes with those of every other model.
+-- OFFSET 0 keeps bits decompressed once a run, and counted once a pair, as each count is in several
+-- columns.
 CREATE FUNCTION registry.agreements(model text, benchmark text)
 RETURNS TABLE (
     other text, version text, items bigint, agreement double precision, kappa double precision,
@@ -41,14 +41,14 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION registry.agreements(text, text) IS
-    'How often a model is right and wrong on the same items as every other model, the most alike first. Graded outcomes count as right from 0.5. Each model counts by its preferred run, as in leaderboard.
+    'How often a model is right and wrong on the same items as every other model, the most similar first. Graded outcomes count as right from 0.5. Each model counts by its preferred run, as in leaderboard.
 model: any name of the model
 benchmark: name of the benchmark, all versions; or name@version
 other: name of the other model
 version: version of the benchmark
 items: number of items that both were observed on
 agreement: share of them on which both are right or both are wrong
-kappa: Cohen''s kappa: agreement beyond what the two accuracies would bring by chance, 1 at most
+kappa: Cohen''s kappa: agreement beyond that expected by chance from the two accuracies, at most 1
 accuracy: share of them that the model got right
 other_accuracy: share of them that the other got right
 both_right: items that both got right

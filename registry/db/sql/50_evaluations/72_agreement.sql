@@ -1,4 +1,4 @@
--- agreement(a, b, benchmark): how two models' outcomes agree, a row for each benchmark of both.
+-- agreement(a, b, benchmark): agreement of two models' outcomes, a row for each common benchmark.
 CREATE FUNCTION registry.agreement(a text, b text, benchmark text DEFAULT NULL)
 RETURNS TABLE (
     on_benchmark text, version text, items bigint, agreement double precision,
@@ -29,7 +29,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION registry.agreement(text, text, text) IS
-    'How often two models are right and wrong on the same items, a row for each benchmark that both have outcomes on. Graded outcomes count as right from 0.5. Each model counts by its preferred run, as in leaderboard.
+    'How often two models are right and wrong on the same items, a row for each benchmark with outcomes of both. Graded outcomes count as right from 0.5. Each model counts by its preferred run, as in leaderboard.
 a: any name of one model
 b: any name of the other
 benchmark: name of a benchmark, or name@version; null for all
@@ -37,7 +37,7 @@ on_benchmark: name of the benchmark
 version: version of the benchmark
 items: number of items that both were observed on
 agreement: share of them on which both are right or both are wrong
-kappa: Cohen''s kappa: agreement beyond what the two accuracies would bring by chance, 1 at most
+kappa: Cohen''s kappa: agreement beyond that expected by chance from the two accuracies, at most 1
 accuracy_a: share of them that a got right
 accuracy_b: share of them that b got right
 both_right: items that both got right

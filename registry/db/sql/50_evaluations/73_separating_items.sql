@@ -8,7 +8,7 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    -- Materialised: taken out of storage once, not for each item.
+    -- Materialized: decompressed once, not for each item.
     WITH pair AS MATERIALIZED (
         SELECT k.benchmark_id, k.version, x.right_bits AS right_a, x.present_bits AS present_a,
                x.grades AS grades_a, y.right_bits AS right_b, y.present_bits AS present_b,
@@ -39,19 +39,19 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION registry.separating_items(text, text, text, integer) IS
-    'Items on which two models differ: where they differ most first, then those that fewest models get right.
+    'Items on which two models differ: by the difference, greatest first, then by mean outcome, lowest first.
 a: any name of one model
 b: any name of the other
 benchmark: name of the benchmark, all versions; or name@version
-limit: how many at most; null is 20, less than 0 is 0
+limit: most rows; null is 20, negative is 0
 item: name of the item
 version: version of the benchmark
-domain: what the item is about, where its source tells
-outcome_a: what a got, in [0, 1]
-outcome_b: what b got, in [0, 1]
+domain: subject of the item, where the source states it
+outcome_a: outcome of a, in [0, 1]
+outcome_b: outcome of b, in [0, 1]
 models: number of models that were observed on the item
 mean_outcome: their mean outcome
-prompt: what the item asks, where its source tells
+prompt: text of the item, where the source states it
 
 Example:
 SELECT item, domain, outcome_a, outcome_b, mean_outcome

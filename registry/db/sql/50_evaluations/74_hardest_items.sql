@@ -1,4 +1,4 @@
--- hardest_items(benchmark, limit): what fewest models get right.
+-- hardest_items(benchmark, limit): items with the lowest mean outcome.
 CREATE FUNCTION registry.hardest_items(
     benchmark text, "limit" integer DEFAULT 20, min_models integer DEFAULT 1
 )
@@ -24,14 +24,14 @@ $$;
 COMMENT ON FUNCTION registry.hardest_items(text, integer, integer) IS
     'Items of a benchmark by their mean outcome over all models, the lowest first. Each model counts once, by its preferred runs.
 benchmark: name of the benchmark, all versions; or name@version
-limit: how many at most; null is 20, less than 0 is 0
-min_models: leave out items that fewer models were observed on; null is 1
+limit: most rows; null is 20, negative is 0
+min_models: leave out items with fewer observed models; null is 1
 item: name of the item
 version: version of the benchmark
-domain: what the item is about, where its source tells
-models: number of models that were observed on it
+domain: subject of the item, where the source states it
+models: number of models observed on it
 mean_outcome: their mean outcome, in [0, 1]
-prompt: what the item asks, where its source tells
+prompt: text of the item, where the source states it
 
 Example:
 SELECT item, domain, models, mean_outcome FROM registry.hardest_items(''gsm8k'', 10);';

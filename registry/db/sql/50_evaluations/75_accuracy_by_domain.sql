@@ -6,7 +6,7 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    -- Materialised: taken out of storage once, not for each item, and gone before the sorting.
+    -- Materialized: decompressed once, not for each item, and dropped before the sort.
     WITH mine AS MATERIALIZED (
         SELECT k.benchmark_id, k.name, k.version, x.*, t.means || '{}'::real[] AS means
           FROM store.benchmarks k
@@ -37,11 +37,11 @@ model: any name of the model
 benchmark: name of a benchmark, or name@version; null for all
 on_benchmark: name of the benchmark
 version: version of the benchmark
-domain: what the items are about; null where their source does not tell
+domain: subject of the items; null where their source does not state it
 items: number of items that the model was observed on
 accuracy: mean outcome on them, in [0, 1]
 standard_error: of that mean; null for a single item
-all_models: mean over all models, of the same items
+all_models: mean outcome of all models on the same items
 
 Example:
 SELECT domain, items, accuracy, all_models
