@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
+from registry.enums import SyncKind
 from registry.errors import HubError
 from registry.hub.client import Hub, ListingQuery
 from registry.sync.options import SyncOptions
@@ -116,7 +117,7 @@ class Crawler:
         query = ListingQuery(
             author=self._options.author,
             filters=self._options.filters,
-            sort="createdAt" if self._state.kind == "full" else "lastModified",
+            sort="createdAt" if self._state.kind == SyncKind.FULL else "lastModified",
             page_size=size,
         )
         return self._source.first_url(query)

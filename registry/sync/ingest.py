@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from registry.catalog import feature_sets, lineage, listing, models
 from registry.catalog.rows import Entry
 from registry.db.connection import prefer_indexes
+from registry.enums import SyncKind
 from registry.evaluations import hub_scores
 from registry.sync import quarantine
 from registry.sync import state as sync_state
@@ -103,7 +104,7 @@ def ingest(
         counts.records = page.size
         counts.pages = page.pages
         state.counts.add(counts)
-        if state.kind == "full":
+        if state.kind == SyncKind.FULL:
             listed = models.model_ids(connection, [*page.listed, *(each.key for each in rejected)])
             sync_state.remember_page(connection, state.scope, state.counts.pages, listed)
         moments = [moment for moment in page.moments if moment <= state.as_of + CLOCK_SLACK]

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Literal
 
 import orjson
 from sqlalchemy import Connection, text
 
-SyncKind = Literal["delta", "full"]
+from registry.enums import SyncKind
 
 ENDED = ""
 """The cursor of a sync that has read the listing to its end, but is not finished yet."""
@@ -121,7 +120,7 @@ def restart(connection: Connection, state: SyncState) -> None:
     """Start the crawl of a sync from the beginning; what it has stored stays in the catalog."""
     state.cursor = None
     state.counts.records = state.counts.pages = 0
-    if state.kind == "full":
+    if state.kind == SyncKind.FULL:
         forget_sweep(connection, state.scope)
 
 
@@ -149,7 +148,7 @@ def finish(connection: Connection, state: SyncState, *, watermark: datetime | No
             "records": state.counts.records,
         },
     )
-    if state.kind == "full":
+    if state.kind == SyncKind.FULL:
         forget_sweep(connection, state.scope)
 
 
@@ -162,7 +161,7 @@ def abandon(connection: Connection, state: SyncState) -> None:
         ),
         {"scope": state.scope, "kind": state.kind},
     )
-    if state.kind == "full":
+    if state.kind == SyncKind.FULL:
         forget_sweep(connection, state.scope)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from registry.catalog import families, indexes, merge, models
 from registry.db.jobs import Lock, job
 from registry.embeddings.refresh import refresh_vectors
+from registry.enums import SyncKind
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
 from registry.sync import ingest, initial_load, tombstones
@@ -55,7 +56,7 @@ class SyncReport:
             there is nothing to say.
     """
 
-    kind: sync_state.SyncKind
+    kind: SyncKind
     counts: SyncCounts
     complete: bool
     resumed: bool
@@ -139,7 +140,7 @@ def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progres
         if options.evaluations and not options.dry_run:
             import_scores(engine, connection, state)
         with connection.begin():
-            watermark = sync_state.load(connection, scope, "delta").watermark
+            watermark = sync_state.load(connection, scope, SyncKind.DELTA).watermark
     return SyncReport(
         kind=kind,
         counts=state.counts,
@@ -216,8 +217,8 @@ def _report(on_progress: Progress, expected: int | None, counts: SyncCounts) -> 
     )
 
 
-def _kind(options: SyncOptions) -> sync_state.SyncKind:
-    return "full" if options.full else "delta"
+def _kind(options: SyncOptions) -> SyncKind:
+    return SyncKind.FULL if options.full else SyncKind.DELTA
 
 
 def _scope(source: Hub, options: SyncOptions) -> str:
@@ -229,7 +230,7 @@ def _scope(source: Hub, options: SyncOptions) -> str:
 
 
 def _begin(
-    before: sync_state.StoredState, scope: str, kind: sync_state.SyncKind, options: SyncOptions
+    before: sync_state.StoredState, scope: str, kind: SyncKind, options: SyncOptions
 ) -> SyncState:
     """Return the unfinished sync, unless it does not go back as far as requested, or a new one."""
     unfinished = before.unfinished
@@ -239,7 +240,7 @@ def _begin(
         )
         if options.since is None or covers:
             return unfinished
-    since = None if kind == "full" else options.since or before.watermark
+    since = None if kind == SyncKind.FULL else options.since or before.watermark
     as_of = options.as_of or datetime.now(UTC)
     return SyncState(scope=scope, kind=kind, as_of=as_of, since=since)
 
@@ -258,10 +259,10 @@ def _finish(
     )
     try:
         with connection.begin() as transaction:
-            if state.kind == "full":
+            if state.kind == SyncKind.FULL:
                 _mark_gone(connection, state, options, undone)
                 sync_state.raise_watermark(connection, state.scope, state.as_of - SWEEP_SLACK)
-            moves = state.kind == "delta" and whole
+            moves = state.kind == SyncKind.DELTA and whole
             sync_state.finish(connection, state, watermark=state.high_water if moves else None)
             if options.dry_run:
                 transaction.rollback()
@@ -302,7 +303,7 @@ def _look_up(connection: Connection, source: Hub, state: SyncState, options: Syn
             return
         with connection.begin():
             if isinstance(found.record, dict):
-                extra = SyncState(scope=state.scope, kind="delta", as_of=state.as_of)
+                extra = SyncState(scope=state.scope, kind=SyncKind.DELTA, as_of=state.as_of)
                 ingest.ingest(connection, extra, [read([found.record])], ingest.Incremental())
                 orphans = merge.merge_renamed_stub(
                     connection, each.model_id, found.name, as_of=state.as_of

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from registry.catalog import feature_sets, features
 from registry.catalog.features import FeatureSet, Traits, dimension, feature_set
 from registry.demo.models import models as sample_models
+from registry.enums import SyncKind
 from registry.sync import ingest, page
 from registry.sync import state as sync_state
 
@@ -24,7 +25,7 @@ def entries(found: FeatureSet) -> dict[int, float]:
 
 
 def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
-    state = sync_state.SyncState(scope="test", kind="delta", as_of=DAY)
+    state = sync_state.SyncState(scope="test", kind=SyncKind.DELTA, as_of=DAY)
     records = [*sample_models(DAY.date()), *generate(400)]
     ingest.ingest(connection, state, [page.read(records)], ingest.Incremental())
     shown: dict[str, dict[int, float]] = {}

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import families, models
 from registry.demo.models import models as sample_models
+from registry.enums import SyncKind
 from registry.sync import initial_load
 from registry.sync.ingest import Incremental, StoredPage, Strategy, ingest, store_compared
 from registry.sync.initial_load import InitialLoad
 from registry.sync.page import RecordPage, read
 from registry.sync.readers import ReadTask
-from registry.sync.state import SyncKind, SyncState
+from registry.sync.state import SyncState
 
 LINEAGE = "SELECT child, parent, relation FROM registry.lineage ORDER BY 1, 2, 3"
 SCORES = """
@@ -45,7 +46,7 @@ class Compared(InitialLoad):
             yield store_compared(connection, page, self, as_of=as_of)
 
 
-def new_state(kind: SyncKind = "delta") -> SyncState:
+def new_state(kind: SyncKind = SyncKind.DELTA) -> SyncState:
     return SyncState(scope="test", kind=kind, as_of=NOON)
 
 
@@ -140,7 +141,7 @@ def test_batches_lead_to_the_same_catalog(connection: Connection) -> None:
 def test_batches_that_repeat_models_are_compared_with_what_is_there(
     connection: Connection,
 ) -> None:
-    state = new_state("full")
+    state = new_state(SyncKind.FULL)
     load_batches(connection, state, [record("o/a", hub_id="1", sha="1"), record("o/b", sha="1")])
     load_batches(
         connection,
