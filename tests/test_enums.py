@@ -88,4 +88,4 @@ def test_each_value_has_what_the_core_does_for_it() -> None:
     assert [*communities.KINDS] == [*enums.CommunityKind]
     assert selection.METHODS.keys() | {"blend"} == set(enums.MethodName)
     one = np.ones((1, 1))
-    assert [*metrics.held_out(one, one, one > 0)] == [*enums.Metric]
+    assert [*metrics.holdout_metrics(one, one, one > 0)] == [*enums.Metric]

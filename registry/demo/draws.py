@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from registry.learning.splitmix import mix
+
 Numbers = NDArray[np.int64]
 Shares = NDArray[np.float64]
 
@@ -29,10 +31,7 @@ def shares(numbers: Numbers, seed: int, column: int) -> Shares:
     """Return a share in [0, 1) for each number, fixed by number, seed and column (splitmix64)."""
     salt = (seed * 0x9E3779B97F4A7C15 + column * 0xD1B54A32D192ED03) % 2**64
     x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (mix(x) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def heavy(share: Shares, size: Numbers | int) -> Numbers:

@@ -18,7 +18,7 @@ from registry.learning import splits
 from registry.learning.factorization import devices, selection
 from registry.learning.factorization.problem import Context, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
-from registry.learning.metrics import held_out, summary
+from registry.learning.metrics import holdout_metrics, summary
 from registry.version import __version__
 from registry.workers import Progress, no_progress
 
@@ -101,7 +101,7 @@ def compare(
 def _measured(data: TrainingData, predictions: Matrix) -> dict[str, float]:
     """Return the metrics of predictions, M x N, NaN where nothing was held out."""
     hidden = ~np.isnan(predictions)
-    return held_out(np.nan_to_num(data.matrix.values), np.nan_to_num(predictions), hidden)
+    return holdout_metrics(np.nan_to_num(data.matrix.values), np.nan_to_num(predictions), hidden)
 
 
 def _figure(split: str, method: str, metric: str, values: Sequence[float]) -> Figure:

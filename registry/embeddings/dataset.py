@@ -15,6 +15,7 @@ from registry.evaluations.outcomes import Column, OutcomeMatrix, read_outcomes
 from registry.learning import text_features
 from registry.learning.coldstart.fold_in import ItemParameters
 from registry.learning.factorization.problem import ItemTexts, Mask, Problem
+from registry.learning.splitmix import mix
 from registry.learning.text_features import ItemText
 
 HELD_OUT = 20
@@ -46,13 +47,7 @@ class TrainingData:
         """
         models = _hashes(self.matrix.models)
         items = _hashes([f"{each.benchmark}@{each.version}:{each.item}" for each in self._columns])
-        mixed = models[:, None] ^ items
-        # The finalizer of SplitMix64 (Steele, Lea, Flood 2014): each bit depends on all.
-        mixed ^= mixed >> np.uint64(30)
-        mixed *= np.uint64(0xBF58476D1CE4E5B9)
-        mixed ^= mixed >> np.uint64(27)
-        mixed *= np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
+        mixed = mix(models[:, None] ^ items)
         return np.asarray((mixed % np.uint64(HELD_OUT) == 0) & self.matrix.mask)
 
     @property

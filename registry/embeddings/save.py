@@ -94,7 +94,7 @@ def save(connection: Connection, trained: TrainedVersion) -> int:
     rotation = _rotation(connection, current, keys, trained.vectors)
     vectors, items = trained.vectors, trained.item_vectors
     if rotation is not None:
-        vectors = alignment.turn(vectors, rotation)
+        vectors = alignment.rotate(vectors, rotation)
         if items is not None:
             items = _rotated(items, vectors.shape[1], rotation)
     version = _add_version(connection, trained, current if rotation else None, rotation)
@@ -114,11 +114,11 @@ def save(connection: Connection, trained: TrainedVersion) -> int:
     return version
 
 
-def _rotated(items: Floats, dimension: int, rotation: alignment.Aligned) -> Floats:
+def _rotated(items: Floats, dimension: int, rotation: alignment.Alignment) -> Floats:
     """Rotate items' vectors as models' were, so that inner products stay; offsets stay too."""
     if items.shape[1] not in {dimension, dimension + 1}:
         return items
-    vectors = alignment.turn(items[:, :dimension], rotation)
+    vectors = alignment.rotate(items[:, :dimension], rotation)
     return np.column_stack([vectors, items[:, dimension:]])
 
 
@@ -227,7 +227,7 @@ def _rotation(
     current: EmbeddingVersion | None,
     keys: NDArray[np.int64],
     vectors: Floats,
-) -> alignment.Aligned | None:
+) -> alignment.Alignment | None:
     """Return the rotation of vectors onto the current version's; None where they do not compare."""
     if current is None or current.dimension != vectors.shape[1]:
         return None
@@ -245,7 +245,7 @@ def _add_version(
     connection: Connection,
     trained: TrainedVersion,
     onto: EmbeddingVersion | None,
-    rotation: alignment.Aligned | None,
+    rotation: alignment.Alignment | None,
 ) -> int:
     serving = trained.serving
     values: dict[str, Any] = {

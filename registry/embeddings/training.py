@@ -37,7 +37,7 @@ from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed, selection
 from registry.learning.factorization.problem import Context, Mask, Matrix, sigmoid
 from registry.learning.factorization.selection import METHODS, SelectionResult
-from registry.learning.metrics import held_out, log_loss
+from registry.learning.metrics import holdout_metrics, log_loss
 from registry.version import __version__
 from registry.workers import Progress, no_progress
 
@@ -221,8 +221,8 @@ def _trained(
     outcomes = np.nan_to_num(data.matrix.values)
     predictions = fit.probabilities(len(data.matrix.columns))
     metrics = {
-        "held_out": held_out(outcomes, predictions, hidden),
-        "baseline": held_out(outcomes, _item_means(data, hidden), hidden),
+        "held_out": holdout_metrics(outcomes, predictions, hidden),
+        "baseline": holdout_metrics(outcomes, _item_means(data, hidden), hidden),
         "validation": learned.validation,
     }
     trained = TrainedVersion(

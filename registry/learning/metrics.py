@@ -1,9 +1,9 @@
-"""How good predicted probabilities are against outcomes that no training has seen.
+"""Metrics of predicted probabilities on held-out outcomes.
 
-Outcomes lie in [0, 1] and may be graded; predictions are probabilities in [0, 1]. Nothing to
-measure on gives nan, never an error; shapes that differ, nan and numbers out of range are errors.
-RMSE_m and RMSE_q are those of SimRMF (METHODS section 2), accuracy is that of EmbedLLM (section
-1), calibration error is that of Naeini et al. (2015) over bins of equal mass.
+Outcomes are in [0, 1] and may be graded; predictions are probabilities in [0, 1]. Without outcomes
+a metric is nan, not an error; different shapes, nan and numbers out of range are errors. RMSE_m and
+RMSE_q are those of SimRMF (METHODS.md section 2), accuracy is that of EmbedLLM (section 1),
+calibration error is that of Naeini et al. (2015) over bins of equal mass.
 """
 
 from collections.abc import Iterable
@@ -14,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.floating[Any]]
-"""Numbers of any precision; what is computed of them is computed in double."""
+"""Numbers of any precision; metrics are computed in double precision."""
 
 _Doubles = NDArray[np.float64]
+
+RIGHT_FROM = 0.5
+"""Least graded outcome that counts as right, where an answer is either right or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean over seeds, and where the mean of ever more seeds would lie.
+    """Mean over seeds with its 95% confidence interval.
 
     Attributes:
-        mean: of the values; nan where one of them is.
-        lower: of the 95% interval; nan for a single seed.
+        mean: of the values; nan if one of them is.
+        lower: end of the interval; nan for a single seed.
         upper: likewise.
         seeds: number of values.
     """
@@ -37,21 +40,21 @@ class Interval:
 
 
 def accuracy(y: Reals, p: Reals) -> float:
-    """Return the share of outcomes on whose right side of a half the prediction is, in [0, 1].
+    """Return the share of predictions on the same side of a half as the outcome, in [0, 1].
 
     Args:
         y: outcomes, any shape; a graded one is right from 0.5, as everywhere in the registry.
         p: predictions, the same shape.
 
     Raises:
-        ValueError: when shapes differ, or a number is not in [0, 1].
+        ValueError: for shapes that differ, or a number out of [0, 1].
     """
     y, p = _checked(y, p)
     return _mean((y >= RIGHT_FROM) == (p >= RIGHT_FROM))
 
 
 def auc(y: Reals, p: Reals) -> float:
-    """Return the chance that what is right was predicted higher than what is wrong, in [0, 1].
+    """Return the probability that a right outcome has the higher prediction, in [0, 1].
 
     Ties count half. A graded outcome y is right with weight y and wrong with weight 1 - y.
 
@@ -60,7 +63,7 @@ def auc(y: Reals, p: Reals) -> float:
         p: predictions, the same shape; only their order counts.
 
     Returns:
-        nan where all outcomes are right, or all are wrong.
+        nan if all outcomes are right, or all are wrong.
 
     Raises:
         ValueError: as `accuracy`.
@@ -78,8 +81,8 @@ def log_loss(y: Reals, p: Reals) -> float:
 
     Args:
         y: outcomes, any shape.
-        p: predictions, the same shape; kept away from 0 and 1 by the precision of their type,
-            as scikit-learn does.
+        p: predictions, the same shape; clipped away from 0 and 1 by the precision of their type,
+            as in scikit-learn.
 
     Raises:
         ValueError: as `accuracy`.
@@ -97,19 +100,19 @@ def rmse(y: Reals, p: Reals) -> float:
 
 
 def calibration_error(y: Reals, p: Reals, bins: int = 15) -> float:
-    """Return the expected calibration error, in [0, 1], over bins of as many predictions each.
+    """Return the expected calibration error, in [0, 1], over bins of equal size.
 
-    It is the mean, over all predictions, of how far the mean outcome of a prediction's bin is
-    from the bin's mean prediction. Outcomes of equal predictions are averaged first, so the order
-    of the arrays never counts.
+    It is the mean, over all predictions, of the distance between the mean outcome and the mean
+    prediction of its bin. Outcomes of equal predictions are averaged first, so that the order of
+    the arrays does not matter.
 
     Args:
         y: outcomes, any shape.
         p: predictions, the same shape.
-        bins: at least 1; with fewer predictions than that, each is a bin of its own.
+        bins: at least 1; with fewer predictions than bins, each is a bin of its own.
 
     Raises:
-        ValueError: as `accuracy`, or when there is no bin.
+        ValueError: as `accuracy`, or without a bin.
     """
     if bins < 1:
         raise ValueError(f"Calibration needs at least one bin, not {bins}.")
@@ -126,9 +129,9 @@ def rmse_of_models(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> float:
     """Return RMSE_m, in [0, 1]: the error of models' mean outcomes over their observed items.
 
     Args:
-        y: M x N, outcomes of models on items; what is not masked does not count and may be nan.
+        y: M x N, outcomes of models on items; unmasked cells are ignored and may be nan.
         p: M x N, predictions.
-        mask: M x N, the cells to measure on; a model without one does not count.
+        mask: M x N, the cells to use; a model without one is ignored.
 
     Raises:
         ValueError: as `accuracy`.
@@ -138,62 +141,62 @@ def rmse_of_models(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> float:
 
 
 def rmse_of_items(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> float:
-    """Return RMSE_q, in [0, 1]: as `rmse_of_models`, of items' means over models."""
+    """Return RMSE_q, in [0, 1]: as `rmse_of_models`, but of items' mean outcomes over models."""
     cells = _Cells.of(y, p, mask)
     return _root_mean_square(cells.means(1, cells.y - cells.p))
 
 
 def kendall_tau(a: Reals, b: Reals) -> float:
-    """Return Kendall's tau-b of two orders of the same things, in [-1, 1].
+    """Return Kendall's tau-b of two rankings, in [-1, 1].
 
     Args:
-        a: numbers, one for each thing.
-        b: likewise.
+        a: scores of the ranked objects.
+        b: other scores of the same objects.
 
     Returns:
-        nan where an order is none: fewer than two things, or all numbers alike.
+        nan for fewer than two objects, or if all scores are equal.
 
     Raises:
-        ValueError: when shapes differ, or a number is nan.
+        ValueError: for shapes that differ, or a nan.
     """
     from scipy import stats  # noqa: PLC0415 - heavy, and of the extra `train`
 
     if a.shape != b.shape:
-        raise ValueError(f"Orders of {a.shape} and {b.shape} things cannot be compared.")
+        raise ValueError(f"Scores {a.shape} and {b.shape} cannot be compared.")
     if np.isnan(a).any() or np.isnan(b).any():
-        raise ValueError("What is nan has no place in an order.")
+        raise ValueError("A score that is nan has no rank.")
     if a.size == 0 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(stats.kendalltau(a, b).statistic)
 
 
-def held_out(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> dict[str, float]:
-    """Measure predictions on held-out cells by all that this module knows.
+def holdout_metrics(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> dict[str, float]:
+    """Return all metrics of predictions on held-out cells.
 
     Args:
-        y: M x N, outcomes of models on items; what is not masked does not count and may be nan.
+        y: M x N, outcomes of models on items; unmasked cells are ignored and may be nan.
         p: M x N, predictions.
-        mask: M x N, the cells to measure on.
+        mask: M x N, the held-out cells.
 
     Returns:
         accuracy, auc, log_loss, rmse, rmse_m, rmse_q, calibration_error, and kendall_tau of
-        models' mean outcomes against their mean predictions; nan for what cannot be told.
+        models' mean outcomes against their mean predictions; nan for an undefined one.
 
     Raises:
         ValueError: as `accuracy`.
     """
     cells = _Cells.of(y, p, mask)
     single = cells.p.astype(p.dtype)
-    order = np.argsort(single)  # once: to sort what is sorted takes no time
-    seen, told = cells.y[order], single[order]
+    order = np.argsort(single)  # once: sorting sorted predictions again is fast
+    outcomes, predictions = cells.y[order], single[order]
     return {
-        "accuracy": accuracy(seen, told),
-        "auc": auc(seen, told),
-        "log_loss": log_loss(seen, told),
-        "rmse": rmse(seen, told),
+        "accuracy": accuracy(outcomes, predictions),
+        "auc": auc(outcomes, predictions),
+        "log_loss": log_loss(outcomes, predictions),
+        "rmse": rmse(outcomes, predictions),
         "rmse_m": _root_mean_square(cells.means(0, cells.y - cells.p)),
         "rmse_q": _root_mean_square(cells.means(1, cells.y - cells.p)),
-        "calibration_error": calibration_error(seen, told),
+        "calibration_error": calibration_error(outcomes, predictions),
         "kendall_tau": kendall_tau(cells.means(0, cells.y), cells.means(0, cells.p)),
     }
 
@@ -201,28 +204,28 @@ def held_out(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> dict[str, float]:
 def summary(values: Iterable[float]) -> Interval:
     """Return the mean over seeds with its 95% interval by Student's t.
 
-    The interval is mean ± t(0.975, n - 1) s / sqrt(n). It tells how far the mean may move with
-    other seeds, not with other data.
+    The interval is mean ± t(0.975, n - 1) s / sqrt(n). It covers the variance between seeds, not
+    that between data sets.
 
     Raises:
-        ValueError: when there is no value.
+        ValueError: without a value.
     """
     from scipy import special  # noqa: PLC0415 - heavy, and of the extra `train`
 
-    told = np.array(list(values), np.float64)
-    if not told.size:
+    sample = np.array(list(values), np.float64)
+    if not sample.size:
         raise ValueError("A mean over seeds needs at least one seed.")
-    mean = float(told.mean())
-    if told.size == 1:
+    mean = float(sample.mean())
+    if sample.size == 1:
         return Interval(mean, float("nan"), float("nan"), 1)
-    quantile = float(special.stdtrit(told.size - 1, 0.975))
-    half = quantile * float(told.std(ddof=1)) / float(np.sqrt(told.size))
-    return Interval(mean, mean - half, mean + half, told.size)
+    quantile = float(special.stdtrit(sample.size - 1, 0.975))
+    half = quantile * float(sample.std(ddof=1)) / float(np.sqrt(sample.size))
+    return Interval(mean, mean - half, mean + half, sample.size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """The cells to measure on: outcomes, predictions, and the model and the item of each."""
+    """Masked cells: outcomes, predictions, and the indices of model and item of each."""
 
     y: _Doubles
     p: _Doubles
@@ -232,7 +235,7 @@ class _Cells:
     def of(cls, y: Reals, p: Reals, mask: NDArray[np.bool_]) -> "_Cells":
         if not y.shape == p.shape == mask.shape or mask.ndim != 2:  # noqa: PLR2004 - M x N
             raise ValueError(
-                f"Outcomes {y.shape}, predictions {p.shape} and mask {mask.shape} are to be"
+                f"Outcomes {y.shape}, predictions {p.shape} and mask {mask.shape} must be"
                 " matrices of the same models by the same items."
             )
         return cls(*_checked(y[mask], p[mask]), np.nonzero(mask))
@@ -241,23 +244,23 @@ class _Cells:
         """Return the mean of each model (axis 0) or item (axis 1) that has a cell."""
         places = self.places[axis]
         counts = np.bincount(places)
-        there = counts > 0
-        means: _Doubles = np.bincount(places, values)[there] / counts[there]
+        nonempty = counts > 0
+        means: _Doubles = np.bincount(places, values)[nonempty] / counts[nonempty]
         return means
 
 
 def _checked(y: Reals, p: Reals) -> tuple[_Doubles, _Doubles]:
-    """Return outcomes and predictions flat and in double."""
+    """Return outcomes and predictions, flat and in double precision."""
     if y.shape != p.shape:
         raise ValueError(f"There are outcomes {y.shape}, but predictions {p.shape}.")
     for name, numbers in (("outcomes", y), ("predictions", p)):
         if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):  # nan is neither
-            raise ValueError(f"All {name} are to be in [0, 1], and none nan.")
+            raise ValueError(f"All {name} must be in [0, 1], and none nan.")
     return y.ravel().astype(np.float64), p.ravel().astype(np.float64)
 
 
 def _ties(y: _Doubles, p: _Doubles) -> tuple[_Doubles, _Doubles]:
-    """Return, by rising prediction, how many are alike and the sum of their outcomes."""
+    """Return, by rising prediction, the number of equal ones and the sum of their outcomes."""
     if not y.size:
         return y, y
     order = np.argsort(p, kind="stable")
@@ -274,7 +277,3 @@ def _mean(values: NDArray[Any]) -> float:
 
 def _root_mean_square(errors: _Doubles) -> float:
     return float(np.sqrt(_mean(errors**2)))
-
-
-RIGHT_FROM = 0.5
-"""Outcome from which a graded answer counts as right, where only right and wrong are told apart."""

@@ -1,7 +1,7 @@
-"""What to train on, what to choose by and what to measure on: cells, items or whole benchmarks.
+"""Training, validation and test splits by cell, by item or by group of items.
 
-By cell tells how well known models do on known items, by item how they do on new ones (the 80/10/10
-split of EmbedLLM, METHODS section 1), by group how they do on a benchmark that was never seen. The
+A split by cell measures known models on known items, by item known models on new items (the
+80/10/10 split of EmbedLLM, METHODS.md section 1), by group a benchmark that was never observed. The
 same seed gives the same split on every machine.
 """
 
@@ -15,12 +15,12 @@ Mask = NDArray[np.bool_]
 """M x N: which models were observed on which items."""
 
 Items = NDArray[np.intp]
-"""Places of items among the N, rising."""
+"""Indices of items, rising."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Which cells are for what; no cell is in two, and together they are all that was observed."""
+    """Disjoint sets of cells, which together are all observed cells."""
 
     train: Mask
     validation: Mask
@@ -29,7 +29,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemSplit:
-    """Which items are for what; no item is in two, and together they are all N."""
+    """Disjoint sets of items, which together are all N."""
 
     train: Items
     validation: Items
@@ -39,35 +39,35 @@ class ItemSplit:
         """Return the observed cells of the items.
 
         Args:
-            mask: M x N, what was observed.
+            mask: M x N, the observed cells.
         """
         return Split(*(_columns(mask, items) for items in (self.train, self.validation, self.test)))
 
 
 def by_cell(mask: Mask, share: float, seed: int) -> Split:
-    """Hold out observed cells of each model at random, so that all models are held out alike.
+    """Hold out the same share of each model's observed cells, at random.
 
     Args:
-        mask: M x N, what was observed.
-        share: of each model's cells, for test, and as much again for validation; more than 0,
-            less than a half. What is no whole number is rounded at random, up or down.
+        mask: M x N, the observed cells.
+        share: of each model's cells, for test, and the same for validation; more than 0, less
+            than a half. Fractions of a cell are rounded at random, up or down.
         seed: of the choice.
 
     Returns:
-        A split in which each model that was observed keeps a cell to train on; with few cells a
-        model, test or validation may be empty.
+        A split in which each observed model keeps a training cell; with few cells per model,
+        test or validation may be empty.
 
     Raises:
-        ValueError: for another share, or when nothing was observed.
+        ValueError: for a share out of range, or without observed cells.
     """
     _check(mask, share)
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     test, validation = np.zeros_like(mask), np.zeros_like(mask)
-    for row, seen in enumerate(mask):
-        cells = random.permutation(np.flatnonzero(seen))
-        wanted = np.floor(share * cells.size + random.random(2)).astype(int)
-        first = min(wanted[0], max(cells.size - 1, 0))
-        second = min(first + wanted[1], max(cells.size - 1, 0))
+    for row, observed in enumerate(mask):
+        cells = rng.permutation(np.flatnonzero(observed))
+        counts = np.floor(share * cells.size + rng.random(2)).astype(int)
+        first = min(counts[0], max(cells.size - 1, 0))
+        second = min(first + counts[1], max(cells.size - 1, 0))
         test[row, cells[:first]] = True
         validation[row, cells[first:second]] = True
     return Split(mask & ~test & ~validation, validation, test)
@@ -77,20 +77,21 @@ def by_item(mask: Mask, share: float, seed: int, groups: Sequence[str] | None = 
     """Hold out whole items at random.
 
     Args:
-        mask: M x N, what was observed.
-        share: of the items, for test, and as much again for validation; more than 0, less than
-            a half.
+        mask: M x N, the observed cells.
+        share: of the items, for test, and the same for validation; more than 0, less than a
+            half.
         seed: of the choice.
         groups: N labels; items of one label (the same text, the same passage) stay together, so
-            that nothing of what is held out is told in training. None is each item alone.
+            that training does not leak what is held out. None is each item alone.
 
     Returns:
-        A split that holds out no more than the shares. What would take the last training cell
-        from a model, and a group larger than what is still wanted, is for training, so that
-        test or validation may be smaller, and even empty.
+        A split that holds out no more than the shares. A group that has the last training cell
+        of a model, or that is larger than the remaining share, is for training, so that test or
+        validation may be smaller, and even empty.
 
     Raises:
-        ValueError: for another share, when nothing was observed, or when labels are not N.
+        ValueError: for a share out of range, without observed cells, or if there are not N
+            labels.
     """
     _check(mask, share)
     width = mask.shape[1]
@@ -99,20 +100,20 @@ def by_item(mask: Mask, share: float, seed: int, groups: Sequence[str] | None = 
         if len(groups) != width:
             raise ValueError(f"There are {width} items, but {len(groups)} labels of groups.")
         blocks = [items for _, items in _members(groups)]
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     left = np.count_nonzero(mask, axis=1)
     parts: list[list[Items]] = [[], [], []]
-    wanted = [int(share * width + 1e-9)] * 2
-    for place in random.permutation(len(blocks)):
+    rooms = [int(share * width + 1e-9)] * 2
+    for place in rng.permutation(len(blocks)):
         block = blocks[place]
-        part = next((part for part, room in enumerate(wanted) if len(block) <= room), 2)
+        part = next((part for part, room in enumerate(rooms) if len(block) <= room), 2)
         if part < 2:  # noqa: PLR2004 - test or validation, not training
             taken = np.count_nonzero(mask[:, block], axis=1)
             if ((taken == left) & (taken > 0)).any():
                 part = 2
             else:
                 left -= taken
-                wanted[part] -= len(block)
+                rooms[part] -= len(block)
         parts[part].append(block)
     test, validation, train = (_joined(part) for part in parts)
     return ItemSplit(train, validation, test)
@@ -121,7 +122,7 @@ def by_item(mask: Mask, share: float, seed: int, groups: Sequence[str] | None = 
 def by_group(groups: Sequence[str]) -> Iterator[tuple[str, ItemSplit]]:
     """Yield, for each benchmark or category, its items as test and all others for training.
 
-    A model that was observed on nothing but what is left out has no training cell then.
+    A model that was observed on no other group has no training cell then.
 
     Args:
         groups: N labels, one for each item.
@@ -130,7 +131,7 @@ def by_group(groups: Sequence[str]) -> Iterator[tuple[str, ItemSplit]]:
         Label and split, by label; validation is empty.
 
     Raises:
-        ValueError: when there are less than two labels, so that nothing is left to train on.
+        ValueError: for fewer than two labels, since nothing is left to train on.
     """
     members = _members(groups)
     if len(members) < 2:  # noqa: PLR2004 - one to leave out, one to train on
@@ -142,10 +143,10 @@ def by_group(groups: Sequence[str]) -> Iterator[tuple[str, ItemSplit]]:
 
 def _members(groups: Sequence[str]) -> list[tuple[str, Items]]:
     """Return each label's items, by label."""
-    places: dict[str, list[int]] = {}
+    items: dict[str, list[int]] = {}
     for item, label in enumerate(groups):
-        places.setdefault(label, []).append(item)
-    return [(label, np.array(places[label], np.intp)) for label in sorted(places)]
+        items.setdefault(label, []).append(item)
+    return [(label, np.array(items[label], np.intp)) for label in sorted(items)]
 
 
 def _check(mask: Mask, share: float) -> None:
@@ -158,9 +159,9 @@ def _check(mask: Mask, share: float) -> None:
 
 
 def _columns(mask: Mask, items: Items) -> Mask:
-    found = np.zeros_like(mask)
-    found[:, items] = mask[:, items]
-    return found
+    cells = np.zeros_like(mask)
+    cells[:, items] = mask[:, items]
+    return cells
 
 
 def _joined(blocks: list[Items]) -> Items:

@@ -1,4 +1,4 @@
-"""What items say, as numbers: beside the encoder's vectors, their surface and their words."""
+"""Features of items' texts beside the encoder's vectors: surface traits and words."""
 
 import re
 from collections.abc import Sequence
@@ -18,32 +18,32 @@ TRAITS = (
     "words of the prompt, log(1 + count)",
     "whether the prompt has more than four lines",
 )
-"""What each column of the traits is."""
+"""Columns of the traits."""
 
 WORDS = 1 << 22
-"""Width of words, and of parts of words: they are hashed."""
+"""Columns of hashed words, and of hashed character n-grams."""
 
 LEAST_TEXTS = 3
-"""Words of fewer texts than these are left out."""
+"""Words of fewer texts are left out."""
 
 _NUMBER = re.compile(r"[\s\-\d.,eE$%\\^{}/+()]*[a-zA-Z%/^\d ]{0,12}")
 _LONGEST = 20_000
-"""Characters that are looked at: enough to tell a text by."""
+"""Characters of a text that are used."""
 
 
 class ItemText(NamedTuple):
-    """What an item asks, and what there is to choose from."""
+    """Prompt of an item, and its answer choices."""
 
     prompt: str
     choices: Sequence[str] = ()
 
     def whole(self) -> str:
-        """Return prompt and choices, a line each."""
+        """Return prompt and choices, each on a line."""
         return "\n".join([self.prompt, *self.choices])
 
 
 def traits(items: Sequence[ItemText | None]) -> NDArray[np.float32]:
-    """Return the surface of N texts, float32, N x S, as `TRAITS` tells; 0 for no text."""
+    """Return surface traits of N texts, float32, N x S, as in `TRAITS`; 0 without a text."""
     rows = [[0.0] * len(TRAITS) if item is None else _traits(item) for item in items]
     return np.array(rows, np.float32).reshape(len(items), len(TRAITS))
 
@@ -66,17 +66,17 @@ def _traits(item: ItemText) -> list[float]:
 
 
 def words(items: Sequence[ItemText | None]) -> csr_array:
-    """Return words and parts of words of N texts, one row each, rare ones weighing more.
+    """Return TF-IDF of words and character n-grams of N texts, a row each.
 
-    Half of a row are words and pairs of words, half runs of 3 to 5 characters within words. Rows
-    have norm 1, or 0 where there is no text (Salton and Buckley 1988, weighting ltc).
+    Half of a row are words and word pairs, half n-grams of 3 to 5 characters within words. Rows
+    have norm 1, or 0 without a text (Salton and Buckley 1988, weighting ltc).
     """
     texts = ["" if item is None else item.whole()[:_LONGEST] for item in items]
-    halves = [_weighed(texts, "word", (1, 2)), _weighed(texts, "char_wb", (3, 5))]
+    halves = [_tf_idf(texts, "word", (1, 2)), _tf_idf(texts, "char_wb", (3, 5))]
     return csr_array(hstack(halves) * 0.5**0.5, dtype=np.float32)
 
 
-def _weighed(texts: Sequence[str], analyzer: str, lengths: tuple[int, int]) -> csr_array:
+def _tf_idf(texts: Sequence[str], analyzer: str, lengths: tuple[int, int]) -> csr_array:
     from sklearn.feature_extraction.text import (  # noqa: PLC0415 - an extra, and slow to import
         HashingVectorizer,
         TfidfTransformer,
@@ -90,7 +90,7 @@ def _weighed(texts: Sequence[str], analyzer: str, lengths: tuple[int, int]) -> c
         alternate_sign=False,
         dtype=np.float32,
     ).transform(texts)
-    # What few texts share only makes all others look less alike.
+    # Words of few texts only lower the similarity of all others.
     counts = counts[:, np.bincount(counts.indices, minlength=WORDS) >= LEAST_TEXTS]
     if not counts.nnz:
         return csr_array(counts)

@@ -17,7 +17,7 @@ from registry.learning.encoders import open_encoder
 from registry.learning.factorization import selection
 from registry.learning.factorization.problem import Context, ItemTexts, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
-from registry.learning.metrics import held_out, summary
+from registry.learning.metrics import holdout_metrics, summary
 from registry.learning.text_features import ItemText
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -96,7 +96,7 @@ def table(
         figures: dict[str, list[float]] = {}
         for seed in seeds:
             chances = predicted(problem, folds(seed), method, seed)
-            told = held_out(
+            told = holdout_metrics(
                 np.nan_to_num(problem.outcomes), np.nan_to_num(chances), ~np.isnan(chances)
             )
             for name, value in told.items():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learned import drawn
 
-from registry.learning.alignment import align, turn
+from registry.learning.alignment import align, rotate
 
 
 def orthogonal(
@@ -24,7 +24,7 @@ def test_a_rotation_is_undone(count: int, dimension: int, seed: int) -> None:
     found = align(new, old)
     assert found is not None
     assert np.allclose(found.rotation @ found.rotation.T, np.eye(dimension), atol=1e-9)
-    assert np.allclose(turn(new, found), old, atol=1e-4)
+    assert np.allclose(rotate(new, found), old, atol=1e-4)
     assert found.residual == pytest.approx(0, abs=1e-4)
     assert (found.shared, found.determined) == (count, count >= dimension)
 
@@ -36,7 +36,7 @@ def test_a_reflection_too() -> None:
     found = align(new, old)
     assert found is not None
     assert np.linalg.det(found.rotation) == pytest.approx(-1)
-    assert np.allclose(turn(new, found), old, atol=1e-5)
+    assert np.allclose(rotate(new, found), old, atol=1e-5)
 
 
 def test_no_rotation_fits_better() -> None:
@@ -48,7 +48,7 @@ def test_no_rotation_fits_better() -> None:
         other = np.linalg.norm(new @ orthogonal(5, seed) - old) / np.linalg.norm(old)
         assert other >= found.residual - 1e-9
     assert found.residual == pytest.approx(
-        np.linalg.norm(turn(new, found) - old) / np.linalg.norm(old), abs=1e-6
+        np.linalg.norm(rotate(new, found) - old) / np.linalg.norm(old), abs=1e-6
     )
 
 
@@ -56,7 +56,7 @@ def test_inner_products_stay() -> None:
     found = align(drawn(30, 5, seed=1), drawn(30, 5))
     assert found is not None
     models, items = drawn(7, 5, seed=2), drawn(9, 5, seed=3)
-    assert np.allclose(turn(models, found) @ turn(items, found).T, models @ items.T, atol=1e-4)
+    assert np.allclose(rotate(models, found) @ rotate(items, found).T, models @ items.T, atol=1e-4)
 
 
 def test_what_is_not_told_is_turned_as_little_as_possible() -> None:

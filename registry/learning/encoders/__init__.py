@@ -1,4 +1,4 @@
-"""Texts to vectors, by encoders that are opened by name; knows of no database.
+"""Text encoders, opened by name; they do not use the database.
 
 | name | vectors | needs |
 |---|---|---|
@@ -25,11 +25,11 @@ DEFAULT = "minilm"
 
 
 class Encoder(Protocol):
-    """What encodes texts, each for itself: neither its neighbours nor their order matter."""
+    """Encoder of texts to vectors, each independent of the other texts and of their order."""
 
     @property
     def name(self) -> str:
-        """What its vectors are kept under; two encoders of one name give the same vectors."""
+        """Name that its vectors are stored under; encoders of one name give the same vectors."""
         ...
 
     @property
@@ -38,10 +38,10 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return float32, n x dimension: a row of length 1 for each text.
+        """Return float32, n x dimension: a row of norm 1 for each text.
 
-        Any text will do: what is too long for the encoder is cut, what is no character is
-        replaced. A text that has nothing in it that the encoder knows of may be all zeros.
+        Any text is accepted: it is cut at the encoder's maximal length, and invalid characters are
+        replaced. A text without any feature that the encoder knows may be all zeros.
         """
         ...
 
@@ -54,9 +54,8 @@ def open_encoder(name: str = DEFAULT, *, device: str | None = None) -> Encoder:
         device: as torch names it (cpu, cuda, cuda:1); None is the GPU if there is one.
 
     Raises:
-        EncoderError: when there is none of that name, when what it needs is not installed, when
-            its weights are not on disk and the Hub cannot be reached, or when there is no such
-            device.
+        EncoderError: for an unknown name, a missing package, weights that are neither on disk
+            nor on a Hub that can be reached, or an unknown device.
     """
     if name in {"hashing", HashingEncoder.name}:
         return HashingEncoder()

