@@ -1,8 +1,8 @@
-"""Communities of models, and whether learned vectors know of them (EmbedLLM, section 6.1).
+"""Communities of models in the space of learned vectors (EmbedLLM, section 6.1).
 
-A community is what models have in common by what the catalog says of them, their outcomes apart:
-size, family, author, task, tags, what they are made for. Vectors that place such models nearer to
-each other than to the rest have learned of it from outcomes alone.
+A community is a group of models that share a property in the catalog: size, family, author, task, a
+tag, a topic. If the vectors of its models are closer to each other than to the rest, the property
+was learned from outcomes alone.
 """
 
 import re
@@ -13,20 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, text
 
-from registry.analysis.probe_metrics import FEWEST_MODELS, Community, community_distances
+from registry.analysis.probe_metrics import MIN_MODELS, Community, community_distances
 from registry.embeddings.read import read_embeddings
 from registry.enums import CommunityKind
 from registry.errors import UsageError
 from registry.hub.parameters import parameters_in_name
 
-LEAST_MEMBERS = 5
-"""Models that a community needs to be looked at."""
+MIN_MEMBERS = 5
+"""Models that a community needs to be compared."""
 
-MOST_OF_A_KIND = 10
-"""Communities of a kind that are looked at: the largest."""
+MAX_OF_A_KIND = 10
+"""Communities of a kind that are compared: the largest."""
 
-MOST_MODELS = 10_000
-"""Models that are compared: of more, so many drawn at random, for distances take M^2 numbers."""
+MAX_MODELS = 10_000
+"""Models that are compared; of more, a random sample, as distances take M^2 numbers."""
 
 SIZES: Sequence[tuple[str, float]] = (
     ("below 1B", 1e9),
@@ -37,13 +37,13 @@ SIZES: Sequence[tuple[str, float]] = (
     ("30B", 45e9),
     ("70B", 100e9),
 )
-"""Bands of size by what models in them are called, each up to below so many weights."""
+"""Bands of size, named as models in them are, with an exclusive upper bound of parameters."""
 
 LARGEST = "above 100B"
 
 
 class Topic(NamedTuple):
-    """What tells that a model is made for something: one of some tags, or a word in its name."""
+    """Evidence of a model's purpose: one of several tags, or a word in its name."""
 
     tags: frozenset[str]
     word: str
@@ -64,10 +64,10 @@ TOPICS: Mapping[str, Topic] = {
     "law": Topic(frozenset({"legal", "law"}), r"legal|\blaw"),
     "chat": Topic(frozenset({"chat", "conversational"}), r"chat|instruct|\bit\b|assistant"),
 }
-"""What models are made for: the paper's Coding, Bio/Med and Physics, and three more.
+"""Purposes of models: the paper's Coding, Bio/Med and Physics, and three more.
 
-Of models that the catalog knows by name only, such as those that were evaluated and never synced,
-there are no tags; their names are all there is, as in the paper.
+Models that the catalog knows by name only, such as those that were evaluated and never synced, have
+no tags; their names are the only evidence, as in the paper.
 """
 
 
@@ -78,9 +78,9 @@ class CommunityComparison:
     Attributes:
         version: whose vectors.
         models: number of models that were compared.
-        left_out: models with a vector that were not: those placed by metadata and lineage alone,
-            whose vectors would know of communities by construction, and those not drawn.
-        communities: each with its kind; kinds as asked for, the largest communities first.
+        left_out: models with a vector that were not: those predicted from the catalog, whose
+            vectors reflect communities by construction, and those not sampled.
+        communities: each with its kind, in the requested order, the largest first.
     """
 
     version: int
@@ -95,7 +95,7 @@ class CommunityComparison:
 
     @property
     def tighter(self) -> int:
-        """Number of communities that are nearer to each other than to the rest."""
+        """Number of communities whose models are closer to each other than to the rest."""
         return sum(each.ratio < 1 for _, each in self.communities)
 
 
@@ -104,51 +104,51 @@ def compare(
     *,
     by: Sequence[str] = (),
     version: int | None = None,
-    least: int = LEAST_MEMBERS,
-    most: int = MOST_OF_A_KIND,
+    least: int = MIN_MEMBERS,
+    most: int = MAX_OF_A_KIND,
 ) -> CommunityComparison:
     """Compare distances inside communities with those to all other models.
 
     Args:
         connection: in a transaction that sees one moment (REPEATABLE READ).
-        by: kinds of communities, of `KINDS`; all without any.
-        version: whose vectors; the current one's without.
-        least: models that a community has at least.
-        most: communities of a kind at most, the largest ones. A tag that more than half of the
-            models have is no community.
+        by: kinds of communities, of `KINDS`; empty for all.
+        version: of the vectors; None for the current one.
+        least: minimum number of models of a community.
+        most: maximum number of communities of a kind, the largest ones. A tag of more than half of
+            the models is not a community.
 
     Raises:
-        RegistryError: when there is no such version, or none is current.
-        UsageError: when there is no such kind, or fewer than 10 models to compare.
+        RegistryError: there is no such version, or none is current.
+        UsageError: there is no such kind, or there are fewer than 10 models to compare.
     """
     for kind in by:
         if kind not in KINDS:
             raise UsageError(f"There are no communities by {kind!r}; there are {', '.join(KINDS)}.")
-    found = read_embeddings(connection, version)
-    learned = np.flatnonzero(found.kind != "cold")
-    if learned.size < FEWEST_MODELS:
+    embeddings = read_embeddings(connection, version)
+    learned = np.flatnonzero(embeddings.kind != "cold")
+    if learned.size < MIN_MODELS:
         raise UsageError(
-            f"Version {found.version} has vectors of {learned.size} models that were evaluated; "
-            f"comparing communities takes at least {FEWEST_MODELS}."
+            f"Version {embeddings.version} has vectors of {learned.size} evaluated models; "
+            f"comparing communities takes at least {MIN_MODELS}."
         )
-    drawn = np.sort(np.random.default_rng(0).permutation(learned)[:MOST_MODELS])
-    facts = _facts(connection, [found.models[place] for place in drawn])
-    vectors = found.vectors[drawn]
+    sample = np.sort(np.random.default_rng(0).permutation(learned)[:MAX_MODELS])
+    facts = _facts(connection, [embeddings.models[place] for place in sample])
+    vectors = embeddings.vectors[sample]
     communities = [
         (kind, each)
         for kind in by or KINDS
         for each in community_distances(vectors, _members(facts, kind, least, most))
     ]
     return CommunityComparison(
-        version=found.version,
-        models=drawn.size,
-        left_out=len(found.models) - drawn.size,
+        version=embeddings.version,
+        models=sample.size,
+        left_out=len(embeddings.models) - sample.size,
         communities=communities,
     )
 
 
 def _facts(connection: Connection, models: Sequence[str]) -> Sequence[Any]:
-    """Return what is known of each of the models, in their order."""
+    """Return the catalog's facts on the models, in their order."""
     return connection.execute(
         text("""
         SELECT w.name, m.author, m.family_root, m.parameters, m.pipeline_tag,
@@ -163,29 +163,29 @@ def _facts(connection: Connection, models: Sequence[str]) -> Sequence[Any]:
 
 def _members(facts: Sequence[Any], kind: str, least: int, most: int) -> dict[str, list[int]]:
     """Return the places of the members of the largest communities of a kind."""
-    found: dict[str, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for place, fact in enumerate(facts):
         for name in KINDS[kind](fact):
-            found.setdefault(name, []).append(place)
+            members.setdefault(name, []).append(place)
     at_most = len(facts) // 2 if kind == "tag" else len(facts)
-    kept = [(name, places) for name, places in found.items() if least <= len(places) <= at_most]
-    kept.sort(key=lambda each: (-len(each[1]), each[0]))
-    return dict(kept[:most])
+    eligible = [each for each in members.items() if least <= len(each[1]) <= at_most]
+    eligible.sort(key=lambda each: (-len(each[1]), each[0]))
+    return dict(eligible[:most])
 
 
 def size(parameters: int) -> str:
-    """Return the band of `SIZES` that so many weights are in."""
+    """Return the band of `SIZES` of a number of parameters."""
     return next((name for name, below in SIZES if parameters < below), LARGEST)
 
 
 def topics(name: str, tags: Iterable[str]) -> list[str]:
-    """Return which of `TOPICS` a model is made for, by its name and its tags in lower case."""
+    """Return the `TOPICS` of a model, by its name and its tags in lower case."""
     words = re.sub(r"[^a-z0-9]+", " ", name.rpartition("/")[2].lower())
-    told = frozenset(tags)
+    tags = frozenset(tags)
     return [
         topic
         for topic, each in TOPICS.items()
-        if not told.isdisjoint(each.tags) or re.search(each.word, words)
+        if not tags.isdisjoint(each.tags) or re.search(each.word, words)
     ]
 
 
@@ -203,4 +203,4 @@ KINDS: Mapping[str, Callable[[Any], Iterable[str]]] = {
     CommunityKind.TAG: lambda fact: fact.tags,
     CommunityKind.TOPIC: lambda fact: topics(fact.name, fact.tags),
 }
-"""Kinds of communities: each tells which ones a model is a member of."""
+"""Functions that return the communities of a model, by kind."""

@@ -1,4 +1,4 @@
-"""The map of a version's embeddings: models on a plane, with what is known of each."""
+"""Map of a version's embeddings: models on a plane, with facts on each."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from registry.analysis.plots.map import EmbeddingMap, project, write_page, write
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.embeddings.read import read_embeddings
-from registry.errors import RegistryError, UsageError
+from registry.errors import RegistryError
+from registry.files import check_target
 
 UNKNOWN = "unknown"
 
@@ -31,22 +32,22 @@ def draw(
     """Draw the vectors of a version, as a page, a picture or both.
 
     Args:
-        engine: of a database at head; it is read only.
+        engine: of a database at head; nothing is written.
         page: HTML file to write, which does not exist yet.
         picture: PNG file to write, which does not exist yet.
-        version: its number; the current one without.
+        version: its number; None for the current one.
         seed: of the layout.
 
     Returns:
-        What was drawn.
+        The map.
 
     Raises:
-        UsageError: when there is something at a target already, or nothing to draw.
-        RegistryError: when no version is current, or a file cannot be written.
+        UsageError: a file exists already, or there is nothing to draw.
+        RegistryError: no version is current, or a file cannot be written.
     """
     for path in (page, picture):
-        if path is not None and path.exists():
-            raise UsageError(f"There is a file {path} already; name one that does not exist.")
+        if path is not None:
+            check_target(path)
     with translated_errors("read embeddings"), reading(engine) as connection:
         drawn = _read(connection, version, seed)
     try:
@@ -60,28 +61,28 @@ def draw(
 
 
 def _read(connection: Connection, version: int | None, seed: int) -> EmbeddingMap:
-    found = read_embeddings(connection, version)
-    rows = connection.execute(text(_FACTS), {"names": list(found.models)})
+    embeddings = read_embeddings(connection, version)
+    rows = connection.execute(text(_FACTS), {"names": list(embeddings.models)})
     facts = {row.name: row for row in rows}
     groups, details = [], []
-    for model, kind in zip(found.models, found.kind, strict=True):
-        told = facts.get(model)
+    for model, kind in zip(embeddings.models, embeddings.kind, strict=True):
+        fact = facts.get(model)
         lines = [f"vector: {kind}"]
-        if told is not None:
-            if told.family_root and told.family_root != model:
-                lines.append(f"from {told.family_root}")
-            if told.parameters:
-                lines.append(f"{told.parameters / 1e9:.3g} billion parameters")
-            if told.score is not None:
-                lines.append(f"mean score {told.score:.3f}")
-            if told.license:
-                lines.append(f"licence {told.license}")
-        groups.append((told.kind if told is not None else None) or UNKNOWN)
+        if fact is not None:
+            if fact.family_root and fact.family_root != model:
+                lines.append(f"from {fact.family_root}")
+            if fact.parameters:
+                lines.append(f"{fact.parameters / 1e9:.3g} billion parameters")
+            if fact.score is not None:
+                lines.append(f"mean score {fact.score:.3f}")
+            if fact.license:
+                lines.append(f"licence {fact.license}")
+        groups.append((fact.kind if fact is not None else None) or UNKNOWN)
         details.append(lines)
     return EmbeddingMap(
-        title=f"{len(found.models):,} models, version {found.version}",
-        points=project(np.asarray(found.vectors), seed=seed),
-        names=found.models,
+        title=f"{len(embeddings.models):,} models, version {embeddings.version}",
+        points=project(np.asarray(embeddings.vectors), seed=seed),
+        names=embeddings.models,
         groups=groups,
         details=details,
     )

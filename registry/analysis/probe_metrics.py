@@ -1,7 +1,7 @@
-"""What learned vectors of models know: communities, unseen benchmarks, what benchmarks teach.
+"""Probes of learned vectors: communities, unseen benchmarks, contributions between benchmarks.
 
-All three are probes of EmbedLLM (METHODS section 1, Uses; the paper's sections 5.3, 6.1 and 6.2).
-Vectors are M x d, one a model; accuracies are (M,), in [0, 1], nan where a model has none.
+All three are of EmbedLLM (METHODS.md section 1, Uses; the paper's sections 5.3, 6.1 and 6.2).
+Vectors are M x d, one per model; accuracies are (M,), in [0, 1], nan where a model has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,25 +15,25 @@ from registry.learning.metrics import Reals
 _Doubles = NDArray[np.float64]
 
 SIGNIFICANT = 0.05
-"""What a p-value is below, where an order is taken not to be by chance."""
+"""Level of significance of a correlation of ranks."""
 
 TEST_SHARE = 0.2
-"""Of the models, in a random split of them."""
+"""Share of the models that a random split tests on."""
 
-FEWEST_MODELS = 10
-"""Models that a split needs, so that two at least are tested."""
+MIN_MODELS = 10
+"""Models that a split needs, so that at least two are tested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Community:
-    """How near the models of a community are to each other.
+    """Distances within a community of models and to the rest.
 
     Attributes:
         name: of the community.
         models: number of its models.
-        inside: mean L2 distance of two of them; nan for less than two.
+        inside: mean L2 distance of two of them; nan for fewer than two.
         between: mean L2 distance of one of them to one of the rest; nan where there is none.
-        ratio: inside / between; below 1 where the vectors know of the community.
+        ratio: inside / between; below 1 where the vectors reflect the community.
     """
 
     name: str
@@ -45,16 +45,16 @@ class Community:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BenchmarkPrediction:
-    """How well accuracy on a benchmark is told by vectors that have not seen it.
+    """Quality of predicting accuracy on a benchmark from vectors trained without it.
 
     Attributes:
         models: number of models with an accuracy.
         taus: (S,), Kendall's tau-b of predicted and true accuracy of each split's test models;
             nan where either is the same for all.
-        p_values: (S,), two-sided, of no order at all.
-        significant: in how many of the splits tau is above 0 with a p-value below 0.05.
+        p_values: (S,), two-sided, of the hypothesis of no correlation.
+        significant: number of splits where tau is above 0 with a p-value below 0.05.
         mse: mean squared error of the test models, over all splits.
-        mse_of_mean: likewise where each is predicted the mean of the split's training models.
+        mse_of_mean: the same when predicting the mean of the split's training models.
         seed: of the splits.
     """
 
@@ -74,11 +74,11 @@ class BenchmarkPrediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contribution:
-    """What adding a benchmark to training does for predicting another one.
+    """Effect of adding a benchmark to training on predicting another one.
 
     Attributes:
         benchmarks: names of the B benchmarks.
-        gains: B x B; [a, b] is by how much the mean squared error on b falls when a is added to
+        gains: B x B; [a, b] is the decrease of the mean squared error on b when a is added to
             training. Above 0 a helps b; the diagonal is 0.
     """
 
@@ -87,12 +87,12 @@ class Contribution:
 
     @property
     def given(self) -> _Doubles:
-        """(B,), how much each benchmark helps all others: sums of rows."""
+        """(B,), gain of all others by each benchmark: sums of rows."""
         return np.asarray(self.gains.sum(axis=1), np.float64)
 
     @property
     def taken(self) -> _Doubles:
-        """(B,), how much each benchmark is helped by all others: sums of columns."""
+        """(B,), gain of each benchmark by all others: sums of columns."""
         return np.asarray(self.gains.sum(axis=0), np.float64)
 
 
@@ -107,13 +107,13 @@ def community_distances(
             several communities.
 
     Raises:
-        ValueError: when vectors are no matrix of finite numbers, or places are not those of
+        ValueError: the vectors are not a matrix of finite numbers, or the places not those of
             models.
     """
     from scipy.spatial import distance  # noqa: PLC0415 - heavy, and of the extra `train`
 
     vectors = _matrix(vectors)
-    found = []
+    communities = []
     for name, places in members.items():
         if any(not 0 <= place < len(vectors) for place in places):
             raise ValueError(
@@ -126,8 +126,8 @@ def community_distances(
         own, rest = vectors[inner], vectors[~inner]
         inside, between = _mean(distance.pdist(own)), _mean(distance.cdist(own, rest))
         ratio = inside / between if between else float("nan")
-        found.append(Community(name, len(own), inside, between, ratio))
-    return tuple(found)
+        communities.append(Community(name, len(own), inside, between, ratio))
+    return tuple(communities)
 
 
 def benchmark_prediction(
@@ -141,7 +141,7 @@ def benchmark_prediction(
     Args:
         vectors: M x d.
         accuracies: (M,); models without one (nan) are left out.
-        splits: how many.
+        splits: their number.
         seed: of the splits.
         penalty: as `split_predictions`.
 
@@ -151,17 +151,17 @@ def benchmark_prediction(
     from scipy import stats  # noqa: PLC0415 - heavy, and of the extra `train`
 
     predicted = split_predictions(vectors, accuracies, splits=splits, seed=seed, penalty=penalty)
-    there = ~np.isnan(accuracies)
-    truth = accuracies[there].astype(np.float64)
+    known = ~np.isnan(accuracies)
+    truth = accuracies[known].astype(np.float64)
     taus, p_values = np.full(splits, np.nan), np.full(splits, np.nan)
     errors: list[_Doubles] = []
     errors_of_mean: list[_Doubles] = []
-    for split, told in enumerate(predicted[:, there]):
-        test = ~np.isnan(told)
-        errors.append(told[test] - truth[test])
+    for split, prediction in enumerate(predicted[:, known]):
+        test = ~np.isnan(prediction)
+        errors.append(prediction[test] - truth[test])
         errors_of_mean.append(truth[~test].mean() - truth[test])
-        if np.ptp(told[test]) > 0 and np.ptp(truth[test]) > 0:
-            taus[split], p_values[split] = stats.kendalltau(told[test], truth[test])
+        if np.ptp(prediction[test]) > 0 and np.ptp(truth[test]) > 0:
+            taus[split], p_values[split] = stats.kendalltau(prediction[test], truth[test])
     return BenchmarkPrediction(
         models=truth.size,
         taus=taus,
@@ -181,13 +181,13 @@ def split_predictions(
     Args:
         vectors: M x d.
         accuracies: (M,); models without one (nan) are left out.
-        splits: how many, at least 1.
+        splits: their number, at least 1.
         seed: of the splits.
         penalty: of squared coefficients (ridge); 0 is least squares, and with more dimensions
             than models the solution of least norm, as in the paper.
 
     Returns:
-        S x M predictions, not kept within [0, 1]; nan where a model was fitted on or left out.
+        S x M predictions, not clipped to [0, 1]; nan where a model was fitted on or left out.
 
     Raises:
         ValueError: for vectors that are not finite, accuracies that are not theirs, fewer than
@@ -199,39 +199,39 @@ def split_predictions(
     if splits < 1 or not penalty >= 0:
         raise ValueError("Splits are at least 1, and a penalty is at least 0.")
     models = np.flatnonzero(~np.isnan(accuracies))
-    if models.size < FEWEST_MODELS:
+    if models.size < MIN_MODELS:
         raise ValueError(
-            f"Accuracy is known of {models.size} models; a regression on random splits of them"
-            f" needs at least {FEWEST_MODELS}."
+            f"{models.size} models have an accuracy; a regression on random splits of them"
+            f" needs at least {MIN_MODELS}."
         )
     random = np.random.default_rng(seed)
-    found = np.full((splits, len(vectors)), np.nan)
+    predictions = np.full((splits, len(vectors)), np.nan)
     for split in range(splits):
         order = random.permutation(models)
         test, train = np.split(order, [round(TEST_SHARE * models.size)])
         center, mean = vectors[train].mean(axis=0), accuracies[train].mean(dtype=np.float64)
         slope = _regression(vectors[train] - center, accuracies[train] - mean, penalty)
-        found[split, test] = mean + (vectors[test] - center) @ slope
-    return found
+        predictions[split, test] = mean + (vectors[test] - center) @ slope
+    return predictions
 
 
 def benchmark_contribution(
     accuracies: Mapping[str, Reals],
     predict: Callable[[frozenset[str]], Mapping[str, Reals]],
 ) -> Contribution:
-    """Measure what adding each benchmark to training does for predicting each other one.
+    """Measure the effect of adding each benchmark to training on predicting each other one.
 
     For benchmarks a and b, training is on all but a and b, then on all but b. With B benchmarks
     that is B (B + 1) / 2 trainings, each done once.
 
     Args:
-        accuracies: (M,) of each benchmark; what is nan does not count.
-        predict: trains on the benchmarks it is given, and returns the predicted accuracies of
-            (at least) all others: (M,), or S x M for S splits of the models as by
-            `split_predictions`; what is nan does not count.
+        accuracies: (M,) of each benchmark; nan does not count.
+        predict: trains on the given benchmarks, and returns the predicted accuracies of (at least)
+            all others: (M,), or S x M for S splits of the models as by `split_predictions`; nan
+            does not count.
 
     Raises:
-        ValueError: for fewer than three benchmarks, which leave nothing to train on.
+        ValueError: there are fewer than three benchmarks, which leave none to train on.
     """
     names = list(accuracies)
     if len(names) < 3:  # noqa: PLR2004 - one predicted, one added, one to train on
@@ -243,29 +243,29 @@ def benchmark_contribution(
         return {name: _mean_square(predicted[name] - accuracies[name]) for name in without}
 
     gains = np.zeros((len(names), len(names)))
-    for testee, name in enumerate(names):
-        gains[:, testee] -= errors(frozenset({name}))[name]
+    for place, name in enumerate(names):
+        gains[:, place] -= errors(frozenset({name}))[name]
     for first, one in enumerate(names):
         for second, other in enumerate(names[:first]):
-            found = errors(frozenset({one, other}))
-            gains[first, second] += found[other]
-            gains[second, first] += found[one]
+            both = errors(frozenset({one, other}))
+            gains[first, second] += both[other]
+            gains[second, first] += both[one]
     np.fill_diagonal(gains, 0)
     return Contribution(tuple(names), gains)
 
 
 def _regression(x: _Doubles, y: Reals, penalty: float) -> _Doubles:
-    """Return the coefficients of ridge regression on centred data, of least norm without."""
+    """Return the coefficients of ridge regression on centred data; of least norm if unpenalized."""
     left, sizes, right = np.linalg.svd(x, full_matrices=False)
-    kept = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(np.float64).eps
-    sizes = sizes[kept]
-    slope: _Doubles = right[kept].T @ (sizes / (sizes**2 + penalty) * (left[:, kept].T @ y))
+    nonzero = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(np.float64).eps
+    sizes = sizes[nonzero]
+    slope: _Doubles = right[nonzero].T @ (sizes / (sizes**2 + penalty) * (left[:, nonzero].T @ y))
     return slope
 
 
 def _matrix(vectors: Reals) -> _Doubles:
     if vectors.ndim != 2 or not np.isfinite(vectors).all():  # noqa: PLR2004 - M x d
-        raise ValueError(f"Vectors {vectors.shape} are to be a matrix of finite numbers.")
+        raise ValueError(f"Vectors {vectors.shape} have to be a matrix of finite numbers.")
     return vectors.astype(np.float64)
 
 

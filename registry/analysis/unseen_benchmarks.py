@@ -1,8 +1,8 @@
-"""What vectors tell of benchmarks that they have not seen, and what benchmarks teach each other.
+"""Trainings without a benchmark: predictions of unseen benchmarks, and contributions between them.
 
-Both leave benchmarks out of training, whole and with all their versions, and predict models'
-accuracies on them from what was learned of the rest (EmbedLLM, sections 5.3 and 6.2). Nothing of it
-is kept: trainings are in memory.
+Both leave benchmarks out of training, with all their versions, and predict models' accuracies on
+them from vectors learned on the rest (EmbedLLM, sections 5.3 and 6.2). Nothing is stored: trainings
+are in memory.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from registry.analysis.plots.heatmap import write_heat_map
 from registry.analysis.probe_metrics import (
-    FEWEST_MODELS,
+    MIN_MODELS,
     BenchmarkPrediction,
     Contribution,
     benchmark_contribution,
@@ -38,17 +38,17 @@ from registry.workers import Progress, no_progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOptions:
-    """How vectors are learned and probed.
+    """Options of learning and probing vectors.
 
     Attributes:
         method: one of `enums.VECTOR_METHODS`.
-        benchmarks: names, without versions; none is all. What they are for is said by each probe.
-        models: draw so many models at random from those that can be predicted, and train on no
-            others; None takes all there are.
+        benchmarks: names, without versions; empty for all. Each probe documents their use.
+        models: size of a random sample of the models that can be predicted, to train on alone; None
+            for all.
         splits: random splits of the models, 80% to fit the regression on and 20% to test on.
-        encoder: of items' texts, for mf-text; None goes without.
+        encoder: of items' texts, for mf-text; None for none.
         device: of torch; None is a GPU if there is one.
-        seed: of all that is random.
+        seed: of all random numbers.
     """
 
     method: str = "irt"
@@ -62,7 +62,7 @@ class ProbeOptions:
 
 @dataclass(frozen=True, slots=True)
 class UnseenBenchmark:
-    """How well accuracy on a benchmark is told by vectors trained without it.
+    """Predictions of accuracy on a benchmark from vectors trained without it.
 
     Attributes:
         benchmark: its name.
@@ -81,7 +81,8 @@ class UnseenPredictions:
 
     Attributes:
         unseen: each of them.
-        too_few: models of each benchmark that fewer than 10 were evaluated on, and elsewhere too.
+        too_few: number of models of each benchmark with fewer than 10 that were evaluated on it and
+            elsewhere.
     """
 
     unseen: Sequence[UnseenBenchmark]
@@ -93,44 +94,46 @@ def predict_benchmarks(
 ) -> UnseenPredictions:
     """Leave benchmarks out of training in turn, and predict accuracy on each from the vectors.
 
-    One training a benchmark, on all others. A model counts where it has outcomes on the benchmark
-    and on another one; its accuracy is the mean of its outcomes there, in [0, 1].
+    There is one training per benchmark, on all others. A model counts if it has outcomes on the
+    benchmark and on another one; its accuracy is the mean of its outcomes there, in [0, 1].
 
     Args:
         engine: of a database at head.
-        options: its benchmarks are those to leave out; training is on all others there are.
+        options: its benchmarks are those to leave out; training is on all others.
         on_progress: receives the progress.
 
     Raises:
-        UsageError: for a benchmark that there is none of, where there is one only, and where no
-            benchmark has at least 10 models that can be predicted.
+        UsageError: there is no such benchmark, there is only one, or none has at least 10 models
+            that can be predicted.
     """
     options = options or ProbeOptions()
     names = _names(engine, options)
     if len(names) == 1:
         raise UsageError(
-            f"There is one benchmark only, {names[0]}; with it left out nothing is learned from."
+            f"There is only one benchmark, {names[0]}; without it there is nothing to learn from."
         )
-    outcomes = _read(engine, options, None, on_progress).drawn(options, elsewhere=1)
+    outcomes = _read(engine, options, None, on_progress).sampled(options, elsewhere=1)
     accuracies = outcomes.accuracies(elsewhere=1)
     counts = {name: _count(accuracies[name]) for name in options.benchmarks or names}
-    asked = [name for name, models in counts.items() if models >= FEWEST_MODELS]
-    if not asked:
+    enough = [name for name, models in counts.items() if models >= MIN_MODELS]
+    if not enough:
         raise UsageError(
-            f"A regression takes at least {FEWEST_MODELS} models that were evaluated on a benchmark"
+            f"A regression takes at least {MIN_MODELS} models that were evaluated on a benchmark"
             f" and on another one; there are {_listed(counts)}."
         )
-    found = []
-    for place, name in enumerate(asked, 1):
+    unseen = []
+    for place, name in enumerate(enough, 1):
         vectors = outcomes.vectors(
-            accuracies.keys() - {name}, _numbered(on_progress, place, len(asked), f"without {name}")
+            accuracies.keys() - {name},
+            _numbered(on_progress, place, len(enough), f"without {name}"),
         )
-        told = benchmark_prediction(
+        prediction = benchmark_prediction(
             vectors, accuracies[name], splits=options.splits, seed=options.seed
         )
-        found.append(UnseenBenchmark(name, int((outcomes.benchmarks == name).sum()), told))
+        items = int((outcomes.benchmarks == name).sum())
+        unseen.append(UnseenBenchmark(name, items, prediction))
     return UnseenPredictions(
-        found, {name: models for name, models in counts.items() if models < FEWEST_MODELS}
+        unseen, {name: models for name, models in counts.items() if models < MIN_MODELS}
     )
 
 
@@ -141,37 +144,37 @@ def contributions(
     picture: Path | None = None,
     on_progress: Progress = no_progress,
 ) -> Contribution:
-    """Measure what adding each benchmark to training does for predicting each other one.
+    """Measure the effect of adding each benchmark to training on predicting each other one.
 
-    For B benchmarks that is B (B + 1) / 2 trainings. A model counts where it has outcomes on the
-    benchmark and on two others, so that the same ones are predicted whichever other is left out,
-    on the same splits.
+    For B benchmarks that is B (B + 1) / 2 trainings. A model counts if it has outcomes on the
+    benchmark and on two others, so that the same models are predicted on the same splits whichever
+    other benchmark is left out.
 
     Args:
         engine: of a database at head.
-        options: its benchmarks are those to learn from and to predict; others are not looked at.
+        options: its benchmarks are those to learn from and to predict; others are ignored.
         picture: PNG file to draw the matrix in, which does not exist yet.
         on_progress: receives the progress.
 
     Raises:
-        UsageError: for a benchmark that there is none of, fewer than three, one with fewer than 10
-            models that can be predicted, or something at the picture's place.
-        RegistryError: when the picture cannot be written.
+        UsageError: there is no such benchmark, there are fewer than three, one has fewer than 10
+            models that can be predicted, or the picture exists.
+        RegistryError: the picture cannot be written.
     """
     options = options or ProbeOptions()
     if picture is not None:
         check_target(picture)
     names = _names(engine, options)
-    chosen = sorted(set(options.benchmarks)) or names
-    if len(chosen) < 3:  # noqa: PLR2004 - one predicted, one added, one to train on
+    selected = sorted(set(options.benchmarks)) or names
+    if len(selected) < 3:  # noqa: PLR2004 - one predicted, one added, one to train on
         raise UsageError(
-            f"Contributions are between at least three benchmarks; there are {len(chosen)}: "
-            f"{', '.join(chosen)}."
+            f"Contributions are between at least three benchmarks; there are {len(selected)}: "
+            f"{', '.join(selected)}."
         )
-    outcomes = _read(engine, options, chosen, on_progress).drawn(options, elsewhere=2)
+    outcomes = _read(engine, options, selected, on_progress).sampled(options, elsewhere=2)
     accuracies = outcomes.accuracies(elsewhere=2)
     _check_models(accuracies)
-    of, done = len(chosen) * (len(chosen) + 1) // 2, 0
+    of, done = len(selected) * (len(selected) + 1) // 2, 0
 
     def predict(learned_from: frozenset[str]) -> dict[str, NDArray[np.float64]]:
         nonlocal done
@@ -187,74 +190,71 @@ def contributions(
             for name in without
         }
 
-    found = benchmark_contribution(accuracies, predict)
+    contribution = benchmark_contribution(accuracies, predict)
     if picture is not None:
-        _draw(found, picture)
-    return found
+        _draw(contribution, picture)
+    return contribution
 
 
 def _check_models(accuracies: Mapping[str, Matrix]) -> None:
-    few = {name: _count(each) for name, each in accuracies.items() if _count(each) < FEWEST_MODELS}
+    few = {name: _count(each) for name, each in accuracies.items() if _count(each) < MIN_MODELS}
     if few:
         raise UsageError(
-            f"A regression takes at least {FEWEST_MODELS} models that were evaluated on a benchmark"
-            f" and on two others; there are {_listed(few)}. --benchmark names those to take."
+            f"A regression takes at least {MIN_MODELS} models that were evaluated on a benchmark"
+            f" and on two others; there are {_listed(few)}. Select others by --benchmark."
         )
 
 
-def _draw(found: Contribution, picture: Path) -> None:
+def _draw(contribution: Contribution, picture: Path) -> None:
     try:
-        write_heat_map(found, picture)
+        write_heat_map(contribution, picture)
     except OSError as error:
         raise RegistryError(f"Cannot write {picture}: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outcomes:
-    """Outcomes by benchmark, and the way to learn from those on some.
-
-    `benchmarks` is the name of each of the N items'.
-    """
+    """Outcomes of models, with the benchmark of each of the N items."""
 
     problem: Problem
     benchmarks: NDArray[np.str_]
     options: ProbeOptions
 
-    def _seen(self) -> dict[str, NDArray[np.bool_]]:
-        """Return bool, (M,), of each benchmark: which models have outcomes on it."""
+    def _observed(self) -> dict[str, NDArray[np.bool_]]:
+        """Return bool, (M,), for each benchmark: which models have outcomes on it."""
         observed = self.problem.observed
         return {
             str(name): np.asarray(observed[:, self.benchmarks == name].any(axis=1))
             for name in np.unique(self.benchmarks)
         }
 
-    def drawn(self, options: ProbeOptions, *, elsewhere: int) -> "_Outcomes":
-        """Return as many models as asked for, of those that have outcomes on enough benchmarks."""
+    def sampled(self, options: ProbeOptions, *, elsewhere: int) -> "_Outcomes":
+        """Return a random sample of models with outcomes on more than `elsewhere` benchmarks."""
         if options.models is None:
             return self
-        known = np.flatnonzero(sum(self._seen().values()) > elsewhere)
-        some = np.sort(np.random.default_rng(options.seed).permutation(known)[: options.models])
-        problem = replace(self.problem, outcomes=self.problem.outcomes[some])
+        eligible = np.flatnonzero(sum(self._observed().values()) > elsewhere)
+        sample = np.random.default_rng(options.seed).permutation(eligible)[: options.models]
+        problem = replace(self.problem, outcomes=self.problem.outcomes[np.sort(sample)])
         return replace(self, problem=problem)
 
     def accuracies(self, *, elsewhere: int) -> dict[str, Matrix]:
         """Return (M,) of each benchmark: the mean outcome of each model, nan where it has none.
 
-        And nan where it has outcomes on fewer than so many benchmarks elsewhere: of a model that
-        nothing was learned of, vectors tell nothing.
+        Also nan where it has outcomes on fewer than `elsewhere` other benchmarks, so that its
+        vector was not learned.
         """
-        seen = self._seen()
-        enough = sum(seen.values()) > elsewhere
-        found = {}
-        for name, there in seen.items():
-            some = self.problem.outcomes[:, self.benchmarks == name]
-            counts = np.count_nonzero(~np.isnan(some), axis=1)
-            means = np.nansum(some, axis=1) / np.maximum(counts, 1)
-            found[name] = np.where(there & enough, means, np.nan).astype(np.float32)
-        return found
+        observed = self._observed()
+        enough = sum(observed.values()) > elsewhere
+        accuracies = {}
+        for name, has_outcomes in observed.items():
+            outcomes = self.problem.outcomes[:, self.benchmarks == name]
+            counts = np.count_nonzero(~np.isnan(outcomes), axis=1)
+            means = np.nansum(outcomes, axis=1) / np.maximum(counts, 1)
+            accuracies[name] = np.where(has_outcomes & enough, means, np.nan).astype(np.float32)
+        return accuracies
 
     def vectors(self, learned_from: Collection[str], on_progress: Progress) -> Matrix:
-        """Return models' vectors, M x d, learned from outcomes on some benchmarks alone."""
+        """Return models' vectors, M x d, learned from outcomes on the given benchmarks alone."""
         hidden = ~np.isin(self.benchmarks, list(learned_from))
         problem = self.problem.without(np.broadcast_to(hidden, self.problem.outcomes.shape))
         selection.check(problem)
@@ -265,7 +265,7 @@ class _Outcomes:
 
 
 def _names(engine: Engine, options: ProbeOptions) -> list[str]:
-    """Return the names of all benchmarks that have outcomes, once what is asked for is there."""
+    """Return the names of all benchmarks with outcomes, after checking the requested ones."""
     if options.method not in VECTOR_METHODS:
         raise UsageError(
             f"Method {options.method!r} cannot be probed; these give vectors: "
@@ -287,7 +287,7 @@ def _names(engine: Engine, options: ProbeOptions) -> list[str]:
 def _read(
     engine: Engine, options: ProbeOptions, benchmarks: Sequence[str] | None, on_progress: Progress
 ) -> _Outcomes:
-    wanted = training.TrainingOptions(
+    training_options = training.TrainingOptions(
         method=options.method,
         benchmarks=benchmarks,
         encoder=options.encoder,
@@ -295,9 +295,9 @@ def _read(
         seed=options.seed,
     )
     with translated_errors("read outcomes"):
-        data: TrainingData = training.read_data(engine, wanted, on_progress)
-    named = np.array([column.benchmark for column in data.matrix.columns])
-    return _Outcomes(data.problem, named, options)
+        data: TrainingData = training.read_data(engine, training_options, on_progress)
+    names = np.array([column.benchmark for column in data.matrix.columns])
+    return _Outcomes(data.problem, names, options)
 
 
 def _count(accuracies: Matrix) -> int:
@@ -309,7 +309,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _numbered(on_progress: Progress, training_: int, of: int, what: str) -> Progress:
-    """Return what is told of one training's progress, to tell which one of how many it is."""
+    """Return the progress of one training, reported with its number."""
     return lambda doing, done, total: on_progress(
         f"{training_} of {of}, {what}: {doing}", done, total
     )

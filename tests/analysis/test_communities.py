@@ -97,7 +97,7 @@ def test_models_placed_by_what_is_known_of_them_are_left_out(connection: Connect
 def test_of_many_models_some_are_drawn(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(communities, "MOST_MODELS", 12)
+    monkeypatch.setattr(communities, "MAX_MODELS", 12)
     kept(connection, drawn(30))
     found = compare(connection, by=["author"])
     assert (found.models, found.left_out) == (12, 18)
@@ -153,7 +153,7 @@ def test_what_cannot_be_compared_is_said(connection: Connection) -> None:
     with pytest.raises(RegistryError, match="no embeddings yet"):
         compare(connection)
     kept(connection, drawn(9))
-    with pytest.raises(UsageError, match=r"has vectors of 9 models .* at least 10"):
+    with pytest.raises(UsageError, match=r"has vectors of 9 evaluated models; .* at least 10"):
         compare(connection)
     with pytest.raises(UsageError, match="no communities by 'colour'; there are size, family"):
         compare(connection, by=["colour"])
@@ -171,7 +171,7 @@ def test_the_command(commands: Commands, engine: Engine) -> None:
         assert row["ratio"] < 0.5
     assert all(row["ratio"] > 0.8 for row in commands.json(*call))
     result = commands(*call, "--version", str(first), "--format", "table")
-    assert "2 of 2 communities are nearer to each other than to the rest" in result.stderr
+    assert "2 of 2 communities are closer to each other than to the rest" in result.stderr
     assert "24 models of version" in result.stderr
     assert "left out" not in result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["lab", "org"]

@@ -134,7 +134,7 @@ def test_bad_input() -> None:
         benchmark_prediction(np.full((20, 3), math.nan), accuracies)
     with pytest.raises(ValueError, match="20 models have accuracies of shape"):
         benchmark_prediction(vectors, np.ones(19))
-    with pytest.raises(ValueError, match="known of 9 models"):
+    with pytest.raises(ValueError, match="9 models have an accuracy"):
         benchmark_prediction(vectors[:9], accuracies[:9])
     for options in ({"splits": 0}, {"penalty": -1}):
         with pytest.raises(ValueError, match="at least"):

@@ -161,7 +161,7 @@ def test_what_cannot_be_probed_is_said(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no outcomes to learn from"):
         predict_benchmarks(engine)
     fill(engine, ["sums"])
-    with pytest.raises(UsageError, match="one benchmark only, sums"):
+    with pytest.raises(UsageError, match="only one benchmark, sums"):
         predict_benchmarks(engine)
     fill(engine, ["facts"])
     with pytest.raises(UsageError, match="three benchmarks; there are 2: facts, sums"):

@@ -1,1 +1,1 @@
-"""A map of an embedding space: two dimensions of many, as a page and as a picture."""
+"""Plots of analyses: the map of an embedding space and the heat map of contributions."""

@@ -1,4 +1,4 @@
-"""A matrix of contributions as a picture."""
+"""Heat map of contributions between benchmarks."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from registry.analysis.probe_metrics import Contribution
 from registry.files import new_file
 
 
-def write_heat_map(found: Contribution, path: Path) -> None:
-    """Write a PNG picture of what each benchmark teaches; whole or not at all.
+def write_heat_map(contribution: Contribution, path: Path) -> None:
+    """Write a PNG picture of the gains between benchmarks, completely or not at all.
 
-    Rows are what is added to training, columns what is predicted; blue helps, red harms. Numbers
-    are by how much the mean squared error of the accuracy falls, in squared percentage points.
+    Rows are added to training, columns are predicted; blue helps, red harms. Numbers are the
+    decrease of the mean squared error of the accuracy, in squared percentage points.
 
     Raises:
-        UsageError: when matplotlib is not installed, or there is a file already.
+        UsageError: matplotlib is not installed, or the file exists already.
     """
     # A dollar sign would start a formula.
-    names = [name.replace("$", r"\$") for name in found.benchmarks]
-    gains = np.asarray(found.gains) * 1e4
+    names = [name.replace("$", r"\$") for name in contribution.benchmarks]
+    gains = np.asarray(contribution.gains) * 1e4
     side = 3 + 0.8 * len(names)
     figure = new_figure(side + 1, side)
     axes = figure.add_subplot()
@@ -33,6 +33,6 @@ def write_heat_map(found: Contribution, path: Path) -> None:
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="added to training")
-    figure.colorbar(image, label="fall of the squared error, in squared percentage points")
+    figure.colorbar(image, label="decrease of the squared error, in squared percentage points")
     with new_file(path) as file:
         figure.savefig(file, format="png", dpi=120)

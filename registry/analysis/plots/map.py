@@ -1,7 +1,7 @@
-"""Vectors in two dimensions, as a page that can be searched and as a picture.
+"""Map of vectors in two dimensions, as a page with a search box and as a picture.
 
-The page is a script of our own on a canvas, with all it needs inside: a plotting library would put
-megabytes into each file, and a search box on top of it would be our own all the same.
+The page is self-contained, with its own script on a canvas: a plotting library would add megabytes
+to each file, and has no search box.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUPS = 20
-"""Groups that have a colour of their own; the smaller ones share one."""
+"""Groups with a colour of their own; the smaller ones share one."""
 
 OTHERS = "others"
 LEAST_FOR_TSNE = 10
@@ -36,8 +36,8 @@ class EmbeddingMap:
         title: what is shown.
         points: float32, M x 2.
         names: of the M models.
-        groups: what each belongs to, by which it is coloured.
-        details: lines to show of each beside its name and group.
+        groups: of the models, which determine their colours.
+        details: lines to show for each besides its name and group.
     """
 
     title: str
@@ -48,21 +48,21 @@ class EmbeddingMap:
 
 
 def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float32]:
-    """Lay M vectors out on a plane, so that near ones stay near.
+    """Project M vectors onto a plane, so that neighbours stay close.
 
-    By t-SNE on directions (van der Maaten and Hinton 2008), begun from the principal components,
-    which make it the same each time; of fewer than ten models, or such as all point the same way,
-    by principal components alone.
+    By t-SNE on directions (van der Maaten and Hinton 2008), initialized with the principal
+    components, which makes it deterministic; for fewer than ten models, or if all directions are
+    equal, by principal components alone.
 
     Args:
         vectors: float32, M x d.
-        seed: of what is random.
+        seed: of the random numbers.
 
     Returns:
         float32, M x 2.
 
     Raises:
-        UsageError: when there is no model.
+        UsageError: there is no model.
     """
     if not len(vectors):
         raise UsageError("There are no models to draw.")
@@ -72,9 +72,9 @@ def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float3
     alike = bool(np.abs(centred).max() < 1e-6)  # noqa: PLR2004
     if len(vectors) < LEAST_FOR_TSNE or vectors.shape[1] < 2 or alike:  # noqa: PLR2004
         left, values, _ = np.linalg.svd(centred, full_matrices=False)
-        found = np.zeros((len(vectors), 2), np.float32)
-        found[:, : min(2, len(values))] = (left * values)[:, :2]
-        return found
+        points = np.zeros((len(vectors), 2), np.float32)
+        points[:, : min(2, len(values))] = (left * values)[:, :2]
+        return points
     from sklearn.manifold import TSNE  # noqa: PLC0415 - an extra, and slow to import
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
@@ -83,7 +83,7 @@ def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float3
 
 
 def write_page(drawn: EmbeddingMap, path: Path) -> None:
-    """Write a page of its own, which needs no network; whole or not at all."""
+    """Write a self-contained page, which needs no network, completely or not at all."""
     largest = [name for name, _ in Counter(drawn.groups).most_common(GROUPS) if name != OTHERS]
     names = [*largest, OTHERS] if set(drawn.groups) - set(largest) else largest
     places = {name: place for place, name in enumerate(names)}
@@ -98,7 +98,7 @@ def write_page(drawn: EmbeddingMap, path: Path) -> None:
             "details": [[_plain(line) for line in lines] for lines in drawn.details],
         }
     ).decode()
-    # Inside a script no markup may stand, whatever models are called.
+    # Names of models must not end the script.
     safe = content.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     page = resources.files(__package__).joinpath("map.html").read_text()
     with new_file(path) as file:
@@ -106,15 +106,15 @@ def write_page(drawn: EmbeddingMap, path: Path) -> None:
 
 
 def _plain(text: str) -> str:
-    """Return text that any encoder takes: lone surrogates are replaced."""
+    """Return a text that can be encoded: lone surrogates are replaced."""
     return text.encode(errors="replace").decode()
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty picture of some inches.
+    """Return an empty picture of a size in inches.
 
     Raises:
-        UsageError: when matplotlib is not installed.
+        UsageError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
@@ -126,10 +126,10 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def write_picture(drawn: EmbeddingMap, path: Path) -> None:
-    """Write a PNG picture, the largest groups in colours with a legend; whole or not at all.
+    """Write a PNG picture, the largest groups in colours with a legend; completely or not at all.
 
     Raises:
-        UsageError: when matplotlib is not installed.
+        UsageError: matplotlib is not installed.
     """
     figure = new_figure(11, 8)
     axes = figure.add_subplot()
@@ -141,8 +141,8 @@ def write_picture(drawn: EmbeddingMap, path: Path) -> None:
     axes.scatter(grey[:, 0], grey[:, 1], s=8, color="0.75", label=label)
     for name in largest:
         # A dollar sign would start a formula.
-        some = drawn.points[groups == name]
-        axes.scatter(some[:, 0], some[:, 1], s=14, label=name.replace("$", r"\$"))
+        points = drawn.points[groups == name]
+        axes.scatter(points[:, 0], points[:, 1], s=14, label=name.replace("$", r"\$"))
     axes.set(title=drawn.title.replace("$", r"\$"), xticks=[], yticks=[])
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     with new_file(path) as file:

@@ -1,4 +1,4 @@
-"""`registry embeddings map`: models on a plane, to be looked at."""
+"""`registry embeddings map`: models on a plane, as a page and as a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`registry embeddings probe`: what learned vectors know of models and benchmarks."""
+"""`registry embeddings probe`: communities, unseen benchmarks and contributions between them."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ BENCHMARKS = (
 
 @click.group()
 def probe() -> None:
-    """Find out what learned vectors know.
+    """Probe learned vectors.
 
-    Whether models that belong together are near each other, and what is told of benchmarks that
-    were not learned from.
+    Are models of a community close to each other, and is accuracy on benchmarks predicted that were
+    not learned from?
 
     \b
     Example:
@@ -66,31 +66,31 @@ def probe() -> None:
     "--by",
     multiple=True,
     type=OneOf(CommunityKind),
-    help="What models have in common; repeatable.  [default: all of these]",
+    help="Property that models share; repeatable.  [default: all of these]",
 )
-@click.option("--version", type=AT_LEAST_ONE, help="Whose vectors.  [default: the current one's]")
+@click.option("--version", type=AT_LEAST_ONE, help="Of the vectors.  [default: the current one]")
 @click.option(
     "--least",
     type=click.IntRange(min=2),
     default=5,
     show_default=True,
-    help="Models that a community has at least.",
+    help="Minimum number of models of a community.",
 )
 @click.option(
     "--most",
     type=AT_LEAST_ONE,
     default=10,
     show_default=True,
-    help="Communities of a kind at most, the largest ones.",
+    help="Maximum number of communities of a kind, the largest ones.",
 )
 @output_options
 @pass_application
 def communities(application: Application, /, output: Output, *, least: int, **chosen: Any) -> None:
-    """Compare models of a kind with the rest.
+    """Compare distances in communities of models.
 
     Mean L2 distance of two models of a community (inside), and of one of them and one of the rest
-    (between). A ratio below 1 says that the vectors know of the community. Topics go by tags and by
-    words in names; sizes are read from names where nothing better is known.
+    (between). A ratio below 1 shows that the vectors reflect the community. Topics follow from tags
+    and from words in names; sizes are read from names where the catalog has none.
 
     \b
     Examples:
@@ -101,7 +101,7 @@ def communities(application: Application, /, output: Output, *, least: int, **ch
     from registry.analysis.communities import compare
 
     with application.reading() as connection:
-        found = compare(connection, least=least, **chosen)
+        comparison = compare(connection, least=least, **chosen)
     rows = (
         [
             each.name,
@@ -111,30 +111,30 @@ def communities(application: Application, /, output: Output, *, least: int, **ch
             _known(each.between),
             _known(each.ratio),
         ]
-        for kind, each in found.communities
+        for kind, each in comparison.communities
     )
-    output.rows(COMMUNITIES, rows, empty=f"No community of these has {least} models.")
-    left_out = f", {found.left_out:,} left out" if found.left_out else ""
+    output.rows(COMMUNITIES, rows, empty=f"None of these communities has {least} models.")
+    left_out = f", {comparison.left_out:,} left out" if comparison.left_out else ""
     say(
-        f"{found.tighter} of {found.comparable} communities are nearer to each other than to the "
-        f"rest; {found.models:,} models of version {found.version}{left_out}."
+        f"{comparison.tighter} of {comparison.comparable} communities are closer to each other "
+        f"than to the rest; {comparison.models:,} models of version {comparison.version}{left_out}."
     )
 
 
 def _trained(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of probes that train."""
+    """Add the options of probes that train to a command."""
     options = (
         click.option(
             "--method",
             type=OneOf(VECTOR_METHODS),
             default="irt",
             show_default=True,
-            help="How vectors are learned.",
+            help="Method that learns the vectors.",
         ),
         click.option(
             "--models",
             type=AT_LEAST_ONE,
-            help="Learn from so many models alone, drawn at random.  [default: all]",
+            help="Size of a random sample of models to learn from.  [default: all]",
         ),
         click.option(
             "--splits",
@@ -144,7 +144,7 @@ def _trained(command: Callable[..., None]) -> Callable[..., None]:
             help="Random splits of the models, 80% to fit on.",
         ),
         click.option(
-            "--encoder", metavar="NAME", help="Of what items ask, for mf-text, such as minilm."
+            "--encoder", metavar="NAME", help="Of items' texts, for mf-text, such as minilm."
         ),
         click.option(
             "--device",
@@ -156,7 +156,7 @@ def _trained(command: Callable[..., None]) -> Callable[..., None]:
             type=SEED,
             default=0,
             show_default=True,
-            help="Of all that is random.",
+            help="Of all random numbers.",
         ),
     )
     for option in reversed(options):
@@ -178,9 +178,10 @@ def _trained(command: Callable[..., None]) -> Callable[..., None]:
 def benchmarks(application: Application, /, output: Output, **chosen: Any) -> None:
     """Predict accuracy on benchmarks that were not learned from.
 
-    Each is left out of a training, and models' accuracies on it are told from their vectors by
-    linear regression. Printed: in how many of the splits Kendall's tau of the test models is above
-    0 with p < 0.05, its mean, and the RMSE beside that of predicting the mean. No version is kept.
+    Each is left out of a training, and models' accuracies on it are predicted from their vectors by
+    linear regression. Printed are the number of splits where Kendall's tau of the test models is
+    above 0 with p < 0.05, its mean, and the RMSE beside that of predicting the mean. No version is
+    stored.
 
     \b
     Examples:
@@ -192,29 +193,31 @@ def benchmarks(application: Application, /, output: Output, **chosen: Any) -> No
 
     began = perf_counter()
     with application.engine() as engine, trainings() as on_progress:
-        found = predict_benchmarks(engine, ProbeOptions(**chosen), on_progress=on_progress)
-    output.rows(BENCHMARKS, map(_predicted, found.unseen))
-    for name, models in found.too_few.items():
+        predictions = predict_benchmarks(engine, ProbeOptions(**chosen), on_progress=on_progress)
+    output.rows(BENCHMARKS, map(_predicted, predictions.unseen))
+    for name, models in predictions.too_few.items():
         say(f"{name} is left out: {models} models were evaluated on it and on another one.")
-    most = sum(2 * each.prediction.significant > each.prediction.splits for each in found.unseen)
+    significant = sum(
+        2 * each.prediction.significant > each.prediction.splits for each in predictions.unseen
+    )
     say(
-        f"Significant in most splits: {most} of {len(found.unseen)} benchmarks; "
+        f"Significant in most splits: {significant} of {len(predictions.unseen)} benchmarks; "
         f"{figures.span(perf_counter() - began)}."
     )
 
 
 def _predicted(unseen: UnseenBenchmark) -> list[Any]:
-    told = unseen.prediction
-    taus = [tau for tau in told.taus.tolist() if not math.isnan(tau)]
+    prediction = unseen.prediction
+    taus = [tau for tau in prediction.taus.tolist() if not math.isnan(tau)]
     return [
         unseen.benchmark,
         unseen.items,
-        told.models,
-        told.splits,
-        told.significant,
+        prediction.models,
+        prediction.splits,
+        prediction.significant,
         sum(taus) / len(taus) if taus else None,
-        math.sqrt(told.mse),
-        math.sqrt(told.mse_of_mean),
+        math.sqrt(prediction.mse),
+        math.sqrt(prediction.mse_of_mean),
     ]
 
 
@@ -239,11 +242,11 @@ def _predicted(unseen: UnseenBenchmark) -> list[Any]:
 def contributions(
     application: Application, /, output: Output, picture: Path | None, **chosen: Any
 ) -> None:
-    """Measure what each benchmark teaches about the others.
+    """Measure the contribution of each benchmark to the others.
 
-    By how much the mean squared error of predicting the benchmark of a column falls when that of
-    the row is added to training; below 0, it harms. Accuracies are within 0 and 1. With B
-    benchmarks that takes B (B + 1) / 2 trainings. No version is kept.
+    It is the decrease of the mean squared error of predicting the benchmark of a column when that
+    of the row is added to training; below 0, it harms. Accuracies are from 0 to 1. B benchmarks
+    take B (B + 1) / 2 trainings. No version is stored.
 
     \b
     Examples:
@@ -257,15 +260,20 @@ def contributions(
 
     began = perf_counter()
     with application.engine() as engine, trainings() as on_progress:
-        found = measure(engine, ProbeOptions(**chosen), picture=picture, on_progress=on_progress)
-    _print_matrix(output, found)
+        contribution = measure(
+            engine, ProbeOptions(**chosen), picture=picture, on_progress=on_progress
+        )
+    _print_matrix(output, contribution)
     drawn = "" if picture is None else f", drawn in {picture}"
-    say(f"{len(found.benchmarks)} benchmarks{drawn}; {figures.span(perf_counter() - began)}.")
+    say(
+        f"{len(contribution.benchmarks)} benchmarks{drawn}; {figures.span(perf_counter() - began)}."
+    )
 
 
-def _print_matrix(output: Output, found: Contribution) -> None:
-    names = list(found.benchmarks)
-    gains, given, taken = found.gains.tolist(), found.given.tolist(), found.taken.tolist()
+def _print_matrix(output: Output, contribution: Contribution) -> None:
+    names = list(contribution.benchmarks)
+    gains = contribution.gains.tolist()
+    given, taken = contribution.given.tolist(), contribution.taken.tolist()
     content = {
         "gains": {
             name: {other: gain for other, gain in zip(names, row, strict=True) if other != name}
