@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forks as all_forks
 import pytest
 from databases import REPOSITORY, Databases, claim_directory
+from forks import Forks
 from sqlalchemy import Connection, Engine
 
 from registry.db import connection as database
@@ -58,6 +60,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the server, however the run ended."""
+    all_forks.close()
     if not hasattr(config, "workerinput") and _databases in config.stash:
         config.stash[_databases].remove()
 
@@ -116,6 +119,12 @@ def connection(migrated: Engine) -> Iterator[Connection]:
     """A transaction on a migrated, empty database; it is rolled back."""
     with migrated.connect() as opened:
         yield opened
+
+
+@pytest.fixture
+def forks() -> Forks:
+    """Python processes that start at once."""
+    return all_forks.forks()
 
 
 @pytest.fixture(scope="session")

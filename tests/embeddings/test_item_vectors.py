@@ -1,18 +1,15 @@
 """Vectors of items in the database: what is encoded, what is read, and what a kill leaves."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from evaluated import block, run, write
+from forks import Forks
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
@@ -256,19 +253,20 @@ refresh(db.create_engine(sys.argv[1]), Slow(), batch=20)
 """
 
 
-def test_a_refresh_killed_at_any_moment_goes_on(engine: Engine, database_url: str) -> None:
+def test_a_refresh_killed_at_any_moment_goes_on(
+    engine: Engine, database_url: str, forks: Forks
+) -> None:
     count = 1_200
     fill(engine, a=[Item(f"i{number}", f"question {number}") for number in range(count)])
     for wanted in (100, 400, 700):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SLOW, database_url],
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        )
-        deadline = time.monotonic() + 60
-        while stored(engine) < wanted and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        with forks.started("-c", SLOW, database_url) as process:
+            deadline = time.monotonic() + 60
+            while stored(engine) < wanted:
+                assert process.running()
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            process.kill()
+            assert process.wait().returncode == -signal.SIGKILL
     before = stored(engine)
     assert 700 <= before < count
     encoder = Counting()

@@ -12,6 +12,7 @@ import pytest
 from cli_commands import Commands
 from evaluated import block, run, write
 from factories import rows
+from forks import Forks
 from planted import fill
 from sqlalchemy import Engine, text
 
@@ -155,34 +156,38 @@ def test_no_connection_is_held_while_it_computes(filled: Engine) -> None:
     assert max(held) <= 1
 
 
-def test_a_killed_training_leaves_no_half_version(filled: Engine) -> None:
+@pytest.mark.parametrize("moment", ["it began", "half a second later", "it is saved"])
+def test_a_killed_training_leaves_no_half_version(
+    filled: Engine, forks: Forks, moment: str
+) -> None:
     first = training.train(filled, WITHOUT_TEXT)
     assert first is not None
     url = filled.url.render_as_string(hide_password=False)
-    for wait in (0.0, 0.5, 1.5):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "registry", "--database-url", url, "train", "--encoder", "none"],
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        running = "SELECT count(*) FROM store.job_runs WHERE job = 'train' AND status = 'running'"
-        until = time.monotonic() + 60
-        while not count(filled, running) and time.monotonic() < until and process.poll() is None:
-            time.sleep(0.05)
-        time.sleep(wait)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        with filled.connect() as connection:
-            found = versions.list_versions(connection)
-            current = versions.current_version(connection)
-            partitions = connection.scalar(text(PARTITIONS))
-        assert current is not None
-        assert partitions == len(found)
-        with filled.begin() as connection:
-            connection.execute(text("UPDATE store.job_runs SET status = 'interrupted'"))
+    command = ["-m", "registry", "--database-url", url, "train", "--encoder", "none"]
+    running = "SELECT count(*) FROM store.job_runs WHERE job = 'train' AND status = 'running'"
+    saving = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NOT NULL"
+    with filled.connect() as held:
+        # So it cannot end, however fast the machine is.
+        held.exec_driver_sql("LOCK TABLE store.embeddings IN SHARE MODE")
+        with forks.started(*command, modules=["registry.embeddings.training"]) as process:
+            awaited = saving if moment == "it is saved" else running
+            until = time.monotonic() + 120
+            while not count(filled, awaited):
+                assert process.running()
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            time.sleep(0.5 if moment == "half a second later" else 0)
+            process.kill()
+            assert process.wait().returncode == -signal.SIGKILL
     with filled.connect() as connection:
-        for each in versions.list_versions(connection):
-            assert len(vectors.read_embeddings(connection, each.version).models) == 40
+        assert [each.version for each in versions.list_versions(connection)] == [first.version]
+        assert versions.current_version(connection) == first
+        assert connection.scalar(text(PARTITIONS)) == 1
+        assert len(vectors.read_embeddings(connection, first.version).models) == 40
+    # The next one is not held up by it.
+    again = training.train(filled, TrainingOptions(method="irt", seed=1))
+    assert again is not None
+    assert again.models == 40
 
 
 @pytest.mark.parametrize(

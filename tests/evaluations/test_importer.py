@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ from evaluated import (
     write,
 )
 from factories import rows
+from forks import Forks
 from sqlalchemy import Connection, Engine, event, text
 
 from registry.db import connection as database
@@ -558,65 +557,62 @@ def test_outcomes_that_cannot_be(connection: Connection) -> None:
 # What goes wrong outside
 
 
-def command(url: str, *paths: Path) -> tuple[list[str], dict[str, str]]:
-    arguments = [sys.executable, "-m", "registry", "--database-url", url, "evals", "import"]
-    return [*arguments, *map(str, paths)], {**os.environ, "PYTHONPATH": str(Path.cwd())}
-
-
 KILLS = 10
 
 
 def test_an_import_killed_at_random_moments_ends_as_if_undisturbed(
-    engine: Engine, database_url: str, databases: "Databases", tmp_path: Path
+    engine: Engine, database_url: str, databases: "Databases", forks: Forks, tmp_path: Path
 ) -> None:
     random.seed(20261122)
     folder = tmp_path / "in"
     folder.mkdir()
+
+    def command(url: str) -> list[str]:
+        return ["-m", "registry", "--database-url", url, "evals", "import", str(folder)]
 
     def add_files(number: int) -> None:
         for more in range(4):
             seed = 4 * number + more
             table(folder / f"t{seed:03}.csv", seed, f"b{seed % 3}", models=20, count=200)
 
-    with engine.begin() as connection:
-        factories.model(connection, "org/m1")
+    def begin(url: str) -> Engine:
+        opened = database.create_engine(url)
+        with opened.begin() as connection:
+            factories.model(connection, "org/m1")
+        return opened
+
+    begin(database_url).dispose()
     add_files(0)
+    # Within which it is killed: less, wherever one has ended by then.
+    seconds = 0.6
     kills = rounds = 0
-    arguments, environment = command(database_url, folder)
-    running = "SELECT count(*) FROM store.job_runs WHERE status = 'running'"
-    while kills < KILLS:
-        # What the one killed before has left is marked by the next.
-        known = asked(engine, "SELECT coalesce(max(job_run_id), 0) FROM store.job_runs")[0][0]
-        process = subprocess.Popen(
-            arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        while process.poll() is None and asked(engine, f"{running} AND job_run_id > {known}") == [
-            (0,)
-        ]:
-            time.sleep(0.01)
-        time.sleep(random.uniform(0, 0.6))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+    for _ in range(10 * KILLS):
+        with forks.started(*command(database_url)) as process:
+            time.sleep(random.uniform(0, seconds))
+            process.kill()
+            ended = process.wait()
+        if ended.returncode == -signal.SIGKILL:
             kills += 1
-        _, said = process.communicate()
-        if process.returncode != -signal.SIGKILL:
-            assert process.returncode == 0, said
+        else:
+            assert ended.returncode == 0, ended.stderr
             rounds += 1
             add_files(rounds)
-    finished = subprocess.run(arguments, env=environment, capture_output=True, check=False)
+            seconds *= 0.7
+        if kills == KILLS:
+            break
+    assert kills == KILLS, "it was under way when it was killed"
+    finished = forks.run(*command(database_url))
     assert finished.returncode == 0, finished.stderr
-    with databases.made(template=databases.template()) as other:
-        undisturbed = database.create_engine(other)
-        with undisturbed.begin() as connection:
-            factories.model(connection, "org/m1")
+    with databases.lent() as other:
+        undisturbed = begin(other.render_as_string(hide_password=False))
         assert set(statuses(imported(undisturbed, folder))) == {"imported"}
         expected = contents(undisturbed)
         undisturbed.dispose()
     found = contents(engine)
     assert len(found["outcomes"]) > 5_000
     assert found == expected
-    ended = asked(engine, "SELECT DISTINCT status FROM store.job_runs ORDER BY 1")
-    assert ended == [("done",), ("interrupted",)]
+    ended_as = asked(engine, "SELECT DISTINCT status FROM store.job_runs ORDER BY 1")
+    assert ended_as == [("done",), ("interrupted",)]
 
 
 def test_a_database_that_dies_in_mid_import(own_server: Path, engine: Engine, folder: Path) -> None:

@@ -1,10 +1,9 @@
-import os
+import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forks import Ended, forks
 from generated_hub.models import generate
 from planted import fill
 from sqlalchemy import Engine, text
@@ -13,22 +12,20 @@ from registry.db import jobs
 from registry.demo.hub.server import HubServer
 
 ROOT = Path(__file__).resolve().parents[2]
+ENCODER = [name for name in ("sentence_transformers",) if importlib.util.find_spec(name)]
 
 
-def run(job: str, database_url: str, hub: str) -> "subprocess.CompletedProcess[str]":
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "REGISTRY_DATABASE_URL": database_url,
-        "HF_ENDPOINT": hub,
-    }
-    return subprocess.run(
-        [sys.executable, str(ROOT / "jobs" / f"{job}.py")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+def run(job: str, database_url: str, hub: str, *modules: str) -> Ended:
+    return forks().run(
+        str(ROOT / "jobs" / f"{job}.py"),
+        modules=modules,
+        environ={"REGISTRY_DATABASE_URL": database_url, "HF_ENDPOINT": hub},
     )
+
+
+def train(database_url: str) -> Ended:
+    # What takes seconds to import in each process.
+    return run("train", database_url, "unused", "registry.embeddings.training", *ENCODER)
 
 
 @pytest.mark.parametrize("job", ["sync", "sweep"])
@@ -56,19 +53,19 @@ def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> 
 
 def test_a_training_is_left_out_where_nothing_changed(engine: Engine, database_url: str) -> None:
     fill(engine)
-    first, again = run("train", database_url, "unused"), run("train", database_url, "unused")
+    first, again = train(database_url), train(database_url)
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     assert re.search(r"\n1,blend,current,.*the first version", first.stdout), first.stdout
     assert "Version 1 has vectors of" in first.stderr
     assert again.stdout == first.stdout
     assert "Nothing changed since version 1, so nothing was trained." in again.stderr
     fill(engine, models=41)
-    assert "\n2,blend," in run("train", database_url, "unused").stdout
+    assert "\n2,blend," in train(database_url).stdout
 
 
 def test_a_training_of_two_models_places_no_others(engine: Engine, database_url: str) -> None:
     fill(engine, models=2)
-    result = run("train", database_url, "unused")
+    result = train(database_url)
     assert (result.returncode, "has vectors of" in result.stderr) == (0, False), result.stderr
     assert "\n1,blend,current,2," in result.stdout
 
@@ -76,7 +73,7 @@ def test_a_training_of_two_models_places_no_others(engine: Engine, database_url:
 def test_a_training_without_outcomes_says_how_to_get_some(
     engine: Engine, database_url: str
 ) -> None:
-    result = run("train", database_url, "unused")
+    result = train(database_url)
     assert (result.returncode, result.stdout) == (0, "")
     assert "registry evals import" in result.stderr
     with engine.connect() as connection:

@@ -13,6 +13,7 @@ import click
 import orjson
 import pytest
 from click.testing import CliRunner, Result
+from forks import forks
 
 from registry.cli import registry
 from registry.db import connection as database
@@ -89,10 +90,8 @@ def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
-    """Run `registry` as a process of its own; return exit code, stdout and stderr."""
-    with start(*arguments, **environ) as process:
-        out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+    """Run `registry` in a process of its own; return exit code, stdout and stderr."""
+    return forks().run("-m", "registry", *arguments, environ=environ)
 
 
 @pytest.fixture

@@ -3,21 +3,25 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from databases import Databases
 from exported import exported
+from forks import Forked, Forks
 from generated_hub.models import generate
+from hub_faults import listing
 from sqlalchemy import Engine, text
 
 from registry.db import connection as database
 from registry.db import embedded, jobs, migrate
-from registry.demo.hub.server import HubServer
+from registry.demo.hub.http import Exchange, Request
+from registry.demo.hub.server import Fault, HubServer
 from registry.errors import DatabaseUnreachableError, RegistryError
 from registry.hub.client import Hub
 from registry.sync import sync
@@ -27,13 +31,11 @@ DAY = "2026-06-01T00:00:00+00:00"
 KILLS = 20
 
 
-def command(url: str, server: HubServer) -> tuple[list[str], dict[str, str]]:
-    arguments = [
-        sys.executable, "-m", "registry", "--database-url", url,
+def command(url: str) -> list[str]:
+    return [
+        "-m", "registry", "--database-url", url,
         "sync", "--as-of", DAY, "--lookups", "0", "--full",
     ]  # fmt: skip
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "PYTHONPATH": str(Path.cwd())}
-    return arguments, environment
 
 
 def contents(url: str) -> dict[str, str]:
@@ -45,48 +47,67 @@ def contents(url: str) -> dict[str, str]:
         engine.dispose()
 
 
+class KillAt:
+    """Kills a process that asks for a page, a moment after it did; the page it does not get.
+
+    So it is under way when it is killed, however fast the machine is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: Forked | None = None
+        self._requests = 0
+
+    def arm(self, process: Forked, requests: int) -> None:
+        """Kill this process at its request of that number."""
+        with self._lock:
+            self._process, self._requests = process, requests
+
+    def __call__(self, request: Request) -> Fault | None:
+        with self._lock:
+            if self._process is None or not listing(request):
+                return None
+            self._requests -= 1
+            if self._requests > 0:
+                return None
+            process, self._process = self._process, None
+
+        def kill(exchange: Exchange) -> None:
+            time.sleep(random.uniform(0, 0.1))
+            process.kill()
+            exchange.reset()
+
+        return kill
+
+
 def test_a_sync_killed_at_twenty_random_moments_ends_as_if_undisturbed(
-    database_url: str, databases: "object"
+    database_url: str, databases: Databases, forks: Forks
 ) -> None:
     random.seed(20261122)
-    records = list(generate(2400))
-    with HubServer(records, page_limit=40, rate_limit=None) as server:
-        arguments, environment = command(database_url, server)
-        kills = 0
-        for _ in range(KILLS * 4):
-            process = subprocess.Popen(
-                arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-            asked = len(server.requests)
-            while len(server.requests) == asked and process.poll() is None:
-                time.sleep(0.002)
-            # From here on pages are being taken in: a random moment within a few of them.
-            time.sleep(random.uniform(0, 0.25))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            process.communicate()
-            if kills == KILLS:
-                break
-            if process.returncode == 0:
-                # It was through before all kills were spent: let it sweep once more.
-                server.put({**records[kills], "likes": 100_000 + kills})
-                records[kills] = {**records[kills], "likes": 100_000 + kills}
-        assert kills == KILLS
-        finished = subprocess.run(arguments, env=environment, capture_output=True, check=False)
+    kill_at = KillAt()
+    # More pages than all that are killed get together.
+    records = list(generate(4 * KILLS * 20))
+    with HubServer(records, page_limit=20, rate_limit=None, faults=kill_at) as server:
+        hub = {"HF_ENDPOINT": server.url}
+        for _ in range(KILLS):
+            with forks.started(*command(database_url), environ=hub) as process:
+                kill_at.arm(process, random.randint(1, 3))
+                assert process.wait().returncode == -signal.SIGKILL
+        finished = forks.run(*command(database_url), environ=hub)
         assert finished.returncode == 0, finished.stderr
         killed = contents(database_url)
-        with databases.made(template=databases.template()) as other:  # type: ignore[attr-defined]
+        with databases.lent() as other:
             url = other.render_as_string(hide_password=False)
-            arguments, environment = command(url, server)
-            subprocess.run(arguments, env=environment, capture_output=True, check=True)
-            undisturbed = contents(url)
-    assert killed == undisturbed
+            undisturbed = forks.run(*command(url), environ=hub)
+            assert undisturbed.returncode == 0, undisturbed.stderr
+            assert killed == contents(url)
     engine = database.create_engine(database_url)
     with engine.connect() as connection:
-        ended = connection.scalars(text("SELECT DISTINCT status FROM store.job_runs")).all()
+        ended = connection.execute(
+            text("SELECT status, count(*) FROM store.job_runs GROUP BY 1 ORDER BY 1")
+        ).all()
     engine.dispose()
-    assert set(ended) == {"done", "interrupted"}
+    assert [tuple(row) for row in ended] == [("done", 1), ("interrupted", KILLS)]
 
 
 def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
@@ -170,15 +191,12 @@ def test_a_full_disk_undoes_one_page_and_no_more() -> None:
         directory.rmdir()
 
 
-def test_two_syncs_at_once_by_command(engine: Engine, database_url: str) -> None:
+def test_two_syncs_at_once_by_command(engine: Engine, database_url: str, forks: Forks) -> None:
     with (
         HubServer(generate(300), page_limit=20) as server,
         jobs.exclusive(engine, jobs.Lock.CATALOG),
     ):
-        arguments, environment = command(database_url, server)
-        second = subprocess.run(
-            arguments, env=environment, capture_output=True, text=True, check=False
-        )
+        second = forks.run(*command(database_url), environ={"HF_ENDPOINT": server.url})
     assert second.returncode == 5
     assert "Another sync is running" in second.stderr
     assert "Traceback" not in second.stderr
