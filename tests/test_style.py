@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,21 @@ def test_the_tree_is_clean(command: list[str]) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_commands_and_jobs_run_no_sql() -> None:
+    """They call functions of the rooms below, which a web page or another job can call too."""
+    uses = []
+    for path in [*ROOT.glob("registry/cli/**/*.py"), *ROOT.glob("jobs/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Attribute(attr="execute" | "exec_driver_sql" | "scalar" | "scalars"):
+                    name = node.attr
+                case ast.ImportFrom(module="sqlalchemy"):
+                    names = {alias.name for alias in node.names}
+                    name = ", ".join(sorted(names - {"Connection", "Engine"}))
+                case _:
+                    continue
+            if name:
+                uses.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
+    assert uses == []
