@@ -4,7 +4,6 @@ Workers are programs of their own that talk over pipes. They share no connection
 with this process, and they end when it ends, however that happens.
 """
 
-import atexit
 import gc
 import os
 import pickle
@@ -220,19 +219,6 @@ class _Worker(Generic[_S, _T, _R]):
 
 BULK_GC_THRESHOLD = 500_000
 """Objects; more than the waiting pages of a sync hold. The default of 700 cost 12 us a model."""
-
-
-COMMAND_GC_THRESHOLD = 50_000
-"""Objects; about what a command imports. With the default, imports took a sixth more time."""
-
-
-def relax_gc() -> None:
-    """Collect garbage rarely in this process, and not at its end.
-
-    For programs that run once. Modules are full of cycles: the last collection took a sync 0.35 s.
-    """
-    gc.set_threshold(COMMAND_GC_THRESHOLD)
-    atexit.register(gc.freeze)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ Modules here import only click, the standard library and each other when they lo
 `registry --help` answers at once; everything else is imported inside the commands.
 """
 
+import atexit
+import gc
 import signal
 import sys
 
@@ -27,6 +29,9 @@ from registry.cli.status import status
 from registry.cli.sync import sync
 from registry.cli.train import train
 from registry.version import __version__
+
+GC_THRESHOLD = 50_000
+"""Objects; about what a command imports. With the default, imports took a sixth more time."""
 
 
 @click.group(
@@ -85,9 +90,9 @@ for command in (
 
 def main(*arguments: str) -> None:
     """Run the command line with some arguments, by default those of the process."""
-    from registry.workers import relax_gc
-
-    relax_gc()
+    # Modules are full of cycles: the last collection took a sync 0.35 s.
+    gc.set_threshold(GC_THRESHOLD)
+    atexit.register(gc.freeze)
     # SIGTERM, which ends services and overdue jobs, has the effect of Ctrl-C: the job is recorded
     # as interrupted, and a server that this process has started stops.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
