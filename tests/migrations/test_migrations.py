@@ -1,5 +1,6 @@
 """The revisions with rows in place, and what an upgrade must not do to what is not its own."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -118,8 +119,10 @@ SAMPLES = {
     "integer": "1",
     "double precision": "0.5",
     "text[]": "'{}'",
+    "timestamp with time zone": "'2026-01-01'",
     "jsonb": "'{}'",
     "public.vector": "NULL",
+    "sort": "'name'",  # by the argument's name
 }
 
 
@@ -302,7 +305,8 @@ def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> N
     for name, body in sql.files().items():
         created = name.partition("_")[2].removesuffix(".sql")
         assert created in installed
-        assert f".{created}" in body.partition("AS")[0], f"{name} creates something else"
+        definition = rf"^CREATE (VIEW|FUNCTION) (registry|store)\.{created}\b"
+        assert re.search(definition, body, re.MULTILINE), f"{name} creates something else"
 
     migrate.downgrade(engine, "-1")
     with engine.connect() as connection:
@@ -699,12 +703,16 @@ def assert_reads_everything_and_writes_nothing(connection: Connection) -> None:
     functions = connection.execute(
         text("""
         SELECT p.oid::regproc::text AS name,
-               array(SELECT format_type(unnest(p.proargtypes), NULL)) AS types
+               array(SELECT format_type(unnest(p.proargtypes), NULL)) AS types,
+               p.proargnames[1:p.pronargs] AS arguments
           FROM pg_proc p WHERE pronamespace = 'registry'::regnamespace""")
     ).all()
     assert functions
-    for name, types in functions:
-        arguments = ", ".join(f"{SAMPLES[each]}::{each}" for each in types)
+    for name, types, names in functions:
+        arguments = ", ".join(
+            f"{SAMPLES.get(argument, SAMPLES[type_])}::{type_}"
+            for argument, type_ in zip(names, types, strict=True)
+        )
         try:
             with connection.begin_nested():
                 connection.exec_driver_sql(f"SELECT * FROM {name}({arguments})")
