@@ -1,4 +1,5 @@
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,19 @@ def test_commands_and_jobs_run_no_sql() -> None:
             if name:
                 uses.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
     assert uses == []
+
+
+def test_each_temporary_table_is_named_by_one_module_alone() -> None:
+    modules = {path: path.read_text() for path in (ROOT / "registry").rglob("*.py")}
+    created = r"CREATE TEMPORARY TABLE (?:IF NOT EXISTS )?(\w+)"
+    tables = {table for text in modules.values() for table in re.findall(created, text)}
+    users = {
+        table: sorted(
+            str(path.relative_to(ROOT))
+            for path, text in modules.items()
+            if re.search(rf"\b{table}\b", text)
+        )
+        for table in tables
+    }
+    assert len(tables) > 10
+    assert {table: paths for table, paths in users.items() if len(paths) > 1} == {}

@@ -1,17 +1,13 @@
-"""Benchmarks with their measures and items, setups and sources: get or insert."""
+"""Benchmarks with their measures, setups and sources: get or insert."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 from sqlalchemy import Connection, text
 
 from registry.catalog.item_statistics import mark_stale
 from registry.coerce import document
-from registry.db.copy import copy_lines
-from registry.evaluations.item_matching import COLUMNS, complete_items, item_line, match_items
-from registry.evaluations.packing import Ordinals
-from registry.evaluations.records import Benchmark, Item, Measure, Setup, Source
+from registry.evaluations.records import Benchmark, Measure, Setup, Source
 
 
 def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
@@ -195,92 +191,3 @@ def list_benchmarks(connection: Connection) -> list[BenchmarkRow]:
          ORDER BY runs DESC, benchmark, version""")  # noqa: S608 - fixed names
     )
     return [BenchmarkRow(*row) for row in rows]
-
-
-class PlacedItems(NamedTuple):
-    """Ordinals of items in their benchmark, and how many were added and completed."""
-
-    ordinals: Ordinals
-    added: int = 0
-    completed: int = 0
-
-
-def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> PlacedItems:
-    """Match items with those of a benchmark, and add the others at its end.
-
-    Items are matched by name, then by content: see `match_items`. Columns of existing items that
-    are null so far are filled.
-
-    Args:
-        connection: in a transaction.
-        benchmark: key of the benchmark's version.
-        items: no two of one name.
-
-    Returns:
-        The ordinal of each item, in their order.
-
-    Raises:
-        RegistryError: when an item has other content than the existing one of its name.
-    """
-    if not items:
-        return PlacedItems(np.zeros(0, np.int32))
-    key = {"benchmark": benchmark}
-    count = connection.scalar(
-        text("SELECT item_count FROM store.benchmarks WHERE benchmark_id = :benchmark FOR UPDATE"),
-        key,
-    )
-    if not count:
-        _add_first(connection, benchmark, items)
-        return PlacedItems(np.arange(len(items), dtype=np.int32), len(items))
-    if not any(each.prompt or each.domain or each.answer or each.choices for each in items):
-        names = connection.execute(
-            text("SELECT item, ordinal FROM store.items WHERE benchmark_id = :benchmark"), key
-        )
-        existing: dict[str, int] = {row.item: row.ordinal for row in names}
-        if all(each.item in existing for each in items):
-            return PlacedItems(np.array([existing[each.item] for each in items], np.int32))
-    match_items(connection, benchmark, items)
-    added = connection.execute(
-        text("""
-        WITH placed AS (
-            SELECT i.place, :count + row_number() OVER (ORDER BY i.place) - 1 AS ordinal
-              FROM incoming_items i WHERE i.ordinal IS NULL
-        )
-        UPDATE incoming_items i SET ordinal = p.ordinal FROM placed p WHERE p.place = i.place"""),
-        {"count": count},
-    ).rowcount
-    if added:
-        connection.execute(
-            text("""
-            INSERT INTO store.items (
-                   benchmark_id, ordinal, item, content_hash, prompt, choices, answer, domain)
-            SELECT :benchmark, i.ordinal, i.item, i.content_hash, i.prompt, i.choices, i.answer,
-                   i.domain
-              FROM incoming_items i, store.benchmarks b
-             WHERE b.benchmark_id = :benchmark AND i.ordinal >= b.item_count
-             ORDER BY i.ordinal"""),
-            key,
-        )
-        connection.execute(
-            text("""
-            UPDATE store.benchmarks SET item_count = item_count + :added
-             WHERE benchmark_id = :benchmark"""),
-            {**key, "added": added},
-        )
-    completed = complete_items(connection, benchmark)
-    ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
-    return PlacedItems(np.array(ordinals, np.int32), added, completed)
-
-
-def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
-    """Insert the items of a benchmark that has none yet."""
-    copy_lines(
-        connection,
-        "store.items",
-        ("benchmark_id", "ordinal", *COLUMNS),
-        (f"{benchmark}\t{item_line(place, item)}" for place, item in enumerate(items)),
-    )
-    connection.execute(
-        text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
-        {"benchmark": benchmark, "count": len(items)},
-    )

@@ -9,14 +9,16 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import Connection, text
 
 from registry.catalog.rows import NULL, array, line
 from registry.db.copy import copy_lines
 from registry.errors import RegistryError
+from registry.evaluations.packing import Ordinals
 from registry.evaluations.records import Item, content_hash
 
-COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
+_COLUMNS = ("item", "content_hash", "prompt", "choices", "answer", "domain")
 """Columns of items, in `store.items` and in `incoming_items`."""
 
 _NULLS = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
@@ -26,8 +28,8 @@ _NULLS = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
 _NAME_ONLY = Item("")[1:]
 
 
-def item_line(place: int, item: Item) -> str:
-    """Return an item's place and `COLUMNS` as a line of COPY text."""
+def _item_line(place: int, item: Item) -> str:
+    """Return an item's place and `_COLUMNS` as a line of COPY text."""
     name = item.item
     if item[1:] == _NAME_ONLY:
         # Most names are numbers, in which nothing has to be escaped.
@@ -44,7 +46,103 @@ def item_line(place: int, item: Item) -> str:
     return f"{place}\t{columns}"
 
 
-def match_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
+class PlacedItems(NamedTuple):
+    """Ordinals of items in their benchmark, and how many were added and completed."""
+
+    ordinals: Ordinals
+    added: int = 0
+    completed: int = 0
+
+
+def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> PlacedItems:
+    """Match items with those of a benchmark, and add the others at its end.
+
+    Items are matched by name, then by content: see `_match_items`. Columns of existing items that
+    are null so far are filled.
+
+    Args:
+        connection: in a transaction.
+        benchmark: key of the benchmark's version.
+        items: no two of one name.
+
+    Returns:
+        The ordinal of each item, in their order.
+
+    Raises:
+        RegistryError: when an item has other content than the existing one of its name.
+    """
+    if not items:
+        return PlacedItems(np.zeros(0, np.int32))
+    key = {"benchmark": benchmark}
+    count = connection.scalar(
+        text("SELECT item_count FROM store.benchmarks WHERE benchmark_id = :benchmark FOR UPDATE"),
+        key,
+    )
+    if not count:
+        _add_first(connection, benchmark, items)
+        return PlacedItems(np.arange(len(items), dtype=np.int32), len(items))
+    if not any(each.prompt or each.domain or each.answer or each.choices for each in items):
+        names = connection.execute(
+            text("SELECT item, ordinal FROM store.items WHERE benchmark_id = :benchmark"), key
+        )
+        existing: dict[str, int] = {row.item: row.ordinal for row in names}
+        if all(each.item in existing for each in items):
+            return PlacedItems(np.array([existing[each.item] for each in items], np.int32))
+    _match_items(connection, benchmark, items)
+    added = _add_unmatched(connection, benchmark, count)
+    completed = _complete_items(connection, benchmark)
+    ordinals = connection.scalars(text("SELECT ordinal FROM incoming_items ORDER BY place")).all()
+    return PlacedItems(np.array(ordinals, np.int32), added, completed)
+
+
+def _add_first(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
+    """Insert the items of a benchmark that has none yet."""
+    copy_lines(
+        connection,
+        "store.items",
+        ("benchmark_id", "ordinal", *_COLUMNS),
+        (f"{benchmark}\t{_item_line(place, item)}" for place, item in enumerate(items)),
+    )
+    connection.execute(
+        text("UPDATE store.benchmarks SET item_count = :count WHERE benchmark_id = :benchmark"),
+        {"benchmark": benchmark, "count": len(items)},
+    )
+
+
+def _add_unmatched(connection: Connection, benchmark: int, count: int) -> int:
+    """Add the items without an ordinal at the end of their benchmark; return their number."""
+    key = {"benchmark": benchmark}
+    added = connection.execute(
+        text("""
+        WITH placed AS (
+            SELECT i.place, :count + row_number() OVER (ORDER BY i.place) - 1 AS ordinal
+              FROM incoming_items i WHERE i.ordinal IS NULL
+        )
+        UPDATE incoming_items i SET ordinal = p.ordinal FROM placed p WHERE p.place = i.place"""),
+        {"count": count},
+    ).rowcount
+    if added:
+        connection.execute(
+            text("""
+            INSERT INTO store.items (
+                   benchmark_id, ordinal, item, content_hash, prompt, choices, answer, domain)
+            SELECT :benchmark, i.ordinal, i.item, i.content_hash, i.prompt, i.choices, i.answer,
+                   i.domain
+              FROM incoming_items i, store.benchmarks b
+             WHERE b.benchmark_id = :benchmark AND i.ordinal >= b.item_count
+             ORDER BY i.ordinal"""),
+            key,
+        )
+        connection.execute(
+            text("""
+            UPDATE store.benchmarks SET item_count = item_count + :added
+             WHERE benchmark_id = :benchmark"""),
+            {**key, "added": added},
+        )
+    return added
+
+
+def _match_items(connection: Connection, benchmark: int, items: Sequence[Item]) -> None:
     """Put items into the temporary table `incoming_items`, with the ordinals of existing ones.
 
     An item is matched by its name. One with a new name is matched by its content, if as many of the
@@ -69,8 +167,8 @@ def match_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
     copy_lines(
         connection,
         "incoming_items",
-        ("place", *COLUMNS),
-        (item_line(place, item) for place, item in enumerate(items)),
+        ("place", *_COLUMNS),
+        (_item_line(place, item) for place, item in enumerate(items)),
     )
     connection.exec_driver_sql("ANALYZE incoming_items")
     connection.execute(
@@ -176,7 +274,7 @@ def _by_answer(each: _Item) -> str:
     return each.answer or ""
 
 
-def complete_items(connection: Connection, benchmark: int) -> int:
+def _complete_items(connection: Connection, benchmark: int) -> int:
     """Fill null columns of items from `incoming_items`; return the number of changed items."""
     return connection.execute(
         text("""

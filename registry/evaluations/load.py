@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog import resolution
 from registry.catalog.item_statistics import mark_stale
-from registry.evaluations import benchmarks, staging
+from registry.evaluations import benchmarks, item_matching, staging
 from registry.evaluations.records import Block
 from registry.evaluations.run_rows import RunRows
 
@@ -85,7 +85,7 @@ def write_blocks(
     rows = RunRows(connection)
     for block in blocks:
         key = benchmarks.benchmark_id(connection, block.benchmark)
-        placed = benchmarks.place_items(connection, key, block.items)
+        placed = item_matching.place_items(connection, key, block.items)
         counts.benchmarks.add(key)
         counts.items_added += placed.added
         counts.items_completed += placed.completed
