@@ -20,6 +20,9 @@ from registry.catalog.resolution import StatedName
 Outcomes: TypeAlias = NDArray[np.float32]
 """One outcome an item, in [0, 1]; NaN where the item was not observed."""
 
+HUB_DATASETS = "https://huggingface.co/datasets/"
+"""Prefix of the address of a benchmark that is a data set of the Hub."""
+
 _ROUNDING = 1e-9  # a mean of ones may exceed one by it
 
 ScoreKind = Literal["measured", "reported"]
@@ -233,6 +236,12 @@ class Run:
     input_tokens: NDArray[np.int32] | None = None
     output_tokens: NDArray[np.int32] | None = None
     latencies: NDArray[np.float32] | None = None
+
+    def raw_score(self) -> float | None:
+        """Return the score, or else the mean of the outcomes on the source's scale."""
+        if self.score is not None or self.outcomes is None or np.isnan(self.outcomes).all():
+            return self.score
+        return self.measure.raw(float(np.nanmean(self.outcomes)))
 
 
 def run_id(benchmark: Benchmark, run: Run, setup: UUID) -> int:

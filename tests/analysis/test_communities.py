@@ -175,5 +175,5 @@ def test_the_command(commands: Commands, engine: Engine) -> None:
     assert "24 models of version" in result.stderr
     assert "left out" not in result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["lab", "org"]
-    assert "No community of these has 13 models." in commands(*call, "--least", "13").stderr
+    assert "None of these communities has 13 models." in commands(*call, "--least", "13").stderr
     assert "there are " in commands.refused(2, *call, "--version", "99")

@@ -1,1 +1,1 @@
-"""Formats of evaluations, one module each: from files to `registry.evaluation` and back."""
+"""Formats of evaluations, each in a module or package: read into `evaluations.records`, written."""

@@ -6,7 +6,7 @@ Accepted is all that Python's own JSON writer produces: NaN, infinities and esca
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,6 +65,16 @@ def parsed(content: bytes, path: Path, *, line: int | None = None) -> object:
             path, f"this is not JSON, or was cut off: {problem.msg}.", line=place
         ) from error
     return value
+
+
+def members(value: object) -> Mapping[str, object]:
+    """Return a JSON object, or an empty one for any other value."""
+    return value if isinstance(value, dict) else {}
+
+
+def without_nulls(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the members that are not None."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _row(value: object, path: Path, number: int) -> dict[str, object]:

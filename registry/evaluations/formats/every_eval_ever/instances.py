@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from registry.coerce import count, number, short_text, storable
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
+from registry.evaluations.formats.json_files import members
 from registry.evaluations.records import (
     Benchmark,
     Block,
@@ -156,17 +157,17 @@ class Instances:
             raise self._error(problem, line, "evaluation.score")
 
     def _row(self, row: Mapping[str, object], line: int) -> tuple[_Row, str]:
-        evaluation, question = _mapping(row.get("evaluation")), _mapping(row.get("input"))
+        evaluation, question = members(row.get("evaluation")), members(row.get("input"))
         score, correct = number(evaluation.get("score")), evaluation.get("is_correct")
         correct = correct if isinstance(correct, bool) else None
         if score is None and correct is None:
             raise self._error("there is neither score nor is_correct.", line, "evaluation")
         name = short_text(row.get("sample_hash")) or self._name(row, "sample_id", line)
-        metadata = _mapping(row.get("metadata"))
+        metadata = members(row.get("metadata"))
         numbers = [(key, metadata.get(key)) for key in _ATTEMPTS]
         attempt = ",".join(f"{key}={n!s:.20}" for key, n in numbers if isinstance(n, str | int))
-        usage = _mapping(row.get("token_usage"))
-        latency = number(_mapping(row.get("performance")).get("latency_ms"))
+        usage = members(row.get("token_usage"))
+        latency = number(members(row.get("performance")).get("latency_ms"))
         item = Item(
             item=name,
             prompt=_text(question.get("raw")),
@@ -248,11 +249,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _answer(row: Mapping[str, object]) -> str | None:
     """Return a model's first reply, or the value extracted from the end of a conversation."""
-    reply = _text(_first(_mapping(row.get("output")).get("raw")))
+    reply = _text(_first(members(row.get("output")).get("raw")))
     if reply is not None:
         return reply
     attribution = row.get("answer_attribution")
-    ends = [_mapping(part) for part in attribution] if isinstance(attribution, list) else []
+    ends = [members(part) for part in attribution] if isinstance(attribution, list) else []
     final = [end.get("extracted_value") for end in ends if end.get("is_terminal") is True]
     return _text(final[-1]) if final else None
 
@@ -268,7 +269,3 @@ def _first(value: object) -> object:
 
 def _text(value: object) -> str | None:
     return storable(value) if isinstance(value, str) and value else None
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from registry.coerce import count, number, short_text, timestamp
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.every_eval_ever.instances import Instances
+from registry.evaluations.formats.json_files import members
 from registry.evaluations.records import (
+    HUB_DATASETS,
     Benchmark,
     Block,
     Measure,
@@ -23,7 +25,6 @@ from registry.evaluations.records import (
 from registry.evaluations.scales import known_measure
 
 SCHEMA = "0.3.0"
-DATASETS = "https://huggingface.co/datasets/"
 
 _VERSION = re.compile(r"0\.\d{1,3}(?:\.\d{1,3})?")
 _DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
@@ -51,13 +52,13 @@ class Aggregate:
             raise UnreadableFileError(path, "only 0.x can be read.", field="schema_version")
         if version != SCHEMA:
             notes.left_out(f"aggregates of another schema than {SCHEMA}: read as far as they agree")
-        self._model_info = mapping(content.get("model_info"))
-        self._model_details = mapping(self._model_info.get("additional_details"))
+        self._model_info = members(content.get("model_info"))
+        self._model_details = members(self._model_info.get("additional_details"))
 
     @property
     def instances(self) -> Mapping[str, object]:
         """The entry of the file of instances."""
-        return mapping(self._content.get("detailed_evaluation_results"))
+        return members(self._content.get("detailed_evaluation_results"))
 
     def blocks(self, instances: Instances | None) -> Iterator[Block]:
         """Yield a block for each benchmark, with items where there are instances of it."""
@@ -85,17 +86,17 @@ class Aggregate:
             at = f"evaluation_results[{position}]"
             if not isinstance(entry, dict):
                 raise self._error("an object was expected.", at)
-            details = mapping(entry.get("score_details"))
+            details = members(entry.get("score_details"))
             score = number(details.get("score"))
             benchmark = self._benchmark(entry, at)
-            measure = self._measure(mapping(entry.get("metric_config")), score, at)
+            measure = self._measure(members(entry.get("metric_config")), score, at)
             if score is None:
                 self._notes.left_out("results without a finite score")
                 continue
-            uncertainty = mapping(details.get("uncertainty"))
+            uncertainty = members(details.get("uncertainty"))
             error = uncertainty.get("standard_error")
             samples = [uncertainty.get("num_samples")]
-            samples.append(mapping(entry.get("source_data")).get("samples_number"))
+            samples.append(members(entry.get("source_data")).get("samples_number"))
             run = Run(
                 model=model,
                 measure=measure,
@@ -106,7 +107,7 @@ class Aggregate:
                 score=score,
                 standard_error=number(error.get("value") if isinstance(error, dict) else error),
                 items=next((n for sample in samples if (n := count(sample)) is not None), None),
-                complete=mapping(details.get("details")).get("complete") != "false",
+                complete=members(details.get("details")).get("complete") != "false",
             )
             key = run_id(benchmark, run, run.setup.fingerprint())
             if scores.setdefault(key, score) != score and not self.instances:
@@ -125,7 +126,7 @@ class Aggregate:
         raise self._error("no model is named.", "model_info.id")
 
     def _source(self) -> Source:
-        source = mapping(self._content.get("source_metadata"))
+        source = members(self._content.get("source_metadata"))
         name = short_text(source.get("source_organization_name"))
         if name is None:
             raise self._error("no source is named.", "source_metadata.source_organization_name")
@@ -135,12 +136,12 @@ class Aggregate:
         name = short_text(entry.get("evaluation_name"))
         if name is None:
             raise self._error("this is not a short name.", f"{at}.evaluation_name")
-        data = mapping(entry.get("source_data"))
-        extra = mapping(data.get("additional_details"))
+        data = members(entry.get("source_data"))
+        extra = members(data.get("additional_details"))
         url, repository = data.get("url"), short_text(data.get("hf_repo"))
         url = url[0] if isinstance(url, list) and url else url
         if not isinstance(url, str) and repository and _DATASET.fullmatch(repository):
-            url = DATASETS + repository
+            url = HUB_DATASETS + repository
         return Benchmark(
             name=name,
             version=short_text(extra.get("version")) or "",
@@ -152,7 +153,7 @@ class Aggregate:
         lower_is_better = config.get("lower_is_better")
         if not isinstance(lower_is_better, bool):
             raise self._error("this must be true or false.", f"{at}.metric_config.lower_is_better")
-        extra = mapping(config.get("additional_details"))
+        extra = members(config.get("additional_details"))
         names = (config.get(key) for key in ("metric_id", "metric_name", "metric_kind"))
         metric = next((text for name in names if (text := short_text(name))), "score")
         known = known_measure(metric, higher_is_better=not lower_is_better)
@@ -174,16 +175,16 @@ class Aggregate:
         )
 
     def _setup(self, entry: Mapping[str, object]) -> Setup:
-        library = mapping(self._content.get("eval_library"))
-        source = mapping(self._content.get("source_metadata"))
-        config = mapping(entry.get("generation_config"))
-        stated = dict(_flat(mapping(config.get("generation_args"))))
-        stated |= dict(_flat(mapping(config.get("additional_details"))))
+        library = members(self._content.get("eval_library"))
+        source = members(self._content.get("source_metadata"))
+        config = members(entry.get("generation_config"))
+        stated = dict(_flat(members(config.get("generation_args"))))
+        stated |= dict(_flat(members(config.get("additional_details"))))
         shots = stated.pop("num_fewshot", "")
         template = stated.pop("prompt_template", None)
         version, chat = stated.pop("task_version", ""), stated.pop("chat_template", None)
         precision = stated.pop("precision", "")
-        engine = mapping(self._model_info.get("inference_engine"))
+        engine = members(self._model_info.get("inference_engine"))
         details = {
             "evaluator_relationship": _known(source.get("evaluator_relationship")),
             "inference_platform": _known(self._model_info.get("inference_platform")),
@@ -270,8 +271,3 @@ def _short(text: str) -> str:
 def _known(value: object) -> str | None:
     text = short_text(value)
     return None if text in _UNKNOWN else text
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    """Return an object of JSON, or an empty one for anything else."""
-    return value if isinstance(value, dict) else {}

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import numpy as np
 
-from registry.evaluations.formats.every_eval_ever.results import DATASETS, SCHEMA
-from registry.evaluations.records import Benchmark, Block, Item, Measure, Run
+from registry.evaluations.formats.every_eval_ever.results import SCHEMA
+from registry.evaluations.formats.json_files import without_nulls
+from registry.evaluations.records import HUB_DATASETS, Benchmark, Block, Item, Measure, Run
 from registry.learning.metrics import RIGHT_FROM
 
 # Details of a setup that an aggregate states once.
@@ -92,9 +93,7 @@ def _instances(path: Path) -> Path:
 
 
 def _add(aggregate: _Aggregate, benchmark: Benchmark, items: Sequence[Item], run: Run) -> None:
-    score = run.score
-    if score is None and run.outcomes is not None and not np.isnan(run.outcomes).all():
-        score = run.measure.raw(float(np.nanmean(run.outcomes)))
+    score = run.raw_score()
     if score is None:
         return
     key = f"{benchmark.name}#{len(aggregate.results)}"
@@ -113,7 +112,7 @@ def _add(aggregate: _Aggregate, benchmark: Benchmark, items: Sequence[Item], run
         "evaluation_name": benchmark.name,
         "source_data": _source_data(benchmark),
         "metric_config": _metric_config(run.measure),
-        "score_details": {"score": score, "uncertainty": _stated(uncertainty), **limited},
+        "score_details": {"score": score, "uncertainty": without_nulls(uncertainty), **limited},
         "generation_config": {"additional_details": _setup(run)},
     }
     if run.evaluated_at is not None:
@@ -124,11 +123,11 @@ def _add(aggregate: _Aggregate, benchmark: Benchmark, items: Sequence[Item], run
 def _source_data(benchmark: Benchmark) -> dict[str, object]:
     url = benchmark.url or ""
     data: dict[str, object] = {"dataset_name": benchmark.name, "source_type": "other"}
-    if url.startswith(DATASETS):
-        data |= {"source_type": "hf_dataset", "hf_repo": url.removeprefix(DATASETS)}
+    if url.startswith(HUB_DATASETS):
+        data |= {"source_type": "hf_dataset", "hf_repo": url.removeprefix(HUB_DATASETS)}
     elif url:
         data |= {"source_type": "url", "url": [url]}
-    about = _stated({"version": benchmark.version or None, "domain": benchmark.domain})
+    about = without_nulls({"version": benchmark.version or None, "domain": benchmark.domain})
     return {**data, **({"additional_details": about} if about else {})}
 
 
@@ -140,7 +139,7 @@ def _metric_config(measure: Measure) -> dict[str, object]:
         # The schema has no word for it, and missing bounds would be read as the metric's own.
         "bounds": "none" if measure.lower is None and measure.upper is None else None,
     }
-    bounds = _stated({"min_score": measure.lower, "max_score": measure.upper})
+    bounds = without_nulls({"min_score": measure.lower, "max_score": measure.upper})
     config: dict[str, object] = {
         "metric_id": measure.metric,
         "lower_is_better": not measure.higher_is_better,
@@ -148,7 +147,7 @@ def _metric_config(measure: Measure) -> dict[str, object]:
         **bounds,
         "metric_unit": {"%": "percent", None: "proportion"}.get(measure.unit, measure.unit),
     }
-    return {**config, "additional_details": _stated(about)}
+    return {**config, "additional_details": without_nulls(about)}
 
 
 def _setup(run: Run) -> Mapping[str, object]:
@@ -162,7 +161,7 @@ def _setup(run: Run) -> Mapping[str, object]:
         "chat_template": setup.chat_template,
         "precision": setup.precision,
     }
-    return {**details, **_stated(fields)}
+    return {**details, **without_nulls(fields)}
 
 
 def _rows(
@@ -190,7 +189,7 @@ def _rows(
             "messages": None,
             "answer_attribution": [],
             "evaluation": {"score": run.measure.raw(outcome), "is_correct": outcome >= RIGHT_FROM},
-            "metadata": _stated({"domain": item.domain}),
+            "metadata": without_nulls({"domain": item.domain}),
         }
         if run.input_tokens is not None and run.output_tokens is not None:
             inputs, outputs = int(run.input_tokens[position]), int(run.output_tokens[position])
@@ -218,7 +217,7 @@ def _content(aggregate: _Aggregate, now: datetime) -> dict[str, object]:
         "source_metadata": {
             "source_type": "evaluation_run" if aggregate.rows else "documentation",
             "source_organization_name": key.source,
-            **_stated({"source_organization_url": key.address}),
+            **without_nulls({"source_organization_url": key.address}),
             "evaluator_relationship": details.get("evaluator_relationship", "other"),
         },
         "eval_library": {"name": key.harness or "unknown", "version": key.version or "unknown"},
@@ -226,12 +225,12 @@ def _content(aggregate: _Aggregate, now: datetime) -> dict[str, object]:
             "name": key.model.rpartition("/")[2] or key.model,
             "id": key.model,
             **({"developer": key.model.partition("/")[0]} if "/" in key.model else {}),
-            **_stated({"inference_platform": details.get("inference_platform")}),
-            **({"inference_engine": _stated(engine)} if any(engine.values()) else {}),
+            **without_nulls({"inference_platform": details.get("inference_platform")}),
+            **({"inference_engine": without_nulls(engine)} if any(engine.values()) else {}),
             "additional_details": {
                 "deployment_type": "unknown",
                 "model_availability": "unknown",
-                **_stated({"revision": key.revision}),
+                **without_nulls({"revision": key.revision}),
             },
         },
         "evaluation_results": aggregate.results,
@@ -246,7 +245,3 @@ def _content(aggregate: _Aggregate, now: datetime) -> dict[str, object]:
             "total_rows": aggregate.rows,
         }
     return content
-
-
-def _stated(values: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in values.items() if value is not None}

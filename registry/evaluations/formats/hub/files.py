@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import yaml
 
 from registry.coerce import short_text
@@ -67,7 +66,7 @@ def _with_place(block: Block, notes: Notes) -> Iterator[Run]:
     for run in block.runs:
         if on_hub is None:
             notes.left_out("runs on benchmarks that are not data sets of the Hub (org/name)")
-        elif _score(run) is None:
+        elif run.raw_score() is None:
             notes.left_out("runs without a score")
         else:
             yield run
@@ -87,7 +86,7 @@ def write(blocks: Iterable[Block]) -> dict[str, str]:
     for block in blocks:
         name = _BENCHMARK.fullmatch(block.benchmark.name)
         for run in block.runs:
-            score = _score(run)
+            score = run.raw_score()
             assert name is not None
             assert score is not None
             dataset = {"id": name[1], "task_id": name[2] or "default"}
@@ -98,12 +97,6 @@ def write(blocks: Iterable[Block]) -> dict[str, str]:
         model: yaml.safe_dump(listed, sort_keys=False, allow_unicode=True)
         for model, listed in entries.items()
     }
-
-
-def _score(run: Run) -> float | None:
-    if run.score is not None or run.outcomes is None or np.isnan(run.outcomes).all():
-        return run.score
-    return run.measure.raw(float(np.nanmean(run.outcomes)))
 
 
 def _entry(run: Run, dataset: dict[str, str], score: float) -> dict[str, object]:

@@ -11,13 +11,22 @@ from itertools import islice
 from typing import NamedTuple
 
 from registry.coerce import number, short_text, timestamp
-from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.evaluations.formats.json_files import members
+from registry.evaluations.records import (
+    HUB_DATASETS,
+    Benchmark,
+    Block,
+    Measure,
+    Notes,
+    Run,
+    Setup,
+    Source,
+)
 from registry.evaluations.scales import in_percent, known_measure
 
 MAX_RESULTS = 1_000
 """Results, readable or not, that are read of one model at most."""
 
-DATASETS = "https://huggingface.co/datasets/"
 HUB = "huggingface.co"
 
 _MAX_DETAILS = 20
@@ -71,13 +80,13 @@ def _eval_result(model: str, entry: Mapping[str, object], notes: Notes) -> _Resu
     if "error" in entry:
         notes.left_out("files of results that the Hub found invalid")
         return None
-    data = _mapping(entry.get("data", entry))
-    dataset, source = _mapping(data.get("dataset")), _mapping(data.get("source"))
+    data = members(entry.get("data", entry))
+    dataset, source = members(data.get("dataset")), members(data.get("source"))
     name, value = _text(dataset.get("id")), _value(data.get("value"))
     if name is None or value is None:
         notes.left_out("results without a benchmark or a finite number")
         return None
-    url = f"{DATASETS}{name}" if _DATASET.fullmatch(name) else None
+    url = f"{HUB_DATASETS}{name}" if _DATASET.fullmatch(name) else None
     task = _text(dataset.get("task_id")) or _text(dataset.get("config"))
     if task is not None and task != "default":
         name = f"{name}/{task}"
@@ -105,7 +114,7 @@ def _index_results(model: str, value: object, notes: Notes) -> Iterator[_Result]
     left = MAX_RESULTS
     for card in _entries(value, notes):
         for result in _entries(card.get("results"), notes):
-            dataset = _mapping(result.get("dataset"))
+            dataset = members(result.get("dataset"))
             benchmark = _index_benchmark(dataset)
             shots, details = _index_arguments(dataset)
             types: set[str] = set()
@@ -120,7 +129,7 @@ def _index_results(model: str, value: object, notes: Notes) -> Iterator[_Result]
                     run = Run(
                         model=model,
                         measure=_index_measure(name, metric),
-                        source=_source(_mapping(result.get("source"))),
+                        source=_source(members(result.get("source"))),
                         setup=Setup(
                             shots=shots, details={**details, **_own_details(metric, name in types)}
                         ),
@@ -143,7 +152,7 @@ def _index_benchmark(dataset: Mapping[str, object]) -> Benchmark | None:
     name = kind if usable else title or kind
     if name is None:
         return None
-    url = f"{DATASETS}{name}" if usable else None
+    url = f"{HUB_DATASETS}{name}" if usable else None
     config = _text(dataset.get("config"))
     if config is not None and config.lower() not in _WHOLE:
         name = f"{name}/{config}"
@@ -157,7 +166,7 @@ def _index_arguments(dataset: Mapping[str, object]) -> tuple[int | None, dict[st
     split, arguments = _text(dataset.get("split")), dataset.get("args")
     if split is not None:
         details["split"] = split
-    for key, value in islice(_mapping(arguments).items(), _MAX_DETAILS):
+    for key, value in islice(members(arguments).items(), _MAX_DETAILS):
         text, name = _scalar(value), _text(key)
         if name in ("num_few_shot", "num_fewshot") and text is not None and text.isdecimal():
             shots = min(int(text), 10_000)
@@ -258,10 +267,6 @@ def _entries(value: object, notes: Notes) -> Iterator[Mapping[str, object]]:
         notes.left_out(f"lists cut off after {MAX_RESULTS:,} results")
     for element in elements[:MAX_RESULTS]:
         yield element if isinstance(element, dict) else {}
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object, most: int | None = 255) -> str | None:

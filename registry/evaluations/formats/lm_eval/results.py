@@ -10,12 +10,21 @@ from typing import NamedTuple
 
 from registry.coerce import count, number, short_text, storable, timestamp
 from registry.errors import UnreadableFileError, shortened
+from registry.evaluations.formats.json_files import members
 from registry.evaluations.formats.lm_eval.scales import in_results, rescaled
-from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.evaluations.records import (
+    HUB_DATASETS,
+    Benchmark,
+    Block,
+    Measure,
+    Notes,
+    Run,
+    Setup,
+    Source,
+)
 from registry.evaluations.scales import known_measure
 
 SOURCE = Source(name="lm-eval")
-DATASETS = "https://huggingface.co/datasets/"
 
 NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", "bypass", ""})
 """Keys that are not metrics of a task; `bypass` is the metric of a run that only writes answers."""
@@ -70,13 +79,13 @@ class ResultsFile:
 
     def __init__(self, path: Path, content: Mapping[str, object]) -> None:
         self.path, self._content = path, content
-        self._config = _mapping(content.get("config"))
+        self._config = members(content.get("config"))
         self._model_args = _arguments(self._config.get("model_args"))
 
     @cached_property
     def tasks(self) -> list[str]:
         """Names of the tasks and of the groups of tasks."""
-        names = [*_mapping(self._content.get("results")), *_mapping(self._content.get("groups"))]
+        names = [*members(self._content.get("results")), *members(self._content.get("groups"))]
         return [name for name in dict.fromkeys(names) if _is_name(name)]
 
     @cached_property
@@ -132,7 +141,7 @@ class ResultsFile:
     @cached_property
     def source(self) -> Source:
         """lm-eval, or the source that the registry exported the file from."""
-        stated = _mapping(_mapping(self._content.get(REGISTRY_KEY)).get("source"))
+        stated = members(members(self._content.get(REGISTRY_KEY)).get("source"))
         name = short_text(stated.get("name"))
         return Source(name=name, url=short_text(stated.get("url"))) if name else SOURCE
 
@@ -140,7 +149,7 @@ class ResultsFile:
         """Return the task as a benchmark; its address is that of its data set on the Hub."""
         data = self._of_task("configs", task).get("dataset_path")
         is_dataset = isinstance(data, str) and _DATASET.fullmatch(data)
-        return Benchmark(name=task, url=f"{DATASETS}{data}" if is_dataset else None)
+        return Benchmark(name=task, url=f"{HUB_DATASETS}{data}" if is_dataset else None)
 
     def setup(self, task: str) -> Setup:
         """Return the setup of a task."""
@@ -167,12 +176,12 @@ class ResultsFile:
 
     @cached_property
     def _harness(self) -> str | None:
-        own = _mapping(self._content.get(REGISTRY_KEY))
+        own = members(self._content.get(REGISTRY_KEY))
         return short_text(own.get("harness")) if "harness" in own else "lm-eval"
 
     @cached_property
     def _details(self) -> dict[str, str]:
-        own = _mapping(self._content.get(REGISTRY_KEY)).get("details")
+        own = members(self._content.get(REGISTRY_KEY)).get("details")
         if isinstance(own, dict):
             texts = {storable(key): _scalar(value) for key, value in own.items()}
             return {key: text for key, text in texts.items() if text}
@@ -212,9 +221,9 @@ class ResultsFile:
 
     def _scale(self, task: str, measure: Measure) -> Mapping[str, object]:
         """Return the scale that the registry wrote for a measure; empty if it wrote none."""
-        scales = _mapping(_mapping(self._content.get(REGISTRY_KEY)).get("scales"))
+        scales = members(members(self._content.get(REGISTRY_KEY)).get("scales"))
         key = result_key(measure.metric, measure.filter)
-        return _mapping(_mapping(scales.get(task)).get(key))
+        return members(members(scales.get(task)).get(key))
 
     def _as_stated(
         self, task: str, measure: Measure, score: float, error: float | None
@@ -251,7 +260,7 @@ class ResultsFile:
         pending = [task]
         while pending:
             name = pending.pop()
-            listed = _list(_mapping(self._content.get("group_subtasks")).get(name))
+            listed = _list(members(self._content.get("group_subtasks")).get(name))
             parts = [part for part in listed if isinstance(part, str) and part not in seen]
             if not parts:
                 leaves[name] = None
@@ -322,10 +331,10 @@ class ResultsFile:
             )
 
     def _value(self, part: str, task: str) -> object:
-        return _mapping(self._content.get(part)).get(task)
+        return members(self._content.get(part)).get(task)
 
     def _of_task(self, part: str, task: str) -> Mapping[str, object]:
-        return _mapping(self._value(part, task))
+        return members(self._value(part, task))
 
 
 def _is_name(text: str) -> bool:
@@ -337,7 +346,7 @@ def _arguments(value: object) -> dict[str, str]:
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",")]
         return {key.strip(): text.strip() for key, _, text in pairs if text.strip()}
-    stated = {key: _scalar(member) for key, member in _mapping(value).items()}
+    stated = {key: _scalar(member) for key, member in members(value).items()}
     return {key: text for key, text in stated.items() if text}
 
 
@@ -366,10 +375,6 @@ def _sum(counts: list[int | None]) -> int | None:
     """Return the sum of counts; None if there is none, or one is unknown."""
     numbers = [n for n in counts if n is not None]
     return sum(numbers) if numbers and len(numbers) == len(counts) else None
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[object]:

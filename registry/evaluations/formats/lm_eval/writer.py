@@ -12,15 +12,15 @@ from uuid import UUID
 
 import numpy as np
 
+from registry.evaluations.formats.json_files import without_nulls
 from registry.evaluations.formats.lm_eval.results import (
-    DATASETS,
     MODEL_ARGS,
     REGISTRY_KEY,
     result_key,
     safe_name,
 )
 from registry.evaluations.formats.lm_eval.scales import in_results, in_samples, rescaled
-from registry.evaluations.records import Block, Item, Measure, Run, Setup
+from registry.evaluations.records import HUB_DATASETS, Block, Item, Measure, Run, Setup
 from registry.evaluations.scales import known_measure
 
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -129,9 +129,7 @@ def _items(run: Run) -> int | None:
 
 def _add(file: _File, block: Block, run: Run) -> None:
     task, measure, filtered = block.benchmark.name, run.measure, run.measure.filter or "none"
-    score, error = run.score, run.standard_error
-    if score is None and run.outcomes is not None and not np.isnan(run.outcomes).all():
-        score = measure.raw(float(np.nanmean(run.outcomes)))
+    score, error = run.raw_score(), run.standard_error
     scores = file.results.setdefault(task, {"alias": task})
     scale = _scale(measure)
     if score is not None:
@@ -148,8 +146,8 @@ def _add(file: _File, block: Block, run: Run) -> None:
     file.items[task] = _items(run)
     file.measures.setdefault(task, []).append(measure)
     url = block.benchmark.url or ""
-    if url.startswith(DATASETS):
-        file.addresses[task] = url.removeprefix(DATASETS)
+    if url.startswith(HUB_DATASETS):
+        file.addresses[task] = url.removeprefix(HUB_DATASETS)
 
 
 def _content(file: _File) -> dict[str, object]:
@@ -158,8 +156,10 @@ def _content(file: _File) -> dict[str, object]:
     content: dict[str, object] = {
         "results": file.results,
         "configs": {task: {"task": task, **_address(file, task)} for task in file.results},
-        "versions": _stated({task: setup.task_version for task, setup in file.setups.items()}),
-        "n-shot": _stated({task: setup.shots for task, setup in file.setups.items()}),
+        "versions": without_nulls(
+            {task: setup.task_version for task, setup in file.setups.items()}
+        ),
+        "n-shot": without_nulls({task: setup.shots for task, setup in file.setups.items()}),
         "higher_is_better": {
             task: {measure.metric: measure.higher_is_better for measure in measures}
             for task, measures in file.measures.items()
@@ -174,17 +174,19 @@ def _content(file: _File) -> dict[str, object]:
             "model": "hf",
             "model_args": _model_args(run, details),
             **_commit(run, details),
-            **_stated({"model_dtype": setup.precision, "gen_kwargs": details.get("gen_kwargs")}),
+            **without_nulls(
+                {"model_dtype": setup.precision, "gen_kwargs": details.get("gen_kwargs")}
+            ),
             "limit": None if run.complete else max(filter(None, file.items.values()), default=1),
         },
-        "task_hashes": _stated({task: s.prompt_template for task, s in file.setups.items()}),
+        "task_hashes": without_nulls({task: s.prompt_template for task, s in file.setups.items()}),
         "model_source": "hf",
         "model_name": run.model,
         "model_name_sanitized": safe_name(run.model),
         "fewshot_as_multiturn": details.get("fewshot_as_multiturn") == "True",
         "system_instruction_sha": details.get("system_instruction"),
         REGISTRY_KEY: {
-            "source": _stated({"name": run.source.name, "url": run.source.url}),
+            "source": without_nulls({"name": run.source.name, "url": run.source.url}),
             "harness": setup.harness,
             "details": details,
             "scales": file.scales,
@@ -207,17 +209,13 @@ def _model_args(run: Run, details: Mapping[str, str]) -> dict[str, object]:
     arguments = {key: details[key] for key in MODEL_ARGS if key in details}
     if "base" in details:
         return {"pretrained": details["base"], "peft": run.model, **arguments}
-    return {"pretrained": run.model, **_stated({"revision": run.revision}), **arguments}
+    return {"pretrained": run.model, **without_nulls({"revision": run.revision}), **arguments}
 
 
 def _commit(run: Run, details: Mapping[str, str]) -> dict[str, str]:
     if run.revision is None or not _SHA.fullmatch(run.revision):
         return {}
     return {"peft_sha" if "base" in details else "model_sha": run.revision}
-
-
-def _stated(values: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _write_samples(file: _File, task: str, items: Sequence[Item], runs: Sequence[Run]) -> Path:
