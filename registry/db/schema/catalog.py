@@ -30,7 +30,7 @@ from registry.db.schema.base import lowered, metadata, model_key, one_of, texts,
 from registry.enums import FEATURE_DIMENSIONS, AliasSource, EdgeSource, ModelState, Relation
 
 
-class ModelColumns(TypedColumns):
+class ModelTable(TypedColumns):
     """One row per model; counters are apart, because they change daily and the rest hardly."""
 
     model_id = Column(BigInteger, Identity(always=True), primary_key=True)
@@ -80,7 +80,7 @@ class ModelColumns(TypedColumns):
 models = Table(
     "models",
     metadata,
-    ModelColumns,
+    ModelTable,
     UniqueConstraint("name"),
     CheckConstraint(one_of("state", ModelState), name="state"),
     Index("models_hub_id_idx", "hub_id", unique=True, postgresql_where=text("hub_id IS NOT NULL")),
@@ -98,7 +98,7 @@ models = Table(
 )
 
 
-class VocabularyColumns(TypedColumns):
+class VocabularyTable(TypedColumns):
     """Every lexeme of `models.search`; guides prefixes, spelling and where a search starts."""
 
     word = Column(Text(collation="C"), primary_key=True)
@@ -108,7 +108,7 @@ class VocabularyColumns(TypedColumns):
 search_vocabulary = Table(
     "search_vocabulary",
     metadata,
-    VocabularyColumns,
+    VocabularyTable,
     # Only what may be a misspelt word: trigrams of numbers and of the marked lexemes say nothing.
     Index(
         "search_vocabulary_trigram_idx",
@@ -120,7 +120,7 @@ search_vocabulary = Table(
 )
 
 
-class AliasColumns(TypedColumns):
+class AliasTable(TypedColumns):
     """Every name that a model has or had, besides its present one."""
 
     model_id = Column(
@@ -140,7 +140,7 @@ class AliasColumns(TypedColumns):
 model_aliases = Table(
     "model_aliases",
     metadata,
-    AliasColumns,
+    AliasTable,
     CheckConstraint(one_of("source", AliasSource), name="source"),
     Index("model_aliases_alias_idx", "alias"),
     Index(
@@ -151,7 +151,7 @@ model_aliases = Table(
 )
 
 
-class CounterColumns(TypedColumns):
+class CounterTable(TypedColumns):
     """The latest counters; narrow, because most models' downloads change every day."""
 
     model_id = model_key()
@@ -164,14 +164,14 @@ class CounterColumns(TypedColumns):
 counters = Table(
     "counters",
     metadata,
-    CounterColumns,
+    CounterTable,
     Index("counters_downloads_idx", text("downloads DESC NULLS LAST"), "model_id"),
     Index("counters_likes_idx", text("likes DESC NULLS LAST"), "model_id"),
     Index("counters_trending_score_idx", text("trending_score DESC NULLS LAST"), "model_id"),
 )
 
 
-class HistoryColumns(TypedColumns):
+class HistoryTable(TypedColumns):
     """The counters at each time at which one of them was seen to have changed."""
 
     model_id = model_key()
@@ -185,13 +185,13 @@ class HistoryColumns(TypedColumns):
 model_history = Table(
     "model_history",
     metadata,
-    HistoryColumns,
+    HistoryTable,
     # Rows arrive in order of time: a block range index costs next to nothing and serves "since".
     Index("model_history_observed_at_idx", "observed_at", postgresql_using="brin"),
 )
 
 
-class DocumentColumns(TypedColumns):
+class DocumentTable(TypedColumns):
     """The raw card and configuration, apart from the columns that searches read."""
 
     model_id = model_key()
@@ -199,10 +199,10 @@ class DocumentColumns(TypedColumns):
     config: Named[Any] = Column(JSONB, nullable=True, comment="what the Hub keeps of config.json")
 
 
-documents = Table("documents", metadata, DocumentColumns)
+documents = Table("documents", metadata, DocumentTable)
 
 
-class EdgeColumns(TypedColumns):
+class EdgeTable(TypedColumns):
     """One statement that one model was made from another; several sources may state the same.
 
     Without foreign keys, as `base.model_key` says.
@@ -221,7 +221,7 @@ class EdgeColumns(TypedColumns):
 edges = Table(
     "edges",
     metadata,
-    EdgeColumns,
+    EdgeTable,
     CheckConstraint(one_of("relation", Relation), name="relation"),
     CheckConstraint(one_of("source", EdgeSource), name="source"),
     CheckConstraint("confidence > 0 AND confidence <= 1", name="confidence"),
@@ -229,7 +229,7 @@ edges = Table(
 )
 
 
-class PendingEdgeColumns(TypedColumns):
+class PendingEdgeTable(TypedColumns):
     """Statements of parents, while the catalog is loaded for the first time."""
 
     child_id: Named[int] = Column(BigInteger)
@@ -240,20 +240,20 @@ class PendingEdgeColumns(TypedColumns):
     position: Named[int] = Column(SmallInteger)
 
 
-pending_edges = Table("pending_edges", metadata, PendingEdgeColumns)
+pending_edges = Table("pending_edges", metadata, PendingEdgeTable)
 
 
-class PendingRenameColumns(TypedColumns):
+class PendingRenameTable(TypedColumns):
     """Former names of parents, during the initial load."""
 
     former: Named[str] = Column(Text)
     present: Named[str] = Column(Text)
 
 
-pending_renames = Table("pending_renames", metadata, PendingRenameColumns)
+pending_renames = Table("pending_renames", metadata, PendingRenameTable)
 
 
-class FamilyColumns(TypedColumns):
+class FamilyTable(TypedColumns):
     """A model's place in its family: the tree of first parents."""
 
     model_id = model_key()
@@ -270,7 +270,7 @@ class FamilyColumns(TypedColumns):
 model_families = Table(
     "model_families",
     metadata,
-    FamilyColumns,
+    FamilyTable,
     Index("model_families_family_id_idx", "family_id", "generation"),
     Index(
         "model_families_primary_parent_id_idx",
@@ -280,7 +280,7 @@ model_families = Table(
 )
 
 
-class FeatureSetColumns(TypedColumns):
+class FeatureSetTable(TypedColumns):
     """A set of features that one or more models have, as a vector of length 1.
 
     Most models share theirs with others (411,000 sets for 1,000,000 generated models), so that
@@ -299,12 +299,12 @@ class FeatureSetColumns(TypedColumns):
 feature_sets = Table(
     "feature_sets",
     metadata,
-    FeatureSetColumns,
+    FeatureSetTable,
     UniqueConstraint("fingerprint"),
 )
 
 
-class FeatureColumns(TypedColumns):
+class FeatureTable(TypedColumns):
     """Which set of features a model has; a model without known features has no row."""
 
     model_id = model_key()
@@ -314,12 +314,12 @@ class FeatureColumns(TypedColumns):
 model_features = Table(
     "model_features",
     metadata,
-    FeatureColumns,
+    FeatureTable,
     Index("model_features_feature_set_id_idx", "feature_set_id", "model_id"),
 )
 
 
-class WeightColumns(TypedColumns):
+class WeightTable(TypedColumns):
     """Weight of each kind of evidence in the similarity of two models."""
 
     name = Column(Text, primary_key=True)
@@ -330,6 +330,6 @@ class WeightColumns(TypedColumns):
 similarity_weights = Table(
     "similarity_weights",
     metadata,
-    WeightColumns,
+    WeightTable,
     CheckConstraint("weight >= 0 AND weight <= 1", name="weight"),
 )

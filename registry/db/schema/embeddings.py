@@ -29,7 +29,7 @@ from registry.db.schema.base import metadata, model_key, one_of, time, time_or_n
 from registry.enums import VectorKind, VersionState
 
 
-class EncoderColumns(TypedColumns):
+class EncoderTable(TypedColumns):
     """One row per encoder that has vectors of texts."""
 
     encoder_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -37,10 +37,10 @@ class EncoderColumns(TypedColumns):
     dimension: Named[int] = Column(Integer, comment="length of each of its vectors")
 
 
-encoders = Table("encoders", metadata, EncoderColumns, UniqueConstraint("name"))
+encoders = Table("encoders", metadata, EncoderTable, UniqueConstraint("name"))
 
 
-class TextVectorColumns(TypedColumns):
+class TextVectorTable(TypedColumns):
     """Vectors of items' texts: a row for each text, however many items share it."""
 
     encoder_id = Column(
@@ -58,10 +58,10 @@ class TextVectorColumns(TypedColumns):
     )
 
 
-text_vectors = Table("text_vectors", metadata, TextVectorColumns)
+text_vectors = Table("text_vectors", metadata, TextVectorTable)
 
 
-class VersionColumns(TypedColumns):
+class VersionTable(TypedColumns):
     """One row per stored training: its settings, and its state."""
 
     version_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -106,7 +106,7 @@ class VersionColumns(TypedColumns):
 embedding_versions = Table(
     "embedding_versions",
     metadata,
-    VersionColumns,
+    VersionTable,
     CheckConstraint(one_of("state", VersionState), name="state"),
     Index(
         "embedding_versions_current_idx",
@@ -117,7 +117,7 @@ embedding_versions = Table(
 )
 
 
-class EmbeddingColumns(TypedColumns):
+class EmbeddingTable(TypedColumns):
     """One vector per model and version; each version is a partition."""
 
     model_id = model_key()
@@ -139,13 +139,13 @@ class EmbeddingColumns(TypedColumns):
 embeddings = Table(
     "embeddings",
     metadata,
-    EmbeddingColumns,
+    EmbeddingTable,
     CheckConstraint(one_of("kind", VectorKind), name="kind"),
     postgresql_partition_by="LIST (version_id)",
 )
 
 
-class PriorColumns(TypedColumns):
+class PriorTable(TypedColumns):
     """The fitted state that places new models in a version; see `embeddings.placement_state`."""
 
     version_id = Column(
@@ -165,10 +165,10 @@ class PriorColumns(TypedColumns):
     )
 
 
-priors = Table("priors", metadata, PriorColumns)
+priors = Table("priors", metadata, PriorTable)
 
 
-class ServingColumns(TypedColumns):
+class ServingTable(TypedColumns):
     """One vector per model and version whose inner product with a prompt's is the logit."""
 
     model_id = model_key()
@@ -179,12 +179,12 @@ class ServingColumns(TypedColumns):
 serving_vectors = Table(
     "serving_vectors",
     metadata,
-    ServingColumns,
+    ServingTable,
     postgresql_partition_by="LIST (version_id)",
 )
 
 
-class ItemVectorColumns(TypedColumns):
+class ItemVectorTable(TypedColumns):
     """One vector per item and version, in the space of the models' vectors."""
 
     benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
@@ -196,7 +196,7 @@ class ItemVectorColumns(TypedColumns):
 item_embeddings = Table(
     "item_embeddings",
     metadata,
-    ItemVectorColumns,
+    ItemVectorTable,
     postgresql_partition_by="LIST (version_id)",
 )
 
@@ -204,7 +204,7 @@ VERSIONED_TABLES = (embeddings, serving_vectors, item_embeddings)
 """Tables with a partition for each version."""
 
 
-class ComparisonColumns(TypedColumns):
+class ComparisonTable(TypedColumns):
     """One row per comparison of training methods on held-out data."""
 
     comparison_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -214,10 +214,10 @@ class ComparisonColumns(TypedColumns):
     seconds: Named[float] = Column(Double, comment="that it took")
 
 
-training_comparisons = Table("training_comparisons", metadata, ComparisonColumns)
+training_comparisons = Table("training_comparisons", metadata, ComparisonTable)
 
 
-class ResultColumns(TypedColumns):
+class ResultTable(TypedColumns):
     """One row per figure of a comparison: over some seeds, with an interval."""
 
     comparison_id = Column(
@@ -232,4 +232,4 @@ class ResultColumns(TypedColumns):
     seeds: Named[int] = Column(Integer, comment="number of trainings")
 
 
-training_results = Table("training_results", metadata, ResultColumns)
+training_results = Table("training_results", metadata, ResultTable)

@@ -28,7 +28,7 @@ from registry.db.schema.base import metadata, model_key, one_of, texts, time, ti
 from registry.enums import NameMethod
 
 
-class BenchmarkColumns(TypedColumns):
+class BenchmarkTable(TypedColumns):
     """One row per version of a benchmark: a set of items that only grows at its end."""
 
     benchmark_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -45,10 +45,10 @@ class BenchmarkColumns(TypedColumns):
     )
 
 
-benchmarks = Table("benchmarks", metadata, BenchmarkColumns, UniqueConstraint("name", "version"))
+benchmarks = Table("benchmarks", metadata, BenchmarkTable, UniqueConstraint("name", "version"))
 
 
-class MeasureColumns(TypedColumns):
+class MeasureTable(TypedColumns):
     """What is measured on a benchmark, and on which scale."""
 
     measure_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -65,7 +65,7 @@ class MeasureColumns(TypedColumns):
 measures = Table(
     "measures",
     metadata,
-    MeasureColumns,
+    MeasureTable,
     # The same metric on another scale is another measure.
     UniqueConstraint(
         "benchmark_id",
@@ -80,7 +80,7 @@ measures = Table(
 )
 
 
-class ItemColumns(TypedColumns):
+class ItemTable(TypedColumns):
     """One row per question; its ordinal is its place in every run's outcomes."""
 
     benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
@@ -98,7 +98,7 @@ class ItemColumns(TypedColumns):
 items = Table(
     "items",
     metadata,
-    ItemColumns,
+    ItemTable,
     # The item first: it is also searched without a benchmark.
     UniqueConstraint("item", "benchmark_id", name="items_item_key"),
     Index(
@@ -110,7 +110,7 @@ items = Table(
 )
 
 
-class SetupColumns(TypedColumns):
+class SetupTable(TypedColumns):
     """How benchmarks were run: one row for all runs with the same settings."""
 
     setup_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -125,10 +125,10 @@ class SetupColumns(TypedColumns):
     details: Named[Any] = Column(JSONB, nullable=False)
 
 
-setups = Table("setups", metadata, SetupColumns, UniqueConstraint("fingerprint"))
+setups = Table("setups", metadata, SetupTable, UniqueConstraint("fingerprint"))
 
 
-class SourceColumns(TypedColumns):
+class SourceTable(TypedColumns):
     """Who states scores: a leaderboard, a harness, the Hub."""
 
     source_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -136,10 +136,10 @@ class SourceColumns(TypedColumns):
     url: Named[str | None] = Column(Text)
 
 
-sources = Table("sources", metadata, SourceColumns, UniqueConstraint("name"))
+sources = Table("sources", metadata, SourceTable, UniqueConstraint("name"))
 
 
-class ImportColumns(TypedColumns):
+class ImportTable(TypedColumns):
     """One row for each version of an imported file."""
 
     import_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -151,10 +151,10 @@ class ImportColumns(TypedColumns):
     summary: Named[Any] = Column(JSONB, nullable=False, comment="counts, and what was left out")
 
 
-imports = Table("imports", metadata, ImportColumns, UniqueConstraint("path", "sha256", "format"))
+imports = Table("imports", metadata, ImportTable, UniqueConstraint("path", "sha256", "format"))
 
 
-class NameColumns(TypedColumns):
+class NameTable(TypedColumns):
     """Every spelling of a model in evaluations, and the model that it resolves to."""
 
     name_id = Column(Integer, Identity(always=True), primary_key=True)
@@ -169,7 +169,7 @@ class NameColumns(TypedColumns):
 evaluated_names = Table(
     "evaluated_names",
     metadata,
-    NameColumns,
+    NameTable,
     UniqueConstraint("name"),
     CheckConstraint(one_of("method", NameMethod), name="method"),
     Index("evaluated_names_model_id_idx", "model_id"),
@@ -181,7 +181,7 @@ evaluated_names = Table(
 )
 
 
-class RunColumns(TypedColumns):
+class RunTable(TypedColumns):
     """One row per run: one model on one benchmark under one setup by one measure.
 
     Columns stand in the order of their widths, so that no byte is lost between them. `run_id` is
@@ -220,14 +220,14 @@ class RunColumns(TypedColumns):
 runs = Table(
     "runs",
     metadata,
-    RunColumns,
+    RunTable,
     Index("runs_benchmark_id_idx", "benchmark_id"),
     Index("runs_name_id_idx", "name_id"),
     Index("runs_import_id_idx", "import_id"),
 )
 
 
-class AnswerColumns(TypedColumns):
+class AnswerTable(TypedColumns):
     """Answers of a run's model, with tokens and latencies, as far as its source gives them."""
 
     model_id = model_key()
@@ -244,12 +244,10 @@ class AnswerColumns(TypedColumns):
     latencies: Named[Any] = Column(ARRAY(REAL), nullable=True, comment="by ordinal, milliseconds")
 
 
-answers = Table(
-    "answers", metadata, AnswerColumns, Index("answers_benchmark_id_idx", "benchmark_id")
-)
+answers = Table("answers", metadata, AnswerTable, Index("answers_benchmark_id_idx", "benchmark_id"))
 
 
-class StatisticColumns(TypedColumns):
+class StatisticTable(TypedColumns):
     """Counts over all models for each item of a benchmark; refreshed by each import."""
 
     benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
@@ -261,10 +259,10 @@ class StatisticColumns(TypedColumns):
     )
 
 
-item_statistics = Table("item_statistics", metadata, StatisticColumns)
+item_statistics = Table("item_statistics", metadata, StatisticTable)
 
 
-class PendingEvaluationColumns(TypedColumns):
+class PendingEvaluationTable(TypedColumns):
     """Models whose results on the Hub are to be imported, since their records changed."""
 
     model_id = model_key()
@@ -273,4 +271,4 @@ class PendingEvaluationColumns(TypedColumns):
     )
 
 
-pending_evaluations = Table("pending_evaluations", metadata, PendingEvaluationColumns)
+pending_evaluations = Table("pending_evaluations", metadata, PendingEvaluationTable)

@@ -23,7 +23,7 @@ from registry.db.schema.base import metadata, model_key, one_of, time, time_or_n
 from registry.enums import JobStatus, SyncKind
 
 
-class PassColumns(TypedColumns):
+class PassTable(TypedColumns):
     """State of each kind of sync, updated in the transaction of the page that it describes."""
 
     scope = Column(Text, primary_key=True, comment="endpoint and filters")
@@ -45,12 +45,12 @@ class PassColumns(TypedColumns):
 sync_passes = Table(
     "sync_passes",
     metadata,
-    PassColumns,
+    PassTable,
     CheckConstraint(one_of("kind", SyncKind), name="kind"),
 )
 
 
-class SweepColumns(TypedColumns):
+class SweepTable(TypedColumns):
     """Which models each page of a full sweep under way held."""
 
     scope = Column(Text, primary_key=True)
@@ -58,10 +58,10 @@ class SweepColumns(TypedColumns):
     model_ids: Named[list[int]] = Column(ARRAY(BigInteger), nullable=False)
 
 
-sweep_pages = Table("sweep_pages", metadata, SweepColumns)
+sweep_pages = Table("sweep_pages", metadata, SweepTable)
 
 
-class LookupColumns(TypedColumns):
+class LookupTable(TypedColumns):
     """When a name that no listing shows was last looked up, and the answer."""
 
     model_id = model_key()
@@ -69,10 +69,10 @@ class LookupColumns(TypedColumns):
     answer: Named[str] = Column(Text, comment="listed, renamed, disabled or gone")
 
 
-lookups = Table("lookups", metadata, LookupColumns)
+lookups = Table("lookups", metadata, LookupTable)
 
 
-class QuarantineColumns(TypedColumns):
+class QuarantineTable(TypedColumns):
     """Records that could not be read, with the reason."""
 
     source = Column(Text, primary_key=True)
@@ -82,10 +82,10 @@ class QuarantineColumns(TypedColumns):
     seen_at: Named[datetime] = time("when it was first seen so")
 
 
-quarantine = Table("quarantine", metadata, QuarantineColumns)
+quarantine = Table("quarantine", metadata, QuarantineTable)
 
 
-class JobRunColumns(TypedColumns):
+class JobRunTable(TypedColumns):
     """One row per run of a job."""
 
     job_run_id = Column(BigInteger, Identity(always=True), primary_key=True)
@@ -99,13 +99,13 @@ class JobRunColumns(TypedColumns):
 job_runs = Table(
     "job_runs",
     metadata,
-    JobRunColumns,
+    JobRunTable,
     CheckConstraint(one_of("status", JobStatus), name="status"),
     Index("job_runs_job_started_at_idx", "job", "started_at"),
 )
 
 
-class ObjectColumns(TypedColumns):
+class ObjectTable(TypedColumns):
     """The views and functions that the registry itself created in schema `registry`."""
 
     ordinal = Column(Integer, primary_key=True, autoincrement=False)
@@ -114,4 +114,4 @@ class ObjectColumns(TypedColumns):
     fingerprint: Named[str] = Column(Text, comment="of all SQL files together")
 
 
-sql_objects = Table("sql_objects", metadata, ObjectColumns)
+sql_objects = Table("sql_objects", metadata, ObjectTable)
