@@ -1,4 +1,4 @@
-"""Ask the Hugging Face Hub for raw records: pages of its listing, and single models."""
+"""Client of the Hugging Face Hub: pages of its listing, and look-ups of single models."""
 
 import logging
 import random
@@ -50,7 +50,7 @@ _EXPAND = (
     "trendingScore",
 )
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_WAIT = 60.0  # seconds between two attempts, where the Hub does not say how long
 _MAX_GARBLED = 4  # attempts at a reply that arrives but cannot be read
 _MAX_REDIRECTS = 5
@@ -61,9 +61,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingQuery:
-    """Which models to list, newest first: all, or one author's, or those with all of the tags.
+    """Selection of a listing, newest first: all models, one author's, or those with all tags.
 
-    `sort` is createdAt for a sweep that must miss nothing, lastModified for what has changed.
+    `sort` is createdAt for a sweep that must miss nothing, lastModified for a delta.
     """
 
     author: str | None = None
@@ -74,7 +74,7 @@ class ListingQuery:
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """One page of the listing as it came; `next_url` is None on the last one."""
+    """A page of the listing as received; `next_url` is None on the last one."""
 
     body: bytes
     next_url: str | None
@@ -83,10 +83,10 @@ class RawPage:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What the Hub shows of one model.
+    """The Hub's answer about one model.
 
-    `name` is its present name, the one asked for if there is no record. `record` is None unless
-    the model is listed, and even then where the Hub shows it only to some (gated).
+    `name` is its present name, or the requested one if there is no record. `record` is None unless
+    the model is listed, and also where the Hub shows it only to approved users (gated).
     """
 
     state: Literal["listed", "disabled", "gone"]
@@ -96,7 +96,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A pause before the next request: seconds, and why in a few words."""
+    """A pause before the next request, in seconds, and its reason."""
 
     seconds: float
     reason: str
@@ -112,14 +112,14 @@ class _Reply:
 
 
 class Hub:
-    """A client of one Hub that waits as it is told to, but not forever.
+    """A client of one Hub that waits as the Hub asks, within a limit.
 
     `endpoint` and `token` default to the Hub client's own: HF_ENDPOINT, and HF_TOKEN or the saved
     login (False sends none). The token goes to the endpoint's own origin only. Each request may
     take `connect_timeout` seconds to connect, `read_timeout` without a byte and `reply_timeout`
     as a whole. A failing one is repeated, after `first_wait` seconds and then twice as long each
     time, until the next wait would end more than `patience` seconds after the first attempt.
-    `on_wait` is told of each pause before it begins.
+    `on_wait` is called before each pause.
     """
 
     def __init__(
@@ -146,7 +146,9 @@ class Hub:
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._reply_timeout = reply_timeout
         self._on_wait = on_wait
-        self._allowed_at = 0.0  # on the monotonic clock: the end of the last wait we were told
+        self._allowed_at = (
+            0.0  # on the monotonic clock: the end of the last wait that the Hub asked for
+        )
 
     def first_url(self, query: ListingQuery) -> str:
         """Return the address of the first page of a listing."""
@@ -162,30 +164,30 @@ class Hub:
 
         Args:
             url: its address, which is `first_url` or a `next_url`.
-            read: returns what is made of the page.
+            read: returns the result.
 
         Raises:
-            CursorExpiredError: the Hub refuses the address's cursor.
-            HubUnavailableError: it stays out of reach or busy for longer than our patience.
-            HubError: its answer cannot be used.
+            CursorExpiredError: when the Hub rejects the cursor of the address.
+            HubUnavailableError: when it stays out of reach or busy beyond `patience`.
+            HubError: when its reply cannot be used.
         """
 
         def readable(reply: _Reply) -> _T:
             page = self._raw(reply)
-            with _mendable(reply):
+            with _repeatable(reply):
                 return read(page)
 
         return self._ask(url, readable)
 
     def fetch_raw(self, url: str) -> RawPage:
-        """Fetch one page without reading it; a body that is no list of records is not noticed.
+        """Fetch one page without reading it; its body may be no list of records.
 
         Raises as `fetch` does.
         """
         return self._ask(url, self._raw)
 
     def lookup(self, name: str) -> Lookup:
-        """Ask for one model by its name, present or former.
+        """Look up one model by its name, present or former.
 
         Raises only if the Hub as a whole cannot be used: `HubUnavailableError` and `HubError`.
         """
@@ -206,11 +208,11 @@ class Hub:
             wait *= random.uniform(0.5, 1)
             try:
                 reply = self._send(url)
-                if reply.status not in _PASSING:
+                if reply.status not in _RETRIED:
                     return read(reply)
                 problem = f"HTTP {reply.status} from {_where(reply)}"
-                told = _retry_after(reply.headers)
-                wait = wait if told is None else told
+                retry_after = _retry_after(reply.headers)
+                wait = wait if retry_after is None else retry_after
             except _GarbledReplyError as error:
                 garbled += 1
                 if garbled == _MAX_GARBLED:
@@ -222,7 +224,7 @@ class Hub:
                 self._pause(Wait(wait, problem), started)
 
     def _pause(self, wait: Wait, started: float) -> None:
-        """Sleep, unless that would end beyond our patience."""
+        """Sleep, unless that would end beyond `patience`."""
         if time.monotonic() + wait.seconds > started + self._patience:
             raise HubUnavailableError(
                 f"The Hub at {self.endpoint} cannot be used now ({wait.reason}): the next attempt "
@@ -242,14 +244,16 @@ class Hub:
             if token := get_token_to_send(self._token):
                 self._headers["authorization"] = f"Bearer {token}"
         for _ in range(_MAX_REDIRECTS):
-            self._own(url)
+            self._require_endpoint(url)
             try:
                 reply = self._receive(url, self._headers)
             except OfflineModeIsEnabled as error:
-                raise HubError("HF_HUB_OFFLINE is set, so the Hub is not asked.") from error
+                raise HubError(
+                    "HF_HUB_OFFLINE is set, so no request is sent to the Hub."
+                ) from error
             except httpx.InvalidURL as error:
                 raise HubError(f"The Hub gave an address that is no URL: {url!r}.") from error
-            self._heed(reply.headers)
+            self._note_rate_limit(reply.headers)
             if not 300 <= reply.status < 400 or "location" not in reply.headers:  # noqa: PLR2004
                 return reply
             url = _join(url, reply.headers["location"])
@@ -270,14 +274,14 @@ class Hub:
             link = response.links.get("next", {}).get("url")
             return _Reply(url, response.status_code, response.headers, bytes(body), link)
 
-    def _own(self, url: str) -> None:
+    def _require_endpoint(self, url: str) -> None:
         if _origin(url) != _origin(self.endpoint):
             raise HubError(
                 f"The address {url[:200]!r} is not on {self.endpoint}; it is not followed, so that "
                 f"the access token cannot leak. Check HF_ENDPOINT."
             )
 
-    def _heed(self, headers: httpx.Headers) -> None:
+    def _note_rate_limit(self, headers: httpx.Headers) -> None:
         limit = parse_ratelimit_headers(headers)
         if limit is not None and limit.remaining == 0:
             # One second more, because the Hub rounds down.
@@ -290,22 +294,22 @@ class Hub:
                 f"the listing has to start again."
             )
         if reply.status != httpx.codes.OK:
-            raise _refusal(reply)
+            raise _error(reply)
         next_url = _join(reply.url, reply.next_link) if reply.next_link else None
         if next_url is not None:
-            self._own(next_url)
+            self._require_endpoint(next_url)
         if next_url == reply.url:
             raise HubError(f"The page {reply.url} names itself as the next one.")
         return RawPage(reply.body, next_url, reply.url)
 
 
 class _GarbledReplyError(HubError):
-    """A reply arrived but cannot be read, which another attempt may mend."""
+    """A reply that cannot be read; another attempt may succeed."""
 
 
 @contextmanager
-def _mendable(reply: _Reply) -> Iterator[None]:
-    """Have another attempt made where a reply turns out to be unreadable."""
+def _repeatable(reply: _Reply) -> Iterator[None]:
+    """Have the request repeated where the reply turns out to be unreadable."""
     try:
         yield
     except HubError as error:
@@ -314,28 +318,28 @@ def _mendable(reply: _Reply) -> Iterator[None]:
 
 def _lookup(name: str, reply: _Reply) -> Lookup:
     if reply.status == httpx.codes.OK:
-        with _mendable(reply):
+        with _repeatable(reply):
             record, *others = decode_page(b"[" + reply.body + b"]") or [None]
         if others or not isinstance(record, dict | Rejected):
             raise _GarbledReplyError(f"{_where(reply)}: the reply is no record.")
         return Lookup("listed", name_of(record) or name, record)
     code, message = reply.headers.get("x-error-code"), reply.headers.get("x-error-message", "")
     if message.startswith("Invalid credentials"):
-        raise _refusal(reply)
+        raise _error(reply)
     if "disabled" in message or reply.status == httpx.codes.UNAVAILABLE_FOR_LEGAL_REASONS:
         return Lookup("disabled", name)
     if code == "GatedRepo":
         return Lookup("listed", name)
-    if httpx.codes.is_client_error(reply.status):  # 401 and 403 also stand for "private"
+    if httpx.codes.is_client_error(reply.status):  # 401 and 403 may also mean "private"
         return Lookup("gone", name)
-    raise _refusal(reply)
+    raise _error(reply)
 
 
-def _refusal(reply: _Reply) -> HubError:
-    said = f"{_where(reply)} answered {reply.status}: {_message(reply)}"
+def _error(reply: _Reply) -> HubError:
+    message = f"{_where(reply)} answered {reply.status}: {_message(reply)}"
     if reply.status in (401, 403):
-        return HubError(f"{said}. Check HF_TOKEN, or log in again with `hf auth login`.")
-    return HubError(f"{said}.")
+        return HubError(f"{message}. Check HF_TOKEN, or log in again with `hf auth login`.")
+    return HubError(f"{message}.")
 
 
 def _message(reply: _Reply) -> str:
@@ -345,7 +349,7 @@ def _message(reply: _Reply) -> str:
 
 def _where(reply: _Reply) -> str:
     request = reply.headers.get("x-request-id", "unknown")
-    # The fields asked for are always the same, and three quarters of the address.
+    # The requested fields are always the same, and three quarters of the address.
     url = re.sub(r"(?<=[?&])expand=[^&]*&?", "", reply.url).rstrip("?&")
     return f"{url} (request id {request})"
 
@@ -358,7 +362,7 @@ def _retry_after(headers: httpx.Headers) -> float | None:
 def _join(url: str, link: str) -> str:
     try:
         return urljoin(url, link)
-    except ValueError:  # no URL, so it will be refused as one
+    except ValueError:  # no URL, which is an error later
         return link
 
 

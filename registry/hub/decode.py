@@ -1,4 +1,4 @@
-"""From the body of a page of the Hub's listing to its raw records."""
+"""Decoder of listing pages into raw records."""
 
 import json
 import re
@@ -16,17 +16,17 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
 _ID = re.compile(r'"id"\s*:\s*"([^"\\]{1,255})"')
 
 PART = 40
-"""Records that are decoded at once: what is made of them takes less than the cache of a core."""
+"""Records decoded at once: they and their rows fit in the cache of a core."""
 
 RecordText: TypeAlias = msgspec.Raw
-"""The JSON text of one record: a view of its page's body, which lasts as long as it does."""
+"""The JSON text of one record: a view of the body of its page, which it keeps in memory."""
 
 _SPLITTER = msgspec.json.Decoder(list[RecordText])
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that cannot be read: why, and under which key it was seen ('' if it has none)."""
+    """A record that cannot be read: its key ('' if it has none), and why."""
 
     key: str
     reason: str
@@ -35,9 +35,9 @@ class Rejected:
 def decode_page(body: bytes) -> list[object]:
     """Decode one page of the listing into its raw records.
 
-    Also reads what strict parsers refuse but Python's writes: NaN, infinities and lone
+    Also reads what strict parsers reject but Python writes: NaN, infinities and lone
     surrogates; bytes that are no UTF-8 become U+FFFD. A record nested too deeply to decode
-    becomes a `Rejected` in its place, so that it cannot hold up the page. Raises `HubError` if
+    becomes a `Rejected` in its place, so that the rest of the page is read. Raises `HubError` if
     the body is not JSON or not a list.
     """
     try:
@@ -58,13 +58,13 @@ def decode_page(body: bytes) -> list[object]:
 
 
 class RecordPart(NamedTuple):
-    """Some records of a page, in their order.
+    """Part of the records of a page, in their order.
 
     Attributes:
         records: the records.
-        texts: the text of each, of which `decode_again` makes the same. None where only the
-            forgiving way to decode them succeeded, which may not do so a second time: how deep
-            it can go depends on where it is called from.
+        texts: the text of each, for `decode_again`. None where only the tolerant decoder
+            succeeded, which may fail a second time: how deep it can go depends on the depth of
+            the call.
     """
 
     records: Sequence[object]
@@ -74,8 +74,7 @@ class RecordPart(NamedTuple):
 def decode_parts(body: bytes) -> Iterator[RecordPart]:
     """Decode one page as `decode_page`, PART records at a time.
 
-    What is to be made of some is then made before the next ones take their place in the
-    processor's cache.
+    The caller can finish one part before the next one replaces it in the processor's cache.
     """
     try:
         texts = _SPLITTER.decode(body)
@@ -83,15 +82,15 @@ def decode_parts(body: bytes) -> Iterator[RecordPart]:
         yield RecordPart(decode_page(body), None)
         return
     for start in range(0, len(texts), PART):
-        some = texts[start : start + PART]
+        part = texts[start : start + PART]
         try:
-            yield RecordPart(decode_again(some), some)
+            yield RecordPart(decode_again(part), part)
         except orjson.JSONDecodeError:
-            yield RecordPart(decode_page(_listed(some)), None)
+            yield RecordPart(decode_page(_listed(part)), None)
 
 
 def decode_again(texts: Sequence[RecordText]) -> list[object]:
-    """Decode records that came with their texts before."""
+    """Decode records from their texts."""
     records = orjson.loads(_listed(texts))
     assert isinstance(records, list)
     return records

@@ -1,4 +1,4 @@
-"""Fingerprints of raw records: one that has not changed is known without reading it."""
+"""Digests of raw records, which identify unchanged records without reading them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import NamedTuple
 import orjson
 
 PARSER_VERSION = 3
-"""Raised whenever `parse_record` reads anything differently: every digest changes with it."""
+"""Raised whenever `parse_record` reads anything differently; every digest depends on it."""
 
 _VERSION = PARSER_VERSION.to_bytes(2)
 
 COUNTERS = ("downloads", "downloadsAllTime", "likes", "trendingScore")
-"""Fields that move without the model having changed."""
+"""Fields that change without a change of the model."""
 
-_APART = frozenset({*COUNTERS, "cardData", "config"})
+_SEPARATE = frozenset({*COUNTERS, "cardData", "config"})
 
 
 class Encoded(NamedTuple):
@@ -26,11 +26,11 @@ class Encoded(NamedTuple):
 
 
 def encode(raw: Mapping[str, object]) -> Encoded | None:
-    """Encode a raw record, for its fingerprint and its documents.
+    """Encode a raw record, for its digest and its documents.
 
     None where it holds lone surrogates, integers beyond 64 bits, or more than 254 levels.
     """
-    rest = {key: value for key, value in raw.items() if key not in _APART}
+    rest = {key: value for key, value in raw.items() if key not in _SEPARATE}
     try:
         return Encoded(
             orjson.dumps(raw.get("cardData"), option=orjson.OPT_SORT_KEYS),
@@ -42,16 +42,16 @@ def encode(raw: Mapping[str, object]) -> Encoded | None:
 
 
 def digest(raw: object, encoded: Encoded | None = None, unread: Sequence[str] = ()) -> int:
-    """Fingerprint a raw record without its counters: a signed 64-bit integer.
+    """Return the digest of a raw record without its counters: a signed 64-bit integer.
 
     Equal records have equal digests in any order of keys; a changed field or another
     `PARSER_VERSION` changes it.
 
     Args:
         raw: the record.
-        encoded: what `encode` makes of it, where that is known.
-        unread: names of the counters that cannot be read: that much of them does count, so that
-            a record is read again once they go wrong.
+        encoded: the result of `encode`, where there is one already.
+        unread: names of the counters that cannot be read. They are part of the digest, so that
+            a record is read again once a counter becomes unreadable.
     """
     if encoded is None and isinstance(raw, dict):
         encoded = encode(raw)
@@ -60,7 +60,7 @@ def digest(raw: object, encoded: Encoded | None = None, unread: Sequence[str] = 
     else:
         parts = [*encoded]
     parts += [name.encode() for name in unread]
-    # Bytes below 32 stand in no JSON. Processors have instructions for this hash: it takes half
+    # JSON has no bytes below 32. Processors have instructions for this hash: it takes half
     # the time of blake2b.
     hashed = hashlib.sha1(b"\0".join([_VERSION, *parts]), usedforsecurity=False).digest()
     return int.from_bytes(hashed[:8], signed=True)

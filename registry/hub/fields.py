@@ -1,4 +1,4 @@
-"""The fields of raw records, one of all of them at a time, and which could not be read."""
+"""Fields of raw records, read one field of all records at a time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias, TypeVar
@@ -16,10 +16,7 @@ NOTHING: Object = {}
 
 
 class Fields:
-    """The fields of raw records, one of all of them at a time.
-
-    Gathers the names of those that cannot be read, for each record.
-    """
+    """The fields of raw records, and for each record the names of those that cannot be read."""
 
     __slots__ = ("raws", "unread")
 
@@ -27,48 +24,48 @@ class Fields:
         self.raws = raws
         self.unread: list[list[str]] = [[] for _ in raws]
 
-    def note(self, key: str, lost: Iterable[bool]) -> None:
-        """Take note of the records that a field cannot be read of."""
-        for unread, is_lost in zip(self.unread, lost, strict=True):
-            if is_lost:
+    def mark_unread(self, key: str, unreadable: Iterable[bool]) -> None:
+        """Add a field to the unread ones of the records where it is unreadable."""
+        for unread, is_unreadable in zip(self.unread, unreadable, strict=True):
+            if is_unreadable:
                 unread.append(key)
 
-    def take(
+    def read(
         self,
         key: str,
-        read: Callable[[object], _T | None],
+        parse: Callable[[object], _T | None],
         sources: Sequence[Object] | None = None,
     ) -> list[_T | None]:
         """Read one field of the records, or of `sources`; None is missing, not unreadable."""
-        found: list[_T | None] = []
+        values: list[_T | None] = []
         for source, unread in zip(
             self.raws if sources is None else sources, self.unread, strict=True
         ):
             value = source.get(key)
             if value is None:
-                found.append(None)
+                values.append(None)
                 continue
-            result = read(value)
-            if result is None and value != "":
+            parsed = parse(value)
+            if parsed is None and value != "":
                 unread.append(key)
-            found.append(result)
-        return found
+            values.append(parsed)
+        return values
 
-    def else_take(
+    def read_missing(
         self,
-        found: Sequence[_T | None],
+        values: Sequence[_T | None],
         key: str,
-        read: Callable[[object], _T | None],
+        parse: Callable[[object], _T | None],
         sources: Sequence[Object],
     ) -> list[_T | None]:
-        """Read a field of `sources` for the records of which nothing was found elsewhere."""
-        asked = [
+        """Read a field of `sources` for the records without a value."""
+        others = [
             source if value is None else NOTHING
-            for value, source in zip(found, sources, strict=True)
+            for value, source in zip(values, sources, strict=True)
         ]
         return [
             value if other is None else other
-            for value, other in zip(found, self.take(key, read, asked), strict=True)
+            for value, other in zip(values, self.read(key, parse, others), strict=True)
         ]
 
     def texts(self, key: str, sources: Sequence[Object]) -> list[list[str]]:
@@ -83,62 +80,67 @@ class Fields:
         self,
         key: str,
         sources: Sequence[Object],
-        read: Callable[[object], tuple[list[str], bool]],
+        parse: Callable[[object], tuple[list[str], bool]],
     ) -> list[list[str]]:
-        found: list[list[str]] = []
+        lists: list[list[str]] = []
         for source, unread in zip(sources, self.unread, strict=True):
             value = source.get(key)
             if value is None:
-                found.append([])
+                lists.append([])
                 continue
-            kept, partial = read(value)
+            items, partial = parse(value)
             if partial:
                 unread.append(key)
-            found.append(kept)
-        return found
+            lists.append(items)
+        return lists
 
     def flags(self, key: str) -> list[bool]:
-        """Read a field that is true or false; what is neither is false, and unreadable."""
+        """Read a field that is true or false; any other value is unreadable, and false."""
         values = [raw.get(key) for raw in self.raws]
-        self.note(key, [value is not None and not isinstance(value, bool) for value in values])
+        self.mark_unread(
+            key, [value is not None and not isinstance(value, bool) for value in values]
+        )
         return [value is True for value in values]
 
     def gates(self, key: str) -> list[Literal["auto", "manual"] | None]:
-        """Read who lets people in at a gated model: nobody has to where it is None."""
+        """Read how access to gated models is granted; None where they are not gated."""
         values = [raw.get(key) for raw in self.raws]
-        found = list(map(_gate, values))
-        self.note(
+        gates = list(map(_gate, values))
+        self.mark_unread(
             key,
             [
                 gate is None and value is not None and value is not False
-                for value, gate in zip(values, found, strict=True)
+                for value, gate in zip(values, gates, strict=True)
             ],
         )
-        return found
+        return gates
 
     def weights(self, names: Sequence[str], ggufs: Sequence[Object]) -> list[Weights]:
         """Count the weights of models of these names, with these GGUF headers."""
         headers = [raw.get("safetensors") for raw in self.raws]
-        found = list(map(read_weights, names, headers, ggufs))
-        self.note("safetensors", [not each.complete for each in found])
-        return found
+        weights = list(map(read_weights, names, headers, ggufs))
+        self.mark_unread("safetensors", [not each.complete for each in weights])
+        return weights
 
-    def keep(
+    def documents(
         self,
         key: str,
         values: Sequence[Object | None],
         encoded: Sequence[bytes | None],
     ) -> list[str | None]:
-        """Return documents as JSON text; `encoded` is what orjson makes of each, where known."""
-        found = [
+        """Return documents as JSON text; `encoded` has the bytes of orjson, where there are any."""
+        documents = [
             None if value is None else document(value, known)
             for value, known in zip(values, encoded, strict=True)
         ]
-        self.note(
+        self.mark_unread(
             key,
-            [value is not None and text is None for value, text in zip(values, found, strict=True)],
+            [
+                value is not None and text is None
+                for value, text in zip(values, documents, strict=True)
+            ],
         )
-        return found
+        return documents
 
 
 def _gate(value: object) -> Literal["auto", "manual"] | None:

@@ -1,4 +1,4 @@
-"""Read which models a merge was made of from mergekit's configuration, as cards carry it.
+"""Models of a merge, from the mergekit configuration in its card.
 
 The format is mergekit's: https://github.com/arcee-ai/mergekit (`config.py`, `moe/config.py`).
 """
@@ -15,7 +15,7 @@ _PARTS = ("models", "slices", "experts", "shared_experts", "modules")
 _ALL = frozenset(_KEYS + _PARTS)
 
 _MAX_YAML = 16_384  # characters; real ones have about 1,000, and PyYAML reads slowly
-_MAX_STEPS = 10_000  # YAML aliases can make a short text unfold into an endless walk
+_MAX_STEPS = 10_000  # YAML aliases can make a short text unfold into an endless traversal
 
 _NAME = re.compile(r"(?!\.{1,2}/)[\w.-]+/(?!\.{1,2}$)[\w.-]+", re.ASCII)
 
@@ -24,7 +24,7 @@ def merged_models(card: Mapping[str, object]) -> list[str]:
     """List the models that a card's merge configuration refers to, each once, in its order.
 
     The configuration is a mapping or YAML text under a key such as `mergekit_config`, or its
-    parts stand at the card's top level. Local paths are left out, and so is everything that
+    parts are at the card's top level. Local paths are left out, and so is everything that
     does not look like mergekit's format.
     """
     if _ALL.isdisjoint(card):
@@ -32,7 +32,7 @@ def merged_models(card: Mapping[str, object]) -> list[str]:
     configs = [card] if any(part in card for part in _PARTS) else []
     configs += [config for key in _KEYS if key in card for config in _configs(card[key])]
     names: dict[str, None] = {}
-    for steps, reference in enumerate(_walk(configs, card)):
+    for steps, reference in enumerate(_references(configs, card)):
         if steps >= _MAX_STEPS:
             break
         names.update(dict.fromkeys(_names(reference)))
@@ -51,8 +51,10 @@ def _configs(value: object) -> list[Mapping[str, object]]:
     return [document for document in documents if isinstance(document, dict)]
 
 
-def _walk(configs: list[Mapping[str, object]], card: Mapping[str, object]) -> Iterator[object]:
-    """Yield each model reference, and None for each member passed, so that steps can be counted."""
+def _references(
+    configs: list[Mapping[str, object]], card: Mapping[str, object]
+) -> Iterator[object]:
+    """Yield each model reference, and None for other members, so that steps can be counted."""
     for config in configs:
         if not any(part in config for part in _PARTS):
             continue

@@ -1,4 +1,4 @@
-"""Say how many weights a model has and in what form, from its files' headers, config and name."""
+"""Number and form of a model's weights, from file headers, config, tags and name."""
 
 import re
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from registry.coerce import Memo, count, short_text
 ParametersSource = Literal["safetensors", "gguf", "name"]
 
 _MAX_DTYPES = 64
-_MAX_PARAMETERS = 5e12  # names beyond that speak of something else
+_MAX_PARAMETERS = 5e12  # a larger number in a name is no size
 
 # "7B", "1.1b", "0_5B", "8x7B", "350m"; not "4bit", "128k", "A3B" (active experts) or "v2b".
 _SIZE = re.compile(
@@ -41,13 +41,13 @@ _METHODS = {
     "ggml": "gguf",
 }
 _BITS_IMPLIED = frozenset({"fp8", "mxfp4", "nvfp4", "int4", "int8", "gguf"})
-# The tag gguf also stands where there are full weights beside the quantized ones.
+# The tag gguf is also given to models with full weights beside the quantized ones.
 _METHOD_TAGS = {tag: method for tag, method in _METHODS.items() if method != "gguf"}
 _METHOD_IN_NAME = re.compile(rf"(?<![a-z0-9])({'|'.join(_METHODS)})(?![a-z0-9])")
 _BIT_TAGS = {f"{bits}-bit": str(bits) for bits in range(2, 9)}
 _BITS_IN_NAME = re.compile(r"(?<![a-z0-9.])([2-8])[-_]?bits?(?![a-z0-9])")
 
-# What `config.model_type` would say, for records without a config: the Hub adds it as a tag.
+# The `config.model_type` of records without a config: the Hub adds it as a tag.
 _ARCHITECTURES = frozenset(
     """arcee aya_vision baichuan bamba bart bert bitnet bloom chatglm codegen cohere cohere2
     command-r dbrx deepseek deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 ernie4_5
@@ -63,9 +63,9 @@ _ARCHITECTURES = frozenset(
 
 
 class Weights(NamedTuple):
-    """How many weights there are, where the number is from, and how many of each data type.
+    """Number of weights, its source, and the number of each data type.
 
-    `complete` is False if the files' headers were there but could not all be read.
+    `complete` is False if the files' headers are present but could not all be read.
     """
 
     parameters: int | None
@@ -75,14 +75,14 @@ class Weights(NamedTuple):
 
 
 def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> Weights:
-    """Count a model's weights by its safetensors headers, else its GGUF header, else its name.
+    """Count the weights of a model by its safetensors headers, its GGUF header or its name.
 
     The total is the Hub's own, or the sum of the data types where that is larger. Where weights are
     packed (GPTQ and AWQ keep eight 4-bit weights in an I32, bitsandbytes two in a U8) it counts the
-    packed numbers, so it understates; the data types show where that may be.
+    packed numbers, so it is too low; the data types show where that may be.
     """
     total, dtypes, complete = (None, {}, True) if safetensors is None else _header(safetensors)
-    # Some totals leave out data types: one of 414,720 stands beside 23.6 billion BF16.
+    # Some totals leave out data types: one has 414,720 beside 23.6 billion BF16.
     if total := max(total or 0, count(sum(dtypes.values())) or 0):
         return Weights(total, "safetensors", dtypes, complete)
     if total := count(gguf.get("total")):
@@ -131,13 +131,13 @@ def parameters_in_names(names: Sequence[str]) -> list[int | None]:
     for size in _SIZE.finditer("\n".join(titles)):
         weights = _WEIGHTS[size[0]]
         if weights:
-            found = billions if size[3] in "bB" else millions
-            found.setdefault(bisect_right(ends, size.start()), weights)
-    return [billions.get(place) or millions.get(place) for place in range(len(titles))]
+            sizes = billions if size[3] in "bB" else millions
+            sizes.setdefault(bisect_right(ends, size.start()), weights)
+    return [billions.get(index) or millions.get(index) for index in range(len(titles))]
 
 
 def _weights(size: str) -> int:
-    """Return how many weights a size speaks of; 0 for too many."""
+    """Return the number of weights of a size; 0 for too many."""
     experts, _, each = size[:-1].rpartition("x")
     scale = 1e9 if size[-1] in "bB" else 1e6
     weights = int(experts or 1) * float(each.replace("_", ".")) * scale
@@ -157,10 +157,10 @@ def tagged_model_type(tags: Sequence[str]) -> str | None:
 def quantization(
     name: str, config: Mapping[str, object], tags: Sequence[str], *, gguf_only: bool
 ) -> str | None:
-    """Name the form the weights are quantized to, such as "gptq-4bit", "fp8" or "gguf".
+    """Return the quantization of the weights, such as "gptq-4bit", "fp8" or "gguf".
 
-    The config says it best; then GGUF files without others beside them; then tags; then the
-    model's name. The bits are added where they are stated.
+    The config decides; else GGUF files without others beside them, tags, and the name, in this
+    order. The bits are added where they are stated.
     """
     if stated := _configured(config.get("quantization_config")):
         return stated
@@ -170,10 +170,10 @@ def quantization(
     method, bits = _first(tags, _METHOD_TAGS), _first(tags, _BIT_TAGS)
     # Looking for each word takes half the time of the pattern, and most names have none.
     if method is None and [word for word in _METHODS if word in named]:
-        found = _METHOD_IN_NAME.search(named)
-        method = _METHODS[found[1]] if found else None
-    if bits is None and "bit" in named and (found := _BITS_IN_NAME.search(named)):
-        bits = found[1]
+        match = _METHOD_IN_NAME.search(named)
+        method = _METHODS[match[1]] if match else None
+    if bits is None and "bit" in named and (match := _BITS_IN_NAME.search(named)):
+        bits = match[1]
     if method == "mlx" and bits is None:  # a framework; its weights need not be quantized
         return None
     if method and bits and method not in _BITS_IMPLIED:

@@ -1,4 +1,4 @@
-"""Find what a model was made from, in the tags and the card of one record of the Hub.
+"""Parents of a model, from the tags and the card of its record.
 
 The Hub derives its `base_model:` tags from the card: it follows renames, sorts, and leaves out
 what is deleted or private. So a tag is the better source, and a card's entry without a tag is
@@ -19,7 +19,7 @@ _RELATIONS = {relation.value: relation.value for relation in Relation}
 
 _STATED = 0.9  # the card names the relation, or a merge configuration the model
 _INFERRED = 0.6  # the relation follows from what the model is
-_UNTOLD = 0.4  # the card names a relation that is none of the Hub's
+_UNKNOWN = 0.4  # the card names a relation that is none of the Hub's
 _AMBIGUOUS = 0.3  # the parent may be one of the tagged ones, under a former name
 
 _NAME = re.compile(r"(?!\.{1,2}(?:/|$))[\w.-]+(?:/(?!\.{1,2}$)[\w.-]+)?", re.ASCII)
@@ -31,7 +31,7 @@ _URL = re.compile(
 
 
 class Parent(NamedTuple):
-    """One model that another was made from.
+    """A model that another one was made from.
 
     `relation` is of `enums.Relation`, `source` of `enums.EdgeSource`; `position` is the place in
     the list it was read from (0 first); `confidence` lies in (0, 1].
@@ -45,7 +45,7 @@ class Parent(NamedTuple):
 
 
 class Parentage(NamedTuple):
-    """A model's parents, the (former, present) names met on the way, and what was unreadable."""
+    """A model's parents, the (former, present) names among them, and the unreadable fields."""
 
     parents: tuple[Parent, ...] = ()
     renames: tuple[tuple[str, str], ...] = ()
@@ -58,8 +58,8 @@ _NO_PARENTAGE = Parentage()
 def model_name(value: object) -> str | None:
     """Return `value` if it can name a repository: `org/name` or `name`, at most 255 characters.
 
-    Spaces, control characters, empty parts, paths and URLs are refused; letters of any script
-    are not, for the Hub's own rule may change.
+    Spaces, control characters, empty parts, paths and URLs are rejected; letters of any script
+    are accepted, for the Hub's own rule may change.
     """
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         return None
@@ -91,19 +91,19 @@ def read_parentage(
 ) -> Parentage:
     """Read the parents of one model.
 
-    `tags` are its `base_model:` tags without that prefix. `adapter` and `quantized` say what the
-    model's weights are; a relation that nobody states is inferred from them, else it is a merge
+    `tags` are its `base_model:` tags without that prefix. `adapter` and `quantized` describe the
+    model's weights; a relation that is not stated is inferred from them, else it is a merge
     if the card lists several parents, else a finetune.
 
     A tag gives an edge of confidence 1, of relation base_unknown if it has none. An entry of the
     card whose parent has a tag adds nothing. Any other entry is compared with the tags that no
     entry matches: the same name in another case, the same name under another organisation, or
     the only one left on both sides is a rename; the rest are edges of lower confidence. A merge
-    configuration adds edges of relation merge. `base_unknown` gives way to a known relation of
-    the same parent.
+    configuration adds edges of relation merge. `base_unknown` is dropped beside a known
+    relation of the same parent.
     """
-    recipe = merged_models(card)
-    if not tags and not recipe and "base_model" not in card:
+    merged = merged_models(card)
+    if not tags and not merged and "base_model" not in card:
         return _NO_PARENTAGE
     parents, complete = _tagged(tags)
     unread = [] if complete else ["tags"]
@@ -112,23 +112,23 @@ def read_parentage(
     renames, unmatched, ambiguous = _compare(listed, present)
 
     relation, confidence = _card_relation(card)
-    if confidence == _UNTOLD:
+    if confidence == _UNKNOWN:
         unread.append("base_model_relation")
     if relation is None:
-        inferred = "merge" if recipe or len(listed) > 1 else "finetune"
+        inferred = "merge" if merged or len(listed) > 1 else "finetune"
         relation = "adapter" if adapter else "quantized" if quantized else inferred
     for name in unmatched:
         if "/" in name:
             certainty = _AMBIGUOUS if ambiguous else confidence
             parents.append(Parent(name, relation, "card", certainty, listed.index(name)))
-        else:  # had it been a model's name, the Hub would have tagged it
+        else:  # the Hub would have tagged a model's name
             complete = False
     if not complete:
         unread.append("base_model")
 
-    if recipe:
+    if merged:
         present |= {name.lower(): name for name in present} | dict(renames)
-        for position, name in enumerate(recipe):
+        for position, name in enumerate(merged):
             name_now = present.get(name) or present.get(name.lower(), name)
             parents.append(Parent(name_now, "merge", "merge_config", _STATED, position))
     return Parentage(_distinct(parents), tuple(renames), tuple(unread))
@@ -137,7 +137,7 @@ def read_parentage(
 def _tagged(tags: Sequence[str]) -> tuple[list[Parent], bool]:
     """Read the parents that the Hub tagged, and whether all of the tags could be read.
 
-    The Hub tags each parent twice, with the relation and without it; the second says nothing new.
+    The Hub tags each parent twice, with the relation and without it; the second adds nothing.
     """
     parents: list[Parent] = []
     complete = True
@@ -174,20 +174,20 @@ def _compare(
     free = [name for name in tagged if name not in listed]
     renames: list[tuple[str, str]] = []
 
-    def settle(pairs: Mapping[str, str]) -> None:
+    def rename(pairs: Mapping[str, str]) -> None:
         renames.extend((name, pairs[name]) for name in unmatched if name in pairs)
         unmatched[:] = [name for name in unmatched if name not in pairs]
         free[:] = [name for name in free if name not in pairs.values()]
 
     by_case = {name.lower(): name for name in tagged}
-    settle({name: by_case[name.lower()] for name in unmatched if name.lower() in by_case})
+    rename({name: by_case[name.lower()] for name in unmatched if name.lower() in by_case})
 
     old, new = Counter(map(_base, unmatched)), {_base(name): name for name in free}
     unique = {base for base, times in Counter(map(_base, free)).items() if times == old[base] == 1}
-    settle({name: new[_base(name)] for name in unmatched if _base(name) in unique})
+    rename({name: new[_base(name)] for name in unmatched if _base(name) in unique})
 
     if len(unmatched) == len(free) == 1:
-        settle({unmatched[0]: free[0]})
+        rename({unmatched[0]: free[0]})
     return renames, unmatched, bool(free)
 
 
@@ -196,12 +196,12 @@ def _base(name: str) -> str:
 
 
 def _card_relation(card: Mapping[str, object]) -> tuple[str | None, float]:
-    """Read the relation that a card states, and how far to trust it; None if it states none."""
+    """Read the relation that a card states, with a confidence; None if it states none."""
     stated = card.get("base_model_relation")
     if stated is None:
         return None, _INFERRED
     relation = _RELATIONS.get(stated.strip().lower()) if isinstance(stated, str) else None
-    return (relation, _STATED) if relation else ("base_unknown", _UNTOLD)
+    return (relation, _STATED) if relation else ("base_unknown", _UNKNOWN)
 
 
 def _distinct(parents: Sequence[Parent]) -> tuple[Parent, ...]:
@@ -209,8 +209,8 @@ def _distinct(parents: Sequence[Parent]) -> tuple[Parent, ...]:
     known = {parent.name for parent in parents if parent.relation != "base_unknown"}
     if len(known) == len(parents):
         return tuple(parents)
-    kept: dict[tuple[str, str, str], Parent] = {}
+    distinct: dict[tuple[str, str, str], Parent] = {}
     for parent in parents:
         if parent.relation != "base_unknown" or parent.name not in known:
-            kept.setdefault((parent.name, parent.relation, parent.source), parent)
-    return tuple(kept.values())
+            distinct.setdefault((parent.name, parent.relation, parent.source), parent)
+    return tuple(distinct.values())
