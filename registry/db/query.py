@@ -181,22 +181,22 @@ def _columns(driver: psycopg.Connection[tuple[object, ...]], statement: str) -> 
 def _failure(
     error: psycopg.Error, statement: str, timeout: float, *, as_reader: bool
 ) -> RegistryError:
-    said = error.diag.message_primary or " ".join(str(error).split())
+    message = error.diag.message_primary or " ".join(str(error).split())
     place = _place(error, statement)
     match error.sqlstate:
-        case "42601" if "multiple commands" in said:
+        case "42601" if "multiple commands" in message:
             return UsageError("There is more than one statement; give one.")
         case "42601":
-            return UsageError(f"SQL: {said}{place}.")
+            return UsageError(f"SQL: {message}{place}.")
         case "57014":
             return QueryError(
                 f"The statement took longer than {timeout:g} s and was stopped; "
                 "--timeout gives it more."
             )
         case "25006":
-            return QueryError(f"This only reads: {said}.")
+            return QueryError(f"This only reads: {message}.")
     hint = error.diag.message_hint or (_hint_for_the_reader(error) if as_reader else "")
-    return QueryError(f"SQL: {said}{place}. {hint}".rstrip())
+    return QueryError(f"SQL: {message}{place}. {hint}".rstrip())
 
 
 def _hint_for_the_reader(error: psycopg.Error) -> str:
