@@ -125,7 +125,7 @@ def test_bands_of_size(parameters: int, band: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tags", "told"),
+    ("name", "tags", "expected"),
     [
         ("bigcode/starcoder2-7b", [], ["coding"]),
         ("code/llama-7b", [], []),
@@ -145,8 +145,8 @@ def test_bands_of_size(parameters: int, band: str) -> None:
         ("org/base", ["unknown"], []),
     ],
 )
-def test_topics(name: str, tags: list[str], told: list[str]) -> None:
-    assert topics(name, tags) == told
+def test_topics(name: str, tags: list[str], expected: list[str]) -> None:
+    assert topics(name, tags) == expected
 
 
 def test_what_cannot_be_compared_is_said(connection: Connection) -> None:

@@ -38,9 +38,9 @@ def content(path: Path) -> dict[str, object]:
     page = path.read_text()
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
     assert found is not None
-    told = json.loads(found[1])
-    assert isinstance(told, dict)
-    return told
+    payload = json.loads(found[1])
+    assert isinstance(payload, dict)
+    return payload
 
 
 def test_near_models_are_near_and_the_same_seed_gives_the_same_map() -> None:
@@ -68,8 +68,8 @@ def test_a_page_holds_all_and_no_name_gets_out_of_it(tmp_path: Path) -> None:
     assert "<img" not in page
     assert page.count("</script>") == 2
     assert not re.search(r"(?:src|href)\s*=\s*[\"']?https?:|@import|fetch\(", page)
-    told = content(path)
-    names, groups = told["names"], told["groups"]
+    payload = content(path)
+    names, groups = payload["names"], payload["groups"]
     assert isinstance(names, list)
     assert isinstance(groups, list)
     assert names[0] == HOSTILE.replace("\ud800", "?")
@@ -113,8 +113,8 @@ def test_a_version_is_drawn_with_what_is_known(engine: Engine, tmp_path: Path) -
     done = command("embeddings", "map", str(page), "--png", str(picture))
     assert done.exit_code == 0, done.output
     assert "12 models" in done.stderr
-    told = content(page)
-    names, details = told["names"], told["details"]
+    payload = content(page)
+    names, details = payload["names"], payload["details"]
     assert isinstance(names, list)
     assert isinstance(details, list)
     assert names[0] == "org/m0"

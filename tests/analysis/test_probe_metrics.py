@@ -58,7 +58,7 @@ def test_places_that_are_none(places: list[int]) -> None:
         community_distances(np.ones((4, 2)), {"x": places})
 
 
-def test_accuracy_that_is_linear_in_the_vectors_is_told_in_all_splits() -> None:
+def test_accuracy_that_is_linear_in_the_vectors_is_predicted_in_all_splits() -> None:
     random = np.random.default_rng(1)
     vectors = random.normal(size=(112, 8))
     accuracies = 0.5 + vectors @ random.normal(size=8) / 30
@@ -69,7 +69,7 @@ def test_accuracy_that_is_linear_in_the_vectors_is_told_in_all_splits() -> None:
     assert found.mse_of_mean == pytest.approx(accuracies.var(), rel=0.2)
 
 
-def test_accuracy_that_has_nothing_to_do_with_the_vectors_is_told_by_chance() -> None:
+def test_accuracy_that_has_nothing_to_do_with_the_vectors_is_predicted_by_chance() -> None:
     random = np.random.default_rng(2)
     found = benchmark_prediction(random.normal(size=(112, 8)), random.random(112))
     assert found.significant <= 10
@@ -164,7 +164,7 @@ def test_what_a_benchmark_teaches() -> None:
     assert list(found.benchmarks) == ["maths", "sums", "facts"]
     assert len(trainings) == len(set(trainings)) == 6
     gains = dict(zip(found.benchmarks, found.gains, strict=True))
-    assert gains["maths"][1] > 0.02  # helps sums: without, they are told from facts
+    assert gains["maths"][1] > 0.02  # helps sums: without, they are predicted from facts
     assert gains["sums"][0] > 0.05
     assert abs(gains["facts"][0]) < 0.01
     assert abs(gains["facts"][1]) < 0.01

@@ -1,4 +1,4 @@
-"""Probes on outcomes whose abilities are known: what is told of benchmarks not learned from."""
+"""Probes on outcomes whose abilities are known: predictions of benchmarks not learned from."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,8 +39,8 @@ def fill(engine: Engine, names: Sequence[str] = tuple(ABILITIES), *, models: int
             chances = 1 / (1 + np.exp(-logits[:, None] - random.normal(size=ITEMS)))
             outcomes = (random.random(chances.shape) < chances).astype(float)
             if name in names:
-                told = [run(f"org/m{number}", list(row)) for number, row in enumerate(outcomes)]
-                write(connection, block(name, *told))
+                runs = [run(f"org/m{number}", list(row)) for number, row in enumerate(outcomes)]
+                write(connection, block(name, *runs))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def filled(engine: Engine) -> Engine:
     return engine
 
 
-def test_a_benchmark_of_the_same_ability_is_told_and_others_are_not(filled: Engine) -> None:
+def test_a_benchmark_of_the_same_ability_is_predicted_and_others_are_not(filled: Engine) -> None:
     steps: list[str] = []
     found = predict_benchmarks(filled, on_progress=lambda what, *_: steps.append(what))
     of = {each.benchmark: each.prediction for each in found.unseen}
@@ -150,8 +150,8 @@ def test_contributions_of_some_look_at_no_others(filled: Engine) -> None:
     some = ["facts", "maths", "sums"]
     before = contributions(filled, ProbeOptions(benchmarks=some, splits=5))
     with filled.begin() as connection:
-        told = (run(f"org/m{n}", [float(n % 2)] * 30) for n in range(80))
-        write(connection, block("more", *told))
+        runs = (run(f"org/m{n}", [float(n % 2)] * 30) for n in range(80))
+        write(connection, block("more", *runs))
     after = contributions(filled, ProbeOptions(benchmarks=some, splits=5))
     assert list(after.benchmarks) == some
     np.testing.assert_array_equal(after.gains, before.gains)
@@ -199,11 +199,11 @@ def test_the_command_that_leaves_benchmarks_out(commands: Commands, filled: Engi
     (drawn,) = commands.json(*call, "--models", "60", "--benchmark", "sums", "--method", "rasch")
     assert drawn["models"] == 60
     assert drawn["tau"] != rows["sums"]["tau"]
-    told = commands(*call, "--format", "table")
-    assert "Significant in most splits: 2 of 4 benchmarks" in told.stderr
-    assert "rare is left out: 9 models were evaluated on it and on another one" in told.stderr
-    assert "rmse of mean" in told.stdout
-    assert "sums" in told.stdout
+    result = commands(*call, "--format", "table")
+    assert "Significant in most splits: 2 of 4 benchmarks" in result.stderr
+    assert "rare is left out: 9 models were evaluated on it and on another one" in result.stderr
+    assert "rmse of mean" in result.stdout
+    assert "sums" in result.stdout
     assert "named 'nope'; there are facts" in commands.refused(2, *call, "--benchmark", "nope")
 
 
@@ -243,7 +243,7 @@ def test_without_the_extra_it_says_what_to_install(
 
 
 @pytest.mark.shared
-def test_real_benchmarks_are_told_by_others(databases: "Databases", shared: Path) -> None:
+def test_real_benchmarks_are_predicted_from_others(databases: "Databases", shared: Path) -> None:
     folder = shared / "metabench-responses"
     parts = [folder / f"responses_{name}.parquet" for name in ("arc", "mmlu", "winogrande")]
     with databases.made(template=databases.template()) as url:

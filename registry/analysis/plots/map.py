@@ -25,7 +25,7 @@ GROUPS = 20
 """Groups with a colour of their own; the smaller ones share one."""
 
 OTHERS = "others"
-LEAST_FOR_TSNE = 10
+MIN_FOR_TSNE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +70,7 @@ def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float3
     directions = vectors / np.where(norms > 0, norms, 1)
     centred = directions - directions.mean(axis=0)
     alike = bool(np.abs(centred).max() < 1e-6)  # noqa: PLR2004
-    if len(vectors) < LEAST_FOR_TSNE or vectors.shape[1] < 2 or alike:  # noqa: PLR2004
+    if len(vectors) < MIN_FOR_TSNE or vectors.shape[1] < 2 or alike:  # noqa: PLR2004
         left, values, _ = np.linalg.svd(centred, full_matrices=False)
         points = np.zeros((len(vectors), 2), np.float32)
         points[:, : min(2, len(values))] = (left * values)[:, :2]

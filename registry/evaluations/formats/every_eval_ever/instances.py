@@ -26,7 +26,7 @@ from registry.evaluations.records import (
 
 _ATTEMPTS = ("attempt", "epoch", "repeat", "trial", "seed")
 _CLOSE = 1e-6  # outcomes have 7 digits
-_MOST_TOKENS = 2**31 - 1
+_MAX_TOKENS = 2**31 - 1
 
 
 @dataclass
@@ -238,7 +238,7 @@ def _tokens(rows: Sequence[_Row | None], tokens: Callable[[_Row], int]) -> NDArr
 
 def _token_count(value: object) -> int:
     tokens = count(value)
-    return -1 if tokens is None or tokens > _MOST_TOKENS else tokens
+    return -1 if tokens is None or tokens > _MAX_TOKENS else tokens
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

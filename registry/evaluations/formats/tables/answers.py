@@ -23,7 +23,7 @@ _FIELDS = {
 _MAX_TOKENS = 2**31 - 2
 
 
-class AnswerColumns:
+class AnswerReader:
     """Conversion of these columns to encoded cells, 0 being missing, and back to fields of a run.
 
     The distinct answers are held in memory.

@@ -12,7 +12,7 @@ from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.records import Item
 
 
-class ItemColumns:
+class ItemReader:
     """Reader of items; what is the same for all rows is determined once."""
 
     def __init__(self, sheet: Sheet) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from registry.catalog.resolution import StatedName
 from registry.evaluations.formats.tables.cells import BadCellError, name_of, number_of
-from registry.evaluations.formats.tables.items import ItemColumns
+from registry.evaluations.formats.tables.items import ItemReader
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.runs import RunReader
 from registry.evaluations.records import Benchmark, Block, Item, Names, Source
@@ -16,7 +16,7 @@ def read_items(sheet: Sheet) -> Iterator[Block]:
     Raises:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
-    runs, reader = RunReader(sheet), ItemColumns(sheet)
+    runs, reader = RunReader(sheet), ItemReader(sheet)
     benchmarks: dict[tuple[str, str], tuple[Benchmark, dict[str, Item]]] = {}
     for rows in sheet.rows(sheet.layout.columns):
         columns = {name: array.to_pylist() for name, array in rows.columns.items()}

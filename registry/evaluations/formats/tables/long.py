@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from registry.evaluations.formats.tables.answers import AnswerColumns
+from registry.evaluations.formats.tables.answers import AnswerReader
 from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells
 from registry.evaluations.formats.tables.interning import GroupEncoder
-from registry.evaluations.formats.tables.items import ItemColumns
+from registry.evaluations.formats.tables.items import ItemReader
 from registry.evaluations.formats.tables.roles import BENCHMARK_ROLES, ITEM_TEXTS, RUN_ROLES
 from registry.evaluations.formats.tables.rows import Sheet, TableRows
 from registry.evaluations.formats.tables.runs import RunMetadata, RunReader
@@ -66,9 +66,9 @@ class _LongTable:
         self._benchmark_columns = benchmark
         self._text_columns = (*layout.columns_of(ITEM_TEXTS), *layout.choices)
         self._outcome = layout.roles["outcome"].columns[0]
-        self._answers = AnswerColumns(sheet)
+        self._answers = AnswerReader(sheet)
         self._run_reader = RunReader(sheet)
-        self._item_reader = ItemColumns(sheet)
+        self._item_reader = ItemReader(sheet)
         self._columns: dict[tuple[object, ...], _Columns] = {}
         self._runs: list[RunMetadata] = []
         self._items: list[Item] = []

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells, name_of
-from registry.evaluations.formats.tables.items import ItemColumns
+from registry.evaluations.formats.tables.items import ItemReader
 from registry.evaluations.formats.tables.mapping import WideColumn
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.runs import RunReader
@@ -107,7 +107,7 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
-    cells, runs, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemColumns(sheet)
+    cells, runs, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemReader(sheet)
     own = sheet.layout.columns
     tables: dict[tuple[str, str], _Table] = {}
     for rows in sheet.rows((*own, *(column.name for column in columns))):

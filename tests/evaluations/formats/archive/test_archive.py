@@ -71,10 +71,10 @@ def written(folder: Path, encoding: Encoding, blocks: Sequence[Block] = BLOCKS) 
 
 def facts(block: Block) -> tuple[Any, ...]:
     """Return all that a block says, so that it can be compared."""
-    return block.benchmark, list(block.items), [told(run) for run in block.runs]
+    return block.benchmark, list(block.items), [attributes(run) for run in block.runs]
 
 
-def told(run: Run) -> dict[str, Any]:
+def attributes(run: Run) -> dict[str, Any]:
     values = {each.name: getattr(run, each.name) for each in fields(Run)}
     for name, value in values.items():
         if isinstance(value, np.ndarray):

@@ -131,7 +131,7 @@ def test_what_is_written_is_read_again_as_it_was(tmp_path: Path) -> None:
                 assert getattr(found, name) == getattr(wanted, name)
 
 
-def test_a_metric_is_told_in_the_notes_and_what_has_no_place_is_left_out() -> None:
+def test_a_metric_is_in_the_notes_and_what_has_no_place_is_left_out() -> None:
     run = Run(
         model="m",
         measure=known_measure("acc", "strict"),

@@ -145,7 +145,7 @@ def test_a_title_tells_the_scale_of_an_unknown_type() -> None:
     assert run.measure == Measure(metric="custom_7")
 
 
-def test_metrics_of_one_type_are_told_apart_by_their_titles() -> None:
+def test_metrics_of_one_type_are_distinguished_by_their_titles() -> None:
     value = index(metric(0.5, name="Dev"), metric(0.4, name="Test"), type="a")
     assert [dict(run.setup.details) for run in runs(read_model_index("m", value, Notes()))] == [
         {},

@@ -183,7 +183,7 @@ def test_groups_are_benchmarks_and_are_read_once(tmp_path: Path) -> None:
         ({"n-samples": {"t": {"original": "8", "effective": 3}}}, (3, True)),
     ],
 )
-def test_limited_runs_are_told_from_full_ones(
+def test_limited_runs_are_distinguished_from_full_ones(
     tmp_path: Path, changes: dict[str, Any], expected: object
 ) -> None:
     content = report(results={"t": {"acc,none": 0.5}}, **changes)

@@ -368,7 +368,7 @@ def test_scores(tmp_path: Path) -> None:
     assert refused(written(tmp_path, twice), by).line == 3
 
 
-def test_two_names_of_one_benchmark_are_told_apart_by_row_or_column(tmp_path: Path) -> None:
+def test_two_names_of_one_benchmark_are_distinguished_by_row_or_column(tmp_path: Path) -> None:
     """What a mapping makes one benchmark contradicts itself in the file, not in the database."""
     by_url = {"benchmark": "benchmark", "benchmark_url": "url"}
     wide = mapping(
@@ -519,7 +519,7 @@ def test_choices_as_lists(tmp_path: Path) -> None:
         ({"layout": "scores", "fils": [], "files": [{"match": "a"}]}, "fils", "about, files"),
     ],
 )
-def test_a_bad_mapping_is_told_by_its_key(
+def test_a_bad_mapping_is_named_by_its_key(
     tmp_path: Path, document: object, field: str, says: str
 ) -> None:
     with pytest.raises(UnreadableFileError) as caught:
