@@ -119,9 +119,9 @@ def evaluated() -> Evaluated:
 def asked(evaluated: Evaluated) -> Asked:
     """The questions, which are the last paragraphs of the prompts, as minilm reads them."""
     rows = pd.read_parquet(DATA / "metabench-responses" / "items.parquet").set_index("item_id")
-    told = [ItemText(rows["prompt"][item].split("\n\n")[-1]) for item in evaluated.items]
-    vectors = open_encoder("minilm", device="cpu").encode([each.whole() for each in told])
-    texts = ItemTexts(vectors, text_features.traits(told), text_features.words(told))
+    item_texts = [ItemText(rows["prompt"][item].split("\n\n")[-1]) for item in evaluated.items]
+    vectors = open_encoder("minilm", device="cpu").encode([each.whole() for each in item_texts])
+    texts = ItemTexts(vectors, text_features.traits(item_texts), text_features.words(item_texts))
     return Asked(texts, evaluated.files)
 
 
@@ -187,7 +187,7 @@ def test_all_four_tests(evaluated: Evaluated, asked: Asked) -> None:
         assert gain >= 0.1
 
 
-def told_of_new_items(trial: Trial) -> NDArray[np.float64]:
+def informed_means(trial: Trial) -> NDArray[np.float64]:
     """Known models' means over new items, by regression on others' means over these very items.
 
     Ridge regression on the known outcomes, five-fold over models: what the known outcomes hold of
@@ -226,10 +226,10 @@ def test_what_new_items_leave_unknown(evaluated: Evaluated, asked: Asked) -> Non
             name: predictors.METHODS[name](trial)[known][:, trial.items].mean(axis=1)
             for name in ("means", "mf", "mf-stopped", "default")
         }
-        # The shift of the default with the departures of somebody who was told.
+        # The shift of the default with the departures of an informed predictor.
         shift = float((found["default"] - truth).mean())
-        told = told_of_new_items(trial)
-        found["told all but the shift"] = told - (told - truth).mean() + shift
+        informed = informed_means(trial)
+        found["informed but for the shift"] = informed - (informed - truth).mean() + shift
         for name, each in found.items():
             errors = each - truth
             whole = float(np.sqrt((errors**2).mean()))
@@ -238,10 +238,10 @@ def test_what_new_items_leave_unknown(evaluated: Evaluated, asked: Asked) -> Non
     for name, figures in parts.items():
         whole, common, own = np.mean(figures, axis=0)
         print(f"  B {name:24s} rmse_m {whole:.4f}: shift {common:.4f}, departures {own:.4f}")
-    best = np.mean(parts["told all but the shift"], axis=0)[0]
+    best = np.mean(parts["informed but for the shift"], axis=0)[0]
     for name in ("mf", "mf-stopped"):
         gain = 1 - best / np.mean(parts[name], axis=0)[0]
-        print(f"  told all but the shift: {gain:.1%} under {name}")
+        print(f"  informed but for the shift: {gain:.1%} under {name}")
     assert np.mean(parts["default"], axis=0)[2] < np.mean(parts["means"], axis=0)[2]
 
 
@@ -273,11 +273,11 @@ def test_a_few_outcomes_and_what_intervals_hold(evaluated: Evaluated, train: int
         calibration = calibrate(
             evaluated.blocks.rows(known), evaluated.truth[known], kernel=fitted.kernel, seed=seed
         )
-        guess = fitted.predict(evaluated.blocks.rows(new))
+        prediction = fitted.predict(evaluated.blocks.rows(new))
         truth = evaluated.truth[new].mean(axis=1)
         for count in bars:
             shown = shown_at_random(evaluated.truth[new], count, seed)
-            folded = fold(guess, components, shown)
+            folded = fold(prediction, components, shown)
             stated = accuracy(folded, components, shown)
             lower, upper = calibration.interval(stated, folded.counts)
             errors[count].append(float(np.sqrt(((stated.mean - truth) ** 2).mean())))
@@ -307,11 +307,11 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
         learned = factors.models.astype(np.float64)
         fitted = gp.fit(evaluated.blocks.rows(known), learned, seed=seed)
         scale = coordinate_scale(fitted.left_out, learned)
-        together = fold_in.error_correlation(fitted.left_out, learned)
-        guess = fitted.predict(evaluated.blocks.rows(new))
+        correlation = fold_in.error_correlation(fitted.left_out, learned)
+        prediction = fitted.predict(evaluated.blocks.rows(new))
         items = fold_in.ItemParameters(factors.items, factors.offsets)
         truth = evaluated.truth[new]
-        # As training would have it: from all outcomes, and no guess.
+        # As training would have it: from all outcomes, and no prediction.
         blank = gp.VectorEstimate(
             np.tile(learned.mean(axis=0), (HELD, 1)),
             np.tile(learned.var(axis=0), (HELD, 1)),
@@ -320,9 +320,9 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
         whole = fold_in.fold(blank, items, truth).mean
         for count in BARS:
             shown = shown_at_random(truth, count, seed)
-            folded = fold_in.fold(guess, items, shown, together)
-            chances = expit(folded.mean @ items.vectors.T + items.offsets)
-            means = np.where(np.isnan(shown), chances, shown).mean(axis=1)
+            folded = fold_in.fold(prediction, items, shown, correlation)
+            probabilities = expit(folded.mean @ items.vectors.T + items.offsets)
+            means = np.where(np.isnan(shown), probabilities, shown).mean(axis=1)
             errors[count].append(float(np.sqrt(((means - truth.mean(axis=1)) ** 2).mean())))
             stated = scale ** (FOLDED_SCALE if count else 1) * np.sqrt(folded.variance.mean(axis=1))
             off = np.abs(folded.mean - whole)
@@ -349,7 +349,7 @@ class Board(NamedTuple):
 
 @pytest.fixture(scope="module")
 def board() -> Board:
-    """The leaderboard of 2024-25, of which each model is told by day, and has six scores."""
+    """The leaderboard of 2024-25, in which each model has a date, and has six scores."""
     rows = pd.read_csv(DATA / "open-llm-leaderboard-v2" / "contents.csv.gz")
     rows = rows.dropna(subset=["Upload To Hub Date", *SCORES]).drop_duplicates("fullname")
     lineage = parents()
@@ -384,7 +384,7 @@ def test_later_models_by_earlier_ones(board: Board) -> None:
         components, vectors = decompose(board.scores[old])
         known, truth = blocks.rows(old), board.scores[new]
         fitted = gp.fit(known, vectors)
-        guess = fitted.predict(blocks.rows(new))
+        prediction = fitted.predict(blocks.rows(new))
         copied = np.tile(board.scores[old].mean(axis=0), (len(new), 1))
         mean = copied.copy()
         of_known = 0
@@ -395,7 +395,7 @@ def test_later_models_by_earlier_ones(board: Board) -> None:
                 copied[row] = board.scores[parent]
                 of_known += 1
         nothing = np.full(truth.shape, np.nan)
-        folded = fold(guess, components, nothing)
+        folded = fold(prediction, components, nothing)
         stated, means = accuracy(folded, components, nothing), truth.mean(axis=1)
         shares = []
         for calibration in (
@@ -406,10 +406,10 @@ def test_later_models_by_earlier_ones(board: Board) -> None:
             shares.append(float(((means >= lower) & (means <= upper)).mean()))
         errors = [
             100 * float(np.abs(found - truth).mean())
-            for found in (components.probabilities(guess.mean), copied, mean)
+            for found in (components.probabilities(prediction.mean), copied, mean)
         ]
         print(
-            f"\n  {cut}: {len(old):,} -> {len(new):,} (parent known of {of_known}): guess"
+            f"\n  {cut}: {len(old):,} -> {len(new):,} (parent known of {of_known}): prediction"
             f" {errors[0]:.2f}, copy {errors[1]:.2f}, mean {errors[2]:.2f}; 90% hold"
             f" {shares[0]:.3f} by leaving some out, {shares[1]:.3f} onward,"
             f" {100 * float((upper - lower).mean()):.0f} points wide",
@@ -478,12 +478,12 @@ def test_what_each_part_adds(evaluated: Evaluated, train: int) -> None:
 def test_fold_in_is_quick(evaluated: Evaluated) -> None:
     components, vectors = decompose(evaluated.truth)
     fitted = gp.fit(evaluated.blocks, vectors)
-    guess = fitted.predict(evaluated.blocks.rows(np.arange(1000)))
+    prediction = fitted.predict(evaluated.blocks.rows(np.arange(1000)))
     shown = np.where(
         np.random.default_rng(0).random((1000, 860)) < 0.1, evaluated.truth[:1000], np.nan
     )
-    one = gp.VectorEstimate(guess.mean[:1], guess.variance[:1], guess.support[:1])
-    for name, part, rows in (("one", one, shown[:1]), ("1,000", guess, shown)):
+    one = gp.VectorEstimate(prediction.mean[:1], prediction.variance[:1], prediction.support[:1])
+    for name, part, rows in (("one", one, shown[:1]), ("1,000", prediction, shown)):
         began = perf_counter()
         fold(part, components, rows)
         seconds = perf_counter() - began

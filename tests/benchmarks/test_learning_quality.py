@@ -64,8 +64,8 @@ def mmlu_pro(kept: Path | None = None) -> tuple[Problem, Sequence[str]]:
     file = kept / "minilm-mmlu-pro.npy"
     if not file.exists():
         np.save(file, open_encoder("minilm", device="cpu").encode([each.whole() for each in asked]))
-    told = ItemTexts(np.load(file), text_features.traits(asked), text_features.words(asked))
-    return Problem(outcomes[:, complete], told), list(questions["category"])
+    texts = ItemTexts(np.load(file), text_features.traits(asked), text_features.words(asked))
+    return Problem(outcomes[:, complete], texts), list(questions["category"])
 
 
 def predicted(problem: Problem, folds: Sequence[Mask], method: str, seed: int) -> Matrix:
@@ -95,11 +95,11 @@ def table(
         began = perf_counter()
         figures: dict[str, list[float]] = {}
         for seed in seeds:
-            chances = predicted(problem, folds(seed), method, seed)
-            told = holdout_metrics(
-                np.nan_to_num(problem.outcomes), np.nan_to_num(chances), ~np.isnan(chances)
+            predictions = predicted(problem, folds(seed), method, seed)
+            metrics = holdout_metrics(
+                np.nan_to_num(problem.outcomes), np.nan_to_num(predictions), ~np.isnan(predictions)
             )
-            for name, value in told.items():
+            for name, value in metrics.items():
                 figures.setdefault(name, []).append(value)
         line = f"  {method:16s}"
         for name in ("auc", "log_loss", "accuracy", "rmse", "rmse_m", "calibration_error"):

@@ -21,14 +21,14 @@ GRADES = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
 
 @st.composite
-def told(draw: st.DrawFn, outcomes: st.SearchStrategy[float]) -> tuple[Reals, Reals]:
+def measured(draw: st.DrawFn, outcomes: st.SearchStrategy[float]) -> tuple[Reals, Reals]:
     pairs = draw(st.lists(st.tuples(outcomes, CHANCES), min_size=1, max_size=40))
     y, p = np.array(pairs, np.float64).T
     return y, p
 
 
-BINARY = told(st.sampled_from([0.0, 1.0]))
-GRADED = told(GRADES)
+BINARY = measured(st.sampled_from([0.0, 1.0]))
+GRADED = measured(GRADES)
 
 
 @given(BINARY)

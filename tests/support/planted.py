@@ -16,7 +16,7 @@ Matrix = NDArray[np.float32]
 
 class Planted(NamedTuple):
     problem: Problem
-    chances: Matrix
+    probabilities: Matrix
     """True probabilities, models x items."""
     outcomes: Matrix
     """What was drawn, all of it."""
@@ -32,19 +32,19 @@ def planted(
     graded: bool = False,
     seed: int = 0,
 ) -> Planted:
-    """Draw outcomes; `text` is how much of an item's vector its text tells, 0 for no texts."""
+    """Draw outcomes; `text` is the share of an item's vector that its text gives, 0: no texts."""
     rng = np.random.default_rng(seed)
     abilities, level = rng.normal(size=(models, rank)), rng.normal(size=models)
     vectors = rng.normal(size=(items, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    told = vectors @ rng.normal(size=(16, rank + 1)) * 1.5
+    of_text = vectors @ rng.normal(size=(16, rank + 1)) * 1.5
     own = rng.normal(size=(items, rank + 1))
-    sides = text * told + (1 - text) * own
+    sides = text * of_text + (1 - text) * own
     logits = abilities @ sides[:, :rank].T + level[:, None] + sides[:, rank]
-    chances = (1 / (1 + np.exp(-logits))).astype(np.float32)
-    drawn = chances if graded else (rng.random(chances.shape) < chances)
+    probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    drawn = probabilities if graded else (rng.random(probabilities.shape) < probabilities)
     outcomes = drawn.astype(np.float32)
-    shown = np.where(rng.random(chances.shape) < seen, outcomes, np.float32(np.nan))
+    shown = np.where(rng.random(probabilities.shape) < seen, outcomes, np.float32(np.nan))
     texts = None
     if text:
         texts = ItemTexts(
@@ -52,7 +52,7 @@ def planted(
             np.zeros((items, 2), np.float32),
             csr_array((items, 4), dtype=np.float32),
         )
-    return Planted(Problem(shown, texts), chances, outcomes)
+    return Planted(Problem(shown, texts), probabilities, outcomes)
 
 
 def planted_graph(pairs: NDArray[np.float64]) -> csr_array:
@@ -77,11 +77,11 @@ def fill(engine: Engine, *, models: int = 40, items: int = 120, seed: int = 0) -
     half, seen = items // 2, made.problem.outcomes
     with engine.begin() as connection:
         for name, part in (("arc", slice(0, half)), ("gsm", slice(half, items))):
-            told = [
+            runs = [
                 run(
                     f"org/m{number}",
                     [None if np.isnan(each) else float(each) for each in seen[number, part]],
                 )
                 for number in range(models)
             ]
-            write(connection, block(name, *told, asked=asked[part]))
+            write(connection, block(name, *runs, asked=asked[part]))

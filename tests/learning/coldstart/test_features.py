@@ -94,11 +94,13 @@ def test_a_column_that_vanished_changes_nothing_else() -> None:
 def ancestors(parents: Mapping[str, Sequence[ParentLink]], *names: str) -> list[dict[str, float]]:
     """Return the ancestors of models by their names in lower case."""
     found = Ancestry.of(Edges.of(parents)).ancestors(keys_of(names))
-    known = {*parents, *names, *(kin.name for some in parents.values() for kin in some)}
-    told = {int(key): name.lower() for name, key in zip(known, keys_of(list(known)), strict=True)}
+    known = {*parents, *names, *(link.name for links in parents.values() for link in links)}
+    names_of = {
+        int(key): name.lower() for name, key in zip(known, keys_of(list(known)), strict=True)
+    }
     each: list[dict[str, float]] = [{} for _ in names]
     for row, key, weight in zip(found.rows, found.keys, found.weights, strict=True):
-        each[row][told[int(key)]] = float(weight)
+        each[row][names_of[int(key)]] = float(weight)
     return each
 
 

