@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.learning.metrics import Reals
+from registry.learning.arrays import Floats
 
 _Doubles = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ class Contribution:
 
 
 def community_distances(
-    vectors: Reals, members: Mapping[str, Sequence[int]]
+    vectors: Floats, members: Mapping[str, Sequence[int]]
 ) -> tuple[Community, ...]:
     """Compare distances inside communities with those to the rest.
 
@@ -131,7 +131,7 @@ def community_distances(
 
 
 def benchmark_prediction(
-    vectors: Reals, accuracies: Reals, *, splits: int = 100, seed: int = 0, penalty: float = 0.0
+    vectors: Floats, accuracies: Floats, *, splits: int = 100, seed: int = 0, penalty: float = 0.0
 ) -> BenchmarkPrediction:
     """Predict accuracy on a benchmark from vectors trained without it, by linear regression.
 
@@ -174,7 +174,7 @@ def benchmark_prediction(
 
 
 def split_predictions(
-    vectors: Reals, accuracies: Reals, *, splits: int = 100, seed: int = 0, penalty: float = 0.0
+    vectors: Floats, accuracies: Floats, *, splits: int = 100, seed: int = 0, penalty: float = 0.0
 ) -> _Doubles:
     """Predict accuracies of the test models of random splits by linear regression on the rest.
 
@@ -216,8 +216,8 @@ def split_predictions(
 
 
 def benchmark_contribution(
-    accuracies: Mapping[str, Reals],
-    predict: Callable[[frozenset[str]], Mapping[str, Reals]],
+    accuracies: Mapping[str, Floats],
+    predict: Callable[[frozenset[str]], Mapping[str, Floats]],
 ) -> Contribution:
     """Measure the effect of adding each benchmark to training on predicting each other one.
 
@@ -254,7 +254,7 @@ def benchmark_contribution(
     return Contribution(tuple(names), gains)
 
 
-def _regression(x: _Doubles, y: Reals, penalty: float) -> _Doubles:
+def _regression(x: _Doubles, y: Floats, penalty: float) -> _Doubles:
     """Return the coefficients of ridge regression on centred data; of least norm if unpenalized."""
     left, sizes, right = np.linalg.svd(x, full_matrices=False)
     nonzero = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(np.float64).eps
@@ -263,15 +263,15 @@ def _regression(x: _Doubles, y: Reals, penalty: float) -> _Doubles:
     return slope
 
 
-def _matrix(vectors: Reals) -> _Doubles:
+def _matrix(vectors: Floats) -> _Doubles:
     if vectors.ndim != 2 or not np.isfinite(vectors).all():  # noqa: PLR2004 - M x d
         raise ValueError(f"Vectors {vectors.shape} have to be a matrix of finite numbers.")
     return vectors.astype(np.float64)
 
 
-def _mean_square(errors: Reals) -> float:
+def _mean_square(errors: Floats) -> float:
     return _mean(errors[~np.isnan(errors)] ** 2)
 
 
-def _mean(values: Reals) -> float:
+def _mean(values: Floats) -> float:
     return float(values.mean(dtype=np.float64)) if values.size else float("nan")

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from sqlalchemy import Connection, text
 
-from registry.learning.coldstart.features import WIDTH, FeatureBlocks, Featurizer
+from registry.learning.arrays import Reals
+from registry.learning.coldstart.features import FeatureBlocks, Featurizer
 from registry.learning.coldstart.gp import Prior, VectorEstimate
 from registry.learning.coldstart.influence import Influence
 from registry.learning.coldstart.kernel import Kernel
-from registry.learning.coldstart.pca import Reals
+from registry.learning.coldstart.ngrams import WIDTH
 
 _REALS = ("spread", "slopes", "noise", "signal", "centre")
 

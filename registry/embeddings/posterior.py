@@ -10,10 +10,10 @@ from registry.db.binary_copy import Arrays, Column
 from registry.embeddings.dataset import FoldInOutcomes
 from registry.embeddings.model_features import ModelBatch
 from registry.embeddings.placement_state import FittedPlacement
+from registry.learning.arrays import Reals
 from registry.learning.coldstart import fold_in
 from registry.learning.coldstart.features import Description
 from registry.learning.coldstart.gp import AT_ONCE, BatchPredictor, VectorEstimate
-from registry.learning.coldstart.pca import Reals
 
 LEAST_SUPPORT = 0.05
 """Least share of a model's own similarity that trained models explain, for a predicted vector."""

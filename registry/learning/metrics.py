@@ -3,7 +3,8 @@
 Outcomes are in [0, 1] and may be graded; predictions are probabilities in [0, 1]. Without outcomes
 a metric is nan, not an error; different shapes, nan and numbers out of range are errors. RMSE_m and
 RMSE_q are those of SimRMF (METHODS.md section 2), accuracy is that of EmbedLLM (section 1),
-calibration error is that of Naeini et al. (2015) over bins of equal mass.
+calibration error is that of Naeini et al. (2015) over bins of equal mass. Computations
+are in double precision.
 """
 
 from collections.abc import Iterable
@@ -13,10 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Reals = NDArray[np.floating[Any]]
-"""Numbers of any precision; metrics are computed in double precision."""
-
-_Doubles = NDArray[np.float64]
+from registry.learning.arrays import Floats, Reals
 
 RIGHT_FROM = 0.5
 """Least graded outcome that counts as right, where an answer is either right or wrong."""
@@ -39,7 +37,7 @@ class Interval:
     seeds: int
 
 
-def accuracy(y: Reals, p: Reals) -> float:
+def accuracy(y: Floats, p: Floats) -> float:
     """Return the share of predictions on the same side of a half as the outcome, in [0, 1].
 
     Args:
@@ -53,7 +51,7 @@ def accuracy(y: Reals, p: Reals) -> float:
     return _mean((y >= RIGHT_FROM) == (p >= RIGHT_FROM))
 
 
-def auc(y: Reals, p: Reals) -> float:
+def auc(y: Floats, p: Floats) -> float:
     """Return the probability that a right outcome has the higher prediction, in [0, 1].
 
     Ties count half. A graded outcome y is right with weight y and wrong with weight 1 - y.
@@ -76,7 +74,7 @@ def auc(y: Reals, p: Reals) -> float:
     return float(right @ (below + wrong / 2) / (right.sum() * wrong.sum()))
 
 
-def log_loss(y: Reals, p: Reals) -> float:
+def log_loss(y: Floats, p: Floats) -> float:
     """Return the mean cross-entropy in nats, at least 0: -y ln(p) - (1 - y) ln(1 - p).
 
     Args:
@@ -93,13 +91,13 @@ def log_loss(y: Reals, p: Reals) -> float:
     return _mean(-y * np.log(p) - (1 - y) * np.log1p(-p))
 
 
-def rmse(y: Reals, p: Reals) -> float:
+def rmse(y: Floats, p: Floats) -> float:
     """Return the root of the mean squared error, in [0, 1]; arguments as `accuracy`."""
     y, p = _checked(y, p)
     return _root_mean_square(y - p)
 
 
-def calibration_error(y: Reals, p: Reals, bins: int = 15) -> float:
+def calibration_error(y: Floats, p: Floats, bins: int = 15) -> float:
     """Return the expected calibration error, in [0, 1], over bins of equal size.
 
     It is the mean, over all predictions, of the distance between the mean outcome and the mean
@@ -125,7 +123,7 @@ def calibration_error(y: Reals, p: Reals, bins: int = 15) -> float:
     return float(np.abs(np.add.reduceat(errors, starts)).sum() / errors.size)
 
 
-def rmse_of_models(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> float:
+def rmse_of_models(y: Floats, p: Floats, mask: NDArray[np.bool_]) -> float:
     """Return RMSE_m, in [0, 1]: the error of models' mean outcomes over their observed items.
 
     Args:
@@ -140,13 +138,13 @@ def rmse_of_models(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> float:
     return _root_mean_square(cells.means(0, cells.y - cells.p))
 
 
-def rmse_of_items(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> float:
+def rmse_of_items(y: Floats, p: Floats, mask: NDArray[np.bool_]) -> float:
     """Return RMSE_q, in [0, 1]: as `rmse_of_models`, but of items' mean outcomes over models."""
     cells = _Cells.of(y, p, mask)
     return _root_mean_square(cells.means(1, cells.y - cells.p))
 
 
-def kendall_tau(a: Reals, b: Reals) -> float:
+def kendall_tau(a: Floats, b: Floats) -> float:
     """Return Kendall's tau-b of two rankings, in [-1, 1].
 
     Args:
@@ -170,7 +168,7 @@ def kendall_tau(a: Reals, b: Reals) -> float:
     return float(stats.kendalltau(a, b).statistic)
 
 
-def holdout_metrics(y: Reals, p: Reals, mask: NDArray[np.bool_]) -> dict[str, float]:
+def holdout_metrics(y: Floats, p: Floats, mask: NDArray[np.bool_]) -> dict[str, float]:
     """Return all metrics of predictions on held-out cells.
 
     Args:
@@ -227,12 +225,12 @@ def summary(values: Iterable[float]) -> Interval:
 class _Cells:
     """Masked cells: outcomes, predictions, and the indices of model and item of each."""
 
-    y: _Doubles
-    p: _Doubles
+    y: Reals
+    p: Reals
     places: tuple[NDArray[np.intp], ...]
 
     @classmethod
-    def of(cls, y: Reals, p: Reals, mask: NDArray[np.bool_]) -> "_Cells":
+    def of(cls, y: Floats, p: Floats, mask: NDArray[np.bool_]) -> "_Cells":
         if not y.shape == p.shape == mask.shape or mask.ndim != 2:  # noqa: PLR2004 - M x N
             raise ValueError(
                 f"Outcomes {y.shape}, predictions {p.shape} and mask {mask.shape} must be"
@@ -240,16 +238,16 @@ class _Cells:
             )
         return cls(*_checked(y[mask], p[mask]), np.nonzero(mask))
 
-    def means(self, axis: int, values: _Doubles) -> _Doubles:
+    def means(self, axis: int, values: Reals) -> Reals:
         """Return the mean of each model (axis 0) or item (axis 1) that has a cell."""
         places = self.places[axis]
         counts = np.bincount(places)
         nonempty = counts > 0
-        means: _Doubles = np.bincount(places, values)[nonempty] / counts[nonempty]
+        means: Reals = np.bincount(places, values)[nonempty] / counts[nonempty]
         return means
 
 
-def _checked(y: Reals, p: Reals) -> tuple[_Doubles, _Doubles]:
+def _checked(y: Floats, p: Floats) -> tuple[Reals, Reals]:
     """Return outcomes and predictions, flat and in double precision."""
     if y.shape != p.shape:
         raise ValueError(f"There are outcomes {y.shape}, but predictions {p.shape}.")
@@ -259,7 +257,7 @@ def _checked(y: Reals, p: Reals) -> tuple[_Doubles, _Doubles]:
     return y.ravel().astype(np.float64), p.ravel().astype(np.float64)
 
 
-def _ties(y: _Doubles, p: _Doubles) -> tuple[_Doubles, _Doubles]:
+def _ties(y: Reals, p: Reals) -> tuple[Reals, Reals]:
     """Return, by rising prediction, the number of equal ones and the sum of their outcomes."""
     if not y.size:
         return y, y
@@ -267,7 +265,7 @@ def _ties(y: _Doubles, p: _Doubles) -> tuple[_Doubles, _Doubles]:
     ranked = p[order]
     starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
     counts = np.diff(np.append(starts, y.size)).astype(np.float64)
-    sums: _Doubles = np.add.reduceat(y[order], starts)
+    sums: Reals = np.add.reduceat(y[order], starts)
     return counts, sums
 
 
@@ -275,5 +273,5 @@ def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _root_mean_square(errors: _Doubles) -> float:
+def _root_mean_square(errors: Reals) -> float:
     return float(np.sqrt(_mean(errors**2)))

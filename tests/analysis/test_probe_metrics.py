@@ -12,7 +12,7 @@ from registry.analysis.probe_metrics import (
     community_distances,
     split_predictions,
 )
-from registry.learning.metrics import Reals
+from registry.learning.arrays import Floats
 
 pytest.importorskip("scipy")
 
@@ -147,12 +147,12 @@ def test_what_a_benchmark_teaches() -> None:
     """Accuracy on `maths` and `sums` comes of one ability, on `facts` of another one."""
     random = np.random.default_rng(7)
     ability = random.random((2, 60))
-    accuracies: Mapping[str, Reals] = {
+    accuracies: Mapping[str, Floats] = {
         "maths": ability[0], "sums": 0.2 + 0.6 * ability[0], "facts": ability[1],
     }  # fmt: skip
     trainings: list[frozenset[str]] = []
 
-    def predict(trained_on: frozenset[str]) -> Mapping[str, Reals]:
+    def predict(trained_on: frozenset[str]) -> Mapping[str, Floats]:
         trainings.append(trained_on)
         vectors = np.stack([accuracies[name] for name in sorted(trained_on)], axis=1)
         return {
@@ -178,7 +178,7 @@ def test_contributions_by_hand() -> None:
     # Each benchmark trained on takes a tenth off the error, `a` three tenths.
     worth = {"a": 0.3, "b": 0.1, "c": 0.1}
 
-    def predict(trained_on: frozenset[str]) -> Mapping[str, Reals]:
+    def predict(trained_on: frozenset[str]) -> Mapping[str, Floats]:
         error = 0.5 - sum(worth[name] for name in trained_on)
         return {name: np.array([0.5 + error, 0.0]) for name in set("abc") - trained_on}
 

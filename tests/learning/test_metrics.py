@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from registry.learning import metrics
-from registry.learning.metrics import Reals, holdout_metrics
+from registry.learning.arrays import Floats
+from registry.learning.metrics import holdout_metrics
 
 pytest.importorskip("sklearn")
 from sklearn import metrics as sklearn
@@ -21,7 +22,7 @@ GRADES = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
 
 @st.composite
-def measured(draw: st.DrawFn, outcomes: st.SearchStrategy[float]) -> tuple[Reals, Reals]:
+def measured(draw: st.DrawFn, outcomes: st.SearchStrategy[float]) -> tuple[Floats, Floats]:
     pairs = draw(st.lists(st.tuples(outcomes, CHANCES), min_size=1, max_size=40))
     y, p = np.array(pairs, np.float64).T
     return y, p
@@ -32,7 +33,7 @@ GRADED = measured(GRADES)
 
 
 @given(BINARY)
-def test_binary_outcomes_give_what_scikit_learn_gives(given_: tuple[Reals, Reals]) -> None:
+def test_binary_outcomes_give_what_scikit_learn_gives(given_: tuple[Floats, Floats]) -> None:
     y, p = given_
     assert metrics.accuracy(y, p) == pytest.approx(sklearn.accuracy_score(y, p >= 0.5))
     assert metrics.log_loss(y, p) == pytest.approx(sklearn.log_loss(y, p, labels=[0, 1]))
@@ -44,7 +45,7 @@ def test_binary_outcomes_give_what_scikit_learn_gives(given_: tuple[Reals, Reals
 
 
 @given(GRADED)
-def test_graded_outcomes_are_right_and_wrong_by_weight(given_: tuple[Reals, Reals]) -> None:
+def test_graded_outcomes_are_right_and_wrong_by_weight(given_: tuple[Floats, Floats]) -> None:
     y, p = given_
     labels = np.concatenate([np.ones_like(y), np.zeros_like(y)])
     weights, twice = np.concatenate([y, 1 - y]), np.concatenate([p, p])
@@ -61,7 +62,7 @@ def test_graded_outcomes_are_right_and_wrong_by_weight(given_: tuple[Reals, Real
 
 
 @given(GRADED, st.integers(1, 20), st.randoms(use_true_random=False))
-def test_order_does_not_count(given_: tuple[Reals, Reals], bins: int, random: object) -> None:
+def test_order_does_not_count(given_: tuple[Floats, Floats], bins: int, random: object) -> None:
     y, p = given_
     order = np.random.default_rng(hash(random) % 2**32).permutation(y.size)
     error = metrics.calibration_error(y, p, bins)
@@ -72,7 +73,7 @@ def test_order_does_not_count(given_: tuple[Reals, Reals], bins: int, random: ob
 
 
 @given(GRADED)
-def test_a_right_prediction_has_no_error(given_: tuple[Reals, Reals]) -> None:
+def test_a_right_prediction_has_no_error(given_: tuple[Floats, Floats]) -> None:
     y, _ = given_
     assert metrics.accuracy(y, y) == 1
     assert metrics.rmse(y, y) == 0
@@ -96,7 +97,7 @@ def test_one_prediction_for_all_is_off_by_the_base_rate() -> None:
 @st.composite
 def matrices(
     draw: st.DrawFn,
-) -> tuple[Reals, Reals, NDArray[np.bool_]]:
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     rows, columns = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     mask = random.random((rows, columns)) < draw(st.sampled_from([0.3, 0.7, 1.0]))
@@ -108,7 +109,7 @@ def matrices(
 
 @given(matrices())
 def test_errors_of_means(
-    given_: tuple[Reals, Reals, NDArray[np.bool_]],
+    given_: tuple[Floats, Floats, NDArray[np.bool_]],
 ) -> None:
     y, p, mask = given_
     for measured, (outcomes, chances, seen) in (
@@ -128,7 +129,7 @@ def test_errors_of_means(
 
 @given(matrices())
 def test_all_at_once_is_each_alone(
-    given_: tuple[Reals, Reals, NDArray[np.bool_]],
+    given_: tuple[Floats, Floats, NDArray[np.bool_]],
 ) -> None:
     y, p, mask = given_
     found = holdout_metrics(y, p, mask)

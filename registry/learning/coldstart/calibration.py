@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 from registry.learning.coldstart import gp
 from registry.learning.coldstart.features import FeatureBlocks
 from registry.learning.coldstart.fold_in_linear import Accuracy, accuracy, fold
 from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.kernel import Kernel
-from registry.learning.coldstart.pca import Components, Reals, decompose
+from registry.learning.coldstart.pca import Components, decompose
 
 COUNTS = (0, 10, 20, 50, 100, 300)
 """Numbers of outcomes at which errors are measured; widths between them are interpolated."""

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from registry.learning.arrays import Codes, Reals
 from registry.learning.coldstart.lineage_kernel import Ancestry, Edges, ParentLink
 from registry.learning.coldstart.ngrams import (
     BITS,
     WIDTH,
-    Codes,
-    Reals,
     document_frequencies,
     words,
 )

@@ -17,21 +17,18 @@ from scipy.sparse import csr_array
 
 from registry.coerce import Memo
 from registry.hub.parameters import parameters_in_name, parameters_in_names
+from registry.learning.arrays import Codes, Reals
 from registry.learning.coldstart.corpus import CorpusStatistics
 from registry.learning.coldstart.lineage_kernel import Ancestry, Edges, ParentLink, keys_of
 from registry.learning.coldstart.ngrams import (
     BITS,
     WIDTH,
-    Codes,
-    Reals,
     Words,
     hashed,
     ngram_rows,
     rows_of,
     words,
 )
-
-__all__ = ["WIDTH", "Codes", "Description", "FeatureBlocks", "Featurizer", "Reals", "log_size"]
 
 ANCESTRY_BITS = 24
 ANCESTRY_WIDTH = 1 << ANCESTRY_BITS

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 from registry.learning.coldstart.gp import VectorEstimate
-from registry.learning.coldstart.pca import Reals
 
 LEAST_VARIANCE = 1e-6
 

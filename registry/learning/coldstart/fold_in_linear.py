@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 from registry.learning.coldstart.gp import VectorEstimate
-from registry.learning.coldstart.pca import LEAST, Components, Reals
+from registry.learning.coldstart.pca import LEAST, Components
 
 LEAST_VARIANCE = 1e-9
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 from registry.learning.coldstart.features import FeatureBlocks
 from registry.learning.coldstart.influence import Influence
 from registry.learning.coldstart.kernel import WEIGHTS, Kernel, parts
-from registry.learning.coldstart.pca import Reals
 
 LANDMARKS = 1024
 """Models whose kernel functions span the regression, at most."""

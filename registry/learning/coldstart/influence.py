@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.learning.coldstart.pca import Reals
+from registry.learning.arrays import Reals
 
 STRONGEST = 5
 """Known models reported for each prediction."""

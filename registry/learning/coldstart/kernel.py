@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from registry.learning.coldstart.features import Codes, FeatureBlocks, Reals
+from registry.learning.arrays import Codes, Reals
+from registry.learning.coldstart.features import FeatureBlocks
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {

@@ -7,16 +7,13 @@ Weights multiply along a path of several hops (as in arXiv 2504.19811, section 3
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from registry.learning.arrays import Codes, Keys, Reals
 from registry.learning.splitmix import mix
-
-Keys: TypeAlias = NDArray[np.uint64]
-Codes: TypeAlias = NDArray[np.int64]
-Reals: TypeAlias = NDArray[np.float64]
 
 MERGE = "merge"
 

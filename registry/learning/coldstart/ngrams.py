@@ -5,17 +5,14 @@ All names are joined to one text, so that each operation on characters is a sing
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from registry.coerce import Memo
-
-Reals: TypeAlias = NDArray[np.float64]
-Codes: TypeAlias = NDArray[np.int64]
+from registry.learning.arrays import Codes, Reals
 
 BITS = 18
 WIDTH = 1 << BITS

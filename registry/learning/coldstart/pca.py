@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 
-Reals: TypeAlias = NDArray[np.float64]
 Outcomes: TypeAlias = NDArray[np.floating[Any]]
 
 LEAST = 0.005

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from registry.learning.arrays import Reals
 from registry.learning.coldstart import gp, simrmf
 from registry.learning.coldstart.kernel import Kernel
-from registry.learning.coldstart.pca import LEAST, Reals, decompose
+from registry.learning.coldstart.pca import LEAST, decompose
 from registry.learning.coldstart.trial import Predictor, Trial
 from registry.learning.factorization import selection
 from registry.learning.factorization.baselines import MeanScore

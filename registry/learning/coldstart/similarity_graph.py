@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
+from registry.learning.arrays import Reals
 from registry.learning.coldstart.features import Description, FeatureBlocks
 from registry.learning.coldstart.lineage_kernel import Ancestry, Relations, keys_of
-from registry.learning.coldstart.pca import Reals
 
 NEIGHBOURS = 16
 """Neighbours that a model keeps."""

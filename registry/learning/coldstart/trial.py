@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 from registry.learning.coldstart import gp
 from registry.learning.coldstart.features import FeatureBlocks
-from registry.learning.coldstart.pca import Reals
 from registry.learning.factorization.problem import ItemTexts, Matrix, Problem
 
 HIDDEN = 0.1

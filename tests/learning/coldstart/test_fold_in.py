@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from registry.learning.arrays import Reals
 from registry.learning.coldstart.fold_in import ItemParameters, error_correlation, fold
 from registry.learning.coldstart.gp import VectorEstimate
-
-Reals = NDArray[np.float64]
 
 
 def naive_posterior(
