@@ -1,4 +1,4 @@
-"""Evaluations for tests: blocks and runs in few words, files of them, and all that is stored."""
+"""Short constructors of evaluations for tests, files of them, and all that is stored."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ Grid = Mapping[str, Sequence[float | None]]
 VIEWS = {
     "benchmarks": "TABLE registry.benchmarks",
     "items": "TABLE registry.items",
-    # Keys of files and their times are the clock's.
+    # Without keys of files and their times, which differ from run to run.
     "runs": """
         SELECT run, model, benchmark, version, metric, filter, source, complete, verified, items,
                score, raw_score, raw_standard_error, has_outcomes, revision, evaluated_at, harness,
@@ -59,18 +59,18 @@ VIEWS = {
 
 
 def array(outcomes: Sequence[float | None]) -> Outcomes:
-    """Return outcomes as a run has them."""
+    """Return outcomes as an array, NaN for None."""
     return np.array([np.nan if each is None else each for each in outcomes], np.float32)
 
 
-def items(count: int, **told: Any) -> list[Item]:
+def items(count: int, **fields: Any) -> list[Item]:
     """Return items i0, i1, ..."""
-    return [Item(f"i{number}", **told) for number in range(count)]
+    return [Item(f"i{number}", **fields) for number in range(count)]
 
 
-def run(model: str, outcomes: Sequence[float | None] | None = None, **told: Any) -> Run:
+def run(model: str, outcomes: Sequence[float | None] | None = None, **fields: Any) -> Run:
     """Return a run of accuracy, by its outcomes or its score."""
-    values: dict[str, Any] = {"measure": ACC, "source": SOURCE, **told}
+    values: dict[str, Any] = {"measure": ACC, "source": SOURCE, **fields}
     if outcomes is not None:
         values["outcomes"] = array(outcomes)
     return Run(model=model, **values)
@@ -79,7 +79,7 @@ def run(model: str, outcomes: Sequence[float | None] | None = None, **told: Any)
 def block(
     benchmark: str, *of: Run, version: str = "", asked: Sequence[Item] | None = None
 ) -> Block:
-    """Return a block of runs on the items i0, i1, ... unless told which."""
+    """Return a block of runs on these items, by default i0, i1, ..."""
     if asked is None:
         widths = {len(each.outcomes) for each in of if each.outcomes is not None}
         asked = items(max(widths, default=0))
@@ -87,33 +87,33 @@ def block(
 
 
 def write(connection: Connection, *blocks: Block, at: datetime = NOON) -> load.LoadCounts:
-    """Take blocks in as an import does, statistics included."""
-    written = load.LoadCounts()
+    """Store blocks as an import does, item statistics included."""
+    counts = load.LoadCounts()
     for each in blocks:
-        written.add(load.write_blocks(connection, [each], as_of=at))
+        counts.add(load.write_blocks(connection, [each], as_of=at))
     item_statistics.refresh(connection)
-    return written
+    return counts
 
 
-def grid(benchmark: str, outcomes: Grid, **told: Any) -> Block:
+def grid(benchmark: str, outcomes: Grid, **fields: Any) -> Block:
     """Return a block with one run a model."""
-    return block(benchmark, *(run(model, each, **told) for model, each in outcomes.items()))
+    return block(benchmark, *(run(model, each, **fields) for model, each in outcomes.items()))
 
 
 def generated(seed: int, models: int, count: int, *, graded: bool = False) -> Grid:
     """Return random outcomes, some of which are missing, in runs of different lengths."""
     rng = np.random.default_rng(seed)
-    made: dict[str, list[float | None]] = {}
+    by_model: dict[str, list[float | None]] = {}
     for number in range(models):
         values = rng.random(count) if graded else (rng.random(count) < rng.random()).astype(float)
         seen = rng.random(count) < rng.choice([0.4, 0.8, 1.0])
         seen[int(rng.integers(1, count + 1)) :] = number % 3 == 0
         seen[0] |= not seen.any()
-        made[f"org/m{number}"] = [
-            float(np.float32(value)) if there else None
-            for value, there in zip(values, seen, strict=True)
+        by_model[f"org/m{number}"] = [
+            float(np.float32(value)) if is_seen else None
+            for value, is_seen in zip(values, seen, strict=True)
         ]
-    return made
+    return by_model
 
 
 def long_table(path: Path, rows: Iterable[Sequence[object]]) -> Path:
@@ -126,7 +126,7 @@ def long_table(path: Path, rows: Iterable[Sequence[object]]) -> Path:
 
 
 def contents(of: Engine | Connection) -> dict[str, list[str]]:
-    """Return all that views and tables of evaluations hold, the same whatever the keys."""
+    """Return the content of views and tables of evaluations, independent of keys."""
     if isinstance(of, Engine):
         with of.connect() as connection:
             return contents(connection)
@@ -142,5 +142,5 @@ def day(number: int) -> datetime:
 
 
 def setup(**details: str) -> Setup:
-    """Return a setup that only details tell from others."""
+    """Return a setup of details alone."""
     return Setup(details=details)

@@ -1,4 +1,4 @@
-"""The whole catalog as text, the same for the same content whatever the keys and the clock."""
+"""The whole catalog as text, independent of keys and of the time of storage."""
 
 from sqlalchemy import Connection, text
 
