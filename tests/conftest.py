@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,11 @@ from registry.db import connection as database
 from registry.db import embedded
 
 pytest_plugins = ["cli_commands"]
+
+# Compiled code is kept, for processes that tests start and for the next run, which else would
+# compile the registry and rewrite the assertions of all tests again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SERVER = os.environ.get("REGISTRY_TEST_DATABASE_URL") or None
 # No test may depend on, or do anything to, what the person who runs it has set up.
@@ -63,6 +69,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     all_forks.close()
     if not hasattr(config, "workerinput") and _databases in config.stash:
         config.stash[_databases].remove()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests, so that none of them is left to one worker at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ TOOLS = Path(sys.executable).parent
     [
         pytest.param(["ruff", "check"], id="ruff"),
         pytest.param(["ruff", "format", "--check"], id="format"),
-        pytest.param(["mypy"], id="mypy"),
+        pytest.param(["mypy"], id="mypy", marks=pytest.mark.long),
         pytest.param(["lint-imports"], id="layers"),
     ],
 )

@@ -560,6 +560,7 @@ def test_outcomes_that_cannot_be(connection: Connection) -> None:
 KILLS = 10
 
 
+@pytest.mark.long
 def test_an_import_killed_at_random_moments_ends_as_if_undisturbed(
     engine: Engine, database_url: str, databases: "Databases", forks: Forks, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from registry.sync.sync import SyncOptions
 if TYPE_CHECKING:
     from databases import Databases
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.long]
 
 FOLDERS = (
     "metabench-responses",

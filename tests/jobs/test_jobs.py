@@ -51,6 +51,7 @@ def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> 
     )
 
 
+@pytest.mark.long
 def test_a_training_is_left_out_where_nothing_changed(engine: Engine, database_url: str) -> None:
     fill(engine)
     first, again = train(database_url), train(database_url)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,6 @@ from numpy.typing import NDArray
 from registry.learning import metrics
 from registry.learning.arrays import Floats
 from registry.learning.metrics import holdout_metrics
-
-pytest.importorskip("sklearn")
-from sklearn import metrics as sklearn
 
 # Few values, so that ties come up; and any.
 CHANCES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))
@@ -28,12 +26,19 @@ def measured(draw: st.DrawFn, outcomes: st.SearchStrategy[float]) -> tuple[Float
     return y, p
 
 
+@pytest.fixture(scope="module")
+def sklearn() -> Any:
+    return pytest.importorskip("sklearn.metrics")
+
+
 BINARY = measured(st.sampled_from([0.0, 1.0]))
 GRADED = measured(GRADES)
 
 
 @given(BINARY)
-def test_binary_outcomes_give_what_scikit_learn_gives(given_: tuple[Floats, Floats]) -> None:
+def test_binary_outcomes_give_what_scikit_learn_gives(
+    sklearn: Any, given_: tuple[Floats, Floats]
+) -> None:
     y, p = given_
     assert metrics.accuracy(y, p) == pytest.approx(sklearn.accuracy_score(y, p >= 0.5))
     assert metrics.log_loss(y, p) == pytest.approx(sklearn.log_loss(y, p, labels=[0, 1]))
@@ -45,7 +50,9 @@ def test_binary_outcomes_give_what_scikit_learn_gives(given_: tuple[Floats, Floa
 
 
 @given(GRADED)
-def test_graded_outcomes_are_right_and_wrong_by_weight(given_: tuple[Floats, Floats]) -> None:
+def test_graded_outcomes_are_right_and_wrong_by_weight(
+    sklearn: Any, given_: tuple[Floats, Floats]
+) -> None:
     y, p = given_
     labels = np.concatenate([np.ones_like(y), np.zeros_like(y)])
     weights, twice = np.concatenate([y, 1 - y]), np.concatenate([p, p])

@@ -46,6 +46,7 @@ def test_revisions_sql_jobs_and_the_sample_travel_in_the_wheel(installed: Path) 
         assert str(path.relative_to(ROOT)) in inside
 
 
+@pytest.mark.long
 def test_the_demo_runs_from_the_wheel(installed: Path, own_server: Path) -> None:
     result = run(installed, "-m", "registry", "demo", "--directory", str(own_server))
     assert result.returncode == 0, result.stdout + result.stderr

@@ -80,6 +80,7 @@ class KillAt:
         return kill
 
 
+@pytest.mark.long
 def test_a_sync_killed_at_twenty_random_moments_ends_as_if_undisturbed(
     database_url: str, databases: Databases, forks: Forks
 ) -> None:

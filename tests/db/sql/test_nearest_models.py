@@ -283,11 +283,22 @@ def test_of_similarity_learned_is_the_cosine(connection: Connection) -> None:
     assert rows(connection, query, a="org/m0", b="org/m2") == [(None,)]
 
 
-def test_an_index_that_gives_up_early_costs_no_rows(indexed: Connection) -> None:
+@pytest.mark.parametrize(
+    ("filters", "passing", "k"),
+    [
+        ({"kinds": ["trained"]}, TRAINED, 10),
+        ({"max_parameters": 1499}, set(range(1500)), 100),
+        ({"license": "rare"}, set(range(5, COUNT, 1000)), 5),
+    ],
+    ids=str,
+)
+def test_an_index_that_gives_up_early_costs_no_rows(
+    indexed: Connection, filters: dict[str, Any], passing: set[int], k: int
+) -> None:
+    """It brings some of what passes, but less than is asked for."""
     indexed.exec_driver_sql("SET LOCAL hnsw.max_scan_tuples = 1")
-    query = "SELECT count(*) FROM registry.nearest_models('org/m4999', 250, license => 'mit')"
-    assert rows(indexed, query) == [(250,)]
+    arguments = "".join(f", {name} => :{name}" for name in filters)
+    query = f"SELECT name FROM registry.nearest_models('org/m4999', :k{arguments})"
     near = distances(clustered(), 4999)
-    rare = sorted((near[f"org/m{at}"], f"org/m{at}") for at in range(5, COUNT, 1000))
-    query = "SELECT name FROM registry.nearest_models('org/m4999', 5, license => 'rare')"
-    assert rows(indexed, query) == [(name,) for _, name in rare[:5]]
+    expected = sorted((near[f"org/m{at}"], f"org/m{at}") for at in passing)[:k]
+    assert rows(indexed, query, k=k, **filters) == [(name,) for _, name in expected]
