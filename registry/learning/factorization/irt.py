@@ -79,8 +79,10 @@ class ItemResponse:
         for sweep in range(1, self.sweeps + 1):
             context.on_progress(f"{self.name} of rank {self.rank}", sweep, self.sweeps)
             state = _swept(state, outcomes, items, self.prior if sweep > CHECK_EVERY else None)
-            if held is None or (sweep % CHECK_EVERY and sweep != self.sweeps):
+            if held is None:
                 best = state
+                continue
+            if sweep % CHECK_EVERY and sweep != self.sweeps:
                 continue
             history.append(_log_loss(state, held))
             if len(history) == 1 or history[-1] < min(history[:-1]) * (1 - LEAST_GAIN):

@@ -287,7 +287,7 @@ def test_of_similarity_learned_is_the_cosine(connection: Connection) -> None:
     ("filters", "passing", "k"),
     [
         ({"kinds": ["trained"]}, TRAINED, 10),
-        ({"max_parameters": 1499}, set(range(1500)), 100),
+        ({"max_parameters": 299}, set(range(300)), 50),
         ({"license": "rare"}, set(range(5, COUNT, 1000)), 5),
     ],
     ids=str,
