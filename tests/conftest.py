@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import forks as all_forks
+import hypothesis
 import pytest
 from databases import REPOSITORY, Databases, claim_directory
 from forks import Forks
@@ -35,6 +36,10 @@ SERVER = os.environ.get("REGISTRY_TEST_DATABASE_URL") or None
 for _name in list(os.environ):
     if _name == "DATABASE_URL" or _name.startswith(("REGISTRY_", "PG", "HF_")):
         del os.environ[_name]
+
+# How long an example takes is the machine's business, and of what is imported by the first one.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 _databases = pytest.StashKey[Databases]()
 
