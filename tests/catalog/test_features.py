@@ -89,11 +89,11 @@ def test_every_vector_has_length_one(
 def test_architecture_families_are_those_of_the_view(
     connection: Connection, model_type: str | None, architecture: str | None
 ) -> None:
-    told = connection.scalar(
+    in_sql = connection.scalar(
         text("SELECT store.architecture_family(:type, :classes)"),
         {"type": model_type, "classes": [architecture] if architecture else []},
     )
-    assert features.architecture_family(model_type, architecture) == told
+    assert features.architecture_family(model_type, architecture) == in_sql
 
 
 def test_nothing_known_is_no_vector() -> None:

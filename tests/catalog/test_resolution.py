@@ -207,7 +207,7 @@ def test_stated_names_become_aliases(catalog: Connection) -> None:
         "SELECT model, confidence FROM registry.model_aliases"
         " WHERE alias LIKE 'm7b%' AND source = 'evaluation' ORDER BY 1",
     ) == [(BASE, 1.0), ("new/model", 0.5)]
-    # Told again, and told twice at once, it is nothing new.
+    # Stated again, and stated twice at once, it is nothing new.
     assert state_names(catalog, names, as_of=NOON) == Stated(0, 2, 0)
     twice = [*NAMES, *NAMES]
     assert state_names(catalog, twice, as_of=NOON) == Stated(0, 2, 0)

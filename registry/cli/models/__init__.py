@@ -10,7 +10,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.models.alias import alias
-from registry.cli.models.compare import compare
+from registry.cli.models.comparison import compare
 from registry.cli.models.portrait import as_document, draw
 from registry.cli.output import Field, Output, count, day, output_options
 from registry.cli.parameters import AT_LEAST_ONE, COUNT, MOMENT, OneOf

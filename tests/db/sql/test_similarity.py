@@ -53,12 +53,12 @@ def catalog(connection: Connection) -> Connection:
 def test_features_and_lineage_and_both(
     catalog: Connection, a: str, b: str, feature: float, lineage: float
 ) -> None:
-    told = [
+    stated = [
         pytest.approx((feature, lineage, (feature + lineage) / 2), abs=1e-6),
     ]
     for first, second in ((a, b), (b, a)):
         found = rows(catalog, SIMILARITY, a=first, b=second)
-        assert [row[:3] for row in found] == told
+        assert [row[:3] for row in found] == stated
         assert found[0][3] is None, "nothing has been learned yet"
 
 

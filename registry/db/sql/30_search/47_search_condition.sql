@@ -1,6 +1,6 @@
--- search_condition(...): the filters of a search as a condition on store.models AS m; null where nothing
--- is filtered. The values are literals of the text, so that each search is planned for its own. Licences
--- are in lower case.
+-- search_condition(...): the filters of a search as a condition on table store.models, named m; null
+-- where nothing is filtered. The values are literals of the text, so that each search is planned for
+-- its own. Licences are in lower case.
 CREATE FUNCTION store.search_condition(
     by_author text, licenses text[], tags text[], min_parameters bigint, max_parameters bigint,
     by_task text, by_library text, by_family text, by_architecture text, by_quantization text,

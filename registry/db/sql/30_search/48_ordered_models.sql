@@ -1,5 +1,5 @@
 -- ordered_models(query, condition, sort, most): keys of the first models in an order that match a
--- tsquery (null for all) and a condition on store.models AS m (null for none). The most downloaded
+-- tsquery (null for all) and a condition on store.models, named m (null for none). The most downloaded
 -- are searched among the popular first (lexemes top=4, top=3, top=2), which saves sorting all.
 CREATE FUNCTION store.ordered_models(query tsquery, condition text, sort text, most integer)
 RETURNS bigint[]
