@@ -16,9 +16,9 @@ import click
 def demo(directory: Path | None) -> None:
     """Take a tour on a sample of models.
 
-    A sample Hub, a sync, lineage, search, SQL, and made-up evaluations: offline, and with nothing
-    of yours touched.
-    The catalog of an earlier tour in the same place is made anew.
+    A sample Hub, a sync, lineage, search, SQL, and made-up evaluations: offline, and without
+    touching your own data.
+    The catalog of an earlier tour in the same place is replaced.
 
     \b
     Example:

@@ -36,7 +36,7 @@ EVERY = 10.0
 @click.command()
 @click.option("--full", is_flag=True, help="Read the whole listing, and find what vanished.")
 @click.option(
-    "--limit", type=AT_LEAST_ONE, help="Stop after so many records; the next run goes on there."
+    "--limit", type=AT_LEAST_ONE, help="Stop after so many records; the next run resumes there."
 )
 @click.option("--author", metavar="NAME", help="Only this author's models.")
 @click.option(
@@ -47,29 +47,29 @@ EVERY = 10.0
     help="Only models with this tag; repeatable.",
 )
 @click.option("--since", type=MOMENT, help="Go back to this moment, not to the last sync.")
-@click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--as-of", type=MOMENT, help="Date the observation; for listings of the past.")
 @click.option(
     "--lookups",
     type=AT_LEAST_ZERO,
     default=200,
     show_default=True,
-    help="How many unlisted names to ask about one by one.",
+    help="How many unlisted names to look up one by one.",
 )
-@click.option("--accept-gone", is_flag=True, help="Believe a sweep that finds much of it gone.")
+@click.option("--accept-gone", is_flag=True, help="Accept a sweep that finds much of it gone.")
 @click.option(
     "--evaluations/--no-evaluations",
     default=True,
-    help="Whether to take up the scores in model cards, or leave them to a later run.",
+    help="Whether to import the scores in model cards, or leave them to a later run.",
 )
 @output_options
 @click.pass_context
 def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     """Bring the catalog up to date with the Hub.
 
-    It takes in what is new or changed since the last time. It may be stopped at any moment,
-    and goes on where it was. HF_TOKEN raises the Hub's limits,
-    HF_ENDPOINT names another Hub.
+    It adds models that are new or changed since the last sync. It may be stopped at any
+    moment, and the next sync resumes there. HF_TOKEN raises the Hub's limits, HF_ENDPOINT
+    names another Hub.
 
     \b
     Examples:
@@ -90,7 +90,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
                 report = sync_models(engine, SyncOptions(**chosen), on_progress=on_progress)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
-            raise Failure("Stopped; the next sync goes on there.", INTERRUPTED) from None
+            raise Failure("Stopped; the next sync resumes there.", INTERRUPTED) from None
         raise
     _print_report(output, report, time.monotonic() - began)
     _comment(report, since_asked=chosen["since"] is not None)
@@ -102,20 +102,20 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
 
 
 def _comment(report: SyncReport, *, since_asked: bool) -> None:
-    """Say what the numbers do not."""
+    """Print what the numbers do not show."""
     if report.resumed:
         beyond = ", which goes back beyond --since" if since_asked else ""
-        say(f"Went on with the pass of an earlier sync{beyond}; the numbers are the whole pass's.")
+        say(f"Resumed an earlier sync{beyond}; the numbers include it.")
     if report.dry_run:
         say("A dry run: nothing was changed.")
     elif not report.complete:
-        say("The limit ended it before the listing's end; the next sync goes on there.")
+        say("The limit ended it before the listing's end; the next sync resumes there.")
 
 
 def _print_report(output: Output, report: SyncReport, seconds: float) -> None:
     counts = asdict(report.counts)
     del counts["pages"]
-    told: dict[str, Any] = {
+    document: dict[str, Any] = {
         "kind": report.kind,
         "complete": report.complete,
         "resumed": report.resumed,
@@ -133,12 +133,12 @@ def _print_report(output: Output, report: SyncReport, seconds: float) -> None:
         ]
         screen.print(table(fields, rows, width=screen.width))
 
-    output.document(told, show)
+    output.document(document, show)
 
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Draw the progress on a terminal, or write a line of it now and then."""
+    """Draw the progress on a terminal, or write a line of it every few seconds."""
     if not is_seen():
         yield _Lines()
         return
@@ -154,25 +154,25 @@ def _progress() -> Iterator[Progress]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[shown]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with drawn(*columns, task="sync", said="asking the Hub") as update:
+    with drawn(*columns, task="sync", shown="asking the Hub") as update:
         began = time.monotonic()
         first: list[int] = []
 
         def on_progress(what: str, done: int, total: int) -> None:
             if not first:
                 first.append(done)
-            said = _said(what, done, began, first[0])
-            update(total=total or None, completed=done, said=said)
+            shown = _progress_text(what, done, began, first[0])
+            update(total=total or None, completed=done, shown=shown)
 
         yield on_progress
 
 
 class _Lines:
-    """Writes where a sync is, every so many seconds."""
+    """Writes the progress of a sync, every EVERY seconds."""
 
     def __init__(self) -> None:
         self.began = self.written = time.monotonic()
@@ -189,9 +189,9 @@ class _Lines:
         if total and done > self.first:
             rest = max(total - done, 0) * (now - self.began) / (done - self.first)
             left = f", about {figures.span(rest)} left"
-        say(f"sync: {_said(what, done, self.began, self.first)}{left}")
+        say(f"sync: {_progress_text(what, done, self.began, self.first)}{left}")
 
 
-def _said(what: str, done: int, began: float, first: int) -> str:
+def _progress_text(what: str, done: int, began: float, first: int) -> str:
     rate = (done - first) / max(time.monotonic() - began, 0.001)
     return f"{done:,} records, {rate:,.0f}/s: {what}"

@@ -19,7 +19,7 @@ FOLDER = "made-up-evaluations"
 
 MAPPING = f"""\
 # What the columns of board.parquet mean. All in it is made up by `registry demo`: the models have
-# real names, but nobody asked them anything.
+# real names, but none of them was evaluated.
 about: A board of scores that nobody ever measured, for the tour of the registry.
 layout: outcomes
 columns:
@@ -44,7 +44,7 @@ _COLUMNS = (
 
 
 class Files(NamedTuple):
-    """Where they are: a table, what its columns mean, and a folder of logs."""
+    """Paths of a table, its column mapping, and a folder of logs."""
 
     board: Path
     mapping: Path

@@ -17,7 +17,7 @@ STATED_AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
 LOGGED_AT = datetime(2025, 7, 1, 12, tzinfo=UTC)
 
 UNKNOWN = "made-up-lab/no-such-model-7b"
-"""A name on the board that stands for no model."""
+"""A name on the board that resolves to no model."""
 
 MODELS = (
     *("meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.2-1B-Instruct"),

@@ -1,7 +1,7 @@
-"""Evaluations of the sample's models that nobody ever made: drawn from a planted model.
+"""Made-up evaluations of the sample's models, drawn from a planted item response model.
 
-MADE UP, all of it: the names of the models are real, what they answer here is not, and says nothing
-about them. What it is good for is that the truth is known. A model of ability t gets an item of
+ALL OF IT IS MADE UP: the names of the models are real, their answers here are not. Its use is that
+the true parameters are known. A model of ability t gets an item of
 discrimination a and difficulty b right with probability 1 / (1 + exp(-a (t - b))), on its own, as
 two-parameter item response theory has it; a graded item is the mean of four such draws. b is a
 normal number, a is exp(0.3 times one), and nobody guesses. Given these, draws are independent.
@@ -51,7 +51,7 @@ _A_DOUBLING, _FAMILY, _OWN = 0.4, 0.35, 0.15
 _TUNED: Mapping[str | None, float] = {"demo-order": 0.5, "demo-odd": 0.3}
 _REDRAWN = 0.15
 _GRADES = 4
-# Columns of draws: what one number is drawn for never shows in another.
+# Columns of draws: each is independent of the others.
 _OF_MODEL, _DISCRIMINATION, _DIFFICULTY, _WRONG, _AGAIN, _OUTCOME = 1, 2, 3, 4, 5, 10
 
 
@@ -66,7 +66,7 @@ class Planted:
         discrimination: of each item, n positive numbers around 1.
         difficulty: of each item, n numbers around 0, on the scale of abilities.
         draws: how many draws an outcome is the mean of; 1 where answers are right or wrong.
-        answered: whether what models answered is told.
+        answered: whether the answers of models are stored.
     """
 
     benchmark: Benchmark
@@ -121,10 +121,10 @@ def ability(model: str, benchmark: str | None = None, *, seed: int = 0) -> float
 
 
 def probabilities(model: str, planted: Planted, *, seed: int = 0) -> NDArray[np.float64]:
-    """Return how likely a model is to get each of a benchmark's n items right."""
+    """Return the probabilities that a model gets each of a benchmark's n items right."""
     distance = ability(model, planted.benchmark.name, seed=seed) - planted.difficulty
-    chance: NDArray[np.float64] = 1 / (1 + np.exp(-planted.discrimination * distance))
-    return chance
+    right: NDArray[np.float64] = 1 / (1 + np.exp(-planted.discrimination * distance))
+    return right
 
 
 def blocks(seed: int = 0) -> Iterator[Block]:
@@ -150,8 +150,8 @@ def logs(seed: int = 0) -> Iterator[Block]:
         name = planted.benchmark.name
         models = [model for model, names in LOGGED.items() if name in names]
         for limit in (None, LIMIT):
-            some = [model for model in models if (model == LIMITED) == (limit is not None)]
-            runs = [_logged(_run(model, planted, seed, again=True), limit) for model in some]
+            logged = [model for model in models if (model == LIMITED) == (limit is not None)]
+            runs = [_logged(_run(model, planted, seed, again=True), limit) for model in logged]
             if runs:
                 items = planted.items[:limit]
                 yield Block(benchmark=planted.benchmark, items=items, runs=runs)
@@ -160,7 +160,7 @@ def logs(seed: int = 0) -> Iterator[Block]:
 def _run(model: str, planted: Planted, seed: int, *, again: bool = False) -> Run:
     """Draw one run as the board has it, or, in part, once more."""
     numbers = _numbers(f"{model} on {planted.benchmark.name}", len(planted.items))
-    chance = probabilities(model, planted, seed=seed)
+    right = probabilities(model, planted, seed=seed)
     redrawn = again & (shares(numbers, seed, _AGAIN) < _REDRAWN)
     draws = [
         np.where(
@@ -168,7 +168,7 @@ def _run(model: str, planted: Planted, seed: int, *, again: bool = False) -> Run
             shares(numbers, seed, _OUTCOME + planted.draws + column),
             shares(numbers, seed, _OUTCOME + column),
         )
-        < chance
+        < right
         for column in range(planted.draws)
     ]
     outcomes = np.mean(draws, axis=0).astype(np.float32)
@@ -197,12 +197,12 @@ def _logged(run: Run, limit: int | None) -> Run:
 
 
 def _answers(items: Sequence[Item], outcomes: Outcomes, share: Shares) -> list[str | None]:
-    """Return the right answer where it was found, else one of the other choices."""
-    found = []
+    """Return the right answer where the outcome is 1, else one of the other choices."""
+    answers: list[str | None] = []
     for item, outcome, drawn in zip(items, outcomes.tolist(), share.tolist(), strict=True):
         wrong = [choice for choice in item.choices if choice != item.answer]
-        found.append(item.answer if outcome == 1 or not wrong else wrong[int(drawn * len(wrong))])
-    return found
+        answers.append(item.answer if outcome == 1 or not wrong else wrong[int(drawn * len(wrong))])
+    return answers
 
 
 def _planted(

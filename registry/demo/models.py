@@ -1,4 +1,4 @@
-"""The Hub of the tour: well-known models as they are publicly known, with made-up counters.
+"""Sample models of the tour: well-known models with public facts and made-up counters.
 
 Names, authors, parents, licences, sizes, days of creation (some to within days), languages, data
 sets and papers are facts, and a field is left out where the fact is not known. A parent is stated
@@ -129,14 +129,14 @@ def _merges() -> dict[str, dict[str, Any]]:
 
 
 def _record(row: _Model, day: date, children: int) -> dict[str, Any]:
-    chance = hashlib.sha256(row.name.encode()).digest()
+    drawn = hashlib.sha256(row.name.encode()).digest()
     library = "peft" if row.relation == "adapter" else row.more.get("library", "transformers")
     task = None if library == "peft" else row.more.get("task", "text-generation")
-    created = _moment(row.created, chance[0] * 337)
-    modified = max(created, _last_change(row, day, chance))
+    created = _moment(row.created, drawn[0] * 337)
+    modified = max(created, _last_change(row, day, drawn))
     sha = hashlib.sha1(f"{row.name} {modified}".encode(), usedforsecurity=False).hexdigest()
     return {
-        "_id": f"{int(created.timestamp()):08x}{chance[:8].hex()}",
+        "_id": f"{int(created.timestamp()):08x}{drawn[:8].hex()}",
         "id": row.name,
         "modelId": row.name,
         "author": row.name.partition("/")[0],
@@ -146,7 +146,7 @@ def _record(row: _Model, day: date, children: int) -> dict[str, Any]:
         "private": False,
         "gated": row.more.get("gated", False),
         "disabled": False,
-        **_counters(row, day, children, chance),
+        **_counters(row, day, children, drawn),
         "tags": _tags(row, library, task),
         **({"pipeline_tag": task} if task else {}),
         "library_name": library,
@@ -206,7 +206,7 @@ def _weights(row: _Model) -> dict[str, Any]:
     }
     if row.packed in {"GPTQ", "AWQ"}:
         config["quantization_config"] = {"bits": 4, "quant_method": row.packed.lower()}
-    found: dict[str, Any] = {"config": config}
+    weights_of: dict[str, Any] = {"config": config}
     if row.packed == "GGUF":
         gguf = {
             "total": shape.parameters,
@@ -217,35 +217,35 @@ def _weights(row: _Model) -> dict[str, Any]:
     if row.safetensors and shape.parameters:
         dtype = row.more.get("dtype", "BF16")
         weights = {"parameters": {dtype: shape.parameters}, "total": shape.parameters}
-        found["safetensors"] = weights
-    return found
+        weights_of["safetensors"] = weights
+    return weights_of
 
 
-def _counters(row: _Model, day: date, children: int, chance: bytes) -> dict[str, int]:
+def _counters(row: _Model, day: date, children: int, drawn: bytes) -> dict[str, int]:
     # Parents of many are downloaded more; the rest is drawn, from a few a day to thousands.
-    rate = 2.0 * 1000 ** (chance[1] / 255) * (1 + children)
+    rate = 2.0 * 1000 ** (drawn[1] / 255) * (1 + children)
     age = (day - row.created).days
 
     def total(days: int) -> int:
-        weekly = 0.8 * math.sin(2 * math.pi * (days + chance[2]) / 7)
+        weekly = 0.8 * math.sin(2 * math.pi * (days + drawn[2]) / 7)
         return max(0, int(rate * (days + 1 + weekly)))
 
     return {
         "downloads": total(age) - (total(age - 30) if age > 30 else 0),  # noqa: PLR2004 - a month
         "downloadsAllTime": total(age),
-        "likes": int(math.sqrt(total(age)) * (0.2 + chance[3] / 255)),
-        "trendingScore": (day.toordinal() + chance[4]) % 30 if chance[5] < 32 else 0,  # noqa: PLR2004
+        "likes": int(math.sqrt(total(age)) * (0.2 + drawn[3] / 255)),
+        "trendingScore": (day.toordinal() + drawn[4]) % 30 if drawn[5] < 32 else 0,  # noqa: PLR2004
     }
 
 
-def _last_change(row: _Model, day: date, chance: bytes) -> datetime:
+def _last_change(row: _Model, day: date, drawn: bytes) -> datetime:
     """Return the newest change up to `day`: most models rest, some change every month or so."""
-    first = row.created + timedelta(days=chance[6] % 60)
-    if chance[7] < 160 or first >= day:  # noqa: PLR2004
-        return _moment(min(first, day - timedelta(days=1)), chance[8] * 300)
-    period = 20 + chance[9] % 100
+    first = row.created + timedelta(days=drawn[6] % 60)
+    if drawn[7] < 160 or first >= day:  # noqa: PLR2004
+        return _moment(min(first, day - timedelta(days=1)), drawn[8] * 300)
+    period = 20 + drawn[9] % 100
     latest = first + timedelta(days=(day - first).days // period * period)
-    return _moment(min(latest, day - timedelta(days=1)), chance[8] * 300)
+    return _moment(min(latest, day - timedelta(days=1)), drawn[8] * 300)
 
 
 def _moment(day: date, seconds: int) -> datetime:

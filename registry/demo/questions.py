@@ -1,7 +1,7 @@
-"""Questions of the tour's made-up benchmarks: sums, capitals, lists to sort, and odd ones out.
+"""Items of the tour's made-up benchmarks: sums, capitals, lists to sort, and odd ones out.
 
-They are made here from arithmetic, plain facts and lists of words, are always the same, and are of
-no benchmark that anybody uses.
+They are generated from arithmetic, plain facts and lists of words, are always the same, and belong
+to no real benchmark.
 """
 
 import csv

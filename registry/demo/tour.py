@@ -1,4 +1,4 @@
-"""The tour of `registry demo`: a catalog made from nothing, offline, and asked questions.
+"""Tour of `registry demo`: commands on a sample catalog, offline.
 
 Its evaluations are made up, and it says so wherever it shows a score.
 """
@@ -33,7 +33,7 @@ SEPARATING = f"""\
 SELECT item, prompt, outcome_a AS base, outcome_b AS tuned,
        round(mean_outcome::numeric, 2) AS all_models
   FROM registry.separating_items(
-       '{BASE}', '{DERIVED}', 'demo-sums', 5)"""  # noqa: S608 - names of ours
+       '{BASE}', '{DERIVED}', 'demo-sums', 5)"""  # noqa: S608 - fixed names
 
 AGREEING = f"""\
 SELECT on_benchmark, items, round(agreement::numeric, 2) AS agreement,
@@ -44,7 +44,7 @@ SELECT on_benchmark, items, round(agreement::numeric, 2) AS agreement,
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of the tour, and what it shows."""
+    """One command of the tour with its heading."""
 
     heading: str
     command: str
@@ -70,11 +70,11 @@ QUESTIONS = (
 
 OUTCOMES = (
     Step(
-        "Which models do best, by those scores: made up, and no word on the real models",
+        "Which models do best, by those scores: made up, not of the real models",
         "evals leaderboard --limit 8 --format table",
     ),
     Step(
-        f"What tells {BASE} from {DERIVED} (made up too)",
+        f"Which items separate {BASE} and {DERIVED} (made up too)",
         f'query "{SEPARATING}" --format table',
     ),
     Step(
@@ -85,7 +85,7 @@ OUTCOMES = (
 
 LEARNED = (
     Step(
-        "Vectors of models learned from these outcomes, and how well they foretell others",
+        "Vectors of models learned from these outcomes, and how well they predict others",
         "train --encoder hashing --format table",
     ),
     Step(
@@ -114,7 +114,7 @@ NEXT_LEARNED = (
 
 
 def default_directory() -> Path:
-    """Return where the tour keeps its catalog: beside the data directory, never in it."""
+    """Return the directory of the tour's catalog: beside the data directory, never in it."""
     directory = embedded.default_data_directory()
     return directory.with_name(f"{directory.name}-demo")
 
@@ -135,10 +135,10 @@ def run(directory: Path | None = None) -> None:
         if used:
             migrate.downgrade(engine, "base")
         engine.dispose()
-        _take_in(directory, today)
+        _sync(directory, today)
         for step in QUESTIONS:
             _show(directory, step)
-        _take_in_evaluations(directory)
+        _import_evaluations(directory)
         for step in OUTCOMES:
             _show(directory, step)
         if can_train():
@@ -155,7 +155,7 @@ def run(directory: Path | None = None) -> None:
 
 
 def _draw(directory: Path) -> None:
-    """Draw the map anew, since an earlier tour may have left one."""
+    """Draw the map, in place of one of an earlier tour."""
     page = directory / MAP
     page.unlink(missing_ok=True)
     command = f"embeddings map {shlex.quote(str(page))}"
@@ -163,11 +163,11 @@ def _draw(directory: Path) -> None:
 
 
 def can_train() -> bool:
-    """Tell whether what training needs is installed."""
+    """Return whether the packages that training needs are installed."""
     return all(find_spec(module) is not None for module in ("torch", "sklearn"))
 
 
-def _take_in(directory: Path, today: date) -> None:
+def _sync(directory: Path, today: date) -> None:
     """Sync a sample Hub twice, as it was a month ago and as it is today."""
     before = today - timedelta(days=31)
     with HubServer(models(before), moved=RENAMED, rate_limit=None) as hub:
@@ -181,11 +181,11 @@ def _take_in(directory: Path, today: date) -> None:
         _show(directory, again, hub.url)
 
 
-def _take_in_evaluations(directory: Path) -> None:
-    """Write evaluations that nobody ever made to files, and import them."""
+def _import_evaluations(directory: Path) -> None:
+    """Write made-up evaluations to files, and import them."""
     files = evaluation_files.write(directory)
     table = Step(
-        "Evaluations of these models, all made up here: a table of what a board might tell",
+        "Evaluations of these models, all made up here: a table as of a leaderboard",
         f"evals import {shlex.quote(str(files.board))} "
         f"--mapping {shlex.quote(str(files.mapping))} --format table",
     )
@@ -214,5 +214,5 @@ def _call(directory: Path, command: str, endpoint: str | None = None) -> None:
     if endpoint is not None:
         environment["HF_ENDPOINT"] = endpoint
     arguments = [sys.executable, "-m", "registry", *shlex.split(command)]
-    if subprocess.run(arguments, env=environment, check=False).returncode != 0:  # noqa: S603 - ours
+    if subprocess.run(arguments, env=environment, check=False).returncode != 0:  # noqa: S603 - fixed
         raise RegistryError(f"The tour ends here: `registry {command}` failed.")

@@ -94,7 +94,7 @@ def test_sync_draws_a_table(database_url: str, hub: HubServer) -> None:
 def test_limit_and_resume(database_url: str, hub: HubServer) -> None:
     code, report, err = sync(database_url, hub, "--limit", "5")
     assert (code, report["complete"], report["records"]) == (0, False, 5)
-    assert "the next sync goes on there" in err
+    assert "the next sync resumes there" in err
     _, report, _ = sync(database_url, hub)
     assert (report["complete"], report["resumed"], report["new"]) == (True, True, 20)
 
@@ -106,9 +106,9 @@ def test_what_the_numbers_do_not_say_is_said(
     assert first == "A dry run: nothing was changed.\n"
     sync(database_url, hub, "--limit", "5")
     _, report, said = sync(database_url, hub, "--since", "2024-01-19")
-    # It goes on below what was asked for: the pass began without a moment to go back to.
+    # It resumes below the requested moment: the earlier sync began without one.
     assert (report["resumed"], report["records"]) == (True, 20)
-    assert "goes back beyond --since; the numbers are the whole pass's" in said
+    assert "goes back beyond --since; the numbers include it" in said
     with engine.connect() as connection:
         summaries = connection.scalars(
             text("SELECT summary -> 'resumed' FROM registry.job_runs ORDER BY started_at")
@@ -192,7 +192,7 @@ def test_interrupted(database_url: str, engine: Engine, by: signal.Signals) -> N
             _, err = process.communicate(timeout=30)
         released.set()
     assert process.returncode == 130, err
-    assert err == "Error: Stopped; the next sync goes on there.\n"
+    assert err == "Error: Stopped; the next sync resumes there.\n"
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT status FROM store.job_runs")) == "interrupted"
 

@@ -308,8 +308,8 @@ def test_all_of_it_lands(engine: Engine, imported: list[FileReport]) -> None:
     assert (board_.written.items_added, board_.written.answers > 0) == (640, True)
     assert sum(report.written.items_added for report in logged) == 0
     assert sum(report.written.outcomes for report in logged) == 770
-    told = "SELECT benchmark, count(DISTINCT run) FROM registry.answers GROUP BY 1"
-    assert rows(engine, told) == [("demo-sums", 49)]
+    answered = "SELECT benchmark, count(DISTINCT run) FROM registry.answers GROUP BY 1"
+    assert rows(engine, answered) == [("demo-sums", 49)]
     counted = "SELECT benchmark, items, runs FROM registry.benchmarks ORDER BY 1"
     assert rows(engine, counted) == [
         ("demo-cities", 120, 49),

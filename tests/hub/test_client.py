@@ -1,4 +1,4 @@
-"""The client against a real HTTP server on loopback that misbehaves as it is told to."""
+"""The client against a real HTTP server on loopback that misbehaves on request."""
 
 import json
 import os

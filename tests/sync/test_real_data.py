@@ -72,7 +72,7 @@ def test_every_real_record_lands_with_the_hubs_own_edges(engine: Engine, shared:
         assert stated == resolved
         assert len(stated) == len(expected)
         assert {parent for _, parent, _ in expected - stated} == OTHER_NAMES
-        # The rest is what only cards tell. The Hub drops a parent that was deleted since; the
+        # The rest is what only cards state. The Hub drops a parent that was deleted since; the
         # registry keeps it, as a stub, at the lower confidence of a card.
         extra = values(
             engine,
@@ -97,7 +97,7 @@ def test_every_real_record_lands_with_the_hubs_own_edges(engine: Engine, shared:
 
 
 OTHER_NAMES = {
-    "Spestly/Athena-1-3B",  # renamed to aayanmishra-ml/Athena-1-3B, as other cards tell
+    "Spestly/Athena-1-3B",  # renamed to aayanmishra-ml/Athena-1-3B, as other cards state
 }
 EXTRA_EDGES = 245
 EXTRA_TO_STUBS = 204
@@ -111,7 +111,7 @@ def test_full_detail_records_land_with_their_tree(engine: Engine, shared: Path) 
     assert (report.counts.new, report.counts.quarantined) == (len(records), 0)
     with (shared / "hub-model-details" / "tree_edges.csv").open() as file:
         tree = {(row["child_id"], row["parent_id"]) for row in csv.DictReader(file)}
-    # The source listed children of models of any kind; what both ends' records tell is kept.
+    # The source listed children of models of any kind; what both ends' records state is kept.
     known = {record["id"] for record in records}
     edges = set(values(engine, "SELECT child, parent FROM registry.lineage"))
     assert {edge for edge in tree if edge[0] in known} <= edges

@@ -267,7 +267,7 @@ def test_unlisted_names_are_looked_up(engine: Engine) -> None:
     day = DAY.date()
     with HubServer(sample_models(day), moved=RENAMED) as server:
         run(engine, server, lookups=50)
-        # Cards name parents as they were called once: the Hub tells where those went.
+        # Cards name parents by former names: the Hub redirects to the present ones.
         stubs = {
             name
             for (name,) in rows(engine, "SELECT name FROM registry.models WHERE state = 'stub'")

@@ -1,1 +1,1 @@
-"""A stand-in Hub that serves generated models over HTTP."""
+"""Stand-in Hub: sample models over HTTP on the loopback interface."""

@@ -1,4 +1,4 @@
-"""HTTP on the loopback interface, down to the socket, so that a reply can also go wrong."""
+"""HTTP server on the loopback interface, with access to the socket, so that replies can fail."""
 
 import base64
 import hashlib
@@ -59,20 +59,20 @@ class Reply:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def having(self, **headers: str) -> "Reply":
-        """Return this reply with headers added or replaced (`_` in a name stands for `-`)."""
+        """Return this reply with headers added or replaced (`_` in a name becomes `-`)."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return replace(self, headers={**self.headers, **named})
 
 
 class RateLimit:
-    """A fixed window of `quota` requests each `window` seconds; None never refuses."""
+    """A fixed window of `quota` requests each `window` seconds; None allows all."""
 
     def __init__(self, limit: tuple[int, int] | None) -> None:
         self._limit, self._lock = limit, threading.Lock()
         self._opened, self._used = time.monotonic(), 0
 
     def take(self) -> tuple[bool, dict[str, str]]:
-        """Count one request: whether it may pass, and the headers that say what is left."""
+        """Count one request; return whether it is allowed, and the headers with the quota left."""
         quota, window = self._limit or (500, 300)
         with self._lock:
             age = time.monotonic() - self._opened
@@ -107,7 +107,7 @@ class Exchange:
             self.write(reply.body)
 
     def write(self, data: bytes) -> None:
-        """Put bytes on the wire as they are."""
+        """Send bytes as they are."""
         self._handler.connection.sendall(data)
 
     def wait(self, seconds: float) -> bool:
@@ -128,10 +128,10 @@ class Exchange:
 
 
 class Responder(Protocol):
-    """What turns a request into what happens on the connection."""
+    """Function that answers a request."""
 
     def __call__(self, request: Request) -> tuple[Reply, Callable[[Exchange], None] | None]:
-        """Return the reply, and what sends it where it is not sent plainly."""
+        """Return the reply, and a function that sends it where it does not arrive in order."""
         ...
 
 
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
-        """Stay silent: the requests are kept by the server."""
+        """Print nothing: the server keeps the requests."""
 
 
 class Loopback(ThreadingHTTPServer):
@@ -197,19 +197,19 @@ class Loopback(ThreadingHTTPServer):
         self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then serve it in a thread of its own."""
+        """Register the connection, then serve it in a thread of its own."""
         with self._lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
+        """Unregister the connection and close it."""
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over clients that went away; report anything else."""
+        """Ignore clients that disconnected; report any other error."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 

@@ -1,4 +1,4 @@
-"""What a request for a list of models means: filters, order, fields and cursor, as on the Hub."""
+"""Listing queries as the Hub reads them: filters, order, fields and cursor."""
 
 import base64
 import binascii
@@ -40,7 +40,7 @@ _KNOWN = """
 
 
 class RefusedError(RegistryError):
-    """The sample Hub refuses the request."""
+    """The sample Hub rejects the request."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.headers = status, headers or {}
@@ -49,7 +49,7 @@ class RefusedError(RegistryError):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page ended: the sort key and `_id` of its last row, and the cursors' generation.
+    """The end of a page: the sort key and `_id` of its last row, and the cursors' generation.
 
     A cursor is a place in the order, not a row number: rows that change meanwhile move in front
     of it or behind it, so they can be missed or seen twice, as on the Hub.
@@ -82,7 +82,7 @@ class Cursor:
             raise RefusedError(400, "Invalid cursor") from error
 
     def precedes(self, record: Record) -> bool:
-        """Tell whether `record` comes after this place: larger keys first, ties by `_id`."""
+        """Return whether `record` comes after this cursor: larger keys first, ties by `_id`."""
         key = _key(record.get(self.sort), self.sort)
         if key == self.key:
             return tie_key(record) > self.hub_id
@@ -106,10 +106,10 @@ class ListQuery:
 
     @classmethod
     def parse(cls, parameters: Parameters, *, page_limit: int) -> Self:
-        """Read the query string; RefusedError with status 400 where the Hub refuses it.
+        """Read the query string; RefusedError with status 400 where the Hub rejects it.
 
-        A parameter that the sample does not implement is refused too: ignoring a filter would
-        answer another question.
+        A parameter that the sample does not implement is rejected too: ignoring a filter would
+        return other models.
         """
         if unknown := set(parameters).difference(_KNOWN.split()):
             raise RefusedError(400, f"The sample Hub does not know the parameter {min(unknown)!r}.")
@@ -137,12 +137,12 @@ class ListQuery:
 
     @property
     def filtered(self) -> bool:
-        """Tell whether some models are left out."""
-        wanted = (self.author, self.search, self.pipeline_tag, self.gated)
-        return bool(self.tags) or any(value is not None for value in wanted)
+        """Whether the query selects among the models."""
+        filters = (self.author, self.search, self.pipeline_tag, self.gated)
+        return bool(self.tags) or any(value is not None for value in filters)
 
     def matches(self, record: Record) -> bool:
-        """Tell whether `record` belongs to the list."""
+        """Return whether `record` belongs to the list."""
         name, author = str(record["id"]), str(record.get("author") or "")
         return (
             self.tags.issubset(record.get("tags", ()))
@@ -153,7 +153,7 @@ class ListQuery:
         )
 
     def item(self, record: Record) -> dict[str, Any]:
-        """Return the asked fields of `record`, as far as it has them."""
+        """Return the requested fields of `record`, as far as it has them."""
         return {field: record[field] for field in self.fields if field in record}
 
     def end(self, record: Record, generation: int) -> Cursor:
@@ -162,17 +162,17 @@ class ListQuery:
 
 
 def tie_key(record: Record) -> str:
-    """Return what orders models that are otherwise even: the Hub's key, or the name without one."""
+    """Return the tie breaker of a model: its Hub key, or its name where it has none."""
     return str(record.get("_id") or record["id"])
 
 
 def sort_key(record: Record, sort: str) -> str | float:
-    """Return what `record` is ordered by: ISO text for a date, else a number."""
+    """Return the sort key of `record`: ISO text for a date, else a number."""
     return _key(record.get(sort), sort)
 
 
 def expanded(parameters: Parameters) -> list[str]:
-    """Return the fields asked for with `expand` or `expand[]`."""
+    """Return the fields requested with `expand` or `expand[]`."""
     return [*parameters.get("expand", ()), *parameters.get("expand[]", ())]
 
 
@@ -188,9 +188,9 @@ def _fields(parameters: Parameters) -> tuple[str, ...]:
     expand = expanded(parameters)
     if expand and (extras or full):
         raise RefusedError(400, "expand: cannot be combined with full, cardData or config.")
-    if refused := [name for name in expand if name not in EXPANDABLE]:
-        hint = " is not available in a listing." if refused[0] in DETAIL_ONLY else " is unknown."
-        raise RefusedError(400, f"expand: {refused[0]!r}{hint}")
+    if rejected := [name for name in expand if name not in EXPANDABLE]:
+        hint = " is not available in a listing." if rejected[0] in DETAIL_ONLY else " is unknown."
+        raise RefusedError(400, f"expand: {rejected[0]!r}{hint}")
     if expand:
         return tuple(dict.fromkeys((*IDENTITY, *expand)))
     return (*(FULL if full else PLAIN), *extras)

@@ -1,4 +1,4 @@
-"""A server that answers as the Hugging Face Hub's API for models does, on the loopback interface.
+"""Stand-in for the models API of the Hugging Face Hub, on the loopback interface.
 
 Point a client to it with `HF_ENDPOINT`. `python -m registry.demo.hub.server` serves it alone.
 """
@@ -17,7 +17,7 @@ import orjson
 
 from registry.demo.hub.http import Exchange, Loopback, RateLimit, Reply, Request, weak_etag
 from registry.demo.hub.listing import ListQuery, Parameters, Record, RefusedError
-from registry.demo.hub.store import ListingPage, Shelf
+from registry.demo.hub.store import ListingPage, ModelStore
 from registry.demo.models import RENAMED
 from registry.demo.models import models as sample_models
 from registry.errors import UsageError
@@ -28,7 +28,7 @@ _JSON = "application/json; charset=utf-8"
 
 
 class Content(Protocol):
-    """What a sample Hub serves."""
+    """Models that a sample Hub serves."""
 
     def page(self, query: ListQuery, *, trusted: bool) -> ListingPage:
         """Return one page of the listing."""
@@ -45,10 +45,10 @@ class HubServer:
     """A sample Hub that runs while its `with` block does.
 
     `moved` maps former names to present ones, which they redirect to. `page_limit` is the most
-    models of a page; `rate_limit` (requests, seconds) is a fixed window, None refuses nobody. With
-    `require_token` every request has to carry that token; without it anonymous requests pass and
-    any token that begins with `hf_` is good. A good token also sees models whose record says
-    `private`. `faults` is asked at each request what goes wrong with it.
+    models of a page; `rate_limit` (requests, seconds) is a fixed window, None rejects nobody. With
+    `require_token` every request has to carry that token; without it anonymous requests are
+    allowed, and any token that begins with `hf_` is valid. A valid token also sees private models.
+    `faults` returns the fault of each request, if any.
     """
 
     def __init__(
@@ -62,7 +62,9 @@ class HubServer:
         faults: Callable[[Request], Fault | None] | None = None,
         port: int = 0,
     ) -> None:
-        self._content: Content = Shelf(models, moved) if isinstance(models, Iterable) else models
+        self._content: Content = (
+            ModelStore(models, moved) if isinstance(models, Iterable) else models
+        )
         self._page_limit, self._rate_limit = page_limit, RateLimit(rate_limit)
         self._require_token, self._faults, self._port = require_token, faults, port
         self._lock = threading.Lock()
@@ -93,39 +95,39 @@ class HubServer:
         return self._loopback.url
 
     @property
-    def shelf(self) -> Shelf:
+    def store(self) -> ModelStore:
         """The models, to change while serving; UsageError where they are prepared pages."""
-        if not isinstance(self._content, Shelf):
+        if not isinstance(self._content, ModelStore):
             raise UsageError("Prepared pages cannot be changed; serve a list of models instead.")
         return self._content
 
     def replace(self, models: Iterable[Record]) -> None:
         """Serve `models` instead, as on another day."""
-        self.shelf.replace(models)
+        self.store.replace(models)
 
     def put(self, record: Record) -> None:
         """Add or replace a model."""
-        self.shelf.put(record)
+        self.store.put(record)
 
     def remove(self, name: str) -> None:
         """Delete a model."""
-        self.shelf.remove(name)
+        self.store.remove(name)
 
     def rename(self, old: str, new: str) -> None:
         """Move a model; its old name redirects."""
-        self.shelf.rename(old, new)
+        self.store.rename(old, new)
 
     def hide(self, name: str) -> None:
         """Make a model private to somebody else."""
-        self.shelf.hide(name)
+        self.store.hide(name)
 
     def disable(self, name: str) -> None:
         """Disable a model."""
-        self.shelf.disable(name)
+        self.store.disable(name)
 
     def expire_cursors(self) -> None:
-        """Refuse every cursor given out so far."""
-        self.shelf.expire_cursors()
+        """Expire every cursor returned so far."""
+        self.store.expire_cursors()
 
     def _answer(self, request: Request) -> tuple[Reply, Fault | None]:
         with self._lock:
@@ -134,9 +136,9 @@ class HubServer:
         allowed, limits = self._rate_limit.take()
         try:
             reply = self._route(request, allowed=allowed)
-        except RefusedError as refusal:
+        except RefusedError as rejection:
             reply = Reply(
-                refusal.status, orjson.dumps({"error": str(refusal)}), dict(refusal.headers)
+                rejection.status, orjson.dumps({"error": str(rejection)}), dict(rejection.headers)
             )
         return Reply(reply.status, reply.body, {**_common(reply), **limits, **reply.headers}), fault
 
@@ -153,8 +155,8 @@ class HubServer:
             name, _, revision = request.path.removeprefix(f"{_API}/").partition("/revision/")
             try:
                 body = self._content.detail(name, revision or None, request.query, trusted=trusted)
-            except RefusedError as refusal:
-                raise _keeping_query(refusal, request.query) from None
+            except RefusedError as rejection:
+                raise _keeping_query(rejection, request.query) from None
             return Reply(200, body)
         raise RefusedError(404, "Sorry, we can't find the page you are looking for.")
 
@@ -187,11 +189,13 @@ def _common(reply: Reply) -> dict[str, str]:
     }
 
 
-def _keeping_query(refusal: RefusedError, query: Mapping[str, Iterable[str]]) -> RefusedError:
-    if "Location" in refusal.headers and query:
-        location = f"{refusal.headers['Location']}?{urlencode(query, doseq=True)}"
-        return RefusedError(refusal.status, str(refusal), {**refusal.headers, "Location": location})
-    return refusal
+def _keeping_query(rejection: RefusedError, query: Mapping[str, Iterable[str]]) -> RefusedError:
+    if "Location" in rejection.headers and query:
+        location = f"{rejection.headers['Location']}?{urlencode(query, doseq=True)}"
+        return RefusedError(
+            rejection.status, str(rejection), {**rejection.headers, "Location": location}
+        )
+    return rejection
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The models that a sample Hub holds: in memory, changeable while it is serving."""
+"""Models of a sample Hub, in memory, changeable while it is serving."""
 
 import re
 import threading
@@ -30,13 +30,13 @@ _RELATION_TAG = re.compile(r"base_model:(finetune|adapter|merge|quantized):(.+)"
 
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """One page: its JSON, in memory or in a file, and the cursor of the next (None: the last)."""
+    """A page of the listing: its JSON, in memory or in a file, and the next cursor (None: last)."""
 
     body: bytes | Path
     next_cursor: str | None
 
 
-class Shelf:
+class ModelStore:
     """Models by name, with the orders of the Hub's listing. Safe to use from several threads."""
 
     def __init__(self, records: Iterable[Record], moved: Mapping[str, str] | None = None) -> None:
@@ -50,7 +50,7 @@ class Shelf:
         self.replace(records)
 
     def replace(self, records: Iterable[Record]) -> None:
-        """Hold `records` instead of what was there; names that moved, hid or stopped stay so."""
+        """Replace all records; names that are moved, hidden or disabled stay so."""
         with self._lock:
             self._records = {record["id"]: record for record in records}
             self._orders.clear()
@@ -93,18 +93,18 @@ class Shelf:
             self._orders.clear()
 
     def disable(self, name: str) -> None:
-        """Disable a model: no longer listed, 403 when asked for. KeyError where there is none."""
+        """Disable a model: no longer listed, 403 when requested. KeyError where there is none."""
         with self._lock:
             self._disabled.add(self._records[name]["id"])
             self._orders.clear()
 
     def expire_cursors(self) -> None:
-        """Refuse every cursor given out so far."""
+        """Expire every cursor returned so far."""
         with self._lock:
             self._generation += 1
 
     def page(self, query: ListQuery, *, trusted: bool) -> ListingPage:
-        """Return one page; with `trusted` private models are in it. RefusedError where refused."""
+        """Return one page; with `trusted` it has private models. RefusedError where rejected."""
         with self._lock:
             rows, generation = self._ordered(query.sort), self._generation
         start = 0
@@ -112,14 +112,14 @@ class Shelf:
             if query.cursor.generation != generation:
                 raise RefusedError(400, "Invalid cursor")
             start = bisect_left(rows, x=True, key=query.cursor.precedes)
-        wanted = (
+        selected = (
             record
             for record in islice(rows, start, None)
             if query.matches(record) and (trusted or not record.get("private"))
         )
-        found = list(islice(wanted, query.limit + 1))
-        shown = found[: query.limit]
-        last = query.end(shown[-1], generation).encode() if len(found) > len(shown) else None
+        records = list(islice(selected, query.limit + 1))
+        shown = records[: query.limit]
+        last = query.end(shown[-1], generation).encode() if len(records) > len(shown) else None
         return ListingPage(orjson.dumps([query.item(record) for record in shown]), last)
 
     def detail(
@@ -168,13 +168,13 @@ class Shelf:
     def _base_models(self, record: Record) -> dict[str, Any] | None:
         pairs = [match.groups() for tag in record["tags"] if (match := _RELATION_TAG.match(tag))]
         with self._lock:
-            found = [(relation, self._records.get(name)) for relation, name in pairs]
-        models = [{"_id": base.get("_id"), "id": base["id"]} for _, base in found if base]
+            parents = [(relation, self._records.get(name)) for relation, name in pairs]
+        models = [{"_id": base.get("_id"), "id": base["id"]} for _, base in parents if base]
         return {"relation": pairs[0][0], "models": models} if models else None
 
 
 def missing(*, trusted: bool) -> RefusedError:
-    """Return the Hub's answer for a model that is not there, or not for this caller."""
+    """Return the Hub's error for a model that does not exist, or not for this caller."""
     if not trusted:
         text = "Invalid username or password."
         return RefusedError(401, text, {"X-Error-Message": text})
