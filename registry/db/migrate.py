@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import roles, sql
-from registry.db.connection import Setting, is_empty_embedded
 from registry.db.errors import translated
 from registry.db.jobs import Lock, exclusive
 from registry.db.revisions import current_revision, migrations_directory, require_head
@@ -48,15 +47,6 @@ def upgrade_embedded(opened: Engine, revision: str = "head") -> tuple[str | None
     with opened.begin() as connection:
         roles.revoke_from_public(connection)
     return revisions
-
-
-def set_up_embedded(where: Setting, opened: Engine) -> str | None:
-    """Bring an empty embedded database to head; any other is its owner's to upgrade.
-
-    Returns:
-        The revision it was brought to, or None where there was nothing to do.
-    """
-    return upgrade_embedded(opened)[1] if is_empty_embedded(where, opened) else None
 
 
 def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
