@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from registry.demo import evaluations
 from registry.demo.evaluation_plan import BOARD
-from registry.evaluations.formats.lm_eval import writer
+from registry.evaluations.formats import lm_eval
 from registry.evaluations.records import Block
 
 FOLDER = "made-up-evaluations"
@@ -63,7 +63,7 @@ def write(directory: Path, *, seed: int = 0) -> Files:
     files = Files(folder / "board.parquet", folder / "board.yaml", folder / "logs")
     pq.write_table(_table(evaluations.board(seed)), files.board, compression="zstd")
     files.mapping.write_text(MAPPING, encoding="utf-8")
-    writer.write(evaluations.logs(seed), files.logs)
+    lm_eval.write(evaluations.logs(seed), files.logs)
     return files
 
 

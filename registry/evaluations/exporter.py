@@ -15,10 +15,8 @@ from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.enums import ExportFormat
 from registry.errors import RegistryError, UsageError
-from registry.evaluations.formats import archive, embedllm, losses
-from registry.evaluations.formats.every_eval_ever import writer as every_eval_ever
+from registry.evaluations.formats import archive, embedllm, every_eval_ever, lm_eval, losses
 from registry.evaluations.formats.hub import files as hub_eval_files
-from registry.evaluations.formats.lm_eval import writer as lm_eval
 from registry.evaluations.read import count_runs, ranked_blocks, stored_blocks, stored_names
 from registry.evaluations.records import Block, Notes, Run
 from registry.evaluations.selection import ALL_RUNS, RunSelection

@@ -9,7 +9,10 @@ from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
 from registry.evaluations.formats.every_eval_ever.instances import Instances
 from registry.evaluations.formats.every_eval_ever.results import Aggregate
+from registry.evaluations.formats.every_eval_ever.writer import write
 from registry.evaluations.records import Block, Notes, Source
+
+__all__ = ["read", "recognizes", "write"]
 
 _ROW = frozenset({"evaluation_id", "sample_id", "evaluation"})
 _BUFFER = 1 << 20  # bytes hashed at a time

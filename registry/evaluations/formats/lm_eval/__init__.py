@@ -13,7 +13,10 @@ from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
 from registry.evaluations.formats.lm_eval.results import ResultsFile, safe_name
 from registry.evaluations.formats.lm_eval.samples import read_samples
+from registry.evaluations.formats.lm_eval.writer import write
 from registry.evaluations.records import Block, Notes
+
+__all__ = ["read", "recognizes", "write"]
 
 _RESULTS = re.compile(r"results(?:_.*)?\.json(?:\.gz)?")
 _SAMPLES = re.compile(
