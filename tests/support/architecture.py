@@ -6,10 +6,12 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
+_COMMENT = re.compile("--")
 _TREE = re.compile(r"(?<=<!-- tree -->\n)(.*?)(?=<!-- end of tree -->)", re.DOTALL)
 
 
@@ -17,6 +19,13 @@ def summary(module: Path) -> str:
     """Return the first line of a module's docstring."""
     docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
     return docstring.partition("\n")[0]
+
+
+def statement(script: Path) -> str:
+    """Return the first sentence of the comment at the top of a SQL file, without the name."""
+    lines = script.read_text().splitlines()
+    comment = " ".join(line[2:].strip() for line in takewhile(_COMMENT.match, lines))
+    return re.split(r"(?<=[.;]) ", comment.partition(": ")[2])[0].rstrip(".;")
 
 
 def folders() -> Iterator[Path]:
@@ -27,11 +36,11 @@ def folders() -> Iterator[Path]:
 
 
 def tree() -> str:
-    """Return the tree as Markdown: a heading a folder, a line a module, the names of SQL files."""
+    """Return the tree as Markdown: a heading a folder, a line a module or SQL file."""
     parts = []
     for folder in folders():
         modules = sorted(path for path in folder.glob("*.py"))
-        scripts = sorted(path.stem for path in folder.glob("*.sql"))
+        scripts = sorted(folder.glob("*.sql"))
         if not modules and not scripts:
             continue
         name = folder.relative_to(ROOT).as_posix()
@@ -39,8 +48,7 @@ def tree() -> str:
         heading = f": {summary(package)}" if package in modules else ""
         lines = [f"**{name}/**{heading}", ""]
         lines += [f"- `{path.name}`: {summary(path)}" for path in modules if path != package]
-        if scripts:
-            lines.append(f"SQL: {', '.join(f'`{script}`' for script in scripts)}.")
+        lines += [f"- `{path.name}`: {statement(path)}" for path in scripts]
         parts.append("\n".join(lines).rstrip("\n"))
     return "\n\n".join(parts) + "\n"
 
