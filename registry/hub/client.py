@@ -146,9 +146,7 @@ class Hub:
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._reply_timeout = reply_timeout
         self._on_wait = on_wait
-        self._allowed_at = (
-            0.0  # on the monotonic clock: the end of the last wait that the Hub asked for
-        )
+        self._allowed_at = 0.0  # on the monotonic clock: the end of the last requested wait
 
     def first_url(self, query: ListingQuery) -> str:
         """Return the address of the first page of a listing."""

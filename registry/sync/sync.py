@@ -75,7 +75,7 @@ def sync_models(
     """Bring the catalog up to date with the Hub.
 
     An unfinished sync that goes back at least as far as requested is resumed, whatever `since`
-    says. At the end the models that came get vectors of the current version.
+    says. At the end the models that it brought get vectors of the current version.
 
     Args:
         engine: of a database at head.
@@ -157,7 +157,7 @@ def _begin_load(engine: Engine, connection: Connection) -> bool:
         initial = initial_load.under_way(connection)
         indexes.drop_before_load(connection)
     if not initial:
-        # An initial load that was killed at its very end has left some to be built.
+        # An initial load that was killed at its very end has left indexes to be built.
         indexes.build_missing(engine)
     return initial
 
@@ -296,18 +296,18 @@ def _look_up(connection: Connection, source: Hub, state: SyncState, options: Syn
         unlisted = tombstones.to_look_up(connection, as_of=state.as_of, limit=options.lookups)
     for each in unlisted:
         try:
-            found = source.lookup(each.name)
+            answer = source.lookup(each.name)
         except HubUnavailableError as error:
             # The sync itself is complete; the next one asks about the rest.
             _log.warning("Stopped looking up unlisted names: %s", error)
             return
         with connection.begin():
-            if isinstance(found.record, dict):
+            if isinstance(answer.record, dict):
                 extra = SyncState(scope=state.scope, kind=SyncKind.DELTA, as_of=state.as_of)
-                ingest.ingest(connection, extra, [read([found.record])], ingest.Incremental())
+                ingest.ingest(connection, extra, [read([answer.record])], ingest.Incremental())
                 orphans = merge.merge_renamed_stub(
-                    connection, each.model_id, found.name, as_of=state.as_of
+                    connection, each.model_id, answer.name, as_of=state.as_of
                 )
                 families.refresh_families(connection, orphans)
-            tombstones.record_lookup(connection, each, found.state, state.as_of)
+            tombstones.record_lookup(connection, each, answer.state, state.as_of)
         state.counts.looked_up += 1

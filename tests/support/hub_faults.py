@@ -1,4 +1,4 @@
-"""What can go wrong between the Hub and its client, on the real wire of the sample Hub."""
+"""Faults between the Hub and its client, on real connections of the sample Hub."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from registry.demo.hub.server import Fault
 
 
 class Faults:
-    """A plan: which faults befall which requests, each used up by one request.
+    """A plan of faults by request; each is used by one request.
 
-    Keys are request numbers, from 1, or predicates on the request; the faults under a number
-    befall that request and the ones right after it, the faults under a predicate the next requests
-    that it accepts.
+    Keys are request numbers, from 1, or predicates on the request. The faults under a number are
+    used by that request and those right after it, the faults under a predicate by the next
+    requests that it accepts.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Faults:
 
     @property
     def left(self) -> int:
-        """How many faults have not befallen a request yet."""
+        """Number of faults that no request has used yet."""
         return sum(len(faults) for _, faults in self._plan)
 
 
@@ -76,7 +76,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Hang:
-    """Say nothing for `seconds`, then hang up."""
+    """Send nothing for `seconds`, then close."""
 
     seconds: float = 60
 
@@ -127,7 +127,7 @@ NOT_A_LIST = Body(b'{"models": []}', "application/json; charset=utf-8")
 
 @dataclass(frozen=True)
 class RepeatingPage:
-    """Link to this very page as the next one, or to `url`, an earlier one."""
+    """Link to this page as the next one, or to `url`, an earlier one."""
 
     url: str | None = None
 
@@ -141,7 +141,7 @@ class RepeatingPage:
 
 @dataclass(frozen=True)
 class ExpiredCursor:
-    """Refuse the cursor as the Hub refuses one that it no longer knows."""
+    """Reject the cursor as the Hub rejects an expired one."""
 
     def __call__(self, exchange: Exchange) -> None:
         Status(400)(exchange)

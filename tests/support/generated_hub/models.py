@@ -1,4 +1,4 @@
-"""Models that do not exist, in the shape, size and proportions of the Hub's."""
+"""Generated models, in the shape, size and proportions of the Hub's."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Pages of a listing that never changes, rendered once to files: a Hub of any size, flat memory."""
+"""Pages of a fixed listing, rendered once to files: a Hub of any size in constant memory."""
 
 import hashlib
 import tempfile
@@ -17,7 +17,7 @@ from registry.demo.hub.store import ListingPage, missing
 
 
 class IndexedModels(Protocol):
-    """Models that can be made one by one, and ordered without being made."""
+    """Models that can be generated one by one, and ordered without being generated."""
 
     def order(self, sort: str) -> NDArray[np.int64]:
         """Return the numbers of all models in the listing's order by `sort`."""
@@ -78,7 +78,7 @@ class PreparedPages:
     def detail(
         self, name: str, revision: str | None, parameters: Parameters, *, trusted: bool
     ) -> bytes:
-        """Refuse: models are found by their place in an order only."""
+        """Reject the request: models are found by their position in an order only."""
         del name, revision, parameters
         raise missing(trusted=trusted)
 
