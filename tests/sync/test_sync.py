@@ -426,7 +426,7 @@ def test_a_large_first_sync_reads_beside_and_ends_as_page_by_page(
     assert alone.counts == report.counts
 
 
-def test_indexes_that_a_killed_first_load_left_out_are_built_before_the_next_pages(
+def test_indexes_that_a_killed_initial_load_left_out_are_built_before_the_next_pages(
     engine: Engine, server: HubServer
 ) -> None:
     run(engine, server)
@@ -458,7 +458,7 @@ def _kill_after(records: int) -> Progress:
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["resumed", "by a sweep"])
-def test_a_first_load_that_a_later_run_ends_leaves_words_and_indexes(
+def test_an_initial_load_that_a_later_run_ends_leaves_words_and_indexes(
     engine: Engine, server: HubServer, *, full: bool
 ) -> None:
     hub = Hub(server.url, first_wait=0.01, patience=2)
@@ -484,7 +484,7 @@ def test_a_first_load_that_a_later_run_ends_leaves_words_and_indexes(
     )
 
 
-def test_a_large_first_load_leaves_statistics_whichever_run_ends_it(engine: Engine) -> None:
+def test_a_large_initial_load_leaves_statistics_whichever_run_ends_it(engine: Engine) -> None:
     with HubServer(generate(1100), page_limit=500, rate_limit=None) as server:
         hub = Hub(server.url, first_wait=0.01, patience=2)
         with pytest.raises(_KilledError):
