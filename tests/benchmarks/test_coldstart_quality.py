@@ -1,4 +1,4 @@
-"""How well models that nobody evaluated are predicted, on real data, over 5 seeds.
+"""Quality of predictions for models without outcomes, on real data, over 5 seeds.
 
 `pytest -m benchmark tests/benchmarks/test_coldstart_quality.py -s`. SEEDS sets how many seeds,
 METHODS which methods run all four tests.

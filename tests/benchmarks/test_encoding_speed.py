@@ -1,4 +1,4 @@
-"""Texts to vectors, and vectors out of the database.
+"""Speed of encoding texts, and of reading vectors from the database.
 
 Beside encoding there is no floor but the processor; beside reading stands the same array from a
 file. BENCHMARK_ITEMS_READ sets the number of vectors that are read.

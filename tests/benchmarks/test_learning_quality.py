@@ -1,4 +1,4 @@
-"""How well held-out outcomes are predicted on real data, beside baselines, over 5 seeds.
+"""Quality of predictions on held-out outcomes of real data, beside baselines, over 5 seeds.
 
 `pytest -m benchmark tests/benchmarks/test_learning_quality.py -s`
 """

@@ -1,4 +1,4 @@
-"""How fast factors are learned, beside the plain loop over pairs and beside the work to be done.
+"""Training speed of factors, beside the plain loop over pairs and a lower bound of the work.
 
 `pytest -m benchmark tests/benchmarks/test_training_speed.py -s`
 """

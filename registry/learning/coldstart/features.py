@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from registry.coerce import Memo
-from registry.hub.parameters import parameters_in_name, parameters_in_names
+from registry.hub.parameters import parameters_in_names
 from registry.learning.arrays import Codes, Reals
 from registry.learning.coldstart.corpus import CorpusStatistics
 from registry.learning.coldstart.lineage_kernel import Ancestry, Edges, ParentLink, keys_of
@@ -111,16 +111,12 @@ class FeatureBlocks:
         return FeatureBlocks(*(getattr(self, name)[which] for name in FeatureBlocks.__slots__))
 
 
-def log_size(model: Description) -> float:
-    """Return log2 of the parameter count; nan where unknown.
+def _log_sizes(stated: Sequence[int | None], named: Sequence[int | None]) -> Reals:
+    """Return log2 of parameter counts; nan where unknown.
 
     A stated count that is not positive, too large, or far from that in the name is replaced by the
     name's.
     """
-    return float(_log_sizes([model.parameters], [parameters_in_name(model.name)])[0])
-
-
-def _log_sizes(stated: Sequence[int | None], named: Sequence[int | None]) -> Reals:
     known, in_names = (
         np.array([np.nan if count is None else count for count in counts], np.float64)
         for counts in (stated, named)

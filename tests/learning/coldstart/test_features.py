@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from registry.learning.coldstart import lineage_kernel
-from registry.learning.coldstart.features import Description, Featurizer, log_size
+from registry.learning.coldstart.features import Description, Featurizer
 from registry.learning.coldstart.kernel import Kernel, parts
 from registry.learning.coldstart.lineage_kernel import (
     MOST_ANCESTORS,
@@ -41,7 +41,8 @@ CATALOG = [
     ],
 )
 def test_a_size_that_cannot_be_gives_way_to_the_names(model: Description, billions: float) -> None:
-    assert log_size(model) == pytest.approx(np.log2(billions * 1e9), nan_ok=True)
+    sizes = Featurizer.of([[model]]).blocks([model]).sizes
+    assert sizes[0] == pytest.approx(np.log2(billions * 1e9), nan_ok=True)
 
 
 def test_rows_have_norm_one_or_nothing() -> None:
