@@ -1,15 +1,18 @@
 """Vectors of models that a version was not trained on."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_commands import Commands
+from databases import Databases
 from evaluated import block, run, write
 from factories import edge, model, rows
 from sqlalchemy import Connection, Engine, text
 
+from registry.db import connection as database
 from registry.db.jobs import Lock, exclusive
 from registry.embeddings import (
     partitions,
@@ -52,14 +55,23 @@ def fill(connection: Connection) -> None:
     write(connection, block("exam", *runs, asked=[Item(f"i{n}") for n in range(ITEMS)]))
 
 
-@pytest.fixture
-def trained(engine: Engine) -> Engine:
+def learn(engine: Engine) -> None:
     with engine.begin() as connection:
         fill(connection)
     version = training.train(engine, TrainingOptions(method="irt"))
     assert version is not None
     assert version.current
-    return engine
+
+
+@pytest.fixture
+def trained(databases: Databases) -> Iterator[Engine]:
+    with databases.made(template=databases.filled("placement", learn)) as url:
+        yield database.create_engine(url)
+
+
+@pytest.fixture
+def trained_commands(trained: Engine) -> Commands:
+    return Commands(trained.url.render_as_string(hide_password=False))
 
 
 def near(connection: Connection, name: str, k: int = 10) -> list[str]:
@@ -198,10 +210,10 @@ def test_one_at_a_time(trained: Engine) -> None:
         placement.place(trained)
 
 
-def test_the_command_counts(trained: Engine, commands: Commands) -> None:
+def test_the_command_counts(trained: Engine, trained_commands: Commands) -> None:
     with trained.begin() as connection:
         model(connection, "falconlab/falcon-7b-v99", model_type="falcon")
-    told = commands.json("embeddings", "place")[0]
+    told = trained_commands.json("embeddings", "place")[0]
     del told["seconds"]
     assert told == {"version": 1, "trained": 60, "folded": 0, "cold": 1, "left_out": 0}
 
@@ -281,7 +293,7 @@ def test_a_model_that_changed_is_placed_again(
 
 
 def test_outcomes_that_are_imported_fold_a_cold_model(
-    trained: Engine, commands: Commands, tmp_path: Path
+    trained: Engine, trained_commands: Commands, tmp_path: Path
 ) -> None:
     name = "falconlab/falcon-7b-odd"
     with trained.begin() as connection:
@@ -293,7 +305,7 @@ def test_outcomes_that_are_imported_fold_a_cold_model(
     lines = [f"{name},i{item},{outcome}" for item, outcome in enumerate(outcomes)]
     table.write_text("\n".join(["model,item,outcome", *lines]) + "\n")
     roles = [f"--column={each}={each}" for each in ("model", "item", "outcome")]
-    result = commands("evals", "import", str(table), "--benchmark", "exam", *roles)
+    result = trained_commands("evals", "import", str(table), "--benchmark", "exam", *roles)
     assert result.exit_code == 0
     assert "1 more models from outcomes" in result.stderr
     assert states(trained)[name] == ("folded", None)
@@ -324,14 +336,14 @@ def test_a_second_placing_leaves_what_came_to_the_first(trained: Engine) -> None
 
 
 def test_a_guess_is_explained_by_the_models_it_rests_on(
-    trained: Engine, commands: Commands
+    trained: Engine, trained_commands: Commands
 ) -> None:
     with trained.begin() as connection:
         tuned = model(connection, "somebody/my-tune", parameters=7_000_000_000)
         edge(connection, tuned, "otterlab/otter-7b-v3")
         model(connection, "x/q")
     placement.place(trained)
-    found = commands.json("explain", "somebody/my-tune")
+    found = trained_commands.json("explain", "somebody/my-tune")
     assert (found["kind"], found["version"], found["outcomes"]) == ("cold", 1, 0)
     assert 0.05 <= found["support"] <= 1
     assert len(found["rests_on"]) == 5
@@ -339,12 +351,12 @@ def test_a_guess_is_explained_by_the_models_it_rests_on(
     assert {"parent", "size"} <= set(parent["ties"])
     weights = [abs(each["weight"]) for each in found["rests_on"]]
     assert weights == sorted(weights, reverse=True)
-    drawn = commands.done("explain", "somebody/my-tune", "--format", "table")
+    drawn = trained_commands.done("explain", "somebody/my-tune", "--format", "table")
     assert "otterlab/otter-7b-v3" in drawn
     assert "its vector is predicted" in drawn
-    none = commands.done("explain", "x/q", "--format", "table")
+    none = trained_commands.done("explain", "x/q", "--format", "table")
     assert none == "x/q has no vector in version 1: shares too little with trained models.\n"
-    known = commands.done("explain", "otterlab/otter-7b-v3", "--format", "table")
+    known = trained_commands.done("explain", "otterlab/otter-7b-v3", "--format", "table")
     assert "is based on its own outcomes" in known
 
 
