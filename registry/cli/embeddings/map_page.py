@@ -16,16 +16,16 @@ from registry.cli.parameters import AT_LEAST_ONE, SEED
 @click.option(
     "--png", "picture", metavar="FILE", type=click.Path(path_type=Path), help="A picture as well."
 )
-@click.option("--version", type=AT_LEAST_ONE, help="Which.  [default: the current one]")
+@click.option("--version", type=AT_LEAST_ONE, help="Of the vectors.  [default: the current one]")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the layout.")
 @pass_application
 def map_(
     application: Application, page: Path, picture: Path | None, version: int | None, seed: int
 ) -> None:
-    """Draw models on a plane, near ones near each other.
+    """Draw models on a plane, similar ones close to each other.
 
-    The page needs no network: it tells each model under the mouse, finds names, and shows or
-    hides architectures. By t-SNE, which keeps neighbours and not distances.
+    The page needs no network: it names the model under the mouse, searches names, and shows or
+    hides architectures. The layout is by t-SNE, which preserves neighbours, not distances.
 
     \b
     Example:
