@@ -37,39 +37,43 @@ SELECT b.benchmark_id, b.name, b.version, b.domain, b.description, b.url, b.item
  ORDER BY b.name COLLATE "C", b.version COLLATE "C"
 """  # noqa: S608 - fixed text
 
-# Rows are sorted before their outcomes are decompressed. Runs by the measure that leaderboards show
-# come first, so that leaderboards show it wherever they are imported.
+# Rows are joined and sorted before their outcomes are decompressed: a join may change their order.
+# Runs by the measure that leaderboards show come first, so that leaderboards show it wherever they
+# are imported.
 _COLUMNS = """
 SELECT s.spelling, s.model, s.score, s.evaluated_at, s.measure_id, s.setup_id, s.source_id,
        s.item_count, s.standard_error, s.complete, s.verified, s.revision,
        varbit_send(s.right_bits) AS right_bits, varbit_send(s.present_bits) AS present_bits,
-       array_send(s.grades) AS grades, a.codes, a.texts, a.input_tokens, a.output_tokens,
-       a.latencies, to_jsonb(k) AS measure, to_jsonb(t) AS setup, o.name AS source, o.url
+       array_send(s.grades) AS grades, s.codes, s.texts, s.input_tokens, s.output_tokens,
+       s.latencies, s.measure, s.setup, s.source, s.url
+"""
+_DETAILS = """
+       n.name AS spelling, a.codes, a.texts, a.input_tokens, a.output_tokens, a.latencies,
+       to_jsonb(k) AS measure, to_jsonb(t) AS setup, o.name AS source, o.url
 """
 _JOINS = """
-  JOIN store.measures k ON k.measure_id = s.measure_id
-  JOIN store.setups t ON t.setup_id = s.setup_id
-  JOIN store.sources o ON o.source_id = s.source_id
-  LEFT JOIN store.answers a ON (a.model_id, a.run_id) = (s.model_id, s.run_id)
+  JOIN store.evaluated_names n ON n.name_id = r.name_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+  JOIN store.setups t ON t.setup_id = r.setup_id
+  JOIN store.sources o ON o.source_id = r.source_id
+  LEFT JOIN store.answers a ON (a.model_id, a.run_id) = (r.model_id, r.run_id)
 """
 
 _ALL_RUNS = f"""{_COLUMNS}
-  FROM (SELECT r.*, n.name AS spelling, m.name AS model
+  FROM (SELECT r.*, m.name AS model, {_DETAILS}
           FROM store.runs r
-          JOIN store.evaluated_names n ON n.name_id = r.name_id
-          JOIN store.models m ON m.model_id = r.model_id
+          JOIN store.models m ON m.model_id = r.model_id {_JOINS}
          WHERE r.benchmark_id = :benchmark AND {_SELECTED}
          ORDER BY r.measure_id = :shown DESC, n.name COLLATE "C", r.run_id
-        OFFSET 0) s {_JOINS}
+        OFFSET 0) s
 """  # noqa: S608 - fixed text
 
 _RANKED_RUNS = f"""{_COLUMNS}
-  FROM (SELECT r.*, n.name AS spelling
-          FROM store.ranked_runs r
-          JOIN store.evaluated_names n ON n.name_id = r.name_id
+  FROM (SELECT r.*, {_DETAILS}
+          FROM store.ranked_runs r {_JOINS}
          WHERE r.benchmark_id = :benchmark AND r.has_outcomes AND {_SELECTED}
          ORDER BY r.model COLLATE "C", r.rank
-        OFFSET 0) s {_JOINS}
+        OFFSET 0) s
 """  # noqa: S608 - fixed text
 
 
