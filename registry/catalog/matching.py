@@ -1,4 +1,4 @@
-"""Matches of names in evaluations with models, by several methods, the surest first.
+"""Matches of names in evaluations with models, by several methods, the most reliable first.
 
 A name is matched as it is, then as what its spelling may mean (see `spellings`): with present
 names, with aliases, then with each in another case; at last with the only model of that name under

@@ -202,7 +202,12 @@ def _embedded_directory(application: Application, doing: str) -> Path:
 
 
 def _report_move(did: str, before: str | None, after: str | None) -> None:
+    from registry.db import revisions
+
     if before == after:
-        say(f"Nothing to do: the database is at revision {after or 'base'}.")
+        # Views and functions of another version have been rebuilt, which no revision shows.
+        rebuilt = ", with this version's views and functions"
+        at_head = after == revisions.head_revision()
+        say(f"The database stays at revision {after or 'base'}{rebuilt if at_head else ''}.")
     else:
         say(f"{did} the database from {before or 'nothing'} to {after or 'nothing'}.")

@@ -1,12 +1,19 @@
 """Errors of the database driver, translated to sentences with exit codes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from registry.errors import DatabaseUnreachableError, RegistryError
+from registry.errors import DatabaseUnreachableError, RegistryError, SchemaNotAtHeadError
+
+_MISSING = (
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedTable,
+)
 
 
 @contextmanager
@@ -67,6 +74,11 @@ def translated(
         return RegistryError(
             f"Cannot {doing}: {_primary(cause)}. Connect as a user that may, or ask the "
             "database's owner to grant it."
+        )
+    if isinstance(cause, _MISSING) and re.search(r"\b(registry|store)\.", _primary(cause)):
+        return SchemaNotAtHeadError(
+            f"Cannot {doing}: {_primary(cause)}. Another version of llm-registry set up the "
+            "database; run `registry db upgrade`."
         )
     if isinstance(cause, psycopg.errors.DiskFull):
         return RegistryError(

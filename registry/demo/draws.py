@@ -1,4 +1,4 @@
-"""Deterministic draws and family trees of generated models, by formulas on their numbers.
+"""Lineage of generated models, drawn by a few formulas on their numbers.
 
 Numbers run in blocks of 40. Twenty-one of a block are roots, the rest have generation 1 to 8. A
 record of generation 1 belongs to a group of five that share a root; one of a later generation

@@ -1,4 +1,4 @@
-"""Who is evaluated on the tour, by whom and when: real names, and made-up runs of them."""
+"""Plan of the tour's evaluations: real names of models, with made-up runs and dates."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Made-up evaluations of the sample's models, drawn from a planted item response model.
+"""Made-up evaluations of the sample's models, drawn from a planted model.
 
 ALL OF IT IS MADE UP: the names of the models are real, their answers here are not. Its use is that
 the true parameters are known. A model of ability t gets an item of

@@ -1,4 +1,4 @@
-"""Sample models of the tour: well-known models with public facts and made-up counters.
+"""Models of the sample Hub: well-known ones as published, with made-up counters.
 
 Names, authors, parents, licences, sizes, days of creation (some to within days), languages, data
 sets and papers are facts, and a field is left out where the fact is not known. A parent is stated

@@ -1,4 +1,4 @@
-"""Tour of `registry demo`: commands on a sample catalog, offline.
+"""Tour of `registry demo`: an offline catalog made from nothing, and questions to it.
 
 Its evaluations are made up, and it says so wherever it shows a score.
 """

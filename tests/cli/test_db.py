@@ -25,7 +25,8 @@ def test_upgrade_and_downgrade(empty_database_url: str) -> None:
     assert commands.json("db", "current") == [{"revision": None, "head": head, "at_head": False}]
     assert commands("db", "upgrade").stderr == f"Upgraded the database from nothing to {head}.\n"
     assert (
-        commands("db", "upgrade").stderr == f"Nothing to do: the database is at revision {head}.\n"
+        commands("db", "upgrade").stderr
+        == f"The database stays at revision {head}, with this version's views and functions.\n"
     )
     assert commands.json("db", "current") == [{"revision": head, "head": head, "at_head": True}]
     assert "--yes" in commands.refused(2, "db", "downgrade", "base")

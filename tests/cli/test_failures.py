@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import factories
 import psycopg
 import pytest
 from cli_commands import REPOSITORY, Commands, run, start
 from databases import Databases
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from registry.cli.parameters import LARGEST
@@ -98,6 +100,17 @@ def test_not_upgraded(empty_database_url: str) -> None:
         err = commands.refused(4, *arguments)
         assert "not set up yet" in err
         assert "`registry db upgrade`" in err
+
+
+def test_functions_of_another_version(engine: Engine, commands: Commands) -> None:
+    with engine.begin() as connection:
+        for model in ("org/a", "org/b"):
+            factories.model(connection, model)
+        connection.exec_driver_sql("ALTER FUNCTION registry.lineage_path RENAME TO path")
+    refused = commands.refused(4, "lineage", "path", "org/a", "org/b")
+    assert "Another version of llm-registry set up the database" in refused
+    assert "`registry db upgrade`" in refused
+    assert "Another version" not in commands.refused(1, "query", "SELECT nothing()")
 
 
 def test_unknown_model_with_suggestions(sample: Commands) -> None:

@@ -1,5 +1,8 @@
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,20 @@ def test_a_job_brings_the_catalog_up_to_date(engine: Engine, database_url: str, 
     with engine.connect() as connection:
         gone = connection.scalar(text("SELECT count(*) FROM registry.models WHERE state = 'gone'"))
     assert gone == (1 if job == "sweep" else 0)
+
+
+@pytest.mark.parametrize("job", ["sync", "sweep", "train"])
+def test_a_job_runs_as_cron_starts_it(database_url: str, tmp_path: Path, job: str) -> None:
+    with HubServer(generate(5)) as server:
+        result = subprocess.run(
+            [sys.executable, ROOT / "jobs" / f"{job}.py"],
+            cwd=tmp_path,
+            env={**os.environ, "REGISTRY_DATABASE_URL": database_url, "HF_ENDPOINT": server.url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_job_that_finds_another_says_so(engine: Engine, database_url: str) -> None:

@@ -1,1 +1,1 @@
-"""Stand-in Hub: sample models over HTTP on the loopback interface."""
+"""Sample Hub: an HTTP server, its listing and its models."""

@@ -1,4 +1,4 @@
-"""Listing queries as the Hub reads them: filters, order, fields and cursor."""
+"""Listing requests, read as the Hub does: filters, order, fields and cursor."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Stand-in for the models API of the Hugging Face Hub, on the loopback interface.
+"""Server of the sample Hub: the API for models, on the loopback interface.
 
 Point a client to it with `HF_ENDPOINT`. `python -m registry.demo.hub.server` serves it alone.
 """

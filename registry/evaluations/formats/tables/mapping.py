@@ -1,4 +1,4 @@
-"""Mappings: how the tables of a data set are laid out. Facts only; nothing is read here.
+"""Mappings: the layout of a data set's tables, as facts.
 
 `mapping_parser` reads them from documents by msgspec: the structs here are what a document holds.
 """

@@ -1,4 +1,4 @@
-"""Opening of tables, whose kind the file's name tells."""
+"""Opening of tables, by the ending of the file's name."""
 
 from pathlib import Path
 
