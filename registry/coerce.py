@@ -89,7 +89,7 @@ def timestamp(value: object) -> datetime | None:
 def texts(value: object) -> tuple[list[str], bool]:
     """Read a text or a list of texts; return them, and whether any was left out.
 
-    At most `MAX_LIST` different texts are returned, in their order. None and empty texts do not
+    At most `MAX_LIST` different texts are returned, in their order. None and blank texts do not
     count as left out.
     """
     if value is None:
@@ -102,8 +102,11 @@ def texts(value: object) -> tuple[list[str], bool]:
             return stripped, False
         return [text for text in dict.fromkeys(stripped) if text], False
     accepted = [text for element in elements[:MAX_LIST] if (text := short_text(element))]
-    stated = sum(element not in (None, "") for element in elements)
-    return list(dict.fromkeys(accepted)), len(accepted) < stated
+    blank = sum(
+        element is None or (isinstance(element, str) and not element.strip())
+        for element in elements
+    )
+    return list(dict.fromkeys(accepted)), len(accepted) + blank < len(elements)
 
 
 def _stripped(text: str) -> str:
