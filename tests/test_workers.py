@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import sys
@@ -9,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from registry.workers import TASKS_AHEAD, WorkerPool, map_in_order, prefetch
+from registry.workers import (
+    BULK_GC_THRESHOLD,
+    TASKS_AHEAD,
+    WorkerPool,
+    infrequent_gc,
+    map_in_order,
+    prefetch,
+)
 
 
 class OddError(Exception):
@@ -134,3 +142,13 @@ def test_an_error_of_an_iterator_is_raised_where_its_item_is_due() -> None:
     assert next(items_ahead) == 1
     with pytest.raises(ValueError, match="torn"):
         next(items_ahead)
+
+
+def test_garbage_is_collected_rarely_only_meanwhile() -> None:
+    before = gc.get_threshold()
+    try:
+        with infrequent_gc():
+            assert gc.get_threshold() == (BULK_GC_THRESHOLD, *before[1:])
+        assert gc.get_threshold() == before
+    finally:
+        gc.set_threshold(*before)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from cli_commands import REPOSITORY
+from generated_hub.models import generate
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from registry.cli import figures
 from registry.cli.output import Field, printable, table, to_json
+from registry.demo.hub.server import HubServer
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,15 @@ def test_a_column_that_is_kept_is_wrapped() -> None:
         assert [str(each.header) for each in columns] == ["model", "detail"]
 
 
+def test_a_long_value_is_cut_unless_its_column_is_whole() -> None:
+    fields = (Field("name"), Field("reason", whole=True), Field("task"))
+    screen = Console(file=io.StringIO(), width=200)
+    screen.print(table(fields, [["a" * 61, "b" * 61, "c" * 61]], width=200))
+    assert isinstance(screen.file, io.StringIO)
+    shown = screen.file.getvalue().splitlines()[2].split()
+    assert shown == ["a" * 61, "b" * 61, "c" * 59 + "…"]
+
+
 def test_numbers_are_at_the_right() -> None:
     lines = drawn([["a", "7.2B", "mit", "x"], ["b", "950", "mit", "x"]], 80)
     assert lines[2].index("7.2B") + 4 == lines[3].index("950") + 3
@@ -228,6 +239,15 @@ def test_a_terminal_sees_the_progress_of_a_sync(database_url: str, sample_hub: s
     shown = on_terminal("--database-url", database_url, "sync", HF_ENDPOINT=sample_hub)
     assert "asking the Hub" in shown
     assert "records" in shown
+
+
+def test_the_rate_of_a_resumed_sync_is_its_own(database_url: str) -> None:
+    with HubServer(generate(30), page_limit=20) as hub:
+        sync = ("--database-url", database_url, "sync")
+        on_terminal(*sync, "--limit", "20", HF_ENDPOINT=hub.url)
+        shown = on_terminal(*sync, columns=200, HF_ENDPOINT=hub.url)
+    # One page is left: there is no time between the first report and the last.
+    assert "30 records, 0/s" in shown
 
 
 @pytest.mark.parametrize("number", [-(2**63) - 1, -(2**63), 2**63, 2**64 - 1, 2**64, 10**40])

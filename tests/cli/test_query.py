@@ -233,6 +233,15 @@ def test_an_error_that_leaves_the_connection_is_one_of_the_statement(
     assert commands.refused(1, "query", "SELECT failing()") == "Error: SQL: so be it.\n"
 
 
+def test_a_view_of_ones_own_does_not_hide_one_of_the_registry(
+    commands: Commands, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE VIEW public.models AS SELECT 1 AS one")
+        connection.exec_driver_sql("GRANT SELECT ON public.models TO registry_reader")
+    assert commands.done("query", "SELECT count(*) FROM models") == "count\n0\n"
+
+
 def test_a_view_of_ones_own_is_to_be_granted(commands: Commands, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE VIEW public.mine AS SELECT 1 AS one")

@@ -36,6 +36,29 @@ def test_a_job_is_recorded_with_its_summary_and_a_dry_run_is_not(engine: Engine)
     assert recorded(engine) == [("done", {"kind": "delta", "new": 3})]
 
 
+def test_a_job_marks_its_own_killed_run_and_leaves_those_of_other_jobs(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO store.job_runs (job, started_at, status)"
+                " VALUES ('sync', now(), 'running')"
+            )
+        )
+    with (
+        job(engine, "train", lock=Lock.TRAINING, doing="train"),
+        job(engine, "sync", lock=Lock.CATALOG, doing="sync"),
+        engine.connect() as connection,
+    ):
+        runs = connection.execute(
+            text("SELECT job, status FROM store.job_runs ORDER BY job_run_id")
+        )
+        assert [tuple(row) for row in runs] == [
+            ("sync", "interrupted"),
+            ("train", "running"),
+            ("sync", "running"),
+        ]
+
+
 def test_a_job_that_finds_the_lock_held_leaves_no_record(engine: Engine) -> None:
     with (
         exclusive(engine, Lock.EVALUATIONS),

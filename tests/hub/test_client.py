@@ -221,6 +221,20 @@ def test_waits_double(server: Server, hub: Hub, waits: list[Wait]) -> None:
         assert 0.005 * 2**number <= wait.seconds <= 0.01 * 2**number
 
 
+def test_a_wait_is_a_minute_at_most(server: Server) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(wait: Wait) -> None:
+        raise StoppedError(wait.seconds)
+
+    hub = Hub(server.url, token=False, patience=1e6, first_wait=1e4, on_wait=stop)
+    server.answers = [Answer(status=500)]
+    with pytest.raises(StoppedError) as stopped:
+        listing(hub)
+    assert 30 <= stopped.value.args[0] <= 60
+
+
 def test_rate_limit_is_waited_for(server: Server, hub: Hub, waits: list[Wait]) -> None:
     exhausted = {"ratelimit": '"api";r=0;t=0'}
     server.answers = [Answer(status=429, headers=exhausted), Answer(RECORDS)]

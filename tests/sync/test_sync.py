@@ -188,6 +188,12 @@ def test_a_sync_by_tag_takes_in_only_those(engine: Engine, server: HubServer) ->
     assert report.counts.new == expected > 0
 
 
+def test_tags_in_another_order_are_the_same_sync(engine: Engine, server: HubServer) -> None:
+    first = run(engine, server, filters=("transformers", "safetensors"), limit=1)
+    assert (first.complete, first.counts.records) == (False, 1)
+    assert run(engine, server, filters=("safetensors", "transformers")).resumed
+
+
 def test_a_limit_pauses_and_the_next_run_goes_on(engine: Engine, server: HubServer) -> None:
     first = run(engine, server, limit=50)
     assert not first.complete

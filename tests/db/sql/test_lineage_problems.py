@@ -39,6 +39,12 @@ def test_a_gone_parent(connection: Connection, state: str) -> None:
     assert rows(connection, PROBLEMS) == [("gone_parent", "a", "parent", f"the parent is {state}")]
 
 
+def test_a_gone_model_is_no_gone_parent_of_itself(connection: Connection) -> None:
+    model(connection, "a", state="gone")
+    edge(connection, "a", "a")
+    assert [row[:3] for row in rows(connection, PROBLEMS)] == [("self_edge", "a", "a")]
+
+
 def test_licence_drift(connection: Connection) -> None:
     model(connection, "parent", license="llama2")
     model(connection, "drifted", license="mit")
