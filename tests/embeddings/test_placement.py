@@ -222,6 +222,9 @@ def test_a_training_ends_with_it(engine: Engine, commands: Commands) -> None:
     with engine.begin() as connection:
         fill(connection)
         model(connection, "falconlab/falcon-7b-v99", model_type="falcon")
+    commands.done("train", "--method", "irt", "--encoder", "none", "--no-place")
+    with engine.connect() as connection:
+        assert "falconlab/falcon-7b-v99" not in kinds(connection)
     commands.done("train", "--method", "irt", "--encoder", "none")
     with engine.connect() as connection:
         assert kinds(connection)["falconlab/falcon-7b-v99"] == "cold"

@@ -124,8 +124,10 @@ def test_an_unchanged_model_keeps_its_scores_and_a_changed_one_has_its_new_ones(
             (other, "arc", 33.0),
         ]
     )
-    put(server, one, 22, cardData={})
+    put(server, one, 22, cardData={"model-index": index(("arc", "acc", 63), ("boolq", "acc", 3))})
     run(engine, server)
+    put(server, one, 23, cardData={})
+    assert run(engine, server).counts.quarantined == 0
     assert rows(engine, "SELECT model, raw_score FROM registry.scores") == [(other, 33.0)]
 
 

@@ -473,6 +473,18 @@ def test_items_are_completed_and_never_emptied(connection: Connection) -> None:
     ]
 
 
+@pytest.mark.parametrize("missing", [{"choices": ()}, {"answer": None}, {"domain": None}], ids=str)
+def test_an_item_is_completed_by_a_single_column(
+    connection: Connection, missing: dict[str, Any]
+) -> None:
+    full = Item("i0", prompt="?", choices=("x", "y"), answer="x", domain="d")
+    write(connection, block("b", asked=[full._replace(**missing)]))
+    assert write(connection, block("b", asked=[full])).items_completed == 1
+    assert rows(connection, "SELECT prompt, choices, answer, domain FROM registry.items") == [
+        ("?", ["x", "y"], "x", "d")
+    ]
+
+
 # Preferences and statistics
 
 

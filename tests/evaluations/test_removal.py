@@ -69,6 +69,14 @@ def test_a_file_goes_as_if_it_had_never_been_there(engine: Engine, files: list[P
     assert {**contents(engine), "imports": []} == {**after, "imports": []}
 
 
+def test_a_model_of_several_runs_is_counted_once(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("model,benchmark,item,outcome,revision\nm,b,i0,1,x\nm,b,i0,0,y\n")
+    imported(engine, path, roles={"revision": "revision"})
+    [one] = removed(engine, dry_run=True, models=["m"]).removed
+    assert (one.models, one.runs) == (1, 2)
+
+
 def test_answers_go_as_well(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("model,benchmark,item,outcome,answer\nm,b,i0,1,x\nn,b,i0,1,y\n")

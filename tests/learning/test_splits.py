@@ -68,6 +68,13 @@ def test_shares_are_kept_where_there_is_enough() -> None:
     assert (items.train.size, items.validation.size, items.test.size) == (400, 50, 50)
 
 
+def test_a_model_that_was_never_observed_leaves_the_shares_of_items() -> None:
+    mask = np.ones((5, 50), bool)
+    mask[2] = False
+    items = by_item(mask, 0.1, seed=3)
+    assert (items.train.size, items.validation.size, items.test.size) == (40, 5, 5)
+
+
 def test_every_cell_is_as_likely_to_be_held_out() -> None:
     mask = np.ones((3, 7), bool)
     held = sum(by_cell(mask, 0.2, seed).test.astype(int) for seed in range(2000))

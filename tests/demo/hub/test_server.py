@@ -184,6 +184,11 @@ class TestListing:
         assert len(names(api(hub).list_models(sort="created_at"))) == 20
         assert len(hub.requests) == 2
 
+    def test_a_removed_model_is_no_longer_listed(self, hub: HubServer) -> None:
+        assert "maker/model-16" in names(api(hub).list_models(sort="created_at"))
+        hub.remove("maker/model-16")
+        assert "maker/model-16" not in names(api(hub).list_models(sort="created_at"))
+
     def test_a_cursor_is_a_place_not_a_row_number(self, hub: HubServer) -> None:
         first = get(hub, "/api/models?sort=createdAt")
         hub.remove("maker/model-16")  # the last row of the page just read

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from factories import alias, rows
 from learned import drawn, kept
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
-from registry.errors import ModelNotFoundError, RegistryError
+from registry.errors import EncoderError, ModelNotFoundError, RegistryError
 from registry.learning.encoders import open_encoder
 from registry.prediction.routing.route import route, route_prompt
 
@@ -44,3 +44,19 @@ def test_a_prompt_is_routed_by_the_encoder_of_the_version(engine: Engine) -> Non
     (best,) = route_prompt(engine, "hello")
     assert best["model"] == "org/m1"
     assert best["logit"] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_prompt_is_encoded_again_for_a_version_promoted_meanwhile(engine: Engine) -> None:
+    encoder = open_encoder("hashing")
+    serving = np.ones((2, encoder.dimension + 1), np.float32)
+    with engine.begin() as connection:
+        kept(connection, drawn(2), serving=serving, encoder=encoder.name)
+
+    def promote(*_: object) -> None:
+        with engine.begin() as connection:
+            kept(connection, drawn(2), serving=serving, encoder="another")
+
+    # The first connection to be returned is that which read the name of the encoder.
+    event.listen(engine, "checkin", promote, once=True)
+    with pytest.raises(EncoderError, match="no encoder named 'another'"):
+        route_prompt(engine, "hello")

@@ -187,6 +187,12 @@ def test_bounds_are_what_is_stated_or_follows(
     assert not measure.higher_is_better
 
 
+def test_a_perfect_score_is_a_share(tmp_path: Path) -> None:
+    config = {"metric_id": "accuracy", "lower_is_better": False}
+    content = aggregate(result(metric_config=config, score_details={"score": 1.0}))
+    assert only(saved(tmp_path, content)).measure == Measure(metric="accuracy")
+
+
 def test_instances_give_items_and_outcomes(tmp_path: Path) -> None:
     second = row(sample_id="s1", sample_hash=None, evaluation={"score": 0, "is_correct": False})
     second |= {"token_usage": None, "performance": None, "output": None}

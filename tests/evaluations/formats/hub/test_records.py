@@ -103,6 +103,7 @@ def test_a_card_tells_shots_split_and_configuration() -> None:
         ({"type": "cais/mmlu", "name": "MMLU (5-Shot)", "config": "all"}, "cais/mmlu"),
         ({"type": "a type", "name": "MMLU (5-Shot)"}, "MMLU (5-Shot)"),
         ({"type": "custom", "name": "Mine", "config": "x"}, "Mine/x"),
+        ({"type": "Custom", "name": "Mine"}, "Mine"),
         ({"type": "custom"}, "custom"),
         ({"name": "N\0"}, "N\ufffd"),
     ],
