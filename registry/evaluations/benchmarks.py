@@ -138,6 +138,7 @@ def setup_id(connection: Connection, setup: Setup) -> int:
         "prompt_template": setup.prompt_template,
         "chat_template": setup.chat_template,
         "precision": setup.precision,
+        "variant": setup.variant,
         "details": document(dict(setup.details)) or "{}",
     }
     query = "SELECT setup_id FROM store.setups WHERE fingerprint = :fingerprint"
@@ -147,9 +148,10 @@ def setup_id(connection: Connection, setup: Setup) -> int:
     connection.execute(
         text("""
         INSERT INTO store.setups (fingerprint, harness, harness_version, task_version, shots,
-                                  prompt_template, chat_template, precision, details)
+                                  prompt_template, chat_template, precision, variant, details)
         VALUES (:fingerprint, :harness, :harness_version, :task_version, :shots,
-                :prompt_template, :chat_template, :precision, CAST(:details AS jsonb))"""),
+                :prompt_template, :chat_template, :precision, :variant,
+                CAST(:details AS jsonb))"""),
         values,
     )
     return _key(connection, query, values)

@@ -161,6 +161,8 @@ class Setup:
         prompt_template: name or hash of the prompt template.
         chat_template: name or hash of the chat template; empty if none was used.
         precision: of the weights, such as bfloat16.
+        variant: what makes it a system around the model rather than the plain model: best-of-16,
+            a reranker, a prompt variant, an agent, a reasoning effort, tools. None is plain.
         details: anything else that distinguishes runs.
     """
 
@@ -171,22 +173,23 @@ class Setup:
     prompt_template: str | None = None
     chat_template: str | None = None
     precision: str | None = None
+    variant: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> UUID:
         """Return a digest of the setup, equal for equal setups."""
-        return _fingerprint(
-            [
-                self.harness,
-                self.harness_version,
-                self.task_version,
-                self.shots,
-                self.prompt_template,
-                self.chat_template,
-                self.precision,
-                dict(self.details),
-            ]
-        )
+        parts = [
+            self.harness,
+            self.harness_version,
+            self.task_version,
+            self.shots,
+            self.prompt_template,
+            self.chat_template,
+            self.precision,
+            dict(self.details),
+        ]
+        # Only where there is one, so that runs of plain models keep their keys.
+        return _fingerprint([*parts, self.variant] if self.variant else parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,16 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.priors VALUES (1, 1, 'ab')",
         "UPDATE store.embeddings SET support = 0.5, near_ids = '{1}', near_weights = '{0.5}'",
     ),
+    "0011": (
+        "INSERT INTO store.benchmark_aliases VALUES ('ARC', 'arc', NULL, 'user', 1)",
+        "INSERT INTO store.model_facts VALUES (1, 1, 'parameters', '7000000000', 1)",
+        "INSERT INTO store.score_changes VALUES (1, 7, :t, 0.8, 0.008, 'scale')",
+        "UPDATE store.benchmarks SET canonical = 'arc', variant = 'cot'",
+        "UPDATE store.setups SET variant = 'best-of-16'",
+        "UPDATE store.imports SET revision = 'ab'",
+        "UPDATE store.models SET stored_parameters = 7",
+        "UPDATE store.text_vectors SET cut = true",
+    ),
 }
 
 SAMPLES = {

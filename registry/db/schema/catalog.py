@@ -75,6 +75,10 @@ class ModelTable(TypedColumns):
         nullable=True,
         comment="lexemes of name, tags, author, licence, size and popularity",
     )
+    stored_parameters: Named[int | None] = Column(
+        BigInteger,
+        comment="number of stored weights, which packed formats count in fewer numbers",
+    )
 
 
 models = Table(

@@ -7,6 +7,7 @@ from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import (
     REAL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -55,6 +56,11 @@ class TextVectorTable(TypedColumns):
     # Without a length, since encoders differ in theirs.
     vector: Named[Any] = Column(
         HALFVEC, nullable=False, comment="of the encoder's dimension, of length 1 or 0"
+    )
+    cut: Named[bool] = Column(
+        Boolean,
+        server_default=text("false"),
+        comment="whether the text is longer than what the encoder reads",
     )
 
 

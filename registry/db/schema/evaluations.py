@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Double,
     Identity,
     Index,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     TypedColumns,
     UniqueConstraint,
     Uuid,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
@@ -43,9 +45,45 @@ class BenchmarkTable(TypedColumns):
     measure_id: Named[int | None] = Column(
         Integer, comment="of measures: the one that leaderboards show"
     )
+    canonical: Named[str | None] = Column(Text, comment="canonical name; null: its own name")
+    variant: Named[str | None] = Column(
+        Text, comment="prompting that its name stands for, such as cot; null: the plain one"
+    )
 
 
-benchmarks = Table("benchmarks", metadata, BenchmarkTable, UniqueConstraint("name", "version"))
+benchmarks = Table(
+    "benchmarks",
+    metadata,
+    BenchmarkTable,
+    UniqueConstraint("name", "version"),
+    Index(
+        "benchmarks_canonical_idx",
+        literal_column("coalesce(canonical, name)", Text).label("canonical_name"),
+    ),
+)
+
+
+class BenchmarkAliasTable(TypedColumns):
+    """Every name that a benchmark has besides its canonical one."""
+
+    alias = Column(Text, primary_key=True)
+    benchmark: Named[str] = Column(Text, comment="canonical name")
+    variant: Named[str | None] = Column(
+        Text, comment="prompting that the alias stands for, such as cot; null: the plain one"
+    )
+    source: Named[str] = Column(Text, comment="registry or user")
+    confidence: Named[float] = Column(REAL, comment="in (0, 1]")
+
+
+benchmark_aliases = Table(
+    "benchmark_aliases",
+    metadata,
+    BenchmarkAliasTable,
+    Index(
+        "benchmark_aliases_lower_alias_idx",
+        literal_column("lower(alias)", Text).label("lowered"),
+    ),
+)
 
 
 class MeasureTable(TypedColumns):
@@ -57,7 +95,7 @@ class MeasureTable(TypedColumns):
     filter: Named[str] = Column(Text, comment="how answers were extracted; empty if plainly")
     lower: Named[float | None] = Column(Double, comment="raw score of the worst; null: no bound")
     upper: Named[float | None] = Column(Double, comment="raw score of the best; null: no bound")
-    higher_is_better: Named[bool] = Column(Boolean)
+    higher_is_better: Named[bool | None] = Column(Boolean)
     random_baseline: Named[float | None] = Column(Double, comment="raw score of guessing")
     unit: Named[str | None] = Column(Text, comment="null for a share")
 
@@ -123,6 +161,9 @@ class SetupTable(TypedColumns):
     chat_template: Named[str | None] = Column(Text, comment="empty if none was used")
     precision: Named[str | None] = Column(Text)
     details: Named[Any] = Column(JSONB, nullable=False)
+    variant: Named[str | None] = Column(
+        Text, comment="what makes it a system around the model, such as best-of-16; null: plain"
+    )
 
 
 setups = Table("setups", metadata, SetupTable, UniqueConstraint("fingerprint"))
@@ -149,6 +190,7 @@ class ImportTable(TypedColumns):
     sha256: Named[str] = Column(Text, comment="of the file")
     imported_at: Named[datetime] = time("since when it is the newest of its path, UTC")
     summary: Named[Any] = Column(JSONB, nullable=False, comment="counts, and what was left out")
+    revision: Named[str | None] = Column(Text, comment="of a remote source, such as a commit")
 
 
 imports = Table("imports", metadata, ImportTable, UniqueConstraint("path", "sha256", "format"))
@@ -215,6 +257,9 @@ class RunTable(TypedColumns):
         ARRAY(REAL), nullable=True, comment="by ordinal: outcomes; null where all are 0 or 1"
     )
     revision: Named[str | None] = Column(Text, comment="of the model")
+    outcome_count: Named[int | None] = Column(
+        Integer, comment="items with an outcome; null where only the score is known"
+    )
 
 
 runs = Table(
@@ -272,3 +317,32 @@ class PendingEvaluationTable(TypedColumns):
 
 
 pending_evaluations = Table("pending_evaluations", metadata, PendingEvaluationTable)
+
+
+class ModelFactTable(TypedColumns):
+    """Facts that sources of evaluations state of models, one row per model, source and fact."""
+
+    model_id = model_key()
+    source_id = Column(Integer, primary_key=True, autoincrement=False, comment="of sources")
+    fact: Named[str] = Column(
+        Text, primary_key=True, comment="such as parameters, license, base_model"
+    )
+    value: Named[str] = Column(Text, comment="as the registry reads it")
+    import_id: Named[int | None] = Column(Integer, comment="of imports: the file")
+
+
+model_facts = Table("model_facts", metadata, ModelFactTable)
+
+
+class ScoreChangeTable(TypedColumns):
+    """Scores that a new version of the registry reads otherwise, with both values."""
+
+    model_id = model_key()
+    run_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="of runs")
+    changed_at = Column(DateTime(timezone=True), primary_key=True, comment="UTC")
+    old_score: Named[float | None] = Column(Double, comment="share, or raw without bounds")
+    new_score: Named[float | None] = Column(Double, comment="likewise; null: not measured")
+    reason: Named[str] = Column(Text)
+
+
+score_changes = Table("score_changes", metadata, ScoreChangeTable)

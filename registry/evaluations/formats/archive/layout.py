@@ -34,6 +34,7 @@ RUNS = pa.schema([
     ("prompt_template", pa.string()),
     ("chat_template", pa.string()),
     ("precision", pa.string()),
+    ("variant", pa.string()),
     ("details", pa.string()),
     ("revision", pa.string()),
     ("evaluated_at", pa.timestamp("us", "UTC")),
@@ -48,6 +49,15 @@ RUNS = pa.schema([
 `spelling` how its source spells it, `details` a JSON object, `score` raw; `rows` is the number of
 its rows in the benchmark's outcomes, null where only the score is known. Runs of one version of a
 benchmark are consecutive, in the order of its outcomes."""
+
+_ADDED = {"variant": 2}
+"""Columns of RUNS that archives have only since a schema version."""
+
+
+def runs_schema(version: int) -> pa.Schema:
+    """Return the columns of runs in an archive of a schema version."""
+    return pa.schema([each for each in RUNS if _ADDED.get(each.name, 1) <= version])
+
 
 ITEMS = pa.schema([
     ("item", pa.string()),
@@ -104,14 +114,15 @@ def run_fields(row: Mapping[str, Any], setups: dict[object, Setup]) -> dict[str,
     Raises:
         ValueError: the details are not an object of texts.
     """
-    key = tuple([row[name] for name in _SETUP])
+    key = tuple([row.get(name) for name in _SETUP])
     if key not in setups:
         details = orjson.loads(row["details"])
         if not isinstance(details, dict) or not all(
             isinstance(value, str) for value in details.values()
         ):
             raise ValueError("its details are not an object of texts")
-        setups[key] = Setup(**dict(zip(_SETUP, key, strict=True)) | {"details": details})
+        setup: dict[str, Any] = dict(zip(_SETUP, key, strict=True))
+        setups[key] = Setup(**setup | {"details": details})
     return {
         "model": row["spelling"],
         "measure": Measure(**{name: row[name] for name in _MEASURE}),

@@ -15,7 +15,7 @@ from registry.evaluations.records import Benchmark
 
 NAME = "manifest.json"
 FORMAT = "llm-registry evaluations"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _HEAD = 200  # bytes; a manifest states its format first
 _BENCHMARK = ("name", "version", "domain", "description", "url")
@@ -43,12 +43,16 @@ class BenchmarkContents:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The manifest of an archive; `runs` and `names` are paths as well."""
+    """The manifest of an archive; `runs` and `names` are paths as well.
+
+    `schema_version` is from 1 to SCHEMA_VERSION.
+    """
 
     runs: str
     names: str
     contents: Sequence[BenchmarkContents]
     files: Mapping[str, ArchivePart]
+    schema_version: int = SCHEMA_VERSION
 
 
 def describe_file(folder: Path, path: str, rows: int) -> ArchivePart:
@@ -111,11 +115,12 @@ def load(path: Path) -> Manifest:
     content = json_files.document(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UnreadableFileError(path, f"this is not a manifest of {FORMAT}.", field="format")
-    if content.get("schema_version") != SCHEMA_VERSION:
+    version = content.get("schema_version")
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise UnreadableFileError(
             path,
-            f"its schema version is {content.get('schema_version')}; only {SCHEMA_VERSION} can be "
-            "read; use the version of llm-registry that wrote it, or a newer one.",
+            f"its schema version is {version}; only 1 to {SCHEMA_VERSION} can be read; use the "
+            "version of llm-registry that wrote it, or a newer one.",
             field="schema_version",
         )
     files = {
@@ -123,7 +128,7 @@ def load(path: Path) -> Manifest:
     }
     contents = [_contents(path, each, files) for each in _list(path, content, "benchmarks")]
     runs, names = (_listed(path, content, key, files) for key in ("runs", "names"))
-    return Manifest(runs, names, contents, files)
+    return Manifest(runs, names, contents, files, version)
 
 
 def verify(manifest: Manifest, folder: Path) -> None:

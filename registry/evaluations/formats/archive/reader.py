@@ -17,9 +17,9 @@ from registry.evaluations.formats.archive.layout import (
     ITEMS,
     NAMES,
     OUTCOMES,
-    RUNS,
     item_from_row,
     run_fields,
+    runs_schema,
 )
 from registry.evaluations.formats.archive.manifest import BenchmarkContents, Manifest
 from registry.evaluations.formats.table_files import batches
@@ -43,7 +43,7 @@ def read(path: Path, notes: Notes) -> Iterator[Content]:  # noqa: ARG001 - nothi
     names = [StatedName(**_renamed(row)) for row in archive.dicts(archive.manifest.names, NAMES)]
     if names:
         yield Names(source=SOURCE, names=names)
-    runs = archive.dicts(archive.manifest.runs, RUNS)
+    runs = archive.dicts(archive.manifest.runs, runs_schema(archive.manifest.schema_version))
     setups: dict[object, Setup] = {}
     for contents in archive.manifest.contents:
         items = archive.items(contents)

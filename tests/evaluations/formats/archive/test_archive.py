@@ -155,7 +155,7 @@ def test_the_tables_are_as_other_programs_want_them(tmp_path: Path) -> None:
 
 def test_the_manifest_lists_every_file(tmp_path: Path) -> None:
     manifest = orjson.loads(written(tmp_path, "parquet").read_bytes())
-    assert (manifest["schema_version"], manifest["created_at"]) == (1, "2026-03-01T12:00:00Z")
+    assert (manifest["schema_version"], manifest["created_at"]) == (2, "2026-03-01T12:00:00Z")
     there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet")}
     assert {each["path"] for each in manifest["files"]} == there
     assert "items/benchmark=only%2Fitems/part-0.parquet" in there
@@ -236,7 +236,7 @@ def set_at(*keys: Any, to: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_at("schema_version", to=2), "its schema version is 2; only 1 can be read"),
+        (set_at("schema_version", to=3), "its schema version is 3; only 1 to 2 can be read"),
         (set_at("format", to="else"), "not a manifest"),
         (set_at("files", to=3), "field 'files': this is not a value of type list"),
         (set_at("files", to=[3]), "field 'files': a list of objects"),
