@@ -331,6 +331,18 @@ def test_unreadable_card_field_is_named(field: str, value: object) -> None:
     assert parsed({"id": "acme/child", "cardData": card}).unread == (field,)
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"License": "mit"},
+        {"License": "gpl", "license": "mit"},
+        {"license": "mit", "License": "gpl"},
+    ],
+)
+def test_a_key_in_lower_case_comes_before_another_spelling(card: dict[str, object]) -> None:
+    assert with_card(**card).license == "mit"
+
+
 def test_missing_null_and_empty_are_not_unreadable() -> None:
     empty = dict.fromkeys(FIELDS, None) | {"id": "a/b", "author": "", "sha": "", "tags": []}
     record = parsed(empty | {"cardData": {"license": None, "base_model": [], "language": ""}})

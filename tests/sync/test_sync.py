@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from registry.catalog import indexes
 from registry.db import connection as database
+from registry.demo.hub.http import Request
 from registry.demo.hub.server import HubServer
 from registry.demo.models import MISSING, RENAMED
 from registry.demo.models import models as sample_models
@@ -351,6 +352,15 @@ def test_a_forward_since_leaves_the_watermark_where_it_was(
     assert gap == [(1,)]
 
 
+def test_a_first_delta_from_a_moment_on_leaves_the_rest_to_the_next(
+    engine: Engine, server: HubServer
+) -> None:
+    first = run(engine, server, since=DAY)
+    assert (first.complete, first.watermark, first.counts.new) == (True, None, 100)
+    second = run(engine, server)
+    assert (second.counts.new, second.watermark is None) == (150, False)
+
+
 def test_dates_that_are_wrong_lose_nothing(engine: Engine, server: HubServer) -> None:
     run(engine, server)
     for number in range(10, 130):
@@ -411,6 +421,21 @@ def test_a_nameless_record_however_deep_stops_nothing(engine: Engine, levels: in
     with HubServer(faults=Faults({listing: Body(body)})) as server:
         report = run(engine, server)
     assert (report.counts.quarantined, report.counts.new) == (1, 1)
+
+
+def test_a_model_that_cannot_be_read_any_more_is_not_gone(engine: Engine) -> None:
+    first, *others = generate(5)
+    deep = json.dumps(first).encode()[:-1] + b', "q": ' + b"[" * 3000 + b"]" * 3000 + b"}"
+    body = b"[" + b",".join([deep, *(json.dumps(each).encode() for each in others)]) + b"]"
+
+    def sweep(request: Request) -> bool:
+        return listing(request) and request.query["sort"] == ["createdAt"]
+
+    with HubServer(generate(5), faults=Faults({sweep: Body(body)})) as server:
+        run(engine, server)
+        counts = run(engine, server, full=True, as_of=DAY + timedelta(days=7)).counts
+    assert (counts.quarantined, counts.gone) == (1, 0)
+    assert state(engine, first["id"]) != "gone"
 
 
 def test_a_large_first_sync_reads_beside_and_ends_as_page_by_page(

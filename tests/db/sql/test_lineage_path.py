@@ -48,6 +48,13 @@ def test_up_and_down_by_way_of_the_nearest_common_ancestor(tree: Connection) -> 
     ]
 
 
+def test_the_steps_of_both_sides_count(connection: Connection) -> None:
+    for child, parent in ("ax", "ay", "yz", "bp", "pq", "qx", "bz"):
+        edge(connection, child, parent)
+    assert [row[1] for row in rows(connection, WAY, a="a", b="b")] == ["a", "y", "z", "b"]
+    assert [row[1] for row in rows(connection, WAY, a="b", b="a")] == ["b", "z", "y", "a"]
+
+
 def test_a_model_is_related_to_itself(tree: Connection) -> None:
     assert rows(tree, WAY, a="leaf", b="leaf") == [(0, "leaf", "start", None)]
     assert rows(tree, WAY, a="self", b="SELF") == [(0, "self", "start", None)]

@@ -305,6 +305,13 @@ def test_outcomes_on_a_scale_and_lower_is_better(tmp_path: Path) -> None:
     assert list(outcomes(written(tmp_path, text), read_by).values()) == [0, 1, 0.75, 0.5]
 
 
+def test_true_and_false_where_lower_is_better(tmp_path: Path) -> None:
+    document = {**LONG.document, "measure": {"metric": "harm", "higher_is_better": False}}
+    text = f"{HEADER}a,x,1,true\na,x,2,false\na,x,3,0.25\n"
+    found = outcomes(written(tmp_path, text), mapping(tmp_path, document))
+    assert list(found.values()) == [0, 1, 0.75]
+
+
 def test_items_by_model(tmp_path: Path) -> None:
     document = {
         "layout": "outcomes-by-model",
