@@ -12,3 +12,10 @@ def test_a_link_to_nothing_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is a file"), new_file(link):
         pytest.fail("it began")
     assert link.is_symlink()
+
+
+def test_a_file_with_a_long_name_has_its_suffix_while_it_is_written(tmp_path: Path) -> None:
+    target = tmp_path / f"{'v' * 200}.parquet"
+    with new_file(target) as place:
+        assert place.suffix == ".parquet"
+    assert target.is_file()

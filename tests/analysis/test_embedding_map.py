@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_commands import Commands
+from factories import family
 from learned import drawn, kept
 from sqlalchemy import Engine
 
@@ -108,6 +109,8 @@ def test_nothing_to_draw_is_said() -> None:
 def test_a_version_is_drawn_with_what_is_known(engine: Engine, tmp_path: Path) -> None:
     with engine.begin() as connection:
         kept(connection, drawn(12))
+        family(connection, "org/m0", "org/m0")
+        family(connection, "org/m1", "org/m0", parent="org/m0", generation=1)
     page, picture = tmp_path / "map.html", tmp_path / "map.png"
     command = Commands(engine.url.render_as_string(hide_password=False))
     done = command("embeddings", "map", str(page), "--png", str(picture))
@@ -118,7 +121,7 @@ def test_a_version_is_drawn_with_what_is_known(engine: Engine, tmp_path: Path) -
     assert isinstance(names, list)
     assert isinstance(details, list)
     assert names[0] == "org/m0"
-    assert details[0][0] == "vector: trained"
+    assert details[:2] == [["vector: trained"], ["vector: trained", "from org/m0"]]
     assert picture.stat().st_size > 1000
     again = command("embeddings", "map", str(page))
     assert again.exit_code == 2

@@ -245,6 +245,14 @@ def test_compare_three_gives_three_pairs(sample: Commands) -> None:
     assert len(compared["similarity"]) == 3
 
 
+def test_compare_marks_where_only_the_middle_one_differs(sample: Commands) -> None:
+    names = (BASE, "Qwen/Qwen2.5-7B", "HuggingFaceH4/zephyr-7b-beta")
+    rows = list(csv.DictReader(io.StringIO(sample.done("models", "compare", *names))))
+    (row,) = (row for row in rows if row["field"] == "architecture")
+    assert [row[name] for name in names] == ["mistral", "qwen", "mistral"]
+    assert row["differs"] == "true"
+
+
 def test_compare_a_model_with_itself(sample: Commands) -> None:
     assert "same model" in sample.refused(2, "models", "compare", FORMER, PRESENT)
 

@@ -253,6 +253,11 @@ def test_what_came_is_placed_as_if_all_were(trained: Engine) -> None:
         tuned = model(connection, "somebody/my-tune", parameters=7_000_000_000)
         edge(connection, tuned, "otterlab/otter-7b-v3")
         model(connection, "x/r")
+        # A sync dates a new model like one that it changes.
+        connection.execute(
+            text("UPDATE store.models SET changed_at = clock_timestamp() WHERE model_id >= :tuned"),
+            {"tuned": tuned},
+        )
     assert states(trained)["somebody/my-tune"] == ("none", "new since vectors were last computed")
     before = vector(trained, "falconlab/falcon-7b-old")
     placed = placement.place_pending(trained)

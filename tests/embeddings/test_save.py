@@ -164,6 +164,16 @@ def test_vectors_are_turned_onto_the_current_version(connection: Connection) -> 
     assert (vectors.read_serving(connection)[1][read["org/m3"]] == serving[3]).all()
 
 
+def test_vectors_are_not_turned_onto_predicted_ones(connection: Connection) -> None:
+    turn = np.linalg.qr(drawn(4, seed=3))[0]
+    predicted = np.concatenate([drawn(30)[:20], drawn(10, seed=9)])
+    kept(connection, predicted, kinds=["trained"] * 20 + ["cold"] * 10)
+    found = versions.read_version(
+        connection, kept(connection, np.asarray(drawn(30) @ turn, np.float32))
+    )
+    assert found.alignment_residual == pytest.approx(0, abs=1e-5)
+
+
 @pytest.mark.parametrize("dimension", [3, 5])
 def test_other_dimensions_are_not_turned_and_it_is_said(
     connection: Connection, dimension: int

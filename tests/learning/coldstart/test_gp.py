@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from registry.errors import UsageError
 from registry.learning.coldstart import gp
 from registry.learning.coldstart.calibration import (
+    NORMAL,
     Calibration,
     calibrate,
     calibrate_onward,
@@ -16,6 +17,7 @@ from registry.learning.coldstart.calibration import (
 )
 from registry.learning.coldstart.features import Description, FeatureBlocks, Featurizer
 from registry.learning.coldstart.fold_in_linear import accuracy, fold, unfolded
+from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.kernel import Kernel
 from registry.learning.coldstart.pca import decompose
 
@@ -86,6 +88,14 @@ def test_deviations_of_coordinates_hold_what_they_say() -> None:
     stated = scale * np.sqrt(prediction.variance.mean(axis=1, keepdims=True))
     held = np.abs(prediction.mean - vectors[400:]) <= 1.645 * stated
     assert held.mean() == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize(("models", "widest"), [(9, 9), (10, 10), (19, 18), (20, 19)])
+def test_a_quantile_counts_the_error_to_come(models: int, widest: int) -> None:
+    """Of n errors, that of a further model is below the ceil(0.9 (n + 1))-th in 90%."""
+    flat = VectorEstimate(np.zeros((models, 1)), np.ones((models, 1)), np.ones(models))
+    scale = coordinate_scale(flat, np.arange(1.0, models + 1)[:, None])
+    assert scale == pytest.approx(widest / NORMAL)
 
 
 def test_landmarks_come_near_to_all_models(monkeypatch: pytest.MonkeyPatch) -> None:

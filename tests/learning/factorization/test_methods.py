@@ -212,6 +212,15 @@ def test_early_stopping_keeps_the_best_step() -> None:
     assert log_loss(made.outcomes[cells], found) == pytest.approx(min(history), rel=1e-3)
 
 
+def test_models_with_few_outcomes_are_not_validated_on() -> None:
+    outcomes = np.tile(np.array([0, 1], np.float32), (80, 50))
+    outcomes[:40, 9:] = np.nan
+    outcomes[40:, 10:] = np.nan
+    hidden = selection.validation_mask(Problem(outcomes), seed=0)
+    assert not hidden[:40].any(), "nine outcomes each"
+    assert hidden[40:].any(), "ten outcomes each"
+
+
 def test_the_search_turns_down_what_noise_does_not_bear_out() -> None:
     """Where models and items have levels only, the Rasch model has its say."""
     made = planted(60, 200, rank=0, seen=1.0, seed=4)
