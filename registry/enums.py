@@ -99,12 +99,12 @@ class JobStatus(StrEnum):
 
 
 class ImportFormat(StrEnum):
-    """Format of evaluation files to import."""
+    """Built-in format of evaluation files to import; installed packages may add others."""
 
+    REGISTRY = "registry"
     LM_EVAL = "lm-eval"
     EVERY_EVAL_EVER = "every-eval-ever"
     HUB = "hub"
-    REGISTRY = "registry"
     TABLE = "table"
 
 

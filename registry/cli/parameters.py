@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from registry.cli.figures import read_count, read_moment
+from registry.enums import ImportFormat
 
 LARGEST = 500_000_000
 """The most that functions of the database accept: they read up to four times as many rows as are
@@ -24,6 +25,21 @@ class OneOf(click.Choice[_E]):
         """Return what is written on the command line."""
         del ctx
         return str(choice)
+
+
+class FormatName(OneOf[ImportFormat]):
+    """A format of evaluations: a built-in one, or one that an installed package adds."""
+
+    def __init__(self) -> None:
+        super().__init__(ImportFormat)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the member of the enumeration, or the name of an installed format."""
+        if str(value) in self.choices:
+            return super().convert(value, param, ctx)
+        from registry.evaluations.formats import plugins
+
+        return value if value in plugins.names() else super().convert(value, param, ctx)
 
 
 class Whole(click.IntRange):

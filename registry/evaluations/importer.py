@@ -1,5 +1,6 @@
 """Import of files of evaluations, one transaction a file, whatever the format."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Names, Notes, Run, Source
 from registry.workers import Progress, infrequent_gc, no_progress
 
+_LOG = logging.getLogger(__name__)
+
 SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
 """Names of folders that are not searched for evaluations."""
 
@@ -28,7 +31,7 @@ class ImportOptions:
     """How to read files, where they do not say it themselves.
 
     Attributes:
-        format: one of `enums.ImportFormat`; None detects it for each file.
+        format: name of a built-in or an installed format; None detects it for each file.
         mapping: preset or YAML file that says what the columns of tables mean.
         roles: columns or constants by role, in place of those of the mapping.
         source: who states the scores.
@@ -56,6 +59,7 @@ def import_files(
     options: ImportOptions | None = None,
     *,
     on_progress: Progress = no_progress,
+    on_problem: Callable[[str], None] = _LOG.warning,
 ) -> list[FileReport]:
     """Import files of evaluations, each whole or not at all.
 
@@ -67,6 +71,7 @@ def import_files(
         paths: files, and folders whose files are all tried.
         options: how to read them.
         on_progress: receives the progress.
+        on_problem: receives a sentence about each installed format that fails.
 
     Returns:
         A report for each file, in their order.
@@ -81,7 +86,7 @@ def import_files(
     if roles and options.benchmark is not None:
         # The option takes the place of a column of the table.
         roles.setdefault("benchmark", f"={options.benchmark}")
-    reader = detect.Reader(options.format, options.mapping, roles)
+    reader = detect.Reader(options.format, options.mapping, roles, on_problem)
     files = list(_files(paths, reader))
     with job(
         engine, "evals import", lock=Lock.EVALUATIONS, doing="import", dry_run=options.dry_run

@@ -48,6 +48,25 @@ def mappings(output: Output) -> None:
 
 
 @evals.command()
+@output_options
+def formats(output: Output) -> None:
+    """List the formats of files, for --as.
+
+    The last but the tables are those that installed packages add.
+
+    \b
+    Example:
+      registry evals formats
+    """
+    from registry.evaluations.formats.detect import Reader
+
+    output.rows(
+        [Field("format"), Field("files", whole=True, kept=True)],
+        Reader(on_problem=say).descriptions(),
+    )
+
+
+@evals.command()
 @click.option(
     "--benchmark",
     "benchmarks",

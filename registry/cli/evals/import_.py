@@ -17,9 +17,8 @@ from registry.cli.application import Application
 from registry.cli.console import say
 from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options
-from registry.cli.parameters import OneOf
+from registry.cli.parameters import FormatName
 from registry.cli.progress import drawn
-from registry.enums import ImportFormat
 from registry.errors import UsageError, was_interrupted
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ IMPORTED = (
 @click.option(
     "--as",
     "file_format",
-    type=OneOf(ImportFormat),
+    type=FormatName(),
     help="The files' format.  [default: detected for each]",
 )
 @click.option(
@@ -105,7 +104,9 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         with application.engine() as engine:
             application.set_up(engine)
             with _progress() as on_progress:
-                reports = import_files(engine, paths, options, on_progress=on_progress)
+                reports = import_files(
+                    engine, paths, options, on_progress=on_progress, on_problem=say
+                )
             placed = None if options.dry_run else refresh.refresh_vectors(engine)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):

@@ -7,9 +7,11 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import orjson
 
 from registry.errors import UnreadableFileError
@@ -23,6 +25,31 @@ def document(path: Path) -> object:
     """
     with _opened(path) as file:
         return parsed(_content(path, file), path)
+
+
+def keys(path: Path) -> frozenset[str]:
+    """Return the keys of the JSON object that a file holds; none for any other file.
+
+    Nothing below them is decoded, and the latest file's are cached, as formats ask one by one.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return frozenset()
+    return _keys(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
+def _keys(path: Path, changed: int, size: int) -> frozenset[str]:  # noqa: ARG001 - of the cache
+    try:
+        with _opened(path) as file:
+            content = _content(path, file)
+        try:
+            return frozenset(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
+        except (msgspec.DecodeError, UnicodeDecodeError):  # also NaN, which Python writes
+            return frozenset(members(parsed(content, path)))
+    except UnreadableFileError:
+        return frozenset()
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:

@@ -5,8 +5,10 @@ A folder with `runs` (a row per run), `names` (spellings that resolve to a model
 which lists every file with its rows and its sha256. `layout` describes the columns.
 """
 
-from registry.evaluations.formats.archive.manifest import listed_files, recognizes
+from registry.evaluations.formats.archive.manifest import parts, recognizes
 from registry.evaluations.formats.archive.reader import read
 from registry.evaluations.formats.archive.writer import write
 
-__all__ = ["listed_files", "read", "recognizes", "write"]
+__all__ = ["DESCRIPTION", "parts", "read", "recognizes", "write"]
+
+DESCRIPTION = "manifest.json and its tables, as `registry evals export` writes"

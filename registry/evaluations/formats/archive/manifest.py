@@ -97,8 +97,10 @@ def recognizes(path: Path) -> bool:
         return False
 
 
-def listed_files(path: Path) -> Iterator[Path]:
-    """Yield the files that a manifest lists; none if it cannot be read."""
+def parts(path: Path) -> Iterator[Path]:
+    """Yield the files that a manifest lists; none if it cannot be read, or is no manifest."""
+    if not recognizes(path):
+        return
     try:
         manifest = load(path)
     except UnreadableFileError:

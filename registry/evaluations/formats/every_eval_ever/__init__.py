@@ -12,22 +12,25 @@ from registry.evaluations.formats.every_eval_ever.results import Aggregate
 from registry.evaluations.formats.every_eval_ever.writer import write
 from registry.evaluations.records import Block, Notes, Source
 
-__all__ = ["read", "recognizes", "write"]
+__all__ = ["DESCRIPTION", "parts", "read", "recognizes", "write"]
+
+DESCRIPTION = "aggregates and instances of Every Eval Ever 0.3.0"
 
 _ROW = frozenset({"evaluation_id", "sample_id", "evaluation"})
+_AGGREGATE = frozenset({"schema_version", "evaluation_results"})
 _BUFFER = 1 << 20  # bytes hashed at a time
 
 
 def recognizes(path: Path) -> bool:
     """Tell by its content whether a file is an aggregate or has instances; never raises."""
     name = path.name.removesuffix(".gz")
+    if name.endswith(".json"):
+        return json_files.keys(path) >= _AGGREGATE
     try:
-        if name.endswith(".jsonl"):
-            return any(row.keys() >= _ROW for _, row in islice(json_files.rows(path), 1))
-        content = json_files.document(path) if name.endswith(".json") else None
+        rows = json_files.rows(path) if name.endswith(".jsonl") else ()
+        return any(row.keys() >= _ROW for _, row in islice(rows, 1))
     except UnreadableFileError:
         return False
-    return isinstance(content, dict) and content.keys() >= {"schema_version", "evaluation_results"}
 
 
 def read(path: Path, notes: Notes) -> Iterator[Block]:
@@ -48,6 +51,16 @@ def read(path: Path, notes: Notes) -> Iterator[Block]:
     aggregate = Aggregate(path, json_files.document(path), notes)
     instances = _instances(path, aggregate.instances, notes)
     yield from aggregate.blocks(instances)
+
+
+def parts(path: Path) -> Iterator[Path]:
+    """Yield the file of instances that an aggregate names."""
+    if not path.name.endswith(".json") or not recognizes(path):
+        return
+    content = json_files.members(json_files.document(path))
+    file = json_files.members(content.get("detailed_evaluation_results")).get("file_path")
+    if isinstance(file, str):
+        yield (path.absolute().parent / file).absolute()
 
 
 def _instances(path: Path, stated: Mapping[str, object], notes: Notes) -> Instances | None:

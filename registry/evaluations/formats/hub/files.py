@@ -19,10 +19,21 @@ _MAX_CARD = 5_000_000  # characters; cards with results rarely reach 1 % of it
 
 
 def recognizes(path: Path) -> bool:
-    """Tell by its name whether a file may hold results of a model on the Hub."""
-    return path.name == "README.md" or (
-        path.suffix in (".yaml", ".yml") and path.absolute().parent.name == _FOLDER
-    )
+    """Tell by its name whether a file holds results of a model on the Hub.
+
+    Most README.md have none: those are recognized by the member of their front matter.
+    """
+    if path.name == "README.md":
+        return _has_results(path)
+    return path.suffix in (".yaml", ".yml") and path.absolute().parent.name == _FOLDER
+
+
+def _has_results(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"model-index:" in file.read(_MAX_CARD)
+    except OSError:
+        return True  # so that reading it raises the error
 
 
 def read(path: Path, notes: Notes, model: str | None = None) -> Iterator[Block]:

@@ -14,9 +14,12 @@ from registry.evaluations.formats import json_files
 from registry.evaluations.formats.lm_eval.results import ResultsFile, safe_name
 from registry.evaluations.formats.lm_eval.samples import read_samples
 from registry.evaluations.formats.lm_eval.writer import write
+from registry.evaluations.formats.protocol import no_parts as parts
 from registry.evaluations.records import Block, Notes
 
-__all__ = ["read", "recognizes", "write"]
+__all__ = ["DESCRIPTION", "parts", "read", "recognizes", "write"]
+
+DESCRIPTION = "results_*.json and samples_*.jsonl of lm-evaluation-harness"
 
 _RESULTS = re.compile(r"results(?:_.*)?\.json(?:\.gz)?")
 _SAMPLES = re.compile(

@@ -1,13 +1,14 @@
 """Reader of a table by a mapping: blocks of evaluations, or names of models."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from registry.errors import UnreadableFileError
+from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats.tables.lists import read_items, read_names
 from registry.evaluations.formats.tables.long import read_outcomes
 from registry.evaluations.formats.tables.mapping import Layout, TableMapping
-from registry.evaluations.formats.tables.open import open_table
+from registry.evaluations.formats.tables.open import ENDINGS, open_table
+from registry.evaluations.formats.tables.presets import detect, presets
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.scores import read_scores, read_scores_by_model
 from registry.evaluations.formats.tables.sources import Table
@@ -23,6 +24,45 @@ _READERS: Mapping[str, Callable[[Sheet], Iterator[Content]]] = {
     "items": read_items,
     "names": read_names,
 }
+
+
+class TableFormat:
+    """Tables as a format: by a given mapping, or the built-in one that fits their columns."""
+
+    DESCRIPTION = "Parquet, CSV or JSON lines (.gz too), by a mapping of columns"
+
+    def __init__(self, mapping: TableMapping | None = None) -> None:
+        self._mapping = mapping
+        self._detected: dict[Path, TableMapping | None] = {}
+
+    def recognizes(self, path: Path) -> bool:
+        """Tell whether a built-in mapping fits a table's columns.
+
+        Raises:
+            UnreadableFileError: the file has the name of a table, and is not one.
+        """
+        return self._fitting(path) is not None
+
+    def read(self, path: Path, notes: Notes) -> Iterator[Content]:
+        """Yield the blocks of a table, or its names; see the function `read`."""
+        mapping = self._mapping or self._fitting(path)
+        if mapping is None:
+            raise UsageError(
+                f"What the columns of {path} mean is not known; name a mapping by --mapping "
+                f"({', '.join(presets())}, or a YAML file), or columns by --column ROLE=COLUMN."
+            )
+        return read(path, mapping, notes)
+
+    def parts(self, path: Path) -> Iterable[Path]:  # noqa: ARG002 - of the protocol
+        """Return no file: a table is read alone."""
+        return ()
+
+    def _fitting(self, path: Path) -> TableMapping | None:
+        if not path.name.lower().removesuffix(".gz").endswith(ENDINGS):
+            return None
+        if path not in self._detected:
+            self._detected = {path: detect(path)}
+        return self._detected[path]
 
 
 def read(path: Path, mapping: TableMapping, notes: Notes) -> Iterator[Content]:
