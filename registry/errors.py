@@ -65,6 +65,16 @@ class CursorExpiredError(HubError):
     """The Hub no longer knows the listing's cursor."""
 
 
+class RemoteError(RegistryError):
+    """A remote file cannot be used."""
+
+
+class RemoteUnavailableError(RemoteError):
+    """A remote file cannot be reached; try again in a few minutes."""
+
+    exit_code = 75
+
+
 class EncoderError(RegistryError):
     """An encoder of texts cannot be opened or used."""
 

@@ -1,10 +1,10 @@
-"""Client of the Hugging Face Hub: pages of its listing, and look-ups of single models."""
+"""Client of the Hugging Face Hub: pages of its listing, look-ups of models, and other requests."""
 
 import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -50,11 +50,14 @@ _EXPAND = (
     "trendingScore",
 )
 
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-_MAX_WAIT = 60.0  # seconds between two attempts, where the Hub does not say how long
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_WAIT = 60.0  # seconds between two attempts, where the Hub does not say how long
 _MAX_GARBLED = 4  # attempts at a reply that arrives but cannot be read
-_MAX_REDIRECTS = 5
+MAX_REDIRECTS = 5
 _MAX_BYTES = 512 * 2**20
+
+# The client's own `build_hf_headers` would first ask another address for telemetry.
+USER_AGENT = f"llm-registry/{__version__}; hf_hub/{hf_version}"
 
 _T = TypeVar("_T")
 
@@ -103,7 +106,9 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
+    """A reply, received whole."""
+
     url: str
     status: int
     headers: httpx.Headers
@@ -135,14 +140,14 @@ class Hub:
         on_wait: Callable[[Wait], None] | None = None,
     ) -> None:
         self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
-        if _origin(self.endpoint) is None:
+        if origin(self.endpoint) is None:
             raise UsageError(
                 f"The Hub's address {self.endpoint!r} is no http or https URL; check HF_ENDPOINT."
             )
         self._token = token
         self._headers: dict[str, str] | None = None
-        self._patience = patience
-        self._first_wait = first_wait
+        self.patience = patience
+        self.first_wait = first_wait
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._reply_timeout = reply_timeout
         self._on_wait = on_wait
@@ -170,19 +175,19 @@ class Hub:
             HubError: when its reply cannot be used.
         """
 
-        def readable(reply: _Reply) -> _T:
+        def readable(reply: Reply) -> _T:
             page = self._raw(reply)
             with _repeatable(reply):
                 return read(page)
 
-        return self._ask(url, readable)
+        return self.ask(url, readable)
 
     def fetch_raw(self, url: str) -> RawPage:
         """Fetch one page without reading it; its body may be no list of records.
 
         Raises as `fetch` does.
         """
-        return self._ask(url, self._raw)
+        return self.ask(url, self._raw)
 
     def lookup(self, name: str) -> Lookup:
         """Look up one model by its name, present or former.
@@ -193,24 +198,34 @@ class Hub:
             return Lookup("gone", name)
         fields = urlencode([("expand", field) for field in _EXPAND])
         url = f"{self.endpoint}/api/models/{quote(name)}?{fields}"
-        return self._ask(url, lambda reply: _lookup(name, reply))
+        return self.ask(url, lambda reply: _lookup(name, reply))
 
-    def _ask(self, url: str, read: Callable[[_Reply], _T]) -> _T:
+    def ask(
+        self,
+        url: str,
+        read: Callable[[Reply], _T],
+        *,
+        form: Mapping[str, Sequence[str]] | None = None,
+    ) -> _T:
+        """Send one request and read its reply; `form` makes it a POST.
+
+        Raises as `fetch` does, and what `read` raises; a status that may pass is tried again.
+        """
         started, attempts, garbled = time.monotonic(), 0, 0
         while True:
             if (rest := self._allowed_at - time.monotonic()) > 0:
                 self._pause(Wait(rest, "rate limited"), started)
             attempts += 1
             # Spread out, so that clients which failed together do not come back together.
-            wait = min(_MAX_WAIT, self._first_wait * 2 ** min(attempts - 1, 20))
+            wait = min(MAX_WAIT, self.first_wait * 2 ** min(attempts - 1, 20))
             wait *= random.uniform(0.5, 1)
             try:
-                reply = self._send(url)
-                if reply.status not in _RETRIED:
+                reply = self._send(url, form)
+                if reply.status not in RETRIED:
                     return read(reply)
                 problem = f"HTTP {reply.status} from {_where(reply)}"
-                retry_after = _retry_after(reply.headers)
-                wait = wait if retry_after is None else retry_after
+                stated = retry_after(reply.headers)
+                wait = wait if stated is None else stated
             except _GarbledReplyError as error:
                 garbled += 1
                 if garbled == _MAX_GARBLED:
@@ -223,10 +238,10 @@ class Hub:
 
     def _pause(self, wait: Wait, started: float) -> None:
         """Sleep, unless that would end beyond `patience`."""
-        if time.monotonic() + wait.seconds > started + self._patience:
+        if time.monotonic() + wait.seconds > started + self.patience:
             raise HubUnavailableError(
                 f"The Hub at {self.endpoint} cannot be used now ({wait.reason}): the next attempt "
-                f"is due in {wait.seconds:.0f} s, beyond the {self._patience:.0f} s that one "
+                f"is due in {wait.seconds:.0f} s, beyond the {self.patience:.0f} s that one "
                 f"request may take. Try again later."
             )
         logger.info("The Hub at %s: %s; waiting %.1f s", self.endpoint, wait.reason, wait.seconds)
@@ -234,17 +249,20 @@ class Hub:
             self._on_wait(wait)
         time.sleep(wait.seconds)
 
-    def _send(self, url: str) -> _Reply:
-        """Send one request, follow redirects within the endpoint, and read the whole reply."""
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of every request to the endpoint, its token included."""
         if self._headers is None:
-            # The client's own `build_hf_headers` would first ask another address for telemetry.
-            self._headers = {"user-agent": f"llm-registry/{__version__}; hf_hub/{hf_version}"}
+            self._headers = {"user-agent": USER_AGENT}
             if token := get_token_to_send(self._token):
                 self._headers["authorization"] = f"Bearer {token}"
-        for _ in range(_MAX_REDIRECTS):
+        return self._headers
+
+    def _send(self, url: str, form: Mapping[str, Sequence[str]] | None) -> Reply:
+        """Send one request, follow redirects within the endpoint, and read the whole reply."""
+        for _ in range(MAX_REDIRECTS):
             self._require_endpoint(url)
             try:
-                reply = self._receive(url, self._headers)
+                reply = self._receive(url, form)
             except OfflineModeIsEnabled as error:
                 raise HubError(
                     "HF_HUB_OFFLINE is set, so no request is sent to the Hub."
@@ -257,11 +275,16 @@ class Hub:
             url = _join(url, reply.headers["location"])
         raise HubError(f"The Hub redirects in a circle: {url}.")
 
-    def _receive(self, url: str, headers: dict[str, str]) -> _Reply:
+    def _receive(self, url: str, form: Mapping[str, Sequence[str]] | None) -> Reply:
         finish_by = time.monotonic() + self._reply_timeout
         body = bytearray()
         with get_session().stream(
-            "GET", url, headers=headers, timeout=self._timeout, follow_redirects=False
+            "GET" if form is None else "POST",
+            url,
+            data=form,
+            headers=self.headers(),
+            timeout=self._timeout,
+            follow_redirects=False,
         ) as response:
             for chunk in response.iter_bytes():
                 body += chunk
@@ -270,10 +293,10 @@ class Hub:
                 if len(body) > _MAX_BYTES:
                     raise HubError(f"The reply to {url} has more than {_MAX_BYTES} bytes.")
             link = response.links.get("next", {}).get("url")
-            return _Reply(url, response.status_code, response.headers, bytes(body), link)
+            return Reply(url, response.status_code, response.headers, bytes(body), link)
 
     def _require_endpoint(self, url: str) -> None:
-        if _origin(url) != _origin(self.endpoint):
+        if origin(url) != origin(self.endpoint):
             raise HubError(
                 f"The address {url[:200]!r} is not on {self.endpoint}; it is not followed, so that "
                 f"the access token cannot leak. Check HF_ENDPOINT."
@@ -285,14 +308,14 @@ class Hub:
             # One second more, because the Hub rounds down.
             self._allowed_at = time.monotonic() + limit.reset_in_seconds + 1
 
-    def _raw(self, reply: _Reply) -> RawPage:
+    def _raw(self, reply: Reply) -> RawPage:
         if reply.status in (400, 410) and "cursor=" in urlsplit(reply.url).query:
             raise CursorExpiredError(
                 f"The Hub no longer knows the listing's cursor ({_message(reply)}); "
                 f"the listing has to start again."
             )
         if reply.status != httpx.codes.OK:
-            raise _error(reply)
+            raise reply_error(reply)
         next_url = _join(reply.url, reply.next_link) if reply.next_link else None
         if next_url is not None:
             self._require_endpoint(next_url)
@@ -306,7 +329,7 @@ class _GarbledReplyError(HubError):
 
 
 @contextmanager
-def _repeatable(reply: _Reply) -> Iterator[None]:
+def _repeatable(reply: Reply) -> Iterator[None]:
     """Have the request repeated where the reply turns out to be unreadable."""
     try:
         yield
@@ -314,7 +337,7 @@ def _repeatable(reply: _Reply) -> Iterator[None]:
         raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
 
 
-def _lookup(name: str, reply: _Reply) -> Lookup:
+def _lookup(name: str, reply: Reply) -> Lookup:
     if reply.status == httpx.codes.OK:
         with _repeatable(reply):
             record, *others = decode_page(b"[" + reply.body + b"]") or [None]
@@ -323,36 +346,38 @@ def _lookup(name: str, reply: _Reply) -> Lookup:
         return Lookup("listed", name_of(record) or name, record)
     code, message = reply.headers.get("x-error-code"), reply.headers.get("x-error-message", "")
     if message.startswith("Invalid credentials"):
-        raise _error(reply)
+        raise reply_error(reply)
     if "disabled" in message or reply.status == httpx.codes.UNAVAILABLE_FOR_LEGAL_REASONS:
         return Lookup("disabled", name)
     if code == "GatedRepo":
         return Lookup("listed", name)
     if httpx.codes.is_client_error(reply.status):  # 401 and 403 may also mean "private"
         return Lookup("gone", name)
-    raise _error(reply)
+    raise reply_error(reply)
 
 
-def _error(reply: _Reply) -> HubError:
+def reply_error(reply: Reply) -> HubError:
+    """Return the error of a reply that is none of use."""
     message = f"{_where(reply)} answered {reply.status}: {_message(reply)}"
     if reply.status in (401, 403):
         return HubError(f"{message}. Check HF_TOKEN, or log in again with `hf auth login`.")
     return HubError(f"{message}.")
 
 
-def _message(reply: _Reply) -> str:
+def _message(reply: Reply) -> str:
     message = reply.headers.get("x-error-message") or reply.body[:200].decode(errors="replace")
     return message.strip() or "no reason given"
 
 
-def _where(reply: _Reply) -> str:
+def _where(reply: Reply) -> str:
     request = reply.headers.get("x-request-id", "unknown")
     # The requested fields are always the same, and three quarters of the address.
     url = re.sub(r"(?<=[?&])expand=[^&]*&?", "", reply.url).rstrip("?&")
     return f"{url} (request id {request})"
 
 
-def _retry_after(headers: httpx.Headers) -> float | None:
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Return the seconds after which a server allows another attempt, where it says so."""
     seconds = headers.get("retry-after", "").strip()
     return float(seconds) + 1 if seconds.isdecimal() else None
 
@@ -364,7 +389,8 @@ def _join(url: str, link: str) -> str:
         return link
 
 
-def _origin(url: str) -> tuple[str, str, int] | None:
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port of an address; None where it is no URL of the web."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,1 @@
+"""Remote files of evaluations: their addresses, and their copies in the cache."""

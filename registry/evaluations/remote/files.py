@@ -1,0 +1,108 @@
+"""Remote files: where each lies, its version, and how its content is read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from registry.errors import UsageError
+
+SCHEMES = ("hf", "https", "http", "s3")
+"""Schemes of addresses that can be read."""
+
+ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".eval", ".md")
+"""Endings of the files that are taken from a remote folder, also before .gz; a pattern takes all
+that it fits."""
+
+_LONGEST = 255
+"""Bytes of a name in a folder of the cache."""
+
+_SIGNATURES = frozenset({
+    "awsaccesskeyid", "expires", "key-pair-id", "policy", "se", "sig", "signature", "sp", "token",
+    "x-goog-signature",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that is to be copied to the cache.
+
+    Attributes:
+        address: as people and the log of imports know it.
+        place: of its copy below the cache; files of one folder stay beside each other.
+        content: what identifies its content; None where nothing does, so no copy is kept.
+        read: yields its content from a position on.
+        size: in bytes; None where it is not known before the end.
+        revision: of the repository or the file, such as a commit.
+        sha256: of the content, where known.
+        git_hash: of the content, where known.
+    """
+
+    address: str
+    place: PurePosixPath
+    content: str | None
+    read: Callable[[int], Iterator[bytes]] = field(repr=False)
+    size: int | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    git_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFiles:
+    """The files of an address, and whether it names one itself; `folder` holds all their places."""
+
+    files: Sequence[RemoteFile]
+    by_name: bool
+    folder: PurePosixPath
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an address rather than a path."""
+    scheme, separator, _ = text.partition("://")
+    return bool(separator) and scheme.isalnum()
+
+
+def scheme_of(address: str) -> str:
+    """Return the scheme of an address.
+
+    Raises:
+        UsageError: when it cannot be read.
+    """
+    scheme = address.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"{address} cannot be read: addresses begin {', '.join(f'{s}://' for s in SCHEMES)}."
+        )
+    return scheme
+
+
+def has_known_ending(path: str) -> bool:
+    """Return whether a file in a folder may hold evaluations, by its name."""
+    return path.lower().removesuffix(".gz").endswith(ENDINGS)
+
+
+def place(*parts: str) -> PurePosixPath:
+    """Return a place below the cache.
+
+    Raises:
+        UsageError: when a part cannot be the name of a file.
+    """
+    names = [name for part in parts for name in part.split("/") if name]
+    for name in names:
+        if name in {".", ".."} or "\0" in name or len(name.encode()) > _LONGEST:
+            raise UsageError(
+                f"The name {name[:80]!r} in {'/'.join(parts)[:200]!r} is no file name."
+            )
+    return PurePosixPath(*names)
+
+
+def without_signature(url: str) -> str:
+    """Return an address without the parts that only permit to read it for a while."""
+    parts = urlsplit(url)
+    kept = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name.lower() not in _SIGNATURES and not name.lower().startswith(("x-amz-", "x-goog-"))
+    ]
+    return urlunsplit(parts._replace(query=urlencode(kept), fragment=""))
