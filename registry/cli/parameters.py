@@ -1,6 +1,7 @@
 """Types of options: numbers in a range, counts such as 7B, and dates."""
 
 import math
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -100,6 +101,23 @@ class Count(click.ParamType[int]):
             self.fail(f"{value!r} is not a count such as 7B, 350M or 1000000.", param, ctx)
 
 
+class Bytes(click.ParamType[int]):
+    """A size in bytes, written 500MB, 10GB or 1TB."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read the size."""
+        if isinstance(value, int):
+            return value
+        matched = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", str(value).strip().lower())
+        if matched is None:
+            self.fail(f"{value!r} is not a size such as 500MB, 10GB or 1TB.", param, ctx)
+        return int(float(matched[1]) * 1000 ** " kmgt".index(matched[2] or " "))
+
+
 class Moment(click.ParamType[datetime]):
     """A date or time in ISO 8601; UTC without a zone."""
 
@@ -119,6 +137,7 @@ class Moment(click.ParamType[datetime]):
             )
 
 
+BYTES = Bytes()
 COUNT = Count()
 MOMENT = Moment()
 AT_LEAST_ZERO = Whole(min=0)

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, text
 from registry.catalog.resolution import Stated
 from registry.evaluations import staging
 from registry.evaluations.load import LoadCounts
+from registry.evaluations.remote.inputs import InputFile
 
 HUB = "the Hub"
 """Where runs are from that no file has."""
@@ -25,10 +25,12 @@ class FileReport:
     `status` is imported, unchanged (all of it was stored before), failed (nothing of it is stored;
     `error` says why) or skipped (no format fits; only of files in a folder). `replaced` counts the
     runs that had another result before, by the file that it was from (or the Hub), and `left_over`
-    those of earlier versions of this file that are no longer in it.
+    those of earlier versions of this file that are no longer in it. `path` is as it was given,
+    `place` what the file is known by.
     """
 
     path: str
+    place: str
     format: str | None = None
     status: str = "skipped"
     written: LoadCounts = field(default_factory=LoadCounts)
@@ -83,22 +85,23 @@ class ImportVersion(NamedTuple):
     former: Sequence[int]
 
 
-def begin(connection: Connection, path: Path, format_: str, now: datetime) -> ImportVersion:
-    """Record the import of a file, as the newest version of its path.
+def begin(connection: Connection, file: InputFile, format_: str, now: datetime) -> ImportVersion:
+    """Record the import of a file, as the newest version at its place.
 
     Args:
         connection: in the file's transaction.
-        path: as it was given.
+        file: the file.
         format_: what it is read as.
         now: when.
     """
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with file.path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    _follow(connection, file, sha256)
     versions = connection.execute(
         text("""
         SELECT import_id, format, sha256 FROM store.imports WHERE path = :path
          ORDER BY imported_at DESC, import_id DESC"""),
-        {"path": str(path)},
+        {"path": file.place},
     ).all()
     former = [row.import_id for row in versions if row.sha256 != sha256]
     same = [row.import_id for row in versions if (row.sha256, row.format) == (sha256, format_)]
@@ -108,21 +111,45 @@ def begin(connection: Connection, path: Path, format_: str, now: datetime) -> Im
                 text("UPDATE store.imports SET imported_at = :now WHERE import_id = :key"),
                 {"key": same[0], "now": now},
             )
+        if file.revision is not None:
+            connection.execute(
+                text("UPDATE store.imports SET revision = :revision WHERE import_id = :key"),
+                {"key": same[0], "revision": file.revision},
+            )
         return ImportVersion(same[0], former)
     key = connection.scalar(
         text("""
-        INSERT INTO store.imports (path, format, bytes, sha256, imported_at, summary)
-        VALUES (:path, :format, :bytes, :sha256, :now, '{}') RETURNING import_id"""),
+        INSERT INTO store.imports (path, format, bytes, sha256, imported_at, summary, revision)
+        VALUES (:path, :format, :bytes, :sha256, :now, '{}', :revision) RETURNING import_id"""),
         {
-            "path": str(path),
+            "path": file.place,
             "format": format_,
-            "bytes": path.stat().st_size,
+            "bytes": file.path.stat().st_size,
             "sha256": sha256,
             "now": now,
+            "revision": file.revision,
         },
     )
     assert key is not None
     return ImportVersion(key, former)
+
+
+def _follow(connection: Connection, file: InputFile, sha256: str) -> None:
+    """Give a file its place where an earlier version of the registry recorded it as it was typed.
+
+    A relative path may be that of another file, so only the same content shows that it is this one.
+    """
+    if file.shown == file.place:
+        return
+    connection.execute(
+        text("""
+        UPDATE store.imports i SET path = :place
+         WHERE path = :shown AND sha256 = :sha256
+           AND NOT EXISTS (
+                   SELECT FROM store.imports o
+                    WHERE o.path = :place AND (o.sha256, o.format) = (i.sha256, i.format))"""),
+        {"place": file.place, "shown": file.shown, "sha256": sha256},
+    )
 
 
 def claim(connection: Connection, version: ImportVersion) -> int:

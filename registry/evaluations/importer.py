@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from os import PathLike
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine
@@ -18,12 +18,11 @@ from registry.evaluations import benchmarks, import_log, item_statistics, load, 
 from registry.evaluations.formats import detect
 from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Names, Notes, Run, Source
+from registry.evaluations.remote.cache import DEFAULT_LIMIT
+from registry.evaluations.remote.inputs import InputFile, list_files
 from registry.workers import Progress, infrequent_gc, no_progress
 
 _LOG = logging.getLogger(__name__)
-
-SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
-"""Names of folders that are not searched for evaluations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +37,7 @@ class ImportOptions:
         benchmark: name of the only benchmark in the files.
         benchmark_version: version of all benchmarks in the files.
         dry_run: report what would change, and change nothing.
+        max_download: bytes of remote files that may be fetched.
     """
 
     format: str | None = None
@@ -47,6 +47,7 @@ class ImportOptions:
     benchmark: str | None = None
     benchmark_version: str | None = None
     dry_run: bool = False
+    max_download: int = DEFAULT_LIMIT
 
 
 _Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -55,7 +56,7 @@ _Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
 @infrequent_gc()
 def import_files(
     engine: Engine,
-    paths: Sequence[Path],
+    paths: Sequence[str | PathLike[str]],
     options: ImportOptions | None = None,
     *,
     on_progress: Progress = no_progress,
@@ -68,7 +69,7 @@ def import_files(
 
     Args:
         engine: of a database at head.
-        paths: files, and folders whose files are all tried.
+        paths: files and addresses, and folders and patterns whose files are all tried.
         options: how to read them.
         on_progress: receives the progress.
         on_problem: receives a sentence about each installed format that fails.
@@ -79,6 +80,8 @@ def import_files(
     Raises:
         LockHeldError: when another process changes evaluations.
         UsageError: when a path does not exist, or the options do not fit.
+        RemoteError: when a remote file cannot be read.
+        HubError: when the Hub does not show one.
         RegistryError: when the database fails; the file under way is rolled back.
     """
     options = options or ImportOptions()
@@ -87,7 +90,9 @@ def import_files(
         # The option takes the place of a column of the table.
         roles.setdefault("benchmark", f"={options.benchmark}")
     reader = detect.Reader(options.format, options.mapping, roles, on_problem)
-    files = list(_files(paths, reader))
+    files = list_files(
+        paths, reader.without_parts, limit=options.max_download, on_progress=on_progress
+    )
     with job(
         engine, "evals import", lock=Lock.EVALUATIONS, doing="import", dry_run=options.dry_run
     ) as run:
@@ -96,27 +101,10 @@ def import_files(
         return reports
 
 
-def _files(paths: Sequence[Path], reader: detect.Reader) -> Iterator[tuple[Path, bool]]:
-    """Yield files, and whether each was named itself."""
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(
-                each
-                for each in path.rglob("*")
-                if each.is_file() and SKIPPED_FOLDERS.isdisjoint(each.relative_to(path).parts)
-            )
-            for each in reader.without_parts(inside):
-                yield each, False
-        elif path.is_file():
-            yield path, True
-        else:
-            raise UsageError(f"There is no file or folder {path}.")
-
-
 def _import_all(
     engine: Engine,
     reader: detect.Reader,
-    files: Sequence[tuple[Path, bool]],
+    files: Sequence[InputFile],
     on_progress: Progress,
     options: ImportOptions,
 ) -> list[FileReport]:
@@ -134,20 +122,20 @@ def _import_all(
             # Tables grow from file to file: a plan made for small ones may never end.
             connection.exec_driver_sql("SET plan_cache_mode = force_custom_plan")
             staging.begin_command(connection)
-        for number, (path, by_name) in enumerate(files, 1):
+        for number, file in enumerate(files, 1):
 
-            def read(count: int, path: Path = path, number: int = number) -> None:
-                on_progress(f"{count:,} runs of {path.name}", number, len(files))
+            def read(count: int, name: str = file.path.name, number: int = number) -> None:
+                on_progress(f"{count:,} runs of {name}", number, len(files))
 
-            report = FileReport(str(path))
+            report = FileReport(file.shown, file.place)
             reports.append(report)
-            with _reported(report):
-                report.format = reader.format_of(path)
+            with _reported(report, file):
+                report.format = reader.format_of(file.path)
                 if report.format is not None:
                     with transaction():
-                        _import(connection, reader, report, options, read, alone=alone)
-                elif by_name:
-                    report.fail(reader.unknown(path))
+                        _import(connection, reader, file, report, options, read=read, alone=alone)
+                elif file.by_name:
+                    raise UsageError(reader.unknown(file.path))
         if not options.dry_run:
             with transaction():
                 _finish(connection, reports)
@@ -164,7 +152,7 @@ def _finish(connection: Connection, reports: Sequence[FileReport]) -> None:
 
 
 @contextmanager
-def _reported(report: FileReport) -> Iterator[None]:
+def _reported(report: FileReport, file: InputFile) -> Iterator[None]:
     """Put the error of a file into its report, so that the next file follows.
 
     Raises:
@@ -178,23 +166,25 @@ def _reported(report: FileReport) -> Iterator[None]:
     except OSError as error:
         report.fail(f"{report.path}: {error.strerror or error}.")
     except (RegistryError, UnicodeError) as error:
-        report.fail(str(error))
+        # People know a remote file by its address, not by its copy.
+        report.fail(str(error).replace(str(file.path), file.shown))
 
 
 def _import(
     connection: Connection,
     reader: detect.Reader,
+    file: InputFile,
     report: FileReport,
     options: ImportOptions,
-    read: Callable[[int], None],
     *,
+    read: Callable[[int], None],
     alone: bool,
 ) -> None:
-    path, format_ = Path(report.path), report.format or ""
+    format_ = report.format or ""
     notes = Notes()
     now = datetime.now(UTC)
-    version = import_log.begin(connection, path, format_, now)
-    contents = reader.read(path, format_, notes)
+    version = import_log.begin(connection, file, format_, now)
+    contents = reader.read(file.path, format_, notes)
 
     def blocks() -> Iterator[Block]:
         for content in contents:

@@ -11,6 +11,7 @@ from registry.catalog.merge import drop_stubs
 from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics
+from registry.evaluations.remote.inputs import place_of
 from registry.evaluations.selection import RunSelection
 
 
@@ -19,7 +20,7 @@ class RemovalSelection(RunSelection):
     """Runs that fit all conditions, and one of the values of each; at least one is given.
 
     Attributes:
-        files: paths as they were imported; a run is of the file that stated it last.
+        files: paths, or addresses as imports report them; a run is of the file that stated it last.
         runs: keys of runs.
         left_over: only runs of earlier versions of files that are not in the newest.
     """
@@ -118,13 +119,15 @@ def _files(connection: Connection, paths: Sequence[str]) -> list[int]:
     """Return the keys of all versions of files."""
     keys: list[int] = []
     for path in paths:
+        # As it was typed: of imports by earlier versions of the registry.
         versions = connection.scalars(
-            text("SELECT import_id FROM store.imports WHERE path = :path"), {"path": path}
+            text("SELECT import_id FROM store.imports WHERE path IN (:place, :path)"),
+            {"place": place_of(path), "path": path},
         ).all()
         if not versions:
             raise UsageError(
-                f"No file was imported as {path}; column file of view runs has the paths as they "
-                "were given."
+                f"No file was imported as {path}; column file of view runs has their paths and "
+                "addresses."
             )
         keys += versions
     return keys

@@ -17,7 +17,7 @@ from registry.cli.application import Application
 from registry.cli.console import say
 from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options
-from registry.cli.parameters import FormatName
+from registry.cli.parameters import BYTES, FormatName
 from registry.cli.progress import drawn
 from registry.errors import UsageError, was_interrupted
 
@@ -50,9 +50,7 @@ IMPORTED = (
 
 
 @click.command("import")
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path)
-)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--as",
     "file_format",
@@ -75,11 +73,25 @@ IMPORTED = (
 @click.option("--source", metavar="NAME", help="Who states the scores.")
 @click.option("--benchmark", metavar="NAME", help="The only benchmark in the files.")
 @click.option("--benchmark-version", metavar="VERSION", help="Version of the benchmarks in them.")
+@click.option(
+    "--max-download",
+    type=BYTES,
+    default="10GB",
+    show_default=True,
+    metavar="SIZE",
+    help="Fetch no more than this of remote files.",
+)
 @click.option("--dry-run", is_flag=True, help="Report what would change, and change nothing.")
 @output_options
 @click.pass_context
 def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
-    """Import files of evaluations, or all those in a folder.
+    """Import files of evaluations, or all those in a folder, here or elsewhere.
+
+    A PATH is a file, a folder, a pattern such as 'runs/**/*.json', or an address: a file, folder
+    or pattern in a repository of the Hub (hf://datasets/ORG/NAME[@REVISION]/...) or in a bucket
+    (s3://...), or one file of the web (https://...). Remote files are kept in the cache, folder
+    `cache` of the data directory; what was interrupted continues there. HF_TOKEN opens gated and
+    private repositories, HF_ENDPOINT names another Hub.
 
     Each file is imported whole or not at all; importing it again changes nothing. Results of
     earlier imports are replaced where they differ; a file that contradicts an earlier one of the
@@ -88,6 +100,8 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     \b
     Examples:
       registry evals import results/org__model/
+      registry evals import 'hf://datasets/org/results/**/*.json'
+      registry evals import https://example.com/leaderboard.csv
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
       registry evals import scores.csv --column model=name --column score=acc --benchmark b
@@ -168,12 +182,12 @@ def _say_details(report: FileReport) -> None:
     for what, times in report.left_out.items():
         say(f"{report.path}: left out {times:,} {what}")
     for other, times in report.replaced.items():
-        former = "its earlier version" if other == report.path else other
+        former = "its earlier version" if other == report.place else other
         say(f"{report.path}: replaced {times:,} runs of {former}")
     if report.left_over:
         say(
             f"{report.path}: left over: {report.left_over:,} runs of an earlier version. To "
-            f"remove them: registry evals remove --left-over --file {shlex.quote(report.path)}"
+            f"remove them: registry evals remove --left-over --file {shlex.quote(report.place)}"
         )
     if report.names.refused:
         say(
@@ -184,7 +198,9 @@ def _say_details(report: FileReport) -> None:
 
 def _below(paths: list[str]) -> Callable[[Any], str]:
     """Return a function that shortens paths by the folder that all are in."""
-    folder = os.path.commonpath([Path(path).absolute().parent for path in paths] or [Path("/")])
+    addressed = any("://" in path for path in paths)
+    parents = [Path(path).absolute().parent for path in paths if not addressed]
+    folder = os.path.commonpath(parents or [Path("/")])
     if len(paths) == 1 or folder == "/":
         return str
     return lambda path: os.path.relpath(path, folder)

@@ -27,7 +27,7 @@ REMOVED = (
     "files",
     multiple=True,
     metavar="PATH",
-    help="Runs of this file, whose path is as it was imported; repeatable.",
+    help="Runs of this file, a path or an address; repeatable.",
 )
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Of this model; repeatable.")
 @click.option(

@@ -108,17 +108,22 @@ class Cache:
     ) -> Path:
         folder = self._made(self.root / "content")
         content = content or folder / f"once-{token_hex(8)}"
-        with _locked(content.with_suffix(".part")) as part:
+        path = content.with_suffix(".part")
+        with _locked(path) as part:
             if content.is_file():  # another process was faster
                 return content
             try:
                 _receive(file, part, limit, on_bytes)
                 _verify(file, part)
             except _UselessError as error:
-                part.truncate(0)
+                path.unlink()
                 raise RemoteError(str(error)) from None
+            except BaseException:
+                if file.content is None:
+                    path.unlink()
+                raise
             os.fsync(part.fileno())
-            content.with_suffix(".part").rename(content)
+            path.rename(content)
         return content
 
     @staticmethod
@@ -150,48 +155,45 @@ def _receive(file: RemoteFile, part: BinaryIO, limit: int, on_bytes: Callable[[i
     """Append what is missing to what has arrived."""
     position = part.seek(0, os.SEEK_END)
     if file.size is not None and position > file.size:
-        position = part.seek(0)
         part.truncate(0)
-    on_bytes(position)
+        position = 0
     try:
-        for piece in _pieces(file, part, position):
-            if not position:
-                _refuse_page(file, piece)
-            part.write(piece)
-            part.flush()
-            position += len(piece)
-            if file.size is None and position > limit:
-                raise _UselessError(
-                    f"{file.address} has more than the limit of {gigabytes(limit)}; allow more: "
-                    f"--max-download {_allowing(2 * limit)}GB"
-                )
-            on_bytes(position)
+        try:
+            _append(file, part, position, limit, on_bytes)
+        except RestartError:
+            part.truncate(0)
+            _append(file, part, 0, limit, on_bytes)
     except OSError as error:
         raise RemoteError(
             f"{file.address} cannot be kept in the cache ({error.strerror or error})."
         ) from error
 
 
-def _pieces(file: RemoteFile, part: BinaryIO, position: int) -> Iterator[bytes]:
-    try:
-        yield from file.read(position)
-    except RestartError:
-        part.seek(0)
-        part.truncate(0)
-        yield from file.read(0)
+def _append(
+    file: RemoteFile, part: BinaryIO, position: int, limit: int, on_bytes: Callable[[int], None]
+) -> None:
+    on_bytes(position)
+    for piece in file.read(position):
+        part.write(piece)
+        part.flush()
+        position += len(piece)
+        if file.size is None and position > limit:
+            raise _UselessError(
+                f"{file.address} has more than the limit of {gigabytes(limit)}; allow more: "
+                f"--max-download {_allowing(2 * limit)}GB"
+            )
+        on_bytes(position)
 
 
-def _refuse_page(file: RemoteFile, beginning: bytes) -> None:
-    start = beginning[:_BEGINNING].lstrip().lower()
+def _verify(file: RemoteFile, part: BinaryIO) -> None:
+    size = part.seek(0, os.SEEK_END)
+    part.seek(0)
+    start = part.read(_BEGINNING).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")) and not file.address.endswith("html"):
         raise _UselessError(
             f"{file.address} answers with a web page in place of a file; it may be a page about "
             "the file, or one that asks to log in. Name the address of the file itself."
         )
-
-
-def _verify(file: RemoteFile, part: BinaryIO) -> None:
-    size = part.seek(0, os.SEEK_END)
     if file.size is not None and size != file.size:
         raise _UselessError(f"{file.address} has {size:,} bytes in place of {file.size:,}.")
     if file.sha256 is not None:

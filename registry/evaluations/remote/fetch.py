@@ -60,7 +60,7 @@ def fetch_all(
     hub = hub or Hub()
     sets = [_find(each, hub) for each in addresses]
     files = list({file.place: file for each in sets for file in each.files}.values())
-    cache = Cache(embedded.data_directory() / "cache")
+    cache = Cache(embedded.default_data_directory() / "cache")
     cache.require_room(files, limit)
     copies = _copied(cache, files, limit, on_progress)
     return [Copies([copies[file.place] for file in each.files], each.by_name) for each in sets]

@@ -46,5 +46,6 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 def local_matches(pattern: Path) -> list[Path]:
     """Return the files that fit a pattern, in the order of their names."""
-    return [path for each in sorted(glob(str(pattern), recursive=True, include_hidden=True))
-            if (path := Path(each)).is_file()]  # fmt: skip
+    # `Path.glob` leaves out a pattern's own folder, and what is an absolute path.
+    matches = glob(str(pattern), recursive=True, include_hidden=True)  # noqa: PTH207
+    return [path for path in map(Path, sorted(matches)) if path.is_file()]

@@ -9,7 +9,7 @@ SELECT r.run_id AS run, m.name AS model, b.name AS benchmark, b.version, k.metri
        r.revision, r.evaluated_at, t.harness, t.harness_version, t.task_version, t.shots,
        t.prompt_template, t.chat_template, t.precision, t.details,
        n.name AS spelling, n.method AS resolved_by, n.confidence AS name_confidence,
-       i.path AS file, i.imported_at, t.variant
+       i.path AS file, i.imported_at, t.variant, i.revision AS file_revision
   FROM store.runs r
   JOIN store.models m ON m.model_id = r.model_id
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
@@ -82,8 +82,10 @@ COMMENT ON COLUMN registry.runs.resolved_by IS
 COMMENT ON COLUMN registry.runs.name_confidence IS
     'Confidence of that, in [0, 1].';
 COMMENT ON COLUMN registry.runs.file IS
-    'File that it was imported from; null for scores of the Hub, from the sync.';
+    'File that it was imported from, its path or its address; null for scores of the Hub, from the sync.';
 COMMENT ON COLUMN registry.runs.imported_at IS
     'When the present version of that file was first imported.';
 COMMENT ON COLUMN registry.runs.variant IS
     'What makes it a system around the model, such as best-of-16, a reranker, a prompt variant or an agent; null for the plain model.';
+COMMENT ON COLUMN registry.runs.file_revision IS
+    'Revision of that file: the commit of a repository of the Hub, the version of a remote file; null for local ones.';
