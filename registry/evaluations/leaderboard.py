@@ -30,7 +30,10 @@ _SELECTED = """
 
 @dataclass(frozen=True, slots=True)
 class LeaderboardRow:
-    """A model and its scores in [0, 1], one for each benchmark, None where it has none."""
+    """A model and its scores in [0, 1], one for each benchmark, None where it has none.
+
+    `variants` are those of the scores that are not of the plain model, which has none there.
+    """
 
     model: str
     average: float | None
@@ -38,6 +41,7 @@ class LeaderboardRow:
     parameters: int | None
     license: str | None
     downloads: int | None
+    variants: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +95,18 @@ def rank(
         text(f"""
         WITH scored AS (
             SELECT l.model, array_position(CAST(:names AS text[]), l.benchmark || '@' || l.version)
-                       AS place, l.score
+                       AS place, l.score, l.variant
               FROM registry.leaderboard l
              WHERE l.benchmark = ANY (:plain) AND l.score IS NOT NULL
         ), means AS (
             SELECT model, avg(score) AS average, count(*) AS benchmarks,
-                   json_object_agg(place, score) AS scores
+                   json_object_agg(place, score) AS scores,
+                   array_agg(DISTINCT variant ORDER BY variant) FILTER (WHERE variant IS NOT NULL)
+                       AS variants
               FROM scored WHERE place IS NOT NULL GROUP BY model
         )
-        SELECT s.model, s.average, s.benchmarks, s.scores, m.parameters, m.license, c.downloads
+        SELECT s.model, s.average, s.benchmarks, s.scores, m.parameters, m.license, c.downloads,
+               coalesce(s.variants, '{{}}') AS variants
           FROM means s
           JOIN store.models m ON m.name = s.model
           LEFT JOIN store.counters c USING (model_id)
@@ -123,6 +130,7 @@ def rank(
                 row.parameters,
                 row.license,
                 row.downloads,
+                row.variants,
             )
             for row in shown[:limit]
         ],

@@ -1,8 +1,9 @@
 """Outcomes as arrays of models by items: in memory, streamed or on disk.
 
 Of several runs of a model on a benchmark, one is preferred, as in leaderboards: see view
-`store.ranked_runs`. Items that it has no outcome on are filled from the next run of the same metric
-and filter; outcomes of two metrics are never mixed in one model's row of a benchmark.
+`store.ranked_runs`. Items that it has no outcome on are filled from the next run of the same
+metric, filter and variant; outcomes of two metrics, or of the plain model and a system around it,
+are never mixed in one model's row of a benchmark.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,22 +21,23 @@ from registry.evaluations.selection import did_you_mean
 
 MODELS_AT_ONCE = 256
 
-# The preferred run comes last: it is unpacked over the others of the same metric and filter.
+# The preferred run comes last: it is unpacked over the others of the same measure and variant.
 _RUNS = """
 WITH ranked AS (
-    SELECT r.run_id, r.model_id, r.benchmark_id, r.model, r.metric, r.filter, r.rank,
-           first_value(r.measure_id) OVER (
-               PARTITION BY r.model_id, r.benchmark_id ORDER BY r.rank
-           ) AS preferred
+    SELECT r.run_id, r.model_id, r.benchmark_id, r.model, r.metric, r.filter, r.rank, r.variant,
+           first_value(r.measure_id) OVER by_rank AS preferred,
+           first_value(r.variant) OVER by_rank AS preferred_variant
       FROM store.ranked_runs r
      WHERE r.has_outcomes AND r.benchmark_id = ANY (:benchmarks)
        AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+    WINDOW by_rank AS (PARTITION BY r.model_id, r.benchmark_id ORDER BY r.rank)
 )
 SELECT s.model AS name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
        varbit_send(r.present_bits) AS present_bits, array_send(r.grades) AS grades
   FROM ranked s
   JOIN store.measures p ON p.measure_id = s.preferred
    AND (p.metric, p.filter) = (s.metric, s.filter)
+   AND s.variant IS NOT DISTINCT FROM s.preferred_variant
   JOIN store.runs r ON (r.model_id, r.run_id) = (s.model_id, s.run_id)
  ORDER BY s.model COLLATE "C", s.benchmark_id, s.rank DESC
 """

@@ -81,6 +81,7 @@ BLOCKS = [
             replace(PLAIN, model="nobody's é", revision=None, outcomes=outcomes(NAN, 0, NAN, NAN)),
             replace(PLAIN, model="acme/small", complete=False, outcomes=outcomes(0, 1, NAN, NAN)),
             replace(PLAIN, model="acme/small", setup=Setup(details={"seed": "2", "é": ""})),
+            replace(PLAIN, setup=replace(SETUP, variant="voting"), outcomes=outcomes(1, 1, 1, 0)),
             SCORE,
         ],
     ),
@@ -109,7 +110,7 @@ CONTENT = {
         SELECT run, model, spelling, benchmark, version, metric, filter, source, complete, verified,
                items, score, raw_score, raw_standard_error, has_outcomes, revision, evaluated_at,
                harness, harness_version, task_version, shots, prompt_template, chat_template,
-               precision, details
+               precision, variant, details
           FROM registry.runs ORDER BY run""",
     "measures": """
         SELECT b.name, b.version, m.metric, m.filter, m.lower, m.upper, m.higher_is_better,
@@ -174,7 +175,7 @@ def test_an_archive_makes_the_same_registry(
     assert done.left_out == {}
     (report,) = imported(engine, tmp_path / "out")
     assert (report.format, report.status, dict(report.left_out)) == ("registry", "imported", {})
-    assert report.written.runs == done.runs == 11
+    assert report.written.runs == done.runs == 12
     assert report.written.outcomes == done.outcomes
     with source.connect() as before, engine.connect() as after:
         wanted = content(before)
@@ -224,10 +225,10 @@ def spelt_rows(engine: Engine, version: str = "") -> list[Any]:
             connection,
             """
             SELECT r.spelling, o.benchmark, r.metric, r.filter, o.item, o.outcome, r.complete,
-                   r.evaluated_at, r.revision, r.shots
+                   r.evaluated_at, r.revision, r.shots, r.variant
               FROM registry.outcomes o JOIN registry.runs r USING (run)
              WHERE o.benchmark = 'gsm8k' AND o.version = :version
-             ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10""",
+             ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11""",
             version=version,
         )
 
@@ -322,7 +323,7 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
     assert done.left_out == {
         "runs that were limited to a part of the items": 2,
         "runs of models that are not on the Hub by name (org/name)": 1,
-        "runs on benchmarks that are not data sets of the Hub (org/name)": 7,
+        "runs on benchmarks that are not data sets of the Hub (org/name)": 8,
         # Of the one run that has a place.
         "marks that a run is verified": 1,
         "runs' revisions of the model": 1,
@@ -337,9 +338,9 @@ def test_the_hub_gets_scores_of_whole_runs(source: Engine, engine: Engine, tmp_p
 
 LONG = """
 SELECT r.model, r.benchmark, r.version, r.metric, r.filter, r.source, r.complete, r.score,
-       o.item, o.domain, o.outcome
+       r.variant, o.item, o.domain, o.outcome
   FROM registry.runs r JOIN registry.outcomes o USING (run)
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"""
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"""
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.csv.gz", "folder"])
@@ -355,9 +356,9 @@ def test_the_long_table_makes_the_same_runs(
         "marks that a run is verified": 1,
         "runs' answers": 1,
         "runs' tokens and latencies": 1,
-        "runs' setups (harness, shots, templates, precision)": 8,
-        "runs' revisions of the model": 7,
-        "runs' dates": 7,
+        "runs' setups (harness, shots, templates, precision)": 9,
+        "runs' revisions of the model": 8,
+        "runs' dates": 8,
         "runs' scales: outcomes are shares, higher being better": 1,
         "runs that have no outcomes": 3,
     }
@@ -365,7 +366,7 @@ def test_the_long_table_makes_the_same_runs(
     assert found is not None
     assert found.name == "registry-long"
     (report,) = imported(engine, file.path)
-    assert (report.written.runs, report.written.outcomes) == (8, done.outcomes)
+    assert (report.written.runs, report.written.outcomes) == (9, done.outcomes)
     with source.connect() as before, engine.connect() as after:
         assert factories.rows(after, LONG) == factories.rows(before, LONG)
     (again,) = imported(engine, file.path)
@@ -402,7 +403,7 @@ def test_the_long_table_tells_which_runs_are_preferred(source: Engine, tmp_path:
     columns = pq.read_schema(tmp_path / "out.parquet").names
     assert columns == [
         "prompt_id", "prompt", "model_name", "category", "label", "benchmark", "version", "metric",
-        "filter", "source", "complete", "run", "preferred",
+        "filter", "source", "complete", "variant", "run", "preferred",
     ]  # fmt: skip
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     found = {(row["model_name"], row["benchmark"], row["version"], row["run"], row["prompt_id"])
@@ -424,7 +425,7 @@ def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:
                 for run in block.runs
             ]
 
-    assert len(runs()) == 11
+    assert len(runs()) == 12
     # By an alias, and in another case.
     assert runs(models=["acme/large-2"]) == [("gsm8k", "", "acme__large-2")]
     assert runs(models=["ACME/small"]) == [("gsm8k", "", "acme/small")] * 2
@@ -432,7 +433,7 @@ def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:
         ("cais/hle", ""), ("gsm8k", ""), ("gsm8k", "v2")
     }  # fmt: skip
     assert runs(benchmarks=["gsm8k@v2"]) == [("gsm8k", "v2", "acme/large")]
-    assert len(runs(benchmarks=["gsm8k"])) == 8
+    assert len(runs(benchmarks=["gsm8k"])) == 9
     done = exported(source, tmp_path / "out", "parquet", models=["acme/large-v2"])
     assert (done.runs, done.outcomes) == (1, 4)
     assert not (tmp_path / "out" / "items" / "benchmark=unused").exists()
@@ -615,7 +616,7 @@ def test_an_export_is_of_one_moment(databases: Databases, tmp_path: Path) -> Non
                         write_blocks(connection, [block], as_of=NOON)
 
         done = export(engine, tmp_path / "out", "parquet", on_progress=add)
-        assert done.runs == 11
+        assert done.runs == 12
         engine.dispose()
 
 
@@ -640,7 +641,7 @@ def test_runs_come_from_a_cursor(connection: Connection) -> None:
 def test_the_command_tells_files_and_losses(source_url: str, tmp_path: Path) -> None:
     commands = Commands(source_url)
     files = commands.json("evals", "export", str(tmp_path / "one"))
-    assert {"path": str(tmp_path / "one" / "runs.parquet"), "rows": 11} == {
+    assert {"path": str(tmp_path / "one" / "runs.parquet"), "rows": 12} == {
         key: value
         for file in files
         if file["path"].endswith("runs.parquet")
@@ -653,7 +654,7 @@ def test_the_command_tells_files_and_losses(source_url: str, tmp_path: Path) -> 
     )
     assert result.exit_code == 0, result.output
     assert "lm-eval has no place for 1 runs' tokens and latencies" in result.stderr
-    assert "7 runs, 18 outcomes in" in result.stderr
+    assert "8 runs, 22 outcomes in" in result.stderr
     again = commands.refused(2, "evals", "export", str(tmp_path / "two"))
     assert "is not empty; name one that does not exist" in again
     assert "There is no benchmark 'x'" in commands.refused(
@@ -670,7 +671,7 @@ def test_an_archive_is_imported_by_the_command(
 ) -> None:
     Commands(source_url).done("evals", "export", str(tmp_path / "out"), "--as", "csv")
     (report,) = commands.json("evals", "import", str(tmp_path / "out"), "--as", "registry")
-    assert (report["status"], report["runs"], report["new"]) == ("imported", 11, 11)
+    assert (report["status"], report["runs"], report["new"]) == ("imported", 12, 12)
     manifest = str(tmp_path / "out" / "manifest.json")
     (again,) = commands.json("evals", "import", manifest)
     assert (again["status"], again["format"]) == ("unchanged", "registry")
@@ -683,10 +684,10 @@ def test_an_archive_is_imported_by_the_command(
 def test_a_command_that_can_write_nothing_says_why(source_url: str, tmp_path: Path) -> None:
     commands = Commands(source_url)
     for format_, benchmark, runs, reasons in (
-        ("hub", "gsm8k@", 7, [
+        ("hub", "gsm8k@", 8, [
             "1 runs that were limited to a part of the items",
             "1 runs of models that are not on the Hub by name (org/name)",
-            "5 runs on benchmarks that are not data sets of the Hub (org/name)",
+            "6 runs on benchmarks that are not data sets of the Hub (org/name)",
         ]),
         ("long", "cais/hle", 2, ["2 runs that have no outcomes"]),
         ("lm-eval", "unused", 0, []),

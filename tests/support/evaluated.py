@@ -36,7 +36,7 @@ VIEWS = {
         SELECT run, model, benchmark, version, metric, filter, source, complete, verified, items,
                score, raw_score, raw_standard_error, has_outcomes, revision, evaluated_at, harness,
                harness_version, task_version, shots, prompt_template, chat_template, precision,
-               details::text, spelling, resolved_by, name_confidence, file
+               variant, details::text, spelling, resolved_by, name_confidence, file
           FROM registry.runs""",
     "outcomes": "TABLE registry.outcomes",
     "answers": "TABLE registry.answers",

@@ -83,10 +83,12 @@ def formats(output: Output) -> None:
 def leaderboard(application: Application, /, output: Output, **chosen: Any) -> None:
     """Rank models by their mean score on benchmarks.
 
-    One score counts per model and benchmark: of a complete run before a limited one, of a
-    verified one before another, of the main revision, of the latest checkpoint, then the newest;
-    docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. By default, the
-    benchmarks are up to six of those with most models, as long as half of the models have them all.
+    One score counts per model and benchmark: of the plain model before a system around it (a
+    variant, such as best-of-16, which is named where it is all there is), of a complete run before
+    a limited one, of a verified one before another, of the main revision, of the latest checkpoint,
+    then the newest; docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. By
+    default, the benchmarks are up to six of those with most models, as long as half of the models
+    have them all.
 
     \b
     Examples:
@@ -100,6 +102,7 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
         ranking = rank(connection, **chosen)
     fields = [
         Field("model"),
+        Field("variants", kept=True, tabled=any(row.variants for row in ranking.rows)),
         Field("average", "average %", look=_share, right=True, kept=True),
         *(Field(each, f"{each} %", look=_share, right=True) for each in ranking.benchmarks),
         count("parameters", "size"),
@@ -107,7 +110,15 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
         Field("downloads", tabled=False),
     ]
     rows = (
-        [row.model, row.average, *row.scores, row.parameters, row.license, row.downloads]
+        [
+            row.model,
+            list(row.variants),
+            row.average,
+            *row.scores,
+            row.parameters,
+            row.license,
+            row.downloads,
+        ]
         for row in ranking.rows
     )
     output.rows(fields, rows, empty="No model has scores on all of these benchmarks.")

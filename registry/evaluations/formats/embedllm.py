@@ -25,11 +25,13 @@ SCHEMA = pa.schema([
     ("filter", pa.string()),
     ("source", pa.string()),
     ("complete", pa.bool_()),
+    ("variant", pa.string()),
     ("run", pa.string()),
     ("preferred", pa.bool_()),
 ])  # fmt: skip
 """`prompt_id` is an item's name, which is its own within a version of a benchmark; `category` its
-domain; `label` the outcome, in [0, 1], higher being better. `run` is the key of the run, a text as
+domain; `label` the outcome, in [0, 1], higher being better; `variant` what makes the run
+one of a system around the model, null for the plain model. `run` is the key of the run, a text as
 JSON's numbers are too short for it; `preferred` marks the one run of each model on a benchmark that
 counts, for uses that need one label per model and prompt."""
 
@@ -79,6 +81,7 @@ def _write(
         "filter": run.measure.filter,
         "source": run.source.name,
         "complete": run.complete,
+        "variant": run.setup.variant,
         "run": str(run_id(block.benchmark, run, run.setup.fingerprint())),
         "preferred": preferred,
     }
@@ -92,5 +95,9 @@ def _write(
             "prompt": prompt,
             "category": domain,
             "label": pa.array(run.outcomes[places]),
-            **{name: pa.repeat(value, number) for name, value in constants.items()},
+            **{name: _repeated(value, number) for name, value in constants.items()},
         })  # fmt: skip
+
+
+def _repeated(value: object, number: int) -> pa.Array:
+    return pa.nulls(number, pa.string()) if value is None else pa.repeat(value, number)

@@ -52,7 +52,10 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
         _VERIFIED,
         _ANSWERS,
         _USAGE,
-        ("runs' setups (harness, shots, templates, precision)", lambda run: run.setup != Setup()),
+        (
+            "runs' setups (harness, shots, templates, precision)",
+            lambda run: replace(run.setup, variant=None) != Setup(),
+        ),
         _REVISIONS,
         ("runs' dates", lambda run: run.evaluated_at is not None),
         ("runs' scales: outcomes are shares, higher being better", _has_a_scale),

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from registry.catalog import indexes
 from registry.errors import ModelNotFoundError, UsageError
 from registry.evaluations.leaderboard import rank
+from registry.evaluations.outcomes import read_outcomes
 from registry.evaluations.records import Benchmark, Block, Measure, Setup
 
 
@@ -103,6 +104,51 @@ def test_among_equals_models_are_told_under_the_same_setup(connection: Connectio
     told = rows(connection, "SELECT other_accuracy FROM registry.agreements('m', 'measured')")
     assert len(told) == 5
     assert len(set(told)) == 1
+
+
+def test_a_plain_run_counts_before_any_system_around_the_model(connection: Connection) -> None:
+    """However good, complete, verified, new, known in detail and of whatever revision it is."""
+    better: list[dict[str, Any]] = [
+        {"verified": True, "evaluated_at": day(2), "items": 100},
+        {"revision": "main", "evaluated_at": day(9)},
+        {"complete": True},
+    ]
+    for name in ("m", "n", "o", "p"):
+        runs = [
+            run(name, score=0.9, setup=Setup(variant=f"best-of-{number}", shots=0), **told)
+            for number, told in enumerate(better)
+        ]
+        plain = run(name, score=0.2, complete=False, setup=Setup(shots=5), revision="a-branch")
+        right = run(name, [1, 1, 1, 1], setup=Setup(variant="voting"), evaluated_at=day(2))
+        write(connection, block("reported", plain, *runs))
+        write(connection, block("measured", run(name, [1, 0, None, None]), right))
+    found = rows(connection, "SELECT benchmark, score, variant FROM registry.leaderboard")
+    assert sorted(set(found)) == [("measured", 0.5, None), ("reported", 0.2, None)]
+    # Items that the plain run lacks are not filled with what the system got.
+    matrix = read_outcomes(connection, benchmarks=["measured"])
+    assert matrix.values[matrix.mask].tolist() == [1.0, 0.0] * 4
+    accuracies = rows(
+        connection, "SELECT accuracy FROM registry.accuracy_by_domain('m', 'measured')"
+    )
+    assert accuracies == [(0.5,)]
+
+
+def test_a_model_with_systems_alone_shows_one_and_names_it(connection: Connection) -> None:
+    setups = [Setup(variant=variant) for variant in ("best-of-16", "voting")]
+    runs = [run("m", score=0.4, setup=setups[0]), run("m", score=0.6, setup=setups[1],
+                                                      evaluated_at=day(1))]  # fmt: skip
+    write(connection, block("b", *runs, run("n", score=0.5)), block("c", run("m", score=0.7)))
+    found = rows(
+        connection,
+        "SELECT benchmark, model, score, variant FROM registry.leaderboard ORDER BY 1, 2",
+    )
+    assert found == [("b", "m", 0.6, "voting"), ("b", "n", 0.5, None), ("c", "m", 0.7, None)]
+    query = "SELECT score, variant FROM registry.scores WHERE model = 'm' ORDER BY 1"
+    assert rows(connection, query) == [(0.4, "best-of-16"), (0.6, "voting"), (0.7, None)]
+    ranking = rank(connection, benchmarks=["b"])
+    assert [(row.model, list(row.variants)) for row in ranking.rows] == [
+        ("m", ["voting"]), ("n", [])
+    ]  # fmt: skip
 
 
 def test_scores_by_another_metric_do_not_count(connection: Connection) -> None:

@@ -5,10 +5,13 @@
 CREATE VIEW store.ranked_runs AS
 SELECT r.*, r.right_bits IS NOT NULL AS has_outcomes, m.name AS model, b.name AS benchmark,
        b.version, k.metric, k.filter, k.lower, k.upper, k.higher_is_better, k.unit, t.shots,
+       t.variant,
        (k.metric, k.filter) = (shown.metric, shown.filter) AS is_shown,
        row_number() OVER (
            PARTITION BY r.model_id, r.benchmark_id, m.name, b.name, b.version
            ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+                    -- A system around a model is not the model.
+                    t.variant IS NULL DESC,
                     r.complete DESC,
                     r.verified DESC,
                     -- The main revision, then checkpoints by number, then any other. A commit (40
@@ -36,4 +39,4 @@ SELECT r.*, r.right_bits IS NOT NULL AS has_outcomes, m.name AS model, b.name AS
   JOIN store.setups t ON t.setup_id = r.setup_id;
 
 COMMENT ON VIEW store.ranked_runs IS
-    'Runs with their rank among those of their model on their benchmark; 1 is the preferred run. By the shown measure before others, complete before limited, verified before not, of the main revision (none, main or a commit) before others, of the checkpoint with the highest number, the newest, with outcomes, of the fewest shots, of the most items.';
+    'Runs with their rank among those of their model on their benchmark; 1 is the preferred run. By the shown measure before others, plain before a variant, complete before limited, verified before not, of the main revision (none, main or a commit) before others, of the checkpoint with the highest number, the newest, with outcomes, of the fewest shots, of the most items.';

@@ -7,13 +7,13 @@ SELECT r.model, r.benchmark,
        CASE WHEN r.upper > r.lower THEN r.standard_error / (r.upper - r.lower)
        END AS standard_error,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
-       r.run_id AS run, r.revision, r.shots
+       r.run_id AS run, r.revision, r.shots, r.variant
   FROM store.ranked_runs r
   JOIN store.sources s ON s.source_id = r.source_id
  WHERE r.rank = 1 AND r.is_shown;
 
 COMMENT ON VIEW registry.leaderboard IS
-    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several runs it is the preferred one: a complete run before a limited one; then a verified one; then of the main revision (none stated, main, or a commit); then, of checkpoints named like step143000, of the highest number; then the newest; then one with outcomes; then of the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup with the lowest fingerprint, so that models are compared under the same one; then of the lowest key. View scores has other checkpoints, sources and numbers of shots.
+    'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several runs it is the preferred one: of the plain model before one of a system around it (a variant); then a complete run before a limited one; then a verified one; then of the main revision (none stated, main, or a commit); then, of checkpoints named like step143000, of the highest number; then the newest; then one with outcomes; then of the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup with the lowest fingerprint, so that models are compared under the same one; then of the lowest key. View scores has other checkpoints, sources and numbers of shots.
 
 Example:
 SELECT model, score, kind, source FROM registry.leaderboard
@@ -54,3 +54,5 @@ COMMENT ON COLUMN registry.leaderboard.revision IS
     'Commit, branch or checkpoint of the model, where known.';
 COMMENT ON COLUMN registry.leaderboard.shots IS
     'Number of examples in the prompt; null where unknown.';
+COMMENT ON COLUMN registry.leaderboard.variant IS
+    'What makes it a system around the model, such as best-of-16 or a prompt variant: the model has no plain run on the benchmark; null for the plain model.';

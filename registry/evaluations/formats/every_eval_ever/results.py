@@ -183,7 +183,7 @@ class Aggregate:
         shots = stated.pop("num_fewshot", "")
         template = stated.pop("prompt_template", None)
         version, chat = stated.pop("task_version", ""), stated.pop("chat_template", None)
-        precision = stated.pop("precision", "")
+        precision, variant = stated.pop("precision", ""), stated.pop("variant", "")
         engine = members(self._model_info.get("inference_engine"))
         details = {
             "evaluator_relationship": _known(source.get("evaluator_relationship")),
@@ -202,6 +202,7 @@ class Aggregate:
             task_version=_short(version) or None,
             chat_template=None if chat is None else _short(chat),
             precision=_short(precision) or _known(self._model_details.get("precision")),
+            variant=_short(variant) or None,
             details={key: text for key, text in {**details, **named}.items() if text},
         )
 

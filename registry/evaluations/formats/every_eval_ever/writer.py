@@ -160,6 +160,7 @@ def _setup(run: Run) -> Mapping[str, object]:
         "prompt_template": setup.prompt_template,
         "chat_template": setup.chat_template,
         "precision": setup.precision,
+        "variant": setup.variant,
     }
     return {**details, **without_nulls(fields)}
 

@@ -171,6 +171,7 @@ class ResultsFile:
             chat_template=template
             or ("" if has_template and not content.get("chat_template") else None),
             precision=None if precision == "auto" else precision,
+            variant=self._variant,
             details=self._details,
         )
 
@@ -178,6 +179,10 @@ class ResultsFile:
     def _harness(self) -> str | None:
         own = members(self._content.get(REGISTRY_KEY))
         return short_text(own.get("harness")) if "harness" in own else "lm-eval"
+
+    @cached_property
+    def _variant(self) -> str | None:
+        return short_text(members(self._content.get(REGISTRY_KEY)).get("variant"))
 
     @cached_property
     def _details(self) -> dict[str, str]:

@@ -189,6 +189,7 @@ def _content(file: _File) -> dict[str, object]:
             "source": without_nulls({"name": run.source.name, "url": run.source.url}),
             "harness": setup.harness,
             "details": details,
+            "variant": setup.variant,
             "scales": file.scales,
         },
     }

@@ -24,6 +24,7 @@ SETUP_ROLES = (
     "prompt_template",
     "chat_template",
     "precision",
+    "variant",
 )
 MEASURE_ROLES = ("metric", "filter")
 SOURCE_ROLES = ("source", "source_url")

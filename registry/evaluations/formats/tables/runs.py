@@ -177,6 +177,7 @@ class RunReader:
             prompt_template=cells.short("prompt_template"),
             chat_template=None if chat is None else _chat_template(chat),
             precision=cells.short("precision"),
+            variant=cells.short("variant"),
             details={**details, **(series.details if series else {})},
         )
         return self._shared(setup.fingerprint(), setup)

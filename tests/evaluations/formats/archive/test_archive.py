@@ -19,8 +19,9 @@ from registry.catalog.resolution import StatedName
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import archive, tables
 from registry.evaluations.formats.archive import writer
+from registry.evaluations.formats.archive.layout import RUNS, runs_schema
 from registry.evaluations.formats.detect import Reader
-from registry.evaluations.formats.table_files import Encoding
+from registry.evaluations.formats.table_files import Encoding, TableFile, batches
 from registry.evaluations.records import (
     Benchmark,
     Block,
@@ -301,6 +302,37 @@ def test_files_that_are_no_tables_are_errors(
         with pytest.raises(UnreadableFileError) as error:
             [facts(block) for block in blocks_of(manifest)]
         assert error.value.path == path
+
+
+def outdated(manifest: Path, encoding: Encoding) -> None:
+    """Make an archive one of schema version 1, whose runs have no column `variant`."""
+    path = damage(manifest.parent, "runs", encoding)
+    (rows,) = batches(path, RUNS)
+    with TableFile(path, runs_schema(1)) as file:
+        file.write({name: rows.column(name) for name in file.schema.names})
+    assert "variant" not in file.schema.names
+    resealed(manifest, path)
+    changed(manifest, set_at("schema_version", to=1))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_archives_of_schema_version_1_are_read(tmp_path: Path, encoding: Encoding) -> None:
+    manifest = written(tmp_path, encoding)
+    outdated(manifest, encoding)
+    assert [facts(block) for block in blocks_of(manifest)] == [facts(block) for block in BLOCKS]
+    changed(manifest, set_at("schema_version", to=2))
+    with pytest.raises(UnreadableFileError, match="variant"):
+        [facts(block) for block in blocks_of(manifest)]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_variants_are_written_and_read(tmp_path: Path, encoding: Encoding) -> None:
+    setup = replace(RUN.setup, variant="best-of-16")
+    runs = [RUN, replace(RUN, setup=setup)]
+    block = Block(benchmark=BLOCKS[0].benchmark, items=ITEMS, runs=runs)
+    (again,) = map(facts, blocks_of(written(tmp_path, encoding, [block])))
+    assert again == facts(block)
+    assert setup.fingerprint() != RUN.setup.fingerprint()
 
 
 def test_other_manifests_are_not_ours(tmp_path: Path) -> None:
