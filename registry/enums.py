@@ -105,6 +105,7 @@ class ImportFormat(StrEnum):
     LM_EVAL = "lm-eval"
     EVERY_EVAL_EVER = "every-eval-ever"
     HUB = "hub"
+    INSPECT = "inspect"
     TABLE = "table"
 
 

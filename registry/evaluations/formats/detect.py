@@ -10,6 +10,7 @@ from registry.evaluations.formats import (
     archive,
     every_eval_ever,
     hub,
+    inspect_logs,
     lm_eval,
     plugins,
     tables,
@@ -24,6 +25,7 @@ FORMATS: Mapping[str, Format] = {
     ImportFormat.LM_EVAL: lm_eval,
     ImportFormat.EVERY_EVAL_EVER: every_eval_ever,
     ImportFormat.HUB: hub,
+    ImportFormat.INSPECT: inspect_logs,
     ImportFormat.TABLE: tables.TableFormat(),
 }
 """The built-in formats, in the order in which they are tried; those that are installed follow, and

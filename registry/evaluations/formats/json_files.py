@@ -5,16 +5,19 @@ Accepted is all that Python's own JSON writer produces: NaN, infinities and esca
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 import orjson
 
 from registry.errors import UnreadableFileError
+
+_Kind = TypeVar("_Kind")
 
 
 def document(path: Path) -> object:
@@ -46,10 +49,43 @@ def _keys(path: Path, changed: int, size: int) -> frozenset[str]:  # noqa: ARG00
             content = _content(path, file)
         try:
             return frozenset(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
-        except (msgspec.DecodeError, UnicodeDecodeError):  # also NaN, which Python writes
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # also NaN, as Python has
             return frozenset(members(parsed(content, path)))
     except UnreadableFileError:
         return frozenset()
+
+
+def typed(content: bytes, kind: type[_Kind], path: Path, *, part: str = "") -> _Kind:
+    """Return JSON text as a type of msgspec, whose unknown keys are left undecoded.
+
+    Args:
+        content: the text; NaN and infinities are accepted, as by `document`.
+        kind: the type.
+        path: of the file, for the error.
+        part: of the file that the text is, likewise; empty for all of it.
+
+    Raises:
+        UnreadableFileError: it is not JSON, or not of the type; names the field.
+    """
+    try:
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.convert(parsed(content, path), kind)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$")
+        missing = re.search(r"missing required field `(.+?)`", problem)
+        place = place.rstrip("`") + (f".{missing[1]}" if missing else "")
+        field = ": ".join(filter(None, (part, place.removeprefix(".")))) or None
+        raise UnreadableFileError(path, f"{problem}.", field=field) from None
+    except RecursionError as error:
+        raise UnreadableFileError(path, "this is nested too deeply.", field=part or None) from error
+    except UnreadableFileError as error:
+        if part and error.field is None:
+            raise UnreadableFileError(path, error.problem, field=part) from None
+        raise
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -108,6 +144,12 @@ def _row(value: object, path: Path, number: int) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UnreadableFileError(path, "an object was expected here.", line=number)
     return value
+
+
+def raw(path: Path) -> bytes:
+    """Return the bytes of a file, unzipped where its name ends in .gz."""
+    with _opened(path) as file:
+        return _content(path, file)
 
 
 def _opened(path: Path) -> BinaryIO:
