@@ -147,7 +147,7 @@ class Hub:
         self._token = token
         self._headers: dict[str, str] | None = None
         self.patience = patience
-        self.first_wait = first_wait
+        self._first_wait = first_wait
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._reply_timeout = reply_timeout
         self._on_wait = on_wait
@@ -217,7 +217,7 @@ class Hub:
                 self._pause(Wait(rest, "rate limited"), started)
             attempts += 1
             # Spread out, so that clients which failed together do not come back together.
-            wait = min(MAX_WAIT, self.first_wait * 2 ** min(attempts - 1, 20))
+            wait = min(MAX_WAIT, self._first_wait * 2 ** min(attempts - 1, 20))
             wait *= random.uniform(0.5, 1)
             try:
                 reply = self._send(url, form)

@@ -62,7 +62,7 @@ class HttpFile:
         explain: Callable[[Reply], Exception] | None = None,
         pinned: bool = False,
         patience: float = 600.0,
-        first_wait: float = 1.0,
+        first_wait: float = 0.25,
         read_timeout: float = 60.0,
         on_wait: Callable[[Wait], None] | None = None,
     ) -> None:

@@ -85,7 +85,7 @@ IMPORTED = (
 @output_options
 @click.pass_context
 def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
-    """Import files of evaluations, or all those in a folder, here or elsewhere.
+    """Import files of evaluations, of this machine or of others.
 
     A PATH is a file, a folder, a pattern such as 'runs/**/*.json', or an address: a file, folder
     or pattern in a repository of the Hub (hf://datasets/ORG/NAME[@REVISION]/...) or in a bucket

@@ -22,13 +22,17 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it arrived; `number` counts from 1, header names are lower-case."""
+    """One request as it arrived; `number` counts from 1, header names are lower-case.
+
+    `form` is the body of a POST.
+    """
 
     number: int
     method: str
     path: str
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
+    form: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def token(self) -> str | None:
@@ -142,18 +146,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
         request = Request(
             number=self.server.count(),
             method=self.command,
             path=unquote(parts.path),
             query=parse_qs(parts.query, keep_blank_values=True),
             headers={name.lower(): value for name, value in self.headers.items()},
+            form=parse_qs(body.decode("latin-1"), keep_blank_values=True),
         )
         reply, fault = self.server.answer(request)
         exchange = Exchange(request, reply, self)
         (fault or Exchange.send)(exchange)
 
     def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
         self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class

@@ -80,7 +80,6 @@ def _content(hub: Hub, repository: Snapshot, path: str, size: int, start: int) -
         explain=partial(repositories.content_error, hub, repository, path),
         pinned=True,
         patience=hub.patience,
-        first_wait=hub.first_wait,
     )
     return file.chunks(start, Head(size, None))
 

@@ -28,7 +28,8 @@ def fixed_folder(pattern: str) -> str:
 def is_flat(pattern: str) -> bool:
     """Return whether all paths of a pattern lie in `fixed_folder` itself."""
     folder = fixed_folder(pattern)
-    return "/" not in (pattern.removeprefix(f"{folder}/") if folder else pattern)
+    rest = pattern.removeprefix(f"{folder}/") if folder else pattern
+    return "/" not in rest and "**" not in rest
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
