@@ -1,7 +1,11 @@
 """Imports from a Hub, the web and patterns, over real HTTP on loopback with the real client."""
 
+import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,8 +17,7 @@ import remote_files
 from cli_commands import Commands, start
 from evaluated import contents, long_table
 from factories import rows
-from huggingface_hub import HfFileSystem
-from remote_files import TOKEN, RepositoryHub, Web, sent_again
+from remote_files import TOKEN, RepositoryHub, Web, git_hash, sent_again
 from sqlalchemy import Engine
 
 from registry.db import connection as database
@@ -156,14 +159,31 @@ def test_the_real_client_lists_and_reads_what_the_registry_does(
 ) -> None:
     """So the server of these tests speaks as the Hub does."""
     hub.put(NAME, {"d/one.csv": csv("org/one"), "d/large.parquet": padded(tmp_path, 50_000)})
-    files = HfFileSystem(endpoint=hub.url, token=TOKEN, skip_instance_cache=True)
-    listed = files.find(f"datasets/{NAME}")
-    commands.done("evals", "import", f"hf://datasets/{NAME}/**", HF_TOKEN=TOKEN)
+    commands.done("evals", "import", f"hf://datasets/{NAME}/**")
     copies = [each for each in (tmp_path / "data" / "cache" / "hf").rglob("*") if each.is_file()]
-    assert sorted(str(each).partition("/d/")[2] for each in copies) == ["large.parquet", "one.csv"]
-    for each in listed:
-        copy = next(path for path in copies if each.endswith(path.name))
-        assert files.cat_file(each) == copy.read_bytes()
+    ours = {f"d/{each.name}": git_hash(each.read_bytes()) for each in copies}
+    ended = subprocess.run(
+        [sys.executable, "-c", CLIENT, f"datasets/{NAME}"],
+        env={**os.environ, "HF_ENDPOINT": hub.url},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ended.stdout) == ours
+    assert sorted(ours) == ["d/large.parquet", "d/one.csv"]
+
+
+CLIENT = """
+import hashlib, json, sys
+
+files = HfFileSystem(token="hf_reader")
+hashes = {}
+for path in files.find(sys.argv[1]):
+    body = files.cat_file(path)
+    hashed = hashlib.sha1(b"blob %d\\0" % len(body) + body).hexdigest()
+    hashes[path.removeprefix(sys.argv[1] + "/")] = hashed
+print(json.dumps(hashes))
+"""
 
 
 def test_no_token_goes_to_another_host(
@@ -173,8 +193,8 @@ def test_no_token_goes_to_another_host(
     address = f"hf://datasets/{NAME}/large.parquet"
     error = commands.refused(1, "evals", "import", address)
     assert error == (
-        f"Error: There is no data set {NAME} on {hub.url}; if it is private, set HF_TOKEN, or log in with "
-        "`hf auth login`.\n"
+        f"Error: There is no data set {NAME} on {hub.url}; if it is private, set HF_TOKEN, "
+        "or log in with `hf auth login`.\n"
     )
     commands.done("evals", "import", address, HF_TOKEN=TOKEN)
     assert all(each.token == TOKEN for each in hub.requests[-3:])
@@ -186,8 +206,8 @@ def test_a_gated_set_says_where_to_ask(commands: Commands, hub: RepositoryHub) -
     hub.put(NAME, {"one.csv": csv("org/one")}, gated=True)
     address = f"hf://datasets/{NAME}/one.csv"
     assert commands.refused(1, "evals", "import", address) == (
-        f"Error: The data set {NAME} is gated: ask for access at {hub.url}/datasets/{NAME}, and set "
-        "HF_TOKEN, or log in with `hf auth login`.\n"
+        f"Error: The data set {NAME} is gated: ask for access at {hub.url}/datasets/{NAME}, "
+        "and set HF_TOKEN, or log in with `hf auth login`.\n"
     )
     assert asked(commands, FILES) == []
     commands.done("evals", "import", address, HF_TOKEN=TOKEN)
