@@ -167,9 +167,17 @@ class RepositoryHub(ContentServer):
         self.repositories: dict[str, Repository] = {}
         self.moved: dict[str, str] = {}
 
-    def put(self, name: str, files: Mapping[str, bytes], **settings: bool) -> str:
+    def put(
+        self,
+        name: str,
+        files: Mapping[str, bytes],
+        *,
+        private: bool = False,
+        gated: bool = False,
+    ) -> str:
         """Add a commit to a repository, which is made where there is none."""
-        repository = self.repositories.setdefault(name, Repository(**settings))
+        new = Repository(private=private, gated=gated)
+        repository = self.repositories.setdefault(name, new)
         return repository.commit(files)
 
     def logged(self, request: Request) -> bool:

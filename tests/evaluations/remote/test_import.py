@@ -175,6 +175,7 @@ def test_the_real_client_lists_and_reads_what_the_registry_does(
 
 CLIENT = """
 import hashlib, json, sys
+from huggingface_hub import HfFileSystem
 
 files = HfFileSystem(token="hf_reader")
 hashes = {}
