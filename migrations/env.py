@@ -88,10 +88,19 @@ def finish(connection: Connection, revision: str | None) -> None:
     if revision == revisions.head_revision() and not sql.is_current(connection):
         sql.install(connection)
         roles.grant(connection)
+        renew_shown_runs(connection)
     if revision is None:
         connection.execute(text("DROP TABLE IF EXISTS store.alembic_version"))
         connection.exec_driver_sql("DROP SCHEMA IF EXISTS registry")
         connection.exec_driver_sql("DROP SCHEMA IF EXISTS store")
+
+
+def renew_shown_runs(connection: Connection) -> None:
+    """Compute again which runs leaderboards show, by this version's rule."""
+    connection.exec_driver_sql("DELETE FROM store.shown_runs")
+    connection.exec_driver_sql("""
+        INSERT INTO store.shown_runs (model_id, benchmark_id, run_id)
+        SELECT model_id, benchmark_id, run_id FROM store.ranked_runs WHERE rank = 1 AND is_shown""")
 
 
 shared = context.config.attributes.get("connection")

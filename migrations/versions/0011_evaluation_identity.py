@@ -3,6 +3,10 @@
 Why: sources name one benchmark in several ways, run systems that are more than their model, state
 facts of models, and have outcomes on a part of a score's items. Scores that a new version reads
 otherwise are listed with both values.
+
+The run that leaderboards show is kept for each model and benchmark: a join of leaderboards ranked
+all runs once a row, as planners do not know how many rows a rank leaves. Triggers keep it, so that
+whatever changes runs need not think of it.
 """
 
 import sqlalchemy as sa
@@ -12,6 +16,65 @@ revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
+
+
+RENEW_SHOWN_RUNS = """
+CREATE FUNCTION store.renew_shown_runs() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    -- Within a migration there is none; afterwards all are computed again.
+    IF to_regclass('store.ranked_runs') IS NULL THEN
+        RETURN NULL;
+    ELSIF TG_TABLE_NAME = 'benchmarks' THEN
+        PERFORM store.show_runs(array_agg(r.model_id), array_agg(r.benchmark_id))
+           FROM (SELECT DISTINCT model_id, benchmark_id FROM store.runs
+                  WHERE benchmark_id = NEW.benchmark_id) r;
+    ELSIF TG_OP = 'INSERT' THEN
+        PERFORM store.show_runs(array_agg(r.model_id), array_agg(r.benchmark_id))
+           FROM (SELECT DISTINCT model_id, benchmark_id FROM added) r;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM store.show_runs(array_agg(r.model_id), array_agg(r.benchmark_id))
+           FROM (SELECT DISTINCT model_id, benchmark_id FROM removed) r;
+    ELSE
+        -- Packed outcomes do not matter, and comparing them takes long.
+        PERFORM store.show_runs(array_agg(r.model_id), array_agg(r.benchmark_id))
+           FROM (
+        WITH before AS (
+            SELECT model_id, benchmark_id, run_id, evaluated_at, measure_id, setup_id, source_id,
+                   item_count, complete, verified, right_bits IS NULL, revision, outcome_count
+              FROM removed
+        ), after AS (
+            SELECT model_id, benchmark_id, run_id, evaluated_at, measure_id, setup_id, source_id,
+                   item_count, complete, verified, right_bits IS NULL, revision, outcome_count
+              FROM added
+        )
+        SELECT DISTINCT model_id, benchmark_id
+          FROM ((TABLE before EXCEPT ALL TABLE after)
+                UNION ALL (TABLE after EXCEPT ALL TABLE before)) changed) r;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE TRIGGER runs_shown_after_insert AFTER INSERT ON store.runs
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION store.renew_shown_runs();
+
+CREATE TRIGGER runs_shown_after_delete AFTER DELETE ON store.runs
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION store.renew_shown_runs();
+
+CREATE TRIGGER runs_shown_after_update AFTER UPDATE ON store.runs
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION store.renew_shown_runs();
+
+CREATE TRIGGER benchmarks_shown_runs AFTER UPDATE ON store.benchmarks
+    FOR EACH ROW
+    WHEN ((OLD.measure_id, OLD.variant, OLD.canonical)
+          IS DISTINCT FROM (NEW.measure_id, NEW.variant, NEW.canonical))
+    EXECUTE FUNCTION store.renew_shown_runs();
+"""
 
 
 def upgrade() -> None:
@@ -115,6 +178,24 @@ def upgrade() -> None:
         UPDATE store.runs
            SET outcome_count = coalesce(bit_count(present_bits), length(right_bits))
          WHERE right_bits IS NOT NULL""")
+    op.create_table(
+        "shown_runs",
+        sa.Column(
+            "model_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the model"
+        ),
+        sa.Column(
+            "benchmark_id",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="the benchmark",
+        ),
+        sa.Column("run_id", sa.BigInteger(), nullable=False, comment="of runs: the preferred one"),
+        sa.PrimaryKeyConstraint("model_id", "benchmark_id", name=op.f("shown_runs_pkey")),
+        schema="store",
+    )
+    op.create_index("shown_runs_benchmark_id_idx", "shown_runs", ["benchmark_id"], schema="store")
+    op.get_bind().execution_options(no_parameters=True).exec_driver_sql(RENEW_SHOWN_RUNS)
     op.alter_column("measures", "higher_is_better", nullable=True, schema="store")
     op.add_column(
         "imports",
@@ -148,6 +229,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them; a measure whose direction is not known counts as higher being better."""
+    op.execute("DROP TRIGGER benchmarks_shown_runs ON store.benchmarks")
+    for event in ("insert", "delete", "update"):
+        op.execute(f"DROP TRIGGER runs_shown_after_{event} ON store.runs")
+    op.execute("DROP FUNCTION store.renew_shown_runs()")
+    op.drop_table("shown_runs", schema="store")
     op.drop_column("text_vectors", "cut", schema="store")
     op.drop_column("models", "stored_parameters", schema="store")
     op.drop_column("imports", "revision", schema="store")

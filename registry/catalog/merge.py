@@ -26,8 +26,9 @@ Where the model has a row of the same primary key otherwise, it keeps its own.
 # Listed models alone have rows, while the catalog is loaded; there is no index to find them by.
 del KEYS["pending_edges.child_id"]
 
-DERIVED = ("model_families.model_id", "lookups.model_id")
-"""Keys whose rows a merge deletes: families are computed again, lookups have had their answer."""
+DERIVED = ("model_families.model_id", "lookups.model_id", "shown_runs.model_id")
+"""Keys whose rows a merge deletes: families and shown runs are computed again, lookups have had
+their answer."""
 
 STATED = (
     "evaluated_names.model_id", "model_aliases.model_id", "edges.child_id", "edges.parent_id",

@@ -16,6 +16,7 @@ from registry.db import schema
 OTHER_KEYS = {
     "answers.run_id", "feature_sets.feature_set_id", "job_runs.job_run_id",
     "model_features.feature_set_id", "runs.run_id", "score_changes.run_id",
+    "shown_runs.run_id",
 }  # fmt: skip
 """Keys of other things than models."""
 
@@ -94,9 +95,9 @@ def test_no_row_of_a_merged_stub_is_lost_or_left(filled: Connection) -> None:
     children = merge_stub(filled, gone, into=into, source="user", as_of=NOON)
     assert children == [keys["org/child"]]
     assert not any(_count(filled, column, gone) for column in KEYS.values())
-    # The name of the stub is one alias more.
+    # The name of the stub is one alias more; what leaderboards show follows from the moved run.
     assert {key: _count(filled, column, into) for key, column in KEYS.items()} == {
-        **before, **dict.fromkeys(DERIVED, 0), "model_aliases.model_id": 2
+        **before, **dict.fromkeys(DERIVED, 0), "model_aliases.model_id": 2, "shown_runs.model_id": 1
     }  # fmt: skip
     assert rows(filled, "SELECT name FROM store.models WHERE state = 'stub'") == []
 

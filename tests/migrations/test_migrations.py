@@ -120,6 +120,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "UPDATE store.imports SET revision = 'ab'",
         "UPDATE store.models SET stored_parameters = 7",
         "UPDATE store.text_vectors SET cut = true",
+        # Last: changes of the others compute it again.
+        "INSERT INTO store.shown_runs VALUES (1, 1, 7)",
     ),
 }
 
@@ -373,6 +375,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "job_runs",
         "sql_objects",
         # By benchmark, by setup or by spelling: reference tables.
+        "benchmark_aliases",
         "benchmarks",
         "measures",
         "items",

@@ -47,6 +47,7 @@ from registry.db.schema.evaluations import (
     runs,
     score_changes,
     setups,
+    shown_runs,
     sources,
 )
 from registry.db.schema.operations import (
@@ -96,6 +97,7 @@ __all__ = [
     "search_vocabulary",
     "serving_vectors",
     "setups",
+    "shown_runs",
     "similarity_weights",
     "sources",
     "sql_objects",
@@ -121,6 +123,7 @@ LARGE_TABLES = (
     pending_evaluations,
     model_facts,
     score_changes,
+    shown_runs,
     embeddings,
     serving_vectors,
 )

@@ -272,6 +272,22 @@ runs = Table(
 )
 
 
+class ShownRunTable(TypedColumns):
+    """The run of a model on a benchmark that leaderboards show; triggers keep it.
+
+    It follows from view `store.ranked_runs`, which joins of leaderboards need not compute.
+    """
+
+    model_id = model_key()
+    benchmark_id = Column(Integer, primary_key=True, autoincrement=False, comment="the benchmark")
+    run_id: Named[int] = Column(BigInteger, comment="of runs: the preferred one")
+
+
+shown_runs = Table(
+    "shown_runs", metadata, ShownRunTable, Index("shown_runs_benchmark_id_idx", "benchmark_id")
+)
+
+
 class AnswerTable(TypedColumns):
     """Answers of a run's model, with tokens and latencies, as far as its source gives them."""
 

@@ -1,16 +1,20 @@
 -- leaderboard: the preferred score of each model on each benchmark, by its shown measure.
 CREATE VIEW registry.leaderboard AS
-SELECT r.model, r.benchmark,
-       store.share(r.score, r.lower, r.upper, r.higher_is_better) AS score,
-       CASE WHEN r.has_outcomes THEN 'measured' ELSE 'reported' END AS kind,
-       r.version, r.metric, r.filter, r.score AS raw_score, r.unit,
-       CASE WHEN r.upper > r.lower THEN r.standard_error / (r.upper - r.lower)
+SELECT m.name AS model, b.name AS benchmark,
+       store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
+       CASE WHEN r.right_bits IS NOT NULL THEN 'measured' ELSE 'reported' END AS kind,
+       b.version, k.metric, k.filter, r.score AS raw_score, k.unit,
+       CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
        END AS standard_error,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
-       r.run_id AS run, r.revision, r.shots, r.variant
-  FROM store.ranked_runs r
-  JOIN store.sources s ON s.source_id = r.source_id
- WHERE r.rank = 1 AND r.is_shown;
+       r.run_id AS run, r.revision, t.shots, t.variant
+  FROM store.shown_runs shown
+  JOIN store.runs r ON r.model_id = shown.model_id AND r.run_id = shown.run_id
+  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.benchmarks b ON b.benchmark_id = shown.benchmark_id
+  JOIN store.measures k ON k.measure_id = r.measure_id
+  JOIN store.setups t ON t.setup_id = r.setup_id
+  JOIN store.sources s ON s.source_id = r.source_id;
 
 COMMENT ON VIEW registry.leaderboard IS
     'One score per model and version of a benchmark, by the measure that view benchmarks names. Of several runs it is the preferred one: of the plain model before one of a system around it (a variant); then a complete run before a limited one; then a verified one; then of the main revision (none stated, main, or a commit); then, of checkpoints named like step143000, of the highest number; then the newest; then one with outcomes; then of the fewest examples in the prompt, unknown ones last; then of the most items; then of the setup with the lowest fingerprint, so that models are compared under the same one; then of the lowest key. View scores has other checkpoints, sources and numbers of shots.

@@ -1,0 +1,29 @@
+-- best_runs(models, benchmarks): the preferred run of each pair of keys, if its measure is shown.
+CREATE FUNCTION store.best_runs(models bigint[], benchmarks integer[])
+RETURNS TABLE (model_id bigint, benchmark_id integer, run_id bigint)
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    -- A few pairs are looked up one by one; a join of many would rank all runs there are.
+    IF cardinality(models) <= 1000 THEN
+        RETURN QUERY
+        SELECT r.model_id, r.benchmark_id, r.run_id
+          FROM unnest(models, benchmarks) AS pair (m, b)
+         CROSS JOIN LATERAL (
+               SELECT o.model_id, o.benchmark_id, o.run_id FROM store.ranked_runs o
+                WHERE o.model_id = pair.m AND o.benchmark_id = pair.b
+                  AND o.rank = 1 AND o.is_shown) r;
+    ELSE
+        RETURN QUERY
+        SELECT r.model_id, r.benchmark_id, r.run_id
+          FROM store.ranked_runs r
+          JOIN unnest(models, benchmarks) AS pair (m, b)
+            ON pair.m = r.model_id AND pair.b = r.benchmark_id
+         WHERE r.benchmark_id = ANY (ARRAY(SELECT DISTINCT unnest(benchmarks)))
+           AND r.rank = 1 AND r.is_shown;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION store.best_runs(bigint[], integer[]) IS
+    'The preferred run of each pair of keys of a model and a benchmark, if its measure is shown.';
