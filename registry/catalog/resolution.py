@@ -164,10 +164,14 @@ class Unresolved:
     suggestions: tuple[str, ...]
 
 
-def list_unresolved(connection: Connection) -> list[Unresolved]:
+def list_unresolved(connection: Connection, limit: int | None = None) -> list[Unresolved]:
     """Return the names that match no known model, those with most runs first.
 
     Suggestions are models of the same name but for case and punctuation, under any author.
+
+    Args:
+        connection: to read from.
+        limit: most names; None is all.
     """
     rows = connection.execute(
         text("""
@@ -190,7 +194,9 @@ def list_unresolved(connection: Connection) -> list[Unresolved]:
         SELECT u.name, coalesce(c.runs, 0) AS runs, coalesce(c.benchmarks, 0) AS benchmarks,
                coalesce(a.names, '{}') AS suggestions
           FROM unresolved u LEFT JOIN alike a USING (name_id) LEFT JOIN counted c USING (name_id)
-         ORDER BY runs DESC, u.name COLLATE "C" """)
+         ORDER BY runs DESC, u.name COLLATE "C"
+         LIMIT :limit"""),
+        {"limit": limit},
     )
     return [
         Unresolved(row.name, row.runs, row.benchmarks, tuple(row.suggestions[:3])) for row in rows

@@ -75,7 +75,7 @@ def import_files(
         on_problem: receives a sentence about each installed format that fails.
 
     Returns:
-        A report for each file, in their order.
+        A report for each file, in their order; none for those beside results, such as a README.
 
     Raises:
         LockHeldError: when another process changes evaluations.
@@ -131,7 +131,9 @@ def _import_all(
             reports.append(report)
             with _reported(report, file):
                 report.format = reader.format_of(file.path)
-                if report.format is not None:
+                if report.format is None and file.accompanies:
+                    reports.pop()
+                elif report.format is not None:
                     with transaction():
                         _import(connection, reader, file, report, options, read=read, alone=alone)
                 elif file.by_name:

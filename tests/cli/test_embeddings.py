@@ -165,6 +165,17 @@ def test_nearest(commands: Commands, three: tuple[int, int, int]) -> None:
     assert said == "No other model with a vector passes the filters.\n"
 
 
+def test_nearest_in_one_dimension_tells_levels_only(commands: Commands, engine: Engine) -> None:
+    with engine.begin() as connection:
+        for name in names(3):
+            model(connection, name)
+        one = kept(connection, drawn(3, 1))
+        two = kept(connection, drawn(3, 8))
+    said = commands("nearest", "org/m0", "--version", str(one)).stderr
+    assert f"Version {one} (mf) has one dimension, the level of a model" in said
+    assert commands("nearest", "org/m0", "--version", str(two)).stderr == ""
+
+
 def test_what_nearest_cannot_answer_is_said(
     commands: Commands, three: tuple[int, int, int], engine: Engine
 ) -> None:

@@ -280,3 +280,60 @@ def test_unresolved_names_are_of_all_models(imported: Commands) -> None:
     imported.refused(2, "models", "alias", "unresolved", "org/one")
     imported.refused(2, "models", "alias", "resolve", "org/one")
     assert len(imported.json("models", "alias", "unresolved")) == 3
+
+
+def test_no_more_unresolved_names_than_asked_for(imported: Commands) -> None:
+    names = imported.json("models", "alias", "unresolved")
+    assert imported.json("models", "alias", "unresolved", "--limit", "2") == names[:2]
+    imported.refused(2, "models", "alias", "unresolved", "--limit", "0")
+
+
+def test_columns_of_a_list_of_items(commands: Commands, path: Path, tmp_path: Path) -> None:
+    """It is told from outcomes with texts of items by its columns."""
+    asked = tmp_path / "asked.csv"
+    asked.write_text("id,question,topic,key\nq0,What is 1 + 1?,sums,2\nq1,Is 7 prime?,logic,yes\n")
+    options = ["--column", "item=id", "--column", "prompt=question", "--column", "domain=topic"]
+    options += ["--column", "right_answer=key", "--benchmark", "mine"]
+    [told] = commands.json("evals", "import", str(asked), *options)
+    assert (told["status"], told["new_items"], told["runs"]) == ("imported", 2, 0)
+    query = "SELECT item, prompt, domain, answer FROM items WHERE benchmark = 'mine'"
+    found = sorted(tuple(row.values()) for row in commands.json("query", query))
+    assert found == [("q0", "What is 1 + 1?", "sums", "2"), ("q1", "Is 7 prime?", "logic", "yes")]
+    outcomes = tmp_path / "outcomes.csv"
+    outcomes.write_text("model,item,outcome,text\norg/a,q0,1,What is 1 + 1?\norg/a,q2,0,Why?\n")
+    [told] = commands.json("evals", "import", str(outcomes), "--column", "prompt=text",
+                           "--benchmark", "mine")  # fmt: skip
+    assert (told["runs"], told["outcomes"], told["new_items"]) == (1, 2, 1)
+    said = commands.refused(1, "evals", "import", str(asked), "--column", "prompt=nope",
+                            "--benchmark", "mine")  # fmt: skip
+    assert "--column" in said
+
+
+def test_columns_of_a_table_of_names(imported: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text("label,repository\nOne,org/one\n")
+    options = ["--column", "name=label", "--column", "model=repository"]
+    [told] = imported.json("evals", "import", str(path), *options)
+    assert (told["status"], told["aliases"]) == ("imported", 1)
+    aliases = imported.json("models", "alias", "list", "org/one")
+    assert "One" in {each["alias"] for each in aliases}
+
+
+def test_what_lies_beside_results_is_passed_over(
+    commands: Commands, path: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs"
+    (folder / "images").mkdir(parents=True)
+    for name in ("README.md", "LICENSE", "LICENSE.txt", ".gitattributes", "images/plot.png",
+                 "config.json", "generation_config.json", "tokenizer_config.json", "run.sh",
+                 "settings.yaml", "requirements-dev.txt", "model.safetensors"):  # fmt: skip
+        (folder / name).write_bytes(b"{}" if name.endswith("json") else b"\x89 model-index: none")
+    (folder / "t.csv").write_text(path.read_text())
+    result = commands("evals", "import", str(folder), "--format", "json")
+    assert (result.exit_code, result.stdout.count('"path"')) == (0, 1)
+    assert "no known format" not in result.stderr
+    (folder / "notes.txt").write_text("notes")
+    result = commands("evals", "import", str(folder))
+    assert (result.exit_code, "1 files are in no known format" in result.stderr) == (0, True)
+    # Whoever names one is told what it lacks.
+    assert "cannot be detected" in commands.refused(1, "evals", "import", str(folder / "LICENSE"))

@@ -264,12 +264,14 @@ def nearest(
       registry nearest mistralai/Mistral-7B-v0.1 --kind trained
     """
     from registry.embeddings.read import nearest_models
+    from registry.embeddings.versions import read_version
 
     low, high = filters["min_parameters"], filters["max_parameters"]
     if low is not None and high is not None and low > high:
         raise UsageError("--min-parameters is more than --max-parameters.")
     with application.reading() as connection:
         models = nearest_models(connection, model, k, kinds=list(kinds) or None, **filters)
+        version = read_version(connection, filters["version"])
     fields = (
         Field("name"),
         Field("distance", look=decimals, right=True, kept=True),
@@ -279,3 +281,9 @@ def nearest(
     )
     rows = ([row[field.name] for field in fields] for row in models)
     output.rows(fields, rows, empty="No other model with a vector passes the filters.")
+    if version.dimension == 1:
+        say(
+            f"Version {version.version} ({version.method}) has one dimension, the level of a "
+            "model: it says how good a model is, not what it is good at. The distance is 0 on the "
+            "same side of zero, else 2. `registry train --method irt` learns more dimensions."
+        )

@@ -68,7 +68,8 @@ IMPORTED = (
     multiple=True,
     metavar="ROLE=COLUMN",
     help="What one column means, such as model=name; repeatable. With a score, and neither item "
-    "nor outcome, a row is one score.",
+    "nor outcome, a row is one score; with a name, another name of a model; with texts of items "
+    "(prompt, choices, right_answer, domain), and no model in the table, an item.",
 )
 @click.option("--source", metavar="NAME", help="Who states the scores.")
 @click.option("--benchmark", metavar="NAME", help="The only benchmark in the files.")
@@ -105,6 +106,8 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
       registry evals import scores.csv --column model=name --column score=acc --benchmark b
+      registry evals import questions.csv --column item=id --column prompt=question --benchmark b
+      registry evals import names.csv --column name=label --column model=repository
     """
     from registry.embeddings import refresh
     from registry.evaluations.importer import ImportOptions, import_files

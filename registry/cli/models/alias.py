@@ -12,6 +12,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, grouped, output_options
+from registry.cli.parameters import AT_LEAST_ONE
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,21 +124,23 @@ def remove(application: Application, model: str, names: tuple[str, ...], output:
 
 
 @alias.command()
+@click.option("--limit", type=AT_LEAST_ONE, help="Most names to print.  [default: all]")
 @output_options
 @pass_application
-def unresolved(application: Application, output: Output) -> None:
+def unresolved(application: Application, output: Output, limit: int | None) -> None:
     """List the names in evaluations that match no known model.
 
     Those with most runs come first.
 
     \b
-    Example:
+    Examples:
       registry models alias unresolved
+      registry models alias unresolved --limit 20
     """
     from registry.catalog.resolution import list_unresolved
 
     with application.reading() as connection:
-        names = list_unresolved(connection)
+        names = list_unresolved(connection, limit)
     _print_unresolved(output, names)
 
 

@@ -47,8 +47,7 @@ class Reader:
         Args:
             format_: name of a built-in or an installed format for all files; None detects it.
             mapping: a preset's name, or the path of a YAML file; makes every file a table.
-            roles: columns, over those of the mapping. Without one the tables are of outcomes, or of
-                scores where there is a score, and neither an item nor an outcome.
+            roles: columns, over those of the mapping; without one, see `tables.of_columns`.
             on_problem: receives a sentence about each installed format that fails, once.
 
         Raises:
@@ -67,10 +66,7 @@ class Reader:
             raise UsageError(f"Only tables have columns to be mapped, not {format_}.")
         own = tables.load_mapping(mapping) if mapping is not None else None
         if roles:
-            of_scores = "score" in roles and not {"item", "outcome", "layout"} & roles.keys()
-            if own is None and of_scores:
-                roles = {"layout": "scores", "item": "", "outcome": "", **roles}
-            own = tables.override(own or tables.load_mapping("long"), dict(roles))
+            own = tables.override(own, roles) if own else tables.of_columns(roles)
         if own is not None:
             self._formats[ImportFormat.TABLE] = tables.TableFormat(own)
         self._format = ImportFormat.TABLE.value if own is not None else format_

@@ -14,6 +14,9 @@ from registry.evaluations.records import Block, Notes, Run
 
 _FOLDER = ".eval_results"
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
+_INDEX = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?---[ \t]*\n(?:(?!---[ \t]*$).*\n)*?model-index[ \t]*:", re.MULTILINE
+)
 _BENCHMARK = re.compile(r"([\w.-]+/[\w.-]+)(?:/(.+))?", re.ASCII)
 _MAX_CARD = 5_000_000  # characters; cards with results rarely reach 1 % of it
 
@@ -31,7 +34,7 @@ def recognizes(path: Path) -> bool:
 def _has_results(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return b"model-index:" in file.read(_MAX_CARD)
+            return _INDEX.search(file.read(_MAX_CARD)) is not None
     except OSError:
         return True  # so that reading it raises the error
 

@@ -4,7 +4,22 @@ A mapping is built in or a YAML file: see `Layout` and the files in `presets`.
 """
 
 from registry.evaluations.formats.tables.mapping import TableMapping
-from registry.evaluations.formats.tables.presets import detect, load_mapping, override, presets
+from registry.evaluations.formats.tables.presets import (
+    detect,
+    load_mapping,
+    of_columns,
+    override,
+    presets,
+)
 from registry.evaluations.formats.tables.reader import TableFormat, read
 
-__all__ = ["TableFormat", "TableMapping", "detect", "load_mapping", "override", "presets", "read"]
+__all__ = [
+    "TableFormat",
+    "TableMapping",
+    "detect",
+    "load_mapping",
+    "of_columns",
+    "override",
+    "presets",
+    "read",
+]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +13,7 @@ from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats.tables.mapping import TableMapping
 from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
 from registry.evaluations.formats.tables.open import open_table
-from registry.evaluations.formats.tables.roles import ROLES, roles_of
+from registry.evaluations.formats.tables.roles import ITEM_TEXTS, ROLES, roles_of
 
 
 def presets() -> tuple[str, ...]:
@@ -49,6 +50,35 @@ def load_mapping(name_or_path: str | Path) -> TableMapping:
     except UnicodeDecodeError as problem:
         raise UnreadableFileError(path, f"It is not UTF-8 ({problem}).") from None
     return _parse(text, path.stem, path)
+
+
+def of_columns(roles: Mapping[str, str]) -> TableMapping:
+    """Return the mapping of tables of which the command line names columns, by role.
+
+    Its other columns are those of mapping `long`. A table is of outcomes; or of scores, given a
+    score and neither an item nor an outcome; or of names of models, given a name. Given a text of
+    items and no model, a table without models and outcomes lists items.
+
+    Raises:
+        UsageError: there is no such role, or the value is not allowed there.
+    """
+    if "layout" in roles:
+        return _of_kind(roles["layout"], roles)
+    if "score" in roles and not {"item", "outcome"} & roles.keys():
+        return _of_kind("scores", roles)
+    if "name" in roles:
+        return _of_kind("names", roles)
+    outcomes = override(_built_in("long"), roles)
+    if not roles.keys() & set(ITEM_TEXTS) or not roles.keys() <= {*roles_of("items")}:
+        return outcomes
+    items = _of_kind("items", roles)
+    return replace(outcomes, layouts=outcomes.layouts + items.layouts)
+
+
+def _of_kind(kind: str, roles: Mapping[str, str]) -> TableMapping:
+    mapping = _built_in("long")
+    others = {role for layout in mapping.layouts for role in layout.roles} - {*roles_of(kind)}
+    return override(mapping, {"layout": kind, **dict.fromkeys(sorted(others), ""), **roles})
 
 
 def override(mapping: TableMapping, changes: Mapping[str, str]) -> TableMapping:
