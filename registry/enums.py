@@ -106,6 +106,7 @@ class ImportFormat(StrEnum):
     EVERY_EVAL_EVER = "every-eval-ever"
     HUB = "hub"
     INSPECT = "inspect"
+    LIGHTEVAL = "lighteval"
     TABLE = "table"
 
 

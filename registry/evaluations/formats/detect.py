@@ -11,6 +11,7 @@ from registry.evaluations.formats import (
     every_eval_ever,
     hub,
     inspect_logs,
+    lighteval,
     lm_eval,
     plugins,
     tables,
@@ -26,6 +27,7 @@ FORMATS: Mapping[str, Format] = {
     ImportFormat.EVERY_EVAL_EVER: every_eval_ever,
     ImportFormat.HUB: hub,
     ImportFormat.INSPECT: inspect_logs,
+    ImportFormat.LIGHTEVAL: lighteval,
     ImportFormat.TABLE: tables.TableFormat(),
 }
 """The built-in formats, in the order in which they are tried; those that are installed follow, and
