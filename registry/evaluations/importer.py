@@ -6,14 +6,19 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from os import PathLike
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine
 
 from registry.catalog import resolution
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
-from registry.errors import DatabaseUnreachableError, RegistryError, UsageError
+from registry.errors import (
+    DatabaseUnreachableError,
+    RegistryError,
+    UnreadableFileError,
+    UsageError,
+)
 from registry.evaluations import benchmarks, import_log, item_statistics, load, staging
 from registry.evaluations.formats import detect
 from registry.evaluations.import_log import FileReport, counts, summary
@@ -36,6 +41,7 @@ class ImportOptions:
         source: who states the scores.
         benchmark: name of the only benchmark in the files.
         benchmark_version: version of all benchmarks in the files.
+        model: name of the only model in the files.
         dry_run: report what would change, and change nothing.
         max_download: bytes of remote files that may be fetched.
     """
@@ -46,6 +52,7 @@ class ImportOptions:
     source: str | None = None
     benchmark: str | None = None
     benchmark_version: str | None = None
+    model: str | None = None
     dry_run: bool = False
     max_download: int = DEFAULT_LIMIT
 
@@ -89,6 +96,8 @@ def import_files(
     if roles and options.benchmark is not None:
         # The option takes the place of a column of the table.
         roles.setdefault("benchmark", f"={options.benchmark}")
+    if roles and options.model is not None:
+        roles.setdefault("model", f"={options.model}")
     reader = detect.Reader(options.format, options.mapping, roles, on_problem)
     files = list_files(
         paths, reader.without_parts, limit=options.max_download, on_progress=on_progress
@@ -194,7 +203,7 @@ def _import(
                 stated = resolution.state_names(connection, content.names, as_of=now)
                 report.names = _added(report.names, stated)
             else:
-                yield _with_options(content, options)
+                yield _with_options(content, options, file)
 
     report.written = load.write_blocks(
         connection,
@@ -215,18 +224,33 @@ def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.State
     return resolution.Stated(*(a + b for a, b in zip(one, other, strict=True)))
 
 
-def _with_options(block: Block, options: ImportOptions) -> Block:
-    """Replace the benchmark and the source of a block by those of the options."""
+def _with_options(block: Block, options: ImportOptions, file: InputFile) -> Block:
+    """Replace the benchmark, the source and the model of a block by those of the options.
+
+    Raises:
+        UnreadableFileError: a run has no model.
+    """
     benchmark = block.benchmark
     if options.benchmark is not None:
         benchmark = replace(benchmark, name=options.benchmark)
     if options.benchmark_version is not None:
         benchmark = replace(benchmark, version=options.benchmark_version)
-    runs = block.runs
+    changes: dict[str, Any] = {}
     if options.source is not None:
-        source = Source(name=options.source)
-        runs = (replace(run, source=source) for run in block.runs)
-    return replace(block, benchmark=benchmark, runs=runs)
+        changes["source"] = Source(name=options.source)
+    if options.model is not None:
+        changes["model"] = options.model
+    runs = (replace(run, **changes) for run in block.runs) if changes else block.runs
+    return replace(block, benchmark=benchmark, runs=_of_models(runs, file))
+
+
+def _of_models(runs: Iterable[Run], file: InputFile) -> Iterator[Run]:
+    for run in runs:
+        if not run.model:
+            raise UnreadableFileError(
+                file.path, "it does not state which model was evaluated: name it by --model NAME."
+            )
+        yield run
 
 
 def _counted(blocks: Iterable[Block], read: Callable[[int], None]) -> Iterator[Block]:

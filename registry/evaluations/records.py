@@ -205,7 +205,7 @@ class Run:
     """One model on one version of a benchmark under one setup, by one measure.
 
     Attributes:
-        model: the model's name as its source spells it.
+        model: the model's name as its source spells it; empty if it states none.
         measure: what was measured.
         source: who states it.
         setup: how it was run.

@@ -73,6 +73,9 @@ IMPORTED = (
 )
 @click.option("--source", metavar="NAME", help="Who states the scores.")
 @click.option("--benchmark", metavar="NAME", help="The only benchmark in the files.")
+@click.option(
+    "--model", metavar="NAME", help="The only model in the files, such as where they state none."
+)
 @click.option("--benchmark-version", metavar="VERSION", help="Version of the benchmarks in them.")
 @click.option(
     "--max-download",

@@ -53,8 +53,8 @@ def read(path: Path, notes: Notes) -> Iterator[Block]:
 
     A results file gives a block without items for each task and each group, with a run for each
     metric and filter. A file of samples gives one block, with its items. Its model, setup and time
-    come from the results file of the same time beside it; where there is none, the model is named
-    after the directory. The filter `none` means no filter, so that old and new layouts agree.
+    come from the results file of the same time beside it. Without it, or where it names no model,
+    the runs' model is empty. The filter `none` means no filter, so that old and new layouts agree.
 
     Raises:
         UnreadableFileError: the file, or the results file beside it, is invalid.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from registry.coerce import count, number, short_text, storable, timestamp
 from registry.errors import UnreadableFileError, shortened
 from registry.evaluations.formats.json_files import members
+from registry.evaluations.formats.lm_eval.model import StatedModel, scalar
 from registry.evaluations.formats.lm_eval.scales import in_results, rescaled
 from registry.evaluations.records import (
     HUB_DATASETS,
@@ -29,14 +30,6 @@ SOURCE = Source(name="lm-eval")
 NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", "bypass", ""})
 """Keys that are not metrics of a task; `bypass` is the metric of a run that only writes answers."""
 
-MODEL_ARGS = (
-    *("load_in_4bit", "load_in_8bit", "quantization", "autogptq", "gptqmodel", "gguf_file"),
-    *("enable_thinking", "add_bos_token", "max_length", "max_model_len"),
-)
-"""Arguments of the model that may change its answers."""
-
-_MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")  # the first one wins
-_SHA = re.compile(r"[0-9a-f]{40}")
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _UNSAFE = re.compile(r'["<>:/|\\?*\[\]\x00-\x1f]+')
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)")
@@ -80,7 +73,7 @@ class ResultsFile:
     def __init__(self, path: Path, content: Mapping[str, object]) -> None:
         self.path, self._content = path, content
         self._config = members(content.get("config"))
-        self._model_args = _arguments(self._config.get("model_args"))
+        self._stated = StatedModel(content)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -88,44 +81,15 @@ class ResultsFile:
         names = [*members(self._content.get("results")), *members(self._content.get("groups"))]
         return [name for name in dict.fromkeys(names) if _is_name(name)]
 
-    @cached_property
+    @property
     def model(self) -> str:
-        """The model's name as given to lm-eval; that of an adapter rather than that of its base."""
-        candidates = [
-            *(self._model_args.get(key) for key in _MODEL_KEYS),
-            self._content.get("model_name"),
-            self._config.get("model_name"),
-            self._content.get("model_name_sanitized"),
-            self.path.absolute().parent.name,
-        ]
-        for candidate in candidates:
-            if name := short_text(candidate):
-                return name
-        raise UnreadableFileError(self.path, "no model is named.", field="config.model_args")
+        """The model's name as given to lm-eval; empty if the file states none."""
+        return self._stated.name
 
-    @cached_property
-    def base(self) -> str | None:
-        """The base of an adapter or a delta; None for any other model."""
-        if short_text(self._model_args.get("peft")) or short_text(self._model_args.get("delta")):
-            return short_text(self._model_args.get("pretrained"))
-        return None
-
-    @cached_property
+    @property
     def revision(self) -> str | None:
-        """The model's commit, else the requested branch unless that is main.
-
-        lm-eval's `model_sha` and `revision` are those of the base if there is an adapter.
-        """
-        if self.base is None:
-            stated = [self._model_args.get("revision"), self._config.get("model_revision")]
-            commit = self._config.get("model_sha")
-        else:
-            stated = []
-            commit = self._config.get("peft_sha") or self._config.get("delta_sha")
-        if isinstance(commit, str) and _SHA.fullmatch(commit):
-            return commit
-        branches = [short_text(branch) for branch in stated]
-        return next((branch for branch in branches if branch not in (None, "main")), None)
+        """The model's commit, else the requested branch unless that is main."""
+        return self._stated.revision
 
     @cached_property
     def evaluated_at(self) -> datetime | None:
@@ -158,19 +122,17 @@ class ResultsFile:
         shots.append(self._config.get("num_fewshot"))
         template = short_text(content.get("chat_template_sha"))
         has_template = "chat_template_sha" in content or "chat_template" in content
-        precision = short_text(self._config.get("model_dtype")) or self._model_args.get("dtype")
-        precision = (precision or "auto").removeprefix("torch.")
         return Setup(
             harness=self._harness,
-            harness_version=_scalar(content.get("lm_eval_version"))
-            or _scalar(content.get("git_hash")),
-            task_version=_scalar(self._value("versions", task)),
+            harness_version=scalar(content.get("lm_eval_version"))
+            or scalar(content.get("git_hash")),
+            task_version=scalar(self._value("versions", task)),
             shots=next((n for shot in shots if (n := count(shot)) is not None), None),
             prompt_template=short_text(self._value("task_hashes", task)),
             # Unknown where an old harness does not write it, none where it writes null.
             chat_template=template
             or ("" if has_template and not content.get("chat_template") else None),
-            precision=None if precision == "auto" else precision,
+            precision=self._stated.precision,
             variant=self._variant,
             details=self._details,
         )
@@ -182,21 +144,22 @@ class ResultsFile:
 
     @cached_property
     def _variant(self) -> str | None:
-        return short_text(members(self._content.get(REGISTRY_KEY)).get("variant"))
+        own = members(self._content.get(REGISTRY_KEY))
+        return short_text(own.get("variant")) if "details" in own else self._stated.variant
 
     @cached_property
     def _details(self) -> dict[str, str]:
         own = members(self._content.get(REGISTRY_KEY)).get("details")
         if isinstance(own, dict):
-            texts = {storable(key): _scalar(value) for key, value in own.items()}
+            texts = {storable(key): scalar(value) for key, value in own.items()}
             return {key: text for key, text in texts.items() if text}
         details = {
-            "base": self.base,
-            "fewshot_as_multiturn": _scalar(self._content.get("fewshot_as_multiturn") or None),
-            "system_instruction": _scalar(self._content.get("system_instruction_sha")),
+            "base": self._stated.base,
+            "fewshot_as_multiturn": scalar(self._content.get("fewshot_as_multiturn") or None),
+            "system_instruction": scalar(self._content.get("system_instruction_sha")),
             "gen_kwargs": _flat(self._config.get("gen_kwargs")),
         }
-        details |= {key: _scalar(self._model_args.get(key)) for key in MODEL_ARGS}
+        details |= self._stated.details
         return {
             key: text for key, text in details.items() if text and text not in ("False", "None")
         }
@@ -346,32 +309,13 @@ def _is_name(text: str) -> bool:
     return short_text(text) == text
 
 
-def _arguments(value: object) -> dict[str, str]:
-    """Read `key=value,key=value`, or the same as an object."""
-    if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",")]
-        return {key.strip(): text.strip() for key, _, text in pairs if text.strip()}
-    stated = {key: _scalar(member) for key, member in members(value).items()}
-    return {key: text for key, text in stated.items() if text}
-
-
-def _scalar(value: object) -> str | None:
-    """Return a text, a number or a truth value as a text; None for anything else and for N/A."""
-    if isinstance(value, bool):
-        return str(value)
-    if number(value) is not None:
-        return str(value)
-    text = short_text(value)
-    return None if text == "N/A" else text
-
-
 def _shown(value: object) -> str:
     return f"a {type(value).__name__}" if isinstance(value, list | dict) else shortened(value)
 
 
 def _flat(value: object) -> str | None:
     if isinstance(value, dict):
-        pairs = [(str(key), _scalar(member)) for key, member in sorted(value.items())]
+        pairs = [(str(key), scalar(member)) for key, member in sorted(value.items())]
         return short_text(",".join(f"{key}={text}" for key, text in pairs if text))
     return short_text(value)
 

@@ -171,8 +171,7 @@ class _Runs:
     ) -> None:
         self._path, self._task, self._results, self._notes = path, task, results, notes
         self._complete = extent.complete
-        directory = short_text(path.absolute().parent.name)
-        self._model = results.model if results else directory or _raise(path, "no model is named.")
+        self._model = results.model if results else ""
         self._setup = results.setup(task) if results else Setup(harness="lm-eval")
 
     def of(self, samples: _Samples, filtered: str) -> Iterator[Run]:

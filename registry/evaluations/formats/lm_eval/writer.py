@@ -13,12 +13,8 @@ from uuid import UUID
 import numpy as np
 
 from registry.evaluations.formats.json_files import without_nulls
-from registry.evaluations.formats.lm_eval.results import (
-    MODEL_ARGS,
-    REGISTRY_KEY,
-    result_key,
-    safe_name,
-)
+from registry.evaluations.formats.lm_eval.model import MODEL_ARGS
+from registry.evaluations.formats.lm_eval.results import REGISTRY_KEY, result_key, safe_name
 from registry.evaluations.formats.lm_eval.scales import in_results, in_samples, rescaled
 from registry.evaluations.records import HUB_DATASETS, Block, Item, Measure, Run, Setup
 from registry.evaluations.scales import known_measure

@@ -205,7 +205,7 @@ def test_limited_runs_are_distinguished_from_full_ones(
         ({"model_args": {"model": "gpt-x"}, "model_revision": "v1"}, "gpt-x", "v1", None),
         ({"model_args": "", "model_name": "named"}, "named", None, None),
         ({"model_args": "a\0b=,pretrained=x\0y"}, "x\ufffdy", None, None),
-        ({"model_args": ["pretrained=x"], "model_sha": "short"}, "acme__base", None, None),
+        ({"model_args": ["pretrained=x"], "model_sha": "short"}, "x", None, None),
     ],
 )
 def test_the_model_is_named_by_its_arguments(
@@ -353,12 +353,12 @@ def test_items_kept_aside_are_those_that_were_put_there() -> None:
         spool[10]
 
 
-def test_samples_alone_are_named_after_their_directory(tmp_path: Path) -> None:
+def test_samples_alone_are_of_no_known_model(tmp_path: Path) -> None:
     path = written(tmp_path, f"samples_a_b_{TIME}.jsonl.gz", sample(filter="none"))
     notes = Notes()
     block = blocks(path, notes)["a_b"]
     (run,) = block.runs
-    assert (run.model, run.measure.filter, run.complete) == ("acme__base", "", True)
+    assert (run.model, run.measure.filter, run.complete) == ("", "", True)
     assert run.evaluated_at == datetime(2026, 1, 21, 3, 44, 18, 458_309, UTC)
     assert notes.counts == {
         "files of samples without their results file: their setups are unknown": 1
