@@ -194,6 +194,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model_id", "benchmark_id", name=op.f("shown_runs_pkey")),
         schema="store",
     )
+    op.drop_index("runs_benchmark_id_idx", table_name="runs", schema="store")
+    op.create_index(
+        "runs_benchmark_id_model_id_idx", "runs", ["benchmark_id", "model_id"], schema="store"
+    )
     op.create_index("shown_runs_benchmark_id_idx", "shown_runs", ["benchmark_id"], schema="store")
     op.get_bind().execution_options(no_parameters=True).exec_driver_sql(RENEW_SHOWN_RUNS)
     op.alter_column("measures", "higher_is_better", nullable=True, schema="store")
@@ -234,6 +238,8 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER runs_shown_after_{event} ON store.runs")
     op.execute("DROP FUNCTION store.renew_shown_runs()")
     op.drop_table("shown_runs", schema="store")
+    op.drop_index("runs_benchmark_id_model_id_idx", table_name="runs", schema="store")
+    op.create_index("runs_benchmark_id_idx", "runs", ["benchmark_id"], schema="store")
     op.drop_column("text_vectors", "cut", schema="store")
     op.drop_column("models", "stored_parameters", schema="store")
     op.drop_column("imports", "revision", schema="store")

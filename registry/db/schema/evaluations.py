@@ -266,7 +266,7 @@ runs = Table(
     "runs",
     metadata,
     RunTable,
-    Index("runs_benchmark_id_idx", "benchmark_id"),
+    Index("runs_benchmark_id_model_id_idx", "benchmark_id", "model_id"),
     Index("runs_name_id_idx", "name_id"),
     Index("runs_import_id_idx", "import_id"),
 )

@@ -4,15 +4,17 @@ RETURNS TABLE (model_id bigint, benchmark_id integer, run_id bigint)
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    -- A few pairs are looked up one by one; a join of many would rank all runs there are.
-    IF cardinality(models) <= 1000 THEN
+    -- Pairs are looked up by an index; of many, all runs on their benchmarks are ranked at once.
+    IF cardinality(models) <= 2000 THEN
         RETURN QUERY
         SELECT r.model_id, r.benchmark_id, r.run_id
           FROM unnest(models, benchmarks) AS pair (m, b)
          CROSS JOIN LATERAL (
                SELECT o.model_id, o.benchmark_id, o.run_id FROM store.ranked_runs o
                 WHERE o.model_id = pair.m AND o.benchmark_id = pair.b
-                  AND o.rank = 1 AND o.is_shown) r;
+                  AND o.rank = 1 AND o.is_shown
+               -- As a join the conditions would not reach the tables.
+               OFFSET 0) r;
     ELSE
         RETURN QUERY
         SELECT r.model_id, r.benchmark_id, r.run_id
