@@ -107,6 +107,7 @@ class ImportFormat(StrEnum):
     HUB = "hub"
     INSPECT = "inspect"
     LIGHTEVAL = "lighteval"
+    HELM = "helm"
     TABLE = "table"
 
 

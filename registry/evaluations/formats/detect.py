@@ -9,6 +9,7 @@ from registry.errors import UsageError
 from registry.evaluations.formats import (
     archive,
     every_eval_ever,
+    helm,
     hub,
     inspect_logs,
     lighteval,
@@ -28,6 +29,7 @@ FORMATS: Mapping[str, Format] = {
     ImportFormat.HUB: hub,
     ImportFormat.INSPECT: inspect_logs,
     ImportFormat.LIGHTEVAL: lighteval,
+    ImportFormat.HELM: helm,
     ImportFormat.TABLE: tables.TableFormat(),
 }
 """The built-in formats, in the order in which they are tried; those that are installed follow, and
