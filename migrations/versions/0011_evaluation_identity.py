@@ -95,9 +95,9 @@ def upgrade() -> None:
         schema="store",
     )
     op.create_index(
-        "benchmark_aliases_lower_alias_idx",
+        "benchmark_aliases_key_idx",
         "benchmark_aliases",
-        [sa.literal_column("lower(alias)")],
+        [sa.literal_column("translate(lower(alias), '-_ ', '')")],
         schema="store",
     )
     op.create_table(
@@ -145,6 +145,17 @@ def upgrade() -> None:
             sa.Text(),
             nullable=True,
             comment="prompting that its name stands for, such as cot; null: the plain one",
+        ),
+        schema="store",
+    )
+    op.add_column(
+        "benchmarks",
+        sa.Column(
+            "comparable",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="whether its shown measure is that of most models under its canonical name",
         ),
         schema="store",
     )
@@ -248,6 +259,7 @@ def downgrade() -> None:
     op.drop_column("runs", "outcome_count", schema="store")
     op.drop_column("setups", "variant", schema="store")
     op.drop_index("benchmarks_canonical_idx", table_name="benchmarks", schema="store")
+    op.drop_column("benchmarks", "comparable", schema="store")
     op.drop_column("benchmarks", "variant", schema="store")
     op.drop_column("benchmarks", "canonical", schema="store")
     op.drop_table("score_changes", schema="store")

@@ -101,11 +101,15 @@ def upgrade(application: Application, revision: str) -> None:
       registry db upgrade
     """
     from registry.db import migrate as migrating
+    from registry.db.revisions import head_revision
+    from registry.evaluations.identity.changes import ship_aliases
 
     embedded = application.setting().url is None
     migrate = migrating.upgrade_embedded if embedded else migrating.upgrade
     with application.engine() as engine:
         before, after = migrate(engine, revision)
+        if after == head_revision():
+            ship_aliases(engine)
     _report_move("Upgraded", before, after)
 
 

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, text
 
 from registry.catalog.item_statistics import mark_stale
 from registry.coerce import document
+from registry.evaluations.identity.aliases import compare_measures
+from registry.evaluations.identity.shipped import item_counts
 from registry.evaluations.records import Benchmark, Measure, Setup, Source
 
 
@@ -33,8 +35,10 @@ def benchmark_id(connection: Connection, benchmark: Benchmark) -> int:
         return int(key)
     connection.execute(
         text("""
-        INSERT INTO store.benchmarks AS b (name, version, domain, description, url)
-        VALUES (:name, :version, :domain, :description, :url)
+        INSERT INTO store.benchmarks AS b (
+               name, version, domain, description, url, canonical, variant)
+        SELECT :name, :version, :domain, :description, :url, nullif(i.benchmark, :name), i.variant
+          FROM (SELECT) one LEFT JOIN store.benchmark_identity(:name) i ON true
             ON CONFLICT (name, version) DO UPDATE
            SET domain = coalesce(b.domain, excluded.domain),
                description = coalesce(b.description, excluded.description),
@@ -125,6 +129,7 @@ def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
         {"benchmarks": list(benchmarks)},
     ).all()
     mark_stale(connection, changed)
+    compare_measures(connection, benchmarks)
 
 
 def setup_id(connection: Connection, setup: Setup) -> int:
@@ -171,11 +176,19 @@ def source_id(connection: Connection, source: Source) -> int:
     return _key(connection, query, values)
 
 
+def whole_count(connection: Connection, benchmark: int) -> int:
+    """Return the number of items of a whole benchmark, as far as it is known, or else 0."""
+    query = text("SELECT coalesce(canonical, name) FROM store.benchmarks WHERE benchmark_id = :key")
+    return item_counts().get(connection.execute(query, {"key": benchmark}).scalar_one(), 0)
+
+
 class BenchmarkRow(NamedTuple):
     """A version of a benchmark, as in view `benchmarks`."""
 
     benchmark: str
     version: str
+    canonical: str
+    prompting: str | None
     metric: str | None
     filter: str | None
     unit: str | None

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from registry.catalog import resolution
 from registry.catalog.item_statistics import mark_stale
 from registry.evaluations import benchmarks, item_matching, staging
+from registry.evaluations.identity.aliases import ship
 from registry.evaluations.records import Block
 from registry.evaluations.run_rows import RunRows
 
@@ -80,6 +81,7 @@ def write_blocks(
         RegistryError: when they conflict with each other, with stored items, or with another file
             of the command.
     """
+    ship(connection)
     staging.prepare(connection)
     counts = LoadCounts()
     rows = RunRows(connection)

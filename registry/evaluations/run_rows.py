@@ -37,6 +37,7 @@ class RunRows:
     def begin(self, key: int, benchmark: Benchmark, ordinals: Ordinals) -> None:
         """Begin a block: its benchmark's key, the benchmark, and the ordinals of its items."""
         self.key, self.benchmark, self.ordinals = key, benchmark, ordinals
+        self._whole = benchmarks.whole_count(self.connection, key)
 
     def is_full(self) -> bool:
         """Return whether it is time to send the rows."""
@@ -99,7 +100,7 @@ class RunRows:
             run.evaluated_at,
             items,
             error if error is not None and math.isfinite(error) else None,
-            run.complete,
+            run.complete and not (items is not None and items < self._whole),
             run.verified,
             packed and packed.right,
             packed and packed.present,

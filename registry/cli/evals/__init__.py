@@ -9,10 +9,11 @@ import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
+from registry.cli.evals.benchmarks import benchmarks
 from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
 from registry.cli.evals.remove import remove
-from registry.cli.output import Field, Output, count, grouped, output_options
+from registry.cli.output import Field, Output, count, output_options
 from registry.cli.parameters import AT_LEAST_ONE
 
 
@@ -26,7 +27,7 @@ def evals() -> None:
     """
 
 
-for command in (import_, export, remove):
+for command in (import_, export, remove, benchmarks):
     evals.add_command(command)
 
 
@@ -141,31 +142,3 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
 
 def _share(value: Any) -> str:
     return "" if value is None else f"{100 * value:.1f}"
-
-
-@evals.command()
-@output_options
-@pass_application
-def benchmarks(application: Application, output: Output) -> None:
-    """List the benchmarks with evaluations.
-
-    \b
-    Example:
-      registry evals benchmarks
-    """
-    from registry.evaluations.benchmarks import list_benchmarks
-
-    fields = (
-        Field("benchmark"),
-        Field("version"),
-        Field("metric"),
-        Field("filter", tabled=False),
-        Field("unit", tabled=False),
-        Field("items", look=grouped, right=True),
-        Field("runs", look=grouped, right=True),
-        Field("domain"),
-        Field("url", tabled=False),
-    )
-    with application.reading() as connection:
-        rows = list_benchmarks(connection)
-    output.rows(fields, rows, empty="No evaluations were imported yet.")

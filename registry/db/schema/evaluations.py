@@ -49,6 +49,11 @@ class BenchmarkTable(TypedColumns):
     variant: Named[str | None] = Column(
         Text, comment="prompting that its name stands for, such as cot; null: the plain one"
     )
+    comparable: Named[bool] = Column(
+        Boolean,
+        server_default=text("true"),
+        comment="whether its shown measure is that of most models under its canonical name",
+    )
 
 
 benchmarks = Table(
@@ -80,8 +85,8 @@ benchmark_aliases = Table(
     metadata,
     BenchmarkAliasTable,
     Index(
-        "benchmark_aliases_lower_alias_idx",
-        literal_column("lower(alias)", Text).label("lowered"),
+        "benchmark_aliases_key_idx",
+        literal_column("translate(lower(alias), '-_ ', '')", Text).label("key"),
     ),
 )
 

@@ -3,7 +3,8 @@ CREATE VIEW registry.benchmarks AS
 SELECT b.name AS benchmark, b.version, m.metric, m.filter, b.item_count AS items, b.domain,
        m.unit, m.lower AS lowest, m.upper AS highest, m.higher_is_better, m.random_baseline,
        b.description, b.url,
-       (SELECT count(*) FROM store.runs r WHERE r.benchmark_id = b.benchmark_id) AS runs
+       (SELECT count(*) FROM store.runs r WHERE r.benchmark_id = b.benchmark_id) AS runs,
+       coalesce(b.canonical, b.name) AS canonical, b.variant AS prompting
   FROM store.benchmarks b
   LEFT JOIN store.measures m ON m.measure_id = b.measure_id;
 
@@ -40,3 +41,7 @@ COMMENT ON COLUMN registry.benchmarks.url IS
     'Address of its source.';
 COMMENT ON COLUMN registry.benchmarks.runs IS
     'Number of runs on it, by any measure.';
+COMMENT ON COLUMN registry.benchmarks.canonical IS
+    'Canonical name of the benchmark: equal for all names of the same items; subsets, versions and translations have their own.';
+COMMENT ON COLUMN registry.benchmarks.prompting IS
+    'Way of prompting that the name stands for, such as cot; null for the plain one.';

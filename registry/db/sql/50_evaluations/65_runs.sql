@@ -9,7 +9,8 @@ SELECT r.run_id AS run, m.name AS model, b.name AS benchmark, b.version, k.metri
        r.revision, r.evaluated_at, t.harness, t.harness_version, t.task_version, t.shots,
        t.prompt_template, t.chat_template, t.precision, t.details,
        n.name AS spelling, n.method AS resolved_by, n.confidence AS name_confidence,
-       i.path AS file, i.imported_at, t.variant, i.revision AS file_revision
+       i.path AS file, i.imported_at, t.variant, i.revision AS file_revision,
+       coalesce(b.canonical, b.name) AS canonical
   FROM store.runs r
   JOIN store.models m ON m.model_id = r.model_id
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
@@ -89,3 +90,5 @@ COMMENT ON COLUMN registry.runs.variant IS
     'What makes it a system around the model, such as best-of-16, a reranker, a prompt variant or an agent; null for the plain model.';
 COMMENT ON COLUMN registry.runs.file_revision IS
     'Revision of that file: the commit of a repository of the Hub, the version of a remote file; null for local ones.';
+COMMENT ON COLUMN registry.runs.canonical IS
+    'Canonical name of the benchmark: equal for all names of the same items; subsets, versions and translations have their own.';

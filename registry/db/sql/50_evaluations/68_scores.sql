@@ -10,7 +10,8 @@ SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
        END AS above_chance,
        CASE WHEN r.right_bits IS NULL THEN 'reported' ELSE 'measured' END AS kind,
        s.name AS source, r.item_count AS items, r.complete, r.verified, t.harness, t.shots,
-       t.precision, r.revision, r.evaluated_at, r.run_id AS run, t.variant
+       t.precision, r.revision, r.evaluated_at, r.run_id AS run, t.variant,
+       coalesce(b.canonical, b.name) AS canonical
   FROM store.runs r
   JOIN store.models m ON m.model_id = r.model_id
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
@@ -69,3 +70,5 @@ COMMENT ON COLUMN registry.scores.run IS
     'Key of the run, as in runs.';
 COMMENT ON COLUMN registry.scores.variant IS
     'What makes it a system around the model, such as best-of-16 or a prompt variant; null for the plain model.';
+COMMENT ON COLUMN registry.scores.canonical IS
+    'Canonical name of the benchmark: equal for all names of the same items; subsets, versions and translations have their own.';

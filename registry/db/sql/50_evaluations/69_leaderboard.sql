@@ -7,7 +7,8 @@ SELECT m.name AS model, b.name AS benchmark,
        CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
        END AS standard_error,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
-       r.run_id AS run, r.revision, t.shots, t.variant
+       r.run_id AS run, r.revision, t.shots, t.variant,
+       coalesce(b.canonical, b.name) AS canonical
   FROM store.shown_runs shown
   JOIN store.runs r ON r.model_id = shown.model_id AND r.run_id = shown.run_id
   JOIN store.models m ON m.model_id = r.model_id
@@ -60,3 +61,5 @@ COMMENT ON COLUMN registry.leaderboard.shots IS
     'Number of examples in the prompt; null where unknown.';
 COMMENT ON COLUMN registry.leaderboard.variant IS
     'What makes it a system around the model, such as best-of-16 or a prompt variant: the model has no plain run on the benchmark; null for the plain model.';
+COMMENT ON COLUMN registry.leaderboard.canonical IS
+    'Canonical name of the benchmark: equal for all names of the same items; subsets, versions and translations have their own.';

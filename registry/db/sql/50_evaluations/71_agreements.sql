@@ -5,7 +5,7 @@ CREATE FUNCTION registry.agreements(model text, benchmark text)
 RETURNS TABLE (
     other text, version text, items bigint, agreement double precision, kappa double precision,
     accuracy double precision, other_accuracy double precision, both_right bigint,
-    only_model bigint, only_other bigint, both_wrong bigint
+    only_model bigint, only_other bigint, both_wrong bigint, on_benchmark text
 )
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -28,7 +28,7 @@ AS $$
            CASE WHEN s.chance < 1 THEN (s.agreement - s.chance) / (1 - s.chance) END,
            c.right_a::float8 / c.items, c.right_b::float8 / c.items, c.both_right,
            c.right_a - c.both_right, c.right_b - c.both_right,
-           c.items - c.right_a - c.right_b + c.both_right
+           c.items - c.right_a - c.right_b + c.both_right, b.name
       FROM counted c
       JOIN store.benchmarks b ON b.benchmark_id = c.benchmark_id
       CROSS JOIN LATERAL (
@@ -43,7 +43,7 @@ $$;
 COMMENT ON FUNCTION registry.agreements(text, text) IS
     'How often a model is right and wrong on the same items as every other model, the most similar first. Graded outcomes count as right from 0.5. Each model counts by its preferred run, as in leaderboard.
 model: any name of the model
-benchmark: name of the benchmark, all versions; or name@version
+benchmark: any name of the benchmark, all versions; or name@version
 other: name of the other model
 version: version of the benchmark
 items: number of items that both were observed on
@@ -55,6 +55,7 @@ both_right: items that both got right
 only_model: items that only the model got right
 only_other: items that only the other got right
 both_wrong: items that both got wrong
+on_benchmark: name of the benchmark as stored
 
 Example:
 SELECT other, items, agreement, kappa

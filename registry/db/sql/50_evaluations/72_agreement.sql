@@ -32,7 +32,7 @@ COMMENT ON FUNCTION registry.agreement(text, text, text) IS
     'How often two models are right and wrong on the same items, a row for each benchmark with outcomes of both. Graded outcomes count as right from 0.5. Each model counts by its preferred run, as in leaderboard.
 a: any name of one model
 b: any name of the other
-benchmark: name of a benchmark, or name@version; null for all
+benchmark: any name of a benchmark, or name@version; null for all
 on_benchmark: name of the benchmark
 version: version of the benchmark
 items: number of items that both were observed on

@@ -4,13 +4,13 @@ CREATE FUNCTION registry.separating_items(
 )
 RETURNS TABLE (
     item text, version text, domain text, outcome_a real, outcome_b real, models integer,
-    mean_outcome real, prompt text
+    mean_outcome real, prompt text, on_benchmark text
 )
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     -- Materialized: decompressed once, not for each item.
     WITH pair AS MATERIALIZED (
-        SELECT k.benchmark_id, k.version, x.right_bits AS right_a, x.present_bits AS present_a,
+        SELECT k.benchmark_id, k.name, k.version, x.right_bits AS right_a, x.present_bits AS present_a,
                x.grades AS grades_a, y.right_bits AS right_b, y.present_bits AS present_b,
                y.grades AS grades_b, t.models || '{}'::integer[] AS models,
                t.means || '{}'::real[] AS means
@@ -21,7 +21,7 @@ AS $$
           LEFT JOIN store.item_statistics t ON t.benchmark_id = k.benchmark_id
     )
     SELECT i.item, p.version, i.domain, d.outcome_a, d.outcome_b, p.models[i.ordinal + 1],
-           p.means[i.ordinal + 1], i.prompt
+           p.means[i.ordinal + 1], i.prompt, p.name
       FROM pair p
       JOIN store.items i ON i.benchmark_id = p.benchmark_id
                         AND i.ordinal + 0 < least(length(p.right_a), length(p.right_b))
@@ -34,7 +34,8 @@ AS $$
      WHERE coalesce(store.bit_at(p.present_a, i.ordinal), 1) = 1
        AND coalesce(store.bit_at(p.present_b, i.ordinal), 1) = 1
        AND d.outcome_a <> d.outcome_b
-     ORDER BY abs(d.outcome_a - d.outcome_b) DESC, p.means[i.ordinal + 1], p.version, i.ordinal
+     ORDER BY abs(d.outcome_a - d.outcome_b) DESC, p.means[i.ordinal + 1], p.name, p.version,
+              i.ordinal
      LIMIT greatest(coalesce("limit", 20), 0)
 $$;
 
@@ -42,7 +43,7 @@ COMMENT ON FUNCTION registry.separating_items(text, text, text, integer) IS
     'Items on which two models differ: by the difference, greatest first, then by mean outcome, lowest first.
 a: any name of one model
 b: any name of the other
-benchmark: name of the benchmark, all versions; or name@version
+benchmark: any name of the benchmark, all versions; or name@version
 limit: most rows; null is 20, negative is 0
 item: name of the item
 version: version of the benchmark
@@ -52,6 +53,7 @@ outcome_b: outcome of b, in [0, 1]
 models: number of models that were observed on the item
 mean_outcome: their mean outcome
 prompt: text of the item, where the source states it
+on_benchmark: name of the benchmark as stored
 
 Example:
 SELECT item, domain, outcome_a, outcome_b, mean_outcome

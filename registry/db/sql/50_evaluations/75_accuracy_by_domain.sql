@@ -34,7 +34,7 @@ $$;
 COMMENT ON FUNCTION registry.accuracy_by_domain(text, text) IS
     'A model''s mean outcome on the items of each domain, by its preferred run on each benchmark.
 model: any name of the model
-benchmark: name of a benchmark, or name@version; null for all
+benchmark: any name of a benchmark, or name@version; null for all
 on_benchmark: name of the benchmark
 version: version of the benchmark
 domain: subject of the items; null where their source does not state it
