@@ -199,12 +199,12 @@ def test_leaderboard(imported: Commands) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("evals", "leaderboard"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
-        (("evals", "export", "new"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
-        (("evals", "remove"), "no benchmark 'gsm-8k'; did you mean GSM8K, gsm8k?"),
-        (("train",), "outcomes on a benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
-        (("embeddings", "compare"), "benchmark named 'gsm-8k'; did you mean GSM8K, gsm8k?"),
-        (("embeddings", "probe", "benchmarks"), "'gsm-8k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "leaderboard"), "no benchmark 'gsm-88k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "export", "new"), "no benchmark 'gsm-88k'; did you mean GSM8K, gsm8k?"),
+        (("evals", "remove"), "no benchmark 'gsm-88k'; did you mean GSM8K, gsm8k?"),
+        (("train",), "outcomes on a benchmark named 'gsm-88k'; did you mean GSM8K, gsm8k?"),
+        (("embeddings", "compare"), "benchmark named 'gsm-88k'; did you mean GSM8K, gsm8k?"),
+        (("embeddings", "probe", "benchmarks"), "'gsm-88k'; did you mean GSM8K, gsm8k?"),
     ],
 )
 def test_a_benchmark_that_there_is_none_of_has_the_nearest_ones_named(
@@ -212,7 +212,7 @@ def test_a_benchmark_that_there_is_none_of_has_the_nearest_ones_named(
 ) -> None:
     told = [(f"org/{m}", b, "i0", 1) for b in ("GSM8K", "gsm8k") for m in ("one", "two")]
     imported.done("evals", "import", str(long_table(tmp_path / "g.csv", told)))
-    assert said in imported.refused(2, *arguments, "--benchmark", "gsm-8k")
+    assert said in imported.refused(2, *arguments, "--benchmark", "gsm-88k")
 
 
 def test_leaderboard_tells_of_a_benchmark_in_another_spelling(

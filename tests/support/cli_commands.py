@@ -70,6 +70,8 @@ def parse(words: Sequence[str]) -> None:
         context = stack.enter_context(command.make_context("registry", list(words)))
         while isinstance(command, click.Group):
             remaining = [*context._protected_args, *context.args]
+            if not remaining and command.invoke_without_command:
+                break
             name, below, rest = command.resolve_command(context, remaining)
             assert below is not None
             command = below

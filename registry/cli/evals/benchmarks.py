@@ -75,7 +75,7 @@ def alias() -> None:
 @output_options
 @pass_application
 def list_(application: Application, benchmark: str | None, output: Output) -> None:
-    """Print the names of BENCHMARK, or of all benchmarks, besides the canonical one.
+    """Print the other names of BENCHMARK, or of all.
 
     \b
     Examples:

@@ -31,6 +31,9 @@ AS $$
           JOIN store.benchmarks b ON coalesce(b.canonical, b.name) = n.canonical
          WHERE n.version IS NULL OR b.version = n.version
     )
+    SELECT b.benchmark_id FROM store.benchmarks b
+     WHERE position('@' IN $1) > 0 AND b.name || '@' || b.version = $1
+    UNION
     SELECT m.benchmark_id FROM members m
      WHERE m.is_same
         OR (m.variant IS NULL AND NOT EXISTS (SELECT FROM members o WHERE o.is_same))
