@@ -122,6 +122,11 @@ def _require_reachable(directory: DataDirectory, account: Account) -> None:
     script = 'for path; do test -x "$path" || { printf %s "$path"; exit 1; }; done'
     parents = [*reversed(directory.root.parents), directory.root]
     tried = account.run(["/bin/sh", "-c", script, "sh", *parents])
+    if tried.returncode and tried.stdout.strip() == str(directory.root) and account.gid:
+        # The directory itself is the registry's own, and `mktemp -d` makes one for root alone.
+        os.chown(directory.root, -1, account.gid)
+        directory.root.chmod(stat.S_IMODE(directory.root.stat().st_mode) | stat.S_IXGRP)
+        tried = account.run(["/bin/sh", "-c", script, "sh", *parents])
     if tried.returncode:
         raise EmbeddedServerError(
             f"The embedded server runs as {user_name(account.uid or 0)}, who may not enter "

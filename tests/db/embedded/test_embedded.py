@@ -522,6 +522,18 @@ def test_root_is_told_of_a_parent_that_the_server_cannot_enter(empty_dir: Path) 
 
 
 @as_root
+def test_a_directory_for_root_alone_lets_the_server_in_and_nobody_else(empty_dir: Path) -> None:
+    own = empty_dir / "own"
+    own.mkdir(0o700)
+    try:
+        assert embedded.start(own, keep=True, settings=FAST).started
+    finally:
+        embedded.stop(own)
+    assert stat.S_IMODE(own.stat().st_mode) == 0o710
+    assert own.stat().st_gid == (own / "postgres").stat().st_gid != 0
+
+
+@as_root
 def test_programs_that_the_server_cannot_reach_are_copied(spare_dir: Path, empty_dir: Path) -> None:
     site = find_binaries(DataDirectory(spare_dir), Account()).parents[2]
     closed = empty_dir / "site-packages"
