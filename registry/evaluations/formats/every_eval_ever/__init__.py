@@ -1,9 +1,10 @@
 """Every Eval Ever, a shared schema of evaluations: aggregates of one model, and instances."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
@@ -58,22 +59,17 @@ def parts(path: Path) -> Iterator[Path]:
     if not path.name.endswith(".json") or not recognizes(path):
         return
     content = json_files.members(json_files.document(path))
-    file = json_files.members(content.get("detailed_evaluation_results")).get("file_path")
-    if isinstance(file, str):
-        yield (path.absolute().parent / file).absolute()
+    file = _place(path, json_files.members(content.get("detailed_evaluation_results")))
+    if file is not None:
+        yield file
 
 
 def _instances(path: Path, stated: Mapping[str, object], notes: Notes) -> Instances | None:
     """Read the instances that an aggregate names; None if it names none or they are missing."""
-    name = stated.get("file_path")
-    if not isinstance(name, str) or not name or "\0" in name:
+    if not isinstance(stated.get("file_path"), str) or not stated["file_path"]:
         return None
-    directory = path.absolute().parent
-    below = (directory / name).resolve()
-    # If directories were moved, the file may be beside the aggregate; nothing above is read.
-    inside = below.is_relative_to(directory.resolve()) and below.is_file()
-    file = below if inside else directory / Path(name).name
-    if not file.is_file():
+    file = _place(path, stated)
+    if file is None:
         notes.left_out("files of instances that are not where their aggregate says")
         return None
     _check(file, stated)
@@ -83,6 +79,31 @@ def _instances(path: Path, stated: Mapping[str, object], notes: Notes) -> Instan
         problem = f"there are {instances.rows:,} rows, not {rows:,} as its aggregate states."
         raise UnreadableFileError(file, problem)
     return instances
+
+
+def _place(path: Path, stated: Mapping[str, object]) -> Path | None:
+    """Return where an aggregate's instances are; None if they are nowhere.
+
+    Their path is rooted at the aggregate's folder, or at the repository that this is in, whose top
+    folder it begins with. If folders were moved, they may be beside the aggregate. Nothing outside
+    of these is read.
+    """
+    name = stated.get("file_path")
+    if not isinstance(name, str) or not name or "\0" in name:
+        return None
+    directory = path.absolute().parent
+    top = PurePosixPath(name).parts[0] if PurePosixPath(name).parts else ""
+    roots = [root for root in directory.parents if directory.relative_to(root).parts[0] == top]
+    candidates = [(directory, directory / name), *((root / top, root / name) for root in roots)]
+    candidates.append((directory, directory / Path(name).name))
+    for folder, candidate in candidates:
+        file = Path(os.path.normpath(candidate))
+        try:
+            if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+                return file
+        except OSError:  # a name that is too long
+            continue
+    return None
 
 
 def _check(file: Path, stated: Mapping[str, object]) -> None:

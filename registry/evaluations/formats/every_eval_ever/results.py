@@ -5,10 +5,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
 
 from registry.coerce import count, number, short_text, timestamp
 from registry.errors import UnreadableFileError
+from registry.evaluations.formats.every_eval_ever.distinctions import (
+    Result,
+    distinguished,
+    facts,
+)
 from registry.evaluations.formats.every_eval_ever.instances import Instances
 from registry.evaluations.formats.json_files import members
 from registry.evaluations.records import (
@@ -20,7 +24,6 @@ from registry.evaluations.records import (
     Run,
     Setup,
     Source,
-    run_id,
 )
 from registry.evaluations.scales import known_measure
 
@@ -30,14 +33,6 @@ _VERSION = re.compile(r"0\.\d{1,3}(?:\.\d{1,3})?")
 _DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
 _MAX_DETAILS = 50
 _UNKNOWN = (None, "", "unknown")
-
-
-class _Result(NamedTuple):
-    """One entry of `evaluation_results`; `key` is its id, empty if it has none."""
-
-    benchmark: Benchmark
-    run: Run
-    key: str
 
 
 class Aggregate:
@@ -62,10 +57,10 @@ class Aggregate:
 
     def blocks(self, instances: Instances | None) -> Iterator[Block]:
         """Yield a block for each benchmark, with items where there are instances of it."""
-        by_benchmark: dict[Benchmark, list[_Result]] = {}
+        by_benchmark: dict[Benchmark, list[Result]] = {}
         first: dict[tuple[str, str], Benchmark] = {}
         keys: set[str] = set()
-        for result in self._results():
+        for result in distinguished(self._results(), self._notes):
             keys.add(result.key)
             version = (result.benchmark.name, result.benchmark.version)
             by_benchmark.setdefault(first.setdefault(version, result.benchmark), []).append(result)
@@ -76,12 +71,11 @@ class Aggregate:
             else:
                 yield instances.joined(benchmark, runs, keys)
 
-    def _results(self) -> Iterator[_Result]:
+    def _results(self) -> Iterator[Result]:
         entries = self._content.get("evaluation_results")
         if not isinstance(entries, list):
             raise self._error("a list was expected.", "evaluation_results")
         model, source = self._model(), self._source()
-        scores: dict[int, float] = {}
         for position, entry in enumerate(entries):
             at = f"evaluation_results[{position}]"
             if not isinstance(entry, dict):
@@ -109,14 +103,8 @@ class Aggregate:
                 items=next((n for sample in samples if (n := count(sample)) is not None), None),
                 complete=members(details.get("details")).get("complete") != "false",
             )
-            key = run_id(benchmark, run, run.setup.fingerprint())
-            if scores.setdefault(key, score) != score and not self.instances:
-                problem = (
-                    f"{model!r} has another score on {benchmark.name!r} in an earlier result, "
-                    f"{scores[key]:g}. Keep one of them, or state what distinguishes the two."
-                )
-                raise self._error(problem, f"{at}.score_details.score")
-            yield _Result(benchmark, run, short_text(entry.get("evaluation_result_id")) or "")
+            key = short_text(entry.get("evaluation_result_id")) or ""
+            yield Result(benchmark, run, key, facts(entry))
 
     def _model(self) -> str:
         names = (self._model_info.get("id"), self._model_info.get("name"))
@@ -178,8 +166,11 @@ class Aggregate:
         library = members(self._content.get("eval_library"))
         source = members(self._content.get("source_metadata"))
         config = members(entry.get("generation_config"))
-        stated = dict(_flat(members(config.get("generation_args"))))
-        stated |= dict(_flat(members(config.get("additional_details"))))
+        parts = ("generation_args", "additional_details")
+        # Before schema 0.1 the configuration had no parts.
+        stated = dict(_flat({key: config[key] for key in config if key not in parts}))
+        for part in parts:
+            stated |= dict(_flat(members(config.get(part))))
         shots = stated.pop("num_fewshot", "")
         template = stated.pop("prompt_template", None)
         version, chat = stated.pop("task_version", ""), stated.pop("chat_template", None)
@@ -202,9 +193,24 @@ class Aggregate:
             task_version=_short(version) or None,
             chat_template=None if chat is None else _short(chat),
             precision=_short(precision) or _known(self._model_details.get("precision")),
-            variant=_short(variant) or None,
+            variant=_short(variant) or self._system(config, stated),
             details={key: text for key, text in {**details, **named}.items() if text},
         )
+
+    def _system(self, config: Mapping[str, object], stated: Mapping[str, str]) -> str | None:
+        """Return what makes it a system around the model: tools, attempts, effort."""
+        arguments = members(config.get("generation_args"))
+        listed = members(arguments.get("agentic_eval_config")).get("available_tools")
+        names = [members(tool).get("name") for tool in listed] if isinstance(listed, list) else []
+        tools = sorted({name for name in map(short_text, names) if name})
+        every = {**dict(_flat(self._model_details)), **stated}
+        last = {key.rpartition(".")[2]: text for key, text in every.items()}
+        parts = [f"tools {'+'.join(tools)}"] if tools else ["tools"] if names else []
+        if effort := _known(last.get("reasoning_effort")):
+            parts.append(f"reasoning_effort={effort}")
+        if (attempts := last.get("max_attempts", "1")).isdecimal() and int(attempts) > 1:
+            parts.append(f"max_attempts={int(attempts)}")
+        return _short(", ".join(parts)) or None
 
     def _time(self, entry: Mapping[str, object]) -> datetime | None:
         stated = [entry.get("evaluation_timestamp"), self._content.get("evaluation_timestamp")]

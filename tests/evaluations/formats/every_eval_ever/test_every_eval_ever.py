@@ -14,8 +14,19 @@ from json_values import ANY
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import every_eval_ever
+from registry.evaluations.formats.detect import Reader
 from registry.evaluations.formats.every_eval_ever.writer import write
-from registry.evaluations.records import Benchmark, Block, Item, Measure, Notes, Run, Setup, Source
+from registry.evaluations.records import (
+    Benchmark,
+    Block,
+    Item,
+    Measure,
+    Notes,
+    Run,
+    Setup,
+    Source,
+    run_id,
+)
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -472,12 +483,136 @@ def test_any_json_gives_blocks_or_a_clear_error(
         readable(directory, content, *(row(**changes) for changes in rows))
 
 
-def test_results_that_contradict_each_other_are_named(tmp_path: Path) -> None:
-    other = result(score_details={"score": 60.0})
-    wanted = (
-        r"field 'evaluation_results\[1\]\.score_details\.score': 'acme/large' has another score "
-        "on 'gsm8k' in an earlier result, 56.25"
+def measured(path: Path, notes: Notes | None = None) -> list[tuple[str, str, float | None]]:
+    return sorted(
+        (block.benchmark.name, run.measure.filter, run.score)
+        for block in blocks(path, notes)
+        for run in block.runs
     )
-    with pytest.raises(UnreadableFileError, match=wanted):
-        blocks(saved(tmp_path, aggregate(result(), other)))
+
+
+def test_results_that_contradict_each_other_are_left_out_and_named(tmp_path: Path) -> None:
+    other = result(score_details={"score": 60.0})
+    good = result(evaluation_name="arc")
+    notes = Notes()
+    found = measured(saved(tmp_path, aggregate(result(), other, good)), notes)
+    assert found == [("arc", "", 56.25)]
+    assert notes.counts == {"scores of gsm8k that contradict each other": 2}
     assert len(blocks(saved(tmp_path, aggregate(result(), result())))) == 1
+
+
+def scored(score: float, name: str = "Mean score", **details: str) -> dict[str, Any]:
+    return result(evaluation_name=name, score_details={"score": score, "details": details})
+
+
+def test_the_tab_of_a_leaderboard_is_part_of_its_measure(tmp_path: Path) -> None:
+    seconds = scored(191.7, tab="Efficiency")
+    seconds["metric_config"] = {**seconds["metric_config"], "max_score": 450.0}
+    content = aggregate(scored(47.5, tab="Accuracy"), scored(30, "QA", tab="Accuracy"), seconds)
+    assert measured(saved(tmp_path, content)) == [
+        ("Mean score", "Accuracy", 47.5), ("Mean score", "Efficiency", 191.7),
+        ("QA", "Accuracy", 30.0),
+    ]  # fmt: skip
+    alone = aggregate(scored(47.5, tab="Accuracy"))
+    assert measured(saved(tmp_path, alone)) == [("Mean score", "Accuracy", 47.5)]
+
+
+DISTINCTIONS = ("tab", "split", "subset", "scale", "unit", "judge", "hf_split", "flat", "k")
+
+
+def distinct(kind: str, number: int, score: float) -> dict[str, Any]:
+    """Return a result that one fact distinguishes from others of its name."""
+    entry = scored(score)
+    match kind:
+        case "scale":
+            entry["metric_config"] = {**entry["metric_config"], "max_score": 200.0 + number}
+        case "unit":
+            entry["metric_config"] = {**entry["metric_config"], "metric_unit": f"u{number}"}
+        case "hf_split":
+            entry["source_data"] = {**entry["source_data"], "hf_split": f"s{number}"}
+        case "flat":
+            entry["generation_config"] = {"subset": f"s{number}", "use_few_shot": "false"}
+        case _:
+            entry["score_details"]["details"] = {kind: f"{number}"}
+    return entry
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(DISTINCTIONS),
+            st.lists(st.integers(0, 99).map(float), min_size=2, max_size=4),
+        ),
+        max_size=3,
+        unique_by=lambda each: each[0],
+    ),
+    st.lists(st.integers(0, 99).map(float), min_size=1, max_size=3),
+    st.randoms(),
+)
+def test_results_that_the_file_distinguishes_are_kept_apart(
+    families: list[tuple[str, list[float]]], repeated: list[float], random: Any
+) -> None:
+    """And what nothing distinguishes costs itself alone."""
+    entries = [result(evaluation_name="twice", score_details={"score": each}) for each in repeated]
+    for kind, values in families:
+        for number, score in enumerate(values):
+            entry = distinct(kind, number, score)
+            entries.append({**entry, "evaluation_name": f"of {kind}"})
+    random.shuffle(entries)
+    with tempfile.TemporaryDirectory() as directory:
+        notes = Notes()
+        path = saved(Path(directory), aggregate(*entries))
+        read = blocks(path, notes)
+    contradicting = len(set(repeated)) > 1
+    for kind, values in families:
+        (block,) = (each for each in read if each.benchmark.name == f"of {kind}")
+        runs = list(block.runs)
+        assert sorted(run.score or 0 for run in runs) == sorted(values)
+        keys = {run_id(block.benchmark, run, run.setup.fingerprint()) for run in runs}
+        assert len(keys) == len(values)
+        assert len({run.measure.filter for run in runs}) == len(values)
+    assert ("twice" in [each.benchmark.name for each in read]) != contradicting
+    assert notes.counts == (
+        {"scores of twice that contradict each other": len(repeated)} if contradicting else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variant"),
+    [
+        ({}, None),
+        ({"reasoning": True}, None),
+        ({"reasoning_effort": "high"}, "reasoning_effort=high"),
+        ({"max_attempts": 1, "agentic_eval_config": {"available_tools": []}}, None),
+        (
+            {"max_attempts": 3, "agentic_eval_config": {"available_tools": [
+                {"name": "python"}, {"name": "bash"}, 3]}},
+            "tools bash+python, max_attempts=3",
+        ),
+    ],
+)  # fmt: skip
+def test_systems_are_variants(
+    tmp_path: Path, arguments: dict[str, object], variant: str | None
+) -> None:
+    entry = result(generation_config={"generation_args": arguments})
+    assert only(saved(tmp_path, aggregate(entry))).setup.variant == variant
+
+
+@given(st.lists(st.sampled_from(["data", "a", "b c", "x"]), max_size=3), st.booleans())
+def test_instances_of_the_canonical_layout_are_read_once(below: list[str], beside: bool) -> None:  # noqa: FBT001 - generated
+    """Their path is rooted at the repository, wherever that is."""
+    with tempfile.TemporaryDirectory() as directory:
+        repository = Path(directory) / "data" / "clone"
+        folder = repository.joinpath("data", "bench", "acme", *below)
+        place = folder if beside else repository / "data" / "samples"
+        folder.mkdir(parents=True)
+        place.mkdir(exist_ok=True)
+        file = lines(place, row())
+        stated = str(file.relative_to(repository))
+        content = aggregate(detailed_evaluation_results={"file_path": stated, "total_rows": 1})
+        path = saved(folder, content)
+        read = Reader().without_parts([path, file])
+        assert read == [path]
+        notes = Notes()
+        (block,) = blocks(path, notes)
+        assert (len(block.items), notes.counts) == (1, {})
