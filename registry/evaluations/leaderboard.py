@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -50,7 +51,9 @@ class Ranking:
 
     `passed_over` are benchmarks with enough models to be among the usual ones, but too few of the
     others' models. `twins` are other benchmarks whose names differ from the ranking's in case,
-    hyphens and underscores only, with the numbers of their models.
+    hyphens and underscores only, with the numbers of their models. `joined` has, by benchmark, the
+    names under which its scores are stored where there are several, and `apart` the names of the
+    same benchmark whose scores are by another measure, with their metrics.
     """
 
     benchmarks: Sequence[str]
@@ -58,6 +61,8 @@ class Ranking:
     incomplete: int
     passed_over: Sequence[str]
     twins: Mapping[str, int]
+    joined: Mapping[str, Sequence[str]]
+    apart: Mapping[str, Sequence[str]]
 
 
 def rank(
@@ -86,7 +91,7 @@ def rank(
     """
     of_family = None if family is None else model_names.model_id(connection, family)
     condition = {"query": query, "family": of_family}
-    passed_over: list[_Chosen] = []
+    passed_over: list[_Column] = []
     if benchmarks:
         chosen = _named(connection, benchmarks)
     else:
@@ -94,16 +99,20 @@ def rank(
     rows = connection.execute(
         text(f"""
         WITH scored AS (
-            SELECT l.model, array_position(CAST(:names AS text[]), l.benchmark || '@' || l.version)
-                       AS place, l.score, l.variant
-              FROM registry.leaderboard l
-             WHERE l.benchmark = ANY (:plain) AND l.score IS NOT NULL
+            -- One name's score of those that a model has, in the order of canonical_leaderboard.
+            SELECT DISTINCT ON (l.model, c.place) l.model, c.place, l.score, l.variant
+              FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[]),
+                          CAST(:places AS integer[])) AS c (benchmark, version, place)
+              JOIN registry.leaderboard l USING (benchmark, version)
+             WHERE l.benchmark = ANY (:names) AND l.score IS NOT NULL
+             ORDER BY l.model, c.place, l.variant IS NOT NULL, NOT l.complete, NOT l.verified,
+                      l.evaluated_at DESC NULLS LAST, l.kind, l.items DESC NULLS LAST, l.run
         ), means AS (
             SELECT model, avg(score) AS average, count(*) AS benchmarks,
                    json_object_agg(place, score) AS scores,
                    array_agg(DISTINCT variant ORDER BY variant) FILTER (WHERE variant IS NOT NULL)
                        AS variants
-              FROM scored WHERE place IS NOT NULL GROUP BY model
+              FROM scored GROUP BY model
         )
         SELECT s.model, s.average, s.benchmarks, s.scores, m.parameters, m.license, c.downloads,
                coalesce(s.variants, '{{}}') AS variants
@@ -113,8 +122,9 @@ def rank(
          WHERE {_SELECTED}
          ORDER BY s.benchmarks DESC, s.average DESC, s.model"""),  # noqa: S608 - _SELECTED is fixed
         {
-            "names": [each.name for each in chosen],
-            "plain": sorted({each.benchmark for each in chosen}),
+            "names": [name for each in chosen for name in each.names],
+            "versions": [each.version for each in chosen for _ in each.names],
+            "places": [place for place, each in enumerate(chosen, 1) for _ in each.names],
             **condition,
         },
     ).all()
@@ -137,10 +147,12 @@ def rank(
         incomplete=0 if partial else len(rows) - len(whole),
         passed_over=[each.label for each in passed_over],
         twins=_twins(connection, chosen),
+        joined={each.label: each.names for each in chosen if len(each.names) > 1},
+        apart={each.label: each.apart for each in chosen if each.apart},
     )
 
 
-def _twins(connection: Connection, chosen: Sequence["_Chosen"]) -> dict[str, int]:
+def _twins(connection: Connection, chosen: Sequence["_Column"]) -> dict[str, int]:
     """Return benchmarks of almost the same names, and how many models each has."""
     rows = connection.execute(
         text("""
@@ -152,37 +164,45 @@ def _twins(connection: Connection, chosen: Sequence["_Chosen"]) -> dict[str, int
            AND translate(lower(b.name), '-_ ', '')
                = ANY (SELECT translate(lower(n), '-_ ', '') FROM unnest(:names) n)
          ORDER BY b.name"""),
-        {"names": sorted({each.benchmark for each in chosen})},
+        {"names": sorted({name for each in chosen for name in each.names})},
     ).all()
     return {row.name: row.models for row in rows if row.models}
 
 
-class _Chosen(NamedTuple):
-    key: int
-    benchmark: str
-    name: str
+class _Column(NamedTuple):
+    """A benchmark of a ranking: the names that it is stored by, all of one version and measure.
+
+    `apart` are its other names, with their metrics.
+    """
+
+    title: str
+    version: str
+    names: tuple[str, ...]
+    apart: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """The name, with the version if there is one."""
-        return self.name.removesuffix("@")
+        """The title, with the version if there is one."""
+        return f"{self.title}@{self.version}" if self.version else self.title
 
 
 def _usual(
     connection: Connection, condition: Mapping[str, object]
-) -> tuple[list[_Chosen], list[_Chosen]]:
+) -> tuple[list[_Column], list[_Column]]:
     """Return the usual benchmarks by name, and those of more models that were passed over.
 
     A model is ranked if it has them all, so that one benchmark of a few models would empty the
     ranking. They are chosen by the number of their models, as long as KEPT_MODELS of the first
-    one's models have them.
+    one's models have them. Names of one benchmark count together, as far as they show one measure.
     """
     filtered = any(value is not None for value in condition.values())
     # Without a filter the catalog, which is larger than the runs, need not be read.
     selected = f"JOIN store.models m ON m.model_id = r.model_id AND {_SELECTED}" if filtered else ""
     rows = connection.execute(
         text(f"""
-        SELECT b.benchmark_id, b.name, b.name || '@' || b.version AS versioned,
+        SELECT min(coalesce(b.canonical, b.name) || coalesce(' (' || b.variant || ')', ''))
+                   AS title,
+               b.version, array_agg(DISTINCT b.name) AS names,
                array_agg(DISTINCT r.model_id) AS models
           FROM store.benchmarks b
           JOIN store.measures shown ON shown.measure_id = b.measure_id
@@ -190,38 +210,59 @@ def _usual(
           JOIN store.measures k ON k.measure_id = r.measure_id AND k.upper > k.lower
                                AND (k.metric, k.filter) = (shown.metric, shown.filter)
           {selected}
-         GROUP BY b.benchmark_id
-         ORDER BY count(DISTINCT r.model_id) DESC, b.name, b.version
+         GROUP BY CASE WHEN b.comparable THEN coalesce(b.canonical, b.name) ELSE b.name END,
+                  b.comparable, b.variant, b.version
+         ORDER BY count(DISTINCT r.model_id) DESC, title, b.version
          LIMIT :considered"""),  # noqa: S608 - _SELECTED is fixed
         {"considered": CONSIDERED, **(condition if filtered else {})},
     ).all()
-    chosen: list[_Chosen] = []
-    passed_over: list[_Chosen] = []
+    chosen: list[_Column] = []
+    passed_over: list[_Column] = []
     left: set[int] = set(rows[0].models) if rows else set()
     least = KEPT_MODELS * len(left)
     for place, row in enumerate(rows):
-        benchmark = _Chosen(row.benchmark_id, row.name, row.versioned)
+        title = row.names[0] if len(row.names) == 1 else row.title
+        benchmark = _Column(title, row.version, tuple(row.names))
         both = left.intersection(row.models)
         if len(chosen) < USUAL_BENCHMARKS and len(both) >= least:
             left = both
             chosen.append(benchmark)
         elif place < USUAL_BENCHMARKS:
             passed_over.append(benchmark)
-    return sorted(chosen, key=lambda each: each.name), passed_over
+    return sorted(chosen, key=lambda each: each.label), passed_over
 
 
-def _named(connection: Connection, names: Sequence[str]) -> list[_Chosen]:
-    """Return the versions of the named benchmarks."""
-    chosen: list[_Chosen] = []
+def _named(connection: Connection, names: Sequence[str]) -> list[_Column]:
+    """Return a column for each version of the named benchmarks."""
+    chosen: list[_Column] = []
     for name in names:
-        versions = connection.execute(
+        rows = connection.execute(
             text("""
-            SELECT b.benchmark_id, b.name, b.name || '@' || b.version
-              FROM store.benchmarks b
-             WHERE b.benchmark_id IN (SELECT store.benchmark_ids(:name)) ORDER BY b.version"""),
+            SELECT b.name, b.version, b.comparable, k.metric,
+                   b.name IN (:name, left(:name, -length(b.version) - 1)) AS is_asked,
+                   store.measure_class(k.metric, k.filter, k.unit, k.upper > k.lower) AS class_
+              FROM store.benchmarks b LEFT JOIN store.measures k ON k.measure_id = b.measure_id
+             WHERE b.benchmark_id IN (SELECT store.benchmark_ids(:name))
+             ORDER BY b.version, is_asked DESC, b.comparable DESC, b.name"""),
             {"name": name},
         ).all()
-        if not versions:
+        if not rows:
             raise no_benchmark(connection, name)
-        chosen += [_Chosen(*row) for row in versions]
-    return list(dict.fromkeys(chosen))
+        for version, versions in groupby(rows, key=lambda row: row.version):
+            first, *others = versions
+            alike = [row for row in others if row.class_ == first.class_]
+            apart = [row for row in others if row.class_ != first.class_]
+            title = first.name if first.is_asked else name.removesuffix(f"@{version}")
+            chosen.append(
+                _Column(
+                    title,
+                    version,
+                    tuple(row.name for row in (first, *alike)),
+                    tuple(f"{row.name} ({row.metric})" for row in apart),
+                )
+            )
+    # Two names of one benchmark are one column.
+    columns: dict[tuple[frozenset[str], str], _Column] = {}
+    for each in chosen:
+        columns.setdefault((frozenset(each.names), each.version), each)
+    return list(columns.values())

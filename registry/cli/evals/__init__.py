@@ -87,9 +87,9 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
     One score counts per model and benchmark: of the plain model before a system around it (a
     variant, such as best-of-16, which is named where it is all there is), of a complete run before
     a limited one, of a verified one before another, of the main revision, of the latest checkpoint,
-    then the newest; docs/sql.md has the whole rule. Scores are shares in [0, 1], in tables %. By
-    default, the benchmarks are up to six of those with most models, as long as half of the models
-    have them all.
+    then the newest; docs/sql.md has the whole rule. Names of one benchmark are joined, as far as
+    their scores are by one measure. Scores are shares in [0, 1], in tables %. By default, the
+    benchmarks are up to six of those with most models, as long as half of the models have them all.
 
     \b
     Examples:
@@ -133,6 +133,10 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
             "Not among these benchmarks, as too few of the models have them: "
             f"{', '.join(ranking.passed_over)}. Name benchmarks by --benchmark to rank by others."
         )
+    for name, names in ranking.joined.items():
+        say(f"{name} joins the scores that are stored as {', '.join(names)}.")
+    for name, others in ranking.apart.items():
+        say(f"Not in {name}, as they have another measure: {', '.join(others)}.")
     for name, models in ranking.twins.items():
         say(
             f"{name} is another benchmark, with {models:,} models: "
