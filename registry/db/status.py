@@ -83,9 +83,7 @@ def read_overview(connection: Connection) -> Overview:
         history=rows_of("history", "store.model_history"),
         features=rows_of("features", "store.model_features"),
         runs=rows_of("runs", "store.runs"),
-        outcomes=_count(
-            connection, "SELECT sum(item_count) FROM store.runs WHERE right_bits IS NOT NULL"
-        ),
+        outcomes=_count(connection, "SELECT sum(outcome_count) FROM store.runs"),
         benchmarks=_count(connection, "SELECT count(DISTINCT benchmark_id) FROM store.runs"),
         unresolved=_count(
             connection, "SELECT count(*) FROM store.evaluated_names WHERE method = 'unresolved'"

@@ -1,7 +1,8 @@
 """Matching of a file's items with those of a benchmark: by name, then by content.
 
 Sources name items in their own ways; the content is prompt and choices. Some benchmarks hold a
-question twice, where the content alone is ambiguous.
+question twice, where the content alone is ambiguous. The prompt of an item is the question without
+what is put around it: of two prompts, one within the other, it is the shorter one.
 """
 
 from collections import defaultdict
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog.rows import NULL, array, line
 from registry.db.copy import copy_lines
-from registry.errors import RegistryError
+from registry.evaluations.identity import contents
 from registry.evaluations.packing import Ordinals
 from registry.evaluations.records import Item, content_hash
 
@@ -69,7 +70,7 @@ def place_items(connection: Connection, benchmark: int, items: Sequence[Item]) -
         The ordinal of each item, in their order.
 
     Raises:
-        RegistryError: when an item has other content than the existing one of its name.
+        RegistryError: when an item asks something else than the existing one of its name.
     """
     if not items:
         return PlacedItems(np.zeros(0, np.int32))
@@ -162,7 +163,8 @@ def _match_items(connection: Connection, benchmark: int, items: Sequence[Item]) 
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
             place integer, item text, content_hash uuid, prompt text, choices text[], answer text,
-            domain text, ordinal integer) ON COMMIT DROP""")
+            domain text, ordinal integer, replaces boolean NOT NULL DEFAULT false)
+            ON COMMIT DROP""")
     connection.exec_driver_sql("TRUNCATE incoming_items")
     copy_lines(
         connection,
@@ -177,28 +179,8 @@ def _match_items(connection: Connection, benchmark: int, items: Sequence[Item]) 
           FROM store.items k WHERE k.benchmark_id = :benchmark AND k.item = i.item"""),
         {"benchmark": benchmark},
     )
-    _refuse_other_content(connection, benchmark)
+    contents.reconcile(connection, benchmark)
     _match_by_content(connection, benchmark)
-
-
-def _refuse_other_content(connection: Connection, benchmark: int) -> None:
-    other = connection.execute(
-        text("""
-        SELECT i.item, b.name FROM incoming_items i
-          JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
-          JOIN store.benchmarks b USING (benchmark_id)
-         WHERE k.content_hash <> i.content_hash
-           -- Without its choices it is still the same question.
-           AND (k.prompt <> i.prompt OR (k.choices <> '{}' AND i.choices <> '{}'))
-         ORDER BY i.place LIMIT 1"""),
-        {"benchmark": benchmark},
-    ).one_or_none()
-    if other is not None:
-        raise RegistryError(
-            f"Item {other.item} of {other.name} has another prompt or other choices than the "
-            "stored item of that name: import it as another version of the benchmark "
-            "(--benchmark-version)."
-        )
 
 
 class _Item(NamedTuple):
@@ -275,22 +257,23 @@ def _by_answer(each: _Item) -> str:
 
 
 def _complete_items(connection: Connection, benchmark: int) -> int:
-    """Fill null columns of items from `incoming_items`; return the number of changed items."""
+    """Fill null columns of items from `incoming_items`; return the number of changed items.
+
+    Contents are replaced where reconciling has found a shorter prompt.
+    """
     return connection.execute(
         text("""
         UPDATE store.items k
-           -- With its choices an item has another content.
-           SET content_hash = CASE WHEN k.choices = '{}' AND i.choices <> '{}'
-                                    AND k.prompt = i.prompt
-                                   THEN i.content_hash
+           SET content_hash = CASE WHEN i.replaces THEN i.content_hash
                                    ELSE coalesce(k.content_hash, i.content_hash) END,
-               prompt = coalesce(k.prompt, i.prompt),
+               prompt = CASE WHEN i.replaces THEN i.prompt ELSE coalesce(k.prompt, i.prompt) END,
                choices = CASE WHEN k.choices = '{}' THEN i.choices ELSE k.choices END,
                answer = coalesce(k.answer, i.answer),
                domain = coalesce(k.domain, i.domain)
           FROM incoming_items i
          WHERE k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
-           AND ((k.prompt IS NULL AND i.prompt IS NOT NULL)
+           AND (i.replaces
+                OR (k.prompt IS NULL AND i.prompt IS NOT NULL)
                 OR (k.choices = '{}' AND i.choices <> '{}')
                 OR (k.answer IS NULL AND i.answer IS NOT NULL)
                 OR (k.domain IS NULL AND i.domain IS NOT NULL))"""),

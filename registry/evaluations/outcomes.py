@@ -24,13 +24,14 @@ MODELS_AT_ONCE = 256
 # The preferred run comes last: it is unpacked over the others of the same measure and variant.
 _RUNS = """
 WITH ranked AS (
-    SELECT r.run_id, r.model_id, r.benchmark_id, r.model, r.metric, r.filter, r.rank, r.variant,
+    SELECT r.run_id, r.model_id, r.benchmark_id, r.model, r.metric, r.filter, r.rank,
+           r.outcome_tier, r.variant,
            first_value(r.measure_id) OVER by_rank AS preferred,
            first_value(r.variant) OVER by_rank AS preferred_variant
       FROM store.ranked_runs r
      WHERE r.has_outcomes AND r.benchmark_id = ANY (:benchmarks)
        AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
-    WINDOW by_rank AS (PARTITION BY r.model_id, r.benchmark_id ORDER BY r.rank)
+    WINDOW by_rank AS (PARTITION BY r.model_id, r.benchmark_id ORDER BY r.outcome_tier, r.rank)
 )
 SELECT s.model AS name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
        varbit_send(r.present_bits) AS present_bits, array_send(r.grades) AS grades
@@ -39,7 +40,7 @@ SELECT s.model AS name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
    AND (p.metric, p.filter) = (s.metric, s.filter)
    AND s.variant IS NOT DISTINCT FROM s.preferred_variant
   JOIN store.runs r ON (r.model_id, r.run_id) = (s.model_id, s.run_id)
- ORDER BY s.model COLLATE "C", s.benchmark_id, s.rank DESC
+ ORDER BY s.model COLLATE "C", s.benchmark_id, s.outcome_tier DESC, s.rank DESC
 """
 
 

@@ -72,7 +72,7 @@ _RANKED_RUNS = f"""{_COLUMNS}
   FROM (SELECT r.*, {_DETAILS}
           FROM store.ranked_runs r {_JOINS}
          WHERE r.benchmark_id = :benchmark AND r.has_outcomes AND {_SELECTED}
-         ORDER BY r.model COLLATE "C", r.rank
+         ORDER BY r.model COLLATE "C", r.outcome_tier, r.rank
         OFFSET 0) s
 """  # noqa: S608 - fixed text
 

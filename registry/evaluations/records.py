@@ -213,10 +213,11 @@ class Run:
         evaluated_at: with a time zone.
         score: raw, as the source states it; None where it follows from the outcomes.
         standard_error: of the raw score, likewise.
-        items: number of items of the score; None where unknown or where there are outcomes.
+        items: number of items of the stated score; None where unknown.
         complete: False for a run limited to some of the items.
         verified: whether the source has verified it.
-        outcomes: one for each item of the block; None where only the score is known.
+        outcomes: one for each item of the block; None where only the score is known. On fewer items
+            than a stated score they are a part of its result, else the score is their mean.
         answers: of the model, None for no answer; one for each item.
         input_tokens: numbers of tokens, one for each item; negative is unknown.
         output_tokens: likewise.
@@ -239,6 +240,11 @@ class Run:
     input_tokens: NDArray[np.int32] | None = None
     output_tokens: NDArray[np.int32] | None = None
     latencies: NDArray[np.float32] | None = None
+
+    @property
+    def outcome_count(self) -> int | None:
+        """Number of items with an outcome; None where only the score is known."""
+        return None if self.outcomes is None else int(np.count_nonzero(~np.isnan(self.outcomes)))
 
     def raw_score(self) -> float | None:
         """Return the score, or else the mean of the outcomes on the source's scale."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
@@ -17,6 +18,26 @@ from registry.evaluations.records import Benchmark, Measure, Run, Setup, Source,
 
 _ANALYZED_FROM = 100
 """Runs from which the planner has to know how many there are."""
+
+_EXACT, _ROUNDING = 1e-6, 0.005
+"""Shares by which a stated score may differ from the mean that it is: outcomes are floats, and the
+last digit of the score is rounded, by this at most."""
+
+
+def _is_part(run: Run, packed: Packed) -> bool:
+    """Return whether a run's outcomes are on some of the items that its score is of.
+
+    Where their number is not known, a score that is not their mean is of more.
+    """
+    if run.score is None:
+        return False
+    if run.items is not None:
+        return packed.observed < run.items
+    exponent = Decimal(repr(run.score)).as_tuple().exponent
+    digit = 10.0**exponent if isinstance(exponent, int) else 0.0
+    width = run.measure.width or 1.0
+    rounding = width * (_EXACT + min(_ROUNDING, digit / 2 / width))
+    return abs(run.measure.raw(packed.mean) - run.score) > rounding
 
 
 class RunRows:
@@ -78,10 +99,11 @@ class RunRows:
         packed = None if run.outcomes is None else self._packed(run, what)
         score, error, items = run.score, run.standard_error, run.items
         if packed is not None:
-            score, items = run.measure.raw(packed.mean), packed.observed
-            error = packed.standard_error
-            if error is not None:
-                error = abs(run.measure.raw(error) - run.measure.raw(0.0))
+            if not _is_part(run, packed):
+                score, items = run.measure.raw(packed.mean), packed.observed
+                error = packed.standard_error
+                if error is not None:
+                    error = abs(run.measure.raw(error) - run.measure.raw(0.0))
             self._characters += len(packed.right) + len(packed.grades or "")
         if score is None and packed is None:
             raise RegistryError(f"There is neither a score nor an outcome of {what}.")
@@ -102,6 +124,7 @@ class RunRows:
             error if error is not None and math.isfinite(error) else None,
             run.complete and not (items is not None and items < self._whole),
             run.verified,
+            packed and packed.observed,
             packed and packed.right,
             packed and packed.present,
             packed and packed.grades,

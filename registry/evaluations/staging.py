@@ -1,7 +1,8 @@
 """Staging tables of an import: its runs, compared with other files and merged into the store.
 
 No other module names these tables. A score stated alone and the outcomes that it follows from are
-one result in two files; so are two equal results, one of them with more details. Anything else is
+one result in two files; so are two equal results, one of them with more details. Outcomes on fewer
+items than those of the score are a part of its result: the score stays as stated. Anything else is
 a conflict. Between files of one command it is an error, since neither file is the newer one; a
 later command's file replaces the earlier result.
 """
@@ -16,9 +17,9 @@ from registry.errors import RegistryError
 
 COLUMNS = (
     "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
-    "evaluated_at", "item_count", "standard_error", "complete", "verified", "right_bits",
-    "present_bits", "grades", "revision", "codes", "texts", "input_tokens", "output_tokens",
-    "latencies",
+    "evaluated_at", "item_count", "standard_error", "complete", "verified", "outcome_count",
+    "right_bits", "present_bits", "grades", "revision", "codes", "texts", "input_tokens",
+    "output_tokens", "latencies",
 )  # fmt: skip
 """Columns of a staged run, as `copy` takes them."""
 
@@ -26,9 +27,9 @@ _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_runs (
     place integer, benchmark_id integer, name text, run_id bigint, measure_id integer,
     setup_id integer, source_id integer, score double precision, evaluated_at timestamptz,
-    item_count integer, standard_error real, complete boolean, verified boolean, right_bits varbit,
-    present_bits varbit, grades real[], revision text, codes bytea, texts text[],
-    input_tokens integer[], output_tokens integer[], latencies real[]
+    item_count integer, standard_error real, complete boolean, verified boolean,
+    outcome_count integer, right_bits varbit, present_bits varbit, grades real[], revision text,
+    codes bytea, texts text[], input_tokens integer[], output_tokens integer[], latencies real[]
 ) ON COMMIT DELETE ROWS
 """
 
@@ -37,85 +38,114 @@ _COMMAND = """
 CREATE TEMPORARY TABLE IF NOT EXISTS command_runs (
     run_id bigint PRIMARY KEY, import_id integer, measure_id integer, score double precision,
     item_count integer, standard_error real, complete boolean, verified boolean,
-    with_outcomes boolean, with_answers boolean)
+    outcome_count integer, with_answers boolean)
 """
 
-# Whether `t` (a row of store.runs or command_runs, and with_outcomes) and the staged run `i` are
-# different results; `mt` and `mi` are their measures.
-_DIFFERS = """
-CASE WHEN t.with_outcomes = (i.right_bits IS NOT NULL) THEN
+# Of `t` (a row of store.runs or command_runs) and the staged run `i`, whether the score is the mean
+# of the outcomes; otherwise there are none, or they are a part of it.
+_T_IS_MEASURED = "coalesce(t.outcome_count = t.item_count, false)"
+_I_IS_MEASURED = "coalesce(i.outcome_count = i.item_count, false)"
+
+# Whether the scores of `t` and `i` are the same but for rounding; `mt` and `mi` are their measures.
+_AGREES = f"""
+abs(coalesce(store.share(t.score, mt.lower, mt.upper, mt.higher_is_better), t.score)
+  - coalesce(store.share(i.score, mi.lower, mi.upper, mi.higher_is_better), i.score))
+-- Of a stated score the last digit is rounded; outcomes are floats.
+<= 1e-6 + least(0.005, CASE
+      WHEN {_T_IS_MEASURED}
+      THEN 0.5 * power(10::float8, -scale(i.score::numeric)) / coalesce(mi.upper - mi.lower, 1)
+      ELSE 0.5 * power(10::float8, -scale(t.score::numeric)) / coalesce(mt.upper - mt.lower, 1) END)
+"""
+
+# Whether `t` and `i` are different results.
+_DIFFERS = f"""
+CASE WHEN {_T_IS_MEASURED} = {_I_IS_MEASURED} THEN
          (t.measure_id, t.score, t.complete, t.verified)
              IS DISTINCT FROM (i.measure_id, i.score, i.complete, i.verified)
          OR t.item_count <> i.item_count OR t.standard_error <> i.standard_error
-         OR (t.with_outcomes
+         OR (t.outcome_count IS NOT NULL AND i.outcome_count IS NOT NULL
              AND (t.right_bits, t.present_bits, t.grades)
                  IS DISTINCT FROM (i.right_bits, i.present_bits, i.grades))
      -- Outcomes on some of the items have another mean.
      WHEN t.item_count <> i.item_count THEN false
-     ELSE abs(coalesce(store.share(t.score, mt.lower, mt.upper, mt.higher_is_better), t.score)
-            - coalesce(store.share(i.score, mi.lower, mi.upper, mi.higher_is_better), i.score))
-          -- Of a score stated alone the last digit is rounded; outcomes are floats.
-          > 1e-6 + least(0.005, CASE
-                WHEN t.with_outcomes
-                THEN 0.5 * power(10::float8, -scale(i.score::numeric))
-                     / coalesce(mi.upper - mi.lower, 1)
-                ELSE 0.5 * power(10::float8, -scale(t.score::numeric))
-                     / coalesce(mt.upper - mt.lower, 1) END)
+     ELSE NOT ({_AGREES})
 END"""
 
-# A score stated alone leaves the outcomes that another file states. The same score without its
-# standard error or number of items leaves those.
+# Whether the score of `t` stays: one of more items than the outcomes of `i`, or outcomes that the
+# score of `i` follows from. Where the number of items is not known, another mean shows a part.
+_KEEPS_SCORE = f"""
+CASE WHEN t.run_id IS NULL OR {_T_IS_MEASURED} = {_I_IS_MEASURED} THEN false
+     WHEN {_I_IS_MEASURED}
+     THEN CASE WHEN t.item_count IS NULL THEN NOT ({_AGREES})
+               ELSE t.item_count > i.outcome_count END
+     ELSE CASE WHEN i.item_count IS NULL THEN {_AGREES}
+               ELSE i.item_count <= t.outcome_count END
+END"""
+
+# Whether the outcomes of `t` stay: of more items than those of `i`, if it has any.
+_KEEPS_OUTCOMES = f"""
+i.outcome_count IS NULL
+OR coalesce(k.keeps_score AND {_T_IS_MEASURED} AND NOT {_I_IS_MEASURED}, false)"""
+
+_MERGED = ("measure_id", "score", "item_count", "standard_error", "complete", "verified",
+           "outcome_count", "right_bits", "present_bits", "grades")  # fmt: skip
+_NEW, _OLD = (", ".join(f"{row}.{name}" for name in _MERGED) for row in ("excluded", "r"))
+
+# The same score without its standard error or number of items leaves those.
 _MERGE = f"""
 WITH incoming AS (
-    SELECT n.model_id, n.name_id, i.*,
-           coalesce(i.item_count, t.item_count) AS known_count,
-           coalesce(i.standard_error, t.standard_error) AS known_error
+    SELECT n.model_id, n.name_id, i.run_id, i.evaluated_at, i.benchmark_id, i.setup_id, i.source_id,
+           i.revision, k.keeps_score, o.keeps_outcomes,
+           CASE WHEN k.keeps_score THEN t.score ELSE i.score END AS score,
+           CASE WHEN k.keeps_score THEN t.measure_id ELSE i.measure_id END AS measure_id,
+           CASE WHEN k.keeps_score THEN t.complete ELSE i.complete END AS complete,
+           CASE WHEN k.keeps_score THEN t.verified ELSE i.verified END AS verified,
+           CASE WHEN k.keeps_score THEN t.item_count
+                ELSE coalesce(i.item_count, CASE WHEN t.score = i.score THEN t.item_count END)
+           END AS item_count,
+           CASE WHEN k.keeps_score THEN t.standard_error
+                ELSE coalesce(i.standard_error,
+                              CASE WHEN t.score = i.score THEN t.standard_error END)
+           END AS standard_error,
+           CASE WHEN o.keeps_outcomes THEN t.outcome_count ELSE i.outcome_count
+           END AS outcome_count,
+           CASE WHEN o.keeps_outcomes THEN t.right_bits ELSE i.right_bits END AS right_bits,
+           CASE WHEN o.keeps_outcomes THEN t.present_bits ELSE i.present_bits END AS present_bits,
+           CASE WHEN o.keeps_outcomes THEN t.grades ELSE i.grades END AS grades
       FROM incoming_runs i
       JOIN store.evaluated_names n USING (name)
-      LEFT JOIN store.runs t ON (t.model_id, t.run_id, t.score) = (n.model_id, i.run_id, i.score)
+      JOIN store.measures mi ON mi.measure_id = i.measure_id
+      LEFT JOIN store.runs t ON (t.model_id, t.run_id) = (n.model_id, i.run_id)
+      LEFT JOIN store.measures mt ON mt.measure_id = t.measure_id
+      CROSS JOIN LATERAL (SELECT {_KEEPS_SCORE} AS keeps_score) k
+      CROSS JOIN LATERAL (SELECT {_KEEPS_OUTCOMES} AS keeps_outcomes) o
 ), written AS (
     INSERT INTO store.runs AS r (
            model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
-           name_id, import_id, item_count, standard_error, complete, verified, right_bits,
-           present_bits, grades, revision)
+           name_id, import_id, item_count, standard_error, complete, verified, outcome_count,
+           right_bits, present_bits, grades, revision)
     SELECT model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
-           name_id, :import, known_count, known_error, complete, verified, right_bits,
-           present_bits, grades, revision
+           name_id, :import, item_count, standard_error, complete, verified, outcome_count,
+           right_bits, present_bits, grades, revision
       FROM incoming ORDER BY model_id, run_id
         ON CONFLICT (model_id, run_id) DO UPDATE
-       SET score = excluded.score, import_id = excluded.import_id,
-           measure_id = excluded.measure_id, item_count = excluded.item_count,
-           standard_error = excluded.standard_error, complete = excluded.complete,
-           verified = excluded.verified,
-           right_bits = coalesce(excluded.right_bits, r.right_bits),
-           present_bits = CASE WHEN excluded.right_bits IS NULL THEN r.present_bits
-                               ELSE excluded.present_bits END,
-           grades = CASE WHEN excluded.right_bits IS NULL THEN r.grades ELSE excluded.grades END
-     WHERE (excluded.right_bits IS NOT NULL
-            AND (r.measure_id, r.score, r.item_count, r.standard_error, r.complete, r.verified,
-                 r.right_bits, r.present_bits, r.grades)
-                IS DISTINCT FROM (
-                    excluded.measure_id, excluded.score, excluded.item_count,
-                    excluded.standard_error, excluded.complete, excluded.verified,
-                    excluded.right_bits, excluded.present_bits, excluded.grades))
-        OR (r.right_bits IS NULL
-            AND (r.measure_id, r.score, r.item_count, r.standard_error, r.complete, r.verified)
-                IS DISTINCT FROM (
-                    excluded.measure_id, excluded.score, excluded.item_count,
-                    excluded.standard_error, excluded.complete, excluded.verified))
+       SET import_id = excluded.import_id,
+           {", ".join(f"{name} = excluded.{name}" for name in _MERGED)}
+     WHERE ({_OLD}) IS DISTINCT FROM ({_NEW})
     RETURNING r.model_id, r.run_id, (xmax = 0) AS added
 ), outdated AS (
     -- Answers that belong to other outcomes.
     DELETE FROM store.answers a USING written w, incoming i
      WHERE NOT w.added AND (a.model_id, a.run_id) = (w.model_id, w.run_id)
-       AND (i.model_id, i.run_id) = (w.model_id, w.run_id) AND i.right_bits IS NOT NULL
+       AND (i.model_id, i.run_id) = (w.model_id, w.run_id) AND NOT i.keeps_outcomes
 ), replaced AS (
     -- Runs as they were before: the statement does not see what it writes.
     SELECT t.import_id, count(*) AS runs
       FROM written w
-      JOIN incoming i ON (i.model_id, i.run_id) = (w.model_id, w.run_id)
-      JOIN (SELECT r.*, r.right_bits IS NOT NULL AS with_outcomes FROM store.runs r) t
-        ON (t.model_id, t.run_id) = (w.model_id, w.run_id)
+      JOIN incoming k ON (k.model_id, k.run_id) = (w.model_id, w.run_id) AND NOT k.keeps_score
+      JOIN incoming_runs i ON i.run_id = w.run_id
+      JOIN store.evaluated_names n ON n.name = i.name AND n.model_id = w.model_id
+      JOIN store.runs t ON (t.model_id, t.run_id) = (w.model_id, w.run_id)
       JOIN store.measures mt ON mt.measure_id = t.measure_id
       JOIN store.measures mi ON mi.measure_id = i.measure_id
      WHERE NOT w.added AND ({_DIFFERS})
@@ -132,9 +162,12 @@ INSERT INTO store.answers AS a (
        model_id, run_id, benchmark_id, codes, texts, input_tokens, output_tokens, latencies)
 SELECT n.model_id, i.run_id, i.benchmark_id, i.codes, i.texts, i.input_tokens, i.output_tokens,
        i.latencies
-  FROM incoming_runs i JOIN store.evaluated_names n USING (name)
- WHERE i.codes IS NOT NULL OR i.input_tokens IS NOT NULL
-    OR i.output_tokens IS NOT NULL OR i.latencies IS NOT NULL
+  FROM incoming_runs i
+  JOIN store.evaluated_names n USING (name)
+  -- Where outcomes on more items stayed, so do their answers.
+  JOIN store.runs r ON (r.model_id, r.run_id) = (n.model_id, i.run_id)
+                   AND r.outcome_count = i.outcome_count
+ WHERE num_nonnulls(i.codes, i.input_tokens, i.output_tokens, i.latencies) > 0
     ON CONFLICT (model_id, run_id) DO UPDATE
    SET codes = coalesce(excluded.codes, a.codes), texts = coalesce(excluded.texts, a.texts),
        input_tokens = coalesce(excluded.input_tokens, a.input_tokens),
@@ -239,6 +272,7 @@ def refuse_conflicts(connection: Connection, import_id: int) -> None:
           JOIN store.measures mt ON mt.measure_id = t.measure_id
          WHERE {_DIFFERS}
             OR (i.right_bits IS NOT NULL AND t.with_answers
+                AND t.outcome_count IS NOT DISTINCT FROM i.outcome_count
                 AND ((t.codes, t.texts) <> (i.codes, i.texts) OR t.input_tokens <> i.input_tokens
                      OR t.output_tokens <> i.output_tokens OR t.latencies <> i.latencies))
          ORDER BY i.place LIMIT 1""")  # noqa: S608 - fixed text
@@ -276,22 +310,35 @@ def _conflict(connection: Connection, import_id: int, conflict: Row[Any]) -> Reg
 def remember(connection: Connection, import_id: int) -> None:
     """Note the staged results of a file, for the command's later files; outcomes before scores."""
     connection.execute(
-        text("""
+        text(f"""
         INSERT INTO command_runs AS t (
                run_id, import_id, measure_id, score, item_count, standard_error, complete, verified,
-               with_outcomes, with_answers)
-        SELECT run_id, :import, measure_id, score, item_count, standard_error, complete, verified,
-               right_bits IS NOT NULL,
-               num_nonnulls(codes, input_tokens, output_tokens, latencies) > 0
-          FROM incoming_runs
+               outcome_count, with_answers)
+        SELECT i.run_id,
+               CASE WHEN t.outcome_count IS NOT NULL AND ({_KEEPS_OUTCOMES})
+                    THEN t.import_id ELSE :import END,
+               CASE WHEN k.keeps_score THEN t.measure_id ELSE i.measure_id END,
+               CASE WHEN k.keeps_score THEN t.score ELSE i.score END,
+               CASE WHEN k.keeps_score THEN t.item_count
+                    ELSE coalesce(i.item_count, t.item_count) END,
+               CASE WHEN k.keeps_score THEN t.standard_error
+                    ELSE coalesce(i.standard_error, t.standard_error) END,
+               CASE WHEN k.keeps_score THEN t.complete ELSE i.complete END,
+               CASE WHEN k.keeps_score THEN t.verified ELSE i.verified END,
+               CASE WHEN {_KEEPS_OUTCOMES} THEN t.outcome_count ELSE i.outcome_count END,
+               coalesce(t.with_answers, false)
+               OR num_nonnulls(i.codes, i.input_tokens, i.output_tokens, i.latencies) > 0
+          FROM incoming_runs i
+          JOIN store.measures mi ON mi.measure_id = i.measure_id
+          LEFT JOIN command_runs t ON t.run_id = i.run_id
+          LEFT JOIN store.measures mt ON mt.measure_id = t.measure_id
+          CROSS JOIN LATERAL (SELECT {_KEEPS_SCORE} AS keeps_score) k
             ON CONFLICT (run_id) DO UPDATE
            SET import_id = excluded.import_id, measure_id = excluded.measure_id,
-               score = excluded.score, item_count = coalesce(excluded.item_count, t.item_count),
-               standard_error = coalesce(excluded.standard_error, t.standard_error),
-               complete = excluded.complete, verified = excluded.verified,
-               with_outcomes = excluded.with_outcomes,
-               with_answers = t.with_answers OR excluded.with_answers
-         WHERE excluded.with_outcomes OR NOT t.with_outcomes"""),
+               score = excluded.score, item_count = excluded.item_count,
+               standard_error = excluded.standard_error, complete = excluded.complete,
+               verified = excluded.verified, outcome_count = excluded.outcome_count,
+               with_answers = excluded.with_answers"""),  # noqa: S608 - fixed text
         {"import": import_id},
     )
 

@@ -1,1 +1,1 @@
-"""Identity of benchmarks: canonical names, aliases, and ways of prompting that names stand for."""
+"""Identity of items and benchmarks: contents, canonical names, aliases, ways of prompting."""

@@ -1,12 +1,15 @@
 -- ranked_runs: runs with their rank among those of their model on their benchmark, 1 is preferred.
--- The only statement of which run is preferred. The rank of some of the runs, such as those with
--- outcomes, is in the same order. Keys and names are partitioned by, so that conditions on any of
--- them reach the tables.
+-- The only statement of which run is preferred. Of runs with outcomes it is the first by outcome_tier,
+-- as outcomes on all items come before a part of them, then by rank. Keys and names are partitioned
+-- by, so that conditions on any of them reach the tables.
 CREATE VIEW store.ranked_runs AS
 SELECT r.*, r.right_bits IS NOT NULL AS has_outcomes, m.name AS model, b.name AS benchmark,
        b.version, k.metric, k.filter, k.lower, k.upper, k.higher_is_better, k.unit, t.shots,
        t.variant,
        (k.metric, k.filter) = (shown.metric, shown.filter) AS is_shown,
+       CASE WHEN (k.metric, k.filter) = (shown.metric, shown.filter) THEN 0 ELSE 4 END
+           + CASE WHEN t.variant IS NULL THEN 0 ELSE 2 END
+           + CASE WHEN r.outcome_count = r.item_count THEN 0 ELSE 1 END AS outcome_tier,
        row_number() OVER (
            PARTITION BY r.model_id, r.benchmark_id, m.name, b.name, b.version
            ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,

@@ -8,7 +8,7 @@ AS $$
            CASE WHEN r.grades IS NOT NULL THEN r.grades || '{}'::real[] END
       FROM store.ranked_runs r
      WHERE r.model_id = $1 AND r.benchmark_id = $2 AND r.has_outcomes
-     ORDER BY r.rank
+     ORDER BY r.outcome_tier, r.rank
      LIMIT 1
 $$;
 

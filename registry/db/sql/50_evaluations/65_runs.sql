@@ -5,7 +5,7 @@ SELECT r.run_id AS run, m.name AS model, b.name AS benchmark, b.version, k.metri
        store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
        r.score AS raw_score,
        r.standard_error AS raw_standard_error,
-       r.right_bits IS NOT NULL AS has_outcomes,
+       r.right_bits IS NOT NULL AS has_outcomes, r.outcome_count AS outcomes,
        r.revision, r.evaluated_at, t.harness, t.harness_version, t.task_version, t.shots,
        t.prompt_template, t.chat_template, t.precision, t.details,
        n.name AS spelling, n.method AS resolved_by, n.confidence AS name_confidence,
@@ -51,11 +51,13 @@ COMMENT ON COLUMN registry.runs.items IS
 COMMENT ON COLUMN registry.runs.score IS
     'Score as a share in [0, 1], higher being better; null where the metric has no bounds.';
 COMMENT ON COLUMN registry.runs.raw_score IS
-    'Score as the source states it, or from the outcomes.';
+    'Score as the source states it, or the mean of the outcomes on all its items.';
 COMMENT ON COLUMN registry.runs.raw_standard_error IS
-    'Standard error of the raw score, as stated or from the outcomes.';
+    'Standard error of the raw score, as stated or from the outcomes on all its items.';
 COMMENT ON COLUMN registry.runs.has_outcomes IS
-    'Whether view outcomes has the outcome on each item.';
+    'Whether view outcomes has outcomes of it, on all items of the score or a part.';
+COMMENT ON COLUMN registry.runs.outcomes IS
+    'Number of items with an outcome. Fewer than items, or items unknown: the outcomes are a part, and the score is as its source states it. Null where only the score is known.';
 COMMENT ON COLUMN registry.runs.revision IS
     'Commit, branch or checkpoint of the model, where known.';
 COMMENT ON COLUMN registry.runs.evaluated_at IS

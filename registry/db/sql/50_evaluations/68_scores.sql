@@ -8,7 +8,7 @@ SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
        CASE WHEN k.higher_is_better AND k.random_baseline < k.upper
             THEN (r.score - k.random_baseline) / (k.upper - k.random_baseline)
        END AS above_chance,
-       CASE WHEN r.right_bits IS NULL THEN 'reported' ELSE 'measured' END AS kind,
+       CASE WHEN r.outcome_count = r.item_count THEN 'measured' ELSE 'reported' END AS kind,
        s.name AS source, r.item_count AS items, r.complete, r.verified, t.harness, t.shots,
        t.precision, r.revision, r.evaluated_at, r.run_id AS run, t.variant,
        coalesce(b.canonical, b.name) AS canonical
@@ -39,7 +39,7 @@ COMMENT ON COLUMN registry.scores.filter IS
 COMMENT ON COLUMN registry.scores.score IS
     'Share in [0, 1], higher being better; null where the metric has no bounds.';
 COMMENT ON COLUMN registry.scores.raw_score IS
-    'Score as the source states it, or from the outcomes.';
+    'Score as the source states it, or the mean of the outcomes on all its items.';
 COMMENT ON COLUMN registry.scores.unit IS
     'Unit of the raw score, such as %; null for a share.';
 COMMENT ON COLUMN registry.scores.standard_error IS
@@ -47,7 +47,7 @@ COMMENT ON COLUMN registry.scores.standard_error IS
 COMMENT ON COLUMN registry.scores.above_chance IS
     'Score scaled to 0 for random answers and 1 for the best; negative is worse than random; null where the random baseline or the upper bound is not known, or lower is better.';
 COMMENT ON COLUMN registry.scores.kind IS
-    'measured where the outcomes are known, else reported.';
+    'measured where the score is the mean of known outcomes on all its items, else reported.';
 COMMENT ON COLUMN registry.scores.source IS
     'Who states it.';
 COMMENT ON COLUMN registry.scores.items IS

@@ -2,7 +2,7 @@
 CREATE VIEW registry.leaderboard AS
 SELECT m.name AS model, b.name AS benchmark,
        store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
-       CASE WHEN r.right_bits IS NOT NULL THEN 'measured' ELSE 'reported' END AS kind,
+       CASE WHEN r.outcome_count = r.item_count THEN 'measured' ELSE 'reported' END AS kind,
        b.version, k.metric, k.filter, r.score AS raw_score, k.unit,
        CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
        END AS standard_error,
@@ -30,7 +30,7 @@ COMMENT ON COLUMN registry.leaderboard.benchmark IS
 COMMENT ON COLUMN registry.leaderboard.score IS
     'Share in [0, 1], higher being better; null where the metric has no bounds.';
 COMMENT ON COLUMN registry.leaderboard.kind IS
-    'measured where the outcomes are known, else reported.';
+    'measured where the score is the mean of known outcomes on all its items, else reported.';
 COMMENT ON COLUMN registry.leaderboard.version IS
     'Version of the benchmark.';
 COMMENT ON COLUMN registry.leaderboard.metric IS
@@ -38,7 +38,7 @@ COMMENT ON COLUMN registry.leaderboard.metric IS
 COMMENT ON COLUMN registry.leaderboard.filter IS
     'How answers were extracted from replies; empty for none.';
 COMMENT ON COLUMN registry.leaderboard.raw_score IS
-    'Score as the source states it, or from the outcomes.';
+    'Score as the source states it, or the mean of the outcomes on all its items.';
 COMMENT ON COLUMN registry.leaderboard.unit IS
     'Unit of the raw score; null for a share.';
 COMMENT ON COLUMN registry.leaderboard.standard_error IS

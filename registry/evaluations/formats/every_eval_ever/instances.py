@@ -25,7 +25,6 @@ from registry.evaluations.records import (
 )
 
 _ATTEMPTS = ("attempt", "epoch", "repeat", "trial", "seed")
-_CLOSE = 1e-6  # outcomes have 7 digits
 _MAX_TOKENS = 2**31 - 1
 
 
@@ -129,12 +128,8 @@ class Instances:
         aligned = [rows.get(name) for name in names]
         answers = [row.answer if row else None for row in aligned]
         latencies = np.array([row.latency if row else np.nan for row in aligned], np.float32)
-        mean = run.measure.raw(float(np.nanmean(outcomes)))
-        is_mean = run.score is not None and abs(run.score - mean) <= _CLOSE * max(1.0, abs(mean))
         return replace(
             run,
-            score=None if is_mean else run.score,
-            items=None,
             outcomes=outcomes,
             answers=answers if any(answer is not None for answer in answers) else None,
             input_tokens=_tokens(aligned, lambda row: row.input_tokens),

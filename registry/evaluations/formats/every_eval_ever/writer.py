@@ -104,7 +104,7 @@ def _add(aggregate: _Aggregate, benchmark: Benchmark, items: Sequence[Item], run
                 aggregate.rows += 1
     uncertainty = {
         "standard_error": None if run.standard_error is None else {"value": run.standard_error},
-        "num_samples": run.items if run.outcomes is None else len(run.outcomes),
+        "num_samples": run.outcome_count if run.items is None else run.items,
     }
     limited = {} if run.complete else {"details": {"complete": "false"}}
     result: dict[str, object] = {

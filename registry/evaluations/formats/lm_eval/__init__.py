@@ -11,7 +11,13 @@ from pathlib import Path
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
-from registry.evaluations.formats.lm_eval.results import ResultsFile, safe_name
+from registry.evaluations.formats.lm_eval import write_out
+from registry.evaluations.formats.lm_eval.companions import (
+    is_old_name,
+    results_beside,
+    results_file,
+)
+from registry.evaluations.formats.lm_eval.results import ResultsFile, is_results, safe_name
 from registry.evaluations.formats.lm_eval.samples import read_samples
 from registry.evaluations.formats.lm_eval.writer import write
 from registry.evaluations.formats.protocol import no_parts as parts
@@ -29,7 +35,6 @@ _JSON = re.compile(r".*\.jsonl?(?:\.gz)?")
 
 # Any of these beside a document's id or hash makes a row a sample of lm-eval.
 _OF_SAMPLES = frozenset({"resps", "filtered_resps", "arguments"})
-_OF_LIGHTEVAL = "config_general"  # whose files have the same names
 
 
 def recognizes(path: Path) -> bool:
@@ -44,8 +49,11 @@ def recognizes(path: Path) -> bool:
         # A file with a name of lm-eval's is accepted, so that reading it raises the error.
         return bool(_RESULTS.fullmatch(path.name) or _SAMPLES.fullmatch(path.name))
     if isinstance(content, list):
-        return bool(content) and isinstance(content[0], dict) and _is_sample(content[0])
-    return _is_results(content)
+        first = content[0] if content else None
+        if write_out.NAME.fullmatch(path.name):
+            return isinstance(first, dict) and write_out.is_row(first)
+        return isinstance(first, dict) and _is_sample(first)
+    return is_results(content)
 
 
 def read(path: Path, notes: Notes) -> Iterator[Block]:
@@ -53,63 +61,47 @@ def read(path: Path, notes: Notes) -> Iterator[Block]:
 
     A results file gives a block without items for each task and each group, with a run for each
     metric and filter. A file of samples gives one block, with its items. Its model, setup and time
-    come from the results file of the same time beside it. Without it, or where it names no model,
+    come from the results file of the same run beside it. Without it, or where it names no model,
     the runs' model is empty. The filter `none` means no filter, so that old and new layouts agree.
 
     Raises:
-        UnreadableFileError: the file, or the results file beside it, is invalid.
+        UnreadableFileError: the file, or the results file beside it, is invalid, or several fit.
     """
+    written_out = write_out.NAME.fullmatch(path.name)
     samples = _SAMPLES.fullmatch(path.name)
+    if written_out:
+        task = written_out["task"]
+        results = results_beside(path, None, lambda each: task in each.tasks, notes)
+        yield read_samples(path, task, results, write_out.rows(path), notes)
+        return
     if samples is None and ".jsonl" not in path.name:
         content = json_files.document(path)
         if not isinstance(content, list):
-            yield from _results_file(path, content).blocks(notes)
+            yield from results_file(path, content).blocks(notes)
             return
-    results = _beside(path, samples["time"] if samples else None)
-    task = _task(samples["task"], results) if samples else _old_task(path, results)
-    if results is None:
-        notes.left_out("files of samples without their results file: their setups are unknown")
-    yield read_samples(path, task, results, notes)
+    if samples:
+        name = samples["task"]
+        results = results_beside(
+            path, samples["time"], lambda each: bool(_tasks(name, each)), notes
+        )
+        task = next(iter(_tasks(name, results)), name)
+    else:
+        stem = path.name.partition(".json")[0]
+        results = results_beside(path, None, lambda each: is_old_name(stem, each), notes)
+        task = _old_task(stem, results)
+    yield read_samples(path, task, results, json_files.rows(path), notes)
 
 
 def _is_sample(row: Mapping[str, object]) -> bool:
     return ("doc_id" in row or "doc_hash" in row) and not _OF_SAMPLES.isdisjoint(row)
 
 
-def _is_results(content: object) -> bool:
-    return (
-        isinstance(content, dict)
-        and isinstance(content.get("results"), dict)
-        and ("config" in content or "versions" in content)
-        and _OF_LIGHTEVAL not in content
-    )
+def _tasks(name: str, results: ResultsFile) -> list[str]:
+    """Return the tasks of a name in that of a file, where special characters are replaced."""
+    return [task for task in results.tasks if safe_name(task) == name]
 
 
-def _results_file(path: Path, content: object) -> ResultsFile:
-    if not isinstance(content, dict):
-        raise UnreadableFileError(path, "an object was expected here.")
-    if not isinstance(content.get("results"), dict):
-        raise UnreadableFileError(path, "lm-eval's results are an object.", field="results")
-    return ResultsFile(path, content)
-
-
-def _beside(path: Path, time: str | None) -> ResultsFile | None:
-    """Read the results file of a file of samples; before 0.4.3 its name has no time."""
-    name = "results" if time is None else f"results_{time}"
-    for candidate in (path.with_name(f"{name}.json"), path.with_name(f"{name}.json.gz")):
-        if candidate.exists():
-            return _results_file(candidate, json_files.document(candidate))
-    return None
-
-
-def _task(name: str, results: ResultsFile | None) -> str:
-    """Return a task, given its name in that of a file, where special characters are replaced."""
-    fitting = [task for task in results.tasks if safe_name(task) == name] if results else []
-    return fitting[0] if fitting else name
-
-
-def _old_task(path: Path, results: ResultsFile | None) -> str:
-    """Return the task in a name such as pretrained__gpt2_arc_easy.jsonl, from before 0.4.3."""
-    stem = path.name.partition(".json")[0]
-    fitting = [task for task in results.tasks if stem.endswith(task)] if results else []
+def _old_task(stem: str, results: ResultsFile) -> str:
+    """Return the task in a name such as pretrained__gpt2_arc_easy, from before 0.4.3."""
+    fitting = [task for task in results.tasks if stem.endswith(task)]
     return max(fitting, key=len, default=stem)

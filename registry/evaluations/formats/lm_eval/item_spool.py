@@ -1,7 +1,7 @@
 """Spool of a file's items, whose texts may not fit in memory while the file is read."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import overload
 
@@ -23,6 +23,7 @@ class ItemSpool(Sequence[Item]):
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by __del__
         self._ends = array("q", [0])
+        self._names: Mapping[int, str] = {}
 
     def __del__(self) -> None:
         self._file.close()
@@ -32,6 +33,10 @@ class ItemSpool(Sequence[Item]):
         # Reading may have moved the position.
         self._file.seek(self._ends[-1])
         self._ends.append(self._ends[-1] + self._file.write(orjson.dumps(tuple(item))))
+
+    def rename(self, names: Mapping[int, str]) -> None:
+        """Give items other names, by place."""
+        self._names = names
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -49,7 +54,8 @@ class ItemSpool(Sequence[Item]):
             return [self[each] for each in range(*place.indices(len(self)))]
         if not -len(self) <= place < len(self):
             raise IndexError(place)
-        start, end = self._ends[place % len(self)], self._ends[place % len(self) + 1]
+        place %= len(self)
+        start, end = self._ends[place], self._ends[place + 1]
         self._file.seek(start)
         name, prompt, choices, answer, domain = orjson.loads(self._file.read(end - start))
-        return Item(name, prompt, tuple(choices), answer, domain)
+        return Item(self._names.get(place, name), prompt, tuple(choices), answer, domain)

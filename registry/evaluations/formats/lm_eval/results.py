@@ -12,6 +12,7 @@ from registry.coerce import count, number, short_text, storable, timestamp
 from registry.errors import UnreadableFileError, shortened
 from registry.evaluations.formats.json_files import members
 from registry.evaluations.formats.lm_eval.model import StatedModel, scalar
+from registry.evaluations.formats.lm_eval.questions import Prompting
 from registry.evaluations.formats.lm_eval.scales import in_results, rescaled
 from registry.evaluations.records import (
     HUB_DATASETS,
@@ -30,6 +31,7 @@ SOURCE = Source(name="lm-eval")
 NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", "bypass", ""})
 """Keys that are not metrics of a task; `bypass` is the metric of a run that only writes answers."""
 
+_OF_LIGHTEVAL = "config_general"  # whose files have the same names
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _UNSAFE = re.compile(r'["<>:/|\\?*\[\]\x00-\x1f]+')
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d)[:-](\d\d)[:-](\d\d(?:\.\d{1,6})?)")
@@ -44,6 +46,23 @@ class ItemCount(NamedTuple):
 
     items: int | None
     complete: bool
+
+
+class FilterNames(NamedTuple):
+    """Names of a task's filters, and whether samples are in their order."""
+
+    names: list[str]
+    ordered: bool
+
+
+def is_results(content: object) -> bool:
+    """Return whether a JSON value is lm-eval's results."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("results"), dict)
+        and ("config" in content or "versions" in content)
+        and _OF_LIGHTEVAL not in content
+    )
 
 
 def time_in_name(name: str) -> datetime | None:
@@ -74,6 +93,12 @@ class ResultsFile:
         self.path, self._content = path, content
         self._config = members(content.get("config"))
         self._stated = StatedModel(content)
+
+    @property
+    def arguments_text(self) -> str | None:
+        """The model's arguments as one text, as early versions name files by it."""
+        arguments = self._config.get("model_args")
+        return arguments if isinstance(arguments, str) else None
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -220,6 +245,27 @@ class ResultsFile:
         if items is None or available is None:
             return ItemCount(items, self._config.get("limit") is None)
         return ItemCount(items, items >= available)
+
+    def stated(self, task: str) -> Mapping[tuple[str, str], Run]:
+        """Return the runs of a task's scores, by metric and filter."""
+        runs = self._runs(task, Notes())
+        return {(run.measure.metric, run.measure.filter): run for run in runs}
+
+    def filters(self, task: str) -> FilterNames:
+        """Return the names of a task's filters, as its configuration lists them."""
+        listed = _list(self._of_task("configs", task).get("filter_list"))
+        names = [short_text(members(each).get("name")) for each in listed]
+        if names and all(names):
+            return FilterNames([plain_filter(name) for name in names if name], ordered=True)
+        keys = [key.partition(",")[2] for key in self._of_task("results", task) if "," in key]
+        return FilterNames(list(dict.fromkeys(map(plain_filter, keys))), ordered=False)
+
+    def prompting(self, task: str) -> Prompting:
+        """Return how the prompts of a task are made."""
+        is_own = REGISTRY_KEY in self._content
+        return Prompting.of(
+            self._of_task("configs", task), self.setup(task).shots, is_question=is_own
+        )
 
     def _leaves(self, task: str) -> list[str]:
         """Return the tasks in a group, or the task itself."""

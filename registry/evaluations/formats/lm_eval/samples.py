@@ -5,35 +5,24 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 import orjson
 
 from registry.coerce import count, number, short_text, storable
 from registry.errors import UnreadableFileError
-from registry.evaluations.formats import json_files
+from registry.evaluations.formats.lm_eval.filters import Filters, Sample, Samples
 from registry.evaluations.formats.lm_eval.item_spool import ItemSpool
+from registry.evaluations.formats.lm_eval.questions import Prompting, question
 from registry.evaluations.formats.lm_eval.results import (
     NO_METRICS,
-    SOURCE,
     ItemCount,
     ResultsFile,
     plain_filter,
-    time_in_name,
 )
 from registry.evaluations.formats.lm_eval.scales import in_samples
-from registry.evaluations.records import (
-    Benchmark,
-    Block,
-    Item,
-    Measure,
-    Notes,
-    Outcomes,
-    Run,
-    Setup,
-)
-from registry.evaluations.scales import known_measure
+from registry.evaluations.records import Block, Item, Measure, Notes, Outcomes, Run
 
 _NO_VALUES = frozenset(
     {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"}
@@ -44,163 +33,133 @@ _NO_VALUES = frozenset(
 _NO_NUMBER = float("inf")
 """Marks a value that is not a number; numbers are finite."""
 
-
-class _Sample(NamedTuple):
-    """Results of a model on one item under one filter.
-
-    `document` is its number in the data set, which distinguishes a repeated line from a copy.
-    A value is NaN where it was not observed, infinite where it is not a number.
-    """
-
-    document: int | None
-    values: Mapping[str, float]
-    answer: str | None
+_Row: TypeAlias = Mapping[str, object]
 
 
-class _Samples:
-    """Results of a model under one filter, by the places of items: about 30 bytes a sample."""
-
-    def __init__(self) -> None:
-        self.answers: list[str | None] = []
-        self.values: dict[str, array[float]] = {}
-        self._documents: list[int | None] = []
-        self._present = bytearray()
-
-    def get(self, place: int) -> _Sample | None:
-        """Return the sample of an item, if there is one."""
-        if place >= len(self._present) or not self._present[place]:
-            return None
-        values = {
-            metric: column[place] for metric, column in self.values.items() if place < len(column)
-        }
-        return _Sample(self._documents[place], values, self.answers[place])
-
-    def put(self, place: int, sample: _Sample) -> None:
-        """Store the first sample of an item."""
-        missing = max(place + 1 - len(self._present), 0)
-        self._present.extend(bytes(missing))
-        self._documents.extend([None] * missing)
-        self.answers.extend([None] * missing)
-        self._present[place] = 1
-        self._documents[place], self.answers[place] = sample.document, sample.answer
-        for metric, value in sample.values.items():
-            column = self.values.setdefault(metric, array("d"))
-            column.extend([float("nan")] * (place + 1 - len(column)))
-            column[place] = value
-
-    def fill(self, count: int) -> None:
-        """Extend all columns to `count` places."""
-        self.answers.extend([None] * (count - len(self.answers)))
-        for column in self.values.values():
-            column.extend([float("nan")] * (count - len(column)))
-
-
-def read_samples(path: Path, task: str, results: ResultsFile | None, notes: Notes) -> Block:
+def read_samples(
+    path: Path, task: str, results: ResultsFile, rows: Iterable[tuple[int, _Row]], notes: Notes
+) -> Block:
     """Return the items of one task, with a run for each metric and filter.
 
-    Items are named by their `doc_hash`, as `doc_id` is only a place in a data set. They are in
-    order of appearance. A metric is left out unless all its values can be outcomes: numbers within
-    its bounds, or in [0, 1] where it has none; null and NaN are not observed.
+    Items are named by their `doc_hash`, as `doc_id` is only a place in a data set. A document that
+    the data set holds more than once is as many items: HASH, HASH/2 and so on, in the order of
+    their `doc_id`. They are in order of appearance. A metric is left out unless all its values can
+    be outcomes: numbers within its bounds, or in [0, 1] where it has none; null and NaN are not
+    observed. Runs have the scores of the results file too, which may be of more items.
+
+    Args:
+        path: of the file, for errors.
+        task: that the samples are of.
+        results: of the run.
+        rows: of the file, with their numbers.
+        notes: of what is left out.
 
     Raises:
-        UnreadableFileError: a line is not a sample, or contradicts an earlier one.
+        UnreadableFileError: a line is not a sample, contradicts an earlier one, or does not name
+            its filter and nothing else shows which it is.
     """
     task = short_text(task) or _raise(path, "the name of the task cannot be stored.")
-    items, places = ItemSpool(), dict[str, int]()
-    filters: dict[str, _Samples] = {}
-    numbers: dict[str, int] = {}
-    for line, row in json_files.rows(path):
-        item = _item(path, line, row)
-        place = places.setdefault(item.item, len(places))
+    items, documents = ItemSpool(), _Documents()
+    prompting = results.prompting(task)
+    filters = Filters(path, results.filters(task), notes)
+    for line, row in rows:
+        name, number_ = _name(path, line, row), count(row.get("doc_id"))
+        place = documents.place(name, number_)
         if place == len(items):
-            items.append(item)
-        filtered = _filter(path, line, row)
-        sample = _Sample(count(row.get("doc_id")), _values(path, line, row), _answer(row))
-        numbers[filtered] = numbers.get(filtered, 0) + 1
-        _add(filters.setdefault(filtered, _Samples()), place, sample, (path, line), notes)
+            items.append(_item(name, row, prompting))
+        sample = Sample(_values(path, line, row), _answer(row))
+        filters.add(_filter(path, line, row), place, sample, line)
     if not items:
         raise UnreadableFileError(path, "there are no samples in it.")
-    extent = results.extent(task) if results else ItemCount(None, complete=True)
-    if extent.items is not None and any(n < extent.items for n in numbers.values()):
+    items.rename(documents.repeated())
+    stated, extent = results.stated(task), results.extent(task)
+    by_filter = filters.named({key: run.score for key, run in stated.items()})
+    if extent.items is not None and any(each.count < extent.items for each in by_filter.values()):
         notes.left_out("files with fewer samples than their results")
-        extent = ItemCount(extent.items, complete=False)
-    runs = _Runs(path, task, results, extent, notes)
-    for samples in filters.values():
+    runs = _Runs(task, results, extent, notes)
+    for samples in by_filter.values():
         samples.fill(len(items))
     return Block(
-        benchmark=results.benchmark(task) if results else Benchmark(name=task),
+        benchmark=results.benchmark(task),
         items=items,
-        runs=[run for filtered, samples in filters.items() for run in runs.of(samples, filtered)],
+        runs=[
+            run
+            for filtered, samples in by_filter.items()
+            for run in runs.of(samples, filtered, stated)
+        ],
     )
 
 
-def _add(
-    samples: _Samples, place: int, sample: _Sample, at: tuple[Path, int], notes: Notes
-) -> None:
-    earlier = samples.get(place)
-    if earlier is None:
-        samples.put(place, sample)
-        return
-    differing = _differing(earlier.values, sample.values)
-    if not differing:
-        notes.left_out("samples that repeat another one")
-    elif earlier.document != sample.document:
-        # Some data sets contain a document twice, with different results of a model.
-        notes.left_out("samples of a document that the data set contains twice")
-    else:
-        path, line = at
-        raise UnreadableFileError(
-            path,
-            "an earlier line has another value for this sample.",
-            line=line,
-            field=differing[0],
-        )
+class _Documents:
+    """Places of a file's documents, in order of appearance.
 
+    The same document under another `doc_id` has a place of its own.
+    """
 
-def _differing(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
-    nan = float("nan")  # of what is missing; NaN equals itself here
-    pairs = [(key, one.get(key, nan), other.get(key, nan)) for key in {**one, **other}]
-    return [key for key, a, b in pairs if a != b and not (a != a and b != b)]  # noqa: PLR0124
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}
+        self._further: dict[str, dict[int, int]] = {}
+        self._numbers: list[int | None] = []
+
+    def place(self, name: str, number: int | None) -> int:
+        """Return the place of a document, new or existing."""
+        place = self._first.setdefault(name, len(self._numbers))
+        if place < len(self._numbers):
+            if number is None or self._numbers[place] in (None, number):
+                return place
+            place = self._further.setdefault(name, {}).setdefault(number, len(self._numbers))
+        if place == len(self._numbers):
+            self._numbers.append(number)
+        return place
+
+    def repeated(self) -> dict[int, str]:
+        """Return the names of documents with several places, by place."""
+        names = {}
+        for name, places in self._further.items():
+            by_number = sorted([self._first[name], *places.values()], key=self._number)
+            for nth, place in enumerate(by_number, 1):
+                names[place] = name if nth == 1 else f"{name}/{nth}"
+        return names
+
+    def _number(self, place: int) -> int:
+        return self._numbers[place] or 0
 
 
 class _Runs:
     """Runs of a file, and what they have in common."""
 
-    def __init__(
-        self, path: Path, task: str, results: ResultsFile | None, extent: ItemCount, notes: Notes
-    ) -> None:
-        self._path, self._task, self._results, self._notes = path, task, results, notes
-        self._complete = extent.complete
-        self._model = results.model if results else ""
-        self._setup = results.setup(task) if results else Setup(harness="lm-eval")
+    def __init__(self, task: str, results: ResultsFile, extent: ItemCount, notes: Notes) -> None:
+        self._task, self._results, self._extent, self._notes = task, results, extent, notes
+        self._setup = results.setup(task)
 
-    def of(self, samples: _Samples, filtered: str) -> Iterator[Run]:
+    def of(
+        self, samples: Samples, filtered: str, stated: Mapping[tuple[str, str], Run]
+    ) -> Iterator[Run]:
         """Yield a run for each metric of the samples under one filter."""
         has_answers = any(answer is not None for answer in samples.answers)
+        results, extent = self._results, self._extent
+        is_part = extent.items is not None and samples.count < extent.items
         for metric, values in samples.values.items():
-            measure = self._measure(metric, filtered)
+            measure = results.measure(self._task, metric, filtered)
             outcomes = _outcomes(in_samples(measure), values)
             if outcomes is None:
                 self._notes.left_out("metrics of samples that are not outcomes in [0, 1]")
                 continue
+            whole = stated.get((metric, filtered))
             yield Run(
-                model=self._model,
+                model=results.model,
                 measure=measure,
-                source=SOURCE if self._results is None else self._results.source,
+                source=results.source,
                 setup=self._setup,
-                revision=self._results.revision if self._results else None,
-                evaluated_at=self._results.evaluated_at
-                if self._results
-                else time_in_name(self._path.name),
-                complete=self._complete,
+                revision=results.revision,
+                evaluated_at=results.evaluated_at,
+                score=whole.score if whole else None,
+                standard_error=whole.standard_error if whole else None,
+                items=whole.items if whole else None,
+                complete=extent.complete and (whole is not None or not is_part),
                 outcomes=outcomes,
                 answers=samples.answers if has_answers else None,
             )
-
-    def _measure(self, metric: str, filtered: str) -> Measure:
-        if self._results:
-            return self._results.measure(self._task, metric, filtered)
-        return known_measure(metric, filtered)
 
 
 def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
@@ -222,7 +181,7 @@ def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
     return None if np.isnan(outcomes).all() else outcomes
 
 
-def _item(path: Path, line: int, row: Mapping[str, object]) -> Item:
+def _name(path: Path, line: int, row: Mapping[str, object]) -> str:
     name = row.get("doc_hash")
     if name is None:
         if "doc" not in row:
@@ -233,13 +192,17 @@ def _item(path: Path, line: int, row: Mapping[str, object]) -> Item:
     name = short_text(name)
     if name is None:
         raise UnreadableFileError(path, "this is not a hash.", line=line, field="doc_hash")
+    return name
+
+
+def _item(name: str, row: Mapping[str, object], prompting: Prompting) -> Item:
     target = row.get("target")
     if isinstance(target, int | float) and not isinstance(target, bool):
         target = None if number(target) is None else str(target)
-    prompt = _argument(row, 0)
+    prompt = question(_argument(row, 0), row.get("doc"), prompting)
     return Item(
         item=name,
-        prompt=storable(prompt) if isinstance(prompt, str) else None,
+        prompt=None if prompt is None else storable(prompt),
         choices=_choices(row.get("doc")),
         answer=storable(target) if isinstance(target, str) else None,
     )
@@ -277,8 +240,11 @@ def _argument(row: Mapping[str, object], position: int) -> object:
     return first[position] if isinstance(first, list) and len(first) > position else None
 
 
-def _filter(path: Path, line: int, row: Mapping[str, object]) -> str:
-    value = row.get("filter", "none")
+def _filter(path: Path, line: int, row: Mapping[str, object]) -> str | None:
+    """Return the name of a sample's filter; None where it does not name one, as before 0.4.6."""
+    value = row.get("filter")
+    if value is None:
+        return None
     name = short_text(value)
     if name is None:
         raise UnreadableFileError(

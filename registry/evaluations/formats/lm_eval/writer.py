@@ -120,7 +120,7 @@ def _scale(measure: Measure) -> dict[str, object]:
 
 
 def _items(run: Run) -> int | None:
-    return run.items if run.outcomes is None else len(run.outcomes)
+    return run.outcome_count if run.items is None else run.items
 
 
 def _add(file: _File, block: Block, run: Run) -> None:

@@ -79,9 +79,17 @@ def sample(**changes: object) -> dict[str, Any]:
 def written(directory: Path, name: str, *rows: object) -> Path:
     path = directory / "acme__base" / name
     path.parent.mkdir(exist_ok=True)
+    if name.startswith("samples_t."):
+        beside(path.parent)
     content = "\n".join(json.dumps(row) for row in rows).encode()
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     return path
+
+
+def beside(directory: Path) -> None:
+    """Write the results file of samples whose names have no time."""
+    content = report(results={"t": {"alias": "t"}}, configs={})
+    (directory / "results.json").write_text(json.dumps(content))
 
 
 def blocks(path: Path, notes: Notes | None = None) -> dict[str, Block]:
@@ -315,9 +323,9 @@ def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Pa
     np.testing.assert_array_equal(strict.outcomes, [0, 1])
     np.testing.assert_array_equal(flexible_run.outcomes, [np.nan, 0])
     assert flexible_run.answers == ["It", "It"]
-    assert (strict.model, strict.setup.shots, strict.score) == ("acme/base", 5, None)
-    # Two samples of eight: the file was cut off between two lines.
-    assert not strict.complete
+    assert (strict.model, strict.setup.shots) == ("acme/base", 5)
+    # Two samples of eight are a part of the result.
+    assert (strict.score, strict.items, strict.complete) == (0.25, 8, True)
 
 
 def test_long_texts_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,11 +416,13 @@ def test_metrics_that_are_no_outcomes_are_left_out(tmp_path: Path) -> None:
 def test_a_repeated_sample_is_ignored_and_a_contradicting_one_is_an_error(tmp_path: Path) -> None:
     notes = Notes()
     copy = sample(doc_id=7, exact_match=0.0)
-    path = written(tmp_path, "samples_t.jsonl", sample(), sample(), copy)
-    (run,) = blocks(path, notes)["t"].runs
-    assert run.outcomes == [1]
-    assert notes.counts["samples that repeat another one"] == 1
-    assert notes.counts["samples of a document that the data set contains twice"] == 1
+    path = written(tmp_path, "samples_t.jsonl", copy, sample(), sample(), copy)
+    block = blocks(path, notes)["t"]
+    (run,) = block.runs
+    # Of a document that the data set holds twice, the first by its place there has its name.
+    assert [item.item for item in block.items] == ["h0/2", "h0"]
+    np.testing.assert_array_equal(run.outcomes, [0, 1])
+    assert notes.counts["samples that repeat another one"] == 2
     path = written(tmp_path, "samples_t.jsonl", sample(), sample(exact_match=0.5))
     with pytest.raises(UnreadableFileError, match="line 2, field 'exact_match'"):
         blocks(path)
@@ -440,6 +450,7 @@ def test_what_is_no_sample_is_an_error_that_names_the_line(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     path = tmp_path / "samples_t.jsonl"
+    beside(tmp_path)
     path.write_bytes(content)
     with pytest.raises(UnreadableFileError, match="samples_t") as caught:
         blocks(path)
@@ -514,6 +525,7 @@ fields = st.sampled_from([*sample(), "acc"])
 def test_any_json_gives_blocks_or_a_clear_error(rows: list[dict[str, object]], whole: bool) -> None:  # noqa: FBT001
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "samples_t.jsonl"
+        beside(path.parent)
         complete = [sample(**row) for row in rows] if whole else rows
         path.write_text("\n".join(json.dumps(row) for row in complete))
         try:
