@@ -7,6 +7,7 @@ records whose digest has changed need to be read. The set logic is SQL.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -200,3 +201,74 @@ def update_counters(connection: Connection, names: Sequence[str], *, as_of: date
         {"as_of": as_of, "names": listed},
     )
     return result.rowcount
+
+
+class StoredRecord(NamedTuple):
+    """What is stored of a listed model: its last change, its tags, and when it was last seen."""
+
+    name: str
+    last_modified: datetime | None
+    has_tags: bool
+    observed_at: datetime
+
+
+def stored_records(connection: Connection, names: Sequence[str]) -> list[StoredRecord]:
+    """Return what is stored of models that are more than a name."""
+    found = connection.execute(
+        text("""
+        SELECT name, last_modified, tags <> '{}', greatest(changed_at, gone_at) FROM store.models
+         WHERE name = ANY (cast(:names AS text[])) AND state <> 'stub'"""),
+        {"names": array(names)},
+    )
+    return [StoredRecord(*row) for row in found]
+
+
+def former_names(connection: Connection, names: Sequence[str], *, as_of: datetime) -> list[str]:
+    """Return the names that models had until a later moment, and that no model has now."""
+    found = connection.scalars(
+        text("""
+        SELECT DISTINCT alias FROM store.model_aliases a
+         WHERE alias = ANY (cast(:names AS text[])) AND valid_to > :as_of
+           AND NOT EXISTS (SELECT FROM store.models m WHERE m.name = a.alias)"""),
+        {"names": array(names), "as_of": as_of},
+    )
+    return list(found)
+
+
+def add_past_counters(connection: Connection, *, as_of: datetime) -> list[str]:
+    """Add counters to the history of models of which later ones are known.
+
+    Args:
+        connection: in the page's transaction, after `compare`.
+        as_of: when the page was observed.
+
+    Returns:
+        The names of these models, whose present counters stay.
+    """
+    later = list(
+        connection.scalars(
+            text("""
+            SELECT s.name FROM incoming_listing s JOIN store.models m USING (name)
+             WHERE EXISTS (SELECT FROM store.model_history h
+                            WHERE h.model_id = m.model_id AND h.observed_at > :as_of)"""),
+            {"as_of": as_of},
+        )
+    )
+    if later:
+        connection.execute(
+            text("""
+            INSERT INTO store.model_history
+                   (model_id, observed_at, downloads, downloads_all_time, likes, trending_score)
+            SELECT m.model_id, :as_of, s.downloads, s.downloads_all_time, s.likes, s.trending_score
+              FROM incoming_listing s JOIN store.models m USING (name)
+              LEFT JOIN LATERAL (
+                       SELECT * FROM store.model_history h
+                        WHERE h.model_id = m.model_id AND h.observed_at < :as_of
+                        ORDER BY observed_at DESC LIMIT 1) b ON true
+             WHERE s.name = ANY (cast(:names AS text[]))
+               AND (b.downloads, b.downloads_all_time, b.likes, b.trending_score)
+                   IS DISTINCT FROM (s.downloads, s.downloads_all_time, s.likes, s.trending_score)
+                ON CONFLICT DO NOTHING"""),
+            {"as_of": as_of, "names": array(later)},
+        )
+    return later

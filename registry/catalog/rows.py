@@ -111,6 +111,12 @@ def counter_line(counters: Counters) -> str:
     return "\t".join([NULL if each is None else repr(each) for each in counters])
 
 
+def model_field(line: str, column: str) -> str | None:
+    """Return a column of a row as by `model_line`, as Postgres reads it; None is NULL."""
+    field = line.split("\t")[MODEL_COLUMNS.index(column)]
+    return None if field == NULL else field
+
+
 def document_line(record: ModelRecord) -> str:
     """Return the columns DOCUMENT_COLUMNS."""
     return line((record.card, record.config))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from registry.cli import figures
 from registry.cli.application import Application
@@ -34,6 +36,18 @@ EVERY = 10.0
 
 
 @click.command()
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read the records of a file instead of the Hub: JSON lines (.gz too) or Parquet.",
+)
+@click.option(
+    "--date-column",
+    metavar="FIELD",
+    help="With --from: the field that says when a record was observed.",
+)
 @click.option("--full", is_flag=True, help="Read the whole listing, and find what vanished.")
 @click.option(
     "--limit", type=AT_LEAST_ONE, help="Stop after so many records; the next run resumes there."
@@ -71,34 +85,72 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     moment, and the next sync resumes there. HF_TOKEN raises the Hub's limits, HF_ENDPOINT
     names another Hub.
 
+    A file of records, as the Hub's API returns them, gives the same result: of a mirror, at a site
+    without network, or of past days. It moves no watermark, so that the next sync of the Hub misses
+    nothing, and no record replaces a newer one. What is no record goes to the quarantine, with its
+    line.
+
     \b
     Examples:
       registry sync
       registry sync --full
       registry sync --author mistralai --dry-run
+      registry sync --from models.jsonl.gz --as-of 2026-05-20
+      registry sync --from snapshots.parquet --date-column mined_date
     """
+    from registry.sync.from_file import sync_file
     from registry.sync.sync import SyncOptions, sync_models
 
     application = ctx.ensure_object(Application)
     began = time.monotonic()
     if chosen["full"] and chosen["since"] is not None:
         raise click.UsageError("--full reads the whole listing; it goes without --since.")
+    path, date_column = chosen.pop("path"), chosen.pop("date_column")
+    _refuse_with_file(ctx, path, date_column)
     try:
         with application.engine() as engine:
             application.set_up(engine)
             with _progress() as on_progress:
-                report = sync_models(engine, SyncOptions(**chosen), on_progress=on_progress)
+                options = SyncOptions(**chosen)
+                report = (
+                    sync_models(engine, options, on_progress=on_progress)
+                    if path is None
+                    else sync_file(
+                        engine, options, path, date_column=date_column, on_progress=on_progress
+                    )
+                )
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
-            raise Failure("Stopped; the next sync resumes there.", INTERRUPTED) from None
+            rest = "the next sync resumes there" if path is None else "again, it stores the rest"
+            raise Failure(f"Stopped; {rest}.", INTERRUPTED) from None
         raise
     _print_report(output, report, time.monotonic() - began)
     _comment(report, since_asked=chosen["since"] is not None)
+    for note in report.notes:
+        say(note)
     if report.vectors:
         say(report.vectors)
     if report.counts.quarantined:
         say('Some records could not be read: registry query "SELECT * FROM quarantine"')
         ctx.exit(SOME_QUARANTINED)
+
+
+def _refuse_with_file(ctx: click.Context, path: Path | None, date_column: str | None) -> None:
+    """Refuse options that mean nothing with or without a file."""
+    if path is None:
+        if date_column is not None:
+            raise click.UsageError("--date-column is of a file: name it by --from.")
+        return
+    unused = ("full", "limit", "author", "filters", "since", "lookups", "accept_gone")
+    for parameter in ctx.command.params:
+        if parameter.name in unused and ctx.get_parameter_source(parameter.name) not in {
+            ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP,
+        }:  # fmt: skip
+            raise click.UsageError(
+                f"--from reads all records: it goes without {parameter.opts[0]}."
+            )
+    if date_column is not None and ctx.params["as_of"] is not None:
+        raise click.UsageError("--date-column dates the records: it goes without --as-of.")
 
 
 def _comment(report: SyncReport, *, since_asked: bool) -> None:

@@ -50,6 +50,9 @@ _EXPAND = (
     "trendingScore",
 )
 
+LISTED_FIELDS = frozenset({"_id", "id", "modelId", *_EXPAND})
+"""Fields of a record in the listing."""
+
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_WAIT = 60.0  # seconds between two attempts, where the Hub does not say how long
 _MAX_GARBLED = 4  # attempts at a reply that arrives but cannot be read

@@ -7,10 +7,10 @@ from typing import NamedTuple, Self
 
 from registry.enums import SyncKind
 from registry.errors import HubError
-from registry.hub.client import Hub, ListingQuery
+from registry.hub.client import ListingQuery
 from registry.sync.options import SyncOptions
 from registry.sync.page import RecordPage
-from registry.sync.prefetch import PAGES_AHEAD, Prefetcher
+from registry.sync.prefetch import PAGES_AHEAD, PageSource, Prefetcher
 from registry.sync.readers import LoadKeys, Readers
 from registry.sync.state import ENDED, SyncState
 
@@ -38,12 +38,16 @@ class Crawler:
     """
 
     def __init__(
-        self, source: Hub, state: SyncState, options: SyncOptions, keys: LoadKeys | None = None
+        self,
+        source: PageSource,
+        state: SyncState,
+        options: SyncOptions,
+        keys: LoadKeys | None = None,
     ) -> None:
         """Start nothing yet.
 
         Args:
-            source: the Hub.
+            source: the Hub, or a file of records.
             state: of the sync, read only.
             options: of the sync.
             keys: for the models of an initial load; its pages are prepared by the readers.

@@ -4,14 +4,33 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-from registry.hub.client import Hub, RawPage
+from registry.hub.client import ListingQuery, RawPage
 from registry.sync.page import RecordPage, read_body
 from registry.sync.readers import LoadKeys, Readers, ReadTask, UnreadableError
 
 PAGES_AHEAD = 4
 """Pages that may wait, read, to be stored."""
+
+
+_T = TypeVar("_T")
+
+
+class PageSource(Protocol):
+    """Where pages come from: the Hub, or a file of records."""
+
+    def first_url(self, query: ListingQuery, /) -> str:
+        """Return the address of the first page."""
+        ...
+
+    def fetch(self, url: str, read: Callable[[RawPage], _T], /) -> _T:
+        """Fetch a page and read it."""
+        ...
+
+    def fetch_raw(self, url: str, /) -> RawPage:
+        """Fetch a page without reading it."""
+        ...
 
 
 class _Fetched(NamedTuple):
@@ -65,7 +84,7 @@ class Prefetcher:
     fetched ahead as keep them busy.
     """
 
-    def __init__(self, source: Hub, url: str) -> None:
+    def __init__(self, source: PageSource, url: str) -> None:
         self._source = source
         self._readers: Readers | None = None
         self._keys: LoadKeys | None = None

@@ -6,11 +6,12 @@ resumes at the page after the last stored one.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
+from typing import Literal
 
 from sqlalchemy import Connection, Engine
 
@@ -46,7 +47,7 @@ class SyncReport:
     """Result of a sync.
 
     Attributes:
-        kind: delta or full.
+        kind: delta or full; file where the records came from one.
         counts: what changed.
         complete: False where a limit ended it early.
         resumed: whether it resumed an unfinished sync, whose counts are included.
@@ -54,15 +55,17 @@ class SyncReport:
         watermark: of the next delta.
         vectors: a sentence for people about the vectors of the models that it brought; None where
             there is nothing to say.
+        notes: sentences about the records of a file.
     """
 
-    kind: SyncKind
+    kind: SyncKind | Literal["file"]
     counts: SyncCounts
     complete: bool
     resumed: bool
     dry_run: bool
     watermark: datetime | None
     vectors: str | None = None
+    notes: Sequence[str] = ()
 
 
 def sync_models(
@@ -118,16 +121,18 @@ def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progres
         with connection.begin():
             before = sync_state.load(connection, scope, kind)
         state = _begin(before, scope, kind, options)
-        initial = not options.dry_run and _begin_load(engine, connection)
-        keys = LoadKeys(partial(_new_keys, connection, options.page_size), state.as_of)
+        initial = not options.dry_run and begin_load(engine, connection)
+        keys = load_keys(connection, options, state)
         with Crawler(source, state, options, keys if initial else None) as crawler:
-            undone = _store(
+            undone = store_pages(
                 connection,
                 crawler,
                 state,
                 initial_load.InitialLoad() if initial else ingest.Incremental(),
                 dry_run=options.dry_run,
-                on_progress=partial(_report, on_progress, options.limit or before.swept_models),
+                on_progress=partial(
+                    report_counts, on_progress, options.limit or before.swept_models
+                ),
             )
         # Before the sync is finished: a run that is killed in here does it again.
         if not options.dry_run:
@@ -151,7 +156,7 @@ def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progres
     )
 
 
-def _begin_load(engine: Engine, connection: Connection) -> bool:
+def begin_load(engine: Engine, connection: Connection) -> bool:
     """Drop the indexes of an empty catalog; return whether its initial load is under way."""
     with connection.begin():
         initial = initial_load.under_way(connection)
@@ -162,13 +167,18 @@ def _begin_load(engine: Engine, connection: Connection) -> bool:
     return initial
 
 
+def load_keys(connection: Connection, options: SyncOptions, state: SyncState) -> LoadKeys:
+    """Return the keys of new models for an initial load, which are drawn when they are needed."""
+    return LoadKeys(partial(_new_keys, connection, options.page_size), state.as_of)
+
+
 def _new_keys(connection: Connection, count: int) -> list[int]:
     with connection.begin():
         return models.new_keys(connection, count)
 
 
 @infrequent_gc()
-def _store(
+def store_pages(
     connection: Connection,
     crawler: Crawler,
     state: SyncState,
@@ -176,8 +186,18 @@ def _store(
     *,
     dry_run: bool,
     on_progress: Callable[[SyncCounts], None],
+    save: Callable[[Connection, SyncState], None] = sync_state.save,
 ) -> dict[int, list[int]]:
     """Store the groups of a crawl, each in a transaction of its own with the state after it.
+
+    Args:
+        connection: between transactions.
+        crawler: of the pages.
+        state: of the sync.
+        strategy: how they are stored.
+        dry_run: undo each transaction.
+        on_progress: receives the counts after each.
+        save: stores the state, so that the next sync resumes there.
 
     Returns:
         The models of each page, in a dry run, where the pages themselves are undone.
@@ -194,7 +214,7 @@ def _store(
                         undone[state.counts.pages] = models.model_ids(connection, listed)
                         transaction.rollback()
                     else:
-                        sync_state.save(connection, state)
+                        save(connection, state)
                 on_progress(state.counts)
             break
         except CursorExpiredError:
@@ -209,7 +229,8 @@ def _store(
     return undone
 
 
-def _report(on_progress: Progress, expected: int | None, counts: SyncCounts) -> None:
+def report_counts(on_progress: Progress, expected: int | None, counts: SyncCounts) -> None:
+    """Report the counts of a sync as its progress."""
     on_progress(
         f"{counts.new:,} new, {counts.changed:,} changed, {counts.quarantined:,} quarantined",
         counts.records,
