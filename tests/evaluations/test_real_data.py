@@ -37,6 +37,9 @@ FOLDERS = (
     "routellm-mmlu-gsm8k",
 )
 
+SYSTEMS = r"_(?:concise|verbose|gamed)$|-best-of-\d+$|^pairrm-|^aligner-2b_|^SelfMoA_|-togetherai$"
+"""Names of AlpacaEval that are of systems around a model."""
+
 STORED = (
     "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables"
     " WHERE schemaname = 'store' AND relname <> 'job_runs' ORDER BY relname"
@@ -164,6 +167,8 @@ def test_pythia(real: Engine, reports: Reports, shared: Path) -> None:
         " WHERE source = 'Pythia evaluations' AND benchmark = 'lambada_openai'"
         " GROUP BY spelling, metric",
     )
+    # The suites are models of two trainings.
+    frame["model"] += frame["suite"].map({"pythia-v0": "-v0", "pythia-v1": ""})
     of = frame[frame["task"] == "lambada_openai"].groupby(["model", "metric"])["value"]
     assert {row[:2]: row[2] for row in found} == of.count().to_dict()
     assert {row[:2]: row[3] for row in found} == pytest.approx(of.mean().to_dict())
@@ -174,20 +179,37 @@ def test_alpaca_eval(real: Engine, reports: Reports, shared: Path) -> None:
     frame = pd.read_parquet(folder / "annotations.parquet")
     frame["outcome"] = frame["preference"].replace(0, 1.5) - 1
     keys = ["model", "annotator", "generator_1"]
+    frame = frame[~frame["model"].str.contains(SYSTEMS)]
     expected = frame.dropna(subset=["outcome"]).groupby(keys)["outcome"].mean() * 100
     found = asked(
         real,
         "SELECT spelling, details ->> 'annotator', details ->> 'baseline', raw_score"
-        "  FROM registry.runs WHERE source = 'AlpacaEval annotations'",
+        "  FROM registry.runs WHERE source = 'AlpacaEval annotations' AND variant IS NULL",
     )
     assert {row[:3]: row[3] for row in found} == pytest.approx(expected.to_dict(), rel=1e-4)
-    table = pd.read_csv(folder / "leaderboard_v1_alpaca_eval_gpt4.csv", index_col=0)
-    told = dict(asked(
+    for judge, name in (
+        ("alpaca_eval_gpt4", "leaderboard_v1_alpaca_eval_gpt4.csv"),
+        ("weighted_alpaca_eval_gpt4_turbo", "leaderboard_v2_weighted_alpaca_eval_gpt4_turbo.csv"),
+    ):
+        table = pd.read_csv(folder / name, index_col=0)["win_rate"]
+        told = asked(
+            real,
+            "SELECT spelling, variant, raw_score FROM registry.runs"
+            " WHERE source = 'AlpacaEval leaderboard' AND metric = 'win_rate' AND filter = :judge",
+            judge=judge,
+        )
+        plain = table[~table.index.str.contains(SYSTEMS)].to_dict()
+        assert {row[0]: row[2] for row in told if row[1] is None} == pytest.approx(plain)
+        systems = [row[2] for row in told if row[1] is not None]
+        assert sorted(systems) == pytest.approx(sorted(table[table.index.str.contains(SYSTEMS)]))
+    # What boards show is the plain model, though systems are verified, newer or better.
+    shown = asked(
         real,
-        "SELECT spelling, raw_score FROM registry.runs WHERE source = 'AlpacaEval leaderboard'"
-        "   AND metric = 'win_rate' AND details ->> 'annotator' = 'alpaca_eval_gpt4'",
-    ))  # fmt: skip
-    assert told == pytest.approx(table["win_rate"].to_dict())
+        "SELECT r.spelling, l.variant, l.raw_score FROM registry.leaderboard l"
+        "  JOIN registry.runs r USING (run) WHERE l.benchmark = 'alpaca_eval'",
+    )
+    assert {row[0]: row[2] for row in shown if row[0] in plain} == pytest.approx(plain, abs=1e-3)
+    assert {row[1] for row in shown} == {None}
 
 
 def test_obs_scaling(real: Engine, reports: Reports, shared: Path) -> None:

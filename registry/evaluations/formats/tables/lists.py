@@ -68,7 +68,12 @@ def read_names(sheet: Sheet) -> Iterator[Names]:
                 url=_text(sheet, "source_url", values),
             )
             names = sources.setdefault(source, {})
-            if stated.name == stated.model:
+            rules = (rule.split(stated.name) for rule in sheet.layout.models)
+            system = next(filter(None, rules), None)
+            if system is not None and system.model != stated.name:
+                # The model that it is around is named without it.
+                sheet.notes.left_out("names of systems around a model")
+            elif stated.name == stated.model:
                 sheet.notes.left_out("names that are the models' own")
             elif stated in names:
                 sheet.notes.left_out("rows that repeat another one")

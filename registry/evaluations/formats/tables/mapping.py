@@ -23,6 +23,7 @@ from registry.evaluations.formats.tables.roles import (
     Scalar,
     Text,
 )
+from registry.evaluations.identity.variants import SplitName
 from registry.evaluations.records import Measure
 from registry.evaluations.scales import known_measure
 
@@ -86,6 +87,31 @@ class BenchmarkRule(MeasureRule, frozen=True):
     version: Text | None = None
     url: Text | None = None
     domain: Text | None = None
+
+
+class ModelRule(_Keys, frozen=True):
+    r"""Names of one form: the model that they name, and what makes it a system around the model.
+
+    `like` fits whole names; `name` and `variant` may have its groups, as \1. Without `name` the
+    name stays.
+    """
+
+    like: re.Pattern[str]
+    name: Text | None = None
+    variant: Text | None = None
+
+    def __post_init__(self) -> None:
+        groups = [int(each) for each in re.findall(r"\\(\d)", f"{self.name} {self.variant}")]
+        if max(groups, default=0) > self.like.groups:
+            raise ValueError("a rule whose name and variant have groups of its pattern alone")
+
+    def split(self, name: str) -> SplitName | None:
+        """Split a name; None if it has another form."""
+        match = self.like.fullmatch(name)
+        if match is None:
+            return None
+        model = name if self.name is None else match.expand(self.name)
+        return SplitName(model, None if self.variant is None else match.expand(self.variant))
 
 
 class Series(MeasureRule, frozen=True):
@@ -178,6 +204,7 @@ class Layout(_Keys, frozen=True, dict=True):
         measure: of outcomes or scores, unless `measures` (by metric) or `benchmarks` know better.
         measures: by metric.
         benchmarks: by the benchmark's name in the table.
+        models: forms of the models' names; the first that fits counts.
         series: which columns hold outcomes or scores; empty for all that have no role.
         ignore: columns that do not, whatever `series` says.
     """
@@ -193,6 +220,7 @@ class Layout(_Keys, frozen=True, dict=True):
     measure: MeasureRule = MeasureRule()
     measures: dict[str, MeasureRule] = {}
     benchmarks: dict[str, BenchmarkRule] = {}
+    models: list[ModelRule] = []
     series: list[Series] = []
     ignore: list[re.Pattern[str]] = []
 

@@ -25,6 +25,7 @@ from registry.evaluations.formats.tables.roles import (
     Formula,
 )
 from registry.evaluations.formats.tables.rows import Sheet
+from registry.evaluations.identity.variants import SplitName, split
 from registry.evaluations.records import Benchmark, Measure, Run, Setup, Source
 
 NO_TEXTS: Mapping[str, str] = {}
@@ -86,7 +87,8 @@ class RunReader:
             "benchmark": layout.columns_of(BENCHMARK_ROLES),
             "measure": layout.columns_of((*MEASURE_ROLES, *BENCHMARK_ROLES)),
             "source": layout.columns_of(SOURCE_ROLES),
-            "setup": (*layout.columns_of(SETUP_ROLES), *details),
+            # A model's name may say how it was run.
+            "setup": (*layout.columns_of((*SETUP_ROLES, "model")), *details),
             **{role: layout.columns_of((role,)) for role in _SINGLE},
         }
         # Texts are held with each part, so that no others get their identity.
@@ -177,7 +179,8 @@ class RunReader:
             prompt_template=cells.short("prompt_template"),
             chat_template=None if chat is None else _chat_template(chat),
             precision=cells.short("precision"),
-            variant=cells.short("variant"),
+            variant=", ".join(filter(None, (cells.system().variant, cells.short("variant"))))
+            or None,
             details={**details, **(series.details if series else {})},
         )
         return self._shared(setup.fingerprint(), setup)
@@ -199,6 +202,7 @@ class _Cells:
         self, sheet: Sheet, values: Mapping[str, object], texts: Mapping[str, str]
     ) -> None:
         self._roles, self.texts, self.values = sheet.layout.roles, texts, values
+        self._rules = sheet.layout.models
         self._cell = sheet.cell_texts(values)
 
     def label(self, role: str) -> str:
@@ -214,11 +218,16 @@ class _Cells:
         return None if text is None else text.strip() or None
 
     def model_name(self) -> str:
-        """Return the model's name; "None" and "NA" are names here, not missing values."""
+        """Return the model's name, without what says that it is a system around the model."""
+        return self.system().model
+
+    def system(self) -> SplitName:
+        """Split the model's name; "None" and "NA" are names here, not missing values."""
         formula = self._roles.get("model")
         value = self.values[formula.columns[0]] if formula and formula.is_plain else None
         name = value if isinstance(value, str) else self.text("model")
-        return name_of(name, "model's name", self.label("model"))
+        stated = name_of(name, "model's name", self.label("model"))
+        return split(stated, self._rules)
 
     def short(self, role: str) -> str | None:
         text = self.text(role)

@@ -1,6 +1,7 @@
 """The built-in mappings on the real data sets, against what pandas makes of the same files."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +209,8 @@ def test_pythia(shared: Path) -> None:
     rows = {
         (
             run.setup.details["suite"],
-            run.model,
+            # The first suite's models have names of their own on the Hub.
+            run.model.removesuffix("-v0"),
             run.revision,
             run.setup.shots,
             task,
@@ -217,12 +219,24 @@ def test_pythia(shared: Path) -> None:
         for task, run in runs
     }
     assert len(rows) == len(runs) == len(frame)
+    suites = {(key[0], run.model[-3:] == "-v0") for key, (_, run) in zip(rows, runs, strict=True)}
+    assert suites == {("pythia-v0", True), ("pythia-v1", False)}
     keys = ["suite", "model", "step", "num_fewshot", "task", "metric"]
     for *key, value, error in frame[[*keys, "value", "stderr"]].itertuples(index=False):
         key[2] = f"step{key[2]}"
         score, standard_error = rows[tuple(key)]
         assert score == value
         assert standard_error == (None if pd.isna(error) else error)
+
+
+def as_listed(run: Run) -> str:
+    """Return the name that AlpacaEval has for a model, or for a system around it."""
+    model, variant = run.model, run.setup.variant
+    if variant is None or variant == "pairrm":
+        return model
+    if variant in ("aligner-2b", "SelfMoA"):
+        return f"{variant}_{model}"
+    return f"{model}{'_' if variant in ('concise', 'verbose', 'gamed') else '-'}{variant}"
 
 
 def test_alpaca_eval(shared: Path) -> None:
@@ -238,7 +252,7 @@ def test_alpaca_eval(shared: Path) -> None:
     shares = {}
     for run in runs:
         assert run.outcomes is not None
-        key = run.model, run.setup.details["annotator"], run.setup.details["baseline"]
+        key = as_listed(run), run.setup.details["annotator"], run.setup.details["baseline"]
         shares[key] = float(np.nanmean(run.outcomes.astype(np.float64)))
     assert shares == pytest.approx(expected, rel=1e-6)
     # A draw counts half: so does the official leaderboard count.
@@ -263,7 +277,13 @@ def test_alpaca_eval_leaderboards(shared: Path, file: str, metrics: str) -> None
     columns = ["win_rate", "discrete_win_rate", "length_controlled_win_rate"]
     blocks, _ = found(path, "alpaca-eval")
     expected = wanted(frame, "model", columns)
-    assert scores(blocks, lambda _, run: run.measure.metric) == expected
+    listed = [
+        (block, [replace(run, model=as_listed(run)) for run in runs]) for block, runs in blocks
+    ]
+    assert scores(listed, lambda _, run: run.measure.metric) == expected
+    plain = {run.model for _, runs in blocks for run in runs if run.setup.variant is None}
+    assert {"Mixtral-8x7B-Instruct-v0.1", "Yi-34B-Chat"} <= plain
+    assert not any(name.endswith(("_concise", "best-of-16", "_verbose")) for name in plain)
     assert {run.items for run in blocks[0][1]} == set(frame["n_total"])
 
 
@@ -276,7 +296,12 @@ def test_alpaca_eval_instructions_and_models(shared: Path) -> None:
     models = pd.read_csv(folder / "models.csv")["model_name"].dropna()
     # Local paths, such as ./alpaca_7b, are no names on the Hub.
     on_hub = models.str.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
-    assert len(stated) == on_hub.sum() == 126
+    assert on_hub.sum() == 126
+    # Systems are no other names of their models, but for those whose names do not have the model's.
+    assert len(stated) == 118
+    assert {each.name: each.model for each in stated}[
+        "pairrm-tulu-2-13b"
+    ] == "allenai/tulu-2-dpo-13b"
 
 
 def test_obs_scaling(shared: Path) -> None:

@@ -1,0 +1,103 @@
+"""Names of systems around a model: what is a way of running it, and what is part of its name."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from registry.errors import UnreadableFileError
+from registry.evaluations.formats.tables.mapping import ModelRule
+from registry.evaluations.formats.tables.mapping_parser import parse_mapping
+from registry.evaluations.identity.variants import SplitName, split
+from registry.evaluations.importer import ImportOptions, import_files
+
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9.-]{0,10}[A-Za-z0-9]", fullmatch=True).filter(
+    lambda name: "pairrm" not in name.lower() and "best" not in name.lower()
+)
+SETTINGS = st.sampled_from([
+    "high", "low", "medium effort", "reasoning: high", "no thinking", "no think", "32k thinking",
+    "32k thinking tokens", "default think", "with tools", "no tools", "best of 8", "maj@64",
+])  # fmt: skip
+NO_SETTINGS = st.sampled_from([
+    "0324", "2025-02-15", "34B", "base", "chat", "prev", "bf16", "Alibaba API", "v2", "instruct",
+])  # fmt: skip
+
+
+@given(NAMES, st.lists(SETTINGS, min_size=1, max_size=3, unique=True))
+def test_settings_in_brackets_are_the_variant(name: str, settings: list[str]) -> None:
+    listed = ", ".join(settings)
+    assert split(f"{name} ({listed})") == SplitName(name, listed)
+    assert split(f"{name} ({settings[0]})") == SplitName(name, settings[0])
+
+
+@given(NAMES, NO_SETTINGS, st.lists(SETTINGS, max_size=2))
+def test_dates_sizes_and_versions_are_of_the_name(
+    name: str, other: str, settings: list[str]
+) -> None:
+    whole = f"{name} ({', '.join([*settings, other])})"
+    assert split(whole) == SplitName(whole, None)
+    assert split(name) == SplitName(name, None)
+
+
+@given(NAMES, st.integers(2, 128))
+def test_the_best_of_several_answers_is_a_system(name: str, n: int) -> None:
+    assert split(f"{name}-best-of-{n}") == SplitName(name, f"best-of-{n}")
+    assert split(f"{name}_best_of_{n} (high)") == SplitName(name, f"best-of-{n}, high")
+    # A repository is a model whatever it is called.
+    assert split(f"org/{name}-best-of-{n}") == SplitName(f"org/{name}-best-of-{n}", None)
+    assert split(f"pairrm-{name}") == SplitName(f"pairrm-{name}", "pairrm")
+
+
+@given(NAMES)
+def test_rules_of_a_source_come_first(name: str) -> None:
+    rules = [
+        ModelRule(like=re.compile(r"(.+)@old"), name=r"\1-v0"),  # type: ignore[arg-type] # a text
+        ModelRule(like=re.compile("(.+)_(short)"), name=r"\1", variant=r"\2"),  # type: ignore[arg-type]
+        ModelRule(like=re.compile("(.+)")),
+    ]
+    assert split(f"{name}@old", rules) == SplitName(f"{name}-v0", None)
+    assert split(f"{name}_short", rules) == SplitName(name, "short")
+    assert split(f"{name}@old_short", rules) == SplitName(f"{name}-v0", "short")
+    # A rule that changes nothing keeps a name from all further ones.
+    assert split(f"{name} (high)", rules) == SplitName(f"{name} (high)", None)
+    endless = [ModelRule(like=re.compile("(.*)"), name=r"x\1", variant="y")]  # type: ignore[arg-type]
+    assert split(name, endless).variant == "y"
+
+
+@given(st.text())
+def test_any_text_can_be_split(text: str) -> None:
+    model, variant = split(text)
+    assert model in text
+    assert variant is None or variant
+
+
+def test_rules_are_checked_when_they_are_read() -> None:
+    document: dict[str, object] = {
+        "layout": "scores",
+        "columns": {"model": "m", "benchmark": "b", "score": "s"},
+        "models": [{"like": "(.+)_x", "name": r"\2"}],
+    }
+    with pytest.raises(UnreadableFileError, match=r"models\[0\].*groups of its pattern"):
+        parse_mapping("file", "name", document)
+
+
+def test_a_table_says_it_in_the_name_or_in_a_column(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "name,score,way\norg/m,0.4,\norg/m,0.9,agent\nn (high),0.7,tools\nn,0.5,\no (high),0.8,\n"
+    )
+    roles = {"model": "name", "score": "score", "variant": "way", "benchmark": "=b"}
+    [report] = import_files(engine, [path], ImportOptions(roles=roles))
+    assert report.error is None
+    with engine.connect() as connection:
+        query = "SELECT model, score, variant FROM registry.leaderboard ORDER BY model"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [
+            ("n", 0.5, None), ("o", 0.8, "high"), ("org/m", 0.4, None)
+        ]  # fmt: skip
+        query = "SELECT model, variant FROM registry.runs WHERE variant IS NOT NULL ORDER BY 1, 2"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [
+            ("n", "high, tools"), ("o", "high"), ("org/m", "agent")
+        ]  # fmt: skip
