@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from registry.errors import UsageError
 from registry.evaluations.packing import unpack
-from registry.evaluations.selection import did_you_mean
+from registry.evaluations.selection import benchmarks_by_key, did_you_mean
 
 MODELS_AT_ONCE = 256
 
@@ -105,16 +105,18 @@ def select(
     Args:
         connection: to read from.
         models: any names of models; None is all that have outcomes.
-        benchmarks: names, each with all its versions, or name@version; None is all.
+        benchmarks: names, each with all its versions, or name@version: as stored, or else any name
+            of the same benchmark; None is all.
 
     Raises:
         UsageError: naming a benchmark or model that does not exist.
     """
-    columns, spans = _columns(connection, benchmarks)
-    names = {column.benchmark for column in columns}
-    names |= {f"{column.benchmark}@{column.version}" for column in columns}
-    for name in benchmarks or ():
-        if name not in names:
+    keys = {name: benchmarks_by_key(connection, name) for name in benchmarks or ()}
+    selected = None if benchmarks is None else [key for each in keys.values() for key in each]
+    columns, spans = _columns(connection, selected)
+    existing = {span.key for span in spans}
+    for name, named in keys.items():
+        if existing.isdisjoint(named):
             suggestion = did_you_mean(name, _with_outcomes(connection))
             raise UsageError(
                 f"There are no outcomes on a benchmark named {name!r};{suggestion} "
@@ -129,21 +131,20 @@ def of_benchmark(key: int, items: int) -> OutcomeSelection:
 
 
 def _columns(
-    connection: Connection, benchmarks: Sequence[str] | None
+    connection: Connection, benchmarks: Sequence[int] | None
 ) -> tuple[list[Column], list[_Span]]:
-    """Return the items of benchmarks as columns, and each benchmark's span of them."""
+    """Return the items of benchmarks, by key, as columns, and each benchmark's span of them."""
     rows = connection.execute(
         text("""
         SELECT b.benchmark_id, b.name, b.version,
                ARRAY(SELECT i.item FROM store.items i WHERE i.benchmark_id = b.benchmark_id
                       ORDER BY i.ordinal) AS items
           FROM store.benchmarks b
-         WHERE (CAST(:names AS text[]) IS NULL OR b.name = ANY (:names)
-                OR b.name || '@' || b.version = ANY (:names))
+         WHERE (CAST(:keys AS integer[]) IS NULL OR b.benchmark_id = ANY (:keys))
            AND EXISTS (SELECT FROM store.runs r
                         WHERE r.benchmark_id = b.benchmark_id AND r.right_bits IS NOT NULL)
          ORDER BY b.name COLLATE "C", b.version COLLATE "C", b.benchmark_id"""),
-        {"names": None if benchmarks is None else list(benchmarks)},
+        {"keys": benchmarks},
     ).all()
     columns: list[Column] = []
     spans: list[_Span] = []
@@ -231,7 +232,8 @@ def read_outcomes(
     Args:
         connection: to read from.
         models: any names of models; None is all that have outcomes.
-        benchmarks: names, each with all its versions, or name@version; None is all.
+        benchmarks: names, each with all its versions, or name@version: as stored, or else any name
+            of the same benchmark; None is all.
         path: a new file (.npy) for the values, mapped into memory; None is memory.
 
     Raises:

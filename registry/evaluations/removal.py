@@ -12,7 +12,7 @@ from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics
 from registry.evaluations.remote.inputs import place_of
-from registry.evaluations.selection import RunSelection
+from registry.evaluations.selection import RunSelection, benchmarks_by_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,21 @@ class RemovalSelection(RunSelection):
     files: Sequence[str] = ()
     runs: Sequence[int] = ()
     left_over: bool = False
+
+    def benchmark_keys(self, connection: Connection) -> list[int]:
+        """Look up the keys of the benchmarks that are named, each stored by one name.
+
+        Raises:
+            UsageError: naming a benchmark that does not exist, or is stored by several names.
+        """
+        for name in self.benchmarks:
+            stored = sorted(set(benchmarks_by_key(connection, name).values()))
+            if len(stored) > 1:
+                raise UsageError(
+                    f"{name!r} stands for several benchmarks; name those to remove: "
+                    f"{', '.join(stored)}."
+                )
+        return RunSelection.benchmark_keys(self, connection)
 
 
 class RemovedRuns(NamedTuple):

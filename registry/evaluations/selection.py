@@ -27,7 +27,8 @@ class RunSelection:
 
     Attributes:
         models: any of their names.
-        benchmarks: names, each with all its versions, or name@version.
+        benchmarks: names, each with all its versions, or name@version: as stored, or else any name
+            of the same benchmark.
         sources: who states the scores.
     """
 
@@ -44,24 +45,48 @@ class RunSelection:
         """
         return RunKeys(
             [model_id(connection, name) for name in self.models] or None,
-            _benchmark_ids(connection, self.benchmarks) or None,
+            self.benchmark_keys(connection) or None,
             _source_ids(connection, self.sources) or None,
         )
+
+    def benchmark_keys(self, connection: Connection) -> list[int]:
+        """Look up the keys of the benchmarks that are named.
+
+        Raises:
+            UsageError: naming a benchmark that does not exist.
+        """
+        keys: list[int] = []
+        for name in self.benchmarks:
+            named = list(benchmarks_by_key(connection, name))
+            if not named:
+                raise no_benchmark(connection, name)
+            keys += named
+        return keys
 
 
 ALL_RUNS = RunSelection()
 
 
-def _benchmark_ids(connection: Connection, names: Sequence[str]) -> list[int]:
-    keys: list[int] = []
-    for name in names:
-        versions = connection.scalars(
-            text("SELECT k FROM store.benchmark_ids(:name) AS k"), {"name": name}
-        ).all()
-        if not versions:
-            raise no_benchmark(connection, name)
-        keys += versions
-    return keys
+def benchmarks_by_key(connection: Connection, name: str) -> dict[int, str]:
+    """Return the stored names of the benchmarks that a name or name@version selects, by key.
+
+    A name that is stored selects what is stored by it alone; any other all that it stands for.
+    """
+    rows = connection.execute(
+        text("""
+        WITH stored AS (
+            SELECT benchmark_id, name FROM store.benchmarks
+             WHERE name = :name OR name || '@' || version = :name
+        )
+        SELECT benchmark_id, name FROM stored
+        UNION ALL
+        SELECT benchmark_id, name FROM store.benchmarks
+         WHERE benchmark_id IN (SELECT store.benchmark_ids(:name))
+           AND NOT EXISTS (SELECT FROM stored)
+         ORDER BY name, benchmark_id"""),
+        {"name": name},
+    )
+    return {row.benchmark_id: row.name for row in rows}
 
 
 def no_benchmark(connection: Connection, name: str) -> UsageError:

@@ -38,7 +38,7 @@ STRICT = known_measure("exact_match", "strict-match")
 FLEXIBLE = known_measure("exact_match", "flexible-extract")
 NAN = np.nan
 
-GSM8K = Benchmark(name="gsm8k", url="https://huggingface.co/datasets/openai/gsm8k", domain="sums")
+GSM8K = Benchmark(name="sums8k", url="https://huggingface.co/datasets/openai/gsm8k", domain="sums")
 ITEMS = [
     Item("h0", "1+1?", ("2", "3"), "2", "easy"),
     Item("h1", 'Says "é"\r\n\tand, so; on', (), "", "hard"),
@@ -93,7 +93,9 @@ BLOCKS = [
     Block(
         benchmark=Benchmark(name="cais/hle"),
         runs=[
-            replace(SCORE, measure=Measure(metric="score", lower=None, upper=None), score=20.9),
+            replace(
+                SCORE, measure=Measure(metric="score", lower=None, upper=None), score=20.9, items=2500
+            ),
             replace(SCORE, measure=in_percent(known_measure("acc")), score=41.5, complete=False),
         ],
     ),
@@ -227,14 +229,14 @@ def spelt_rows(engine: Engine, version: str = "") -> list[Any]:
             SELECT r.spelling, o.benchmark, r.metric, r.filter, o.item, o.outcome, r.complete,
                    r.evaluated_at, r.revision, r.shots, r.variant
               FROM registry.outcomes o JOIN registry.runs r USING (run)
-             WHERE o.benchmark = 'gsm8k' AND o.version = :version
+             WHERE o.benchmark = 'sums8k' AND o.version = :version
              ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11""",
             version=version,
         )
 
 
 def test_lm_eval_gives_the_same_outcomes(source: Engine, engine: Engine, tmp_path: Path) -> None:
-    done = exported(source, tmp_path / "out", "lm-eval", benchmarks=["gsm8k@", "Odd: a/b\\c?*"])
+    done = exported(source, tmp_path / "out", "lm-eval", benchmarks=["sums8k@", "Odd: a/b\\c?*"])
     assert done.left_out == {
         "marks that a run is verified": 2,
         "runs' tokens and latencies": 1,
@@ -279,14 +281,14 @@ def test_lm_eval_leaves_scores_as_they_were(
 def test_lm_eval_tells_versions_apart_by_name(
     source: Engine, engine: Engine, tmp_path: Path
 ) -> None:
-    done = exported(source, tmp_path / "out", "lm-eval", benchmarks=["gsm8k"])
+    done = exported(source, tmp_path / "out", "lm-eval", benchmarks=["sums8k"])
     assert done.left_out["benchmarks' versions"] == 1
     imported(engine, tmp_path / "out")
     with engine.connect() as connection:
         found = factories.rows(
             connection,
             """SELECT item, outcome FROM registry.outcomes
-                WHERE benchmark = 'gsm8k@v2' ORDER BY item""",
+                WHERE benchmark = 'sums8k@v2' ORDER BY item""",
         )
     with source.connect() as connection:
         wanted = factories.rows(
@@ -427,13 +429,13 @@ def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:
 
     assert len(runs()) == 12
     # By an alias, and in another case.
-    assert runs(models=["acme/large-2"]) == [("gsm8k", "", "acme__large-2")]
-    assert runs(models=["ACME/small"]) == [("gsm8k", "", "acme/small")] * 2
+    assert runs(models=["acme/large-2"]) == [("sums8k", "", "acme__large-2")]
+    assert runs(models=["ACME/small"]) == [("sums8k", "", "acme/small")] * 2
     assert {run[:2] for run in runs(sources=["A board"])} == {
-        ("cais/hle", ""), ("gsm8k", ""), ("gsm8k", "v2")
+        ("cais/hle", ""), ("sums8k", ""), ("sums8k", "v2")
     }  # fmt: skip
-    assert runs(benchmarks=["gsm8k@v2"]) == [("gsm8k", "v2", "acme/large")]
-    assert len(runs(benchmarks=["gsm8k"])) == 9
+    assert runs(benchmarks=["sums8k@v2"]) == [("sums8k", "v2", "acme/large")]
+    assert len(runs(benchmarks=["sums8k"])) == 9
     done = exported(source, tmp_path / "out", "parquet", models=["acme/large-v2"])
     assert (done.runs, done.outcomes) == (1, 4)
     assert not (tmp_path / "out" / "items" / "benchmark=unused").exists()
@@ -442,7 +444,7 @@ def test_what_is_selected_is_exported(source: Engine, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_what_there_is_none_of_is_an_error(source: Engine, tmp_path: Path, format_: str) -> None:
     for selected, message in (
-        ({"benchmarks": ["gsm8k", "else"]}, "There is no benchmark 'else'"),
+        ({"benchmarks": ["sums8k", "else"]}, "There is no benchmark 'else'"),
         ({"sources": ["else"]}, "No source is named 'else'; there are: A board, lm-eval."),
     ):
         with pytest.raises(UsageError, match=message):
@@ -455,7 +457,7 @@ def test_what_there_is_none_of_is_an_error(source: Engine, tmp_path: Path, forma
 
 
 def test_a_format_that_holds_nothing_of_it_is_an_error(source: Engine, tmp_path: Path) -> None:
-    for format_, benchmark in (("hub", "gsm8k"), ("long", "cais/hle"), ("lm-eval", "unused")):
+    for format_, benchmark in (("hub", "sums8k"), ("long", "cais/hle"), ("lm-eval", "unused")):
         with pytest.raises(RegistryError, match=f"has a place in the format {format_}"):
             exported(source, tmp_path / "out", format_, benchmarks=[benchmark])
     with pytest.raises(UsageError, match="There is no format 'xml'"):
@@ -611,7 +613,7 @@ def test_an_export_is_of_one_moment(databases: Databases, tmp_path: Path) -> Non
             if runs == 3:
                 with engine.begin() as connection:
                     more = replace(SCORE, model="late")
-                    for name in ("gsm8k", "zzz"):
+                    for name in ("sums8k", "zzz"):
                         block = Block(benchmark=Benchmark(name=name), runs=[more])
                         write_blocks(connection, [block], as_of=NOON)
 
@@ -630,7 +632,7 @@ def test_runs_come_from_a_cursor(connection: Connection) -> None:
     )
     write_blocks(connection, [Block(benchmark=GSM8K, items=items, runs=runs)], as_of=NOON)
     cursors = text("SELECT count(*) FROM pg_cursors WHERE name <> ''")
-    with closing(stored_blocks(connection, RunSelection(benchmarks=["gsm8k"]))) as blocks:
+    with closing(stored_blocks(connection, RunSelection(benchmarks=["sums8k"]))) as blocks:
         first = next(iter(next(blocks).runs))
         assert first.model == "org/m0000"
         assert connection.scalar(cursors) == 1
@@ -650,7 +652,7 @@ def test_the_command_tells_files_and_losses(source_url: str, tmp_path: Path) -> 
     }
     assert all(Path(file["path"]).stat().st_size == file["bytes"] for file in files)
     result = commands(
-        "evals", "export", str(tmp_path / "two"), "--as", "lm-eval", "--benchmark", "gsm8k@"
+        "evals", "export", str(tmp_path / "two"), "--as", "lm-eval", "--benchmark", "sums8k@"
     )
     assert result.exit_code == 0, result.output
     assert "lm-eval has no place for 1 runs' tokens and latencies" in result.stderr
@@ -684,7 +686,7 @@ def test_an_archive_is_imported_by_the_command(
 def test_a_command_that_can_write_nothing_says_why(source_url: str, tmp_path: Path) -> None:
     commands = Commands(source_url)
     for format_, benchmark, runs, reasons in (
-        ("hub", "gsm8k@", 8, [
+        ("hub", "sums8k@", 8, [
             "1 runs that were limited to a part of the items",
             "1 runs of models that are not on the Hub by name (org/name)",
             "6 runs on benchmarks that are not data sets of the Hub (org/name)",

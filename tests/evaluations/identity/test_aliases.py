@@ -14,7 +14,9 @@ from registry.evaluations import benchmarks
 from registry.evaluations.identity.aliases import list_aliases, ship
 from registry.evaluations.identity.changes import change_benchmark_aliases
 from registry.evaluations.identity.shipped import name_key, shipped_aliases
+from registry.evaluations.outcomes import select
 from registry.evaluations.records import Measure, Source
+from registry.evaluations.removal import RemovalSelection, remove
 
 SIX = (
     "mmlu_pro",
@@ -266,3 +268,22 @@ def test_sources_keep_their_own_names(connection: Connection) -> None:
         SELECT benchmark, canonical FROM registry.scores WHERE canonical = 'gsm8k' ORDER BY 1"""
     assert rows(connection, query) == [("GSM-8K", "gsm8k"), ("gsm8k", "gsm8k")]
     assert name_key("GSM-8K") == "gsm8k"
+
+
+def test_a_removal_names_one_benchmark(engine: Engine) -> None:
+    committed(engine, block("gsm8k", run("a", score=0.4)), block("openai/gsm8k", run("b", score=1)))
+    with pytest.raises(
+        UsageError,
+        match="'GSM-8K' stands for several benchmarks; name those to remove: gsm8k, openai/gsm8k",
+    ):
+        remove(engine, RemovalSelection(benchmarks=["GSM-8K"]))
+    assert remove(engine, RemovalSelection(benchmarks=["gsm8k"])).runs == 1
+
+
+def test_outcomes_are_selected_by_any_name(connection: Connection) -> None:
+    write(connection, block("gsm8k", run("a", [1, 0])), block("openai/gsm8k", run("a", [1, 0, 1])))
+    assert len(select(connection, benchmarks=["gsm8k"]).columns) == 2
+    assert len(select(connection, benchmarks=["GSM-8K"]).columns) == 5
+    assert len(select(connection, benchmarks=["GSM-8K", "gsm8k"]).columns) == 5
+    with pytest.raises(UsageError, match="no outcomes on a benchmark named 'gsm8k_cot'"):
+        select(connection, benchmarks=["gsm8k_cot"])
