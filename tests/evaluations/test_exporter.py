@@ -94,7 +94,10 @@ BLOCKS = [
         benchmark=Benchmark(name="cais/hle"),
         runs=[
             replace(
-                SCORE, measure=Measure(metric="score", lower=None, upper=None), score=20.9, items=2500
+                SCORE,
+                measure=Measure(metric="score", lower=None, upper=None),
+                score=20.9,
+                items=2500,
             ),
             replace(SCORE, measure=in_percent(known_measure("acc")), score=41.5, complete=False),
         ],
