@@ -229,6 +229,23 @@ def upgrade() -> None:
         ),
         schema="store",
     )
+    op.alter_column(
+        "models",
+        "parameters_source",
+        comment="such as safetensors",
+        existing_comment="safetensors, gguf or name",
+        schema="store",
+    )
+    op.add_column(
+        "models",
+        sa.Column(
+            "license_source",
+            sa.Text(),
+            nullable=True,
+            comment="source of evaluations that states the licence; null: the Hub",
+        ),
+        schema="store",
+    )
     op.add_column(
         "text_vectors",
         sa.Column(
@@ -252,6 +269,14 @@ def downgrade() -> None:
     op.drop_index("runs_benchmark_id_model_id_idx", table_name="runs", schema="store")
     op.create_index("runs_benchmark_id_idx", "runs", ["benchmark_id"], schema="store")
     op.drop_column("text_vectors", "cut", schema="store")
+    op.alter_column(
+        "models",
+        "parameters_source",
+        comment="safetensors, gguf or name",
+        existing_comment="such as safetensors",
+        schema="store",
+    )
+    op.drop_column("models", "license_source", schema="store")
     op.drop_column("models", "stored_parameters", schema="store")
     op.drop_column("imports", "revision", schema="store")
     op.execute("UPDATE store.measures SET higher_is_better = true WHERE higher_is_better IS NULL")

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, text
 
+from registry.catalog.facts.effective import apply
 from registry.catalog.item_statistics import mark_stale
 from registry.db import schema
 
@@ -111,6 +112,7 @@ def merge_stub(
     mark_stale(connection, counted_twice)
     for statement in _MERGE:
         connection.execute(statement, key)
+    apply(connection, [into])
     return list(children)
 
 

@@ -102,7 +102,8 @@ def merge_models(
         INSERT INTO store.models ({columns}, first_seen, changed_at)
         SELECT {columns}, :as_of, :as_of FROM incoming_models ORDER BY ordinal
             ON CONFLICT (name) DO UPDATE
-           SET {assignments}, changed_at = excluded.changed_at, gone_at = NULL
+           SET {assignments}, license_source = NULL,
+               changed_at = excluded.changed_at, gone_at = NULL
         RETURNING name, model_id"""),  # noqa: S608
         {"as_of": as_of},
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from registry.catalog import matching
+from registry.catalog.facts.effective import move_facts
 from registry.catalog.families import refresh_families
 from registry.catalog.item_statistics import mark_stale
 from registry.catalog.merge import drop_stubs
@@ -149,9 +150,9 @@ def _move(connection: Connection, matches: Mapping[str, matching.NameMatch]) -> 
              FROM moved_names v WHERE r.name_id = v.name_id""",
     ):
         connection.exec_driver_sql(statement)
-    drop_stubs(
-        connection, connection.scalars(text("SELECT DISTINCT before FROM moved_names")).all()
-    )
+    moves = connection.execute(text("SELECT DISTINCT before, model_id FROM moved_names")).all()
+    move_facts(connection, [(row.before, row.model_id) for row in moves])
+    drop_stubs(connection, [row.before for row in moves])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection, text
 
+from registry.catalog.facts.statements import StatedFacts
 from registry.catalog.resolution import Stated
 from registry.evaluations import staging
 from registry.evaluations.load import LoadCounts
@@ -26,7 +27,8 @@ class FileReport:
     `error` says why) or skipped (no format fits; only of files in a folder). `replaced` counts the
     runs that had another result before, by the file that it was from (or the Hub), and `left_over`
     those of earlier versions of this file that are no longer in it. `path` is as it was given,
-    `place` what the file is known by.
+    `place` what the file is known by. `left_out_names` has the names of those in
+    `left_out` that are few.
     """
 
     path: str
@@ -35,7 +37,9 @@ class FileReport:
     status: str = "skipped"
     written: LoadCounts = field(default_factory=LoadCounts)
     names: Stated = field(default_factory=lambda: Stated(0, 0, 0))
+    facts: StatedFacts = field(default_factory=StatedFacts)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     replaced: Mapping[str, int] = field(default_factory=dict)
     left_over: int = 0
     error: str | None = None
@@ -44,6 +48,7 @@ class FileReport:
         """Report that nothing of the file is stored, and why."""
         self.status, self.error = "failed", error
         self.written, self.names = LoadCounts(), Stated(0, 0, 0)
+        self.facts = StatedFacts()
         self.replaced, self.left_over = {}, 0
 
 
@@ -59,7 +64,9 @@ def counts(report: FileReport) -> dict[str, object]:
         "new_items": written.items_added,
         "unresolved": written.unresolved,
         "aliases": report.names.added,
+        "facts": report.facts.stated,
         "left_out": dict(report.left_out),
+        "left_out_names": {what: list(names) for what, names in report.left_out_names.items()},
         "replaced": dict(report.replaced),
         "left_over": report.left_over,
     }

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Engine
 
 from registry.catalog import resolution
+from registry.catalog.facts import statements
+from registry.catalog.facts.values import ModelFact
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
 from registry.errors import (
@@ -22,7 +24,7 @@ from registry.errors import (
 from registry.evaluations import benchmarks, import_log, item_statistics, load, staging
 from registry.evaluations.formats import detect
 from registry.evaluations.import_log import FileReport, counts, summary
-from registry.evaluations.records import Block, Names, Notes, Run, Source
+from registry.evaluations.records import Block, Facts, Names, Notes, Run, Source
 from registry.evaluations.remote.cache import DEFAULT_LIMIT
 from registry.evaluations.remote.inputs import InputFile, list_files
 from registry.workers import Progress, infrequent_gc, no_progress
@@ -196,10 +198,13 @@ def _import(
     now = datetime.now(UTC)
     version = import_log.begin(connection, file, format_, now)
     contents = reader.read(file.path, format_, notes)
+    facts: list[Facts] = []
 
     def blocks() -> Iterator[Block]:
         for content in contents:
-            if isinstance(content, Names):
+            if isinstance(content, Facts):
+                facts.append(content)
+            elif isinstance(content, Names):
                 stated = resolution.state_names(connection, content.names, as_of=now)
                 report.names = _added(report.names, stated)
             else:
@@ -212,12 +217,33 @@ def _import(
         import_id=version.import_id,
         compared=not alone,
     )
-    report.left_out = notes.counts
+    report.facts = _state_facts(connection, facts, options, version, now)
+    report.left_out, report.left_out_names = notes.counts, notes.names
     report.left_over = import_log.claim(connection, version)
     report.replaced = import_log.by_path(connection, report.written.replaced)
-    changed = report.written.changes + report.names.added
+    changed = report.written.changes + report.names.added + report.facts.changed
     report.status = "imported" if changed else "unchanged"
     import_log.finish(connection, version.import_id, counts(report))
+
+
+def _state_facts(
+    connection: Connection,
+    facts: Sequence[Facts],
+    options: ImportOptions,
+    version: import_log.ImportVersion,
+    now: datetime,
+) -> statements.StatedFacts:
+    """Store the facts of a file, after its runs."""
+    stated: dict[int, list[ModelFact]] = {}
+    for each in facts:
+        source = each.source if options.source is None else Source(name=options.source)
+        key = benchmarks.source_id(connection, source)
+        named = [fact for fact in each.facts if resolution.nameable(fact.model)]
+        resolution.resolve(connection, {fact.model for fact in named}, as_of=now)
+        stated.setdefault(key, []).extend(named)
+    return statements.state_facts(
+        connection, stated, import_id=version.import_id, former=version.former
+    )
 
 
 def _added(one: resolution.Stated, other: resolution.Stated) -> resolution.Stated:

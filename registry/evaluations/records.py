@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from registry.catalog.facts.values import ModelFact
 from registry.catalog.resolution import StatedName
 
 Outcomes: TypeAlias = NDArray[np.float32]
@@ -295,16 +296,34 @@ class Names:
     names: Sequence[StatedName]
 
 
-Content: TypeAlias = Block | Names
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Facts that a source states of models, such as their sizes and licences."""
+
+    source: Source
+    facts: Sequence[ModelFact]
+
+
+Content: TypeAlias = Block | Names | Facts
 """Content of a file of evaluations."""
 
 
 class Notes:
-    """Counts of what a reader leaves out of a file, by kind, for the report of the import."""
+    """Counts of what a reader leaves out of a file, by kind, for the report of the import.
+
+    `names` lists the things themselves where they are few, such as columns.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.names: dict[str, list[str]] = {}
 
     def left_out(self, what: str, times: int = 1) -> None:
         """Count something that is left out; `what` follows a number: "rows without a score"."""
         self.counts[what] = self.counts.get(what, 0) + times
+
+    def left_out_named(self, what: str, names: Iterable[str]) -> None:
+        """Count things that are left out, and keep their names."""
+        for name in names:
+            self.left_out(what)
+            self.names.setdefault(what, []).append(name)

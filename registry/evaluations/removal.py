@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
+from registry.catalog.facts.statements import delete_facts
 from registry.catalog.item_statistics import mark_stale
 from registry.catalog.merge import drop_stubs
 from registry.db.jobs import Lock, job
@@ -122,11 +123,12 @@ def _remove(connection: Connection, selection: RemovalSelection) -> RemovalRepor
             " WHERE (o.model_id, o.run_id) = (d.model_id, d.run_id)"
         )
     _recount(connection)
+    # An earlier version may be without runs while the newest has all of them.
+    paths, models = _delete_files(connection, () if selection.left_over else files)
     return RemovalReport(
         removed=[RemovedRuns(*row) for row in removed],
-        # An earlier version may be without runs while the newest has all of them.
-        files=_delete_files(connection, () if selection.left_over else files),
-        stubs=_delete_unused(connection),
+        files=paths,
+        stubs=_delete_unused(connection, models),
     )
 
 
@@ -203,42 +205,50 @@ def _recount(connection: Connection) -> None:
     item_statistics.refresh(connection)
 
 
-def _delete_files(connection: Connection, files: Sequence[int]) -> list[str]:
-    """Delete the records of files without runs; return the paths without any record left."""
-    return list(
-        connection.scalars(
-            text("""
-            WITH deleted AS (
-                DELETE FROM store.imports i
-                 WHERE (i.import_id = ANY (CAST(:files AS integer[]))
-                        OR i.import_id IN (SELECT import_id FROM removed_runs))
-                   AND NOT EXISTS (SELECT FROM store.runs r WHERE r.import_id = i.import_id)
-                RETURNING i.import_id, i.path
-            )
-            SELECT DISTINCT path FROM deleted f
-             WHERE NOT EXISTS (
-                       SELECT FROM store.imports i
-                        WHERE i.path = f.path
-                          AND NOT EXISTS (SELECT FROM deleted o WHERE o.import_id = i.import_id))
-             ORDER BY path"""),
-            {"files": list(files)},
-        )
+def _delete_files(connection: Connection, files: Sequence[int]) -> tuple[list[str], list[int]]:
+    """Delete the records of files without runs, and the facts that these files state.
+
+    Returns:
+        The paths without any record left, and the keys of the models of such facts.
+    """
+    deleted = connection.execute(
+        text("""
+        DELETE FROM store.imports i
+         WHERE (i.import_id = ANY (CAST(:files AS integer[]))
+                OR i.import_id IN (SELECT import_id FROM removed_runs))
+           AND NOT EXISTS (SELECT FROM store.runs r WHERE r.import_id = i.import_id)
+        RETURNING i.import_id, i.path"""),
+        {"files": list(files)},
+    ).all()
+    models = delete_facts(connection, [row.import_id for row in deleted])
+    paths = {row.path for row in deleted}
+    left = connection.scalars(
+        text("SELECT path FROM store.imports WHERE path = ANY (:paths)"), {"paths": list(paths)}
     )
+    return sorted(paths.difference(left)), models
 
 
-def _delete_unused(connection: Connection) -> list[str]:
+_WITHOUT_FACTS = " AND NOT EXISTS (SELECT FROM store.model_facts f WHERE f.source_id = t.source_id)"
+
+
+def _delete_unused(connection: Connection, models: Sequence[int]) -> list[str]:
     """Delete setups, sources, spellings and stubs that no run uses; return the stubs' names."""
     for table, key in (("setups", "setup_id"), ("sources", "source_id")):
         connection.exec_driver_sql(
             f"DELETE FROM store.{table} t"  # noqa: S608
             f" WHERE t.{key} IN (SELECT {key} FROM removed_runs)"
             f"   AND NOT EXISTS (SELECT FROM store.runs r WHERE r.{key} = t.{key})"
+            + (_WITHOUT_FACTS if table == "sources" else "")
         )
-    models = connection.scalars(
+    named = connection.scalars(
         text("""
         DELETE FROM store.evaluated_names n
-         WHERE n.name_id IN (SELECT name_id FROM removed_runs)
+         WHERE (n.name_id IN (SELECT name_id FROM removed_runs)
+                OR (n.model_id = ANY (:models)
+                    AND NOT EXISTS (SELECT FROM store.model_facts f
+                                     WHERE f.model_id = n.model_id)))
            AND NOT EXISTS (SELECT FROM store.runs r WHERE r.name_id = n.name_id)
-        RETURNING n.model_id""")
+        RETURNING n.model_id"""),
+        {"models": list(models)},
     ).all()
-    return sorted(drop_stubs(connection, models))
+    return sorted(drop_stubs(connection, named))

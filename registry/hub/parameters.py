@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from registry.coerce import Memo, count, short_text
 
-ParametersSource = Literal["safetensors", "gguf", "name"]
+ParametersSource = Literal["safetensors", "packed", "gguf", "name"]
 
 _MAX_DTYPES = 64
 _MAX_PARAMETERS = 5e12  # a larger number in a name is no size
@@ -41,6 +41,7 @@ _METHODS = {
     "ggml": "gguf",
 }
 _BITS_IMPLIED = frozenset({"fp8", "mxfp4", "nvfp4", "int4", "int8", "gguf"})
+_UNPACKED = frozenset({"gguf", "fp8", "int8"})
 # The tag gguf is also given to models with full weights beside the quantized ones.
 _METHOD_TAGS = {tag: method for tag, method in _METHODS.items() if method != "gguf"}
 _METHOD_IN_NAME = re.compile(rf"(?<![a-z0-9])({'|'.join(_METHODS)})(?![a-z0-9])")
@@ -179,6 +180,12 @@ def quantization(
     if method and bits and method not in _BITS_IMPLIED:
         return f"{method}-{bits}bit"
     return method or (f"{bits}-bit" if bits else None)
+
+
+def is_packed_name(name: str) -> bool:
+    """Return whether a model's name says that its weights are quantized to few bits."""
+    quantized = quantization(name, {}, (), gguf_only=False)
+    return quantized is not None and quantized not in _UNPACKED
 
 
 def _configured(settings: object) -> str | None:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import Connection
 
 from registry.catalog import feature_sets, lineage, listing, models
+from registry.catalog.facts import effective
 from registry.catalog.rows import Entry
 from registry.db.connection import prefer_indexes
 from registry.enums import SyncKind
@@ -179,4 +180,6 @@ def _write_details(connection: Connection, changes: PageChanges) -> None:
     feature_sets.replace_features(
         connection, {key: entry.features for key, entry in changes.changed.items()}
     )
+    effective.apply(connection, [*changes.new, *changes.changed])
+    effective.apply(connection, effective.children(connection, [*changes.new, *changes.changed]))
     hub_scores.defer_scores(connection, changes.new, changes.changed)

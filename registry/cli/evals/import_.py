@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from registry.evaluations.import_log import FileReport
     from registry.workers import Progress
 
+_NAMED = 40
+"""Names that are printed of things that were left out, at most."""
+
 SOME_FAILED = 3
 """Exit code where some files failed and others were imported."""
 
@@ -42,7 +45,9 @@ IMPORTED = (
     Field("new_items", "new items", look=grouped, right=True),
     Field("unresolved", look=grouped, right=True),
     Field("aliases", look=grouped, right=True),
+    Field("facts", look=grouped, right=True),
     Field("left_out", tabled=False),
+    Field("left_out_names", tabled=False),
     Field("replaced", tabled=False),
     Field("left_over", tabled=False),
     Field("error", tabled=False),
@@ -69,7 +74,8 @@ IMPORTED = (
     metavar="ROLE=COLUMN",
     help="What one column means, such as model=name; repeatable. With a score, and neither item "
     "nor outcome, a row is one score; with a name, another name of a model; with texts of items "
-    "(prompt, choices, right_answer, domain), and no model in the table, an item.",
+    "(prompt, choices, right_answer, domain), and no model in the table, an item. fact.NAME=COLUMN "
+    "is a fact of the model: fact.parameters, fact.license, fact.base_model or any other.",
 )
 @click.option("--source", metavar="NAME", help="Who states the scores.")
 @click.option("--benchmark", metavar="NAME", help="The only benchmark in the files.")
@@ -186,7 +192,10 @@ def _say_details(report: FileReport) -> None:
         # Conflicts between results are found where the path is not known.
         say(report.error if report.path in report.error else f"{report.path}: {report.error}")
     for what, times in report.left_out.items():
-        say(f"{report.path}: left out {times:,} {what}")
+        names = report.left_out_names.get(what, ())
+        listed = f": {', '.join(names[:_NAMED])}" if names else ""
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        say(f"{report.path}: left out {times:,} {what}{listed}{more}")
     for other, times in report.replaced.items():
         former = "its earlier version" if other == report.place else other
         say(f"{report.path}: replaced {times:,} runs of {former}")

@@ -54,7 +54,7 @@ class ModelTable(TypedColumns):
     architectures: Named[list[str]] = texts("of config.json")
     model_type: Named[str | None] = Column(Text, comment="of config.json")
     parameters: Named[int | None] = Column(BigInteger, comment="number of weights")
-    parameters_source: Named[str | None] = Column(Text, comment="safetensors, gguf or name")
+    parameters_source: Named[str | None] = Column(Text, comment="such as safetensors")
     dtypes: Named[Any] = Column(JSONB, nullable=True, comment="number of weights by data type")
     quantization: Named[str | None] = Column(Text, comment="method, such as gptq")
     new_version: Named[str | None] = Column(Text, comment="name of the successor the card names")
@@ -78,6 +78,9 @@ class ModelTable(TypedColumns):
     stored_parameters: Named[int | None] = Column(
         BigInteger,
         comment="number of stored weights, which packed formats count in fewer numbers",
+    )
+    license_source: Named[str | None] = Column(
+        Text, comment="source of evaluations that states the licence; null: the Hub"
     )
 
 

@@ -36,7 +36,9 @@ SELECT m.name,
        m.changed_at,
        m.gone_at,
        d.card,
-       d.config
+       d.config,
+       m.license_source,
+       m.stored_parameters
   FROM store.models m
   LEFT JOIN store.counters c ON c.model_id = m.model_id
   LEFT JOIN store.model_families f ON f.model_id = m.model_id
@@ -57,8 +59,8 @@ COMMENT ON COLUMN registry.models.author IS 'Organisation or user who owns the r
 COMMENT ON COLUMN registry.models.state IS
     'available, gated (access has to be requested), private, disabled (by the Hub), gone (no longer listed) or stub (known by name only, as a parent or from an evaluation).';
 COMMENT ON COLUMN registry.models.license IS
-    'Licence that the card or a tag states, by the Hub''s identifier in lower case, such as apache-2.0; other where license_name says which; null where none is stated.';
-COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096; parameters_source says how it is known. Headers of files count packed weights (GPTQ, AWQ, some 4-bit formats) in the numbers that hold them, so it may be an eighth of the true number: see dtypes and quantization.';
+    'Licence that the card or a tag states, by the Hub''s identifier in lower case, such as apache-2.0; other where license_name says which; else what a source of evaluations states, if license_source names one; null where none is stated.';
+COMMENT ON COLUMN registry.models.parameters IS 'Number of weights, such as 7241732096, packed ones unpacked; parameters_source says how it is known, stored_parameters how many numbers hold them.';
 COMMENT ON COLUMN registry.models.pipeline_tag IS 'Task, as the Hub names it, such as text-generation.';
 COMMENT ON COLUMN registry.models.library IS 'Library that loads it, such as transformers or diffusers.';
 COMMENT ON COLUMN registry.models.downloads IS 'Downloads of the last 30 days.';
@@ -72,7 +74,7 @@ COMMENT ON COLUMN registry.models.generation IS 'Steps from the family''s root, 
 COMMENT ON COLUMN registry.models.downloads_all_time IS 'Downloads since creation, where the Hub states them.';
 COMMENT ON COLUMN registry.models.trending_score IS 'The Hub''s trending score; higher is more popular at present.';
 COMMENT ON COLUMN registry.models.parameters_source IS
-    'Where parameters comes from: safetensors, gguf, or name (from names such as 7B: approximate).';
+    'Where parameters comes from, in order of rank: safetensors or gguf (headers of files), packed (headers, times the weights that a number of a GPTQ, AWQ, MLX or bitsandbytes file holds), leaderboard:NAME (a source of evaluations, see model_facts), name (such as 7B: approximate), parent (the model that it was finetuned or quantized from), siblings (the median of that model''s other children).';
 COMMENT ON COLUMN registry.models.dtypes IS 'Number of weights by data type, as JSON, such as {"BF16": 7241732096}.';
 COMMENT ON COLUMN registry.models.quantization IS 'Form that the weights are quantized to, such as gguf, gptq-4bit, awq-4bit or fp8; null where none is known. The tag gguf is also given where there are full weights beside the quantized ones.';
 COMMENT ON COLUMN registry.models.architecture IS
@@ -94,3 +96,5 @@ COMMENT ON COLUMN registry.models.changed_at IS 'When the registry last found it
 COMMENT ON COLUMN registry.models.gone_at IS 'When a full sweep found it gone (UTC), else null.';
 COMMENT ON COLUMN registry.models.card IS 'Front matter of the model card (its YAML head), as JSON.';
 COMMENT ON COLUMN registry.models.config IS 'What the Hub keeps of config.json, as JSON.';
+COMMENT ON COLUMN registry.models.license_source IS 'The source of evaluations that states the licence, as leaderboard:NAME; null where the Hub does.';
+COMMENT ON COLUMN registry.models.stored_parameters IS 'Numbers that the files'' headers count: fewer than parameters where weights are packed; null where no header is known.';

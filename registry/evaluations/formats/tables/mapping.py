@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from registry.catalog.facts.values import FACT_NAME
 from registry.evaluations.formats.tables.roles import (
     MISSING,
     ROLES,
@@ -197,6 +198,8 @@ class Layout(_Keys, frozen=True, dict=True):
         match: the names of these files, with * and ?.
         sources: columns and constants that the roles are read from.
         details: what else distinguishes setups, by the name that it is stored under.
+        facts: of models, such as parameters and license; of several formulas the first that says
+            anything. Tables without their columns are of the layout too.
         where: what the cells of a row have to say for the row to count.
         scale: of outcomes, as cells have them.
         labels: outcomes that are not numbers on the scale, in lower case; None is missing.
@@ -213,6 +216,7 @@ class Layout(_Keys, frozen=True, dict=True):
     match: Text | None = None
     sources: Columns = msgspec.field(name="columns", default=Columns())  # type: ignore[valid-type] # a class
     details: dict[str, Formula] = {}
+    facts: dict[str, Scalar | list[Scalar] | None] = {}
     where: dict[str, Like | Scalar] = {}
     scale: Scale = SHARES
     labels: dict[str, Number | None] = {}
@@ -229,6 +233,10 @@ class Layout(_Keys, frozen=True, dict=True):
         msgspec.structs.force_setattr(self, "labels", labels)
         missing = MISSING | {cell.strip().lower() for cell in self.missing}
         msgspec.structs.force_setattr(self, "missing", missing)
+        for name in self.facts:
+            if not FACT_NAME.fullmatch(name):
+                raise ValueError(f"named facts of small letters, digits and _, not {name!r}")
+        _ = self.fact_formulas
 
     @cached_property
     def roles(self) -> Mapping[str, Formula]:
@@ -257,6 +265,23 @@ class Layout(_Keys, frozen=True, dict=True):
             named += filter(None, (series.standard_error, series.items))
         return tuple(dict.fromkeys([*named, *self.choices, *self.where]))
 
+    @cached_property
+    def fact_formulas(self) -> Mapping[str, list[Formula]]:
+        """Formulas of facts by their names."""
+        return {
+            name: [
+                Formula.parse(Text.read(each))
+                for each in (stated if isinstance(stated, list) else [stated])
+            ]
+            for name, stated in self.facts.items()
+            if stated is not None
+        }
+
+    def formulas_of_facts(self) -> Iterator[Formula]:
+        """Yield the formulas of all facts."""
+        for formulas in self.fact_formulas.values():
+            yield from formulas
+
     def columns_of(self, roles: tuple[str, ...]) -> tuple[str, ...]:
         """Return every column that these roles use, each once."""
         formulas = [self.roles[role] for role in roles if role in self.roles]
@@ -269,7 +294,7 @@ class Layout(_Keys, frozen=True, dict=True):
 
     def wide_columns(self, columns: list[str]) -> Iterator[WideColumn]:
         """Yield those of a table's columns that hold outcomes or scores."""
-        named = set(self.columns)
+        named = {*self.columns, *(c for each in self.formulas_of_facts() for c in each.columns)}
         for name in columns:
             if name in named or any(pattern.search(name) for pattern in self.ignore):
                 continue

@@ -14,7 +14,7 @@ from registry.evaluations.formats.tables.roles import LAYOUT_KINDS, NEEDED, ROW,
 
 LAYOUT_KEYS = Layout.__struct_encode_fields__
 
-_MERGED = ("columns", "details", "measures", "benchmarks")
+_MERGED = ("columns", "details", "facts", "measures", "benchmarks")
 _PLAIN = ("outcome", "score", "answer", "input_tokens", "output_tokens", "latency", "choices")
 _NEVER_ROW = ("outcomes", "outcomes-by-model")
 
@@ -202,6 +202,9 @@ def _layout(part: _Part) -> Layout:
         ):
             expected = "a text without {@row}, which only names items, one a row"
             raise part.rejected(path, value, expected)
+    if layout.facts and "model" not in layout.roles:
+        problem = "Facts are of models, and there is no column for the model."
+        raise part.error("facts", problem)
     for role, problem in _lacking(layout):
         raise part.error(f"columns.{role}", problem)
     return layout

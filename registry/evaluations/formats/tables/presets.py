@@ -13,7 +13,7 @@ from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats.tables.mapping import TableMapping
 from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
 from registry.evaluations.formats.tables.open import open_table
-from registry.evaluations.formats.tables.roles import ITEM_TEXTS, ROLES, roles_of
+from registry.evaluations.formats.tables.roles import FACT, ITEM_TEXTS, ROLES, roles_of
 
 
 def presets() -> tuple[str, ...]:
@@ -99,15 +99,18 @@ def override(mapping: TableMapping, changes: Mapping[str, str]) -> TableMapping:
     usable = dict.fromkeys(role for kind in kinds for role in roles_of(kind))
     for key, text in changes.items():
         parts = ["columns", key] if key in ROLES else key.split(".")
+        if key.startswith(FACT):
+            parts = ["facts", key.removeprefix(FACT)]
         if parts[0] not in LAYOUT_KEYS or (key in ROLES and text and key not in usable):
             hint = "" if "score" in usable else " A table of scores has a score, and no item."
             raise UsageError(
                 f"There is no role {key!r} of columns; there are {', '.join(usable)}.{hint}"
             )
-        is_text = parts[0] in ("columns", "details", "where", "layout")
+        is_text = parts[0] in ("columns", "details", "facts", "where", "layout")
         value: object = text if is_text else _plain_value(key, text)
+        removed = parts[0] in ("columns", "facts") and not text
         for layout in layouts:
-            _put(layout, parts, None if parts[0] == "columns" and not text else value, key)
+            _put(layout, parts, None if removed else value, key)
     try:
         return parse_mapping("the mapping", mapping.name, document)
     except UnreadableFileError as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from registry.errors import UnreadableFileError, UsageError
-from registry.evaluations.formats.tables.lists import read_items, read_names
+from registry.evaluations.formats.tables.lists import read_facts, read_items, read_names
 from registry.evaluations.formats.tables.long import read_outcomes
 from registry.evaluations.formats.tables.mapping import Layout, TableMapping
 from registry.evaluations.formats.tables.open import ENDINGS, open_table
@@ -83,7 +83,10 @@ def read(path: Path, mapping: TableMapping, notes: Notes) -> Iterator[Content]:
         )
         raise UnreadableFileError(path, problem)
     _check_columns(table, layout, notes)
-    yield from _READERS[layout.kind](Sheet(table, layout, notes))
+    sheet = Sheet(table, layout, notes)
+    yield from _READERS[layout.kind](sheet)
+    if layout.facts:
+        yield from read_facts(sheet)
 
 
 def _role_of(column: str, layout: Layout) -> str:
@@ -106,6 +109,6 @@ def _check_columns(table: Table, layout: Layout, notes: Notes) -> None:
         used = {column.name for column in layout.wide_columns(table.columns)}
         if not used:
             raise table.error(f"The mapping covers none of its columns. There are: {columns}.")
-        unused = len(set(table.columns) - used - set(layout.columns))
-        if unused:
-            notes.left_out("columns that hold no outcome or score", unused)
+        used.update(layout.columns, *(each.columns for each in layout.formulas_of_facts()))
+        unused = [column for column in table.columns if column not in used]
+        notes.left_out_named("columns that hold no outcome or score", unused)

@@ -55,6 +55,9 @@ def roles_of(kind: str) -> tuple[str, ...]:
     return BENCHMARK_ROLES + RUN_ROLES + (ITEM_ROLES if kind.startswith("outcomes") else ()) + own
 
 
+FACT = "fact."
+"""Prefix of the names of facts among the roles: `fact.parameters`."""
+
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "outcomes": ("benchmark", "model", "item", "outcome"),
     "outcomes-by-model": ("model",),

@@ -131,6 +131,12 @@ class RunReader:
         """Read the benchmark of a row; see `read`."""
         return self._part("benchmark", _Cells(self._sheet, values, texts), self._benchmark)
 
+    def stated_by(self, values: Mapping[str, object]) -> tuple[str, Source]:
+        """Read the model of a row, and the source that speaks of it."""
+        cells = _Cells(self._sheet, values, NO_TEXTS)
+        model = self._part("model", cells, _Cells.model_name)
+        return model, self._part("source", cells, self._source)
+
     def _part(self, name: str, cells: "_Cells", make: "Callable[[_Cells], _Part]") -> _Part:
         values = cells.values
         key = (name, id(cells.texts), *[values[column] for column in self._columns[name]])

@@ -98,7 +98,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, encoding: Encoding) -> No
     manifest = written(tmp_path, encoding)
     assert archive.recognizes(manifest)
     assert Reader().format_of(manifest) == "registry"
-    names, *blocks = ((each if isinstance(each, Names) else facts(each))
+    names, *blocks = ((facts(each) if isinstance(each, Block) else each)
                       for each in archive.read(manifest, Notes()))  # fmt: skip
     assert isinstance(names, Names)
     assert names.names == NAMES
