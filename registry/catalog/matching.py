@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from registry.hub.parents import cached_name
+
 NAMES_AT_ONCE = 5_000
 """Names that one query matches."""
 
@@ -116,9 +118,6 @@ _ADDRESS = re.compile(
 _PREFIX = re.compile(r"(?:hf|huggingface|hf-hub|hf_hub)(?::|/)(?=[\w.-]+/)", re.ASCII)
 
 
-_CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)", re.ASCII)
-
-
 _FOLDER = re.compile(r"([A-Za-z0-9][\w.-]*?)__([A-Za-z0-9][\w.-]*)", re.ASCII)
 
 
@@ -146,8 +145,10 @@ def spellings(name: str) -> list[Spelling]:
         return [*alternatives, Spelling(address[1], address[2])]
     if prefix := _PREFIX.match(name):
         return [*alternatives, *spellings(name[prefix.end() :])]
-    if cached := _CACHED.fullmatch(name):
-        return [*alternatives, Spelling(f"{cached[1]}/{cached[2]}")]
+    if cached := cached_name(name):
+        return [*alternatives, Spelling(*cached)]
+    if name.endswith("/") and name.strip("/"):
+        return [*alternatives, *spellings(name.rstrip("/"))]
     if revised := _REVISION.fullmatch(name):
         return [*alternatives, Spelling(revised[1], revised[2])]
     # Names with a slash may have two underscores of their own.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-PARSER_VERSION = 3
+PARSER_VERSION = 4
 """Raised whenever `parse_record` reads anything differently; every digest depends on it."""
 
 _VERSION = PARSER_VERSION.to_bytes(2)

@@ -1,5 +1,6 @@
 """Number and form of a model's weights, from file headers, config, tags and name."""
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,13 @@ ParametersSource = Literal["safetensors", "packed", "gguf", "name"]
 
 _MAX_DTYPES = 64
 _MAX_PARAMETERS = 5e12  # a larger number in a name is no size
+
+_PACKED = {"I32": 32, "U32": 32, "U8": 8}
+"""Data types that packed weights are in, with the bits of a number."""
+
+_LEAST_PACKED = 0.25  # of all numbers
+_ROUNDED = math.log(1.5)  # a size in a name is within this factor of the number of weights
+_BITS = re.compile(r"([2-8])-?bit|(?:fp|int|w)([48])")
 
 # "7B", "1.1b", "0_5B", "8x7B", "350m"; not "4bit", "128k", "A3B" (active experts) or "v2b".
 _SIZE = re.compile(
@@ -66,31 +74,79 @@ _ARCHITECTURES = frozenset(
 class Weights(NamedTuple):
     """Number of weights, its source, and the number of each data type.
 
-    `complete` is False if the files' headers are present but could not all be read.
+    `complete` is False if the files' headers are present but could not all be read. `stored` is the
+    number that headers count, which packed formats keep several weights in.
     """
 
     parameters: int | None
     source: ParametersSource | None
     dtypes: dict[str, int]
     complete: bool
+    stored: int | None = None
 
 
 def read_weights(name: str, safetensors: object, gguf: Mapping[str, object]) -> Weights:
     """Count the weights of a model by its safetensors headers, its GGUF header or its name.
 
-    The total is the Hub's own, or the sum of the data types where that is larger. Where weights are
-    packed (GPTQ and AWQ keep eight 4-bit weights in an I32, bitsandbytes two in a U8) it counts the
-    packed numbers, so it is too low; the data types show where that may be.
+    The total is the Hub's own, or the sum of the data types where that is larger. `unpack`
+    estimates it where weights are packed.
     """
     total, dtypes, complete = (None, {}, True) if safetensors is None else _header(safetensors)
     # Some totals leave out data types: one has 414,720 beside 23.6 billion BF16.
     if total := max(total or 0, count(sum(dtypes.values())) or 0):
-        return Weights(total, "safetensors", dtypes, complete)
+        return Weights(total, "safetensors", dtypes, complete, total)
     if total := count(gguf.get("total")):
-        return Weights(total, "gguf", dtypes, complete)
+        return Weights(total, "gguf", dtypes, complete, total)
     if total := parameters_in_name(name):
         return Weights(total, "name", dtypes, complete)
     return Weights(None, None, dtypes, complete)
+
+
+def unpack(weights: Weights, name: str, quantized_to: str | None) -> Weights:
+    """Estimate the number of weights where a good part of what is stored is packed.
+
+    GPTQ, AWQ and MLX keep eight 4-bit weights in a number of 32 bits, bitsandbytes two in a U8. The
+    Hub counts some of them as they are stored and others unpacked, and does not say which: the size
+    in the name decides. Without one the number is not known here; see `catalog.facts.effective`.
+    """
+    dtypes = weights.dtypes
+    if _PACKED.keys().isdisjoint(dtypes) or weights.source != "safetensors":
+        return weights
+    stored = weights.parameters or 0
+    packed = sum(dtypes.get(dtype, 0) for dtype in _PACKED)
+    if packed < _LEAST_PACKED * stored:
+        return weights
+    unpacked = unpacked_count(stored, dtypes, quantized_to)
+    if unpacked is not None and unpacked > _MAX_PARAMETERS:
+        return weights
+    named = parameters_in_name(name)
+    fitting: list[tuple[float, int, ParametersSource]] = []
+    if named:
+        for number, source in ((stored, "safetensors"), (unpacked, "packed")):
+            if number is not None and (distance := abs(math.log(number / named))) <= _ROUNDED:
+                fitting.append((distance, number, source))
+    if fitting:
+        _, number, source = min(fitting)
+        return weights._replace(parameters=number, source=source)
+    if named and named > stored:
+        return weights._replace(parameters=named, source="name")
+    return weights._replace(parameters=None, source=None)
+
+
+def unpacked_count(stored: int, dtypes: Mapping[str, int], quantized_to: str | None) -> int | None:
+    """Return the number of weights if packed ones are stored; None where their bits are unknown."""
+    bits = _bits(quantized_to)
+    if bits is None:
+        return None
+    packed = {dtype: dtypes[dtype] for dtype in _PACKED if dtype in dtypes}
+    held = sum(number * _PACKED[dtype] / bits for dtype, number in packed.items())
+    return round(stored - sum(packed.values()) + held)
+
+
+def _bits(quantized_to: str | None) -> int | None:
+    """Return the bits of a weight, of the form that weights are quantized to."""
+    match = _BITS.search(quantized_to or "")
+    return int(match[1] or match[2]) if match else None
 
 
 def _header(safetensors: object) -> tuple[int | None, dict[str, int], bool]:
@@ -165,6 +221,7 @@ def quantization(
     """
     if stated := _configured(config.get("quantization_config")):
         return stated
+    configured = _configured_bits(config)
     if gguf_only:
         return "gguf"
     named = name.rpartition("/")[2].lower()
@@ -173,6 +230,7 @@ def quantization(
     if method is None and [word for word in _METHODS if word in named]:
         match = _METHOD_IN_NAME.search(named)
         method = _METHODS[match[1]] if match else None
+    bits = configured or bits
     if bits is None and "bit" in named and (match := _BITS_IN_NAME.search(named)):
         bits = match[1]
     if method == "mlx" and bits is None:  # a framework; its weights need not be quantized
@@ -180,6 +238,16 @@ def quantization(
     if method and bits and method not in _BITS_IMPLIED:
         return f"{method}-{bits}bit"
     return method or (f"{bits}-bit" if bits else None)
+
+
+def _configured_bits(config: Mapping[str, object]) -> str | None:
+    """Read the bits of a configuration that names no method, as MLX writes it."""
+    for key in ("quantization_config", "quantization"):
+        settings = config.get(key)
+        bits = settings.get("bits") if isinstance(settings, dict) else None
+        if type(bits) is int and 0 < bits < 16:  # noqa: PLR2004 - 16 are not quantized
+            return str(bits)
+    return None
 
 
 def is_packed_name(name: str) -> bool:

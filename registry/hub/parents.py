@@ -30,6 +30,35 @@ _URL = re.compile(
 )
 
 
+_CACHED = re.compile(
+    r"(?:.*/)?models--([\w.-]+?)(?:--([\w.-]+?))?(?:/snapshots/([\w.-]+)(?:/.*)?|/.*|)", re.ASCII
+)
+
+# What trainers write to the card of a model that was made from a folder: the Hub tags no such name.
+_FOLDER = re.compile(
+    r"(?:outputs?|results?|checkpoints?|ckpts?|runs?|saves?|saved|saved_models?|models?|merged"
+    r"|tmp|workspace|content|mnt|home|root|local|local_models?|drive)/.*"
+    r"|.*/(?:checkpoint|ckpt|global_step)[-_]?\d+",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+class CachedName(NamedTuple):
+    """The model that a folder of the Hub's local cache holds, and the revision, where known."""
+
+    name: str
+    revision: str | None
+
+
+def cached_name(path: str) -> CachedName | None:
+    """Read a path such as `~/.cache/huggingface/hub/models--org--name/snapshots/HASH`."""
+    match = _CACHED.fullmatch(path)
+    if match is None:
+        return None
+    name = f"{match[1]}/{match[2]}" if match[2] else match[1]
+    return CachedName(name, match[3])
+
+
 class Parent(NamedTuple):
     """A model that another one was made from.
 
@@ -77,13 +106,18 @@ def model_name(value: object) -> str | None:
 
 
 def model_reference(value: object) -> str | None:
-    """Return the model that a card names by its id or by a link to it on the Hub."""
+    """Return the model that a card names by its id, a link to the Hub or a path of its local cache.
+
+    Any other path, such as `outputs/checkpoint-500`, names none.
+    """
     text = short_text(value)
     if text is None:
         return None
+    if cached := cached_name(text):
+        return cached.name
     link = _URL.fullmatch(text)
     name = link[1] if link else text.rstrip("/")
-    return name if _NAME.fullmatch(name) else None
+    return name if _NAME.fullmatch(name) and not _FOLDER.fullmatch(name) else None
 
 
 def read_parentage(

@@ -21,7 +21,13 @@ from registry.coerce import (
 from registry.hub.decode import Rejected
 from registry.hub.digest import COUNTERS, Encoded
 from registry.hub.fields import NOTHING, Fields, Object
-from registry.hub.parameters import ParametersSource, Weights, quantization, tagged_model_type
+from registry.hub.parameters import (
+    ParametersSource,
+    Weights,
+    quantization,
+    tagged_model_type,
+    unpack,
+)
 from registry.hub.parents import (
     Parent,
     model_name,
@@ -65,7 +71,8 @@ _LANGUAGES = frozenset(
 class ModelRecord(NamedTuple):
     """One model as one reply of the Hub describes it; a field is None (or empty) where unknown.
 
-    `parameters` counts weights; `dtypes` counts them by data type. `card` and `config` are the
+    `parameters` counts weights; `stored_parameters` and `dtypes` the numbers that hold them, of
+    which packed formats have fewer. `card` and `config` are the
     raw JSON documents, as text that Postgres' jsonb accepts. `unread` names the fields of the
     reply that are present but cannot be read. `renames` pairs a parent's former name with its
     present one, where the record itself shows both. `evaluations` is the JSON of the Hub's
@@ -98,6 +105,7 @@ class ModelRecord(NamedTuple):
     model_type: str | None
     parameters: int | None
     parameters_source: ParametersSource | None
+    stored_parameters: int | None
     dtypes: Mapping[str, int]
     quantization: str | None
     new_version: str | None
@@ -218,6 +226,7 @@ def _parsed(
     tagged = list(map(_by_prefix, tags))
     weights = fields.weights(names, ggufs)
     quantized_to = list(map(_quantization, names, configs, tags, ggufs, weights))
+    weights = list(map(unpack, weights, names, quantized_to))
     libraries = read_missing(read("library_name", short_text), "library_name", short_text, cards)
     parentages = [
         read_parentage(
@@ -263,6 +272,7 @@ def _parsed(
         ),
         [each.parameters for each in weights],
         [each.source for each in weights],
+        [each.stored for each in weights],
         [each.dtypes for each in weights],
         quantized_to,
         read("new_version", model_reference, cards),

@@ -13,6 +13,7 @@ from itertools import islice
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from registry.catalog.facts import effective
 from registry.catalog.families import BEST_PARENT_FIRST, refresh_families
 from registry.catalog.feature_sets import add_features
 from registry.catalog.lineage import resolve_parents
@@ -167,6 +168,7 @@ def finalize(connection: Connection) -> int:
                       AND o.relation = e.relation AND o.source = e.source)
          ORDER BY e.child_id, p.model_id, e.relation, e.source, e.position""").rowcount
     _place(connection)
+    effective.apply_everywhere(connection)
     connection.exec_driver_sql("TRUNCATE store.pending_edges, store.pending_renames")
     connection.exec_driver_sql("DROP TABLE pending_parents")
     return added

@@ -1,7 +1,7 @@
 """Sizes and licences that count for models: the Hub's own, else of facts, names and parents.
 
-They are written to the models' rows, which views show and searches filter on. A sync writes a record
-over the row; what it does not say is filled in again.
+They are written to the models' rows, which views show and searches filter on. A sync writes a
+record over the row; what it does not say is filled in again.
 """
 
 import math
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, text
 from registry.catalog.facts.values import SEVERAL
 from registry.catalog.feature_sets import replace_features
 from registry.catalog.features import Traits, feature_set
-from registry.hub.parameters import is_packed_name, parameters_in_name
+from registry.hub.parameters import is_packed_name, parameters_in_name, unpacked_count
 
 LEADERBOARD = "leaderboard:"
 """Beginning of the source of a size or licence that an evaluation's source states."""
@@ -29,7 +29,8 @@ _PACKED_BELOW = 1.5  # of a size in the name: no rounding is as large, and packi
 # A parent's weights are those of its finetunes and quantizations, not of adapters and merges.
 _CANDIDATES = """
 SELECT m.model_id, m.name, m.license, m.license_source, m.parameters, m.parameters_source,
-       m.stored_parameters, m.quantization, m.model_type, m.architectures, m.pipeline_tag, m.tags,
+       m.stored_parameters, m.dtypes, m.quantization, m.model_type, m.architectures,
+       m.pipeline_tag, m.tags,
        f.sizes, f.size_sources, f.licenses, f.license_sources,
        p.name AS parent, p.parameters AS of_parent, p.of_siblings
   FROM store.models m
@@ -138,7 +139,10 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> int:
 
 
 def _size(row: Row[tuple[object, ...]]) -> Size:
-    """Return a model's size: of its files, else of a fact, its name, its parent or its siblings."""
+    """Return a model's size: of its files, a fact, its name, its parent or its siblings.
+
+    The files' again, unpacked, where nothing else says whether the Hub counted them so.
+    """
     if row.parameters_source in _COUNTED:
         return Size(row.parameters, row.parameters_source)
     named = parameters_in_name(row.name)
@@ -156,6 +160,9 @@ def _size(row: Row[tuple[object, ...]]) -> Size:
         return Size(of_parent, "parent")
     if row.of_siblings:
         return Size(row.of_siblings, "siblings")
+    if row.stored_parameters and row.dtypes:
+        unpacked = unpacked_count(row.stored_parameters, row.dtypes, row.quantization)
+        return Size(unpacked, unpacked and "packed")
     return Size(None, None)
 
 
@@ -168,6 +175,21 @@ def _license(row: Row[tuple[object, ...]]) -> tuple[str | None, str | None]:
     if len({each for each, _ in single}) == 1:
         return single[0][0], LEADERBOARD + single[0][1]
     return None, None
+
+
+def apply_everywhere(connection: Connection) -> int:
+    """Write what counts to the rows of all models whose records leave it open."""
+    keys = connection.scalars(
+        text("""
+        SELECT m.model_id FROM store.models m
+         WHERE m.parameters IS NULL
+           AND (m.stored_parameters IS NOT NULL
+                OR m.model_id IN (SELECT e.child_id FROM store.edges e
+                                   WHERE e.relation IN ('finetune', 'quantized')))
+        UNION
+        SELECT f.model_id FROM store.model_facts f""")
+    ).all()
+    return apply(connection, keys)
 
 
 def children(connection: Connection, keys: Iterable[int]) -> Sequence[int]:

@@ -1,17 +1,10 @@
 -- model_id(name): key of the model that a name resolves to; null if none, or if it is ambiguous.
--- Order: present name; alias; then both in any case.
+-- Order: present name; alias; then both in any case; then the same without a slash at the end, or of
+-- the model in a folder of the Hub's local cache.
 CREATE FUNCTION registry.model_id(name text) RETURNS bigint
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce(
-        (SELECT m.model_id FROM store.models m WHERE m.name = model_id.name),
-        (SELECT min(a.model_id) FROM store.model_aliases a WHERE a.alias = model_id.name
-         HAVING count(DISTINCT a.model_id) = 1),
-        (SELECT min(m.model_id) FROM store.models m WHERE lower(m.name) = lower(model_id.name)
-         HAVING count(*) = 1),
-        (SELECT min(a.model_id) FROM store.model_aliases a
-          WHERE lower(a.alias) = lower(model_id.name)
-         HAVING count(DISTINCT a.model_id) = 1));
+    SELECT coalesce(store.named_model(model_id.name), store.named_model(store.plain_name(model_id.name)));
 END;
 
 COMMENT ON FUNCTION registry.model_id(text) IS

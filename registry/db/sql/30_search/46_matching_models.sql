@@ -92,10 +92,10 @@ BEGIN
             OR (step.turn = 1 AND cardinality(hits) < 0.25 * independent * step.share);
         CONTINUE WHEN fetched >= most_fetched;
         found := ARRAY(
-            SELECT c.model_id
-              FROM store.counters AS c
-              JOIN unnest(hits) AS h (model_id) ON h.model_id = c.model_id
-             ORDER BY c.downloads DESC NULLS LAST, c.model_id
+            SELECT h.model_id
+              FROM unnest(hits) AS h (model_id)
+              LEFT JOIN store.counters AS c ON c.model_id = h.model_id  -- stubs have none
+             ORDER BY c.downloads DESC NULLS LAST, h.model_id
              LIMIT most);
         EXIT WHEN cardinality(found) >= most OR step.place = 4;
         expected := least(expected, cardinality(found) / step.share);

@@ -1,6 +1,7 @@
 -- ordered_models(query, condition, sort, most): keys of the first models in an order that match a
 -- tsquery (null for all) and a condition on store.models, named m (null for none). The most downloaded
--- are searched among the popular first (lexemes top=4, top=3, top=2), which saves sorting all.
+-- are searched among the popular first (lexemes top=4, top=3, top=2), which saves sorting all; stubs,
+-- which have no downloads, come last.
 CREATE FUNCTION store.ordered_models(query tsquery, condition text, sort text, most integer)
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
@@ -36,6 +37,12 @@ BEGIN
            INTO found USING most;
         EXIT WHEN cardinality(found) >= most;
     END LOOP;
+    IF sort = 'downloads' AND cardinality(found) < most AND condition IS NOT NULL THEN
+        EXECUTE format('SELECT $2 || ARRAY(SELECT m.model_id FROM store.models AS m WHERE %s LIMIT $1)',
+                       concat_ws(' AND ', 'm.search @@ ' || quote_literal(query) || '::tsquery', condition,
+                                 'm.state = ''stub''', 'm.model_id <> ALL ($2)'))
+           INTO found USING most - cardinality(found), found;
+    END IF;
     RETURN found;
 END;
 $$;

@@ -1,0 +1,316 @@
+"""Facts that tables state of models: read, stored, ranked below the Hub's, moved and removed."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import factories
+import pandas as pd
+import pytest
+from cli_commands import Commands
+from factories import NOON, rows
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, text
+
+from registry.catalog import resolution
+from registry.catalog.facts import effective
+from registry.catalog.facts.values import joined, read_fact
+from registry.catalog.merge import merge_stub
+from registry.evaluations.import_log import FileReport
+from registry.evaluations.importer import ImportOptions, import_files
+from registry.evaluations.removal import RemovalSelection, remove
+
+BOARD = "who,acc,size,licence,base,kind,note\n"
+ROLES = {
+    "model": "who",
+    "score": "acc",
+    "benchmark": "=b",
+    "source": "=Board",
+    "fact.parameters": "={size}B",
+    "fact.license": "licence",
+    "fact.base_model": "base",
+    "fact.type": "kind",
+}
+
+
+def imported(engine: Engine, path: Path, roles: dict[str, str] | None = None) -> FileReport:
+    (report,) = import_files(engine, [path], ImportOptions(roles=roles or ROLES))
+    assert report.error is None
+    return report
+
+
+def asked(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return rows(connection, query, **parameters)
+
+
+def model(engine: Engine, name: str) -> tuple[Any, ...]:
+    (row,) = asked(
+        engine,
+        "SELECT parameters, parameters_source, license, license_source"
+        "  FROM registry.models WHERE name = :name",
+        name=name,
+    )
+    return row
+
+
+def board(path: Path, *lines: str) -> Path:
+    path.write_text(BOARD + "\n".join(lines) + "\n")
+    return path
+
+
+@given(
+    st.floats(min_value=0.001, max_value=5000),
+    st.sampled_from([("", 1e9), ("K", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)]),
+)
+def test_sizes_of_any_unit(number: float, unit: tuple[str, float]) -> None:
+    letter, scale = unit
+    spelled = f"{number:.3f}"
+    weights = round(float(spelled) * scale)
+    if not letter:
+        with pytest.raises(ValueError, match=r"7\.24B"):
+            read_fact("parameters", spelled)
+        assert read_fact("parameters", str(max(weights, 100_000))) == str(max(weights, 100_000))
+    elif 1 <= weights <= 2e13:
+        assert read_fact("parameters", f" {spelled}{letter.lower()} ") == str(weights)
+    elif weights:
+        with pytest.raises(ValueError, match="20T"):
+            read_fact("parameters", spelled + letter)
+
+
+@pytest.mark.parametrize("text", ["0.0B", "-1B", "-1.0B", "0"])
+def test_sizes_that_are_not_known(text: str) -> None:
+    assert read_fact("parameters", text) is None
+
+
+@pytest.mark.parametrize("text", ["big", "7,24B", "B", "7B8", "1e9", "inf"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="number of weights"):
+        read_fact("parameters", text)
+
+
+def test_other_facts() -> None:
+    assert read_fact("type", "💬 chat models (RLHF, DPO)") == "chat models (RLHF, DPO)"
+    assert read_fact("type", "🔶") is None
+    assert read_fact("license", "Apache-2.0") == "apache-2.0"
+    assert read_fact("moe", "False") == "false"
+    assert read_fact("base_model", "org/a (Merge)") == "org/a"
+    assert read_fact("base_model", "outputs/checkpoint-500") is None
+    assert joined("parameters", ["362000000", "1800000000"]) == "1800000000"
+    assert joined("precision", ["float16", "bfloat16", "float16"]) == "bfloat16; float16"
+
+
+def test_facts_with_their_source_and_file(engine: Engine, tmp_path: Path) -> None:
+    path = board(
+        tmp_path / "b.csv",
+        "org/a,0.5,7.24,MIT,org/base,🟢 pretrained,x",
+        "org/b,0.4,-1,,org/b,chat,y",
+    )
+    report = imported(engine, path)
+    assert report.facts == (5, 5)
+    assert asked(engine, "SELECT * FROM registry.model_facts ORDER BY model, fact") == [
+        ("org/a", "base_model", "org/base", "Board", str(path)),
+        ("org/a", "license", "mit", "Board", str(path)),
+        ("org/a", "parameters", "7240000000", "Board", str(path)),
+        ("org/a", "type", "pretrained", "Board", str(path)),
+        ("org/b", "type", "chat", "Board", str(path)),
+    ]
+    assert model(engine, "org/a") == (7240000000, "leaderboard:Board", "mit", "leaderboard:Board")
+    assert model(engine, "org/b") == (None, None, None, None)
+    again = imported(engine, path)
+    assert (again.status, again.facts) == ("unchanged", (5, 0))
+
+
+def test_filters_agree_with_the_view(engine: Engine, tmp_path: Path) -> None:
+    imported(
+        engine,
+        board(
+            tmp_path / "b.csv",
+            "org/a,0.5,7.24,mit,,,",
+            "org/b,0.4,70,mit,,,",
+            "org/c,0.3,3,llama3,,,",
+            "org/d,0.3,,,,,",
+        ),
+    )
+    for query, condition in (
+        ("max_parameters => 8000000000", "parameters <= 8e9"),
+        ("min_parameters => 8000000000", "parameters >= 8e9"),
+        ("by_license => 'MIT'", "license = 'mit'"),
+        ("by_license => 'mit', max_parameters => 8000000000",
+         "license = 'mit' AND parameters <= 8e9"),
+    ):  # fmt: skip
+        wanted = asked(engine, f"SELECT name FROM registry.models WHERE {condition} ORDER BY 1")
+        assert wanted
+        for states in ("NULL", "'{stub}'"):
+            assert wanted == sorted(
+                asked(
+                    engine,
+                    "SELECT name FROM registry.search_models(NULL, 100,"
+                    f" {query}, states => {states})",
+                )
+            ), (query, states)
+
+
+def test_the_hub_is_above_facts(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        factories.model(
+            connection, "org/a", parameters=8030261248, parameters_source="safetensors",
+            license="llama3",
+        )  # fmt: skip
+        factories.model(connection, "org/b-7b", parameters=7 * 10**9, parameters_source="name")
+        factories.model(connection, "org/c")
+    imported(
+        engine,
+        board(
+            tmp_path / "b.csv", "org/a,0.5,7,mit,,,", "org/b-7b,0.5,7.24,,,,", "org/c,0.5,2,mit,,,"
+        ),
+    )
+    assert model(engine, "org/a") == (8030261248, "safetensors", "llama3", None)
+    assert model(engine, "org/b-7b")[:2] == (7240000000, "leaderboard:Board")
+    assert model(engine, "org/c") == (2000000000, "leaderboard:Board", "mit", "leaderboard:Board")
+
+
+def test_packed_weights_are_no_size(engine: Engine, tmp_path: Path) -> None:
+    path = board(
+        tmp_path / "b.csv",
+        "org/Llama-2-70B-GPTQ,0.5,9.1,,,,",
+        "org/phi-4-bnb-4bit,0.5,8.06,,,,",
+        "org/Gemma-7B-QLoRA-4bit,0.5,8.54,,,,",
+    )
+    imported(engine, path)
+    assert model(engine, "org/Llama-2-70B-GPTQ")[:2] == (70 * 10**9, "name")
+    assert model(engine, "org/phi-4-bnb-4bit")[:2] == (None, None)
+    assert model(engine, "org/Gemma-7B-QLoRA-4bit")[:2] == (8540000000, "leaderboard:Board")
+
+
+def test_contradicting_sources(engine: Engine, tmp_path: Path) -> None:
+    imported(engine, board(tmp_path / "a.csv", "org/a,0.5,7.2,mit,,,", "org/b-7b,0.5,7.2,mit,,,"))
+    other = {**ROLES, "source": "=Other"}
+    path = board(tmp_path / "b.csv", "org/a,0.5,7.24,llama2,,,", "org/b-7b,0.5,14,mit,,,")
+    imported(engine, path, other)
+    assert model(engine, "org/a") == (7240000000, "leaderboard:Other", None, None)
+    assert model(engine, "org/b-7b") == (
+        7200000000, "leaderboard:Board", "mit", "leaderboard:Board",
+    )  # fmt: skip
+
+
+def test_a_corrected_file_takes_its_facts_back(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    imported(engine, board(path, "org/a,0.5,7,mit,,,"))
+    imported(engine, board(path, "org/a,0.5,,mit,,,"))
+    assert model(engine, "org/a") == (None, None, "mit", "leaderboard:Board")
+    assert asked(engine, "SELECT fact FROM registry.model_facts") == [("license",)]
+
+
+def test_facts_go_with_their_file(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        factories.model(connection, "org/hub")
+    path = board(tmp_path / "b.csv", "org/a,0.5,7,mit,,,", "org/hub,0.5,3,mit,,,")
+    imported(engine, path)
+    removal = remove(engine, RemovalSelection(files=[str(path)]))
+    assert removal.stubs == ["org/a"]
+    assert model(engine, "org/hub") == (None, None, None, None)
+    for table in ("model_facts", "sources", "evaluated_names"):
+        assert asked(engine, f"SELECT count(*) FROM store.{table}") == [(0,)], table
+
+
+def test_facts_move_with_names(connection: Connection) -> None:
+    stub = factories.model(connection, "name", state="stub")
+    other = factories.model(connection, "org/name")
+    connection.execute(text("INSERT INTO store.sources (name) VALUES ('s')"))
+    connection.execute(
+        text("""
+        INSERT INTO store.model_facts
+        SELECT :stub, source_id, 'parameters', '7000000000', NULL FROM store.sources"""),
+        {"stub": stub},
+    )
+    effective.apply(connection, [stub])
+    assert rows(connection, "SELECT name FROM registry.models WHERE parameters = 7000000000") == [
+        ("name",)
+    ]
+    merge_stub(connection, stub, into=other, source="case", as_of=NOON)
+    query = "SELECT parameters, parameters_source FROM registry.models WHERE name = 'org/name'"
+    assert rows(connection, query) == [(7000000000, "leaderboard:s")]
+
+
+def test_facts_move_when_a_name_is_resolved(engine: Engine, tmp_path: Path) -> None:
+    imported(engine, board(tmp_path / "b.csv", "a__b,0.5,7,mit,,,"))
+    with engine.begin() as connection:
+        factories.model(connection, "a/b")
+        resolution.resolve_again(connection)
+    assert model(engine, "a/b") == (7 * 10**9, "leaderboard:Board", "mit", "leaderboard:Board")
+    assert asked(engine, "SELECT model FROM registry.model_facts") == [("a/b",)] * 2
+
+
+def test_columns_that_are_left_out_are_named(
+    engine: Engine, commands: Commands, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        """
+layout: scores-by-model
+columns: {model: who}
+facts: {parameters: "={size}B", owner: nobody}
+series: [{column: acc, benchmark: b}]
+""",
+    )
+    table = board(tmp_path / "b.csv", "org/a,0.5,7,mit,org/base,x,y")
+    said = commands("evals", "import", str(table), "--mapping", str(path)).stderr
+    assert "left out 4 columns that hold no outcome or score: licence, base, kind, note" in said
+    assert "left out 1 facts whose columns it lacks: owner" in said
+    assert model(engine, "org/a")[:1] == (7 * 10**9,)
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ({"fact.parameters": "size"}, "line 2, field 'size': '7' is not a number of weights with"),
+        ({"fact.parameters": "licence"}, "'mit' is not a number of weights, such as 7.24B"),
+        ({"fact.Bad Name": "size"}, "named facts of small letters"),
+    ],
+)
+def test_bad_facts(
+    engine: Engine, commands: Commands, tmp_path: Path, roles: Any, message: str
+) -> None:
+    path = board(tmp_path / "b.csv", "org/a,0.5,7,mit,,,")
+    columns = [
+        word
+        for role, column in ({**ROLES, **roles}).items()
+        for word in ("--column", f"{role}={column}")
+    ]
+    result = commands("evals", "import", str(path), *columns)
+    assert result.exit_code != 0
+    assert message in " ".join(result.stderr.split())
+    assert asked(engine, "SELECT count(*) FROM store.runs") == [(0,)]
+
+
+@pytest.mark.parametrize("licences", [("apache-2.0", "mit", "bsd-3-clause")])
+def test_the_best_below_8b_is_the_tables(
+    engine: Engine, tmp_path: Path, shared: Path, licences: tuple[str, ...]
+) -> None:
+    path = shared / "open-llm-leaderboard-v2" / "contents.csv.gz"
+    copy = tmp_path / "contents.csv"
+    copy.write_bytes(gzip.decompress(path.read_bytes()))
+    (report,) = import_files(engine, [copy], ImportOptions(mapping="open-llm-leaderboard-v2"))
+    assert report.error is None
+    frame = pd.read_csv(copy)
+    few = frame[
+        frame["Hub License"].isin(licences)
+        & (frame["#Params (B)"] > 0)
+        & (frame["#Params (B)"] <= 8)
+    ]
+    best = few.loc[few["MMLU-PRO Raw"].idxmax()]
+    query = """
+        SELECT l.model, l.raw_score
+          FROM registry.leaderboard l JOIN registry.models m ON m.name = l.model
+         WHERE l.benchmark = 'leaderboard_mmlu_pro' AND m.parameters <= 8e9
+           AND m.license = ANY (:licences)
+         ORDER BY l.raw_score DESC LIMIT 1"""
+    assert asked(engine, query, licences=list(licences)) == [
+        (best["fullname"], pytest.approx(best["MMLU-PRO Raw"]))
+    ]
+    known = asked(
+        engine, "SELECT count(*) FILTER (WHERE parameters > 0), count(*) FROM registry.models"
+    )
+    assert known[0][0] >= known[0][1] - 15
