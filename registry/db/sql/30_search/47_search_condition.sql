@@ -28,7 +28,7 @@ BEGIN
                        '(m.model_type = ' || v.class || ' OR ' || v.class || ' = ANY (m.architectures)
                          OR starts_with(lower(coalesce(m.model_type, m.architectures[1])), ' || v.architecture || ')
                             AND store.architecture_family(m.model_type, m.architectures) = ' || v.architecture || ')',
-                       CASE WHEN lower(by_quantization) = 'none' THEN 'm.quantization IS NULL'
+                       CASE WHEN lower(by_quantization) = 'none' THEN 'm.quantization IS NULL AND m.state <> ''stub'''
                             ELSE '(m.quantization = ' || v.quantization || '
                                    OR regexp_replace(m.quantization, ''-[0-9]+bit$'', '''') = ' || v.quantization || ')'
                        END,
