@@ -122,7 +122,9 @@ def unpack(weights: Weights, name: str, quantized_to: str | None) -> Weights:
     named = parameters_in_name(name)
     fitting: list[tuple[float, int, ParametersSource]] = []
     if named:
-        for number, source in ((stored, "safetensors"), (unpacked, "packed")):
+        counts: list[tuple[int | None, ParametersSource]]
+        counts = [(stored, "safetensors"), (unpacked, "packed")]
+        for number, source in counts:
             if number is not None and (distance := abs(math.log(number / named))) <= _ROUNDED:
                 fitting.append((distance, number, source))
     if fitting:

@@ -162,7 +162,7 @@ def _size(row: Row[tuple[object, ...]]) -> Size:
         return Size(row.of_siblings, "siblings")
     if row.stored_parameters and row.dtypes:
         unpacked = unpacked_count(row.stored_parameters, row.dtypes, row.quantization)
-        return Size(unpacked, unpacked and "packed")
+        return Size(unpacked, "packed" if unpacked else None)
     return Size(None, None)
 
 
