@@ -110,6 +110,7 @@ class OutcomeCells:
 
     def __init__(self, layout: Layout) -> None:
         self._scale, self._missing = layout.scale, layout.missing
+        self._drops = layout.outside == "missing"
         self._reverse = layout.measure.higher_is_better is False
         self._labels = {
             label: np.nan if raw is None else self._share(raw, label)
@@ -156,8 +157,11 @@ class OutcomeCells:
         if len(values) and not (
             np.nanmin(values, initial=0) >= -_SLACK and np.nanmax(values, initial=0) <= 1 + _SLACK
         ):
-            row = int(np.flatnonzero((values < -_SLACK) | (values > 1 + _SLACK))[0])
-            raise self._outside(raw[row].item(), field, row)
+            beyond = (values < -_SLACK) | (values > 1 + _SLACK)
+            if not self._drops:
+                row = int(np.flatnonzero(beyond)[0])
+                raise self._outside(raw[row].item(), field, row)
+            values[beyond] = np.nan
         shares = values.astype(np.float32)
         if values.dtype != np.float32:
             np.clip(shares, 0, 1, out=shares)
@@ -209,6 +213,8 @@ class OutcomeCells:
         lower, upper = self._scale.lower, self._scale.upper
         share = (raw - lower) / (upper - lower)
         if not -_SLACK <= share <= 1 + _SLACK:
+            if self._drops:
+                return float("nan")
             raise self._outside(cell, None, 0)
         return min(max(share, 0.0), 1.0) + 0.0
 

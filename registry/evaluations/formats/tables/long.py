@@ -200,6 +200,12 @@ class _LongTable:
                 more = [plane[observed] for plane in chunk.planes[1:]]
             else:
                 more = chunk.planes[1:]
+            if self._sheet.layout.repeats == "best":
+                _put_best(outcomes, at, new)
+                for plane, values in zip(others, more, strict=True):
+                    plane[at] = values
+                stated += len(at)
+                continue
             where = _places(at)
             old = outcomes[where].copy()
             outcomes[where] = new
@@ -256,6 +262,17 @@ class _LongTable:
                 outcomes=BINARY[row[0]] if self._binary else decode_floats(row[0].view(np.int32)),
                 **self._answers.decode(row[1:]),
             )
+
+
+def _put_best(outcomes: Cells, at: NDArray[np.int64], new: Cells) -> None:
+    """Write encoded outcomes, the best of those at one place, earlier ones included."""
+    if outcomes.dtype == np.uint8:  # encoded in their order, 0 being missing
+        np.maximum.at(outcomes, at, new)
+        return
+    values, earlier = decode_floats(new.view(np.int32)), decode_floats(outcomes[at].view(np.int32))
+    better = np.flatnonzero(~(values <= earlier))
+    order = better[np.argsort(values[better], kind="stable")]
+    outcomes[at[order]] = new[order]  # the last one at a place stays
 
 
 def _places(at: NDArray[np.int64]) -> slice | NDArray[np.int64]:

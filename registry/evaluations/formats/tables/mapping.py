@@ -5,11 +5,11 @@
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -126,6 +126,9 @@ class Series(MeasureRule, frozen=True):
         details: of the setup.
         standard_error: column with the standard error of the scores.
         items: column with the number of items of the scores.
+        answer: column with the answers to the items, {column} being the name of the series' own.
+
+    A text may hold groups of the pattern: `benchmark: suite/{benchmark}`.
     """
 
     column: Text | None = None
@@ -139,6 +142,7 @@ class Series(MeasureRule, frozen=True):
     details: dict[str, Text] = {}
     standard_error: Text | None = None
     items: Text | None = None
+    answer: Text | None = None
 
     def __post_init__(self) -> None:
         MeasureRule.__post_init__(self)
@@ -167,7 +171,13 @@ class Series(MeasureRule, frozen=True):
         match = self.pattern.fullmatch(column)
         if match is None:
             return None
-        return {role: text for role, text in match.groupdict().items() if text}
+        groups = {role: text for role, text in match.groupdict().items() if text}
+        composed = {role: text for role, text in self.texts().items() if "{" in text}
+        for role, text in composed.items():
+            for name, group in groups.items():
+                text = text.replace(f"{{{name}}}", group)  # noqa: PLW2901 - a group after another
+            composed[role] = text
+        return groups | composed
 
 
 class WideColumn(NamedTuple):
@@ -176,6 +186,12 @@ class WideColumn(NamedTuple):
     name: str
     texts: Mapping[str, str]
     series: Series
+
+    @property
+    def answer(self) -> str | None:
+        """The column with the answers, if there is to be one."""
+        stated = self.series.answer
+        return None if stated is None else stated.replace("{column}", self.name)
 
 
 Columns = msgspec.defstruct(
@@ -210,6 +226,8 @@ class Layout(_Keys, frozen=True, dict=True):
         models: forms of the models' names; the first that fits counts.
         series: which columns hold outcomes or scores; empty for all that have no role.
         ignore: columns that do not, whatever `series` says.
+        outside: whether outcomes outside the scale are an error, or missing: not measured.
+        repeats: whether two outcomes of a model on an item are an error, or the best one counts.
     """
 
     kind: LayoutKind = msgspec.field(name="layout")
@@ -227,6 +245,8 @@ class Layout(_Keys, frozen=True, dict=True):
     models: list[ModelRule] = []
     series: list[Series] = []
     ignore: list[re.Pattern[str]] = []
+    outside: Literal["refused", "missing"] = "refused"
+    repeats: Literal["refused", "best"] = "refused"
 
     def __post_init__(self) -> None:
         labels = {label.strip().lower(): raw for label, raw in self.labels.items()}
@@ -294,7 +314,8 @@ class Layout(_Keys, frozen=True, dict=True):
 
     def wide_columns(self, columns: list[str]) -> Iterator[WideColumn]:
         """Yield those of a table's columns that hold outcomes or scores."""
-        named = {*self.columns, *(c for each in self.formulas_of_facts() for c in each.columns)}
+        facts = (column for each in self.formulas_of_facts() for column in each.columns)
+        named = {*self.columns, *self.tops(columns), *facts}
         for name in columns:
             if name in named or any(pattern.search(name) for pattern in self.ignore):
                 continue
@@ -303,9 +324,16 @@ class Layout(_Keys, frozen=True, dict=True):
                     yield WideColumn(name, {**series.texts(), **texts}, series)
                     break
 
-    def fits(self, columns: list[str]) -> int:
-        """Return how many of a table's columns it explains; 0 if it is for another table."""
-        if not set(self.columns) <= set(columns):
+    def tops(self, columns: list[str]) -> set[str]:
+        """Return those of a table's columns of which only fields are named."""
+        return {name.partition(".")[0] for name in self.columns if name not in columns}
+
+    def fits(self, columns: list[str], has: Callable[[str], bool] | None = None) -> int:
+        """Return how many of a table's columns it explains; 0 if it is for another table.
+
+        `has` tells whether there is a column or a field of a nested one, by default of the former.
+        """
+        if not all(map(has or columns.__contains__, self.columns)):
             return 0
         if not self.is_wide:
             return len(self.columns)
@@ -343,10 +371,12 @@ class TableMapping:
     about: str = ""
     document: Mapping[str, object] = field(default_factory=dict, repr=False)
 
-    def layout(self, filename: str, columns: list[str]) -> Layout | None:
+    def layout(
+        self, filename: str, columns: list[str], has: Callable[[str], bool] | None = None
+    ) -> Layout | None:
         """Return the layout of a file: by its name or else, if it was renamed, by its columns."""
         named = [layout for layout in self.layouts if layout.covers(filename)]
-        fitting = [layout for layout in named if layout.fits(columns)]
-        others = [layout for layout in self.layouts if layout.fits(columns)]
-        best = max(fitting or others, key=lambda layout: layout.fits(columns), default=None)
+        fitting = [layout for layout in named if layout.fits(columns, has)]
+        others = [layout for layout in self.layouts if layout.fits(columns, has)]
+        best = max(fitting or others, key=lambda layout: layout.fits(columns, has), default=None)
         return best or (named[0] if named else None)

@@ -128,7 +128,7 @@ def detect(path: Path) -> TableMapping | None:
     for name in presets():
         mapping = load_mapping(name)
         for layout in mapping.layouts:
-            count = layout.fits(table.columns)
+            count = layout.fits(table.columns, table.has)
             rank = (layout.match is not None and layout.covers(path.name), count)
             if count and (best is None or rank > best[0]):
                 best = rank, mapping

@@ -75,7 +75,7 @@ def read(path: Path, mapping: TableMapping, notes: Notes) -> Iterator[Content]:
         UnreadableFileError: the file cannot be read completely; names the place.
     """
     table = open_table(path)
-    layout = mapping.layout(path.name, table.columns)
+    layout = mapping.layout(path.name, table.columns, table.has)
     if layout is None:
         meant = ", ".join(layout.match or "*" for layout in mapping.layouts)
         problem = (
@@ -100,15 +100,17 @@ def _role_of(column: str, layout: Layout) -> str:
 def _check_columns(table: Table, layout: Layout, notes: Notes) -> None:
     columns = ", ".join(map(repr, table.columns[:50]))
     for column in layout.columns:
-        if column not in table.columns:
+        if not table.has(column):
             raise table.error(
                 f"There is no such column{_role_of(column, layout)}. There are: {columns}.",
                 field=column,
             )
     if layout.is_wide:
-        used = {column.name for column in layout.wide_columns(table.columns)}
-        if not used:
+        wide = list(layout.wide_columns(table.columns))
+        if not wide:
             raise table.error(f"The mapping covers none of its columns. There are: {columns}.")
-        used.update(layout.columns, *(each.columns for each in layout.formulas_of_facts()))
+        used = {column.name for column in wide} | {column.answer for column in wide}
+        used.update(layout.columns, layout.tops(table.columns))
+        used.update(*(each.columns for each in layout.formulas_of_facts()))
         unused = [column for column in table.columns if column not in used]
         notes.left_out_named("columns that hold no outcome or score", unused)

@@ -75,6 +75,9 @@ ROW = "@row"
 FILE = "@file"
 """Name in a formula of the file's name without its extensions."""
 
+DATE = "@date"
+"""Name in a formula of the date in the file's name, as 2024-06-24; missing if there is none."""
+
 MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "<na>"})
 """Cells that mean a missing value, in lower case."""
 
@@ -132,8 +135,8 @@ class Formula:
             return cls((("", text),))
         pieces = re.split(r"\{([^{}]*)\}", text[1:])
         columns: list[str | None] = [*pieces[1::2], None]
-        if any(name[:1] == "@" and name not in (ROW, FILE) for name in pieces[1::2]):
-            raise ValueError("a text with {column}, {@file} or {@row}")
+        if any(name[:1] == "@" and name not in (ROW, FILE, DATE) for name in pieces[1::2]):
+            raise ValueError("a text with {column}, {@file}, {@date} or {@row}")
         return cls(tuple(zip(pieces[::2], columns, strict=True)))
 
     def text(self, cell: Callable[[str], str | None]) -> str | None:

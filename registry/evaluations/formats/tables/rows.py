@@ -1,5 +1,6 @@
 """Rows of a table that match the mapping's conditions, with their numbers in the file."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.mapping import Layout, Like
-from registry.evaluations.formats.tables.roles import FILE, ROW, Scalar, Text
+from registry.evaluations.formats.tables.roles import DATE, FILE, ROW, Scalar, Text
 from registry.evaluations.formats.tables.sources import CellBatch, Table
 from registry.evaluations.records import Notes
 from registry.workers import prefetch
+
+_DATE = re.compile(r"(?<!\d)(\d{4})[-_]?(\d\d)[-_]?(\d\d)(?!\d)")
 
 
 class TableRows(NamedTuple):
@@ -66,6 +69,12 @@ class Sheet(NamedTuple):
         """The file's name without its extensions."""
         return self.table.path.name.split(".")[0]
 
+    @property
+    def date(self) -> str | None:
+        """The date in the file's name; None if there is none."""
+        match = _DATE.search(self.table.path.name)
+        return "-".join(match.groups()) if match else None
+
     @contextmanager
     def places(self, rows: TableRows, row: int = 0) -> Iterator[None]:
         """Add the row of the file to errors about cells.
@@ -90,6 +99,8 @@ class Sheet(NamedTuple):
         def cell(column: str) -> str | None:
             if column == FILE:
                 return self.file
+            if column == DATE:
+                return self.date
             if column == ROW:
                 return None if row is None else str(row + 1)
             try:

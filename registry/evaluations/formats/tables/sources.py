@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from registry.errors import UnreadableFileError
+from registry.evaluations.formats.tables.cells import text_of
 
 ROWS = 1 << 18
 """Rows of a batch of a Parquet file, if it has few columns."""
@@ -37,8 +40,11 @@ class Table(Protocol):
     def columns(self) -> list[str]:
         """The names of its columns."""
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a column, or a field of a nested one: `usage.tokens`."""
+
     def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
-        """Yield the rows in their order.
+        """Yield the rows in their order, of columns and of fields of nested ones.
 
         Raises:
             UnreadableFileError: the file is not such a table; names the place.
@@ -50,6 +56,29 @@ class Table(Protocol):
         """Return an error that names a row (from 0) by its line, or by its number from 1."""
 
 
+def field_at(record: Mapping[str, object], name: str) -> object:
+    """Return the value of a key, or of a path of keys with points; None where there is none.
+
+    A key that has points itself comes first; an object may be a text of JSON.
+    """
+    if name in record:
+        return record[name]
+    value: object = record
+    for key in name.split("."):
+        if isinstance(value, str) and value.lstrip()[:1] == "{":
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                return None
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+_SAMPLED = 1_000  # rows in which the keys of nested columns are looked for
+
+
 @dataclass(frozen=True)
 class ParquetTable:
     """A Parquet file; texts come dictionary-encoded."""
@@ -57,6 +86,7 @@ class ParquetTable:
     path: Path
     columns: list[str]
     texts: frozenset[str]
+    schema: pa.Schema = field(repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path) -> "ParquetTable":
@@ -68,11 +98,36 @@ class ParquetTable:
             for column in schema
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         )
-        return cls(path, list(schema.names), texts)
+        return cls(path, list(schema.names), texts, schema)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a column, or a field of a struct or of objects in texts."""
+        if name in self.columns:
+            return True
+        top, *keys = name.split(".")
+        if not keys or top not in self.columns:
+            return False
+        if top in self.texts:
+            return self._in_texts(name)
+        kind = self.schema.field(top).type
+        for key in keys:
+            if not pa.types.is_struct(kind) or kind.get_field_index(key) < 0:
+                return False
+            kind = kind.field(key).type
+        return True
+
+    def _in_texts(self, name: str) -> bool:
+        top = name.partition(".")[0]
+        with _arrow_errors(self.path), pq.ParquetFile(self.path) as file:
+            batch = next(file.iter_batches(_SAMPLED, columns=[top], use_threads=False), None)
+            rows = batch.to_pylist() if batch is not None else []
+        return any(field_at(row, name) is not None for row in rows)
 
     def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order, without buffering row groups, which may be huge."""
         names = list(columns)
+        nested = [name for name in names if name not in self.columns]
+        read = [name.partition(".")[0] if self._is_text(name) else name for name in names]
         rows = max(min(ROWS, CELLS // max(len(names), 1)), 1)
         with (
             _arrow_errors(self.path),
@@ -84,10 +139,22 @@ class ParquetTable:
             ) as file,
         ):
             start = 0
-            for batch in file.iter_batches(rows, columns=names, use_threads=False):
+            for batch in file.iter_batches(rows, columns=read, use_threads=False):
                 by_name = dict(zip(batch.schema.names, batch.columns, strict=True))
+                by_name |= {name: self._nested(by_name, name) for name in nested}
                 yield CellBatch(start, batch.num_rows, by_name)
                 start += batch.num_rows
+
+    def _is_text(self, name: str) -> bool:
+        return name not in self.columns and name.partition(".")[0] in self.texts
+
+    def _nested(self, columns: Mapping[str, pa.Array], name: str) -> pa.Array:
+        """Return the values of a field of a nested column."""
+        top, *keys = name.split(".")
+        if not self._is_text(name):
+            return pc.struct_field(columns[top], keys)
+        cells = [text_of(field_at({top: cell}, name)) for cell in columns[top].to_pylist()]
+        return pa.array(cells, pa.large_string())
 
     def error(
         self, problem: str, *, row: int | None = None, field: str | None = None

@@ -2,11 +2,12 @@
 
 import csv
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
 from io import BufferedIOBase
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ import pyarrow.csv as pcsv
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
-from registry.evaluations.formats.tables.sources import CellBatch
+from registry.evaluations.formats.tables.sources import CellBatch, field_at
 
 BLOCK = 1 << 25
 """Bytes read at once, and the limit of a row."""
@@ -44,9 +45,21 @@ class CsvTable:
             return cls(path, cells, delimiter)
         raise UnreadableFileError(path, "It is empty; its first line has to name the columns.")
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a column, or a field of objects in texts of one."""
+        top = name.partition(".")[0]
+        if name in self.columns or top == name or top not in self.columns:
+            return name in self.columns
+        rows = islice(self.records(), 1, _SAMPLED)
+        place = self.columns.index(top)
+        cells = ({top: cells[place]} for _, cells in rows if len(cells) > place)
+        return any(field_at(cell, name) is not None for cell in cells)
+
     def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order."""
-        names = list(columns)
+        nested = [name for name in columns if name not in self.columns]
+        own = [name if name in self.columns else name.partition(".")[0] for name in columns]
+        names = list(dict.fromkeys(own))
         start = 0
         try:
             with pa.input_stream(
@@ -66,9 +79,9 @@ class CsvTable:
                     ),
                 )
                 for batch in reader:
-                    yield CellBatch(
-                        start, batch.num_rows, dict(zip(names, batch.columns, strict=True))
-                    )
+                    arrays = dict(zip(names, batch.columns, strict=True))
+                    arrays |= {name: _nested(arrays, name) for name in nested}
+                    yield CellBatch(start, batch.num_rows, arrays)
                     start += batch.num_rows
         except (pa.ArrowException, *_BROKEN) as problem:
             self._explain(problem)
@@ -128,15 +141,22 @@ class JsonlTable:
     @classmethod
     def open(cls, path: Path) -> "JsonlTable":
         """Open a file: read the keys in the first lines."""
-        table = cls(path, [])
         names: dict[str, None] = {}
-        for count, (_, record) in enumerate(table.records()):
+        for record in cls(path, []).sampled():
             names.update(dict.fromkeys(record))
-            if count == _SAMPLED:
-                break
         if not names:
             raise UnreadableFileError(path, "It is empty; each line has to be a JSON object.")
         return cls(path, list(names))
+
+    def sampled(self) -> Iterator[dict[str, object]]:
+        """Yield the first objects."""
+        yield from (record for _, record in islice(self.records(), _SAMPLED))
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a key, or path of keys, in the first lines."""
+        if name in self.columns or name.partition(".")[0] not in self.columns:
+            return name in self.columns
+        return any(field_at(record, name) is not None for record in self.sampled())
 
     def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
         """Yield the rows in their order; all cells as texts, lists and objects as JSON."""
@@ -146,7 +166,7 @@ class JsonlTable:
         for line, record in self.records():
             for name, column in cells.items():
                 try:
-                    column.append(text_of(record.get(name)))
+                    column.append(text_of(field_at(record, name)))
                 except BadCellError as bad:
                     raise UnreadableFileError(
                         self.path, bad.problem, line=line, field=name
@@ -189,6 +209,13 @@ class JsonlTable:
                     message = "The line is not a JSON object, with a key for each column."
                     raise UnreadableFileError(self.path, message, line=line)
                 yield line, record
+
+
+def _nested(columns: Mapping[str, pa.Array], name: str) -> pa.Array:
+    """Return the values of a field of objects in a column's texts."""
+    top = name.partition(".")[0]
+    cells = [text_of(field_at({top: cell}, name)) for cell in columns[top].to_pylist()]
+    return pa.array(cells, pa.large_string())
 
 
 def _batch(start: int, length: int, cells: dict[str, list[str | None]]) -> CellBatch:

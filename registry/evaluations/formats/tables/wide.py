@@ -5,8 +5,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
+import pyarrow as pa
 
-from registry.evaluations.formats.tables.cells import BadCellError, OutcomeCells, name_of
+from registry.coerce import storable
+from registry.evaluations.formats.tables.cells import (
+    BadCellError,
+    OutcomeCells,
+    name_of,
+    text_of,
+)
 from registry.evaluations.formats.tables.items import ItemReader
 from registry.evaluations.formats.tables.mapping import WideColumn
 from registry.evaluations.formats.tables.rows import Sheet
@@ -109,8 +116,12 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
     cells, runs, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemReader(sheet)
     own = sheet.layout.columns
+    present = set(sheet.table.columns)
+    answers = [each.answer if each.answer in present else None for each in columns]
+    read = (*own, *(column.name for column in columns), *filter(None, answers))
     tables: dict[tuple[str, str], _Table] = {}
-    for rows in sheet.rows((*own, *(column.name for column in columns))):
+    for rows in sheet.rows(read):
+        texts = [_texts(rows.columns[each]) if each else None for each in answers]
         values = {name: rows.columns[name].to_pylist() for name in own}
         with sheet.places(rows):
             outcomes = np.stack(
@@ -126,12 +137,19 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
                     continue
             table.items.append(item)
             table.rows.append(outcomes[row])
+            table.answers.append([each[row] if each else None for each in texts])
     for table in tables.values():
         yield Block(
             benchmark=table.benchmark,
             items=table.items,
             runs=_runs_by_item(sheet, runs, columns, table),
         )
+
+
+def _texts(column: pa.Array) -> list[str | None]:
+    """Return texts that can be stored; None for missing ones."""
+    cells = (text_of(cell) for cell in column.to_pylist())
+    return [storable(cell) if cell else None for cell in cells]
 
 
 @dataclass
@@ -142,6 +160,7 @@ class _Table:
     values: Mapping[str, object]
     items: list[Item] = field(default_factory=list)
     rows: list[Outcomes] = field(default_factory=list)
+    answers: list[list[str | None]] = field(default_factory=list)
     digests: dict[object, bytes] = field(default_factory=dict)
 
 
@@ -150,7 +169,7 @@ def _runs_by_item(
 ) -> Iterator[Run]:
     by_model = np.stack(table.rows, axis=1)
     keys: set[object] = set()
-    for column, outcomes in zip(columns, by_model, strict=True):
+    for place, (column, outcomes) in enumerate(zip(columns, by_model, strict=True)):
         texts = {"model": column.name, **column.texts}
         try:
             head = reader.read(table.values, series=column.series, texts=texts)
@@ -163,4 +182,8 @@ def _runs_by_item(
         if np.isnan(outcomes).all():
             sheet.notes.left_out("runs without any outcome")
             continue
-        yield head.run(outcomes=np.ascontiguousarray(outcomes))
+        answers = [each[place] for each in table.answers] if column.answer else None
+        yield head.run(
+            outcomes=np.ascontiguousarray(outcomes),
+            answers=answers if answers and any(answers) else None,
+        )

@@ -342,7 +342,8 @@ def test_models_by_item(tmp_path: Path) -> None:
     assert [item.prompt for item in x.items] == ["one?", "two?"]
     assert [run.model for run in x_runs] == ["m", "n"]
     assert [run.model for run in y_runs] == ["n"]
-    assert notes.counts["columns that hold no outcome or score"] == 2
+    assert notes.counts["columns that hold no outcome or score"] == 1
+    assert [run.answers for run in x_runs] == [["sure", "no"], None]
 
 
 def test_scores(tmp_path: Path) -> None:
