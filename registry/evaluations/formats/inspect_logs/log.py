@@ -108,7 +108,7 @@ class Reduction(msgspec.Struct):
     samples: list[SampleScore] = []
 
 
-class Sample(msgspec.Struct):
+class EpochSample(msgspec.Struct):
     """A sample in an epoch. Version 1 has one score."""
 
     id: int | str
@@ -142,7 +142,7 @@ class Header(msgspec.Struct):
 class Document(Header):
     """A log in one JSON document."""
 
-    samples: list[Sample] | None = None
+    samples: list[EpochSample] | None = None
 
 
 class InspectLog:
@@ -155,7 +155,7 @@ class InspectLog:
             UnreadableFileError: it is not a log of an evaluation that finished.
         """
         self.path = path
-        self._samples: list[Sample] | None = None
+        self._samples: list[EpochSample] | None = None
         if path.suffix == ".eval":
             with self._archive() as archive:
                 names = archive.namelist()
@@ -183,7 +183,7 @@ class InspectLog:
             content = self._member(archive, _REDUCTIONS)
         return json_files.typed(content, list[Reduction], self.path, part=_REDUCTIONS)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[EpochSample]:
         """Yield the samples, one at a time decoded.
 
         Raises:
@@ -196,7 +196,7 @@ class InspectLog:
             for name in dict.fromkeys(archive.namelist()):
                 if name.startswith("samples/") and name.endswith(".json"):
                     content = self._member(archive, name)
-                    yield json_files.typed(content, Sample, self.path, part=name)
+                    yield json_files.typed(content, EpochSample, self.path, part=name)
 
     @contextmanager
     def _archive(self) -> Iterator[ZipFile]:

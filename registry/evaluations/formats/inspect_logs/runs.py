@@ -16,7 +16,7 @@ from registry.evaluations.formats.inspect_logs.log import (
     Reduction,
     ScorerResults,
 )
-from registry.evaluations.formats.inspect_logs.samples import Samples, values_of
+from registry.evaluations.formats.inspect_logs.samples import EpochSamples, values_of
 from registry.evaluations.formats.inspect_logs.setup import model_of, setup_of
 from registry.evaluations.records import (
     HUB_DATASETS,
@@ -58,7 +58,7 @@ def block(log: InspectLog, notes: Notes) -> Block:
     scorers = list(_scorers(log))
     if not scorers:
         raise UnreadableFileError(path, "there are no scores in it.", field="results.scores")
-    samples = Samples(path)
+    samples = EpochSamples(path)
     for sample in log.samples():
         samples.add(sample, header.eval.model, scorers[0].name)
     runs = _Runs(log, samples, notes)
@@ -92,7 +92,7 @@ def _benchmark(log: InspectLog) -> Benchmark:
 class _Runs:
     """Runs of a log, and what they have in common."""
 
-    def __init__(self, log: InspectLog, samples: Samples, notes: Notes) -> None:
+    def __init__(self, log: InspectLog, samples: EpochSamples, notes: Notes) -> None:
         self._log, self._samples, self._notes = log, samples, notes
         self._reductions = log.reductions()
         self._model, self._setup = model_of(log), setup_of(log)

@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.coerce import count, number, short_text, storable
 from registry.errors import UnreadableFileError
-from registry.evaluations.formats.inspect_logs.log import Sample
+from registry.evaluations.formats.inspect_logs.log import EpochSample
 from registry.evaluations.formats.json_files import members
 from registry.evaluations.records import Item
 
@@ -18,7 +18,7 @@ _MAX_TOKENS = 2**31 - 1
 
 
 @dataclass
-class Samples:
+class EpochSamples:
     """Samples by name, in order of appearance, with their scores by scorer and epoch."""
 
     path: Path
@@ -29,7 +29,7 @@ class Samples:
     output_tokens: dict[str, int] = field(default_factory=dict)
     latencies: dict[str, float] = field(default_factory=dict)
 
-    def add(self, sample: Sample, model: str, scorer: str) -> None:
+    def add(self, sample: EpochSample, model: str, scorer: str) -> None:
         """Add a sample of an epoch; `scorer` is that of the one score of version 1."""
         name = short_text(str(sample.id))
         place = f"samples/{sample.id}_epoch_{sample.epoch}"[:80]
@@ -48,7 +48,7 @@ class Samples:
                     problem = "another sample of this name and epoch has another score."
                     raise UnreadableFileError(self.path, problem, field=place)
 
-    def _observe(self, name: str, sample: Sample, model: str) -> None:
+    def _observe(self, name: str, sample: EpochSample, model: str) -> None:
         answers = [score.answer for score in (sample.scores or {}).values()]
         stated = next((answer for answer in answers if isinstance(answer, str)), None)
         self.answers[name] = storable(stated) if stated is not None else _completion(sample.output)
@@ -82,7 +82,7 @@ def _number(value: object) -> float | None:
     return number(value)
 
 
-def _item(name: str, sample: Sample) -> Item:
+def _item(name: str, sample: EpochSample) -> Item:
     metadata = members(sample.metadata)
     domains = [short_text(metadata.get(key)) for key in ("domain", "subject", "category")]
     target = sample.target
