@@ -17,6 +17,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+_MEASURE_KEY = ["benchmark_id", "metric", "filter", "lower", "upper", "unit"]
+
 
 RENEW_SHOWN_RUNS = """
 CREATE FUNCTION store.renew_shown_runs() RETURNS trigger
@@ -212,6 +214,14 @@ def upgrade() -> None:
     op.create_index("shown_runs_benchmark_id_idx", "shown_runs", ["benchmark_id"], schema="store")
     op.get_bind().execution_options(no_parameters=True).exec_driver_sql(RENEW_SHOWN_RUNS)
     op.alter_column("measures", "higher_is_better", nullable=True, schema="store")
+    op.drop_constraint("measures_key", "measures", schema="store")
+    op.create_unique_constraint(
+        "measures_key",
+        "measures",
+        [*_MEASURE_KEY, "higher_is_better"],
+        schema="store",
+        postgresql_nulls_not_distinct=True,
+    )
     op.add_column(
         "imports",
         sa.Column(
@@ -279,7 +289,28 @@ def downgrade() -> None:
     op.drop_column("models", "license_source", schema="store")
     op.drop_column("models", "stored_parameters", schema="store")
     op.drop_column("imports", "revision", schema="store")
+    op.drop_constraint("measures_key", "measures", schema="store")
     op.execute("UPDATE store.measures SET higher_is_better = true WHERE higher_is_better IS NULL")
+    # Of measures that differ in their direction alone, the first holds the runs of all.
+    op.execute(f"""
+        CREATE TEMPORARY TABLE same_measures ON COMMIT DROP AS
+        SELECT measure_id, min(measure_id) OVER (PARTITION BY {", ".join(_MEASURE_KEY)}) AS first_id
+          FROM store.measures""")  # noqa: S608 - fixed names
+    for table in ("runs", "benchmarks"):
+        op.execute(f"""
+            UPDATE store.{table} t SET measure_id = s.first_id
+              FROM same_measures s
+             WHERE t.measure_id = s.measure_id AND s.measure_id <> s.first_id""")  # noqa: S608
+    op.execute("""
+        DELETE FROM store.measures m USING same_measures s
+         WHERE m.measure_id = s.measure_id AND s.measure_id <> s.first_id""")
+    op.create_unique_constraint(
+        "measures_key",
+        "measures",
+        _MEASURE_KEY,
+        schema="store",
+        postgresql_nulls_not_distinct=True,
+    )
     op.alter_column("measures", "higher_is_better", nullable=False, schema="store")
     op.drop_column("runs", "outcome_count", schema="store")
     op.drop_column("setups", "variant", schema="store")

@@ -58,8 +58,9 @@ def _key(connection: Connection, query: str, values: Mapping[str, object]) -> in
 def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
     """Return the key of a measure of a benchmark; insert it if it is new.
 
-    The same metric on another scale is another measure. Until `choose_measures` counts models,
-    leaderboards show a benchmark's first measure with bounds.
+    The same metric on another scale, or with the other direction, is another measure; a direction
+    that was not known is filled in, and a measure without one is that with one. Until
+    `choose_measures` counts models, leaderboards show a benchmark's first measure with bounds.
     """
     values = {
         "benchmark": benchmark,
@@ -75,9 +76,20 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
         SELECT measure_id FROM store.measures
          WHERE (benchmark_id, metric, filter) = (:benchmark, :metric, :filter)
            AND (lower, upper, unit) IS NOT DISTINCT FROM (
-                   CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))"""
+                   CAST(:lower AS float8), CAST(:upper AS float8), CAST(:unit AS text))
+           AND (higher_is_better = CAST(:higher AS boolean)
+                OR higher_is_better IS NULL OR CAST(:higher AS boolean) IS NULL)
+         ORDER BY higher_is_better IS NOT DISTINCT FROM CAST(:higher AS boolean) DESC, measure_id
+         LIMIT 1"""
     key = connection.scalar(text(query), values)
     if key is not None:
+        if measure.higher_is_better is not None:
+            connection.execute(
+                text("""
+                UPDATE store.measures SET higher_is_better = :higher
+                 WHERE measure_id = :key AND higher_is_better IS NULL"""),
+                {"higher": measure.higher_is_better, "key": key},
+            )
         return int(key)
     connection.execute(
         text("""
@@ -93,9 +105,9 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
           FROM store.measures m
          WHERE b.benchmark_id = :benchmark AND m.measure_id = :measure
            AND (b.measure_id IS NULL
-                OR m.upper IS NOT NULL AND EXISTS (
+                OR m.upper > m.lower AND EXISTS (
                        SELECT FROM store.measures s
-                        WHERE s.measure_id = b.measure_id AND s.upper IS NULL))"""),
+                        WHERE s.measure_id = b.measure_id AND (s.upper > s.lower) IS NOT TRUE))"""),
         {"benchmark": benchmark, "measure": key},
     )
     return key
@@ -104,7 +116,8 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
 def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
     """Choose for each benchmark the measure that leaderboards show: the one of most models.
 
-    Measures with bounds come before others, and the first among equals. Where the choice changes,
+    Measures with bounds come before others, then those with a known direction, and the first among
+    equals. Where the choice changes,
     so do the preferred runs, and item statistics become stale.
 
     Args:
@@ -120,7 +133,8 @@ def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
         ), chosen AS (
             SELECT DISTINCT ON (c.benchmark_id) c.benchmark_id, c.measure_id
               FROM counted c JOIN store.measures m USING (measure_id)
-             ORDER BY c.benchmark_id, m.upper IS NULL, c.models DESC, c.measure_id
+             ORDER BY c.benchmark_id, (m.upper > m.lower) IS TRUE DESC,
+                      m.higher_is_better IS NULL, c.models DESC, c.measure_id
         )
         UPDATE store.benchmarks b SET measure_id = c.measure_id
           FROM chosen c

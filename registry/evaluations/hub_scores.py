@@ -15,6 +15,7 @@ from registry.evaluations import staging
 from registry.evaluations.formats.hub.records import read_eval_results, read_model_index
 from registry.evaluations.load import LoadCounts, write_blocks
 from registry.evaluations.records import Benchmark, Block, Notes, Run, run_id
+from registry.evaluations.scales.measured import measured
 
 MODELS_AT_ONCE = 1_000
 
@@ -78,7 +79,7 @@ def store_deferred(connection: Connection, *, as_of: datetime) -> LoadCounts | N
     for model in models:
         blocks += read_eval_results(model.name, model.eval_results, notes)
         blocks += read_model_index(model.name, model.model_index, notes)
-    counts = write_blocks(connection, _by_benchmark(blocks), as_of=as_of)
+    counts = write_blocks(connection, measured(_by_benchmark(blocks), notes), as_of=as_of)
     staging.delete_unstaged(connection, [model.model_id for model in models])
     return counts
 

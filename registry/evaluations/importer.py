@@ -27,6 +27,7 @@ from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Facts, Names, Notes, Run, Source
 from registry.evaluations.remote.cache import DEFAULT_LIMIT
 from registry.evaluations.remote.inputs import InputFile, list_files
+from registry.evaluations.scales.measured import measured
 from registry.workers import Progress, infrequent_gc, no_progress
 
 _LOG = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ def _import(
 
     report.written = load.write_blocks(
         connection,
-        _counted(blocks(), read),
+        _counted(measured(blocks(), notes, file=report.path), read),
         as_of=now,
         import_id=version.import_id,
         compared=not alone,

@@ -21,6 +21,8 @@ from registry.evaluations.selection import ALL_RUNS, RunKeys, RunSelection
 RUNS_AT_ONCE = 64
 """Runs that are fetched at once, at most."""
 
+_MEASURE = tuple(each.name for each in fields(Measure) if each.compare)
+
 _SELECTED = """
       (CAST(:benchmarks AS integer[]) IS NULL OR r.benchmark_id = ANY (:benchmarks))
   AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
@@ -185,7 +187,7 @@ def _run(row: Row[Any], setup: Setup, items: int) -> Run:
         unpack(row.right_bits, row.present_bits, row.grades, outcomes)
     return Run(
         model=row.spelling,
-        measure=Measure(**{each.name: row.measure[each.name] for each in fields(Measure)}),
+        measure=Measure(**{name: row.measure[name] for name in _MEASURE}),
         source=Source(name=row.source, url=row.url),
         setup=setup,
         revision=row.revision,

@@ -4,6 +4,7 @@ Pure: no file, no database. A `Block` holds the runs of models on one version of
 readers of formats yield blocks, and writers take them.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +25,10 @@ Outcomes: TypeAlias = NDArray[np.float32]
 HUB_DATASETS = "https://huggingface.co/datasets/"
 """Prefix of the address of a benchmark that is a data set of the Hub."""
 
-_ROUNDING = 1e-9  # a mean of ones may exceed one by it
+_ROUNDING = 1e-6  # of a scale's width: a mean of ones may exceed one, as a 32-bit float by this
+
+NOT_MEASURED = -1.0
+"""What harnesses write on scales from 0 where they measured nothing."""
 
 ScoreKind = Literal["measured", "reported"]
 
@@ -103,18 +107,21 @@ class Measure:
         filter: how answers were extracted from replies, such as strict-match; empty for none.
         lower: least raw score; None without a bound.
         upper: greatest raw score, likewise.
-        higher_is_better: False for perplexities and errors.
+        higher_is_better: False for perplexities and errors; None where it is not known.
         random_baseline: raw score of random answers; None if unknown.
         unit: such as %, Elo; None for a share.
+        assumed: whether the scale is the usual one of the metric or the task, as the file states
+            none; measures are equal whether it is or not.
     """
 
     metric: str
     filter: str = ""
     lower: float | None = 0.0
     upper: float | None = 1.0
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     random_baseline: float | None = None
     unit: str | None = None
+    assumed: bool = field(default=False, compare=False)
 
     @property
     def width(self) -> float | None:
@@ -124,16 +131,26 @@ class Measure:
         return self.upper - self.lower
 
     def normalised(self, raw: float) -> float | None:
-        """Return a raw score as a share in [0, 1], higher being better; None without bounds."""
-        if self.lower is None or self.width is None:
+        """Return a raw score as a share in [0, 1], higher being better.
+
+        None without bounds or a direction, and for a score outside the bounds: it is not clipped.
+        """
+        if self.lower is None or self.width is None or self.higher_is_better is None:
+            return None
+        if not self.allows(raw):
             return None
         share = min(max((raw - self.lower) / self.width, 0.0), 1.0)
         return share if self.higher_is_better else 1.0 - share
 
     def allows(self, raw: float) -> bool:
-        """Return whether a raw score is within the bounds, where there are any."""
-        too_low = self.lower is not None and raw < self.lower - _ROUNDING
-        return not too_low and (self.upper is None or raw <= self.upper + _ROUNDING)
+        """Return whether a raw score is a number within the bounds, where there are any.
+
+        One outside is no measurement: harnesses write -1 or 999 where they measured nothing.
+        """
+        slack = _ROUNDING * (self.width or 1.0)
+        too_low = self.lower is not None and raw < self.lower - slack
+        too_high = self.upper is not None and raw > self.upper + slack
+        return math.isfinite(raw) and not too_low and not too_high
 
     @property
     def span(self) -> str:
@@ -146,7 +163,7 @@ class Measure:
         """Return the raw score of a share in [0, 1], the inverse of `normalised`."""
         if self.lower is None or self.upper is None:
             return share
-        share = share if self.higher_is_better else 1.0 - share
+        share = 1.0 - share if self.higher_is_better is False else share
         return self.lower + share * (self.upper - self.lower)
 
 

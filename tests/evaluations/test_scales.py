@@ -29,7 +29,7 @@ def test_costs_have_no_upper_bound_and_are_better_when_low(metric: str) -> None:
 def test_an_unknown_metric_has_no_bounds(metric: str) -> None:
     measure = known_measure(metric, "none")
     assert (measure.lower, measure.upper, measure.filter) == (None, None, "none")
-    assert measure.higher_is_better
+    assert measure.higher_is_better is None
 
 
 def test_a_source_knows_better_which_way_is_better() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from registry.cli.evals.import_ import import_
 from registry.cli.evals.remove import remove
 from registry.cli.output import Field, Output, count, output_options
 from registry.cli.parameters import AT_LEAST_ONE
+
+if TYPE_CHECKING:
+    from registry.evaluations.leaderboard import Ranking, RawMeasure
 
 
 @click.group()
@@ -88,8 +91,10 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
     variant, such as best-of-16, which is named where it is all there is), of a complete run before
     a limited one, of a verified one before another, of the main revision, of the latest checkpoint,
     then the newest; docs/sql.md has the whole rule. Names of one benchmark are joined, as far as
-    their scores are by one measure. Scores are shares in [0, 1], in tables %. By default, the
-    benchmarks are up to six of those with most models, as long as half of the models have them all.
+    their scores are by one measure. Scores are shares in [0, 1], in tables %, and the average is of
+    them. Scores by a measure without bounds (perplexity, ROUGE, Elo, results of the Hub) are raw:
+    they are in no average, and rank the models where there is none. By default, the benchmarks are
+    up to six of those with most models, as long as half of the models have them all.
 
     \b
     Examples:
@@ -104,8 +109,15 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
     fields = [
         Field("model"),
         Field("variants", kept=True, tabled=any(row.variants for row in ranking.rows)),
-        Field("average", "average %", look=_share, right=True, kept=True),
-        *(Field(each, f"{each} %", look=_share, right=True) for each in ranking.benchmarks),
+        Field(
+            "average",
+            "average %",
+            look=_share,
+            right=True,
+            tabled=len(ranking.raw) < len(ranking.benchmarks) or not ranking.rows,
+            kept=True,
+        ),
+        *(_score(each, ranking) for each in ranking.benchmarks),
         count("parameters", "size"),
         Field("license"),
         Field("downloads", tabled=False),
@@ -123,6 +135,8 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
         for row in ranking.rows
     )
     output.rows(fields, rows, empty="No model has scores on all of these benchmarks.")
+    for name, measure in ranking.raw.items():
+        say(_about_raw(name, measure))
     if ranking.incomplete:
         say(
             f"{ranking.incomplete:,} more models have scores on some of these benchmarks only: "
@@ -142,6 +156,34 @@ def leaderboard(application: Application, /, output: Output, **chosen: Any) -> N
             f"{name} is another benchmark, with {models:,} models: "
             f"registry evals leaderboard --benchmark {shlex.quote(name)}"
         )
+
+
+def _score(benchmark: str, ranking: Ranking) -> Field:
+    """Return the column of a benchmark: shares in %, or raw scores with their unit."""
+    measure = ranking.raw.get(benchmark)
+    if measure is None:
+        return Field(benchmark, f"{benchmark} %", look=_share, right=True)
+    unit = f" ({measure.unit})" if measure.unit else ""
+    return Field(benchmark, f"{benchmark}{unit}", look=_raw, right=True, kept=True)
+
+
+def _about_raw(name: str, measure: RawMeasure) -> str:
+    """Return what to know of raw scores: which are better, or that this is not known."""
+    if measure.higher_is_better is None:
+        return (
+            f"{name}: it is not known whether a higher or a lower {measure.metric} is better, so "
+            "that models are not ranked by it. Import its files again with --better higher or "
+            "--better lower."
+        )
+    better = "higher" if measure.higher_is_better else "lower"
+    return (
+        f"{name}: raw scores by {measure.metric}, {better} is better. No bounds of it are known, "
+        "so that they are in no average; import its files again with --scale to state them."
+    )
+
+
+def _raw(value: Any) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def _share(value: Any) -> str:

@@ -109,7 +109,7 @@ measures = Table(
     "measures",
     metadata,
     MeasureTable,
-    # The same metric on another scale is another measure.
+    # The same metric on another scale, or in the other direction, is another measure.
     UniqueConstraint(
         "benchmark_id",
         "metric",
@@ -117,6 +117,7 @@ measures = Table(
         "lower",
         "upper",
         "unit",
+        "higher_is_better",
         name="measures_key",
         postgresql_nulls_not_distinct=True,
     ),

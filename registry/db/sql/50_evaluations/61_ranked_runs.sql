@@ -6,13 +6,13 @@ CREATE VIEW store.ranked_runs AS
 SELECT r.*, r.right_bits IS NOT NULL AS has_outcomes, m.name AS model, b.name AS benchmark,
        b.version, k.metric, k.filter, k.lower, k.upper, k.higher_is_better, k.unit, t.shots,
        t.variant,
-       (k.metric, k.filter) = (shown.metric, shown.filter) AS is_shown,
-       CASE WHEN (k.metric, k.filter) = (shown.metric, shown.filter) THEN 0 ELSE 4 END
+       c.is_shown, store.rank_value(r.score, k.lower, k.upper, k.higher_is_better) AS rank_value,
+       CASE WHEN c.is_shown THEN 0 ELSE 4 END
            + CASE WHEN t.variant IS NULL THEN 0 ELSE 2 END
            + CASE WHEN r.outcome_count = r.item_count THEN 0 ELSE 1 END AS outcome_tier,
        row_number() OVER (
            PARTITION BY r.model_id, r.benchmark_id, m.name, b.name, b.version
-           ORDER BY (k.metric, k.filter) = (shown.metric, shown.filter) DESC,
+           ORDER BY c.is_shown DESC,
                     -- A system around a model is not the model.
                     t.variant IS NULL DESC,
                     r.complete DESC,
@@ -39,7 +39,19 @@ SELECT r.*, r.right_bits IS NOT NULL AS has_outcomes, m.name AS model, b.name AS
   JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
   JOIN store.measures shown ON shown.measure_id = b.measure_id
   JOIN store.measures k ON k.measure_id = r.measure_id
-  JOIN store.setups t ON t.setup_id = r.setup_id;
+  JOIN store.setups t ON t.setup_id = r.setup_id
+  -- Scales that cannot be compared are not mixed: the same metric in the other direction, without
+  -- bounds beside one with bounds, or in another unit. A score outside its bounds is none.
+ CROSS JOIN LATERAL (
+       SELECT (k.metric, k.filter) = (shown.metric, shown.filter)
+              AND k.higher_is_better IS NOT DISTINCT FROM shown.higher_is_better
+              AND (k.upper > k.lower) IS TRUE = ((shown.upper > shown.lower) IS TRUE)
+              AND ((k.upper > k.lower) IS TRUE OR k.unit IS NOT DISTINCT FROM shown.unit)
+              AND (CASE WHEN k.upper > k.lower
+                        THEN (r.score - k.lower) / (k.upper - k.lower)
+                             NOT BETWEEN -1e-6 AND 1 + 1e-6
+                        ELSE r.score < k.lower OR r.score > k.upper END) IS NOT TRUE AS is_shown
+       ) c;
 
 COMMENT ON VIEW store.ranked_runs IS
-    'Runs with their rank among those of their model on their benchmark; 1 is the preferred run. By the shown measure before others, plain before a variant, complete before limited, verified before not, of the main revision (none, main or a commit) before others, of the checkpoint with the highest number, the newest, with outcomes, of the fewest shots, of the most items.';
+    'Runs with their rank among those of their model on their benchmark; 1 is the preferred run. By the shown measure, measured within its bounds, before others, plain before a variant, complete before limited, verified before not, of the main revision (none, main or a commit) before others, of the checkpoint with the highest number, the newest, with outcomes, of the fewest shots, of the most items.';

@@ -32,7 +32,7 @@ COMMENT ON COLUMN registry.benchmarks.lowest IS
 COMMENT ON COLUMN registry.benchmarks.highest IS
     'Greatest raw score; null without a bound.';
 COMMENT ON COLUMN registry.benchmarks.higher_is_better IS
-    'False for perplexities and errors.';
+    'False for perplexities and errors; null where it is not known.';
 COMMENT ON COLUMN registry.benchmarks.random_baseline IS
     'Raw score of random answers, where known.';
 COMMENT ON COLUMN registry.benchmarks.description IS

@@ -8,7 +8,8 @@ SELECT m.name AS model, b.name AS benchmark,
        END AS standard_error,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
        r.run_id AS run, r.revision, t.shots, t.variant,
-       coalesce(b.canonical, b.name) AS canonical
+       coalesce(b.canonical, b.name) AS canonical,
+       store.rank_value(r.score, k.lower, k.upper, k.higher_is_better) AS rank_value
   FROM store.shown_runs shown
   JOIN store.runs r ON r.model_id = shown.model_id AND r.run_id = shown.run_id
   JOIN store.models m ON m.model_id = r.model_id
@@ -22,13 +23,13 @@ COMMENT ON VIEW registry.leaderboard IS
 
 Example:
 SELECT model, score, kind, source FROM registry.leaderboard
- WHERE benchmark = ''gsm8k'' ORDER BY score DESC NULLS LAST LIMIT 10;';
+ WHERE benchmark = ''gsm8k'' ORDER BY rank_value DESC NULLS LAST LIMIT 10;';
 COMMENT ON COLUMN registry.leaderboard.model IS
     'Name of the model, as it is now.';
 COMMENT ON COLUMN registry.leaderboard.benchmark IS
     'Name of the benchmark.';
 COMMENT ON COLUMN registry.leaderboard.score IS
-    'Share in [0, 1], higher being better; null where the metric has no bounds.';
+    'Share in [0, 1], higher being better; null where the measure has no bounds: order by rank_value.';
 COMMENT ON COLUMN registry.leaderboard.kind IS
     'measured where the score is the mean of known outcomes on all its items, else reported.';
 COMMENT ON COLUMN registry.leaderboard.version IS
@@ -63,3 +64,5 @@ COMMENT ON COLUMN registry.leaderboard.variant IS
     'What makes it a system around the model, such as best-of-16 or a prompt variant: the model has no plain run on the benchmark; null for the plain model.';
 COMMENT ON COLUMN registry.leaderboard.canonical IS
     'Canonical name of the benchmark: equal for all names of the same items; subsets, versions and translations have their own.';
+COMMENT ON COLUMN registry.leaderboard.rank_value IS
+    'Higher for a better score: score where the measure has bounds, else raw_score, negated where lower is better; null where it is not known which is better.';

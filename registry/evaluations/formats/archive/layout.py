@@ -79,7 +79,7 @@ OUTCOMES = pa.schema([
 ])  # fmt: skip
 """Result of a run on an item; the outcome, in [0, 1], is null where only others are known."""
 
-_MEASURE = tuple(each.name for each in fields(Measure))
+_MEASURE = tuple(each.name for each in fields(Measure) if each.compare)
 _SETUP = tuple(each.name for each in fields(Setup))
 _RUN = ("revision", "evaluated_at", "complete", "verified", "score", "standard_error", "items")
 

@@ -1,7 +1,8 @@
 """Aggregate of Every Eval Ever: the source, the model, its setups and scores."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -25,7 +26,7 @@ from registry.evaluations.records import (
     Setup,
     Source,
 )
-from registry.evaluations.scales import known_measure
+from registry.evaluations.scales import in_percent, known_measure
 
 SCHEMA = "0.3.0"
 
@@ -76,6 +77,7 @@ class Aggregate:
         if not isinstance(entries, list):
             raise self._error("a list was expected.", "evaluation_results")
         model, source = self._model(), self._source()
+        self._unscaled = self._without_scale(entries)
         for position, entry in enumerate(entries):
             at = f"evaluation_results[{position}]"
             if not isinstance(entry, dict):
@@ -83,7 +85,7 @@ class Aggregate:
             details = members(entry.get("score_details"))
             score = number(details.get("score"))
             benchmark = self._benchmark(entry, at)
-            measure = self._measure(members(entry.get("metric_config")), score, at)
+            measure = self._measure(members(entry.get("metric_config")), benchmark, at)
             if score is None:
                 self._notes.left_out("results without a finite score")
                 continue
@@ -137,29 +139,52 @@ class Aggregate:
             url=short_text(url),
         )
 
-    def _measure(self, config: Mapping[str, object], score: float | None, at: str) -> Measure:
+    def _measure(self, config: Mapping[str, object], benchmark: Benchmark, at: str) -> Measure:
         lower_is_better = config.get("lower_is_better")
         if not isinstance(lower_is_better, bool):
             raise self._error("this must be true or false.", f"{at}.metric_config.lower_is_better")
         extra = members(config.get("additional_details"))
-        names = (config.get(key) for key in ("metric_id", "metric_name", "metric_kind"))
-        metric = next((text for name in names if (text := short_text(name))), "score")
-        known = known_measure(metric, higher_is_better=not lower_is_better)
+        metric = _metric(config)
+        higher = None if extra.get("direction") == "unknown" else not lower_is_better
+        harness = short_text(members(self._content.get("eval_library")).get("name"))
+        known = known_measure(metric, task=benchmark.name, harness=harness, higher_is_better=higher)
+        known = replace(
+            known,
+            filter=short_text(extra.get("filter")) or "",
+            higher_is_better=higher,
+            random_baseline=_number_in(extra.get("random_baseline")),
+        )
+        stated = _known(config.get("metric_unit"))
+        unit = {"percent": "%", "proportion": None}.get(stated, stated) if stated else None
         lower, upper = number(config.get("min_score")), number(config.get("max_score"))
-        if lower is None and upper is None and extra.get("bounds") != "none":
-            lower, upper = _implied(config, known, score)
         if lower is not None and upper is not None and lower >= upper:
             self._notes.left_out("scales whose lowest score is not below the highest")
-            lower = upper = None
-        unit = _known(config.get("metric_unit"))
-        return Measure(
-            metric=metric,
-            filter=short_text(extra.get("filter")) or "",
-            lower=lower,
-            upper=upper,
-            higher_is_better=not lower_is_better,
-            random_baseline=_number_in(extra.get("random_baseline")),
-            unit={"percent": "%", "proportion": None}.get(unit, unit) if unit else None,
+            return replace(known, lower=None, upper=None, unit=unit, assumed=False)
+        if lower is not None or upper is not None or extra.get("bounds") == "none":
+            return replace(known, lower=lower, upper=upper, unit=unit, assumed=False)
+        if (bounds := _implied(config)) is not None:
+            return replace(known, lower=bounds[0], upper=bounds[1], unit=unit, assumed=False)
+        if stated == "percent":
+            return replace(in_percent(_as_share(known)), assumed=False)
+        if stated == "proportion":
+            return replace(_as_share(known), unit=None, assumed=False)
+        if metric in self._unscaled:
+            known = replace(known, lower=None, upper=None)
+        return replace(known, unit=unit or known.unit)
+
+    def _without_scale(self, entries: Sequence[object]) -> frozenset[str]:
+        """Return the metrics without stated bounds that have scores outside their usual ones.
+
+        None of their scores in the file is a share then, not even those that might be one.
+        """
+        results = [members(entry) for entry in entries]
+        return frozenset(
+            _metric(config)
+            for entry in results
+            if (config := members(entry.get("metric_config"))).get("max_score") is None
+            and (score := number(members(entry.get("score_details")).get("score"))) is not None
+            and (upper := known_measure(_metric(config)).upper) is not None
+            and score > upper
         )
 
     def _setup(self, entry: Mapping[str, object]) -> Setup:
@@ -221,17 +246,26 @@ class Aggregate:
         return UnreadableFileError(self._path, problem, field=field)
 
 
-def _implied(
-    config: Mapping[str, object], known: Measure, score: float | None
-) -> tuple[float | None, float | None]:
-    """Return the bounds implied by the type of a score, or else by the metric's name."""
+def _metric(config: Mapping[str, object]) -> str:
+    names = (config.get(key) for key in ("metric_id", "metric_name", "metric_kind"))
+    return next((text for name in names if (text := short_text(name))), "score")
+
+
+def _implied(config: Mapping[str, object]) -> tuple[float, float] | None:
+    """Return the bounds implied by the type of a score."""
     levels = config.get("level_names")
     if config.get("score_type") == "binary":
         return 0.0, 1.0
     if config.get("score_type") == "levels" and isinstance(levels, list) and len(levels) > 1:
         return 0.0, len(levels) - 1.0
-    beyond = known.upper is not None and score is not None and score > known.upper
-    return (None, None) if beyond else (known.lower, known.upper)
+    return None
+
+
+def _as_share(measure: Measure) -> Measure:
+    """Return a measure from 0 to 1; one that has bounds in units of one keeps them."""
+    if measure.upper == 1:
+        return measure
+    return replace(measure, lower=0.0, upper=1.0)
 
 
 def _moment(value: object) -> datetime | None:

@@ -138,11 +138,12 @@ def _metric_config(measure: Measure) -> dict[str, object]:
         "random_baseline": None if baseline is None else repr(baseline),
         # The schema has no word for it, and missing bounds would be read as the metric's own.
         "bounds": "none" if measure.lower is None and measure.upper is None else None,
+        "direction": "unknown" if measure.higher_is_better is None else None,
     }
     bounds = without_nulls({"min_score": measure.lower, "max_score": measure.upper})
     config: dict[str, object] = {
         "metric_id": measure.metric,
-        "lower_is_better": not measure.higher_is_better,
+        "lower_is_better": measure.higher_is_better is False,
         **({"score_type": "continuous"} if len(bounds) > 1 else {}),
         **bounds,
         "metric_unit": {"%": "percent", None: "proportion"}.get(measure.unit, measure.unit),

@@ -52,7 +52,8 @@ def read_eval_results(model: str, value: object, notes: Notes) -> list[Block]:
     """Read a model's `.eval_results`: the entries of its files, or `evalResults` of the Hub's API.
 
     A benchmark has the name of its data set, with `/task_id` unless that is `default`. The entries
-    name neither metric nor scale: the measure is a `score` without bounds, better when higher.
+    name neither metric nor scale: the measure is a `score` without bounds, better when higher, as
+    the Hub ranks by it.
     """
     if not value:
         return []

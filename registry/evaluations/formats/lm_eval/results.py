@@ -24,7 +24,7 @@ from registry.evaluations.records import (
     Setup,
     Source,
 )
-from registry.evaluations.scales import known_measure
+from registry.evaluations.scales import LM_EVAL, known_measure
 
 SOURCE = Source(name="lm-eval")
 
@@ -198,16 +198,23 @@ class ResultsFile:
             stated = [e.get("higher_is_better") for e in entries if e.get("metric") == metric]
             higher = stated[0] if stated else None
         known = known_measure(
-            metric, filtered, higher_is_better=higher if isinstance(higher, bool) else None
+            metric,
+            filtered,
+            task=task,
+            harness=LM_EVAL,
+            higher_is_better=higher if isinstance(higher, bool) else None,
         )
         scale = self._scale(task, known)
         lower, upper = number(scale.get("lower")), number(scale.get("upper"))
         if not scale or (lower is not None and upper is not None and lower >= upper):
             return known
+        written = scale.get("higher_is_better", higher if isinstance(higher, bool) else None)
         return replace(
             known,
             lower=lower,
             upper=upper,
+            assumed=False,
+            higher_is_better=written if isinstance(written, bool) else None,
             random_baseline=number(scale.get("random_baseline")),
             unit=short_text(scale.get("unit")),
         )
@@ -226,7 +233,7 @@ class ResultsFile:
         The registry writes the source's own values beside the scale, as conversion both ways is not
         exact; they are used as long as they agree with the results.
         """
-        scale, file_measure = self._scale(task, measure), in_results(measure)
+        scale, file_measure = self._scale(task, measure), in_results(measure, task)
         own, own_error = number(scale.get("score")), number(scale.get("standard_error"))
         if own is not None and rescaled(own, own_error, measure, file_measure) == (score, error):
             return own, own_error
@@ -324,9 +331,9 @@ class ResultsFile:
                 notes.left_out(f"scores of {task} by {key}: {_shown(value)} is not a finite number")
                 continue
             measure = self.measure(task, metric, plain_filter(filtered))
-            file_measure = in_results(measure)
-            if not file_measure.allows(score):
-                # Clipped to a bound, it would look like the best or the worst.
+            file_measure = in_results(measure, task)
+            if not measure.assumed and not file_measure.allows(score):
+                # On its own scale it might be within the bounds.
                 notes.left_out(f"scores of {task} by {key}: {score!r} is not {file_measure.span}")
                 continue
             error = number(scores.get(f"{metric}_stderr{comma}{filtered}"))

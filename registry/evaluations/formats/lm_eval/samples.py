@@ -22,7 +22,15 @@ from registry.evaluations.formats.lm_eval.results import (
     plain_filter,
 )
 from registry.evaluations.formats.lm_eval.scales import in_samples
-from registry.evaluations.records import Block, Item, Measure, Notes, Outcomes, Run
+from registry.evaluations.records import (
+    NOT_MEASURED,
+    Block,
+    Item,
+    Measure,
+    Notes,
+    Outcomes,
+    Run,
+)
 
 _NO_VALUES = frozenset(
     {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"}
@@ -141,7 +149,9 @@ class _Runs:
         is_part = extent.items is not None and samples.count < extent.items
         for metric, values in samples.values.items():
             measure = results.measure(self._task, metric, filtered)
-            outcomes = _outcomes(in_samples(measure), values)
+            outcomes = _outcomes(in_samples(measure), values, self._notes)
+            if outcomes is None and measure.width is not None:
+                outcomes = _outcomes(measure, values, self._notes)  # a task in percent
             if outcomes is None:
                 self._notes.left_out("metrics of samples that are not outcomes in [0, 1]")
                 continue
@@ -162,22 +172,32 @@ class _Runs:
             )
 
 
-def _outcomes(measure: Measure, values: Iterable[float]) -> Outcomes | None:
-    """Return values of a metric as outcomes; None if one of them is not an outcome."""
+def _outcomes(measure: Measure, values: Iterable[float], notes: Notes) -> Outcomes | None:
+    """Return values of a metric as outcomes; None if one of them is not an outcome.
+
+    RULER writes -1 where it measured nothing, by lengths of contexts that a sample does not have.
+    """
     if measure.width is None:
-        if not measure.higher_is_better:
+        if measure.higher_is_better is False:
             return None  # a loss that happens to be in [0, 1]
         measure = Measure(metric=measure.metric)
     shares = array("d")
+    unmeasured = 0
     for value in values:
         if np.isnan(value):
             shares.append(value)
+            continue
+        if value == NOT_MEASURED and measure.lower == 0:
+            shares.append(np.nan)
+            unmeasured += 1
             continue
         share = measure.normalised(value)
         if share is None or not measure.allows(value):  # a value that is not a number is infinite
             return None
         shares.append(share)
     outcomes = np.array(shares, np.float32)
+    if unmeasured:
+        notes.left_out(f"outcomes by {measure.metric} of -1: nothing was measured", unmeasured)
     return None if np.isnan(outcomes).all() else outcomes
 
 

@@ -17,7 +17,7 @@ from registry.evaluations.formats.lm_eval.model import MODEL_ARGS
 from registry.evaluations.formats.lm_eval.results import REGISTRY_KEY, result_key, safe_name
 from registry.evaluations.formats.lm_eval.scales import in_results, in_samples, rescaled
 from registry.evaluations.records import HUB_DATASETS, Block, Item, Measure, Run, Setup
-from registry.evaluations.scales import known_measure
+from registry.evaluations.scales import LM_EVAL, known_measure
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -110,12 +110,18 @@ def _key(measure: Measure) -> str:
     return result_key(measure.metric, measure.filter)
 
 
-def _scale(measure: Measure) -> dict[str, object]:
-    """Return a measure's scale; empty if it is the usual one of the metric."""
-    known = known_measure(measure.metric, measure.filter, higher_is_better=measure.higher_is_better)
+def _scale(task: str, measure: Measure) -> dict[str, object]:
+    """Return a measure's scale; empty if it is the usual one of the task and the metric."""
+    known = known_measure(
+        measure.metric,
+        measure.filter,
+        task=task,
+        harness=LM_EVAL,
+        higher_is_better=measure.higher_is_better,
+    )
     if known == measure:
         return {}
-    names = ("lower", "upper", "random_baseline", "unit")
+    names = ("lower", "upper", "higher_is_better", "random_baseline", "unit")
     return {name: getattr(measure, name) for name in names}
 
 
@@ -127,9 +133,9 @@ def _add(file: _File, block: Block, run: Run) -> None:
     task, measure, filtered = block.benchmark.name, run.measure, run.measure.filter or "none"
     score, error = run.raw_score(), run.standard_error
     scores = file.results.setdefault(task, {"alias": task})
-    scale = _scale(measure)
+    scale = _scale(task, measure)
     if score is not None:
-        written, written_error = rescaled(score, error, measure, in_results(measure))
+        written, written_error = rescaled(score, error, measure, in_results(measure, task))
         if (written, written_error) != (score, error):
             scale |= {"score": score, "standard_error": error}
         scores[_key(measure)] = written
@@ -157,7 +163,7 @@ def _content(file: _File) -> dict[str, object]:
         ),
         "n-shot": without_nulls({task: setup.shots for task, setup in file.setups.items()}),
         "higher_is_better": {
-            task: {measure.metric: measure.higher_is_better for measure in measures}
+            task: without_nulls({measure.metric: measure.higher_is_better for measure in measures})
             for task, measures in file.measures.items()
         },
         "n-samples": {
