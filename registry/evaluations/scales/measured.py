@@ -7,6 +7,7 @@ file states no scale, the usual one of the metric holds for the whole file or no
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 from registry.errors import RegistryError
 from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run
@@ -37,7 +38,13 @@ def measured(blocks: Iterable[Block], notes: Notes, *, file: str | None = None) 
             yield run
 
     for block in blocks:
-        yield replace(block, runs=counted(_passed_on(block, held, notes)))
+        runs = counted(_passed_on(block, held, notes))
+        first = next(runs, None)
+        # A block without items whose runs are all left out, or come last, says nothing yet.
+        if first is not None:
+            yield replace(block, runs=chain([first], runs))
+        elif block.items:
+            yield replace(block, runs=())
     known = list(_on_known_scales(held, notes))
     if file is not None and not known and not others and (metrics := sorted(_doubtful(held))):
         raise RegistryError(

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from json_values import ANY
 
-from registry.errors import UnreadableFileError
+from registry.errors import RegistryError, UnreadableFileError
 from registry.evaluations.formats import lm_eval
 from registry.evaluations.formats.lm_eval import item_spool
 from registry.evaluations.records import Block, Item, Notes, Run, Setup
+from registry.evaluations.scales.measured import measured
 
 TIME = "2026-01-21T03-44-18.458309"
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -274,26 +275,38 @@ def test_scores_beyond_the_bounds_of_their_measure_are_left_out(tmp_path: Path) 
         "acc,none": 61.2,
         "exact_match,strict": -0.5,
         "mcc,none": -0.5,
-        "f1,none": 1 + 1e-15,
-        "acc_norm,none": 0,
         "bleu,none": 31.5,
         "word_perplexity,none": 1e6,
         "unheard_of,none": -12.5,
+        "byte_perplexity,none": -1,
     }
+    others = {"f1,none": 1 + 1e-15, "acc_norm,none": 0, "em,none": 999, "acc,none": 0.6}
+    results = {"t": scores, "others": others}
+    path = written(tmp_path, "results.json", report(results=results))
     notes = Notes()
-    path = written(tmp_path, "results.json", report(results={"t": scores}))
-    read = by_metric(blocks(path, notes)["t"])
-    assert {metric: run.score for (metric, _), run in read.items()} == {
-        key.partition(",")[0]: score for key, score in list(scores.items())[2:]
+    runs = [run for block in measured(lm_eval.read(path, notes), notes) for run in block.runs]
+    assert {run.measure.metric: run.score for run in runs} == {
+        "mcc": -0.5,
+        "bleu": 31.5,
+        "word_perplexity": 1e6,
+        "unheard_of": -12.5,
+        "f1": 1 + 1e-15,
+        "acc_norm": 0,
     }
-    assert notes.counts == {
-        "scores of t by acc,none: 61.2 is not from 0 to 1": 1,
-        "scores of t by exact_match,strict: -0.5 is not from 0 to 1": 1,
-    }
-    path = written(tmp_path, "results.json", report(results={"t": dict(list(scores.items())[:2])}))
-    message = "usable: scores of t by acc,none: 61.2 is not from 0 to 1 .and 1 more"
-    with pytest.raises(UnreadableFileError, match=message):
-        blocks(path)
+    assert len(notes.counts) == 4
+    # The task states no shares, as acc shows; nor does the file by acc.
+    doubtful = [what for what in notes.counts if "some in the file are above 1" in what]
+    assert [what.split(":")[0] for what in doubtful] == ["scores by acc", "scores by exact_match"]
+    assert notes.counts[doubtful[0]] == 2
+    assert [what for what in notes.counts if what not in doubtful] == [
+        "scores by byte_perplexity that are not from 0 to inf, so that nothing was measured",
+        "scores by em that are not from 0 to 1, so that nothing was measured",
+    ]
+    path = written(tmp_path, "results.json", report(results={"t": {"acc,none": 61.2}}))
+    message = "a.json: nothing in it is usable: there are scores above 1 by acc.*--scale percent"
+    read = measured(lm_eval.read(path, Notes()), Notes(), file="a.json")
+    with pytest.raises(RegistryError, match=message):
+        list(read)
 
 
 def test_samples_give_items_and_outcomes_for_each_metric_and_filter(tmp_path: Path) -> None:
@@ -409,7 +422,7 @@ def test_metrics_that_are_no_outcomes_are_left_out(tmp_path: Path) -> None:
     notes = Notes()
     read = by_metric(blocks(written(tmp_path, "samples_t.jsonl", row), notes)["t"])
     outcomes = {metric: run.outcomes for (metric, _), run in read.items()}
-    assert outcomes == {"exact_match": [1], "brier_score": [0.75], "mine": [0.5]}
+    assert outcomes == {"exact_match": [1], "brier_score": [0.875], "mine": [0.5]}
     assert notes.counts["metrics of samples that are not outcomes in [0, 1]"] == 4
 
 

@@ -106,7 +106,7 @@ def test_outcomes_are_read_again_as_they_were(tmp_path: Path) -> None:
     (first,) = lm_eval.read(files[2], Notes())
     assert list(first.items) == ITEMS
     scores = [run.score for run in read(files, "results")["wiki/text"]]
-    assert scores == pytest.approx([0.625, 0.375, 1.0])
+    assert scores == pytest.approx([0.625, 0.75, 1.0])
 
 
 def test_percents_are_written_as_shares_and_read_as_percents(tmp_path: Path) -> None:
