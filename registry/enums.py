@@ -108,6 +108,8 @@ class ImportFormat(StrEnum):
     INSPECT = "inspect"
     LIGHTEVAL = "lighteval"
     HELM = "helm"
+    LLMROUTERBENCH = "llmrouterbench"
+    BENCHPRESS = "benchpress"
     TABLE = "table"
 
 
