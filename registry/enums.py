@@ -108,8 +108,6 @@ class ImportFormat(StrEnum):
     INSPECT = "inspect"
     LIGHTEVAL = "lighteval"
     HELM = "helm"
-    LLMROUTERBENCH = "llmrouterbench"
-    BENCHPRESS = "benchpress"
     TABLE = "table"
 
 

@@ -15,7 +15,7 @@ from registry.evaluations.records import Block, Notes, Run
 _FOLDER = ".eval_results"
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _INDEX = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?---[ \t]*\n(?:(?!---[ \t]*$).*\n)*?model-index[ \t]*:", re.MULTILINE
+    rb"\A(?:\xef\xbb\xbf)?---[ \t]*\r?\n(?:(?!---[ \t\r]*$).*\n)*?model-index[ \t]*:", re.MULTILINE
 )
 _BENCHMARK = re.compile(r"([\w.-]+/[\w.-]+)(?:/(.+))?", re.ASCII)
 _MAX_CARD = 5_000_000  # characters; cards with results rarely reach 1 % of it
