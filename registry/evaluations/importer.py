@@ -28,6 +28,7 @@ from registry.evaluations.records import Block, Facts, Names, Notes, Run, Source
 from registry.evaluations.remote.cache import DEFAULT_LIMIT
 from registry.evaluations.remote.inputs import InputFile, list_files
 from registry.evaluations.scales.measured import measured
+from registry.evaluations.scales.stated import StatedScale
 from registry.workers import Progress, infrequent_gc, no_progress
 
 _LOG = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class ImportOptions:
         benchmark: name of the only benchmark in the files.
         benchmark_version: version of all benchmarks in the files.
         model: name of the only model in the files.
+        scale: of scores: percent, 0-1 or LOW:HIGH.
+        better: which scores are better: higher or lower.
         dry_run: report what would change, and change nothing.
         max_download: bytes of remote files that may be fetched.
     """
@@ -56,8 +59,15 @@ class ImportOptions:
     benchmark: str | None = None
     benchmark_version: str | None = None
     model: str | None = None
+    scale: str | None = None
+    better: str | None = None
     dry_run: bool = False
     max_download: int = DEFAULT_LIMIT
+
+    @property
+    def stated_scale(self) -> StatedScale:
+        """The scale and the direction, which a UsageError refuses if they are neither."""
+        return StatedScale.parse(self.scale, self.better)
 
 
 _Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -95,6 +105,7 @@ def import_files(
         RegistryError: when the database fails; the file under way is rolled back.
     """
     options = options or ImportOptions()
+    _ = options.stated_scale  # refused before anything is read
     roles = dict(options.roles)
     if roles and options.benchmark is not None:
         # The option takes the place of a column of the table.
@@ -213,7 +224,7 @@ def _import(
 
     report.written = load.write_blocks(
         connection,
-        _counted(measured(blocks(), notes, file=report.path), read),
+        _counted(measured(blocks(), notes, file=report.path, stated=options.stated_scale), read),
         as_of=now,
         import_id=version.import_id,
         compared=not alone,

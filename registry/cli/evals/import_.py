@@ -91,6 +91,16 @@ IMPORTED = (
     metavar="SIZE",
     help="Fetch no more than this of remote files.",
 )
+@click.option(
+    "--scale",
+    metavar="percent|0-1|LOW:HIGH",
+    help="Scale of the scores, where the files state none; an error where they state another.",
+)
+@click.option(
+    "--better",
+    type=click.Choice(["higher", "lower"]),
+    help="Which scores are better, where neither the files nor the metric says it.",
+)
 @click.option("--dry-run", is_flag=True, help="Report what would change, and change nothing.")
 @output_options
 @click.pass_context
@@ -115,6 +125,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
       registry evals import scores.csv --column model=name --column score=acc --benchmark b
+      registry evals import grades.csv --column model=name --column score=grade --scale 0:10
       registry evals import questions.csv --column item=id --column prompt=question --benchmark b
       registry evals import names.csv --column name=label --column model=repository
     """

@@ -11,9 +11,18 @@ from itertools import chain
 
 from registry.errors import RegistryError
 from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run
+from registry.evaluations.scales.stated import StatedScale
+
+NOT_STATED = StatedScale()
 
 
-def measured(blocks: Iterable[Block], notes: Notes, *, file: str | None = None) -> Iterator[Block]:
+def measured(
+    blocks: Iterable[Block],
+    notes: Notes,
+    *,
+    stated: StatedScale = NOT_STATED,
+    file: str | None = None,
+) -> Iterator[Block]:
     """Yield the blocks of a file with the runs that are measured on a known scale.
 
     Scores of metrics from 0 to 1, by their usual scale, come last: one of them above 1 shows that
@@ -23,10 +32,12 @@ def measured(blocks: Iterable[Block], notes: Notes, *, file: str | None = None) 
     Args:
         blocks: read once; runs with outcomes and with stated scales are passed on at once.
         notes: of what is left out.
+        stated: scale of what has none by the file.
         file: its name; None for results that are not a file's, of which an empty rest is no error.
 
     Raises:
-        RegistryError: when there are scores in the file, and the scale of none of them is known.
+        RegistryError: when there are scores in the file, and the scale of none of them is known;
+            or when the file states another scale than `stated`.
     """
     held: list[tuple[Benchmark, Run]] = []
     others = 0
@@ -38,7 +49,7 @@ def measured(blocks: Iterable[Block], notes: Notes, *, file: str | None = None) 
             yield run
 
     for block in blocks:
-        runs = counted(_passed_on(block, held, notes))
+        runs = counted(_passed_on(_restated(block, stated), held, notes))
         first = next(runs, None)
         # A block without items whose runs are all left out, or come last, says nothing yet.
         if first is not None:
@@ -52,6 +63,18 @@ def measured(blocks: Iterable[Block], notes: Notes, *, file: str | None = None) 
             "and it does not state their scale. State it by --scale, such as --scale percent."
         )
     yield from known
+
+
+def _restated(block: Block, stated: StatedScale) -> Block:
+    if stated == NOT_STATED:
+        return block
+    return replace(
+        block,
+        runs=(
+            replace(run, measure=stated.applied(run.measure, outcomes=run.outcomes is not None))
+            for run in block.runs
+        ),
+    )
 
 
 def _passed_on(block: Block, held: list[tuple[Benchmark, Run]], notes: Notes) -> Iterator[Run]:

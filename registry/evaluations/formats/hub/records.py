@@ -98,7 +98,9 @@ def _eval_result(model: str, entry: Mapping[str, object], notes: Notes) -> _Resu
     details = {"notes": _text(data.get("notes")), "split": _text(dataset.get("split"))}
     run = Run(
         model=model,
-        measure=Measure(metric="score", lower=None, upper=None, unit="%" if percent else None),
+        measure=Measure(
+            metric="score", lower=None, upper=None, unit="%" if percent else None, assumed=True
+        ),
         source=_source(source),
         setup=Setup(details={key: text for key, text in details.items() if text}),
         evaluated_at=timestamp(data.get("date")),

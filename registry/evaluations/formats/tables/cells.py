@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from registry.coerce import MAX_TEXT
 from registry.errors import shortened
 from registry.evaluations.formats.tables.mapping import SHARES, Layout
-from registry.evaluations.records import Outcomes
+from registry.evaluations.records import NOT_MEASURED, Notes, Outcomes
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -106,10 +106,15 @@ def flag_of(text: str, field: str) -> bool:
 
 
 class OutcomeCells:
-    """Conversion of columns to outcomes in [0, 1], higher being better; missing is NaN."""
+    """Conversion of columns to outcomes in [0, 1], higher being better; missing is NaN.
 
-    def __init__(self, layout: Layout) -> None:
+    An outcome of -1 on a scale from 0 is missing too, and so is any outside it where the mapping
+    says so: nothing was measured.
+    """
+
+    def __init__(self, layout: Layout, notes: Notes | None = None) -> None:
         self._scale, self._missing = layout.scale, layout.missing
+        self._notes = notes or Notes()
         self._drops = layout.outside == "missing"
         self._reverse = layout.measure.higher_is_better is False
         self._labels = {
@@ -157,10 +162,11 @@ class OutcomeCells:
         if len(values) and not (
             np.nanmin(values, initial=0) >= -_SLACK and np.nanmax(values, initial=0) <= 1 + _SLACK
         ):
-            beyond = (values < -_SLACK) | (values > 1 + _SLACK)
-            if not self._drops:
-                row = int(np.flatnonzero(beyond)[0])
-                raise self._outside(raw[row].item(), field, row)
+            beyond = np.flatnonzero((values < -_SLACK) | (values > 1 + _SLACK))
+            for row in beyond.tolist():
+                if not self._is_no_measurement(float(raw[row])):
+                    raise self._outside(raw[row].item(), field, row)
+            self._note(field, len(beyond))
             values[beyond] = np.nan
         shares = values.astype(np.float32)
         if values.dtype != np.float32:
@@ -174,8 +180,9 @@ class OutcomeCells:
         """Return the outcomes of an array whose distinct values are read once, or were before."""
         indices = array.indices
         bad: dict[int, str] = {}
+        unmeasured: list[int] = []
         if shares is None:
-            shares, bad = self._of_texts(array.dictionary.to_pylist())
+            shares, bad, unmeasured = self._of_texts(array.dictionary.to_pylist())
         shares = np.append(shares, np.float32(np.nan))
         at = (
             indices.fill_null(len(shares) - 1).to_numpy()
@@ -187,12 +194,29 @@ class OutcomeCells:
             if len(rows):
                 row = int(rows[0])
                 raise BadCellError(bad[int(at[row])], field=field, row=row)
+        if unmeasured and (count := int(np.isin(at, unmeasured).sum())):
+            self._note(field, count)
         return np.asarray(shares[at], np.float32)
 
-    def _of_texts(self, texts: list[str | None]) -> tuple[Outcomes, dict[int, str]]:
-        """Return outcomes, and what is wrong with the bad ones, which may be in no row."""
+    def _is_no_measurement(self, raw: float) -> bool:
+        return self._drops or (raw == NOT_MEASURED and self._scale.lower == 0)
+
+    def _note(self, field: str, count: int) -> None:
+        lower, upper = self._scale.lower, self._scale.upper
+        self._notes.left_out(
+            f"outcomes in {shortened(field)} that are not from {lower:g} to {upper:g}, so that "
+            "nothing was measured",
+            count,
+        )
+
+    def _of_texts(self, texts: list[str | None]) -> tuple[Outcomes, dict[int, str], list[int]]:
+        """Return outcomes, what is wrong with the bad ones, and which are no measurements.
+
+        The bad ones may be in no row.
+        """
         shares = np.full(len(texts), np.nan, np.float32)
         bad: dict[int, str] = {}
+        unmeasured: list[int] = []
         for place, cell in enumerate(texts):
             text = "" if cell is None else cell.strip().lower()
             if text in self._labels:
@@ -206,15 +230,16 @@ class OutcomeCells:
                     share = self._share(number_of(text, ""), text)
                     shares[place] = 1 - share if self._reverse else share
                 except BadCellError as error:
+                    if _NUMBER.fullmatch(text) and self._is_no_measurement(float(text)):
+                        unmeasured.append(place)
+                        continue
                     bad[place] = error.problem if _NUMBER.fullmatch(text) else self._unknown(cell)
-        return shares, bad
+        return shares, bad, unmeasured
 
     def _share(self, raw: float, cell: object) -> float:
         lower, upper = self._scale.lower, self._scale.upper
         share = (raw - lower) / (upper - lower)
         if not -_SLACK <= share <= 1 + _SLACK:
-            if self._drops:
-                return float("nan")
             raise self._outside(cell, None, 0)
         return min(max(share, 0.0), 1.0) + 0.0
 

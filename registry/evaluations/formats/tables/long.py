@@ -76,7 +76,7 @@ class _LongTable:
         self._run_of = array("i")
         self._item_of = array("i")
         self._run_numbers: dict[object, int] = {}
-        self._cells = OutcomeCells(layout)
+        self._cells = OutcomeCells(layout, sheet.notes)
         self._binary = True
 
     @property

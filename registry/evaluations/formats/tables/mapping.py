@@ -6,7 +6,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, TypeAlias
@@ -346,17 +346,22 @@ class Layout(_Keys, frozen=True, dict=True):
         """Return what is measured; the most particular statement holds."""
         named = str(metric or self.measure.stated().get("metric", "acc"))
         # What is commonly meant by the metric's name; outcomes lie in [0, 1] whatever it is.
-        scale = known_measure(named) if self.kind.startswith("scores") else Measure(metric=named)
-        rule: dict[str, object] = {**asdict(scale), **self.measure.stated(), "metric": named}
+        of_scores = self.kind.startswith("scores")
+        scale = known_measure(named, task=benchmark) if of_scores else Measure(metric=named)
+        rule: dict[str, object] = self.measure.stated() | {"metric": named}
         if filter_:
             rule["filter"] = filter_
-        for each in (self.measures.get(str(rule["metric"])), self.benchmarks.get(benchmark)):
+        for each in (self.measures.get(named), self.benchmarks.get(benchmark)):
             if each is not None:
                 rule |= each.stated()
         if series is not None:  # its metric and filter are roles, which `metric` and `filter_` have
             stated = series.stated()
             rule |= {name: stated[name] for name in stated if name not in SERIES_ROLES}
-        return Measure(**rule)  # type: ignore[arg-type] # checked when the mapping was loaded
+        if not {"lower", "upper"}.isdisjoint(rule):
+            rule["assumed"] = False
+        if scale.higher_is_better is None and {"lower", "upper"} <= rule.keys():
+            rule.setdefault("higher_is_better", True)  # `lower` is the worst
+        return replace(scale, **rule)  # type: ignore[arg-type] # checked when the mapping was loaded
 
 
 _ANY = Series(pattern=re.compile(".*", re.DOTALL))

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from registry.errors import shortened
 from registry.evaluations.formats.tables.cells import BadCellError, count_of, number_of
 from registry.evaluations.formats.tables.mapping import WideColumn
 from registry.evaluations.formats.tables.roles import Formula
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.runs import NO_TEXTS, RunMetadata, RunReader
-from registry.evaluations.records import Benchmark, Block, Measure, Run
+from registry.evaluations.records import Benchmark, Block, Run
 
 _Number = TypeVar("_Number", int, float)
 
@@ -100,7 +99,6 @@ class _Scores:
         if number is None:
             self.sheet.notes.left_out("cells without a score")
             return
-        _check(number, head.measure, score.label)
         if self._is_repeated(head, number, score.label):
             self.sheet.notes.left_out("scores that repeat another one")
             return
@@ -139,12 +137,3 @@ class _Scores:
             )
             raise BadCellError(problem, field=column)
         return True
-
-
-def _check(score: float, measure: Measure, column: str) -> None:
-    if not measure.allows(score):
-        problem = (
-            f"The score {shortened(score)} of {measure.metric} is not {measure.span}. "
-            "Correct it, or state lower and upper in the mapping."
-        )
-        raise BadCellError(problem, field=column)

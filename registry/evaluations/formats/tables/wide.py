@@ -59,7 +59,7 @@ def _by_model(sheet: Sheet, benchmark: Benchmark, columns: list[WideColumn]) -> 
 
 
 def _runs_by_model(sheet: Sheet, columns: list[WideColumn]) -> Iterator[Run]:
-    cells, reader = OutcomeCells(sheet.layout), RunReader(sheet)
+    cells, reader = OutcomeCells(sheet.layout, sheet.notes), RunReader(sheet)
     digests: dict[object, bytes] = {}
     own = sheet.layout.columns
     texts = {key: text for key, text in columns[0].texts.items() if key in _SHARED}
@@ -114,7 +114,11 @@ def read_by_item(sheet: Sheet) -> Iterator[Block]:
         UnreadableFileError: a cell cannot be read, or two rows of an item contradict each other.
     """
     columns = list(sheet.layout.wide_columns(sheet.table.columns))
-    cells, runs, reader = OutcomeCells(sheet.layout), RunReader(sheet), ItemReader(sheet)
+    cells, runs, reader = (
+        OutcomeCells(sheet.layout, sheet.notes),
+        RunReader(sheet),
+        ItemReader(sheet),
+    )
     own = sheet.layout.columns
     present = set(sheet.table.columns)
     answers = [each.answer if each.answer in present else None for each in columns]

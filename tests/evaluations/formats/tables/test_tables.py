@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from registry.catalog.resolution import StatedName
-from registry.errors import UnreadableFileError, UsageError
+from registry.errors import RegistryError, UnreadableFileError, UsageError
 from registry.evaluations.formats import embedllm, tables
 from registry.evaluations.records import Block, Measure, Names, Notes, Run
+from registry.evaluations.scales.measured import measured
 
 LONG = tables.load_mapping("long")
 HEADER = "model,benchmark,item,outcome\n"
@@ -371,7 +372,13 @@ def test_scores(tmp_path: Path) -> None:
     assert not perplexity.measure.higher_is_better
     assert notes.counts == {"cells without a score": 1}
     header = text.splitlines()[0]
-    assert refused(written(tmp_path, f"{header}\nt,m,acc,1.5,,\n"), by).field == "value"
+    outside = written(tmp_path, f"{header}\nt,m,acc,-1,,\nt,m,f1,0.5,,\nt,m,bleu,-1,,\n")
+    read = measured(tables.read(outside, by, notes), notes)
+    assert [run.score for block in read for run in block.runs] == [0.5]
+    percent = written(tmp_path, f"{header}\nt,m,acc,1.5,,\nold,m,acc,0.5,,\n")
+    read = measured(tables.read(percent, by, notes), notes, file="a.csv")
+    with pytest.raises(RegistryError, match="above 1 by acc.*--scale percent"):
+        list(read)
     twice = f"{header}\nt,m,acc,0.5,,\nt,m,acc,0.6,,\n"
     assert refused(written(tmp_path, twice), by).line == 3
 
