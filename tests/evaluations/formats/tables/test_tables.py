@@ -64,6 +64,10 @@ def outcomes(path: Path, by: tables.TableMapping = LONG) -> dict[tuple[str, str,
     return found
 
 
+def only_blocks(path: Path, by: tables.TableMapping) -> list[Block]:
+    return [each for each in tables.read(path, by, Notes()) if isinstance(each, Block)]
+
+
 def refused(path: Path, by: tables.TableMapping = LONG) -> UnreadableFileError:
     with pytest.raises(UnreadableFileError) as caught:
         blocks(path, by)
@@ -373,10 +377,10 @@ def test_scores(tmp_path: Path) -> None:
     assert notes.counts == {"cells without a score": 1}
     header = text.splitlines()[0]
     outside = written(tmp_path, f"{header}\nt,m,acc,-1,,\nt,m,f1,0.5,,\nt,m,bleu,-1,,\n")
-    read = measured(tables.read(outside, by, notes), notes)
+    read = measured(only_blocks(outside, by), notes)
     assert [run.score for block in read for run in block.runs] == [0.5]
     percent = written(tmp_path, f"{header}\nt,m,acc,1.5,,\nold,m,acc,0.5,,\n")
-    read = measured(tables.read(percent, by, notes), notes, file="a.csv")
+    read = measured(only_blocks(percent, by), notes, file="a.csv")
     with pytest.raises(RegistryError, match="above 1 by acc.*--scale percent"):
         list(read)
     twice = f"{header}\nt,m,acc,0.5,,\nt,m,acc,0.6,,\n"
