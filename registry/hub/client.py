@@ -149,7 +149,7 @@ class Hub:
             )
         self._token = token
         self._headers: dict[str, str] | None = None
-        self.patience = patience
+        self._patience = patience
         self._first_wait = first_wait
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._reply_timeout = reply_timeout
@@ -241,10 +241,10 @@ class Hub:
 
     def _pause(self, wait: Wait, started: float) -> None:
         """Sleep, unless that would end beyond `patience`."""
-        if time.monotonic() + wait.seconds > started + self.patience:
+        if time.monotonic() + wait.seconds > started + self._patience:
             raise HubUnavailableError(
                 f"The Hub at {self.endpoint} cannot be used now ({wait.reason}): the next attempt "
-                f"is due in {wait.seconds:.0f} s, beyond the {self.patience:.0f} s that one "
+                f"is due in {wait.seconds:.0f} s, beyond the {self._patience:.0f} s that one "
                 f"request may take. Try again later."
             )
         logger.info("The Hub at %s: %s; waiting %.1f s", self.endpoint, wait.reason, wait.seconds)

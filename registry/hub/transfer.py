@@ -51,7 +51,8 @@ class HttpFile:
     """A file at an http or https address.
 
     A request that fails is repeated, after waits that grow, until the next wait would end more
-    than `patience` seconds after the last byte that arrived.
+    than `patience` seconds after the last byte that arrived; ten times as many where the server
+    says how long to wait.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class HttpFile:
         headers: Mapping[str, str] | None = None,
         explain: Callable[[Reply], Exception] | None = None,
         pinned: bool = False,
-        patience: float = 600.0,
+        patience: float = 60.0,
         first_wait: float = 0.25,
         read_timeout: float = 60.0,
         on_wait: Callable[[Wait], None] | None = None,
@@ -257,10 +258,12 @@ class _Attempts:
         # Spread out, so that clients which failed together do not come back together.
         seconds *= random.uniform(0.5, 1)
         self._number += 1
+        patience = self._patience
         if isinstance(error, _BusyError) and error.retry_after is not None:
             seconds = error.retry_after
+            patience *= 10
         problem = str(error) or type(error).__name__
-        if time.monotonic() + seconds > self._began + self._patience:
+        if time.monotonic() + seconds > self._began + patience:
             raise RemoteUnavailableError(
                 f"{self._url} cannot be read now ({problem}). What has arrived is kept: the same "
                 "command continues there."

@@ -73,7 +73,7 @@ def _find(address: str, hub: Hub) -> RemoteFiles:
     in_hub = parse_address(address, hub.endpoint)
     if in_hub is not None:
         return hub_files.find(hub, in_hub)
-    return web_files.find(address, patience=hub.patience)
+    return web_files.find(address)
 
 
 def _copied(

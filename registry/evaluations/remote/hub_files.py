@@ -79,7 +79,6 @@ def _content(hub: Hub, repository: Snapshot, path: str, size: int, start: int) -
         headers=hub.headers(),
         explain=partial(repositories.content_error, hub, repository, path),
         pinned=True,
-        patience=hub.patience,
     )
     return file.chunks(start, Head(size, None))
 

@@ -10,7 +10,7 @@ from registry.evaluations.remote.files import RemoteFile, RemoteFiles, place, wi
 from registry.hub.transfer import Head, HttpFile
 
 
-def find(address: str, *, patience: float = 600.0) -> RemoteFiles:
+def find(address: str, *, patience: float = 60.0) -> RemoteFiles:
     """Return the file at an address.
 
     Raises:
@@ -28,14 +28,14 @@ def find(address: str, *, patience: float = 600.0) -> RemoteFiles:
     name = unquote(parts.path)
     if not parts.hostname or not name.strip("/") or name.endswith("/"):
         raise UsageError(f"{address} names no file.")
-    file = HttpFile(address, patience=patience)
-    head = file.head()
     stated = without_signature(address)
     query = urlsplit(stated).query
     # Two files that only differ in their query are not one.
     below = [f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"] if query else []
     folder, _, last = name.rpartition("/")
     where = place(parts.scheme, parts.netloc, folder, *below, last)
+    file = HttpFile(address, patience=patience)
+    head = file.head()
     remote = RemoteFile(
         address=stated,
         place=where,
