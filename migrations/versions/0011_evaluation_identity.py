@@ -240,6 +240,13 @@ def upgrade() -> None:
         schema="store",
     )
     op.alter_column(
+        "feature_sets",
+        "features",
+        comment="L2-normalised; dimensions 1 to 18 are the size",
+        existing_comment="L2-normalised; dimension 1 is the size",
+        schema="store",
+    )
+    op.alter_column(
         "models",
         "parameters_source",
         comment="such as safetensors",
@@ -279,6 +286,13 @@ def downgrade() -> None:
     op.drop_index("runs_benchmark_id_model_id_idx", table_name="runs", schema="store")
     op.create_index("runs_benchmark_id_idx", "runs", ["benchmark_id"], schema="store")
     op.drop_column("text_vectors", "cut", schema="store")
+    op.alter_column(
+        "feature_sets",
+        "features",
+        comment="L2-normalised; dimension 1 is the size",
+        existing_comment="L2-normalised; dimensions 1 to 18 are the size",
+        schema="store",
+    )
     op.alter_column(
         "models",
         "parameters_source",

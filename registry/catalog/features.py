@@ -17,7 +17,21 @@ from registry.coerce import Memo
 from registry.enums import FEATURE_DIMENSIONS
 
 SIZE = 1
-"""Dimension of the size; all other features are hashed to dimensions from 2."""
+"""First of the dimensions of the size, SIZES in number.
+
+All other features are hashed to dimensions from 2; those of the size among them are not used.
+"""
+
+SIZES = 18
+"""Dimensions of the size: one for each half of a power of ten, from under a million weights."""
+
+SIZE_SHARE = 0.3
+"""Share of the size in the similarity of two models whose sizes are known.
+
+The rest is the cosine of their other features. Models of one kind with 3 times the weights are
+0.8 to 0.85 alike, with 10 times 0.70 to 0.71; where one's size is not known 0.84. Of the 10 models
+nearest to one of 200 Hub records, 12% had 5 times its weights or a fifth; now 0.2%.
+"""
 
 MOST_TAGS = 200
 
@@ -75,23 +89,47 @@ def feature_set(traits: Traits) -> FeatureSet | None:
     """Return the features of a model (SimRMF, appendix A.1), None where there are none.
 
     The size is log2(millions of weights, at least 1) / 12, rounded to two decimals, a step of 9%,
-    so that models of one design share it; all others are present or absent.
+    so that models of one design share it. In SimRMF it is one coordinate, which hardly tells a
+    model from one ten times as large; here it is SIZE_SHARE of the vector, on dimensions that sizes
+    share the more the nearer they are (see `_size_weights`). All others are present or absent.
     """
-    size = 0.0
+    size = None
     if traits.parameters is not None and traits.parameters > 0:
         size = round(math.log2(max(traits.parameters / 1e6, 1)) / 12, 2)
-    dimensions = sorted(_dimensions(traits))
-    squares = size * size + len(dimensions)
-    if squares == 0:
+    dimensions = sorted(_dimensions(traits) - _SIZE_DIMENSIONS)
+    if size is None and not dimensions:
         return None
     # A quarter of the time that formatting in Python takes.
     listed = orjson.dumps(dimensions)
-    fingerprint = hashlib.blake2b(b"%r:%b" % (size, listed), digest_size=16).hexdigest()
-    entries = [f"{SIZE}:{size / math.sqrt(squares):.7g}"] if size else []
+    fingerprint = hashlib.blake2b(b"2:%r:%b" % (size, listed), digest_size=16).hexdigest()
+    entries = []
+    if size is not None:
+        share = SIZE_SHARE if dimensions else 1.0
+        entries += [f"{place}:{math.sqrt(share) * each:.7g}" for place, each in _size_weights(size)]
     if dimensions:
-        one = f":{1 / math.sqrt(squares):.7g}"
+        share = 1.0 if size is None else 1 - SIZE_SHARE
+        one = f":{math.sqrt(share / len(dimensions)):.7g}"
         entries.append(f"{one},".join(listed[1:-1].decode().split(",")) + one)
     return FeatureSet(fingerprint, f"{{{','.join(entries)}}}/{FEATURE_DIMENSIONS}")
+
+
+@lru_cache(maxsize=1_000)
+def _size_weights(size: float) -> tuple[tuple[int, float], ...]:
+    """Return the dimensions of a size, and its coordinates there, a vector of length 1.
+
+    They are the three quadratic B-splines, half a power of ten apart, that are not 0 at it: the
+    product of two sizes is 0.3 to 0.5 at half a power of ten, 0.03 at most at one, then 0.
+    """
+    place = min(2 * 12 * math.log10(2) * size, SIZES - 3)
+    middle = round(place)
+    offset = place - middle
+    splines = (0.5 - offset) ** 2 / 2, 0.75 - offset**2, (0.5 + offset) ** 2 / 2
+    length = math.hypot(*splines)
+    weights = ((SIZE + middle + number, each / length) for number, each in enumerate(splines))
+    return tuple((dimension, each) for dimension, each in weights if each > 0)
+
+
+_SIZE_DIMENSIONS = frozenset(range(SIZE, SIZE + SIZES))
 
 
 def _dimensions(traits: Traits) -> set[int]:

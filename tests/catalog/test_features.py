@@ -33,9 +33,7 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
         text("SELECT model, feature, value FROM registry.features")
     ):
         size = feature == "parameters"
-        place = features.SIZE if size else dimension(feature)
-        if value > 0:
-            shown.setdefault(name, {})[place] = value
+        shown.setdefault(name, {})[features.SIZE if size else dimension(feature)] = value
     stored = connection.execute(
         text("""
         SELECT m.name, s.features::text
@@ -46,10 +44,18 @@ def test_the_vector_is_the_view_of_the_features(connection: Connection) -> None:
     assert len(stored) > 700
     for name, vector in stored:
         values = entries(FeatureSet("", vector))
-        length = math.sqrt(sum(value**2 for value in shown[name].values()))
-        assert values.keys() == shown[name].keys()
-        for place, value in shown[name].items():
-            assert values[place] == pytest.approx(value / length, rel=1e-4)
+        size = shown[name].pop(features.SIZE, None)
+        sized = {place: value for place, value in values.items() if place <= features.SIZES}
+        others = {place: value for place, value in values.items() if place > features.SIZES}
+        assert others.keys() == shown[name].keys()
+        share = 0 if size is None else features.SIZE_SHARE if others else 1
+        for value in others.values():
+            assert value == pytest.approx(math.sqrt((1 - share) / len(others)), rel=1e-4)
+        assert sum(value**2 for value in sized.values()) == pytest.approx(share, abs=1e-4)
+        if size is not None:
+            # The middle of its dimensions, which are half a power of ten apart, is the size.
+            middle = sum(place * value for place, value in sized.items()) / sum(sized.values())
+            assert middle - 2 == pytest.approx(2 * 12 * math.log10(2) * size, abs=0.01)
     # What was computed from records is what is computed from what is stored.
     assert refresh_features(connection) == 0
 
@@ -110,3 +116,42 @@ def test_features_that_were_lost_are_taken_away(connection: Connection) -> None:
     assert connection.scalar(text("SELECT count(*) FROM store.model_features")) == 0
     assert feature_sets.delete_unused_sets(connection) == 1
     assert connection.scalar(text("SELECT count(*) FROM store.feature_sets")) == 0
+
+
+def cosine(a: FeatureSet | None, b: FeatureSet | None) -> float:
+    assert a is not None
+    assert b is not None
+    one, other = entries(a), entries(b)
+    return sum(value * other.get(place, 0) for place, value in one.items())
+
+
+@given(
+    st.floats(6, 12.5),
+    st.floats(0, 4),
+    st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True),
+)
+def test_the_further_sizes_are_apart_the_less_alike(
+    power: float, distance: float, tags: list[str]
+) -> None:
+    sized = [
+        feature_set(Traits(round(10**each), "llama", (), "text-generation", tags))
+        for each in (power, power + distance)
+    ]
+    alike = cosine(*sized)
+    least = 1 - features.SIZE_SHARE
+    assert least - 1e-6 <= alike <= 1 + 1e-6
+    if distance < 0.1:
+        assert alike > 1 - 0.2 * features.SIZE_SHARE
+    if distance >= 0.75 and power + distance <= 12.5:
+        assert alike < least + 0.25 * features.SIZE_SHARE
+    if distance >= 1.0 and power + distance <= 12.5:
+        assert alike < least + 0.05 * features.SIZE_SHARE
+
+
+def test_sizes_alone_can_be_compared() -> None:
+    def of(parameters: float) -> FeatureSet | None:
+        return feature_set(Traits(round(parameters), None, (), None, ()))
+
+    assert cosine(of(7e9), of(7.24e9)) > 0.98
+    assert cosine(of(7e9), of(72e9)) < 0.05
+    assert cosine(of(1e15), of(1e17)) > 0.99

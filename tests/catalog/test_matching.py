@@ -1,7 +1,10 @@
+import factories
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
+from registry.catalog import matching, names
 from registry.catalog.matching import Spelling, spellings
 
 
@@ -53,3 +56,27 @@ def test_whatever_the_text_the_first_is_the_name_itself(name: str) -> None:
     assert found[0] == Spelling(name.strip())
     assert all(each.name for each in found[1:])
     assert all(each.revision != "" for each in found)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "org/Model-7B/",
+        "org/Model-7B//",
+        "models--org--Model-7B",
+        "models--org--Model-7B/snapshots/0123abc",
+        "/root/.cache/huggingface/hub/models--org--Model-7B/snapshots/0123abc/",
+        "pretrained=/root/.cache/huggingface/hub/models--org--Model-7B/snapshots/0123abc,dtype=auto",
+    ],
+)
+def test_paths_of_the_local_cache(connection: Connection, spelling: str) -> None:
+    key = factories.model(connection, "org/Model-7B")
+    assert matching.match_names(connection, [spelling])[spelling].model_id == key
+    if "=" not in spelling:
+        query = "SELECT registry.model_id(:spelling)"
+        assert factories.rows(connection, query, spelling=spelling) == [(key,)]
+        assert names.model_id(connection, spelling) == key
+
+
+def test_revisions_of_the_local_cache() -> None:
+    assert matching.spellings("models--org--a/snapshots/0a1b")[1] == ("org/a", "0a1b")

@@ -28,10 +28,10 @@ _PACKED_BELOW = 1.5  # of a size in the name: no rounding is as large, and packi
 
 # A parent's weights are those of its finetunes and quantizations, not of adapters and merges.
 _CANDIDATES = """
-SELECT m.model_id, m.name, m.license, m.license_source, m.parameters, m.parameters_source,
+SELECT m.model_id, m.name, m.state, m.license, m.license_source, m.parameters, m.parameters_source,
        m.stored_parameters, m.dtypes, m.quantization, m.model_type, m.architectures,
        m.pipeline_tag, m.tags,
-       f.sizes, f.size_sources, f.licenses, f.license_sources,
+       f.sizes, f.size_sources, f.licenses, f.license_sources, f.classes,
        p.name AS parent, p.parameters AS of_parent, p.of_siblings
   FROM store.models m
   LEFT JOIN LATERAL (
@@ -40,9 +40,10 @@ SELECT m.model_id, m.name, m.license, m.license_source, m.parameters, m.paramete
                   FILTER (WHERE f.fact = 'parameters') AS size_sources,
               array_agg(f.value ORDER BY s.name) FILTER (WHERE f.fact = 'license') AS licenses,
               array_agg(s.name ORDER BY s.name)
-                  FILTER (WHERE f.fact = 'license') AS license_sources
+                  FILTER (WHERE f.fact = 'license') AS license_sources,
+              array_agg(DISTINCT f.value) FILTER (WHERE f.fact = 'architecture') AS classes
          FROM store.model_facts f JOIN store.sources s USING (source_id)
-        WHERE f.model_id = m.model_id AND f.fact IN ('parameters', 'license')) f ON true
+        WHERE f.model_id = m.model_id) f ON true
   LEFT JOIN LATERAL (
        SELECT o.name, o.parameters,
               (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY c.parameters)
@@ -82,7 +83,7 @@ def apply(connection: Connection, keys: Iterable[int]) -> int:
     changed = 0
     for start in range(0, len(listed), AT_ONCE):
         rows = connection.execute(text(_CANDIDATES), {"keys": listed[start : start + AT_ONCE]})
-        changed += _write(connection, [_Change(row, _size(row), _license(row)) for row in rows])
+        changed += _write(connection, [_change(row) for row in rows])
     return changed
 
 
@@ -90,11 +91,20 @@ class _Change(NamedTuple):
     row: Row[tuple[object, ...]]
     size: Size
     license: tuple[str | None, str | None]
+    architectures: list[str]
 
     def is_real(self) -> bool:
         row = self.row
-        before = (row.parameters, row.parameters_source), (row.license, row.license_source)
-        return before != (tuple(self.size), self.license)
+        return (row.license, row.license_source) != self.license or self.has_other_features()
+
+    def has_other_features(self) -> bool:
+        row = self.row
+        before = row.parameters, row.parameters_source, row.architectures
+        return before != (*self.size, self.architectures)
+
+
+def _change(row: Row[tuple[object, ...]]) -> _Change:
+    return _Change(row, _size(row), _license(row), _architectures(row))
 
 
 def _write(connection: Connection, changes: Sequence[_Change]) -> int:
@@ -105,11 +115,14 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> int:
         text("""
         UPDATE store.models m
            SET parameters = c.parameters, parameters_source = c.parameters_source,
-               license = c.license, license_source = c.license_source
+               license = c.license, license_source = c.license_source,
+               architectures = CASE WHEN m.state <> 'stub' THEN m.architectures
+                                    ELSE array_remove(ARRAY[c.architecture], NULL) END
           FROM unnest(CAST(:keys AS bigint[]), CAST(:sizes AS bigint[]),
                       CAST(:size_sources AS text[]), CAST(:licenses AS text[]),
-                      CAST(:license_sources AS text[]))
-               AS c (model_id, parameters, parameters_source, license, license_source)
+                      CAST(:license_sources AS text[]), CAST(:architectures AS text[]))
+               AS c (model_id, parameters, parameters_source, license, license_source,
+                     architecture)
          WHERE m.model_id = c.model_id"""),
         {
             "keys": [each.row.model_id for each in changes],
@@ -117,9 +130,10 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> int:
             "size_sources": [each.size.source for each in changes],
             "licenses": [each.license[0] for each in changes],
             "license_sources": [each.license[1] for each in changes],
+            "architectures": [next(iter(each.architectures), None) for each in changes],
         },
     )
-    resized = [each for each in changes if each.row.parameters != each.size.parameters]
+    featured = [each for each in changes if each.has_other_features()]
     replace_features(
         connection,
         {
@@ -127,12 +141,12 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> int:
                 Traits(
                     each.size.parameters,
                     each.row.model_type,
-                    each.row.architectures,
+                    each.architectures,
                     each.row.pipeline_tag,
                     each.row.tags,
                 )
             )
-            for each in resized
+            for each in featured
         },
     )
     return len(changes)
@@ -175,6 +189,14 @@ def _license(row: Row[tuple[object, ...]]) -> tuple[str | None, str | None]:
     if len({each for each, _ in single}) == 1:
         return single[0][0], LEADERBOARD + single[0][1]
     return None, None
+
+
+def _architectures(row: Row[tuple[object, ...]]) -> list[str]:
+    """Return a model's architecture classes; a stub's are what sources agree on."""
+    if row.state != "stub":
+        return list(row.architectures)
+    stated = list(row.classes or ())
+    return stated if len(stated) == 1 and SEVERAL not in stated[0] else []
 
 
 def apply_everywhere(connection: Connection) -> int:

@@ -30,10 +30,18 @@ BARS = 30
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what it is", ("author", "state", "gated", "pipeline_tag", "library", "languages")),
-    ("licence", ("license", "license_name", "license_link")),
+    ("licence", ("license", "license_class", "license_name", "license_link")),
     (
         "size and make",
-        ("parameters", "dtypes", "quantization", "architecture", "model_type", "architectures"),
+        (
+            "parameters",
+            "stored_parameters",
+            "dtypes",
+            "quantization",
+            "architecture",
+            "model_type",
+            "architectures",
+        ),
     ),
     ("sources", ("datasets", "arxiv", "tags", "new_version")),
     (

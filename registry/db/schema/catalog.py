@@ -299,7 +299,7 @@ class FeatureSetTable(TypedColumns):
     features: Named[Any] = Column(
         SPARSEVEC(FEATURE_DIMENSIONS),
         nullable=False,
-        comment="L2-normalised; dimension 1 is the size",
+        comment="L2-normalised; dimensions 1 to 18 are the size",
     )
 
 

@@ -38,7 +38,10 @@ SELECT m.name,
        d.card,
        d.config,
        m.license_source,
-       m.stored_parameters
+       m.stored_parameters,
+       CASE WHEN m.license = 'other'
+            THEN coalesce(nullif(registry.license_class(m.license_name), 'unknown'), 'custom')
+            ELSE registry.license_class(m.license) END AS license_class
   FROM store.models m
   LEFT JOIN store.counters c ON c.model_id = m.model_id
   LEFT JOIN store.model_families f ON f.model_id = m.model_id
@@ -98,3 +101,4 @@ COMMENT ON COLUMN registry.models.card IS 'Front matter of the model card (its Y
 COMMENT ON COLUMN registry.models.config IS 'What the Hub keeps of config.json, as JSON.';
 COMMENT ON COLUMN registry.models.license_source IS 'The source of evaluations that states the licence, as leaderboard:NAME; null where the Hub does.';
 COMMENT ON COLUMN registry.models.stored_parameters IS 'Numbers that the files'' headers count: fewer than parameters where weights are packed; null where no header is known.';
+COMMENT ON COLUMN registry.models.license_class IS 'What the licence asks, as license_class gives it: permissive, weak copyleft, copyleft, non-commercial, custom or unknown; of license_name where license is other.';

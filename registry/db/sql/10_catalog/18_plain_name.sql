@@ -5,7 +5,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE
         WHEN name ~ '(^|/)models--'
-            THEN replace(regexp_replace(name, '^(.*/)?models--([^/]+)(/.*)?$', '\2'), '--', '/')
+            THEN regexp_replace(regexp_replace(name, '^(.*/)?models--([^/]+)(/.*)?$', '\2'), '--', '/')
         WHEN name LIKE '%/' THEN nullif(rtrim(name, '/'), '') END;
 END;
 

@@ -9,7 +9,7 @@ SELECT DISTINCT m.name AS model, f.kind, f.feature, f.value
  CROSS JOIN LATERAL store.features_of(m.parameters, a.architecture, m.pipeline_tag, m.tags) f;
 
 COMMENT ON VIEW registry.features IS
-    'Features that similarity compares, one row per model and feature: a model''s size, architecture family, task and tags. Tags that do not describe the model, such as region:us, are left out, and so are those that repeat the task or the architecture.
+    'Features that similarity compares, one row per model and feature: a model''s size, architecture family, task and tags. Where both sizes are known, their nearness is 0.3 of the similarity of features (1 for one size, 0.4 for a factor of 3, 0 for 10), the cosine of the others 0.7. Tags that do not describe the model, such as region:us, are left out, and so are those that repeat the task or the architecture.
 
 Example:
 SELECT kind, feature, value

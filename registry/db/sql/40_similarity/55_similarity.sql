@@ -1,5 +1,5 @@
 -- similarity(a, b): similarity of two models; one row, no row for an unknown name.
--- feature: cosine of size, architecture, task and tags; lineage: weight of the strongest relation;
+-- feature: of architecture, task and tags the cosine, weighed with the nearness of sizes; lineage: weight of the strongest relation;
 -- combined: their mean as weighted by store.similarity_weights; all in [0, 1]. learned: cosine of the
 -- current version's vectors, in [-1, 1]; null where one has none. A model to itself is 1.
 CREATE FUNCTION registry.similarity(a text, b text)
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION registry.similarity(text, text) IS
     'Similarity of two models; one row, none for an unknown name. A model has similarity 1 to itself.
 a: any name of a model
 b: any name of another
-feature: cosine of their features (size, architecture, task, tags), in [0, 1]; 0 where one has none
+feature: similarity of their features in [0, 1]: the cosine of architecture, task and tags, and 0.3 of it the nearness of their sizes, so that models of one kind with ten times the weights have 0.7; 0 where one has none
 lineage: weight of the strongest relation between them (see similarity_weights), in [0, 1]
 combined: weighted mean of feature and lineage, in [0, 1]
 learned: cosine of their learned vectors in the current version, in [-1, 1]; null where one has none

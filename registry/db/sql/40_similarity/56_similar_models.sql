@@ -65,7 +65,7 @@ COMMENT ON FUNCTION registry.similar_models(text, integer) IS
 model: any name of the model
 k: most rows to return; null is 10, less than 0 is 0
 name: name of the other model
-feature: cosine of their features, in [0, 1]
+feature: similarity of their features, in [0, 1], as in function similarity
 lineage: weight of the strongest relation between them, in [0, 1]
 combined: weighted mean of both, which the rows are ordered by
 
