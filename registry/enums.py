@@ -48,6 +48,19 @@ class LineageProblem(StrEnum):
     LICENSE_DRIFT = "license_drift"
 
 
+class EvaluationProblem(StrEnum):
+    """What looks wrong in evaluations, as in view `registry.evaluation_problems`."""
+
+    CONFLICT = "conflict"
+    MEAN = "mean"
+    SENTINEL = "sentinel"
+    MIXED_SCALE = "mixed_scale"
+    SAME_OUTCOMES = "same_outcomes"
+    DUPLICATED_ITEMS = "duplicated_items"
+    SATURATED_ITEMS = "saturated_items"
+    CONSTANT_ITEMS = "constant_items"
+
+
 class AliasSource(StrEnum):
     """Evidence that two names are of one model."""
 

@@ -6,6 +6,7 @@ import click
 
 from registry.cli.console import say
 from registry.cli.evals.benchmarks import benchmarks
+from registry.cli.evals.check import check
 from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
 from registry.cli.evals.leaderboard import leaderboard
@@ -23,7 +24,7 @@ def evals() -> None:
     """
 
 
-for command in (import_, export, remove, benchmarks, leaderboard):
+for command in (import_, export, remove, benchmarks, check, leaderboard):
     evals.add_command(command)
 
 
