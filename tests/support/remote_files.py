@@ -332,3 +332,62 @@ def sent_again(sent: list[Sent]) -> tuple[int, int]:
             else:
                 under_way += overlap
     return arrived, under_way
+
+
+class Buckets(ContentServer):
+    """A store that speaks as much of S3's protocol as a reader needs; `files` by bucket/key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[str, bytes] = {}
+
+    def logged(self, request: Request) -> bool:
+        return "list-type" not in request.query
+
+    def reply(self, request: Request) -> Reply:
+        if "authorization" not in request.headers:
+            return _s3_error(403, "AccessDenied")
+        name = request.path.strip("/")
+        bucket, _, key = name.partition("/")
+        if not any(each.startswith(f"{bucket}/") for each in self.files):
+            return _s3_error(404, "NoSuchBucket")
+        if not key:
+            return self._listing(request, bucket)
+        body = self.files.get(name)
+        if body is None:
+            return _s3_error(404, "NoSuchKey")
+        return self.content(request, body, ETag=f'"{git_hash(body)}"', Last_Modified=_LAST)
+
+    def _listing(self, request: Request, bucket: str) -> Reply:
+        prefix = request.query.get("prefix", [""])[0]
+        delimiter = request.query.get("delimiter", [""])[0]
+        keys, folders = [], set()
+        for name, body in sorted(self.files.items()):
+            key = name.removeprefix(f"{bucket}/")
+            if key == name or not key.startswith(prefix):
+                continue
+            inside, found, _ = key.removeprefix(prefix).partition(delimiter or "\0")
+            if found:
+                folders.add(f"{prefix}{inside}/")
+                continue
+            keys.append(
+                f"<Contents><Key>{key}</Key><Size>{len(body)}</Size>"
+                f"<LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                f'<ETag>"{git_hash(body)}"</ETag></Contents>'
+            )
+        common = [
+            f"<CommonPrefixes><Prefix>{each}</Prefix></CommonPrefixes>" for each in sorted(folders)
+        ]
+        text = (
+            f"<ListBucketResult><Name>{bucket}</Name><IsTruncated>false</IsTruncated>"
+            f"<KeyCount>{len(keys)}</KeyCount>{''.join(keys + common)}</ListBucketResult>"
+        )
+        return Reply(200, text.encode(), {"Content-Type": "application/xml"})
+
+
+_LAST = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+def _s3_error(status: int, code: str) -> Reply:
+    text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+    return Reply(status, text.encode(), {"Content-Type": "application/xml"})

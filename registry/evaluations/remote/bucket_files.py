@@ -32,10 +32,8 @@ def find(address: str) -> RemoteFiles:
             by_name = list(found) == [path]
             if not by_name:
                 found = {name: info for name, info in found.items() if has_known_ending(name)}
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _error(address, error) from error
-    except Exception as error:  # botocore's own, which cannot be imported where it is absent
-        if type(error).__module__.partition(".")[0] not in {"botocore", "aiobotocore", "aiohttp"}:
+    except Exception as error:
+        if not _is_of_store(error):
             raise
         raise _error(address, error) from error
     files = [_file(store, name, info) for name, info in sorted(found.items()) if _is_file(info)]
@@ -92,7 +90,9 @@ def _block(store: Any, name: str, start: int, end: int) -> bytes:
             block: bytes = store.cat_file(name, start=start, end=end)
         except (PermissionError, FileNotFoundError) as error:
             raise _error(f"s3://{name}", error) from error
-        except OSError as error:
+        except Exception as error:
+            if not _is_of_store(error):
+                raise
             if attempt == _ATTEMPTS:
                 raise RemoteUnavailableError(
                     f"s3://{name} cannot be read now ({error}). What has arrived is kept: the same "
@@ -103,6 +103,14 @@ def _block(store: Any, name: str, start: int, end: int) -> bytes:
             if block:
                 return block
     raise RemoteError(f"s3://{name} changed while it was read; import it again.")
+
+
+def _is_of_store(error: Exception) -> bool:
+    """Return whether reading failed; classes of the client cannot be named where it is absent."""
+    modules = {"aiobotocore", "aiohttp", "botocore"}
+    return isinstance(error, OSError) or any(
+        each.__module__.partition(".")[0] in modules for each in type(error).mro()
+    )
 
 
 def _error(address: str, error: Exception) -> RemoteError:
