@@ -121,6 +121,8 @@ class ImportFormat(StrEnum):
     INSPECT = "inspect"
     LIGHTEVAL = "lighteval"
     HELM = "helm"
+    LLMROUTERBENCH = "llmrouterbench"
+    BENCHPRESS = "benchpress"
     TABLE = "table"
 
 

@@ -8,11 +8,13 @@ from registry.enums import ImportFormat
 from registry.errors import UsageError
 from registry.evaluations.formats import (
     archive,
+    benchpress,
     every_eval_ever,
     helm,
     hub,
     inspect_logs,
     lighteval,
+    llmrouterbench,
     lm_eval,
     plugins,
     tables,
@@ -30,6 +32,8 @@ FORMATS: Mapping[str, Format] = {
     ImportFormat.INSPECT: inspect_logs,
     ImportFormat.LIGHTEVAL: lighteval,
     ImportFormat.HELM: helm,
+    ImportFormat.LLMROUTERBENCH: llmrouterbench,
+    ImportFormat.BENCHPRESS: benchpress,
     ImportFormat.TABLE: tables.TableFormat(),
 }
 """The built-in formats, in the order in which they are tried; those that are installed follow, and
