@@ -120,8 +120,6 @@ def _run(model: str, measure: Measure, entry: _Entry, notes: Notes) -> Iterator[
     score = number(entry.score)
     if score is None:
         notes.left_out("scores that are no finite numbers")
-    elif not measure.allows(score):
-        notes.left_out(f"scores outside their scale ({score:g} is not {measure.span})")
     else:
         yield Run(model=model, measure=measure, source=SOURCE, setup=_setup(entry), score=score)
 

@@ -2,12 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import NamedTuple
-
-import numpy as np
 
 from registry.coerce import number, short_text, storable
 from registry.errors import UnreadableFileError
@@ -20,13 +18,13 @@ from registry.evaluations.formats.helm.folder import (
     Statistic,
 )
 from registry.evaluations.formats.json_files import members
+from registry.evaluations.formats.means import outcomes_of
 from registry.evaluations.records import (
     Benchmark,
     Block,
     Item,
     Measure,
     Notes,
-    Outcomes,
     Run,
     Setup,
     Source,
@@ -60,8 +58,6 @@ _SETUP_ARGUMENTS = frozenset(
     | {"num_outputs", "eval_split", "chatml", "output_format_instructions", "tokenizer"}
 )
 """Arguments in a run's name that are not of its scenario."""
-
-_CLOSE = 1e-6
 
 
 class _Part(NamedTuple):
@@ -128,6 +124,7 @@ class _Runs:
         self._run = Run(
             model=model, measure=Measure(metric=""), source=SOURCE, setup=_setup(folder, adapter)
         )
+        self._task = _benchmark(folder)
         self._limit = adapter.max_eval_instances
 
     def of(self, statistic: Statistic, instances: _Instances) -> Iterator[Run]:
@@ -136,18 +133,15 @@ class _Runs:
         if metric is None or value is None:
             self._notes.left_out("statistics without a finite mean")
             return
-        measure = _measure(metric, statistic.name)
-        if not measure.allows(value):
-            self._notes.left_out(f"scores outside their scale ({metric}: {value:g})")
-            return
+        measure = _measure(metric, statistic.name, self._task)
         count = len(instances.items)
         complete = self._limit is None or 0 < count < self._limit
         run = replace(self._run, measure=measure, complete=complete)
         observed = instances.values.get(metric, {}) if statistic.name.perturbation is None else {}
         names = list(instances.items)
-        outcomes = _outcomes(
-            measure, value, {k: sum(v) / len(v) for k, v in observed.items()}, names
-        )
+        tried = [observed.get(name, [math.nan]) for name in names]
+        values = [math.fsum(each) / len(each) for each in tried]
+        outcomes = outcomes_of(measure, value, values)
         if outcomes is None:
             if observed:
                 self._notes.left_out("values of instances that are not outcomes of their score")
@@ -155,22 +149,6 @@ class _Runs:
             return
         answers = [instances.answers.get(name) for name in names]
         yield replace(run, outcomes=outcomes, answers=answers if any(answers) else None)
-
-
-def _outcomes(
-    measure: Measure, score: float, observed: Mapping[str, float], names: list[str]
-) -> Outcomes | None:
-    """Return the values of instances as outcomes; None unless their mean is the score."""
-    if not observed or (measure.width is None and not measure.higher_is_better):
-        return None
-    values = list(observed.values())
-    if abs(sum(values) / len(values) - score) > _CLOSE * max(1.0, abs(score)):
-        return None
-    scale = measure if measure.width is not None else Measure(metric=measure.metric)
-    if not all(scale.allows(value) for value in values):
-        return None
-    shares = {name: scale.normalised(value) for name, value in observed.items()}
-    return np.array([shares.get(name, math.nan) for name in names], np.float32)
 
 
 def _instances(folder: RunFolder) -> dict[_Part, _Instances]:
@@ -205,16 +183,16 @@ def _instances(folder: RunFolder) -> dict[_Part, _Instances]:
     return parts
 
 
-def _measure(metric: str, name: MetricName) -> Measure:
+def _measure(metric: str, name: MetricName, task: str) -> Measure:
     """Return the measure of a metric; the perturbation is its filter."""
     change = name.perturbation
     filtered = ",".join(filter(None, (change.name, change.computed_on))) if change else ""
     plain = metric.partition("@")[0]
-    known = known_measure(metric, filtered)
+    known = known_measure(metric, filtered, task=task)
     if _SHARES.fullmatch(plain):
-        return replace(known, lower=0.0, upper=1.0, higher_is_better=True)
+        return replace(known, lower=0.0, upper=1.0, higher_is_better=True, assumed=False)
     if _ERRORS.fullmatch(metric):
-        return replace(known, lower=0.0, upper=1.0, higher_is_better=False)
+        return replace(known, lower=0.0, upper=1.0, higher_is_better=False, assumed=False)
     return known
 
 

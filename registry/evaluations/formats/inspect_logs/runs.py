@@ -18,13 +18,13 @@ from registry.evaluations.formats.inspect_logs.log import (
 )
 from registry.evaluations.formats.inspect_logs.samples import EpochSamples, values_of
 from registry.evaluations.formats.inspect_logs.setup import model_of, setup_of
+from registry.evaluations.formats.means import outcomes_of
 from registry.evaluations.records import (
     HUB_DATASETS,
     Benchmark,
     Block,
     Measure,
     Notes,
-    Outcomes,
     Run,
     Source,
 )
@@ -36,7 +36,6 @@ _ERRORS = ("stderr", "bootstrap_stderr")
 _NO_SCORES = frozenset({*_ERRORS, "std", "var", "bootstrap_std"})
 _MEANS = frozenset({"accuracy", "mean"})
 _DATASET = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-_CLOSE = 1e-6
 
 
 def block(log: InspectLog, notes: Notes) -> Block:
@@ -114,10 +113,7 @@ class _Runs:
             if metric is None or value is None:
                 self._notes.left_out("metrics without a finite number")
                 continue
-            measure = known_measure(metric, label)
-            if not measure.allows(value):
-                self._notes.left_out(f"metrics outside their scale ({metric}: {value:g})")
-                continue
+            measure = known_measure(metric, label, task=self._log.header.eval.task)
             error = _finite(errors[0]) if errors and len(named) == 1 else None
             yield self._run(scorer, measure, value, error, observed)
 
@@ -139,7 +135,7 @@ class _Runs:
             complete=self._complete,
         )
         names = list(self._samples.items)
-        outcomes = _outcomes(measure, value, [observed.get(name, math.nan) for name in names])
+        outcomes = outcomes_of(measure, value, [observed.get(name, math.nan) for name in names])
         if outcomes is None:
             if measure.metric in _MEANS and names:
                 self._notes.left_out("samples' scores that are not outcomes of the stated score")
@@ -193,23 +189,6 @@ def _reduced(reduction: Reduction, scorer: ScorerResults) -> dict[str, float]:
 
 def _finite(metric: MetricValue) -> float | None:
     return None if metric.value is None else number(metric.value)
-
-
-def _outcomes(measure: Measure, score: float, values: Sequence[float]) -> Outcomes | None:
-    """Return samples' scores as outcomes; None unless their mean is the score, on its scale."""
-    raw = np.array(values, np.float64)
-    if not len(raw) or np.isnan(raw).all():
-        return None
-    if abs(float(np.nanmean(raw)) - score) > _CLOSE * max(1.0, abs(score)):
-        return None
-    scale = measure if measure.width is not None else Measure(metric=measure.metric)
-    if measure.width is None and not measure.higher_is_better:
-        return None
-    observed = raw[~np.isnan(raw)]
-    if not all(scale.allows(each) for each in observed.tolist()):
-        return None
-    shares = [np.nan if math.isnan(each) else scale.normalised(each) for each in raw.tolist()]
-    return np.array(shares, np.float32)
 
 
 def _label(scorer: ScorerResults, reducer: str) -> str:

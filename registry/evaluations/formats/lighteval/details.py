@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +18,8 @@ from registry.coerce import number, short_text, storable
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.json_files import members
 from registry.evaluations.formats.lighteval.results import LightevalResults, TaskKey
-from registry.evaluations.records import Block, Item, Measure, Notes, Outcomes, Run
+from registry.evaluations.formats.means import outcomes_of
+from registry.evaluations.records import Block, Item, Notes, Run
 
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d:.-]+)\.parquet")
 _STRUCTS = ("__doc__", "__metric__", "__model_response__")
@@ -94,12 +94,14 @@ def _runs(
     *,
     complete: bool,
 ) -> Iterator[Run]:
+    scores = results.scores(key)
     for name, column in values.items():
         metric = short_text(name)
         measure = results.measure(key, metric or "")
-        outcomes = _outcomes(measure, column)
+        stated = number(scores.get(name))
+        outcomes = None if stated is None else outcomes_of(measure, stated, column)
         if metric is None or outcomes is None:
-            notes.left_out("metrics of documents that are not outcomes in [0, 1]")
+            notes.left_out("metrics of documents that are not outcomes of the stated score")
             continue
         has_answers = any(answer is not None for answer in answers)
         yield results.run(
@@ -109,21 +111,6 @@ def _runs(
             answers=answers if has_answers else None,
             complete=complete,
         )
-
-
-def _outcomes(measure: Measure, values: list[float]) -> Outcomes | None:
-    """Return values of a metric as outcomes; None if one of them is none."""
-    if measure.width is None:
-        if not measure.higher_is_better:
-            return None
-        measure = Measure(metric=measure.metric)
-    shares = []
-    for value in values:
-        if not np.isnan(value) and not measure.allows(value):
-            return None
-        shares.append(np.nan if np.isnan(value) else measure.normalised(value))
-    outcomes = np.array(shares, np.float32)
-    return None if np.isnan(outcomes).all() else outcomes
 
 
 def _value(value: object) -> float:

@@ -166,7 +166,7 @@ class LightevalResults:
             each.get("higher_is_better") for each in entries if each.get("metric_name") == metric
         ]
         higher = stated[0] if stated and isinstance(stated[0], bool) else None
-        return known_measure(metric, higher_is_better=higher)
+        return known_measure(metric, task=key.task, harness="lighteval", higher_is_better=higher)
 
     def extent(self, key: TaskKey) -> tuple[int | None, bool]:
         """Return the number of documents, None if unknown, and whether these are all."""
@@ -226,9 +226,6 @@ class LightevalResults:
                 notes.left_out("scores that are no finite numbers")
                 continue
             measure = self.measure(key, metric)
-            if not measure.allows(score):
-                notes.left_out(f"scores outside their scale ({key.task} by {metric}: {score:g})")
-                continue
             error = number(scores.get(f"{name}_stderr"))
             yield self.run(
                 key, measure, score=score, standard_error=error, items=items, complete=complete

@@ -104,8 +104,7 @@ def test_a_system_is_not_its_model(
     assert run.setup.variant == variant
 
 
-def test_what_is_not_verified_or_not_measured_is_left_out(tmp_path: Path) -> None:
-    notes = Notes()
+def test_what_is_not_verified_or_not_measured_is_left_out(tmp_path: Path, engine: Engine) -> None:
     path = written(
         tmp_path,
         score("aime_2025", 93.5),
@@ -113,12 +112,14 @@ def test_what_is_not_verified_or_not_measured_is_left_out(tmp_path: Path) -> Non
         score("aime_2025", -1, model_id="c"),
         score("aime_2025", None, model_id="d"),
     )
-    assert [run.model for _, run in runs(path, notes)] == ["acme-1"]
-    assert notes.counts == {
+    (report,) = import_files(engine, [path])
+    assert report.left_out == {
         "scores that are not verified": 1,
-        "scores outside their scale (-1 is not from 0 to 100)": 1,
+        "scores by score that are not from 0 to 100, so that nothing was measured": 1,
         "scores that are no finite numbers": 1,
     }
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT model FROM registry.runs") == [("acme-1",)]
 
 
 def test_an_import_stores_it(tmp_path: Path, engine: Engine) -> None:

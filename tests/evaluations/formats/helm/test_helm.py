@@ -231,12 +231,14 @@ def test_outcomes_are_those_of_the_stated_score(tmp_path: Path) -> None:
     assert notes.counts == {"values of instances that are not outcomes of their score": 1}
 
 
-def test_scores_outside_their_scale_are_not_measured(tmp_path: Path) -> None:
-    notes = Notes()
+def test_scores_outside_their_scale_are_not_measured(tmp_path: Path, engine: Engine) -> None:
     stats = [stat("exact_match", -1.0), stat("f1_score", 0.5)]
-    (block,) = read(folder(tmp_path, stats=stats, each=None), notes)
-    assert [run.measure.metric for run in block.runs] == ["f1_score"]
-    assert notes.counts == {"scores outside their scale (exact_match: -1)": 1}
+    (report,) = import_files(engine, [folder(tmp_path, stats=stats, each=None)])
+    assert report.left_out == {
+        "scores by exact_match that are not from 0 to 1, so that nothing was measured": 1
+    }
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT metric, score FROM registry.runs") == [("f1_score", 0.5)]
 
 
 def refusal(path: Path) -> str:

@@ -298,10 +298,13 @@ def test_scorers_with_several_values(tmp_path: Path) -> None:
     assert fact.outcomes.tolist() == [0, 0]
 
 
-def test_scores_outside_their_scale_are_not_measured(tmp_path: Path) -> None:
-    notes = Notes()
-    assert runs(read(as_json(tmp_path, log(FOUR, scored(-1.0))), notes)) == []
-    assert notes.counts == {"metrics outside their scale (accuracy: -1)": 1}
+def test_scores_outside_their_scale_are_not_measured(tmp_path: Path, engine: Engine) -> None:
+    content = log(FOUR, scored(-1.0), scored(0.5, "other"))
+    (report,) = import_files(engine, [as_json(tmp_path, content)])
+    what = "scores by accuracy that are not from 0 to 1, so that nothing was measured"
+    assert report.left_out[what] == 1
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT filter, score FROM registry.runs") == [("other", 0.5)]
 
 
 def test_version_1(tmp_path: Path) -> None:

@@ -134,14 +134,15 @@ def test_keys_without_a_suite(tmp_path: Path) -> None:
     assert run.setup.details == {"gen_kwargs": "temperature=0.5"}
 
 
-def test_scores_outside_their_scale_are_not_measured(tmp_path: Path) -> None:
-    notes = Notes()
+def test_scores_outside_their_scale_are_not_measured(tmp_path: Path, engine: Engine) -> None:
     results = {"a|gsm8k|5": {"em": -1, "acc": float("nan"), "maj@8": 0.5}}
-    assert [*runs(written(tmp_path, results=results), notes)] == [("gsm8k", "maj@8")]
-    assert notes.counts == {
-        "scores outside their scale (gsm8k by em: -1)": 1,
+    (report,) = import_files(engine, [written(tmp_path, results=results)])
+    assert report.left_out == {
+        "scores by em that are not from 0 to 1, so that nothing was measured": 1,
         "scores that are no finite numbers": 1,
     }
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT metric, score FROM registry.runs") == [("maj@8", 0.5)]
 
 
 NEW = [
@@ -189,7 +190,7 @@ def test_details_are_outcomes(tmp_path: Path) -> None:
     assert majority.outcomes.tolist() == [1, 0, 1, 0]
     assert em.answers == ["answer 0", "answer 1", "answer 2", "answer 3"]
     assert (em.model, em.setup.shots) == ("acme/m", 5)
-    assert notes.counts == {"metrics of documents that are not outcomes in [0, 1]": 1}
+    assert notes.counts == {"metrics of documents that are not outcomes of the stated score": 1}
 
 
 def test_scores_and_outcomes_are_one_run(tmp_path: Path, engine: Engine) -> None:
@@ -318,7 +319,8 @@ def test_outcomes_are_the_values(
     tmp_path_factory: pytest.TempPathFactory, values: list[float]
 ) -> None:
     folder = tmp_path_factory.mktemp("lighteval")
-    written(folder)
+    mean = sum(map(float, values)) / len(values)
+    written(folder, results={"lighteval|gsm8k|5": {"em": mean}})
     table = [
         {"__doc__": {"query": "q", "id": str(n)}, "__metric__": {"em": float(value)}}
         for n, value in enumerate(values)
