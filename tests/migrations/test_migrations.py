@@ -133,8 +133,11 @@ SAMPLES = {
     "text[]": "'{}'",
     "timestamp with time zone": "'2026-01-01'",
     "jsonb": "'{}'",
+    "boolean": "true",
     "public.vector": "NULL",
     "sort": "'name'",  # by the argument's name
+    "by_source": "NULL",
+    "by_variant": "'plain'",
 }
 
 

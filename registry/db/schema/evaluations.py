@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -290,7 +291,17 @@ class ShownRunTable(TypedColumns):
 
 
 shown_runs = Table(
-    "shown_runs", metadata, ShownRunTable, Index("shown_runs_benchmark_id_idx", "benchmark_id")
+    "shown_runs",
+    metadata,
+    ShownRunTable,
+    # Planners take from it that each row has one run; without it they expect none.
+    ForeignKeyConstraint(
+        ["model_id", "run_id"],
+        ["store.runs.model_id", "store.runs.run_id"],
+        name="shown_runs_model_id_fkey",
+        ondelete="CASCADE",
+    ),
+    Index("shown_runs_benchmark_id_idx", "benchmark_id"),
 )
 
 

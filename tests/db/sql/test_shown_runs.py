@@ -81,3 +81,27 @@ def test_many_pairs_at_once_are_those_of_their_benchmarks(connection: Connection
     assert _agrees(connection) == 2101
     connection.execute(text("DELETE FROM store.runs"))
     assert _agrees(connection) == 0
+
+
+def test_planners_expect_one_run_of_each_shown_one(connection: Connection) -> None:
+    """A join of leaderboards ends only as they do: a key over both columns tells them."""
+    write(
+        connection, *(block(f"b{n}", *(run(f"m{k}", score=0.5) for k in range(40))) for n in "123")
+    )
+    connection.execute(text("ANALYZE store.shown_runs, store.runs"))
+    [(plan,)] = rows(
+        connection,
+        "EXPLAIN (FORMAT json) SELECT FROM store.shown_runs s JOIN store.runs r"
+        " ON r.model_id = s.model_id AND r.run_id = s.run_id",
+    )
+    assert plan[0]["Plan"]["Plan Rows"] == 120
+
+
+def test_runs_move_to_a_model_that_shows_others(connection: Connection) -> None:
+    write(connection, block("b", run("one", score=0.5), run("two", score=0.7)))
+    connection.execute(
+        text("""
+        UPDATE store.runs SET model_id = (SELECT model_id FROM store.models WHERE name = 'two')
+         WHERE model_id = (SELECT model_id FROM store.models WHERE name = 'one')""")
+    )
+    assert _agrees(connection) == 1
