@@ -4,8 +4,8 @@ A text is encoded once, however many items and benchmarks share it.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
@@ -50,6 +50,15 @@ SELECT count(DISTINCT i.content_hash) FILTER (WHERE i.asks AND v.vector IS NULL)
   LEFT JOIN store.text_vectors v ON v.encoder_id = :encoder AND v.content_hash = i.content_hash
 """
 
+_CUT = """
+SELECT b.name, count(*) AS items
+  FROM store.benchmarks b
+  JOIN store.items i USING (benchmark_id)
+  JOIN store.text_vectors v ON v.encoder_id = :encoder AND v.content_hash = i.content_hash
+ WHERE b.benchmark_id = ANY (:benchmarks) AND v.cut
+ GROUP BY b.name ORDER BY b.name COLLATE "C"
+"""
+
 _VECTORS = """
 SELECT w.place::integer, v.vector
   FROM unnest(%(benchmarks)s::integer[], %(items)s::text[])
@@ -67,11 +76,13 @@ class EncodingReport:
         encoded: texts that were encoded.
         reused: texts that had a vector.
         without_text: items without a text.
+        cut: items whose text is longer than what the encoder reads, by the names of benchmarks.
     """
 
     encoded: int
     reused: int
     without_text: int
+    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 def refresh(
@@ -113,11 +124,21 @@ def refresh(
     encoded = done = 0
     while texts := _missing(engine, key, windows, batch):
         vectors = _encode(encoder, list(texts.values()))
+        cuts = encoder.cuts(list(texts.values()))
         with engine.begin() as connection:
-            encoded += _store(connection, key, list(texts), vectors)
+            encoded += _store(connection, key, list(texts), vectors, cuts)
         done += len(texts)
         on_progress("encoding texts", done, max(done, counts.missing))
-    return EncodingReport(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
+    with engine.connect() as connection:
+        cut = connection.execute(
+            text(_CUT), {"encoder": key, "benchmarks": list(chosen)}
+        ).all()
+    return EncodingReport(
+        encoded=encoded,
+        reused=counts.reused,
+        without_text=counts.without_text,
+        cut={row.name: row.items for row in cut},
+    )
 
 
 class _Window(NamedTuple):
@@ -196,20 +217,25 @@ def _encode(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
 
 
 def _store(
-    connection: Connection, encoder: int, keys: list[UUID], vectors: NDArray[np.float32]
+    connection: Connection,
+    encoder: int,
+    keys: list[UUID],
+    vectors: NDArray[np.float32],
+    cuts: NDArray[np.bool_],
 ) -> int:
     """Store vectors, unless another refresh was faster; return how many were new."""
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE incoming_vectors ON COMMIT DROP AS
-        SELECT content_hash, vector FROM store.text_vectors WITH NO DATA""")
+        SELECT content_hash, vector, 0 AS cut FROM store.text_vectors WITH NO DATA""")
     hashes = np.frombuffer(b"".join(key.bytes for key in keys), "V16")
     halves = vectors.astype(np.float16)
-    copy_in(connection, "incoming_vectors", {"content_hash": hashes, "vector": halves})
+    columns = {"content_hash": hashes, "vector": halves, "cut": cuts.astype(np.int32)}
+    copy_in(connection, "incoming_vectors", columns)
     # Sorted: two refreshes that write the same keys in different orders would deadlock.
     return connection.execute(
         text("""
-        INSERT INTO store.text_vectors (encoder_id, content_hash, vector)
-        SELECT :encoder, content_hash, vector FROM incoming_vectors ORDER BY content_hash
+        INSERT INTO store.text_vectors (encoder_id, content_hash, vector, cut)
+        SELECT :encoder, content_hash, vector, cut = 1 FROM incoming_vectors ORDER BY content_hash
             ON CONFLICT (encoder_id, content_hash) DO NOTHING"""),
         {"encoder": encoder},
     ).rowcount

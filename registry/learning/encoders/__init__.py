@@ -40,9 +40,13 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32, n x dimension: a row of norm 1 for each text.
 
-        Any text is accepted: it is cut at the encoder's maximal length, and invalid characters are
-        replaced. A text without any feature that the encoder knows may be all zeros.
+        Any text is accepted: of one longer than the encoder's maximal length a part is read, and
+        invalid characters are replaced. A text without any feature that the encoder knows may be all zeros.
         """
+        ...
+
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return for each text whether it is longer than what is read of it."""
         ...
 
 

@@ -52,6 +52,10 @@ class HashingEncoder:
             start += len(block)
         return vectors
 
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return for each text whether it is longer than what is read of it."""
+        return np.array([len(text) > LONGEST for text in texts], np.bool_)
+
 
 def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
     """Yield texts in lower case, in blocks that fit the processor's caches."""

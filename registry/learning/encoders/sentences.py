@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'llm-registry[train]'"
 
 _E5 = re.compile(r"intfloat/(multilingual-)?e5-(small|base|large)(-v2)?")
+_SPACE = re.compile(r"\s+")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 _CHARACTERS_A_TOKEN = 64
-"""Characters per token of the model's maximal length at which texts are cut before tokenizing."""
+"""Characters per token of the window from which the beginning of a text is not tokenized."""
 
 _BATCH = {"cpu": 32, "cuda": 256}
 _PATIENCE = 10.0
@@ -32,7 +33,13 @@ _PATIENCE = 10.0
 
 
 class SentenceEncoder:
-    """Encoder of a sentence-transformers model; texts are cut at its maximal length in tokens."""
+    """Encoder of a sentence-transformers model, which reads the end of longer texts.
+
+    What is asked comes last, after passages and instructions that many items share. Of 225 prompts
+    of RouterArena that are longer than all-MiniLM-L6-v2 reads, the beginnings of some are equal
+    (cosine 1.00 in MMLU-Pro history and NarrativeQA); of their ends the greatest cosines are 0.68
+    and 0.87, and their mean cosine with the vectors of all parts is as high (0.86 to 0.84).
+    """
 
     def __init__(self, name: str, model: "SentenceTransformer", prefix: str = "") -> None:
         """Wrap a loaded model.
@@ -48,7 +55,7 @@ class SentenceEncoder:
         self.dimension = int(dimension)
         self._model, self._prefix = model, prefix
         tokens = model.max_seq_length
-        self._longest = None if tokens is None else int(tokens) * _CHARACTERS_A_TOKEN
+        self._window = None if tokens is None else int(tokens) - self._own_tokens()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32, n x dimension, rows of norm 1."""
@@ -56,13 +63,38 @@ class SentenceEncoder:
             return np.zeros((0, self.dimension), np.float32)
         # The model sorts texts by length itself, so that a batch has little padding.
         vectors = self._model.encode(
-            [self._prefix + storable(text[: self._longest]) for text in texts],
+            [self._prefix + text[self._start(text) :] for text in map(storable, texts)],
             batch_size=_BATCH.get(self._model.device.type, _BATCH["cpu"]),
             normalize_embeddings=True,
             convert_to_numpy=True,
             show_progress_bar=False,
         )
         return np.asarray(vectors, np.float32)
+
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return for each text whether it is longer than what is read of it."""
+        return np.array([self._start(storable(text)) > 0 for text in texts], np.bool_)
+
+    def _own_tokens(self) -> int:
+        """Return how many tokens the model and the prefix add to a text."""
+        return len(self._model.tokenizer(self._prefix)["input_ids"])
+
+    def _start(self, text: str) -> int:
+        """Return the place from which a text is read, at the beginning of a word."""
+        if self._window is None or len(text) <= self._window:
+            return 0  # a token has at least one character
+        # Without the rest, whose tokens would only be counted.
+        skipped = max(len(text) - self._window * _CHARACTERS_A_TOKEN, 0)
+        encoded = self._model.tokenizer(
+            text[skipped:], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        tokens = encoded["offset_mapping"]
+        if len(tokens) <= self._window:
+            return skipped
+        place = skipped + int(tokens[-self._window][0])
+        space = _SPACE.search(text, place, place + _CHARACTERS_A_TOKEN)
+        within = place and not text[place - 1].isspace() and space is not None
+        return space.end() if within and space else place
 
 
 def open_minilm(device: str | None) -> SentenceEncoder:
