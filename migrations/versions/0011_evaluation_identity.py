@@ -295,6 +295,13 @@ def upgrade() -> None:
         ),
         schema="store",
     )
+    # Of longer texts the beginning was read, and now the end is: the next training encodes them.
+    # A token has at least one character, and no model reads fewer than 128.
+    op.execute("""
+        DELETE FROM store.text_vectors v USING store.encoders e, store.items i
+         WHERE e.encoder_id = v.encoder_id AND e.name NOT LIKE 'hashing%'
+           AND i.content_hash = v.content_hash
+           AND length(i.prompt) + length(array_to_string(i.choices, ' ')) > 126""")
 
 
 def downgrade() -> None:

@@ -16,7 +16,7 @@ from registry.cli.progress import trainings
 from registry.enums import VECTOR_METHODS, MethodName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from registry.embeddings.training import TrainingOptions
     from registry.embeddings.versions import EmbeddingVersion
@@ -141,8 +141,24 @@ def train(application: Application, /, output: Output, *, place: bool, **chosen:
         _print(output, report.version)
     if report.note is not None:
         say(report.note)
+    if report.cut:
+        say(_cut(report.cut))
     if report.placement is not None:
         say(f"{report.placement.sentence()[:-1]}; {figures.span(report.placement.seconds)}.")
+
+
+_NAMED = 3
+"""Benchmarks that are named, of those with cut texts."""
+
+
+def _cut(items: Mapping[str, int]) -> str:
+    """Return a sentence on texts that are longer than the encoder reads."""
+    named = [f"{count:,} of {name}" for name, count in list(items.items())[:_NAMED]]
+    others = f" and {len(items) - _NAMED:,} more benchmarks" if len(items) > _NAMED else ""
+    return (
+        f"The texts of {sum(items.values()):,} items are longer than the encoder reads, so that "
+        f"only their ends count: {', '.join(named)}{others}."
+    )
 
 
 def _print(output: Output, version: EmbeddingVersion) -> None:

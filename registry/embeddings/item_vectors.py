@@ -4,8 +4,8 @@ A text is encoded once, however many items and benchmarks share it.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
 from registry.db.binary_copy import Kind, copy_in, stream_out
+from registry.embeddings.texts.prefixes import (
+    HEADS,
+    Prefixes,
+    shared_prefixes,
+    without_prefix,
+)
 from registry.errors import EncoderError, UsageError
 from registry.evaluations.outcomes import Column
 from registry.evaluations.records import text_of
@@ -50,15 +56,6 @@ SELECT count(DISTINCT i.content_hash) FILTER (WHERE i.asks AND v.vector IS NULL)
   LEFT JOIN store.text_vectors v ON v.encoder_id = :encoder AND v.content_hash = i.content_hash
 """
 
-_CUT = """
-SELECT b.name, count(*) AS items
-  FROM store.benchmarks b
-  JOIN store.items i USING (benchmark_id)
-  JOIN store.text_vectors v ON v.encoder_id = :encoder AND v.content_hash = i.content_hash
- WHERE b.benchmark_id = ANY (:benchmarks) AND v.cut
- GROUP BY b.name ORDER BY b.name COLLATE "C"
-"""
-
 _VECTORS = """
 SELECT w.place::integer, v.vector
   FROM unnest(%(benchmarks)s::integer[], %(items)s::text[])
@@ -76,13 +73,11 @@ class EncodingReport:
         encoded: texts that were encoded.
         reused: texts that had a vector.
         without_text: items without a text.
-        cut: items whose text is longer than what the encoder reads, by the names of benchmarks.
     """
 
     encoded: int
     reused: int
     without_text: int
-    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 def refresh(
@@ -122,23 +117,21 @@ def refresh(
         for start in range(0, items, batch)
     )
     encoded = done = 0
-    while texts := _missing(engine, key, windows, batch):
-        vectors = _encode(encoder, list(texts.values()))
-        cuts = encoder.cuts(list(texts.values()))
+    prefixes: dict[int, Prefixes] = {}
+    while texts := _missing(engine, key, windows, batch, prefixes):
+        cuts = encoder.cuts([each.whole for each in texts.values()])
+        vectors = _encode(
+            encoder,
+            [
+                (is_cut and each.own) or each.whole
+                for each, is_cut in zip(texts.values(), cuts.tolist(), strict=True)
+            ],
+        )
         with engine.begin() as connection:
             encoded += _store(connection, key, list(texts), vectors, cuts)
         done += len(texts)
         on_progress("encoding texts", done, max(done, counts.missing))
-    with engine.connect() as connection:
-        cut = connection.execute(
-            text(_CUT), {"encoder": key, "benchmarks": list(chosen)}
-        ).all()
-    return EncodingReport(
-        encoded=encoded,
-        reused=counts.reused,
-        without_text=counts.without_text,
-        cut={row.name: row.items for row in cut},
-    )
+    return EncodingReport(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
 
 
 class _Window(NamedTuple):
@@ -192,15 +185,36 @@ def _encoder_row(connection: Connection, name: str) -> tuple[int, int]:
     return row.encoder_id, row.dimension
 
 
-def _missing(engine: Engine, encoder: int, windows: deque[_Window], batch: int) -> dict[UUID, str]:
+class _Text(NamedTuple):
+    """Text of an item, and its text without a prefix that many items share, if there is one."""
+
+    whole: str
+    own: str | None
+
+
+def _missing(
+    engine: Engine,
+    encoder: int,
+    windows: deque[_Window],
+    batch: int,
+    prefixes: dict[int, Prefixes],
+) -> dict[UUID, _Text]:
     """Read windows until there is a batch of texts without a vector, and return these."""
-    texts: dict[UUID, str] = {}
+    texts: dict[UUID, _Text] = {}
     with engine.connect() as connection:
         while windows and len(texts) < batch:
-            of = {"encoder": encoder, **windows.popleft()._asdict()}
-            for row in connection.execute(text(_MISSING), of):
-                if row.content_hash not in texts:
-                    texts[row.content_hash] = text_of(row.prompt, row.choices)
+            window = windows.popleft()
+            rows = connection.execute(text(_MISSING), {"encoder": encoder, **window._asdict()})
+            for row in rows.all():
+                if row.content_hash in texts:
+                    continue
+                if len(row.prompt) > HEADS[0] and window.benchmark not in prefixes:
+                    prefixes[window.benchmark] = shared_prefixes(connection, window.benchmark)
+                own = without_prefix(row.prompt, prefixes.get(window.benchmark, {}))
+                texts[row.content_hash] = _Text(
+                    text_of(row.prompt, row.choices),
+                    None if own is None else text_of(own, row.choices),
+                )
     return texts
 
 
@@ -226,19 +240,35 @@ def _store(
     """Store vectors, unless another refresh was faster; return how many were new."""
     connection.exec_driver_sql("""
         CREATE TEMPORARY TABLE incoming_vectors ON COMMIT DROP AS
-        SELECT content_hash, vector, 0 AS cut FROM store.text_vectors WITH NO DATA""")
+        SELECT content_hash, vector, cut FROM store.text_vectors WITH NO DATA""")
     hashes = np.frombuffer(b"".join(key.bytes for key in keys), "V16")
     halves = vectors.astype(np.float16)
-    columns = {"content_hash": hashes, "vector": halves, "cut": cuts.astype(np.int32)}
+    columns = {"content_hash": hashes, "vector": halves, "cut": cuts}
     copy_in(connection, "incoming_vectors", columns)
     # Sorted: two refreshes that write the same keys in different orders would deadlock.
     return connection.execute(
         text("""
         INSERT INTO store.text_vectors (encoder_id, content_hash, vector, cut)
-        SELECT :encoder, content_hash, vector, cut = 1 FROM incoming_vectors ORDER BY content_hash
+        SELECT :encoder, content_hash, vector, cut FROM incoming_vectors ORDER BY content_hash
             ON CONFLICT (encoder_id, content_hash) DO NOTHING"""),
         {"encoder": encoder},
     ).rowcount
+
+
+def cut_items(connection: Connection, encoder_name: str) -> dict[str, int]:
+    """Return how many items have a longer text than the encoder reads, by benchmark."""
+    rows = connection.execute(
+        text("""
+        SELECT b.name, count(*) AS items
+          FROM store.encoders e
+          JOIN store.text_vectors v USING (encoder_id)
+          JOIN store.items i USING (content_hash)
+          JOIN store.benchmarks b USING (benchmark_id)
+         WHERE e.name = :encoder AND v.cut
+         GROUP BY b.name ORDER BY items DESC, b.name"""),
+        {"encoder": encoder_name},
+    )
+    return {row.name: row.items for row in rows}
 
 
 def read(

@@ -4,8 +4,8 @@ No connection to the database is open during a computation: outcomes are read be
 is written after it in one transaction, and judged in the next.
 """
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -78,10 +78,12 @@ class TrainingReport:
             first.
         note: a sentence on what was not done, and why; None where all was.
         placement: None where no models were placed.
+        cut: numbers of items whose text is longer than the encoder reads, by benchmark.
     """
 
     version: EmbeddingVersion | None = None
     note: str | None = None
+    cut: Mapping[str, int] = field(default_factory=dict)
     placement: PlacementReport | None = None
 
 
@@ -117,7 +119,11 @@ def train_and_place(
         note = f"Nothing changed since version {version.version}, so nothing was trained."
     if place and version is not None and version.current and placement.can_place(version):
         report = placement.place(engine, on_progress=on_progress)
-    return TrainingReport(version=version, note=note, placement=report)
+    cut: dict[str, int] = {}
+    if version is not None and version.encoder is not None:
+        with engine.connect() as connection:
+            cut = item_vectors.cut_items(connection, version.encoder)
+    return TrainingReport(version=version, note=note, placement=report, cut=cut)
 
 
 def train(

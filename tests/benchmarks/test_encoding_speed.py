@@ -76,6 +76,9 @@ class Drawn:
         self.given += len(texts)
         return self.vectors[self.given - len(texts) : self.given]
 
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        return np.zeros(len(texts), np.bool_)
+
 
 def test_reading(engine: Engine, tmp_path: Path) -> None:
     asked = [Item(f"item-{number}", f"{number} of many questions") for number in range(ITEMS)]

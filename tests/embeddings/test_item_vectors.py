@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from registry.embeddings import item_vectors
-from registry.embeddings.item_vectors import EncodingReport, read, refresh
+from registry.embeddings.item_vectors import EncodingReport, cut_items, read, refresh
 from registry.errors import EncoderError, UsageError
 from registry.evaluations.outcomes import Column, read_outcomes
 from registry.evaluations.records import Item
 from registry.learning.encoders import open_encoder
 
 HASHING = open_encoder("hashing")
+
+LONGEST = 30
+"""Characters that the counting encoder says it reads."""
 
 ASKED = [
     Item("i0", "What is two and two?", ("three", "four")),
@@ -64,6 +67,9 @@ class Counting:
                 )
         return HASHING.encode(texts)
 
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        return np.array([len(text) > LONGEST for text in texts], np.bool_)
+
 
 class Made:
     """An encoder that makes what it is told to."""
@@ -74,6 +80,9 @@ class Made:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.vectors[: len(texts)]
+
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        return HASHING.cuts(texts)
 
 
 def fill(engine: Engine, **benchmarks: list[Item]) -> None:
@@ -248,6 +257,8 @@ class Slow:
     def encode(self, texts):
         time.sleep(0.01)
         return open_encoder("hashing").encode(texts)
+    def cuts(self, texts):
+        return open_encoder("hashing").cuts(texts)
 
 refresh(db.create_engine(sys.argv[1]), Slow(), batch=20)
 """
@@ -279,3 +290,33 @@ def test_a_refresh_killed_at_any_moment_goes_on(
         vectors = read(connection, HASHING.name, columns)
     expected = HASHING.encode([f"question {number}" for number in range(count)])
     np.testing.assert_allclose(vectors, expected, atol=5e-4)
+
+
+def test_of_cut_texts_the_part_that_others_do_not_share_is_encoded(engine: Engine) -> None:
+    shared = "Answer the questions.\n" + "Q: What is it?\nA: It is this.\n" * 20
+    questions = ["Who wrote Faust?", "What is two and two?", "Where is the capital of France?"]
+    asked = [Item(f"i{n}", shared + question) for n, question in enumerate(questions)]
+    asked += [Item("j0", "Another long question " * 8, ("yes", "no")), Item("j1", "Short?")]
+    # Shared by two only, as a passage of two questions is.
+    asked += [Item(f"k{n}", "A passage about the sea. " * 9 + each) for n, each in enumerate("ab")]
+    fill(engine, a=asked, b=asked[:1])
+    encoder = Counting()
+    refresh(engine, encoder)
+    assert encoder.texts[:4] == [
+        *questions,
+        "Another long question " * 7 + "Another long question\nyes\nno",
+    ]
+    assert [len(each) > 200 for each in encoder.texts[5:]] == [True, True]
+    with engine.connect() as connection:
+        assert cut_items(connection, "hashing-512") == {"a": 6, "b": 1}
+        cut = connection.execute(text("SELECT benchmark, cut_items FROM registry.benchmarks"))
+        assert dict(cut.all()) == {"a": 6, "b": 1}
+
+
+@pytest.mark.parametrize("question", ["", "  "])
+def test_a_text_that_is_all_shared_is_encoded_whole(engine: Engine, question: str) -> None:
+    shared = "The same long text. " * 20
+    fill(engine, a=[Item(f"i{n}", shared + question, (str(n),)) for n in range(4)])
+    encoder = Counting()
+    refresh(engine, encoder)
+    assert all(text.startswith("The same long text.") for text in encoder.texts)

@@ -41,7 +41,8 @@ class Encoder(Protocol):
         """Return float32, n x dimension: a row of norm 1 for each text.
 
         Any text is accepted: of one longer than the encoder's maximal length a part is read, and
-        invalid characters are replaced. A text without any feature that the encoder knows may be all zeros.
+        invalid characters are replaced. A text without any feature that the encoder knows may be
+        all zeros.
         """
         ...
 

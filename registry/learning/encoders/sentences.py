@@ -85,10 +85,14 @@ class SentenceEncoder:
             return 0  # a token has at least one character
         # Without the rest, whose tokens would only be counted.
         skipped = max(len(text) - self._window * _CHARACTERS_A_TOKEN, 0)
-        encoded = self._model.tokenizer(
-            text[skipped:], add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        tokens = encoded["offset_mapping"]
+        tokenizer, read = self._model.tokenizer, text[skipped:]
+        options = {"add_special_tokens": False, "verbose": False}
+        if tokenizer.is_fast:
+            tokens = tokenizer(read, return_offsets_mapping=True, **options)["offset_mapping"]
+        else:
+            # Without the places of tokens, they count as equally long.
+            count = len(tokenizer(read, **options)["input_ids"])
+            tokens = [(token * len(read) // count, 0) for token in range(count)]
         if len(tokens) <= self._window:
             return skipped
         place = skipped + int(tokens[-self._window][0])

@@ -128,11 +128,31 @@ def test_hashing_counts_the_beginning_of_a_long_text() -> None:
 
 
 @WEIGHTS
-def test_minilm_reads_the_beginning_of_a_long_text(minilm: Encoder) -> None:
+def test_minilm_reads_the_end_of_a_long_text(minilm: Encoder) -> None:
     text = "apple " * 600
-    one, other = minilm.encode([text, text + FRANCE])
+    one, other = minilm.encode([text + FRANCE, "pear " * 300 + text + FRANCE])
     np.testing.assert_allclose(one, other, atol=1e-5)
     assert minilm.dimension == 384
+    limit = "apple " * 254
+    assert minilm.cuts([FRANCE, limit, limit + "pear", "?" * 300]).tolist() == [
+        *(False, False, True, True)
+    ]
+
+
+@WEIGHTS
+def test_minilm_tells_long_questions_apart(minilm: Encoder) -> None:
+    """Three questions behind the same 2,000 characters are as unlike as without them."""
+    asked = [FRANCE, "Solve x + 3 = 5 for x.", "Which enzyme unwinds DNA at the replication fork?"]
+    shared = "".join(f"Q: What is {n} plus {n + 1}?\nA: It is {2 * n + 1}.\n\n" for n in range(80))
+    assert len(shared) > 2_000
+    alone, behind = minilm.encode(asked), minilm.encode([shared + text for text in asked])
+    off = ~np.eye(3, dtype=bool)
+    assert (alone @ alone.T)[off].max() < 0.2
+    assert (behind @ behind.T)[off].max() < 0.95
+    # A passage and what is asked of it, as most long prompts are.
+    passage = "The ship left the harbour in the morning with a cargo of salt. " * 100
+    behind = minilm.encode([passage + text * 8 for text in asked])
+    assert (behind @ behind.T)[off].max() < 0.9
 
 
 @WEIGHTS

@@ -4,7 +4,13 @@ SELECT b.name AS benchmark, b.version, m.metric, m.filter, b.item_count AS items
        m.unit, m.lower AS lowest, m.upper AS highest, m.higher_is_better, m.random_baseline,
        b.description, b.url,
        (SELECT count(*) FROM store.runs r WHERE r.benchmark_id = b.benchmark_id) AS runs,
-       coalesce(b.canonical, b.name) AS canonical, b.variant AS prompting
+       coalesce(b.canonical, b.name) AS canonical, b.variant AS prompting,
+       (SELECT count(*) FROM store.items i
+         WHERE i.benchmark_id = b.benchmark_id
+           AND EXISTS (SELECT FROM store.encoders e
+                         JOIN store.text_vectors v ON v.encoder_id = e.encoder_id
+                                                  AND v.content_hash = i.content_hash
+                        WHERE v.cut)) AS cut_items
   FROM store.benchmarks b
   LEFT JOIN store.measures m ON m.measure_id = b.measure_id;
 
@@ -45,3 +51,5 @@ COMMENT ON COLUMN registry.benchmarks.canonical IS
     'Canonical name of the benchmark: equal for all names of the same items; subsets, versions and translations have their own.';
 COMMENT ON COLUMN registry.benchmarks.prompting IS
     'Way of prompting that the name stands for, such as cot; null for the plain one.';
+COMMENT ON COLUMN registry.benchmarks.cut_items IS
+    'Number of items whose text is longer than an encoder reads: its vector is of the end of the text.';
