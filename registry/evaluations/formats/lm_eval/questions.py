@@ -17,7 +17,7 @@ _DELIMITER = "\n\n"
 """Between examples, unless the task states another."""
 
 _SURE = 8
-"""Characters from which a text inside a prompt is the question, where it is not at its end."""
+"""Characters from which a text several times in a prompt is the question, if it is not its end."""
 
 _LONG = 40
 """Characters from which a field is a passage of the question, across a delimiter."""
@@ -135,8 +135,10 @@ def _rendered(prompt: str, fields: Mapping[str, object], prompting: Prompting) -
     text = (rendered(prompting.template, fields) or "").strip()
     if not text or (prompting.has_choices and text.isdecimal()):
         return None
-    is_last = prompt.rstrip().endswith(text)
-    return text if is_last or (len(text) >= _SURE and text in prompt) else None
+    # A short text may be in the prompt by chance, unless it is there once.
+    places = prompt.count(text)
+    is_sure = places == 1 or (places > 1 and len(text) >= _SURE)
+    return text if is_sure or prompt.rstrip().endswith(text) else None
 
 
 def _around_fields(prompt: str, fields: Mapping[str, object], prompting: Prompting) -> str | None:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from registry.evaluations.formats.lm_eval.questions import Prompting, prompt_text, question
 from registry.evaluations.formats.lm_eval.templates import rendered
 
-WORDS = st.text(st.sampled_from("abcdefghij ?.,é"), min_size=3, max_size=60).map(str.strip)
-FIELD = WORDS.filter(lambda text: len(text) >= 3)
+FIELD = st.text(st.sampled_from("abcdefghij ?.,é"), min_size=6, max_size=60).map("x{}y".format)
 TEMPLATES = [
     "Q: {{question}}\nA:",
     "{{ question.strip() }}",
