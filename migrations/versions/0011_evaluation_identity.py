@@ -147,6 +147,25 @@ def upgrade() -> None:
         ),
         schema="store",
     )
+    op.create_table(
+        "restated_runs",
+        sa.Column(
+            "run_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="of runs"
+        ),
+        sa.Column(
+            "import_id",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="of imports: a file that states the run, besides the one that the run is of",
+        ),
+        sa.Column(
+            "with_outcomes", sa.Boolean(), nullable=False, comment="whether it states outcomes"
+        ),
+        sa.PrimaryKeyConstraint("run_id", "import_id", name=op.f("restated_runs_pkey")),
+        schema="store",
+    )
+    op.create_index("restated_runs_import_id_idx", "restated_runs", ["import_id"], schema="store")
     op.add_column(
         "benchmarks",
         sa.Column(
@@ -362,6 +381,7 @@ def downgrade() -> None:
     op.drop_column("benchmarks", "comparable", schema="store")
     op.drop_column("benchmarks", "variant", schema="store")
     op.drop_column("benchmarks", "canonical", schema="store")
+    op.drop_table("restated_runs", schema="store")
     op.drop_table("score_changes", schema="store")
     op.drop_table("model_facts", schema="store")
     op.drop_table("benchmark_aliases", schema="store")

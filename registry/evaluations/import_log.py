@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -86,10 +87,14 @@ def summary(reports: Sequence[FileReport]) -> dict[str, object]:
 
 
 class ImportVersion(NamedTuple):
-    """The present version of a file: its key, and those of its imports with other content."""
+    """The present version of a file: its key, and those of its imports with other content.
+
+    `is_new` says that it was not imported before.
+    """
 
     import_id: int
     former: Sequence[int]
+    is_new: bool
 
 
 def begin(connection: Connection, file: InputFile, format_: str, now: datetime) -> ImportVersion:
@@ -123,7 +128,7 @@ def begin(connection: Connection, file: InputFile, format_: str, now: datetime) 
                 text("UPDATE store.imports SET revision = :revision WHERE import_id = :key"),
                 {"key": same[0], "revision": file.revision},
             )
-        return ImportVersion(same[0], former)
+        return ImportVersion(same[0], former, is_new=False)
     key = connection.scalar(
         text("""
         INSERT INTO store.imports (path, format, bytes, sha256, imported_at, summary, revision)
@@ -138,25 +143,41 @@ def begin(connection: Connection, file: InputFile, format_: str, now: datetime) 
         },
     )
     assert key is not None
-    return ImportVersion(key, former)
+    return ImportVersion(key, former, is_new=True)
 
 
 def _follow(connection: Connection, file: InputFile, sha256: str) -> None:
-    """Give a file its place where an earlier version of the registry recorded it as it was typed.
+    """Give a file's earlier imports its place, where they are recorded at another one.
 
-    A relative path may be that of another file, so only the same content shows that it is this one.
+    Earlier versions of the registry recorded a path as it was typed, which may be that of another
+    file, and a file may have been moved: only the same content shows that it is this one. Imports
+    with other content stay where they are, as they may be of another file.
     """
-    if file.shown == file.place:
-        return
-    connection.execute(
+    others = connection.execute(
         text("""
-        UPDATE store.imports i SET path = :place
-         WHERE path = :shown AND sha256 = :sha256
-           AND NOT EXISTS (
-                   SELECT FROM store.imports o
-                    WHERE o.path = :place AND (o.sha256, o.format) = (i.sha256, i.format))"""),
-        {"place": file.place, "shown": file.shown, "sha256": sha256},
-    )
+        SELECT DISTINCT i.path FROM store.imports i
+         WHERE i.sha256 = :sha256 AND i.path <> :place
+           AND NOT EXISTS (SELECT FROM store.imports o WHERE o.path = :place)"""),
+        {"place": file.place, "sha256": sha256},
+    ).scalars()
+    for path in others:
+        was_moved = Path(path).is_absolute() and not _exists(path)
+        if path == file.shown or was_moved:
+            connection.execute(
+                text("""
+                UPDATE store.imports SET path = :place
+                 WHERE path = :path AND sha256 = :sha256"""),
+                {"place": file.place, "path": path, "sha256": sha256},
+            )
+            return
+
+
+def _exists(path: str) -> bool:
+    """Tell whether there is a file, or none that can be seen."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return True
 
 
 def claim(connection: Connection, version: ImportVersion) -> int:
@@ -169,9 +190,11 @@ def claim(connection: Connection, version: ImportVersion) -> int:
     Returns:
         How many runs are left over of its earlier versions.
     """
+    if version.former:
+        staging.claim(connection, version.import_id, version.former)
+    staging.restate(connection, version.import_id, version.former)
     if not version.former:
         return 0
-    staging.claim(connection, version.import_id, version.former)
     left = connection.scalar(
         text("SELECT count(*) FROM store.runs WHERE import_id = ANY (:former)"),
         {"former": list(version.former)},

@@ -27,6 +27,7 @@ from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Facts, Names, Notes, Run, Source
 from registry.evaluations.remote.cache import DEFAULT_LIMIT
 from registry.evaluations.remote.inputs import InputFile, list_files
+from registry.evaluations.removal import remove_former_readings
 from registry.evaluations.scales.measured import measured
 from registry.evaluations.scales.stated import StatedScale
 from registry.workers import Progress, infrequent_gc, no_progress
@@ -232,7 +233,12 @@ def _import(
     report.facts = _state_facts(connection, facts, options, version, now)
     report.left_out, report.left_out_names = notes.counts, notes.names
     report.left_over = import_log.claim(connection, version)
-    report.replaced = import_log.by_path(connection, report.written.replaced)
+    replaced = dict(report.written.replaced)
+    if not version.is_new:
+        former = remove_former_readings(connection, version.import_id, now)
+        if former:
+            replaced[version.import_id] = replaced.get(version.import_id, 0) + former
+    report.replaced = import_log.by_path(connection, replaced)
     changed = report.written.changes + report.names.added + report.facts.changed
     report.status = "imported" if changed else "unchanged"
     import_log.finish(connection, version.import_id, counts(report))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
@@ -9,11 +10,26 @@ from sqlalchemy import Connection, Engine, text
 from registry.catalog.facts.statements import delete_facts
 from registry.catalog.item_statistics import mark_stale
 from registry.catalog.merge import drop_stubs
+from registry.db.copy import copy_rows
 from registry.db.jobs import Lock, job
 from registry.errors import UsageError
-from registry.evaluations import benchmarks, import_log, item_statistics
+from registry.evaluations import benchmarks, import_log, item_statistics, staging
 from registry.evaluations.remote.inputs import place_of
 from registry.evaluations.selection import RunSelection, benchmarks_by_key
+
+_REMOVED_RUNS = """
+CREATE TEMPORARY TABLE IF NOT EXISTS removed_runs (
+    model_id bigint, run_id bigint, benchmark_id integer, setup_id integer, source_id integer,
+    name_id integer, import_id integer, with_outcomes boolean) ON COMMIT DROP;
+CREATE TEMPORARY TABLE IF NOT EXISTS former_readings (
+    model_id bigint, run_id bigint, reason text) ON COMMIT DROP;
+TRUNCATE removed_runs, former_readings
+"""
+
+_REMOVED = """
+SELECT r.model_id, r.run_id, r.benchmark_id, r.setup_id, r.source_id, r.name_id, r.import_id,
+       r.right_bits IS NOT NULL
+  FROM store.runs r"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +122,9 @@ def remove(engine: Engine, selection: RemovalSelection, *, dry_run: bool = False
 
 def _remove(connection: Connection, selection: RemovalSelection) -> RemovalReport:
     files = _files(connection, selection.files)
+    if files:
+        # What another file states as well stays, as its.
+        staging.hand_over(connection, files)
     _select(connection, selection, files)
     removed = connection.execute(
         text("""
@@ -117,10 +136,10 @@ def _remove(connection: Connection, selection: RemovalSelection) -> RemovalRepor
          GROUP BY i.path, b.name, b.version ORDER BY i.path, b.name, b.version"""),
         {"hub": import_log.HUB},
     ).all()
-    for table in ("answers", "runs"):
-        connection.exec_driver_sql(
-            f"DELETE FROM store.{table} o USING removed_runs d"  # noqa: S608
-            " WHERE (o.model_id, o.run_id) = (d.model_id, d.run_id)"
+    _delete_runs(connection)
+    if files and not selection.left_over:
+        connection.execute(
+            text("DELETE FROM store.restated_runs WHERE import_id = ANY (:files)"), {"files": files}
         )
     _recount(connection)
     # An earlier version may be without runs while the newest has all of them.
@@ -132,15 +151,67 @@ def _remove(connection: Connection, selection: RemovalSelection) -> RemovalRepor
     )
 
 
+def remove_former_readings(connection: Connection, import_id: int, now: datetime) -> int:
+    """Remove the runs that a file was read as before, where it is read otherwise now.
+
+    A newer version of the registry, or other options, may find another model or setup in the same
+    scores of the same file. Each removed score is listed as changed.
+
+    Args:
+        connection: in the file's transaction; its runs are staged still, and merged.
+        import_id: of the file.
+        now: when.
+
+    Returns:
+        How many runs were removed.
+    """
+    former = staging.former_readings(connection, import_id)
+    if not former:
+        return 0
+    connection.exec_driver_sql(_REMOVED_RUNS)
+    copy_rows(connection, "former_readings", ("model_id", "run_id", "reason"), former)
+    connection.execute(
+        text("""
+        INSERT INTO store.score_changes (model_id, run_id, changed_at, old_score, reason)
+        SELECT r.model_id, r.run_id, :now,
+               coalesce(store.share(r.score, m.lower, m.upper, m.higher_is_better), r.score),
+               f.reason
+          FROM former_readings f
+          JOIN store.runs r USING (model_id, run_id) JOIN store.measures m USING (measure_id)
+            ON CONFLICT DO NOTHING"""),
+        {"now": now},
+    )
+    connection.exec_driver_sql(f"""
+        INSERT INTO removed_runs {_REMOVED}
+          JOIN former_readings USING (model_id, run_id)""")
+    _delete_runs(connection)
+    _recount(connection)
+    _delete_unused(connection, ())
+    return len(former)
+
+
+def _delete_runs(connection: Connection) -> None:
+    for table in ("answers", "runs"):
+        connection.exec_driver_sql(
+            f"DELETE FROM store.{table} o USING removed_runs d"  # noqa: S608
+            " WHERE (o.model_id, o.run_id) = (d.model_id, d.run_id)"
+        )
+    connection.exec_driver_sql(
+        "DELETE FROM store.restated_runs s USING removed_runs d WHERE s.run_id = d.run_id"
+    )
+
+
 def _files(connection: Connection, paths: Sequence[str]) -> list[int]:
     """Return the keys of all versions of files."""
     keys: list[int] = []
     for path in paths:
-        # As it was typed: of imports by earlier versions of the registry.
-        versions = connection.scalars(
-            text("SELECT import_id FROM store.imports WHERE path IN (:place, :path)"),
-            {"place": place_of(path), "path": path},
-        ).all()
+        query = text("SELECT import_id FROM store.imports WHERE path = :path")
+        # As it was typed: of imports by earlier versions of the registry, which may be of another
+        # file of that name.
+        versions = (
+            connection.scalars(query, {"path": place_of(path)}).all()
+            or connection.scalars(query, {"path": path}).all()
+        )
         if not versions:
             raise UsageError(
                 f"No file was imported as {path}; column file of view runs has their paths and "
@@ -152,11 +223,7 @@ def _files(connection: Connection, paths: Sequence[str]) -> list[int]:
 
 def _select(connection: Connection, selection: RemovalSelection, files: Sequence[int]) -> None:
     """Put the selected runs into a temporary table."""
-    connection.exec_driver_sql("""
-        CREATE TEMPORARY TABLE removed_runs (
-            model_id bigint, run_id bigint, benchmark_id integer, setup_id integer,
-            source_id integer, name_id integer, import_id integer, with_outcomes boolean
-        ) ON COMMIT DROP""")
+    connection.exec_driver_sql(_REMOVED_RUNS)
     keys = selection.keys(connection)
     if selection.runs:
         _refuse_unknown_runs(connection, selection.runs)
@@ -173,13 +240,12 @@ def _select(connection: Connection, selection: RemovalSelection, files: Sequence
         conditions.append("""
             EXISTS (SELECT FROM store.imports mine, store.imports newer
                      WHERE mine.import_id = r.import_id AND newer.path = mine.path
+                       -- A relative path, as earlier versions had, may be that of two files.
+                       AND mine.path ~ '^(/|[a-zA-Z]:|[a-z0-9]+://)'
                        AND newer.sha256 <> mine.sha256 AND newer.imported_at > mine.imported_at)""")
     connection.execute(
         text(f"""
-        INSERT INTO removed_runs
-        SELECT r.model_id, r.run_id, r.benchmark_id, r.setup_id, r.source_id, r.name_id,
-               r.import_id, r.right_bits IS NOT NULL
-          FROM store.runs r WHERE {" AND ".join(conditions)}"""),  # noqa: S608 - fixed text
+        INSERT INTO removed_runs {_REMOVED} WHERE {" AND ".join(conditions)}"""),
         values,
     )
     connection.exec_driver_sql("ANALYZE removed_runs")
@@ -217,6 +283,7 @@ def _delete_files(connection: Connection, files: Sequence[int]) -> tuple[list[st
          WHERE (i.import_id = ANY (CAST(:files AS integer[]))
                 OR i.import_id IN (SELECT import_id FROM removed_runs))
            AND NOT EXISTS (SELECT FROM store.runs r WHERE r.import_id = i.import_id)
+           AND NOT EXISTS (SELECT FROM store.restated_runs s WHERE s.import_id = i.import_id)
         RETURNING i.import_id, i.path"""),
         {"files": list(files)},
     ).all()

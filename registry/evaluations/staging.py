@@ -138,18 +138,27 @@ WITH incoming AS (
     DELETE FROM store.answers a USING written w, incoming i
      WHERE NOT w.added AND (a.model_id, a.run_id) = (w.model_id, w.run_id)
        AND (i.model_id, i.run_id) = (w.model_id, w.run_id) AND NOT i.keeps_outcomes
-), replaced AS (
+), former AS (
     -- Runs as they were before: the statement does not see what it writes.
-    SELECT t.import_id, count(*) AS runs
+    SELECT t.run_id, t.import_id, t.outcome_count IS NOT NULL AS with_outcomes,
+           NOT k.keeps_score AND ({_DIFFERS}) AS differs
       FROM written w
-      JOIN incoming k ON (k.model_id, k.run_id) = (w.model_id, w.run_id) AND NOT k.keeps_score
+      JOIN incoming k ON (k.model_id, k.run_id) = (w.model_id, w.run_id)
       JOIN incoming_runs i ON i.run_id = w.run_id
       JOIN store.evaluated_names n ON n.name = i.name AND n.model_id = w.model_id
       JOIN store.runs t ON (t.model_id, t.run_id) = (w.model_id, w.run_id)
       JOIN store.measures mt ON mt.measure_id = t.measure_id
       JOIN store.measures mi ON mi.measure_id = i.measure_id
-     WHERE NOT w.added AND ({_DIFFERS})
-     GROUP BY t.import_id
+     WHERE NOT w.added
+), replaced AS (
+    SELECT import_id, count(*) AS runs FROM former WHERE differs GROUP BY import_id
+), contradicted AS (
+    DELETE FROM store.restated_runs s USING former f WHERE s.run_id = f.run_id AND f.differs
+), completed AS (
+    INSERT INTO store.restated_runs (run_id, import_id, with_outcomes)
+    SELECT run_id, import_id, with_outcomes FROM former
+     WHERE NOT differs AND import_id <> :import
+        ON CONFLICT (run_id, import_id) DO UPDATE SET with_outcomes = excluded.with_outcomes
 )
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added) AS changed,
        (SELECT coalesce(json_agg(json_build_array(import_id, runs) ORDER BY import_id), '[]')
@@ -370,8 +379,138 @@ def claim(connection: Connection, import_id: int, former: Sequence[int]) -> None
     )
 
 
+def former_readings(connection: Connection, import_id: int) -> list[tuple[int, int, str]]:
+    """Return the runs of an import that the same file is now read as other ones.
+
+    Each has a staged run with its score on its benchmark, by its metric, source and date; where one
+    has none, the file was read for something else, and all stay. Runs that another file states
+    become its.
+
+    Returns:
+        Keys of the model and the run, and what the score is now of.
+    """
+    hand_over_unstaged(connection, import_id)
+    rows = connection.execute(
+        text("""
+        WITH staged AS MATERIALIZED (
+            SELECT n.model_id, i.run_id, i.benchmark_id, i.source_id, i.evaluated_at, i.score,
+                   i.setup_id, m.metric
+              FROM incoming_runs i
+              JOIN store.evaluated_names n USING (name)
+              JOIN store.measures m USING (measure_id)
+        ), former AS MATERIALIZED (
+            SELECT r.model_id, r.run_id, r.benchmark_id, r.source_id, r.evaluated_at, r.score,
+                   m.metric
+              FROM store.runs r JOIN store.measures m USING (measure_id)
+             WHERE r.import_id = :import
+               AND NOT EXISTS (SELECT FROM staged s
+                                WHERE (s.model_id, s.run_id) = (r.model_id, r.run_id))
+        ), paired AS (
+            SELECT f.model_id, f.run_id, s.model_id AS now_of, s.setup_id
+              FROM former f
+              LEFT JOIN LATERAL (
+                  SELECT * FROM staged s
+                   WHERE (s.benchmark_id, s.source_id, s.metric)
+                         = (f.benchmark_id, f.source_id, f.metric)
+                     AND (s.score, s.evaluated_at) IS NOT DISTINCT FROM (f.score, f.evaluated_at)
+                   ORDER BY s.model_id <> f.model_id, s.run_id LIMIT 1) s ON true
+        )
+        SELECT p.model_id, p.run_id,
+               'read as ' || concat_ws(', ', m.name, t.variant,
+                   CASE WHEN p.now_of = p.model_id AND t.variant IS NULL
+                        THEN 'with another setup' END) AS reason
+          FROM paired p
+          JOIN store.models m ON m.model_id = p.now_of
+          JOIN store.setups t ON t.setup_id = p.setup_id
+         WHERE (SELECT bool_and(now_of IS NOT NULL) FROM paired)"""),
+        {"import": import_id},
+    )
+    return [(row.model_id, row.run_id, row.reason) for row in rows]
+
+
+def restate(connection: Connection, import_id: int, former: Sequence[int]) -> None:
+    """Note which of the staged runs are of other files, and hand over what those state still.
+
+    Args:
+        connection: in the file's transaction; the staged runs are merged and claimed.
+        import_id: of the file.
+        former: imports of its earlier versions. Their runs that another file states become its.
+    """
+    connection.execute(
+        text("DELETE FROM store.restated_runs WHERE import_id = ANY (:keys)"),
+        {"keys": [import_id, *former]},
+    )
+    connection.execute(
+        text("""
+        INSERT INTO store.restated_runs (run_id, import_id, with_outcomes)
+        SELECT r.run_id, :import, i.outcome_count IS NOT NULL
+          FROM incoming_runs i
+          JOIN store.evaluated_names n USING (name)
+          JOIN store.runs r ON (r.model_id, r.run_id) = (n.model_id, i.run_id)
+         WHERE r.import_id IS DISTINCT FROM :import"""),
+        {"import": import_id},
+    )
+    if former:
+        hand_over(connection, former, with_scores=True)
+
+
+def hand_over(connection: Connection, imports: Sequence[int], *, with_scores: bool = False) -> None:
+    """Assign the runs of imports to other files that state them.
+
+    Args:
+        connection: in a transaction.
+        imports: keys of imports.
+        with_scores: also runs with outcomes that the other file states the score of alone.
+    """
+    _hand_over(
+        connection,
+        """r.import_id = ANY (:imports) AND s.import_id <> ALL (:imports)
+           AND (:with_scores OR s.with_outcomes OR r.outcome_count IS NULL)""",
+        imports=list(imports),
+        with_scores=with_scores,
+    )
+
+
+def hand_over_unstaged(connection: Connection, import_id: int) -> None:
+    """Assign the runs of an import that are not staged to other files that state them."""
+    _hand_over(
+        connection,
+        """r.import_id = :import AND s.import_id <> :import
+           AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)""",
+        **{"import": import_id},
+    )
+
+
+def _hand_over(connection: Connection, condition: str, **values: object) -> None:
+    """Assign runs to other files that state them, by a condition on the run and the statement."""
+    connection.execute(
+        text(f"""
+        WITH others AS (
+            SELECT DISTINCT ON (r.model_id, r.run_id) r.model_id, r.run_id, s.import_id
+              FROM store.runs r JOIN store.restated_runs s USING (run_id)
+             WHERE {condition}
+             ORDER BY r.model_id, r.run_id, s.with_outcomes DESC, s.import_id DESC
+        ), given AS (
+            UPDATE store.runs r SET import_id = o.import_id
+              FROM others o WHERE (r.model_id, r.run_id) = (o.model_id, o.run_id)
+        )
+        DELETE FROM store.restated_runs s USING others o
+         WHERE (s.run_id, s.import_id) = (o.run_id, o.import_id)"""),  # noqa: S608 - fixed text
+        values,
+    )
+
+
 def delete_unstaged(connection: Connection, models: Sequence[int]) -> None:
-    """Delete the runs of models that came from the Hub and are not staged."""
+    """Delete the runs of models that came from the Hub and are not staged.
+
+    Those that a file states become its.
+    """
+    _hand_over(
+        connection,
+        """r.model_id = ANY (:models) AND r.import_id IS NULL
+           AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)""",
+        models=list(models),
+    )
     connection.execute(
         text("""
         DELETE FROM store.runs r

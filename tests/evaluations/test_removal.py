@@ -1,5 +1,6 @@
 """Removals: what goes, what stays, and what is left over of a file that was corrected."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from cli_commands import Commands
 from evaluated import contents, long_table
 from factories import rows
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from registry.db import jobs
@@ -229,3 +232,169 @@ def test_the_command(commands: Commands, files: list[Path]) -> None:
     assert f"Nothing is left of {files[0]}." in last.stderr
     assert "2 models that only these runs named are removed too." in last.stderr
     assert "2 runs removed." in last.stderr
+
+
+def scores(path: Path, **by_model: float) -> Path:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    lines = "".join(f"{model},b,{score}\n" for model, score in by_model.items())
+    path.write_text("model,benchmark,score\n" + lines)
+    return path
+
+
+ROLES = {"model": "model", "score": "score", "benchmark": "benchmark", "source": "=s"}
+
+
+def test_advice_removes_nothing_that_another_file_states(engine: Engine, tmp_path: Path) -> None:
+    one = scores(tmp_path / "one.csv", m=0.5, n=0.25)
+    two = scores(tmp_path / "two.csv", n=0.25, o=1.0)
+    imported(engine, one, two, roles=ROLES)
+    # Corrected, the first file does not state n any more, but the second one still does.
+    scores(one, m=0.5)
+    [report] = imported(engine, one, roles=ROLES)
+    assert report.left_over == 0
+    assert removed(engine, left_over=True, files=[str(one)]).runs == 0
+    assert runs(engine) == [("m", "b", "one.csv"), ("n", "b", "two.csv"), ("o", "b", "two.csv")]
+    scores(two, o=1.0)
+    [report] = imported(engine, two, roles=ROLES)
+    assert report.left_over == 1
+    assert removed(engine, left_over=True, files=[str(two)]).runs == 1
+    assert asked(engine, "SELECT count(*) FROM store.restated_runs") == [(0,)]
+
+
+FILES = ("a/r.csv", "b/r.csv", "c.csv")
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(FILES),
+        st.dictionaries(st.sampled_from("mno"), st.sampled_from([0.25, 0.5]), min_size=1),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CHANGES, st.sampled_from(FILES))
+def test_what_stays_is_what_the_files_state(
+    engine: Engine, changes: list[tuple[str, dict[str, float]]], last: str
+) -> None:
+    """Whatever is imported in which order, with all advice followed; then a file is removed."""
+    with engine.begin() as connection:
+        for table in ("runs", "imports", "restated_runs", "evaluated_names"):
+            connection.exec_driver_sql(f"DELETE FROM store.{table}")
+    stored = "SELECT model, score FROM registry.runs"
+    stated: dict[str, dict[str, float]] = {}
+    expected: dict[str, tuple[float, set[str]]] = {}  # scores, and the files that state them
+
+    def withdraw(name: str, models: set[str]) -> None:
+        for model in models & expected.keys():
+            expected[model][1].discard(name)
+            if not expected[model][1]:
+                del expected[model]
+
+    with tempfile.TemporaryDirectory() as directory:
+        for name, now in changes:
+            path = scores(Path(directory) / name, **now)
+            [report] = imported(engine, path, roles=ROLES)
+            for model, score in now.items():
+                value, others = expected.get(model, (score, set[str]()))
+                expected[model] = (score, {name, *(others if value == score else ())})
+            withdraw(name, stated.get(name, {}).keys() - now.keys())
+            stated[name] = now
+            if report.left_over:
+                removed(engine, left_over=True, files=[str(path)])
+            assert dict(asked(engine, stored)) == {m: score for m, (score, _) in expected.items()}
+        if last in stated:
+            removed(engine, files=[str(Path(directory) / last)])
+            withdraw(last, set(expected))
+            assert dict(asked(engine, stored)) == {m: score for m, (score, _) in expected.items()}
+
+
+def test_files_of_one_name_are_several(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, model in (("a", "m"), ("b", "n")):
+        scores(tmp_path / folder / "r.csv", **{model: 0.5})
+        monkeypatch.chdir(tmp_path / folder)
+        [report] = imported(engine, Path("r.csv"), roles=ROLES)
+        assert (report.error, report.left_over) == (None, 0)
+    assert removed(engine, files=["r.csv"]).runs == 1
+    assert runs(engine) == [("m", "b", "r.csv")]
+
+
+def test_a_catalog_of_paths_as_they_were_typed(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier versions recorded them so, and one may be that of two files."""
+    a, b = (scores(tmp_path / name / "r.csv", **{m: 0.5}) for name, m in (("a", "m"), ("b", "n")))
+    imported(engine, a, b, roles=ROLES)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE store.imports SET path = 'r.csv'")
+    assert removed(engine, left_over=True).runs == 0
+    monkeypatch.chdir(tmp_path / "a")
+    [report] = imported(engine, Path("r.csv"), roles=ROLES)
+    assert (report.status, report.left_over) == ("unchanged", 0)
+    paths = "SELECT path FROM store.imports ORDER BY import_id"
+    assert asked(engine, paths) == [(str(a),), ("r.csv",)]
+    # What is typed is this file, not the other one of that name.
+    assert removed(engine, files=["r.csv"]).runs == 1
+    assert runs(engine) == [("n", "b", "r.csv")]
+    # That one can be named as it is recorded.
+    assert removed(engine, files=["r.csv"]).runs == 1
+
+
+def test_a_file_that_was_moved_is_the_same(engine: Engine, tmp_path: Path) -> None:
+    path = scores(tmp_path / "a.csv", m=0.5, n=0.5)
+    imported(engine, path, roles=ROLES)
+    moved = path.rename(tmp_path / "b.csv")
+    [report] = imported(engine, moved, roles=ROLES)
+    assert report.status == "unchanged"
+    assert asked(engine, "SELECT path FROM store.imports") == [(str(moved),)]
+    scores(moved, m=0.5)
+    [report] = imported(engine, moved, roles=ROLES)
+    assert report.left_over == 1
+    # A copy is another file, which states the same.
+    copy = scores(tmp_path / "copy.csv", m=0.5)
+    assert imported(engine, copy, roles=ROLES)[0].status == "unchanged"
+    removed(engine, files=[str(moved)])
+    assert runs(engine) == [("m", "b", "copy.csv")]
+
+
+def test_another_file_at_the_place_of_a_moved_one(engine: Engine, tmp_path: Path) -> None:
+    place = scores(tmp_path / "results.csv", m=0.5)
+    imported(engine, place, roles=ROLES)
+    kept = scores(tmp_path / "kept.csv", m=0.5)
+    scores(place, n=0.5)
+    imported(engine, place, roles=ROLES)
+    place.unlink()
+    [report] = imported(engine, kept, roles=ROLES)
+    assert report.left_over == 0
+    assert removed(engine, left_over=True).runs == 0
+    assert len(runs(engine)) == 2
+
+
+def test_scores_that_are_read_otherwise_now_replace_the_former_reading(
+    engine: Engine, tmp_path: Path
+) -> None:
+    path = scores(tmp_path / "a.csv", m=0.5, n=0.25)
+    imported(engine, path, roles={**ROLES, "variant": "=voting"})
+    [report] = imported(engine, path, roles=ROLES)
+    assert (report.written.added, report.replaced) == (2, {str(path): 2})
+    assert asked(engine, "SELECT model, score, variant FROM registry.runs ORDER BY 1") == [
+        ("m", 0.5, None), ("n", 0.25, None)
+    ]  # fmt: skip
+    changes = "SELECT old_score, new_score, reason FROM store.score_changes ORDER BY reason"
+    assert asked(engine, changes) == [
+        (0.5, None, "read as m, with another setup"), (0.25, None, "read as n, with another setup")
+    ]  # fmt: skip
+    [again] = imported(engine, path, roles=ROLES)
+    assert (again.status, again.replaced) == ("unchanged", {})
+
+
+def test_another_part_of_the_file_replaces_nothing(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("model,zero,five\nm,0.5,0.5\nn,0.25,0.75\n")
+    for shots, column in (("0", "zero"), ("5", "five")):
+        roles = {"model": "model", "score": column, "benchmark": "=b", "shots": f"={shots}"}
+        [report] = imported(engine, path, roles=roles)
+        assert (report.written.added, report.replaced) == (2, {})
+    assert asked(engine, "SELECT count(*) FROM registry.runs") == [(4,)]

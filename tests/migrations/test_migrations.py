@@ -115,6 +115,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.benchmark_aliases VALUES ('ARC', 'arc', NULL, 'user', 1)",
         "INSERT INTO store.model_facts VALUES (1, 1, 'parameters', '7000000000', 1)",
         "INSERT INTO store.score_changes VALUES (1, 7, :t, 0.8, 0.008, 'scale')",
+        "INSERT INTO store.restated_runs VALUES (7, 1, false)",
         "UPDATE store.benchmarks SET canonical = 'arc', variant = 'cot'",
         "UPDATE store.setups SET variant = 'best-of-16'",
         "UPDATE store.imports SET revision = 'ab'",

@@ -379,3 +379,24 @@ class ScoreChangeTable(TypedColumns):
 
 
 score_changes = Table("score_changes", metadata, ScoreChangeTable)
+
+
+class RestatedRunTable(TypedColumns):
+    """Files that state a run besides the one that the run is of."""
+
+    run_id = Column(BigInteger, primary_key=True, autoincrement=False, comment="of runs")
+    import_id = Column(
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="of imports: a file that states the run, besides the one that the run is of",
+    )
+    with_outcomes: Named[bool] = Column(Boolean, comment="whether it states outcomes")
+
+
+restated_runs = Table(
+    "restated_runs",
+    metadata,
+    RestatedRunTable,
+    Index("restated_runs_import_id_idx", "import_id"),
+)
