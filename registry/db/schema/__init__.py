@@ -125,7 +125,6 @@ LARGE_TABLES = (
     pending_evaluations,
     model_facts,
     score_changes,
-    restated_runs,
     shown_runs,
     embeddings,
     serving_vectors,
