@@ -17,9 +17,12 @@ from registry.catalog import resolution
 from registry.catalog.facts import effective
 from registry.catalog.facts.values import joined, read_fact
 from registry.catalog.merge import merge_stub
+from registry.enums import SyncKind
 from registry.evaluations.import_log import FileReport
 from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.removal import RemovalSelection, remove
+from registry.sync import ingest, page
+from registry.sync import state as sync_state
 
 BOARD = "who,acc,size,licence,base,kind,note\n"
 ROLES = {
@@ -182,6 +185,72 @@ def test_packed_weights_are_no_size(engine: Engine, tmp_path: Path) -> None:
     assert model(engine, "org/Llama-2-70B-GPTQ")[:2] == (70 * 10**9, "name")
     assert model(engine, "org/phi-4-bnb-4bit")[:2] == (None, None)
     assert model(engine, "org/Gemma-7B-QLoRA-4bit")[:2] == (8540000000, "leaderboard:Board")
+
+
+def test_a_base_model_gives_its_size(engine: Engine, tmp_path: Path) -> None:
+    path = board(
+        tmp_path / "b.csv",
+        "org/a-bnb-4bit,0.5,8.06,,org/phi,,",
+        "org/phi,0.5,14.7,,,,",
+    )
+    imported(engine, path)
+    assert model(engine, "org/a-bnb-4bit")[:2] == (14_700_000_000, "parent")
+
+
+def test_stubs_with_facts_are_similar_by_them(engine: Engine, tmp_path: Path) -> None:
+    roles = {**ROLES, "fact.architecture": "note"}
+    lines = [
+        "org/a,0.5,7.24,,,,Llama",
+        "org/b,0.5,7,,,,Llama",
+        "org/c,0.5,72,,,,Llama",
+        "org/d,0.5,,,,,",
+    ]
+    imported(engine, board(tmp_path / "b.csv", *lines), roles)
+    similar = asked(
+        engine,
+        "SELECT name, round(feature::numeric, 2)::float8 FROM registry.similar_models('org/a')",
+    )
+    assert [name for name, _ in similar] == ["org/b", "org/c"]
+    assert similar[0][1] > 0.98
+    assert similar[1][1] < 0.72
+    assert asked(engine, "SELECT count(*) FROM registry.models WHERE architecture = 'llama'") == [
+        (3,)
+    ]
+
+
+def test_a_record_of_the_hub_takes_the_place_of_facts(connection: Connection) -> None:
+    key = factories.model(connection, "org/a", state="stub")
+    connection.execute(text("INSERT INTO store.sources (name) VALUES ('s')"))
+    for fact, value in (
+        ("parameters", "7000000000"),
+        ("license", "mit"),
+        ("architecture", "Llama"),
+    ):
+        connection.execute(
+            text("INSERT INTO store.model_facts SELECT :key, source_id, :fact, :value, NULL"
+                 " FROM store.sources"),
+            {"key": key, "fact": fact, "value": value},
+        )  # fmt: skip
+    effective.apply(connection, [key])
+    query = """
+        SELECT parameters, parameters_source, license, license_source, architectures
+          FROM registry.models"""
+    by_facts = (7000000000, "leaderboard:s", "mit", "leaderboard:s")
+    assert rows(connection, query) == [(*by_facts, ["Llama"])]
+    synced(connection, {"id": "org/a", "tags": ["license:apache-2.0"], "_id": "1"})
+    assert rows(connection, query) == [(7000000000, "leaderboard:s", "apache-2.0", None, [])]
+    whole = {"parameters": {"BF16": 7241732096}, "total": 7241732096}
+    synced(connection, {"id": "org/a", "safetensors": whole, "_id": "1"})
+    assert rows(connection, query) == [(7241732096, "safetensors", "mit", "leaderboard:s", [])]
+    searched = """
+        SELECT name FROM registry.search_models(
+            NULL, by_license => 'mit', min_parameters => 7200000000)"""
+    assert rows(connection, searched) == [("org/a",)]
+
+
+def synced(connection: Connection, record: dict[str, Any]) -> None:
+    state = sync_state.SyncState(scope="test", kind=SyncKind.DELTA, as_of=NOON)
+    ingest.ingest(connection, state, [page.read([record])], ingest.Incremental())
 
 
 def test_contradicting_sources(engine: Engine, tmp_path: Path) -> None:

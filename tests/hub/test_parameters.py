@@ -116,6 +116,16 @@ def test_a_parent_that_comes_later_gives_its_size(connection: Connection) -> Non
     assert rows(connection, SIZES)[1] == ("org/bin-only", 8_030_261_248, "parent")
 
 
+def test_an_unpacked_size_gives_way_to_a_parents(connection: Connection) -> None:
+    child = {
+        "id": "org/x-gptq", "tags": ["base_model:quantized:org/base", "gptq", "4-bit"], **PACKED,
+    }  # fmt: skip
+    synced(connection, child)
+    whole = {"parameters": {"BF16": 1_080_000_000}, "total": 1_080_000_000}
+    synced(connection, child, {"id": "org/base", "safetensors": whole})
+    assert rows(connection, SIZES)[1] == ("org/x-gptq", 1_080_000_000, "parent")
+
+
 def test_siblings_give_their_median(connection: Connection) -> None:
     base = factories.model(connection, "org/base", state="stub")
     for number, parameters in enumerate((7, 8, 90)):

@@ -53,12 +53,17 @@ SELECT m.model_id, m.name, m.state, m.license, m.license_source, m.parameters, m
                           AND c.parameters_source IN ('safetensors', 'packed', 'gguf')
                           AND c.model_id <> m.model_id
                         LIMIT 100) c) AS of_siblings
-         FROM store.edges e JOIN store.models o ON o.model_id = e.parent_id
-        WHERE e.child_id = m.model_id AND e.parent_id <> m.model_id
-          AND e.relation IN ('finetune', 'quantized')
+         FROM (SELECT e.parent_id, e.confidence, e.position FROM store.edges e
+                WHERE e.child_id = m.model_id AND e.parent_id <> m.model_id
+                  AND e.relation IN ('finetune', 'quantized')
+                UNION ALL
+               SELECT b.model_id, 0, 0
+                 FROM store.model_facts f JOIN store.models b ON b.name = f.value
+                WHERE f.model_id = m.model_id AND f.fact = 'base_model') e
+         JOIN store.models o ON o.model_id = e.parent_id
         ORDER BY e.confidence DESC, e.position, o.name LIMIT 1) p ON true
  WHERE m.model_id = ANY (:keys)
-   AND (m.parameters_source IS NULL OR m.parameters_source NOT IN ('safetensors', 'packed', 'gguf')
+   AND (m.parameters_source IS NULL OR m.parameters_source NOT IN ('safetensors', 'gguf')
         OR m.license_source IS NOT NULL OR f.licenses IS NOT NULL)"""
 
 
@@ -81,10 +86,18 @@ def apply(connection: Connection, keys: Iterable[int]) -> int:
     """
     listed = sorted(set(keys))
     changed = 0
+    unsized: list[int] = []
     for start in range(0, len(listed), AT_ONCE):
         rows = connection.execute(text(_CANDIDATES), {"keys": listed[start : start + AT_ONCE]})
-        changed += _write(connection, [_change(row) for row in rows])
-    return changed
+        changes = [_change(row) for row in rows]
+        changed += _write(connection, changes)
+        unsized += [
+            each.row.model_id
+            for each in changes
+            if each.size.parameters is None and each.row.parent is not None
+        ]
+    # Their parents may have got a size meanwhile.
+    return changed + (apply(connection, unsized) if 0 < len(unsized) < len(listed) else 0)
 
 
 class _Change(NamedTuple):
@@ -157,9 +170,10 @@ def _size(row: Row[tuple[object, ...]]) -> Size:
 
     The files' again, unpacked, where nothing else says whether the Hub counted them so.
     """
-    if row.parameters_source in _COUNTED:
-        return Size(row.parameters, row.parameters_source)
     named = parameters_in_name(row.name)
+    # Unpacked without a size in the name is the last resort, which is tried again.
+    if row.parameters_source in _COUNTED and (named or row.parameters_source != "packed"):
+        return Size(row.parameters, row.parameters_source)
     packed = row.quantization is not None or is_packed_name(row.name)
     if row.sizes:
         stated = list(zip(map(int, row.sizes), row.size_sources, strict=True))
@@ -221,7 +235,8 @@ def children(connection: Connection, keys: Iterable[int]) -> Sequence[int]:
         SELECT DISTINCT e.child_id
           FROM store.edges e JOIN store.models c ON c.model_id = e.child_id
          WHERE e.parent_id = ANY (:keys) AND e.relation IN ('finetune', 'quantized')
-           AND (c.parameters IS NULL OR c.parameters_source IN ('parent', 'siblings'))"""),
+           AND (c.parameters IS NULL
+                OR c.parameters_source IN ('parent', 'siblings', 'packed'))"""),
         {"keys": list(keys)},
     ).all()
 
