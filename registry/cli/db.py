@@ -103,6 +103,7 @@ def upgrade(application: Application, revision: str) -> None:
     from registry.db import migrate as migrating
     from registry.db.revisions import head_revision
     from registry.evaluations.identity.changes import ship_aliases
+    from registry.evaluations.scales.changes import rescale
 
     embedded = application.setting().url is None
     migrate = migrating.upgrade_embedded if embedded else migrating.upgrade
@@ -110,7 +111,14 @@ def upgrade(application: Application, revision: str) -> None:
         before, after = migrate(engine, revision)
         if after == head_revision():
             ship_aliases(engine)
+        changed = rescale(engine, before) if after == head_revision() else 0
     _report_move("Upgraded", before, after)
+    if changed:
+        say(
+            f"{changed:,} stored scores are read otherwise than before, each with its old and new "
+            "value and the reason in view score_changes: "
+            "registry query 'SELECT * FROM score_changes ORDER BY changed_at DESC'"  # noqa: S608 - fixed
+        )
 
 
 @database.command()

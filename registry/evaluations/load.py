@@ -20,7 +20,8 @@ class LoadCounts:
 
     `runs` and `outcomes` count all that were read, unchanged ones included. `replaced` counts, of
     the changed runs, those that had another result, by the import that it was from (None is the
-    Hub); the others were completed.
+    Hub); the others were completed. `rescored` counts those that the same file states as before,
+    and that are read otherwise.
     """
 
     runs: int = 0
@@ -31,6 +32,7 @@ class LoadCounts:
     items_completed: int = 0
     answers: int = 0
     unresolved: int = 0
+    rescored: int = 0
     benchmarks: set[int] = field(default_factory=set)
     replaced: dict[int | None, int] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class LoadCounts:
         self.items_completed += other.items_completed
         self.answers += other.answers
         self.unresolved += other.unresolved
+        self.rescored += other.rescored
         self.benchmarks |= other.benchmarks
         for key, runs in other.replaced.items():
             self.replaced[key] = self.replaced.get(key, 0) + runs
@@ -104,7 +107,11 @@ def write_blocks(
     if import_id is not None and compared:
         staging.refuse_conflicts(connection, import_id)
         staging.remember(connection, import_id)
+    if import_id is not None:
+        staging.note_scores(connection, import_id)
     merged = staging.merge(connection, import_id)
+    if import_id is not None and merged.changed:
+        counts.rescored = staging.list_changes(connection, as_of)
     counts.added, counts.changed = merged.added, merged.changed
     counts.replaced = dict(merged.replaced)
     if counts.outcomes:

@@ -8,6 +8,7 @@ later command's file replaces the earlier result.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -39,6 +40,13 @@ CREATE TEMPORARY TABLE IF NOT EXISTS command_runs (
     run_id bigint PRIMARY KEY, import_id integer, measure_id integer, score double precision,
     item_count integer, standard_error real, complete boolean, verified boolean,
     outcome_count integer, with_answers boolean)
+"""
+
+# Scores of a file's runs as they were before it is imported again.
+_FORMER = """
+CREATE TEMPORARY TABLE IF NOT EXISTS former_scores (
+    model_id bigint, run_id bigint, measure_id integer, score double precision, item_count integer
+) ON COMMIT DELETE ROWS
 """
 
 # Of `t` (a row of store.runs or command_runs) and the staged run `i`, whether the score is the mean
@@ -518,3 +526,55 @@ def delete_unstaged(connection: Connection, models: Sequence[int]) -> None:
            AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)"""),
         {"models": list(models)},
     )
+
+
+def note_scores(connection: Connection, import_id: int) -> None:
+    """Note the stored scores of a file's staged runs, before they are merged."""
+    connection.exec_driver_sql(_FORMER)
+    connection.exec_driver_sql("DELETE FROM former_scores")
+    connection.execute(
+        text("""
+        INSERT INTO former_scores (model_id, run_id, measure_id, score, item_count)
+        SELECT r.model_id, r.run_id, r.measure_id, r.score, r.item_count
+          FROM incoming_runs i
+          JOIN store.evaluated_names n USING (name)
+          JOIN store.runs r ON (r.model_id, r.run_id) = (n.model_id, i.run_id)
+         WHERE r.import_id = :import"""),
+        {"import": import_id},
+    )
+
+
+def list_changes(connection: Connection, as_of: datetime) -> int:
+    """List the scores that an unchanged file states, and that are read otherwise than before.
+
+    Returns:
+        How many there are.
+    """
+    return connection.execute(
+        text("""
+        INSERT INTO store.score_changes (
+               model_id, run_id, changed_at, old_score, new_score, reason)
+        SELECT model_id, run_id, :now, v.old_score, v.new_score,
+               CASE WHEN f.measure_id <> r.measure_id
+                    THEN format('%s is read %s, not %s.', new.metric,
+                                store.scale_text(new.lower, new.upper, new.higher_is_better),
+                                store.scale_text(old.lower, old.upper, old.higher_is_better))
+                    WHEN f.item_count <> r.item_count
+                    THEN format('The score is of %s items, not of %s.', r.item_count, f.item_count)
+                    ELSE format('The file says %s, which was read as %s.', r.score, f.score) END
+          FROM former_scores f
+          JOIN store.runs r USING (model_id, run_id)
+          JOIN store.measures old ON old.measure_id = f.measure_id
+          JOIN store.measures new ON new.measure_id = r.measure_id
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN old.upper > old.lower
+                           THEN store.share(f.score, old.lower, old.upper, old.higher_is_better)
+                           ELSE f.score END AS old_score,
+                      CASE WHEN new.upper > new.lower
+                           THEN store.share(r.score, new.lower, new.upper, new.higher_is_better)
+                           ELSE r.score END AS new_score) v
+         WHERE v.old_score IS DISTINCT FROM v.new_score
+           AND (abs(v.old_score - v.new_score) > 1e-9) IS NOT FALSE
+            ON CONFLICT DO NOTHING"""),
+        {"now": as_of},
+    ).rowcount

@@ -210,6 +210,12 @@ def _say_details(report: FileReport) -> None:
     for other, times in report.replaced.items():
         former = "its earlier version" if other == report.place else other
         say(f"{report.path}: replaced {times:,} runs of {former}")
+    if report.written.rescored:
+        say(
+            f"{report.path}: {report.written.rescored:,} scores are read otherwise than by an "
+            "earlier version, each with its reason in view score_changes: "
+            "registry query 'SELECT * FROM score_changes ORDER BY changed_at DESC'"  # noqa: S608 - fixed
+        )
     if report.left_over:
         say(
             f"{report.path}: left over: {report.left_over:,} runs of an earlier version. To "
