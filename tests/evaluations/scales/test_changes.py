@@ -136,4 +136,6 @@ def test_a_direction_that_nothing_states_is_forgotten(engine: Engine, tmp_path: 
 def test_an_import_says_where_the_changes_are_listed(commands: Commands, old: Path) -> None:
     result = commands("evals", "import", str(old))
     assert "3 scores are read otherwise than by an earlier version" in result.stderr
-    assert "FROM score_changes" in result.stderr
+    assert "registry query 'TABLE score_changes'" in result.stderr
+    listed = commands.json("query", "TABLE score_changes")
+    assert [each["metric"] for each in listed] == ["NoAns_f1", "exact", "brier_score"]
