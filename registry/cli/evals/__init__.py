@@ -11,6 +11,7 @@ from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
 from registry.cli.evals.leaderboard import leaderboard
 from registry.cli.evals.remove import remove
+from registry.cli.evals.sources import sources
 from registry.cli.output import Field, Output, output_options
 
 
@@ -24,7 +25,7 @@ def evals() -> None:
     """
 
 
-for command in (import_, export, remove, benchmarks, check, leaderboard):
+for command in (import_, export, remove, benchmarks, check, leaderboard, sources):
     evals.add_command(command)
 
 
