@@ -22,6 +22,10 @@ def _has_a_scale(run: Run) -> bool:
     return run.measure != plain
 
 
+def _has_part_of_outcomes(run: Run) -> bool:
+    return run.outcomes is not None and run.items != run.outcome_count
+
+
 _VERIFIED: _Loss = ("marks that a run is verified", lambda run: run.verified)
 _USAGE: _Loss = ("runs' tokens and latencies", _has_usage)
 _REVISIONS: _Loss = ("runs' revisions of the model", lambda run: run.revision is not None)
@@ -50,6 +54,7 @@ _LOSSES: Mapping[str, Sequence[_Loss]] = {
     ),
     "long": (
         _VERIFIED,
+        ("scores of more items than the outcomes", _has_part_of_outcomes),
         _ANSWERS,
         _USAGE,
         (
