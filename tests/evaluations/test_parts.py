@@ -77,7 +77,7 @@ def test_the_order_of_files_does_not_matter(
     alone = block("b", run("org/m", score=value, items=items))
     seen = block("b", run("org/m", outcomes))
     both = block("b", run("org/m", outcomes, score=value, items=items))
-    expected = (value, items, observed, True, True)
+    expected: tuple[Any, ...] = (value, items, observed, True, True)
     if observed >= items:
         expected = (pytest.approx(np.mean(outcomes)), observed, observed, True, True)
     chosen = data.draw(st.sampled_from([(alone, seen), (alone, both), (seen, both), (both,)]))

@@ -1,5 +1,6 @@
 """Instances of Every Eval Ever: rows with the results of models on each sample."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ class _Row:
     input_tokens: int
     output_tokens: int
     latency: float
+    sample: str = ""
 
     @property
     def score(self) -> float | None:
@@ -55,7 +57,8 @@ _Group: TypeAlias = dict[str, _Row]
 class Instances:
     """All rows of one file, by evaluation.
 
-    A sample is named by its `sample_hash`, else by its `sample_id`. Rows that repeat one are
+    A sample is named by its `sample_hash`, else by its `sample_id`; the data set holds one hash as
+    often as there are ids of it: HASH, HASH/2 and so on. Other rows that repeat a sample are
     attempts if their metadata number them (attempt, epoch, repeat, trial, seed): their scores are
     averaged, and the first one's answer, tokens and latency count. Other repetitions are ignored
     if they agree, and are an error if they do not.
@@ -139,7 +142,14 @@ class Instances:
 
     def _add(self, group: _Group, row: Mapping[str, object], line: int) -> None:
         new, attempt = self._row(row, line)
-        old = group.setdefault(new.item.item, new)
+        name = new.item.item
+        old = group.setdefault(name, new)
+        for nth in itertools.count(2):
+            if attempt not in old.scores or old.sample in ("", new.sample):
+                break
+            # The data set holds the sample more than once.
+            twin = replace(new, item=new.item._replace(item=f"{name}/{nth}"))
+            new, old = twin, group.setdefault(f"{name}/{nth}", twin)
         if old is new:
             return
         if attempt not in old.scores:
@@ -178,6 +188,7 @@ class Instances:
             input_tokens=_token_count(usage.get("input_tokens")),
             output_tokens=_token_count(usage.get("output_tokens")),
             latency=latency if latency is not None and latency >= 0 else np.nan,
+            sample=short_text(row.get("sample_id")) or "",
         )
         return result, attempt
 

@@ -242,6 +242,18 @@ def test_instances_belong_to_the_result_that_they_name(tmp_path: Path) -> None:
     assert sum(notes.counts.values()) == 1
 
 
+def test_a_sample_that_the_data_set_holds_twice_counts_twice(tmp_path: Path) -> None:
+    wrong = {"score": 0.0, "is_correct": False}
+    rows = [row(), row(sample_id="s7", evaluation=wrong), row(sample_id="s9"), row(sample_id="s7",
+            evaluation=wrong)]  # fmt: skip
+    notes = Notes()
+    (block,) = every_eval_ever.read(lines(tmp_path, *rows), notes)
+    assert [item.item for item in block.items] == ["h0", "h0/2", "h0/3"]
+    (run,) = block.runs
+    np.testing.assert_array_equal(run.outcomes, [1, 0, 1])
+    assert notes.counts == {"instances that repeat another one": 1}
+
+
 def test_attempts_are_averaged_and_contradictions_are_errors(tmp_path: Path) -> None:
     wrong = {"score": 0.0, "is_correct": False}
     attempts = [row(metadata={"epoch": "1"}), row(metadata={"epoch": "2"}, evaluation=wrong)]
