@@ -10,9 +10,10 @@ from databases import REPOSITORY
 from evaluated import block, items, run, write
 from factories import NOON, alias, counters, edge, history, model, refresh_features, rows, stub
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import families
-from registry.evaluations.records import Item, Source
+from registry.evaluations.records import Item, Setup, Source
 
 BASE = "mistralai/Mistral-7B-v0.1"
 TEXT = (REPOSITORY / "docs" / "cookbook.md").read_text()
@@ -202,17 +203,34 @@ def test_what_changed(catalog: Connection) -> None:
 
 def test_where_sources_disagree(connection: Connection) -> None:
     board = Source(name="board")
+    few, many, best_of = Setup(shots=0), Setup(shots=5), Setup(variant="best-of-16")
     blocks = (
         block("arc", run("org/a", score=0.50), run("org/a", score=0.55, source=board)),
         block("arc", run("org/b", score=0.50), run("org/b", score=0.51, source=board)),
         block(
             "arc", run("org/c", score=0.5), run("org/c", score=0.9, source=board, complete=False)
         ),
+        # One source's checkpoints, other setups and systems do not disagree.
+        block("arc", run("org/d", score=0.1, revision="step1"), run("org/d", score=0.9)),
+        block(
+            "arc",
+            run("org/e", score=0.1, setup=few),
+            run("org/e", score=0.9, setup=many, source=board),
+        ),
+        block("arc", run("org/f", score=0.1), run("org/f", score=0.9, setup=best_of, source=board)),
+        # Of each source, the preferred run counts.
+        block(
+            "arc",
+            run("org/g", score=0.1, revision="step1"),
+            run("org/g", score=0.5),
+            run("org/g", score=0.4, source=board),
+        ),
     )
     write(connection, *blocks)
     found = answer(connection, "Where sources disagree about a score")
-    assert [(row[0], row[1], row[4], row[5], row[6]) for row in found] == [
-        ("org/a", "arc", 0.5, 0.55, ["board", "tests"]),
+    assert [(row[0], row[5], row[6], row[7]) for row in found] == [
+        ("org/g", 0.4, 0.5, ["board: 0.400", "tests: 0.500"]),
+        ("org/a", 0.5, 0.55, ["board: 0.550", "tests: 0.500"]),
     ]
 
 
@@ -234,9 +252,102 @@ def test_the_best_small_model_on_a_benchmark(catalog: Connection) -> None:
     assert [row[:2] for row in answer(catalog, title)] == [(BASE, 0.7), ("me/chat", 0.6)]
 
 
+def test_a_board(catalog: Connection) -> None:
+    scores = {"me/chat": 0.6, BASE: 0.7, "me/closed": 0.8, "other/root": 0.9, "me/chat-2": 0.95}
+    for name in ("gsm8k", "arc", "hellaswag"):
+        write(catalog, block(name, *(run(model, score=each) for model, each in scores.items())))
+    found = answer(catalog, "A board of the benchmarks that matter to you")
+    assert [(row[0], float(row[1]), row[2]["arc"]) for row in found] == [
+        (BASE, 0.7, 0.7),
+        ("me/chat", 0.6, 0.6),
+    ]
+
+
+def test_the_best_permissive_model_per_benchmark(catalog: Connection) -> None:
+    scores = {"me/chat": 0.6, BASE: 0.7, "me/closed": 0.8, "other/root": 0.9}
+    write(catalog, block("sums", *(run(name, score=each) for name, each in scores.items())))
+    write(catalog, block("logic", run("me/chat", score=0.2), run("me/closed", score=0.9)))
+    title = "The best model below 8 B parameters under a permissive licence, per benchmark"
+    assert [row[:3] for row in answer(catalog, title)] == [
+        ("logic", "me/chat", 0.2), ("sums", BASE, 0.7),
+    ]  # fmt: skip
+
+
+def test_fine_tunes_against_bases(catalog: Connection) -> None:
+    scores = {BASE: 0.5, "me/chat": 0.6, "me/chat-2": 0.5, "me/closed": 0.3, "q/chat-GGUF": 0.9}
+    write(catalog, block("sums", *(run(name, score=each) for name, each in scores.items())))
+    write(catalog, block("logic", run(BASE, score=0.5), run("me/chat", score=0.9)))
+    [(root, tunes, count, better, gain)] = answer(catalog, "Fine-tunes against their bases, by family")
+    assert (root, tunes, count, float(better)) == (BASE, 3, 4, 0.5)
+    assert gain == pytest.approx((0.1 + 0.4 - 0.1 - 0.2) / 4)
+
+
+def test_benchmarks_that_disagree(connection: Connection) -> None:
+    orders = {"up": range(24), "again": range(24), "down": range(23, -1, -1)}
+    for name, places in orders.items():
+        runs = [run(f"org/m{n:02}", score=place / 100) for n, place in enumerate(places)]
+        write(connection, block(name, *runs))
+    write(connection, block("rare", run("org/m01", score=0.5), run("org/m02", score=0.6)))
+    assert answer(connection, "Benchmarks that disagree most about models") == [
+        ("again", "down", 24, -1), ("down", "up", 24, -1), ("again", "up", 24, 1),
+    ]  # fmt: skip
+
+
+def test_size_against_score(connection: Connection) -> None:
+    for number in range(20):
+        model(connection, f"org/m{number}", parameters=2**number * 1000)
+    linear = [run(f"org/m{number}", score=number / 50) for number in range(20)]
+    write(connection, block("size", *linear, run("org/unknown", score=0.9)))
+    write(connection, block("few", *linear[:19]))
+    assert answer(connection, "How much of a score is size") == [("size", 20, 1, 2)]
+
+
+def test_models_like_one_without_scores(catalog: Connection) -> None:
+    write(catalog, block("sums", run("me/chat", score=0.5), run("me/closed", score=0.5)))
+    refresh_features(catalog)
+    names = {row[0] for row in answer(catalog, "Models like one that nobody has evaluated")}
+    assert "me/chat-2" in names
+    assert not names & {"me/chat", "me/closed", BASE, "q/gone-GGUF", "other/unseen"}
+
+
+def test_models_with_the_same_scores(connection: Connection) -> None:
+    for name in ("a", "b", "c", "d"):
+        runs = [run(model, score=0.5) for model in ("org/one", "org/copy", "org/few")]
+        write(connection, block(name, *runs[: 2 if name == "d" else 3], run("org/other", score=0.6)))
+    assert answer(connection, "Models with the same scores under two names") == [
+        (["org/copy", "org/one"], 4)
+    ]
+
+
+def test_the_hardest_items(connection: Connection) -> None:
+    outcomes = {f"org/m{number:02}": [number > 8, number > 2, 1] for number in range(10)}
+    write(connection, block("gsm8k", *(run(*each) for each in outcomes.items()),
+                            asked=[Item("hard", prompt="Why?"), Item("easy"), Item("trivial")]))  # fmt: skip
+    found = answer(connection, "The hardest items of a benchmark")
+    assert [(row[0], row[2], row[4]) for row in found] == [
+        ("hard", 10, "Why?"), ("easy", 10, None), ("trivial", 10, None),
+    ]  # fmt: skip
+    assert found[0][3] == pytest.approx(0.1)
+
+
+def test_strengths_by_domain(catalog: Connection) -> None:
+    asked = [*items(2, domain="sums"), Item("i2", domain="logic"), Item("i3", domain="logic")]
+    outcomes = {BASE: [1, 1, 0, 1], "me/chat": [0, 0, 1, 1]}
+    write(catalog, block("mmlu", *(run(*each) for each in outcomes.items()), asked=asked))
+    assert answer(catalog, "What a model is good at, by domain") == [
+        ("sums", 2, 1.0, 0.5, 0.5),
+        ("logic", 2, 0.5, 0.75, -0.25),
+    ]
+
+
 @pytest.mark.parametrize("title", QUERIES)
 def test_every_query_runs_on_an_empty_catalog_too(connection: Connection, title: str) -> None:
-    assert answer(connection, title) == []
+    if "registry.board(ARRAY" in QUERIES[title]:
+        # It names benchmarks that there are none of.
+        with pytest.raises(DBAPIError, match="There is no benchmark 'gsm8k'"):
+            answer(connection, title)
+    else:
+        assert answer(connection, title) == []
 
 
 def test_every_section_has_a_query() -> None:
