@@ -123,6 +123,7 @@ class ImportFormat(StrEnum):
     HELM = "helm"
     LLMROUTERBENCH = "llmrouterbench"
     BENCHPRESS = "benchpress"
+    ROUTEREVAL = "routereval"
     TABLE = "table"
 
 

@@ -17,6 +17,7 @@ from registry.evaluations.formats import (
     llmrouterbench,
     lm_eval,
     plugins,
+    routereval,
     tables,
 )
 from registry.evaluations.formats.protocol import Format
@@ -34,6 +35,7 @@ FORMATS: Mapping[str, Format] = {
     ImportFormat.HELM: helm,
     ImportFormat.LLMROUTERBENCH: llmrouterbench,
     ImportFormat.BENCHPRESS: benchpress,
+    ImportFormat.ROUTEREVAL: routereval,
     ImportFormat.TABLE: tables.TableFormat(),
 }
 """The built-in formats, in the order in which they are tried; those that are installed follow, and

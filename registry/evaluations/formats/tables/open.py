@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from registry.errors import UnreadableFileError
-from registry.evaluations.formats.tables.sources import ParquetTable, Table
+from registry.evaluations.formats import pickles
+from registry.evaluations.formats.tables.sources import ParquetTable, PickledTable, Table
 from registry.evaluations.formats.tables.text_sources import CsvTable, JsonlTable
 
-ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
+ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", *pickles.ENDINGS)
 """Endings of the names of tables; text files may have .gz after theirs."""
 
 
@@ -28,6 +29,8 @@ def open_table(path: Path) -> Table:
         table = CsvTable.open(path, "\t" if ending == ".tsv" else ",")
     elif ending in (".jsonl", ".ndjson"):
         table = JsonlTable.open(path)
+    elif ending in pickles.ENDINGS:
+        table = PickledTable.open(path)
     else:
         known = ", ".join(ENDINGS)
         raise UnreadableFileError(path, f"Its name ends in none of {known} (or .gz after these).")

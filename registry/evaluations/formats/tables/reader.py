@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from registry.errors import UnreadableFileError, UsageError
+from registry.evaluations.formats import pickles
 from registry.evaluations.formats.tables.lists import read_facts, read_items, read_names
 from registry.evaluations.formats.tables.long import read_outcomes
 from registry.evaluations.formats.tables.mapping import Layout, TableMapping
@@ -29,7 +30,7 @@ _READERS: Mapping[str, Callable[[Sheet], Iterator[Content]]] = {
 class TableFormat:
     """Tables as a format: by a given mapping, or the built-in one that fits their columns."""
 
-    DESCRIPTION = "Parquet, CSV or JSON lines (.gz too), by a mapping of columns"
+    DESCRIPTION = "Parquet, CSV, JSON lines (.gz too) or pandas pickles, by a mapping of columns"
 
     def __init__(self, mapping: TableMapping | None = None) -> None:
         self._mapping = mapping
@@ -61,7 +62,13 @@ class TableFormat:
         if not path.name.lower().removesuffix(".gz").endswith(ENDINGS):
             return None
         if path not in self._detected:
-            self._detected = {path: detect(path)}
+            try:
+                self._detected = {path: detect(path)}
+            except UnreadableFileError:
+                # Most pickles are no tables: those of weights, and of anything else.
+                if not path.name.lower().endswith(pickles.ENDINGS):
+                    raise
+                self._detected = {path: None}
         return self._detected[path]
 
 

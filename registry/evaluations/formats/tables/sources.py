@@ -4,14 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from registry.errors import UnreadableFileError
+from registry.evaluations.formats import pickles
 from registry.evaluations.formats.tables.cells import text_of
 
 ROWS = 1 << 18
@@ -162,6 +165,57 @@ class ParquetTable:
         """Return an error that names the row from 1; Parquet has no lines."""
         number = None if row is None else row + 1
         return UnreadableFileError(self.path, problem, row=number, field=field)
+
+
+@dataclass(frozen=True)
+class PickledTable:
+    """A pickle of a pandas table, in memory."""
+
+    path: Path
+    columns: list[str]
+    arrays: Mapping[str, NDArray[Any]] = field(repr=False, compare=False)
+
+    @classmethod
+    def open(cls, path: Path) -> "PickledTable":
+        """Read the whole table."""
+        content = pickles.load(path)
+        if not isinstance(content, dict) or not all(_is_column(each) for each in content.values()):
+            problem = "It is a pickle of something else than a table."
+            raise UnreadableFileError(path, problem)
+        lengths = {len(column) for column in content.values()}
+        if len(lengths) > 1:
+            raise UnreadableFileError(path, "Its columns are not of one length.")
+        return cls(path, [str(name) for name in content], {str(k): v for k, v in content.items()})
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a column."""
+        return name in self.columns
+
+    def batches(self, columns: Sequence[str]) -> Iterator[CellBatch]:
+        """Yield the rows in their order."""
+        length = len(next(iter(self.arrays.values()), ()))
+        for start in range(0, length, ROWS):
+            parts = {name: self.arrays[name][start : start + ROWS] for name in columns}
+            arrays = {name: _arrow(part) for name, part in parts.items()}
+            yield CellBatch(start, min(ROWS, length - start), arrays)
+
+    def error(
+        self, problem: str, *, row: int | None = None, field: str | None = None
+    ) -> UnreadableFileError:
+        """Return an error that names the row from 1."""
+        number = None if row is None else row + 1
+        return UnreadableFileError(self.path, problem, row=number, field=field)
+
+
+def _is_column(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
+
+
+def _arrow(values: NDArray[Any]) -> pa.Array:
+    """Return numbers as they are, and anything else as texts."""
+    if values.dtype.kind in "biuf":
+        return pa.array(values)
+    return pa.array([text_of(each) for each in values.tolist()], pa.large_string())
 
 
 @contextmanager
