@@ -103,7 +103,7 @@ def upgrade(application: Application, revision: str) -> None:
     from registry.db import migrate as migrating
     from registry.db.revisions import head_revision
     from registry.evaluations.identity.changes import ship_aliases
-    from registry.evaluations.scales.changes import rescale
+    from registry.evaluations.scales.rescaling import rescale
 
     embedded = application.setting().url is None
     migrate = migrating.upgrade_embedded if embedded else migrating.upgrade

@@ -32,7 +32,7 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class BoardColumn:
     """A benchmark of a ranking, by one measure.
 
     Scores are shares in [0, 1] where `is_share`, else raw, and a higher one is better, a lower one,
@@ -59,7 +59,7 @@ class Ranking:
     hyphens and underscores only, with the numbers of their models.
     """
 
-    columns: Sequence[Column]
+    columns: Sequence[BoardColumn]
     rows: Sequence[LeaderboardRow]
     incomplete: int
     passed_over: Sequence[str]
@@ -71,7 +71,7 @@ class Ranking:
         return [each.benchmark for each in self.columns]
 
     @property
-    def raw(self) -> Mapping[str, Column]:
+    def raw(self) -> Mapping[str, BoardColumn]:
         """The columns whose scores are not shares.
 
         They are in no mean; where there is no mean, models are ranked by the first of them with a
@@ -91,7 +91,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
+class BoardFilters:
     """What restricts a ranking; of each kind, nothing is all.
 
     Attributes:
@@ -138,14 +138,14 @@ class Filters:
         return {name: value for name, value in arguments.items() if value is not None}
 
 
-NO_FILTERS = Filters()
+NO_FILTERS = BoardFilters()
 
 
 def rank(
     connection: Connection,
     *,
     benchmarks: Sequence[str] = (),
-    filters: Filters = NO_FILTERS,
+    filters: BoardFilters = NO_FILTERS,
     partial: bool = False,
     limit: int = 20,
 ) -> Ranking:
@@ -171,7 +171,7 @@ def rank(
     rows = connection.execute(_call("board", arguments), arguments).all() if chosen else []
     return Ranking(
         columns=[
-            Column(
+            BoardColumn(
                 _label(row), row.metric, row.filter, row.unit, row.is_share, row.higher_is_better,
                 tuple(row.names), tuple(row.apart),
             )
@@ -196,7 +196,7 @@ def rank(
     )  # fmt: skip
 
 
-def _check(connection: Connection, benchmarks: Sequence[str], filters: Filters) -> None:
+def _check(connection: Connection, benchmarks: Sequence[str], filters: BoardFilters) -> None:
     """Raise the error that suggests other names, where the functions' own would not."""
     sources = [] if filters.source is None else [filters.source]
     families = [] if filters.family is None else [filters.family]

@@ -109,7 +109,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HubReply:
     """A reply, received whole."""
 
     url: str
@@ -178,7 +178,7 @@ class Hub:
             HubError: when its reply cannot be used.
         """
 
-        def readable(reply: Reply) -> _T:
+        def readable(reply: HubReply) -> _T:
             page = self._raw(reply)
             with _repeatable(reply):
                 return read(page)
@@ -206,7 +206,7 @@ class Hub:
     def ask(
         self,
         url: str,
-        read: Callable[[Reply], _T],
+        read: Callable[[HubReply], _T],
         *,
         form: Mapping[str, Sequence[str]] | None = None,
     ) -> _T:
@@ -260,7 +260,7 @@ class Hub:
                 self._headers["authorization"] = f"Bearer {token}"
         return self._headers
 
-    def _send(self, url: str, form: Mapping[str, Sequence[str]] | None) -> Reply:
+    def _send(self, url: str, form: Mapping[str, Sequence[str]] | None) -> HubReply:
         """Send one request, follow redirects within the endpoint, and read the whole reply."""
         for _ in range(MAX_REDIRECTS):
             self._require_endpoint(url)
@@ -278,7 +278,7 @@ class Hub:
             url = _join(url, reply.headers["location"])
         raise HubError(f"The Hub redirects in a circle: {url}.")
 
-    def _receive(self, url: str, form: Mapping[str, Sequence[str]] | None) -> Reply:
+    def _receive(self, url: str, form: Mapping[str, Sequence[str]] | None) -> HubReply:
         finish_by = time.monotonic() + self._reply_timeout
         body = bytearray()
         with get_session().stream(
@@ -296,7 +296,7 @@ class Hub:
                 if len(body) > _MAX_BYTES:
                     raise HubError(f"The reply to {url} has more than {_MAX_BYTES} bytes.")
             link = response.links.get("next", {}).get("url")
-            return Reply(url, response.status_code, response.headers, bytes(body), link)
+            return HubReply(url, response.status_code, response.headers, bytes(body), link)
 
     def _require_endpoint(self, url: str) -> None:
         if origin(url) != origin(self.endpoint):
@@ -311,7 +311,7 @@ class Hub:
             # One second more, because the Hub rounds down.
             self._allowed_at = time.monotonic() + limit.reset_in_seconds + 1
 
-    def _raw(self, reply: Reply) -> RawPage:
+    def _raw(self, reply: HubReply) -> RawPage:
         if reply.status in (400, 410) and "cursor=" in urlsplit(reply.url).query:
             raise CursorExpiredError(
                 f"The Hub no longer knows the listing's cursor ({_message(reply)}); "
@@ -332,7 +332,7 @@ class _GarbledReplyError(HubError):
 
 
 @contextmanager
-def _repeatable(reply: Reply) -> Iterator[None]:
+def _repeatable(reply: HubReply) -> Iterator[None]:
     """Have the request repeated where the reply turns out to be unreadable."""
     try:
         yield
@@ -340,7 +340,7 @@ def _repeatable(reply: Reply) -> Iterator[None]:
         raise _GarbledReplyError(f"{_where(reply)}: {error}") from error
 
 
-def _lookup(name: str, reply: Reply) -> Lookup:
+def _lookup(name: str, reply: HubReply) -> Lookup:
     if reply.status == httpx.codes.OK:
         with _repeatable(reply):
             record, *others = decode_page(b"[" + reply.body + b"]") or [None]
@@ -359,7 +359,7 @@ def _lookup(name: str, reply: Reply) -> Lookup:
     raise reply_error(reply)
 
 
-def reply_error(reply: Reply) -> HubError:
+def reply_error(reply: HubReply) -> HubError:
     """Return the error of a reply that is none of use."""
     message = f"{_where(reply)} answered {reply.status}: {_message(reply)}"
     if reply.status in (401, 403):
@@ -367,12 +367,12 @@ def reply_error(reply: Reply) -> HubError:
     return HubError(f"{message}.")
 
 
-def _message(reply: Reply) -> str:
+def _message(reply: HubReply) -> str:
     message = reply.headers.get("x-error-message") or reply.body[:200].decode(errors="replace")
     return message.strip() or "no reason given"
 
 
-def _where(reply: Reply) -> str:
+def _where(reply: HubReply) -> str:
     request = reply.headers.get("x-request-id", "unknown")
     # The requested fields are always the same, and three quarters of the address.
     url = re.sub(r"(?<=[?&])expand=[^&]*&?", "", reply.url).rstrip("?&")

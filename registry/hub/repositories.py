@@ -11,7 +11,7 @@ from huggingface_hub import parse_hf_uri
 from huggingface_hub.errors import HfUriError
 
 from registry.errors import HubError, UsageError
-from registry.hub.client import Hub, Reply, origin, reply_error
+from registry.hub.client import Hub, HubReply, origin, reply_error
 
 
 class RepositoryAddress(NamedTuple):
@@ -98,7 +98,7 @@ def snapshot(hub: Hub, address: RepositoryAddress) -> Snapshot:
     revision = quote(address.revision or "main", safe="")
     url = f"{hub.endpoint}/api/{address.kind}s/{quote(address.name)}/revision/{revision}"
 
-    def read(reply: Reply) -> Snapshot:
+    def read(reply: HubReply) -> Snapshot:
         _require_success(hub, address, reply)
         try:
             content = orjson.loads(reply.body)
@@ -116,7 +116,7 @@ def entry(hub: Hub, repository: Snapshot, path: str) -> RepositoryEntry | None:
     """
     url = f"{_api(hub, repository)}/paths-info/{repository.commit}"
 
-    def read(reply: Reply) -> Sequence[RepositoryEntry]:
+    def read(reply: HubReply) -> Sequence[RepositoryEntry]:
         return _entries(hub, repository, reply)
 
     return next((each for each in hub.ask(url, read, form={"paths": [path]})), None)
@@ -135,7 +135,7 @@ def entries(
         f"?recursive={str(recursive).lower()}&expand=false"
     )
 
-    def read(reply: Reply) -> tuple[Sequence[RepositoryEntry], str | None]:
+    def read(reply: HubReply) -> tuple[Sequence[RepositoryEntry], str | None]:
         return _entries(hub, repository, reply), reply.next_link
 
     while url is not None:
@@ -151,7 +151,7 @@ def content_url(hub: Hub, repository: Snapshot, path: str) -> str:
     return f"{hub.endpoint}/{repository.prefix}/resolve/{repository.commit}/{quote(path)}"
 
 
-def content_error(hub: Hub, repository: Snapshot, path: str, reply: Reply) -> HubError:
+def content_error(hub: Hub, repository: Snapshot, path: str, reply: HubReply) -> HubError:
     """Return the error of a reply in place of a file's content."""
     address = RepositoryAddress(repository.kind, repository.name, repository.commit, path)
     return _error(hub, address, reply)
@@ -161,7 +161,7 @@ def _api(hub: Hub, repository: Snapshot) -> str:
     return f"{hub.endpoint}/api/{repository.kind}s/{quote(repository.name)}"
 
 
-def _entries(hub: Hub, repository: Snapshot, reply: Reply) -> Sequence[RepositoryEntry]:
+def _entries(hub: Hub, repository: Snapshot, reply: HubReply) -> Sequence[RepositoryEntry]:
     address = RepositoryAddress(repository.kind, repository.name, repository.commit, "")
     _require_success(hub, address, reply)
     try:
@@ -170,7 +170,7 @@ def _entries(hub: Hub, repository: Snapshot, reply: Reply) -> Sequence[Repositor
         raise _unreadable(reply) from error
 
 
-def _unreadable(reply: Reply) -> HubError:
+def _unreadable(reply: HubReply) -> HubError:
     start = reply.body[:80].decode(errors="replace")
     return HubError(
         f"{reply.url} answered with something other than the Hub's list of files (it begins "
@@ -178,12 +178,12 @@ def _unreadable(reply: Reply) -> HubError:
     )
 
 
-def _require_success(hub: Hub, address: RepositoryAddress, reply: Reply) -> None:
+def _require_success(hub: Hub, address: RepositoryAddress, reply: HubReply) -> None:
     if reply.status != 200:  # noqa: PLR2004
         raise _error(hub, address, reply)
 
 
-def _error(hub: Hub, address: RepositoryAddress, reply: Reply) -> HubError:
+def _error(hub: Hub, address: RepositoryAddress, reply: HubReply) -> HubError:
     """Return what a rejection means: the Hub says it in headers."""
     what = f"{'data set' if address.kind == 'dataset' else address.kind} {address.name}"
     page = f"{hub.endpoint}/{'' if address.kind == 'model' else f'{address.kind}s/'}{address.name}"

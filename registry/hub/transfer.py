@@ -19,7 +19,7 @@ from registry.hub.client import (
     MAX_WAIT,
     RETRIED,
     USER_AGENT,
-    Reply,
+    HubReply,
     Wait,
     origin,
     retry_after,
@@ -60,7 +60,7 @@ class HttpFile:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        explain: Callable[[Reply], Exception] | None = None,
+        explain: Callable[[HubReply], Exception] | None = None,
         pinned: bool = False,
         patience: float = 60.0,
         first_wait: float = 0.25,
@@ -320,16 +320,16 @@ def _require_content(response: httpx.Response, url: str) -> None:
         )
 
 
-def _reply(response: httpx.Response) -> Reply:
+def _reply(response: httpx.Response) -> HubReply:
     body = b""
     for piece in response.iter_bytes():
         body += piece
         if len(body) > _SHOWN:
             break
-    return Reply(str(response.url), response.status_code, response.headers, body, None)
+    return HubReply(str(response.url), response.status_code, response.headers, body, None)
 
 
-def _error(reply: Reply) -> RemoteError:
+def _error(reply: HubReply) -> RemoteError:
     if reply.status in (401, 403):
         return RemoteError(f"{reply.url} may not be read without permission ({reply.status}).")
     if reply.status in (404, 410):

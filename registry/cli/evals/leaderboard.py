@@ -14,7 +14,7 @@ from registry.cli.parameters import AT_LEAST_ONE, COUNT
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
-    from registry.evaluations.leaderboard import Column, Ranking
+    from registry.evaluations.leaderboard import BoardColumn, Ranking
 
 
 @click.command()
@@ -95,7 +95,7 @@ def leaderboard(
       registry evals leaderboard --where "created_at > '2025-01-01' AND downloads > 1000"
     """
     from registry.db.condition import evaluated_models
-    from registry.evaluations.leaderboard import Filters, rank
+    from registry.evaluations.leaderboard import BoardFilters, rank
 
     low, high = chosen["min_parameters"], chosen["max_parameters"]
     if low is not None and high is not None and low > high:
@@ -104,7 +104,7 @@ def leaderboard(
     if where is not None:
         with application.engine() as engine:
             models = evaluated_models(engine, where)
-    filters = Filters(models=models, **chosen)
+    filters = BoardFilters(models=models, **chosen)
     with application.reading() as connection:
         ranking = rank(
             connection, benchmarks=benchmarks, filters=filters, partial=partial, limit=limit
@@ -145,7 +145,7 @@ def _print(output: Output, ranking: Ranking) -> None:
     output.rows(fields, rows, empty="No model has scores on all of these benchmarks.")
 
 
-def _field(column: Column) -> Field:
+def _field(column: BoardColumn) -> Field:
     """Return the column of a benchmark: shares in %, or raw scores with their unit."""
     if column.is_share:
         return Field(column.benchmark, f"{column.benchmark} %", look=_share, right=True)
@@ -178,7 +178,7 @@ def _say_details(ranking: Ranking) -> None:
         )
 
 
-def _about_raw(column: Column) -> str:
+def _about_raw(column: BoardColumn) -> str:
     """Return what to know of raw scores: which are better, or that this is not known."""
     name = column.benchmark
     if column.higher_is_better is None:

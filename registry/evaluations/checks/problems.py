@@ -11,7 +11,7 @@ from registry.enums import EvaluationProblem
 from registry.evaluations.selection import benchmarks_by_key, no_benchmark
 
 
-class Problem(NamedTuple):
+class CheckFinding(NamedTuple):
     """A finding, as in view `evaluation_problems`."""
 
     kind: str
@@ -29,7 +29,7 @@ class Problem(NamedTuple):
 class Problems:
     """Findings of each kind, at most so many, and the numbers of all."""
 
-    shown: Sequence[Problem]
+    shown: Sequence[CheckFinding]
     counts: Mapping[str, int]
 
 
@@ -62,21 +62,21 @@ def check(
         "benchmarks": named,
         "limit": limit,
     }
-    shown: list[Problem] = []
+    shown: list[CheckFinding] = []
     counts: dict[str, int] = {}
     for kind in EvaluationProblem:
         if kinds and kind not in kinds:
             continue
         rows = connection.execute(_query(kind), values).all()
         counts[kind] = rows[0].total if rows else 0
-        shown += [Problem(*row[:-1]) for row in rows]
+        shown += [CheckFinding(*row[:-1]) for row in rows]
     return Problems(shown, counts)
 
 
 def _query(kind: EvaluationProblem) -> TextClause:
     # The kind as a constant: the planner then leaves out the other checks.
     return text(f"""
-        SELECT {", ".join(f"p.{name}" for name in Problem._fields)}, count(*) OVER () AS total
+        SELECT {", ".join(f"p.{name}" for name in CheckFinding._fields)}, count(*) OVER () AS total
           FROM registry.evaluation_problems p
          WHERE p.kind = '{kind}'
            AND (CAST(:model AS bigint) IS NULL

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from registry.catalog import indexes
 from registry.errors import ModelNotFoundError, UsageError
-from registry.evaluations.leaderboard import Filters, rank
+from registry.evaluations.leaderboard import BoardFilters, rank
 from registry.evaluations.outcomes import read_outcomes
 from registry.evaluations.records import Benchmark, Block, Measure, Setup
 
@@ -214,9 +214,9 @@ def test_the_usual_benchmarks_are_those_of_the_models_asked_for(connection: Conn
     factories.family(connection, "org/m1", "org/m1")
     write(connection, grid("all", {f"org/m{number}": [1.0] for number in range(9)}))
     write(connection, grid("private", {"org/m0": [1.0], "me/mine": [0.5]}))
-    ranking = rank(connection, filters=Filters(family="me/mine"))
+    ranking = rank(connection, filters=BoardFilters(family="me/mine"))
     assert ([row.model for row in ranking.rows], ranking.benchmarks) == (["me/mine"], ["private"])
-    assert rank(connection, filters=Filters(family="org/m1")).benchmarks == ["all"]
+    assert rank(connection, filters=BoardFilters(family="org/m1")).benchmarks == ["all"]
     loose = Measure(metric="ppl", lower=0.0, upper=None, higher_is_better=False)
     write(connection, block("loose", *(run(f"org/m{n}", score=9.0, measure=loose) for n in "0123")))
     assert rank(connection).benchmarks == ["all"]
@@ -232,16 +232,16 @@ def test_only_some_models(connection: Connection) -> None:
     write(
         connection, block("b", run("me/child", [1]), run("else/where", [0]), run("some/name", [0]))
     )
-    assert [row.model for row in rank(connection, filters=Filters(family="org/base")).rows] == [
-        "me/child"
-    ]
-    assert [row.model for row in rank(connection, filters=Filters(query="name")).rows] == [
+    assert [
+        row.model for row in rank(connection, filters=BoardFilters(family="org/base")).rows
+    ] == ["me/child"]
+    assert [row.model for row in rank(connection, filters=BoardFilters(query="name")).rows] == [
         "some/name"
     ]
     with pytest.raises(UsageError, match="no benchmark 'nope'"):
         rank(connection, benchmarks=["nope"])
     with pytest.raises(ModelNotFoundError):
-        rank(connection, filters=Filters(family="no/body"))
+        rank(connection, filters=BoardFilters(family="no/body"))
 
 
 @pytest.mark.parametrize("version", ["2", "v@2", ""])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from registry.errors import UsageError
-from registry.evaluations.checks.problems import Problem, check
+from registry.evaluations.checks.problems import CheckFinding, check
 from registry.evaluations.records import Item, Measure, Setup, Source
 
 OTHER = Source(name="other")
@@ -20,7 +20,7 @@ PERCENT = Measure(metric="acc", upper=100, unit="%")
 RAW = Measure(metric="score", lower=None, upper=None)
 
 
-def found(connection: Connection, *kinds: str, **named: Any) -> list[Problem]:
+def found(connection: Connection, *kinds: str, **named: Any) -> list[CheckFinding]:
     return list(check(connection, kinds=kinds, **named).shown)
 
 

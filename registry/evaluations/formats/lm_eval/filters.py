@@ -16,7 +16,7 @@ _CLOSE = 1e-4
 """Difference from which a mean is not the stated score, which may have four digits."""
 
 _MOST_ORDERS = 6
-"""Filters up to which the order is sought by their means."""
+"""SampleFilters up to which the order is sought by their means."""
 
 
 class Sample(NamedTuple):
@@ -75,7 +75,7 @@ class Samples:
         }
 
 
-class Filters:
+class SampleFilters:
     """The samples of a file by filter.
 
     Lines that do not name their filter, of a task with several, are told apart by the order in

@@ -12,7 +12,7 @@ import orjson
 
 from registry.coerce import count, number, short_text, storable
 from registry.errors import UnreadableFileError
-from registry.evaluations.formats.lm_eval.filters import Filters, Sample, Samples
+from registry.evaluations.formats.lm_eval.filters import Sample, SampleFilters, Samples
 from registry.evaluations.formats.lm_eval.item_spool import ItemSpool
 from registry.evaluations.formats.lm_eval.questions import Prompting, question
 from registry.evaluations.formats.lm_eval.results import (
@@ -69,7 +69,7 @@ def read_samples(
     task = short_text(task) or _raise(path, "the name of the task cannot be stored.")
     items, documents = ItemSpool(), _Documents()
     prompting = results.prompting(task)
-    filters = Filters(path, results.filters(task), notes)
+    filters = SampleFilters(path, results.filters(task), notes)
     for line, row in rows:
         name, number_ = _name(path, line, row), count(row.get("doc_id"))
         place = documents.place(name, number_)

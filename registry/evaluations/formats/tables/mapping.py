@@ -47,7 +47,7 @@ class Like(_Keys, frozen=True):
     like: re.Pattern[str]
 
 
-class Scale(_Keys, frozen=True):
+class TableScale(_Keys, frozen=True):
     """Cells of the worst and the best outcome."""
 
     lower: Number = 0.0
@@ -57,7 +57,7 @@ class Scale(_Keys, frozen=True):
         _check_bounds(self.lower, self.upper)
 
 
-SHARES = Scale()
+SHARES = TableScale()
 
 
 class MeasureRule(_Keys, frozen=True):
@@ -236,7 +236,7 @@ class Layout(_Keys, frozen=True, dict=True):
     details: dict[str, Formula] = {}
     facts: dict[str, Scalar | list[Scalar] | None] = {}
     where: dict[str, Like | Scalar] = {}
-    scale: Scale = SHARES
+    scale: TableScale = SHARES
     labels: dict[str, Number | None] = {}
     missing: frozenset[Text] = frozenset()
     measure: MeasureRule = MeasureRule()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.records import Measure
-from registry.evaluations.scales.changes import rescale, rescale_stored
+from registry.evaluations.scales.rescaling import rescale, rescale_stored
 
 CHANGES = """
 SELECT model, benchmark, metric, round(old_score::numeric, 6)::float,
