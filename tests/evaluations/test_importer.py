@@ -684,3 +684,53 @@ def test_leaderboards_show_the_measure_that_most_models_have(
         assert rows(connection, shown) == [("acc",)]
         found = rows(connection, "SELECT model, score FROM registry.leaderboard")
     assert sorted(found) == [("org/b", 0.25), ("org/c", 0.75)]
+
+
+def test_a_file_is_known_by_its_place_not_as_it_was_typed(
+    commands: Commands, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, outcome in (("a", 1), ("b", 0)):
+        (tmp_path / name).mkdir()
+        long_table(tmp_path / name / "results.csv", [(f"org/{name}", "one", "i0", outcome)])
+        monkeypatch.chdir(tmp_path / name)
+        result = commands("evals", "import", "results.csv")
+        assert result.exit_code == 0
+        assert "left over" not in result.stderr
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    [report] = imported(engine, tmp_path / "link" / "results.csv")
+    assert report.status == "unchanged"
+    files = "SELECT model, file FROM registry.runs ORDER BY model"
+    assert asked(engine, files) == [
+        ("org/a", f"{tmp_path}/a/results.csv"),
+        ("org/b", f"{tmp_path}/b/results.csv"),
+    ]
+    # A newer version leaves a run over: the advice names the file wherever it is followed.
+    long_table(tmp_path / "b" / "results.csv", [("org/c", "one", "i0", 1)])
+    result = commands("evals", "import", "results.csv")
+    assert f"--left-over --file {tmp_path}/b/results.csv" in result.stderr
+    monkeypatch.chdir(tmp_path / "a")
+    commands.done("evals", "remove", "--left-over", "--file", f"{tmp_path}/b/results.csv")
+    assert [model for model, _ in asked(engine, files)] == ["org/a", "org/c"]
+    commands.done("evals", "remove", "--file", "results.csv")
+    assert [model for model, _ in asked(engine, files)] == ["org/c"]
+
+
+def test_a_path_of_an_earlier_version_of_the_registry_becomes_whole(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long_table(tmp_path / "t.csv", [("org/m", "one", "i0", 1)])
+    imported(engine, Path("t.csv"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE store.imports SET path = 't.csv'"))
+    # The same content shows that it is the same file.
+    assert statuses(imported(engine, Path("t.csv"))) == ["unchanged"]
+    assert asked(engine, "SELECT path FROM store.imports") == [(f"{tmp_path}/t.csv",)]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE store.imports SET path = 't.csv'"))
+    long_table(tmp_path / "t.csv", [("org/other", "one", "i0", 1)])
+    imported(engine, Path("t.csv"))
+    assert asked(engine, "SELECT path FROM store.imports ORDER BY 1") == [
+        (f"{tmp_path}/t.csv",),
+        ("t.csv",),
+    ]

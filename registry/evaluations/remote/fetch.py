@@ -48,7 +48,7 @@ def fetch_all(
         addresses: of files, folders (of the Hub and of buckets) or patterns.
         limit: bytes that may be fetched.
         hub: whose files `hf://` names; by default that of HF_ENDPOINT.
-        on_progress: receives the progress in bytes.
+        on_progress: receives the progress, in megabytes.
 
     Raises:
         UsageError: when there is no such file, or the files are too large.
@@ -90,7 +90,8 @@ def _copied(
                 reported = monotonic()
                 of = f" of {gigabytes(total)}" if total else ""
                 shown = f"{file.place.name}: {gigabytes(before + count)}{of} fetched"
-                on_progress(shown, before + count, total)
+                # In megabytes, as people count what is fetched.
+                on_progress(shown, (before + count) // 10**6, max(total // 10**6, 1))
 
         path = cache.fetch(file, limit, on_bytes)
         before += path.stat().st_size

@@ -1,7 +1,9 @@
 """Imports from plain web servers: redirects, web pages, versions, sizes and interruptions."""
 
+import random
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +256,19 @@ def test_whatever_breaks_arrives_whole_and_no_block_twice(
     assert fetched(web, folder, 60).read_bytes() == body
     assert not web.breaks
     assert sent_again(web.sent)[0] == 0
+
+
+def test_what_was_given_up_continues(web: Web, tmp_path: Path) -> None:
+    body = random.Random(5).randbytes(2 * transfer.BLOCK + 1000)
+    web.files["/f.bin"] = body
+    web.breaks = sorted(random.Random(6).sample(range(len(body)), 10))
+    while web.breaks:
+        # Not before bytes have arrived, after which it tries once more.
+        with suppress(RemoteUnavailableError):
+            fetched(web, tmp_path, patience=0)
+    assert fetched(web, tmp_path).read_bytes() == body
+    assert sent_again(web.sent)[0] == 0
+    assert max(each.stop - each.start for each in web.sent) <= transfer.BLOCK
 
 
 def test_a_place_outside_the_cache_is_refused() -> None:
