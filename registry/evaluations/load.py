@@ -21,7 +21,8 @@ class LoadCounts:
     `runs` and `outcomes` count all that were read, unchanged ones included. `replaced` counts, of
     the changed runs, those that had another result, by the import that it was from (None is the
     Hub); the others were completed. `rescored` counts those that the same file states as before,
-    and that are read otherwise.
+    and that are read otherwise. `parts` counts runs with outcomes on some of the items that their
+    score is of.
     """
 
     runs: int = 0
@@ -31,6 +32,7 @@ class LoadCounts:
     items_added: int = 0
     items_completed: int = 0
     answers: int = 0
+    parts: int = 0
     unresolved: int = 0
     rescored: int = 0
     benchmarks: set[int] = field(default_factory=set)
@@ -55,6 +57,7 @@ class LoadCounts:
         self.items_added += other.items_added
         self.items_completed += other.items_completed
         self.answers += other.answers
+        self.parts += other.parts
         self.unresolved += other.unresolved
         self.rescored += other.rescored
         self.benchmarks |= other.benchmarks
@@ -100,7 +103,7 @@ def write_blocks(
             if rows.is_full():
                 rows.send()
     rows.end()
-    counts.runs, counts.outcomes = rows.runs, rows.outcomes
+    counts.runs, counts.outcomes, counts.parts = rows.runs, rows.outcomes, rows.parts
     if not counts.runs:
         return counts
     counts.unresolved = resolution.resolve(connection, staging.names(connection), as_of=as_of)

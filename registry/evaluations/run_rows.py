@@ -48,7 +48,7 @@ class RunRows:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.runs = self.outcomes = self._characters = 0
+        self.runs = self.outcomes = self.parts = self._characters = 0
         self._rows: list[list[object]] = []
         self._measures: dict[tuple[int, Measure], int] = {}
         self._setups: dict[int, tuple[int, UUID, Setup]] = {}
@@ -99,7 +99,9 @@ class RunRows:
         packed = None if run.outcomes is None else self._packed(run, what)
         score, error, items = run.score, run.standard_error, run.items
         if packed is not None:
-            if not _is_part(run, packed):
+            if _is_part(run, packed):
+                self.parts += 1
+            else:
                 score, items = run.measure.raw(packed.mean), packed.observed
                 error = packed.standard_error
                 if error is not None:

@@ -10,6 +10,7 @@ import pytest
 from databases import Databases
 from evaluated import ACC, block, long_table, run, write
 from factories import rows
+from harness_runs import HarnessRun
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
@@ -163,3 +164,14 @@ def test_a_table_of_outcomes_says_that_it_loses_scores(engine: Engine, tmp_path:
         write(connection, block("b", part(), run("org/n", [1, 0, 1])))
     report = export(engine, tmp_path / "out.csv", "long")
     assert report.left_out["scores of more items than the outcomes"] == 1
+
+
+def test_the_report_says_that_outcomes_are_a_part(engine: Engine, tmp_path: Path) -> None:
+    score = HarnessRun(questions=["1?", "2?"], outcomes={"none": [1.0, 0.0]}, items=9,
+                       scores={"none": 0.75}).write(tmp_path)  # fmt: skip
+    results, samples = import_files(engine, score)
+    assert results.left_out == {}
+    assert samples.left_out == {
+        "files with fewer samples than their results": 1,
+        "runs' outcomes on the other items of their score": 1,
+    }

@@ -87,8 +87,7 @@ def question(prompt: object, document: object, prompting: Prompting = UNKNOWN) -
     return (
         _rendered(text, fields, prompting)
         or _around_fields(text, fields, prompting)
-        or _last_example(text, prompting)
-        or text
+        or _last_example(_undescribed(text, prompting), prompting)
     )
 
 
@@ -163,9 +162,9 @@ def _around_fields(prompt: str, fields: Mapping[str, object], prompting: Prompti
 def _beginning(prompt: str, start: int, prompting: Prompting) -> int:
     """Return where the last example begins, whose first field is at `start`."""
     delimiter = prompt.rfind(prompting.delimiter, 0, start)
-    begin = delimiter + len(prompting.delimiter) if delimiter >= 0 else 0
-    if delimiter < 0 and prompt.lstrip().startswith(prompting.description):
-        begin = len(prompt) - len(prompt.lstrip()) + len(prompting.description)
+    begin = delimiter + len(prompting.delimiter)
+    if delimiter < 0:
+        begin = len(prompt) - len(_undescribed(prompt, prompting))
     for token in _TOKEN.finditer(prompt, begin, start):
         role = _ROLE.match(prompt, token.end())
         begin = role.end() if role else token.end()
@@ -191,7 +190,14 @@ def _texts(value: object, depth: int = 0, *, in_lists: bool = True) -> Iterator[
             yield from _texts(each, depth + 1, in_lists=in_lists)
 
 
-def _last_example(prompt: str, prompting: Prompting) -> str | None:
-    """Return what follows the examples, if there are as many as stated."""
+def _undescribed(prompt: str, prompting: Prompting) -> str:
+    """Return a prompt without the description before its examples."""
+    text = prompt.lstrip()
+    is_described = bool(prompting.description) and text.startswith(prompting.description)
+    return text[len(prompting.description) :].lstrip() if is_described else prompt
+
+
+def _last_example(prompt: str, prompting: Prompting) -> str:
+    """Return what follows the examples, if there are as many as stated, else the whole prompt."""
     parts = prompt.split(prompting.delimiter)
-    return parts[-1] if prompting.shots and len(parts) == prompting.shots + 1 else None
+    return parts[-1] if prompting.shots and len(parts) == prompting.shots + 1 else prompt

@@ -96,6 +96,8 @@ def test_a_question_without_a_template_begins_and_ends_where_its_example_does(
         # Without a document, the number of examples shows the last one.
         ("Q a\n\nQ b\n\nQ c", None, Prompting(shots=2), "Q c"),
         ("Q a\n\nQ b\n\nQ c", None, Prompting(shots=1), "Q a\n\nQ b\n\nQ c"),
+        ("Read.\n\nQ a\n\nQ b", {}, Prompting(shots=1, description="Read."), "Q b"),
+        ("Read.\n\nQ a\n\nQ b", {}, Prompting(description="Read."), "Q a\n\nQ b"),
         ("Q a##Q b", None, Prompting(shots=1, delimiter="##"), "Q b"),
         ("Describe.\nQ a", {"q": "Q a"}, Prompting(description="Describe."), "Q a"),
         ("  \n", {"q": "x"}, Prompting(), None),
