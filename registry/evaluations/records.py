@@ -147,7 +147,7 @@ class Measure:
 
         One outside is no measurement: harnesses write -1 or 999 where they measured nothing.
         """
-        slack = _ROUNDING * (self.width or 1.0)
+        slack = _ROUNDING * (self.width or 0.0)
         too_low = self.lower is not None and raw < self.lower - slack
         too_high = self.upper is not None and raw > self.upper + slack
         return math.isfinite(raw) and not too_low and not too_high

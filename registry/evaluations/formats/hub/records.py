@@ -36,6 +36,8 @@ _NUMBER = re.compile(
 _DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
 _WHOLE = frozenset({"default", "main", "all"})  # configurations of a whole data set
 _NO_TYPES = frozenset({"unknown", "custom", "other", "none", "private", "dataset", "text"})
+# They write percentages: the leaderboards' results, and those of the program mteb.
+_PERCENT_SOURCES = re.compile(r"open[ _-]llm[ _-]leaderboard", re.IGNORECASE)
 _NOTHING = frozenset({"", "null", "~"})
 
 
@@ -67,9 +69,9 @@ def read_model_index(model: str, value: object, notes: Notes) -> list[Block]:
 
     A benchmark is named by the type of its data set, the id on the Hub, with `/config` unless that
     is the whole; or by its title, if there is no such type or the card has several titles for it.
-    `num_few_shot` gives the shots; the split and other arguments are details of the setup. A share
-    of a known metric is read as a percentage if any such value of the same source exceeds 1, as
-    cards have either and do not state which.
+    `num_few_shot` gives the shots; the split and other arguments are details of the setup. Cards
+    have shares or percentages and do not state which: a known metric is in percent where its source
+    is known to write percentages, or another of its values shows it.
     """
     if not value:
         return []
@@ -212,23 +214,33 @@ def _with_titles(results: list[_Result]) -> list[_Result]:
 
 
 def _scaled(results: list[_Result]) -> Iterator[_Result]:
-    """Rescale percentages, determined for each source."""
-    percent = {r.run.source for r in results if r.percent or _exceeds(r.run.score, r.run.measure)}
+    """Put percentages on their scale, determined for each source.
+
+    A source states percentages if it is known to, or writes a percent sign. Where only a score
+    above 1 shows it, a score up to 1 beside it may be either: it has no bounds.
+    """
+    stated = {r.run.source for r in results if r.percent or _states_percent(r)}
+    shown = {r.run.source for r in results if _is_percent(r.run.score, r.run.measure)} - stated
     for result in results:
-        measure = result.run.measure
-        if measure.upper == 1 and result.run.source in percent:
+        run, measure = result.run, result.run.measure
+        if measure.upper == 1 and run.source in stated | shown:
+            may_be_share = bool(run.score) and measure.allows(run.score or 0.0)
             measure = in_percent(measure)
-            if _exceeds(result.run.score, measure):  # neither a share nor a percentage
+            if run.source in shown and may_be_share:
                 measure = replace(measure, lower=None, upper=None, unit=None)
         elif result.percent and measure.upper is None:
             measure = replace(measure, unit="%")
-        yield result._replace(run=replace(result.run, measure=measure))
+        yield result._replace(run=replace(run, measure=measure))
 
 
-def _exceeds(score: float | None, measure: Measure) -> bool:
-    if score is None or measure.lower is None or measure.upper is None:
-        return False
-    return not measure.lower <= score <= measure.upper
+def _states_percent(result: _Result) -> bool:
+    return bool(
+        _PERCENT_SOURCES.search(result.run.source.name) or result.benchmark.name.startswith("mteb/")
+    )
+
+
+def _is_percent(score: float | None, measure: Measure) -> bool:
+    return score is not None and measure.upper == 1 and 1 < score <= 100  # noqa: PLR2004
 
 
 def _blocks(results: list[_Result], notes: Notes) -> list[Block]:

@@ -14,6 +14,7 @@ from registry.evaluations.formats.hub.records import (
     read_model_index,
 )
 from registry.evaluations.records import Benchmark, Block, Measure, Notes, Run, Setup, Source
+from registry.evaluations.scales.measured import measured
 
 ENTRY: dict[str, Any] = {
     "dataset": {"id": "cais/hle", "task_id": "default", "revision": "5503434"},
@@ -119,7 +120,8 @@ def test_parts_of_a_data_set_that_only_titles_tell_apart_stay_apart() -> None:
 
 
 def test_one_share_above_one_makes_percentages_of_a_source() -> None:
-    here = index(metric(0.9), metric(61.0, "F1"), metric(7.5, "wer"), metric(2, "x"), type="a")
+    values = (metric(45.0), metric(61.0, "F1"), metric(0, "em"), metric(-1, "mc2"))
+    here = index(*values, metric(0.9, "mc1"), metric(7.5, "wer"), metric(2, "x"), type="a")
     there = index(metric(0.9), type="b")
     there[0]["results"][0]["source"] = {"name": "elsewhere"}
     measures = {
@@ -129,16 +131,37 @@ def test_one_share_above_one_makes_percentages_of_a_source() -> None:
     assert measures == {
         ("acc", "huggingface.co"): (100, "%"),
         ("F1", "huggingface.co"): (100, "%"),
+        ("em", "huggingface.co"): (100, "%"),
+        ("mc2", "huggingface.co"): (100, "%"),
+        # 90 % or 0.9 %: nothing says which.
+        ("mc1", "huggingface.co"): (None, None),
         ("wer", "huggingface.co"): (None, None),
         ("x", "huggingface.co"): (None, None),
         ("acc", "elsewhere"): (1, None),
     }
 
 
-def test_what_is_neither_a_share_nor_a_percentage_has_no_bounds() -> None:
-    assert only(index(metric(812.0), type="a"))[1].measure == Measure(
-        metric="acc", lower=None, upper=None
-    )
+@pytest.mark.parametrize(
+    ("dataset", "source"),
+    [("a", "Open LLM Leaderboard"), ("mteb/stsb", "huggingface.co"), ("a", "% sign")],
+)
+def test_known_sources_state_percentages_whatever_the_value(dataset: str, source: str) -> None:
+    values = [metric(0.9), *([metric("56 %", "f1")] if source == "% sign" else [])]
+    value = index(*values, type=dataset)
+    value[0]["results"][0]["source"] = {"name": source}
+    for run in runs(read_model_index("m", value, Notes())):
+        assert (run.measure.lower, run.measure.upper, run.measure.unit) == (0, 100, "%")
+
+
+@pytest.mark.parametrize("score", [-1, 812.0, 999])
+def test_what_is_neither_a_share_nor_a_percentage_is_not_measured(score: float) -> None:
+    blocks = read_model_index("m", index(metric(score), metric(0.5, "f1"), type="a"), Notes())
+    notes = Notes()
+    [block] = measured(blocks, notes)
+    assert [(run.measure.metric, run.measure.upper) for run in block.runs] == [("f1", 1)]
+    assert notes.counts == {
+        "scores by acc that are not from 0 to 1, so that nothing was measured": 1
+    }
 
 
 def test_a_title_tells_the_scale_of_an_unknown_type() -> None:
