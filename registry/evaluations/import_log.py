@@ -180,19 +180,21 @@ def _exists(path: str) -> bool:
         return True
 
 
-def claim(connection: Connection, version: ImportVersion) -> int:
+def claim(connection: Connection, version: ImportVersion, *, restates: bool) -> int:
     """Assign the runs that are still in a file to its present version.
 
     Args:
         connection: in the file's transaction; its runs are staged still.
         version: of the file.
+        restates: whether some of its runs were stored before.
 
     Returns:
         How many runs are left over of its earlier versions.
     """
     if version.former:
         staging.claim(connection, version.import_id, version.former)
-    staging.restate(connection, version.import_id, version.former)
+    if restates or version.former:
+        staging.restate(connection, version.import_id, version.former)
     if not version.former:
         return 0
     left = connection.scalar(

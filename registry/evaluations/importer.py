@@ -232,7 +232,9 @@ def _import(
     )
     report.facts = _state_facts(connection, facts, options, version, now)
     report.left_out, report.left_out_names = notes.counts, notes.names
-    report.left_over = import_log.claim(connection, version)
+    report.left_over = import_log.claim(
+        connection, version, restates=report.written.added < report.written.runs
+    )
     replaced = dict(report.written.replaced)
     if not version.is_new:
         former = remove_former_readings(connection, version.import_id, now)

@@ -313,7 +313,17 @@ class Layout(_Keys, frozen=True, dict=True):
         return "-by-" in self.kind
 
     def wide_columns(self, columns: list[str]) -> Iterator[WideColumn]:
-        """Yield those of a table's columns that hold outcomes or scores."""
+        """Yield those of a table's columns that hold outcomes or scores.
+
+        Scores are in the order of the series: a benchmark's first measure is that of the first one.
+        """
+        found = list(self._wide_columns(columns))
+        if self.kind.startswith("scores") and self.series:
+            places = {id(series): place for place, series in enumerate(self.series)}
+            found.sort(key=lambda column: places[id(column.series)])
+        yield from found
+
+    def _wide_columns(self, columns: list[str]) -> Iterator[WideColumn]:
         facts = (column for each in self.formulas_of_facts() for column in each.columns)
         named = {*self.columns, *self.tops(columns), *facts}
         for name in columns:

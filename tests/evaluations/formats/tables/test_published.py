@@ -210,13 +210,49 @@ def test_livebench_on_real_data(shared: Path) -> None:
     path = shared / "livebench-tables" / "scores.csv.gz"
     table = pd.read_csv(path).dropna(subset=["score"])
     expected = {
-        (f"livebench/{row.task}", row.release, row.model): row.score for row in table.itertuples()
+        (f"livebench/{row.task}", row.release, str(row.model)): row.score
+        for row in table.itertuples()
     }
-    assert {
-        (block.benchmark.name, block.benchmark.version, run.model): run.score
+    found = {
+        (block.benchmark.name, block.benchmark.version, run.model, run.setup.variant): run.score
         for block, runs in read(path, None, "livebench")
         for run in runs
-    } == expected
+    }
+    listed = {
+        (name, version, model if variant is None else f"{model}-{variant}"): score
+        for (name, version, model, variant), score in found.items()
+    }
+    # Claude without thinking is the plain model.
+    assert {
+        (*key[:2], key[2].removesuffix("-base")): score for key, score in expected.items()
+    } == listed
+    variants = {variant for *_, variant in found}
+    assert {None, "high", "medium", "thinking-64k", "thinking-64k-high-effort"} <= variants
+    models = {model for _, _, model, _ in found}
+    assert {"gpt-5", "kimi-k2-thinking", "qwen3-235b-a22b-thinking-2507"} <= models
+    assert not any(model.endswith(("-high", "-low", "-64k", "-effort")) for model in models)
+
+
+@pytest.mark.shared
+def test_aider_on_real_data(shared: Path) -> None:
+    """Rates are those of the table's rows, by name, setting and format of edits."""
+    for name, rate in (("polyglot", "pass_rate_2"), ("edit", "pass_rate_2"),
+                       ("refactor", "pass_rate_1")):  # fmt: skip
+        path = shared / "aider-leaderboards" / f"{name}_leaderboard.csv"
+        table = pd.read_csv(path)
+        [(block, runs)] = read(path, None, "aider")
+        assert block.benchmark.name == f"aider_{name}"
+        assert runs[0].measure.metric == rate
+        found = sorted(run.score or 0 for run in runs if run.measure.metric == rate)
+        assert found == sorted(table[rate])
+        # What a name says of how it was run is no part of the model's.
+        plain = {run.model for run in runs}
+        assert not any(each.endswith(("(high)", "(diff)", "(no think)")) for each in plain)
+        own = {
+            (f"{run.model} ({run.setup.variant})" if run.setup.variant else run.model)
+            for run in runs
+        }
+        assert own == set(table["model"].str.replace(r" \((?:diff|udiff|whole)\)$", "", regex=True))
 
 
 @pytest.mark.shared

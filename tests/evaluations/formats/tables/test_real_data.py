@@ -63,6 +63,7 @@ FOLDERS = {
     "routerarena-sub10": "routerarena",
     "livebench-tables": "livebench",
     "benchpress-scores": "benchpress",
+    "aider-leaderboards": "aider",
 }
 
 

@@ -552,7 +552,7 @@ def test_a_mapping_that_is_not_yaml(tmp_path: Path) -> None:
     path = written(tmp_path, "layout: outcomes\ncolumns: [", "m.yaml")
     with pytest.raises(UnreadableFileError, match="not YAML"):
         tables.load_mapping(path)
-    with pytest.raises(UsageError, match="neither a file nor one of alpaca-eval"):
+    with pytest.raises(UsageError, match="neither a file nor one of aider, alpaca-eval"):
         tables.load_mapping("nothing")
 
 
