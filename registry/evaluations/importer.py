@@ -231,6 +231,8 @@ def _import(
         compared=not alone,
     )
     report.facts = _state_facts(connection, facts, options, version, now)
+    if report.written.parts:
+        notes.left_out("runs' outcomes on the other items of their score", report.written.parts)
     report.left_out, report.left_out_names = notes.counts, notes.names
     report.left_over = import_log.claim(
         connection, version, restates=report.written.added < report.written.runs
