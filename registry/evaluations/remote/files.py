@@ -10,7 +10,10 @@ from registry.errors import UsageError
 SCHEMES = ("hf", "https", "http", "s3")
 """Schemes of addresses that can be read."""
 
-ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".eval", ".md")
+ENDINGS = (
+    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".pkl", ".pickle", ".yaml", ".yml",
+    ".eval", ".md",
+)  # fmt: skip
 """Endings of the files that are taken from a remote folder, also before .gz; a pattern takes all
 that it fits."""
 
