@@ -9,7 +9,7 @@ import factories
 import pytest
 from cli_commands import Commands
 from evaluated import long_table
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 ROWS = [
     ("org/one", "b", "i0", 1), ("org/one", "b", "i1", 1), ("org/two", "b", "i0", 1),
@@ -38,7 +38,8 @@ def test_import_tells_what_became_of_each_file(commands: Commands, path: Path) -
     assert told == {
         "path": str(path), "status": "unchanged", "format": "table", "runs": 5, "new": 0,
         "changed": 0, "unchanged": 5, "outcomes": 7, "new_items": 0, "unresolved": 0,
-        "aliases": 0, "left_out": {}, "replaced": {}, "left_over": 0, "error": None,
+        "aliases": 0, "facts": 0, "left_out": {}, "left_out_names": {}, "replaced": {},
+        "left_over": 0, "error": None,
     }  # fmt: skip
     assert "unchanged" in commands.done("evals", "import", str(path), "--format", "table")
 
@@ -337,3 +338,71 @@ def test_what_lies_beside_results_is_passed_over(
     assert (result.exit_code, "1 files are in no known format" in result.stderr) == (0, True)
     # Whoever names one is told what it lacks.
     assert "cannot be detected" in commands.refused(1, "evals", "import", str(folder / "LICENSE"))
+
+
+@pytest.fixture
+def described(imported: Commands, engine: Engine) -> Commands:
+    """The models of `imported`, with sizes and licences."""
+    with engine.begin() as connection:
+        for name, parameters, license_ in (
+            ("org/one", 7 * 10**9, "mit"), ("org/two", 70 * 10**9, "llama3")
+        ):  # fmt: skip
+            connection.execute(
+                text("UPDATE store.models SET parameters = :p, license = :l WHERE name = :n"),
+                {"n": name, "p": parameters, "l": license_},
+            )
+    return imported
+
+
+def test_filters_of_a_leaderboard(described: Commands) -> None:
+    def ranked(*options: str) -> list[str]:
+        return [each["model"] for each in described.json("evals", "leaderboard", *options)]
+
+    assert ranked("--license", "MIT") == ["org/one"]
+    assert ranked("--license", "mit", "--license", "llama3") == ["org/two", "org/one"]
+    assert ranked("--license-class", "permissive") == ["org/one"]
+    assert ranked("--max-parameters", "8B") == ["org/one"]
+    assert ranked("--min-parameters", "8B") == ["org/two"]
+    assert ranked("--benchmark", "b", "--metric", "acc", "--filter", "") == ["org/one", "org/two"]
+    assert ranked("--benchmark", "b", "--metric", "nope") == []
+    assert ranked("--variant", "plain") == ["org/two", "org/one"]
+    assert ranked("--source", "t.csv", "--limit", "1") == ["org/two"]
+    assert ranked("--where", "parameters < 8e9 AND license = 'mit'") == ["org/one"]
+    assert ranked("--where", "name LIKE '%two' -- the second") == ["org/two"]
+    assert ranked("--where", "false") == []
+    for arguments, said in (
+        (("--source", "nope"), "No source is named 'nope'; there are: t.csv."),
+        (("--variant", "nope"), "No score is of the variant 'nope'; there are plain."),
+        (("--min-parameters", "2B", "--max-parameters", "1B"), "--min-parameters is more than"),
+    ):
+        assert said in described.refused(2, "evals", "leaderboard", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("", "The condition is empty"),
+        ("  ", "The condition is empty"),
+        ("licence = 'mit'", 'column "licence" does not exist, at column 1.'),
+        ("parameters", "argument of CASE/WHEN must be type boolean, not type bigint"),
+        ("parameters <", 'syntax error at or near ")"'),
+        ("true; DROP TABLE store.models", 'syntax error at or near ";", at column 5.'),
+        ("true) OR (SELECT 1", "argument of OR must be type boolean, not type integer"),
+        ("true) THEN 1 END FROM models UNION SELECT CASE WHEN (true", "syntax error"),
+        ("true) UNION SELECT name FROM models WHERE (true", "syntax error"),
+        ("true)", "syntax error"),
+        ("(true", "syntax error"),
+        ("/* true", "unterminated /* comment"),
+        ("'true", "unterminated quoted string"),
+        ("parameters > $1", "the parameter $1 has no value"),
+        ("1 / (parameters - parameters) = 1", "division by zero"),
+        ("nextval('store.models_model_id_seq') > 0", "permission denied"),
+        ("count(*) > 0", "aggregate functions are not allowed"),
+    ],
+)
+def test_a_condition_that_is_none(described: Commands, condition: str, said: str) -> None:
+    """Whatever it is, one sentence says so, and nothing but a condition on models runs."""
+    message = described.refused(2, "evals", "leaderboard", "--where", condition)
+    assert said in message
+    assert message.count("Error:") == 1
+    assert described.json("query", "SELECT count(*) AS models FROM models") == [{"models": 3}]

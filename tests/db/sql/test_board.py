@@ -1,0 +1,194 @@
+"""`registry.board` against a plain computation of it, and what its filters select."""
+
+import random
+from collections import defaultdict
+from typing import Any
+
+import factories
+import pytest
+from evaluated import block, day, run, write
+from factories import rows
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from registry.errors import ModelNotFoundError, UsageError
+from registry.evaluations import benchmarks
+from registry.evaluations.leaderboard import Filters, rank
+from registry.evaluations.records import Block, Measure, Setup, Source
+
+F1 = Measure(metric="f1")
+STRICT = Measure(metric="acc", filter="strict")
+PERPLEXITY = Measure(metric="word_perplexity", lower=None, upper=None, higher_is_better=False)
+ELO = Measure(metric="elo", lower=None, upper=None)
+UNKNOWN = Measure(metric="odd", lower=None, upper=None, higher_is_better=None)
+BOARD = Source(name="board")
+
+
+def stored(connection: Connection, *blocks: Block) -> None:
+    counts = write(connection, *blocks)
+    benchmarks.choose_measures(connection, sorted(counts.benchmarks))
+
+
+def found(connection: Connection, arguments: str, **values: Any) -> list[tuple[Any, ...]]:
+    return rows(connection, f"SELECT model, average FROM registry.board({arguments})", **values)
+
+
+def models(connection: Connection, **filters: Any) -> list[str]:
+    """Names of the models of a board of `b`, in order, by the command's function and in SQL."""
+    chosen = Filters(**filters)
+    ranked = [
+        row.model for row in rank(connection, benchmarks=["b"], filters=chosen, limit=99).rows
+    ]
+    arguments = chosen.arguments()
+    given = "".join(f", {name} => :{name}" for name in arguments)
+    assert [row[0] for row in found(connection, f"ARRAY['b']{given}", **arguments)] == ranked
+    return ranked
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_is_the_mean_of_each_model_s_shown_scores(connection: Connection, seed: int) -> None:
+    chance = random.Random(seed)
+    names = ["b1", "b2", "b3"]
+    stored(
+        connection,
+        *(
+            block(
+                name,
+                *(
+                    run(
+                        f"m{number}",
+                        score=chance.random(),
+                        complete=chance.random() < 0.7,
+                        measure=chance.choice((Measure(metric="acc"), F1)),
+                        setup=Setup(variant=chance.choice((None, "best-of-2")), shots=number),
+                    )
+                    for number in range(12)
+                    if chance.random() < 0.8
+                ),
+                run("sure", score=chance.random()),
+            )
+            for name in names
+        ),
+    )
+    scores: dict[str, dict[str, float]] = defaultdict(dict)
+    for model, benchmark, score in rows(
+        connection, "SELECT model, benchmark, score FROM registry.leaderboard"
+    ):
+        scores[model][benchmark] = score
+    means = {
+        (-len(own), -sum(own[each] for each in names if each in own) / len(own), model): own
+        for model, own in scores.items()
+    }
+    ordered = [(key[2], means[key]) for key in sorted(means)]
+    columns = "SELECT model, scores, scored, incomplete FROM registry.board(CAST(:names AS text[])"
+    partial = rows(connection, f"{columns}, partial => true)", names=names)
+    assert [row[:2] for row in partial] == ordered
+    whole = [each for each in ordered if len(each[1]) == 3]
+    assert [row[:2] for row in rows(connection, f"{columns})", names=names)] == whole
+    limited = rows(connection, f'{columns}, "limit" => 2)', names=names)
+    assert [row[:2] for row in limited] == whole[:2]
+    assert {row[3] for row in partial} == {len(ordered) - len(whole)}
+
+
+@pytest.fixture
+def five(connection: Connection) -> Connection:
+    """Five models, best first, that differ in what boards filter by."""
+    for number, (license_, parameters) in enumerate(
+        [("mit", 1), ("apache-2.0", 2), ("cc-by-nc-4.0", 3), ("llama3", 4), (None, None)]
+    ):
+        factories.model(
+            connection,
+            f"org/m{number}",
+            license=license_,
+            parameters=None if parameters is None else parameters * 10**9,
+        )
+    shown = [
+        run(f"org/m{number}", score=0.9 - number / 10, evaluated_at=day(1)) for number in range(5)
+    ]
+    stored(
+        connection,
+        block("b", *shown),
+        block("b", run("org/m4", score=0.3, measure=F1), run("org/m3", score=0.4, measure=F1)),
+        block("b", run("org/m3", score=0.1, measure=STRICT)),
+        block("b", *(run(f"org/m{number}", score=number / 10, source=BOARD) for number in (1, 2))),
+        block("b", run("org/m0", score=0.2, setup=Setup(variant="voting"))),
+        block("b", run("org/only", score=0.7, setup=Setup(variant="voting"))),
+    )
+    return connection
+
+
+def test_filters_of_models(five: Connection) -> None:
+    everyone = [f"org/m{number}" for number in range(3)]
+    assert models(five)[0] == "org/m0"
+    assert models(five, licenses=["MIT", "apache-2.0"]) == everyone[:2]
+    assert models(five, license_classes=["permissive"]) == everyone[:2]
+    assert models(five, license_classes=["non-commercial"]) == ["org/m2"]
+    assert models(five, max_parameters=2 * 10**9) == everyone[:2]
+    assert models(five, min_parameters=2 * 10**9, max_parameters=3 * 10**9) == everyone[1:]
+    assert models(five, models=["org/m2", "org/m0", "org/none"]) == ["org/m0", "org/m2"]
+    assert models(five, models=[]) == []
+    factories.alias(five, "org/m1", "one")
+    assert models(five, models=["one"]) == ["org/m1"]
+    assert models(five, licenses=["mit"], min_parameters=2 * 10**9) == []
+
+
+def test_filters_of_runs(five: Connection) -> None:
+    assert models(five, metric="f1") == ["org/m3", "org/m4"]
+    assert models(five, metric="acc", filter="strict") == ["org/m3"]
+    assert models(five, source="board") == ["org/m2", "org/m1"]
+    assert models(five, source="board", licenses=["apache-2.0"]) == ["org/m1"]
+    assert models(five, variant="voting") == ["org/only", "org/m0"]
+    assert "org/only" not in models(five, variant="plain")
+    assert "org/only" in models(five)
+    assert models(five, metric="bleu") == []
+
+
+def test_of_several_measures_of_a_source_one_is_shown(connection: Connection) -> None:
+    """That which leaderboards show, or else that of most models: they are not mixed."""
+    stored(
+        connection,
+        block("b", *(run(f"m{number}", score=0.1) for number in range(4))),
+        block("b", run("m0", score=0.8, measure=F1, source=BOARD)),
+        block("b", run("m1", score=0.9, measure=F1, source=BOARD)),
+        block("b", run("m2", score=0.95, measure=STRICT, source=BOARD)),
+    )
+    assert models(connection, source="board") == ["m1", "m0"]
+    stored(connection, block("b", run("m3", score=0.2, source=BOARD)))
+    assert models(connection, source="board") == ["m3"]
+
+
+def test_usual_benchmarks_are_those_of_the_runs_that_count(connection: Connection) -> None:
+    for name in ("a", "b"):
+        stored(connection, block(name, *(run(f"m{number}", score=0.5) for number in range(5))))
+    stored(connection, block("c", *(run(f"m{n}", score=n / 10, source=BOARD) for n in range(2))))
+    assert rank(connection).benchmarks == ["a", "b"]
+    assert rank(connection, filters=Filters(source="board")).benchmarks == ["c"]
+    chosen = rows(connection, "SELECT benchmark FROM registry.board_benchmarks() WHERE chosen")
+    assert chosen == [("a",), ("b",)]
+
+
+def test_measures_without_bounds_are_raw(connection: Connection) -> None:
+    for name, measure in (("ppl", PERPLEXITY), ("arena", ELO), ("odd", UNKNOWN)):
+        runs = [run(f"m{number}", score=10.0 * number, measure=measure) for number in range(3)]
+        stored(connection, block(name, *runs))
+    stored(connection, block("acc", run("m0", score=0.2), run("m1", score=0.3)))
+    assert found(connection, "ARRAY['ppl']") == [("m0", None), ("m1", None), ("m2", None)]
+    assert found(connection, "ARRAY['arena']") == [("m2", None), ("m1", None), ("m0", None)]
+    assert found(connection, "ARRAY['odd']") == [("m0", None), ("m1", None), ("m2", None)]
+    assert found(connection, "ARRAY['ppl', 'acc']") == [("m1", 0.3), ("m0", 0.2)]
+    ranking = rank(connection, benchmarks=["ppl", "odd"])
+    assert [row.scores for row in ranking.rows] == [[0, 0], [10, 10], [20, 20]]
+    assert ranking.raw["odd"].higher_is_better is None
+
+
+def test_what_there_is_none_of(five: Connection) -> None:
+    for arguments in ("ARRAY['nope']", "by_source => 'nope'", "by_variant => 'nope'"):
+        with pytest.raises(DBAPIError, match="There is no .*'nope'"), five.begin_nested():
+            five.execute(text(f"SELECT * FROM registry.board({arguments})"))
+    with pytest.raises(UsageError, match="No source is named 'nope'; there are: board, tests"):
+        rank(five, filters=Filters(source="nope"))
+    with pytest.raises(UsageError, match="variant 'nope'; there are plain, voting"):
+        rank(five, filters=Filters(variant="nope"))
+    with pytest.raises(ModelNotFoundError):
+        rank(five, filters=Filters(family="no/body"))
+    assert found(five, "by_family => 'no/body'") == []
