@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.errors import ModelNotFoundError, UsageError
 from registry.evaluations import benchmarks
-from registry.evaluations.leaderboard import Filters, rank
+from registry.evaluations.leaderboard import BoardFilters, rank
 from registry.evaluations.records import Block, Measure, Setup, Source
 
 F1 = Measure(metric="f1")
@@ -35,7 +35,7 @@ def found(connection: Connection, arguments: str, **values: Any) -> list[tuple[A
 
 def models(connection: Connection, **filters: Any) -> list[str]:
     """Names of the models of a board of `b`, in order, by the command's function and in SQL."""
-    chosen = Filters(**filters)
+    chosen = BoardFilters(**filters)
     ranked = [
         row.model for row in rank(connection, benchmarks=["b"], filters=chosen, limit=99).rows
     ]
@@ -162,7 +162,7 @@ def test_usual_benchmarks_are_those_of_the_runs_that_count(connection: Connectio
         stored(connection, block(name, *(run(f"m{number}", score=0.5) for number in range(5))))
     stored(connection, block("c", *(run(f"m{n}", score=n / 10, source=BOARD) for n in range(2))))
     assert rank(connection).benchmarks == ["a", "b"]
-    assert rank(connection, filters=Filters(source="board")).benchmarks == ["c"]
+    assert rank(connection, filters=BoardFilters(source="board")).benchmarks == ["c"]
     chosen = rows(connection, "SELECT benchmark FROM registry.board_benchmarks() WHERE chosen")
     assert chosen == [("a",), ("b",)]
 
@@ -186,9 +186,9 @@ def test_what_there_is_none_of(five: Connection) -> None:
         with pytest.raises(DBAPIError, match="There is no .*'nope'"), five.begin_nested():
             five.execute(text(f"SELECT * FROM registry.board({arguments})"))
     with pytest.raises(UsageError, match="No source is named 'nope'; there are: board, tests"):
-        rank(five, filters=Filters(source="nope"))
+        rank(five, filters=BoardFilters(source="nope"))
     with pytest.raises(UsageError, match="variant 'nope'; there are plain, voting"):
-        rank(five, filters=Filters(variant="nope"))
+        rank(five, filters=BoardFilters(variant="nope"))
     with pytest.raises(ModelNotFoundError):
-        rank(five, filters=Filters(family="no/body"))
+        rank(five, filters=BoardFilters(family="no/body"))
     assert found(five, "by_family => 'no/body'") == []
