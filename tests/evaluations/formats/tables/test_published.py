@@ -10,12 +10,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories import rows
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import tables
 from registry.evaluations.formats.detect import Reader
+from registry.evaluations.importer import import_files
 from registry.evaluations.records import Block, Notes, Run
 
 Found = tuple[Block, list[Run]]
@@ -33,9 +36,9 @@ def read(path: Path, notes: Notes | None = None, preset: str | None = None) -> l
     return found
 
 
-def lines(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+def lines(path: Path, records: Sequence[dict[str, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in records))
     return path
 
 
@@ -116,21 +119,21 @@ columns: {benchmark: =b, model: model, item: 'q.id', outcome: 'result.deep.score
 
 
 @given(
-    rows=st.lists(
+    table=st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 9), st.sampled_from([0.0, 0.5, 1.0, None])),
         min_size=1,
         unique_by=lambda row: row[:2],
     )
 )
 def test_dotted_paths_read_all_kinds_of_tables_alike(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float | None]]
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[int, int, float | None]]
 ) -> None:
-    rows = [(9, 9, 1.0), *rows]
+    table = [(9, 9, 1.0), *table]
     folder = tmp_path_factory.mktemp("nested")
     (folder / "m.yaml").write_text(NESTED)
     records = [
         {"model": f"m{m}", "q": {"id": f"i{i}"}, "result": {"deep": {"score": s}}}
-        for m, i, s in rows
+        for m, i, s in table
     ]
     texts = [{k: v if k == "model" else json.dumps(v) for k, v in r.items()} for r in records]
     lines(folder / "a.jsonl", records)
@@ -138,7 +141,7 @@ def test_dotted_paths_read_all_kinds_of_tables_alike(
     pq.write_table(pa.Table.from_pylist(records), folder / "c.parquet")
     pq.write_table(pa.Table.from_pylist(texts), folder / "d.parquet")
     pd.DataFrame(texts).to_csv(folder / "e.csv", index=False)
-    expected = {(f"m{m}", f"i{i}"): s for m, i, s in rows if s is not None}
+    expected = {(f"m{m}", f"i{i}"): s for m, i, s in table if s is not None}
     for name in ("a.jsonl", "b.jsonl", "c.parquet", "d.parquet", "e.csv"):
         outcomes = {}
         for content in Reader(mapping=str(folder / "m.yaml")).read(folder / name, "table", Notes()):
@@ -187,7 +190,7 @@ def test_livebench_tables(tmp_path: Path) -> None:
 
 
 def test_livebench_judgments(tmp_path: Path) -> None:
-    rows = [
+    judged = [
         {
             "question_id": f"q{n}",
             "task": "typos",
@@ -199,7 +202,7 @@ def test_livebench_judgments(tmp_path: Path) -> None:
         }
         for n, score in enumerate([1, 0.5, -1, 0])
     ]
-    path = lines(tmp_path / "model_judgment" / "ground_truth_judgment.jsonl", rows)
+    path = lines(tmp_path / "model_judgment" / "ground_truth_judgment.jsonl", judged)
     [(block, [run])] = read(path, None, "livebench")
     assert block.benchmark.name == "livebench/typos"
     np.testing.assert_equal(values(run), [1, 0.5, np.nan, 0])
@@ -296,8 +299,8 @@ def test_routellm(tmp_path: Path) -> None:
     mmlu = tmp_path / "mmlu_anatomy.csv"
     mmlu.write_text(f'prompt,{models}\n"One?\nA. x\nAnswer:",True,False\nTwo?,False,True\n')
     [(block, runs)] = read(mmlu, None, "routellm")
-    assert block.benchmark.name == "mmlu"
-    assert [item.item for item in block.items] == ["mmlu_anatomy.1", "mmlu_anatomy.2"]
+    assert block.benchmark.name == "mmlu_anatomy"
+    assert [item.item for item in block.items] == ["1", "2"]
     assert {run.model: values(run) for run in runs} == {
         "mixtral-8x7b-instruct-v0.1": [1.0, 0.0],
         "gpt-4-1106-preview": [0.0, 1.0],
@@ -312,12 +315,31 @@ def test_routellm(tmp_path: Path) -> None:
     assert notes.counts == {}
 
 
+def test_files_of_one_set_are_no_conflict(tmp_path: Path, engine: Engine) -> None:
+    header = "model_name,prompt_id,prompt,label\n"
+    (tmp_path / "train.csv").write_text(header + "acme/a,7,One?,1\nacme/a,8,Two?,0\n")
+    (tmp_path / "test.csv").write_text(header + "acme/a,9,Three?,1\n")
+    for subject in ("anatomy", "virology"):
+        table = tmp_path / f"mmlu_{subject}.csv"
+        table.write_text(f"prompt,gpt-4-1106-preview\nWhat of {subject}?,True\n")
+    reports = import_files(engine, [tmp_path])
+    assert [report.error for report in reports] == [None] * 4
+    query = "SELECT benchmark, score, items, complete FROM registry.runs ORDER BY 1, 2"
+    with engine.connect() as connection:
+        assert rows(connection, query) == [
+            ("embedllm", 0.5, 2, False),
+            ("embedllm", 1.0, 1, False),
+            ("mmlu_anatomy", 1.0, 1, True),
+            ("mmlu_virology", 1.0, 1, True),
+        ]
+
+
 def test_routellm_on_mt_bench(tmp_path: Path) -> None:
-    rows = [
+    judged = [
         {"question_id": 81, "model": "gpt-4", "score": score, "turn": turn, "judge": ["gpt-4", "x"]}
         for turn, score in ((1, 9), (2, -1))
     ]
-    [(block, [run])] = read(lines(tmp_path / "judgements.jsonl", rows), None, "routellm")
+    [(block, [run])] = read(lines(tmp_path / "judgements.jsonl", judged), None, "routellm")
     assert [item.item for item in block.items] == ["81.1", "81.2"]
     np.testing.assert_allclose(values(run), [0.9, np.nan], rtol=1e-6)
     assert run.raw_score() == pytest.approx(9)
@@ -345,16 +367,16 @@ def test_embedllm(tmp_path: Path) -> None:
 
 
 @given(
-    rows=st.lists(
+    graded=st.lists(
         st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from([0.0, 0.25, 0.5, 1.0])),
         min_size=1,
     )
 )
 def test_the_best_of_repeats_is_that_of_pandas(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float]]
+    tmp_path_factory: pytest.TempPathFactory, graded: list[tuple[int, int, float]]
 ) -> None:
     path = tmp_path_factory.mktemp("repeats") / "train.csv"
-    table = pd.DataFrame(rows, columns=["model_id", "prompt_id", "label"])
+    table = pd.DataFrame(graded, columns=["model_id", "prompt_id", "label"])
     table.to_csv(path, index=False)
     expected = table.groupby(["model_id", "prompt_id"]).label.max().to_dict()
     [(block, runs)] = read(path, None, "embedllm")
