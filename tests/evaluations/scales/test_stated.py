@@ -1,0 +1,97 @@
+"""Scales that a person states at an import."""
+
+from pathlib import Path
+
+import pytest
+from cli_commands import Commands
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.errors import RegistryError, UsageError
+from registry.evaluations.records import Measure
+from registry.evaluations.scales import known_measure
+from registry.evaluations.scales.stated import StatedScale
+
+TABLE = ("--column", "model=name", "--column", "score=g", "--benchmark", "b")
+
+
+@pytest.mark.parametrize(
+    ("scale", "bounds"),
+    [("percent", (0, 100, "%")), ("0-1", (0, 1, None)), ("0:10", (0, 10, None)),
+     ("-1:+1.5", (-1, 1.5, None)), (".5:7.", (0.5, 7, None))],
+)  # fmt: skip
+def test_scales_are_read(scale: str, bounds: tuple[float, float, str | None]) -> None:
+    stated = StatedScale.parse(scale, None)
+    assert (stated.lower, stated.upper, stated.unit) == bounds
+
+
+@pytest.mark.parametrize(
+    "scale", ["", "%", "10", "5:1", "1:1", "0:inf", "nan:1", "0:1:2", "0-10", "1e400:2"]
+)
+def test_what_is_no_scale_is_refused(scale: str) -> None:
+    with pytest.raises(UsageError, match="percent, 0-1 or LOW:HIGH"):
+        StatedScale.parse(scale, None)
+
+
+@given(
+    st.sampled_from(["acc", "zonk", "bleu", "spearman", "word_perplexity", "elo", "brier_score"]),
+    st.sampled_from(["percent", "0-1", "0:10"]),
+    st.sampled_from([None, "higher", "lower"]),
+)
+def test_it_holds_where_the_metric_can_have_it(metric: str, scale: str, better: str | None) -> None:
+    known = known_measure(metric)
+    stated = StatedScale.parse(scale, better)
+    if metric in ("word_perplexity", "brier_score") and better == "higher":
+        with pytest.raises(RegistryError, match="leave --better out"):
+            stated.applied(known)
+        return
+    measure = stated.applied(known)
+    if metric in ("word_perplexity", "elo"):
+        assert (measure.lower, measure.upper) == (known.lower, known.upper)
+        return
+    bounds = {"percent": (0, 100), "0-1": (0, 1), "0:10": (0, 10)}[scale]
+    if metric == "spearman" and scale != "0:10":
+        bounds = (-bounds[1], bounds[1])
+    assert (measure.lower, measure.upper, measure.assumed) == (*bounds, False)
+    lower_is_better = better == "lower" or (better is None and metric == "brier_score")
+    assert measure.higher_is_better is (not lower_is_better)
+
+
+def test_a_file_that_states_another_scale_is_an_error() -> None:
+    stated = StatedScale.parse("percent", None)
+    with pytest.raises(RegistryError, match="states acc from 0 to 10, and --scale says from 0 to"):
+        stated.applied(Measure(metric="acc", upper=10.0))
+    same = Measure(metric="acc", upper=100.0, unit="%")
+    assert stated.applied(same) == same
+    with pytest.raises(RegistryError, match="states score in percent"):
+        StatedScale.parse("0-1", None).applied(
+            Measure(metric="score", lower=None, upper=None, unit="%")
+        )
+
+
+def test_an_import_states_what_a_file_does_not(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("name,g\na/x,8.5\na/y,0.7\na/z,-1\n")
+    refused = commands("evals", "import", str(path), *TABLE)
+    assert refused.exit_code == 1
+    assert "there are scores above 1 by acc" in refused.stderr
+    assert "--scale percent" in refused.stderr
+    assert commands.json("query", "SELECT count(*) AS runs FROM runs") == [{"runs": 0}]
+    done = commands("evals", "import", str(path), *TABLE, "--scale", "0:10")
+    assert done.exit_code == 0
+    assert "left out 1 scores by acc that are not from 0 to 10, so that nothing was" in done.stderr
+    listed = commands.json("query", "SELECT model, score FROM leaderboard ORDER BY model")
+    assert [each["score"] for each in listed] == pytest.approx([0.85, 0.07])
+    wrong = commands("evals", "import", str(path), *TABLE, "--scale", "5:1")
+    assert (wrong.exit_code, "--scale is percent, 0-1 or LOW:HIGH" in wrong.stderr) == (2, True)
+
+
+def test_an_import_states_which_is_better(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("name,g\na/x,8.5\na/y,0.7\n")
+    options = (*TABLE, "--column", "metric==zonk")
+    assert commands("evals", "import", str(path), *options).exit_code == 0
+    ask = "SELECT model, rank_value FROM leaderboard ORDER BY model"
+    assert [each["rank_value"] for each in commands.json("query", ask)] == [None, None]
+    assert commands("evals", "import", str(path), *options, "--better", "lower").exit_code == 0
+    assert [each["rank_value"] for each in commands.json("query", ask)] == [-8.5, -0.7]
