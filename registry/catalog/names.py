@@ -6,11 +6,14 @@ from difflib import SequenceMatcher
 
 from sqlalchemy import Connection, text
 
+from registry.catalog.facts.effective import apply
 from registry.errors import ModelNotFoundError
 
 
 def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) -> list[int]:
     """Add stubs: models known only by name, as a parent or in an evaluation.
+
+    Their sizes are those in their names.
 
     Args:
         connection: in a transaction.
@@ -20,7 +23,7 @@ def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) 
     Returns:
         Their keys, in the names' byte order.
     """
-    return list(
+    keys = list(
         connection.scalars(
             text("""
             WITH stubs AS (
@@ -35,6 +38,8 @@ def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) 
             {"as_of": as_of, "names": list(names)},
         )
     )
+    apply(connection, keys)
+    return keys
 
 
 def model_id(connection: Connection, name: str) -> int:
