@@ -19,6 +19,9 @@ from registry.errors import UnreadableFileError
 
 _Kind = TypeVar("_Kind")
 
+_HEAD = 1 << 20  # bytes in which the keys of a broken file are looked for
+_SPACE, _COLON, _COMMA = (re.compile(rf"\s*{sign}\s*") for sign in ("", ":", ","))
+
 
 def document(path: Path) -> object:
     """Return the one JSON value that a file holds.
@@ -33,7 +36,8 @@ def document(path: Path) -> object:
 def keys(path: Path) -> frozenset[str]:
     """Return the keys of the JSON object that a file holds; none for any other file.
 
-    Nothing below them is decoded, and the latest file's are cached, as formats ask one by one.
+    Of a file that is cut off, those before its end, so that reading it tells what is wrong. Nothing
+    below them is decoded, and the latest file's are cached, as formats ask one by one.
     """
     try:
         status = path.stat()
@@ -45,14 +49,33 @@ def keys(path: Path) -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _keys(path: Path, changed: int, size: int) -> frozenset[str]:  # noqa: ARG001 - of the cache
     try:
-        with _opened(path) as file:
-            content = _content(path, file)
+        content = raw(path)
         try:
             return frozenset(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # also NaN, as Python has
             return frozenset(members(parsed(content, path)))
     except UnreadableFileError:
+        return _first_keys(path)
+
+
+def _first_keys(path: Path) -> frozenset[str]:
+    """Return the keys of an object up to the place where its text is broken."""
+    try:
+        with _opened(path) as file:
+            text = file.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    except (UnreadableFileError, OSError, EOFError, zlib.error):
         return frozenset()
+    found, decoder, place = set(), json.JSONDecoder(), 1
+    try:
+        while text[:1] == "{":
+            key, place = decoder.raw_decode(text, _SPACE.match(text, place).end())  # type: ignore[union-attr] # matches anything
+            found.add(key)
+            place = _COLON.match(text, place).end()  # type: ignore[union-attr] # or ends the loop
+            _, place = decoder.raw_decode(text, place)
+            place = _COMMA.match(text, place).end()  # type: ignore[union-attr] # or ends the loop
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    return frozenset(key for key in found if isinstance(key, str))
 
 
 def typed(content: bytes, kind: type[_Kind], path: Path, *, part: str = "") -> _Kind:

@@ -12,12 +12,12 @@ __all__ = ["DESCRIPTION", "parts", "read", "recognizes"]
 
 DESCRIPTION = "run_spec.json of a run folder of HELM, with the files beside it"
 
-_KEYS = frozenset({"name", "scenario_spec", "adapter_spec"})
+_KEYS = frozenset({"scenario_spec", "adapter_spec"})
 
 
 def recognizes(path: Path) -> bool:
     """Tell by its name and keys whether a file is the specification of a run of HELM."""
-    return path.name == RUN_SPEC and json_files.keys(path) >= _KEYS
+    return path.name == RUN_SPEC and not _KEYS.isdisjoint(json_files.keys(path))
 
 
 def parts(path: Path) -> Iterator[Path]:

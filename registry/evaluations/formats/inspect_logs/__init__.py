@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import is_zipfile
 
 from registry.evaluations.formats import json_files
 from registry.evaluations.formats.inspect_logs.log import InspectLog
@@ -20,8 +19,17 @@ _KEYS = frozenset({"version", "status", "eval"})
 def recognizes(path: Path) -> bool:
     """Tell by its name, or the keys of its JSON, whether a file is a log of Inspect."""
     if path.suffix == ".eval":
-        return path.is_file() and is_zipfile(path)
+        return _is_archive(path)
     return path.suffix == ".json" and json_files.keys(path) >= _KEYS
+
+
+def _is_archive(path: Path) -> bool:
+    """Tell by its first bytes, as an archive that is cut off lacks its end."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError:
+        return False
 
 
 def read(path: Path, notes: Notes) -> Iterator[Block]:

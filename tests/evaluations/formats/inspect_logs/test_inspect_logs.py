@@ -416,8 +416,17 @@ def test_broken_archives(tmp_path: Path) -> None:
         tmp_path / "bad.eval"
     )
     path.write_bytes(whole[: len(whole) // 2])
-    assert not inspect_logs.recognizes(path)
+    assert inspect_logs.recognizes(path)
     assert ": it is not a whole zip archive" in refusal(path)
+
+
+@pytest.mark.parametrize("write", [as_json, as_eval])
+def test_a_log_that_is_cut_off_fails(tmp_path: Path, engine: Engine, write: Any) -> None:
+    path = write(tmp_path, log(FOUR, scored(0.375)))
+    path.write_bytes(path.read_bytes()[:-200])
+    (report,) = import_files(engine, [tmp_path])
+    assert (report.status, report.format) == ("failed", "inspect")
+    assert str(path) in str(report.error)
 
 
 @given(cut=st.integers(0, 3000), turned=st.integers(0, 255))

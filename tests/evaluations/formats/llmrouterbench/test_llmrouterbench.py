@@ -146,6 +146,14 @@ def test_what_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> N
     assert said in refusal(written(tmp_path / "x.json", results(**change)))
 
 
+def test_a_file_that_is_cut_off_fails(tmp_path: Path, engine: Engine) -> None:
+    path = written(tmp_path / "x.json", results())
+    path.write_bytes(path.read_bytes()[:-200])
+    (report,) = import_files(engine, [tmp_path])
+    assert (report.status, report.format) == ("failed", "llmrouterbench")
+    assert "not JSON, or was cut off" in str(report.error)
+
+
 @given(at=st.integers(0, 10_000), turned=st.integers(0, 255))
 def test_damage_is_an_error_of_the_file(
     tmp_path_factory: pytest.TempPathFactory, at: int, turned: int
