@@ -100,6 +100,7 @@ def upgrade(application: Application, revision: str) -> None:
     Example:
       registry db upgrade
     """
+    from registry.catalog.facts.refresh import refresh
     from registry.db import migrate as migrating
     from registry.db.revisions import head_revision
     from registry.evaluations.identity.changes import ship_aliases
@@ -111,6 +112,7 @@ def upgrade(application: Application, revision: str) -> None:
         before, after = migrate(engine, revision)
         if after == head_revision():
             ship_aliases(engine)
+            refresh(engine, before)
         changed = rescale(engine, before) if after == head_revision() else 0
     _report_move("Upgraded", before, after)
     if changed:

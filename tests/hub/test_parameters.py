@@ -7,9 +7,12 @@ import pytest
 from factories import NOON, rows
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from registry.catalog import feature_sets
 from registry.catalog.facts import effective
+from registry.catalog.facts.refresh import refresh
+from registry.catalog.features import FeatureSet
 from registry.enums import SyncKind
 from registry.hub.records import ModelRecord, parse_record
 from registry.sync import ingest, page
@@ -165,3 +168,33 @@ def test_paths_are_no_models(reference: str, name: str | None) -> None:
     named = [each.name for each in record.parents]
     assert named == ([name] if name and "/" in name else [])
     assert ("base_model" in record.unread) == (not named)
+
+
+def test_an_upgrade_counts_weights_and_weighs_sizes(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for name, dtypes, quantization in (
+            ("org/Model-27B-int4", {"I32": 3_200_000_000, "BF16": 10**9}, "int4"),
+            ("org/whole", {"BF16": 7_000_000_000}, None),
+        ):
+            key = factories.model(
+                connection, name, parameters=sum(dtypes.values()), dtypes=dtypes,
+                parameters_source="safetensors", quantization=quantization, tags=["chat"],
+            )  # fmt: skip
+            old = FeatureSet("0" * 31 + str(key), "{1:0.7,9:0.7}/16777216")
+            feature_sets.replace_features(connection, {key: old})
+        factories.stub(connection, "org/Stub-13b")
+    assert refresh(engine, "0011") == 0
+    assert refresh(engine, "0010") == 2  # the stub had none
+    assert refresh(engine, "0010") == 0
+    with engine.connect() as connection:
+        sizes = rows(
+            connection,
+            "SELECT name, parameters, parameters_source, stored_parameters"
+            "  FROM registry.models ORDER BY name",
+        )
+        assert factories.refresh_features(connection) == 0
+    assert sizes == [
+        ("org/Model-27B-int4", 26_600_000_000, "packed", 4_200_000_000),
+        ("org/Stub-13b", 13_000_000_000, "name", None),
+        ("org/whole", 7_000_000_000, "safetensors", 7_000_000_000),
+    ]
