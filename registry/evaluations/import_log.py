@@ -220,11 +220,26 @@ def by_path(connection: Connection, numbers: Mapping[int | None, int]) -> dict[s
     return sums
 
 
-def finish(connection: Connection, import_id: int, summary: Mapping[str, object]) -> None:
-    """Store the summary of a version of a file when it is first imported."""
+def was_read_so(connection: Connection, import_id: int, reading: str, *, default: bool) -> bool:
+    """Tell whether a file was always read with these options; the default where it is not known."""
+    readings = connection.scalar(
+        text("SELECT summary -> 'readings' FROM store.imports WHERE import_id = :key"),
+        {"key": import_id},
+    )
+    return default if readings is None else readings == [reading]
+
+
+def finish(
+    connection: Connection, import_id: int, summary: Mapping[str, object], reading: str
+) -> None:
+    """Store the summary of a version of a file when it is first imported, and how it was read."""
     connection.execute(
         text("""
-        UPDATE store.imports SET summary = CAST(:summary AS jsonb)
-         WHERE import_id = :key AND summary = '{}'"""),
-        {"key": import_id, "summary": orjson.dumps(summary).decode()},
+        UPDATE store.imports
+           SET summary = CASE WHEN summary = '{}' THEN CAST(:summary AS jsonb) ELSE summary END
+                         || jsonb_build_object('readings',
+                                coalesce(summary -> 'readings', '[]')
+                                || to_jsonb(CAST(:reading AS text)))
+         WHERE import_id = :key AND NOT coalesce(summary -> 'readings', '[]') ? :reading"""),
+        {"key": import_id, "summary": orjson.dumps(summary).decode(), "reading": reading},
     )

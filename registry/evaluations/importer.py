@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, TypeAlias
 
+import orjson
 from sqlalchemy import Connection, Engine
 
 from registry.catalog import resolution
@@ -15,6 +16,7 @@ from registry.catalog.facts import statements
 from registry.catalog.facts.values import ModelFact
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
+from registry.enums import ImportFormat
 from registry.errors import (
     DatabaseUnreachableError,
     RegistryError,
@@ -64,6 +66,14 @@ class ImportOptions:
     better: str | None = None
     dry_run: bool = False
     max_download: int = DEFAULT_LIMIT
+
+    @property
+    def reading(self) -> str:
+        """The options that what is read depends on, as a text; empty for none."""
+        names = ("mapping", "roles", "source", "benchmark", "benchmark_version", "model", "scale")
+        values = {name: getattr(self, name) for name in (*names, "better")}
+        stated = {name: value for name, value in values.items() if value}
+        return orjson.dumps(stated, option=orjson.OPT_SORT_KEYS).decode() if stated else ""
 
     @property
     def stated_scale(self) -> StatedScale:
@@ -239,13 +249,18 @@ def _import(
     )
     replaced = dict(report.written.replaced)
     if not version.is_new:
-        former = remove_former_readings(connection, version.import_id, now)
+        # Earlier versions of the registry did not note how a file was read; most say it themselves.
+        is_plain = not options.reading and format_ != ImportFormat.TABLE
+        same = import_log.was_read_so(
+            connection, version.import_id, options.reading, default=is_plain
+        )
+        former = remove_former_readings(connection, version.import_id, now, same_options=same)
         if former:
             replaced[version.import_id] = replaced.get(version.import_id, 0) + former
     report.replaced = import_log.by_path(connection, replaced)
     changed = report.written.changes + report.names.added + report.facts.changed
-    report.status = "imported" if changed else "unchanged"
-    import_log.finish(connection, version.import_id, counts(report))
+    report.status = "imported" if changed or replaced else "unchanged"
+    import_log.finish(connection, version.import_id, counts(report), options.reading)
 
 
 def _state_facts(

@@ -151,7 +151,9 @@ def _remove(connection: Connection, selection: RemovalSelection) -> RemovalRepor
     )
 
 
-def remove_former_readings(connection: Connection, import_id: int, now: datetime) -> int:
+def remove_former_readings(
+    connection: Connection, import_id: int, now: datetime, *, same_options: bool
+) -> int:
     """Remove the runs that a file was read as before, where it is read otherwise now.
 
     A newer version of the registry, or other options, may find another model or setup in the same
@@ -161,11 +163,12 @@ def remove_former_readings(connection: Connection, import_id: int, now: datetime
         connection: in the file's transaction; its runs are staged still, and merged.
         import_id: of the file.
         now: when.
+        same_options: whether the file was always read with the present options.
 
     Returns:
         How many runs were removed.
     """
-    former = staging.former_readings(connection, import_id)
+    former = staging.former_readings(connection, import_id, same_options=same_options)
     if not former:
         return 0
     connection.exec_driver_sql(_REMOVED_RUNS)

@@ -387,12 +387,19 @@ def claim(connection: Connection, import_id: int, former: Sequence[int]) -> None
     )
 
 
-def former_readings(connection: Connection, import_id: int) -> list[tuple[int, int, str]]:
-    """Return the runs of an import that the same file is now read as other ones.
+def former_readings(
+    connection: Connection, import_id: int, *, same_options: bool
+) -> list[tuple[int, int, str]]:
+    """Return the runs of an import that the same file is not read as any more.
 
-    Each has a staged run with its score on its benchmark, by its metric, source and date; where one
-    has none, the file was read for something else, and all stay. Runs that another file states
-    become its.
+    Runs that another file states become its.
+
+    Args:
+        connection: in the file's transaction; its runs are staged.
+        import_id: of the file.
+        same_options: whether the file was always read with the present options. Otherwise it may
+            have been read for something else: each run needs a staged one with its score on its
+            benchmark, by its metric, source and date, or else all stay.
 
     Returns:
         Keys of the model and the run, and what the score is now of.
@@ -414,24 +421,26 @@ def former_readings(connection: Connection, import_id: int) -> list[tuple[int, i
                AND NOT EXISTS (SELECT FROM staged s
                                 WHERE (s.model_id, s.run_id) = (r.model_id, r.run_id))
         ), paired AS (
-            SELECT f.model_id, f.run_id, s.model_id AS now_of, s.setup_id
+            SELECT DISTINCT ON (f.model_id, f.run_id)
+                   f.model_id, f.run_id, s.model_id AS now_of, s.setup_id
               FROM former f
-              LEFT JOIN LATERAL (
-                  SELECT * FROM staged s
-                   WHERE (s.benchmark_id, s.source_id, s.metric)
-                         = (f.benchmark_id, f.source_id, f.metric)
-                     AND (s.score, s.evaluated_at) IS NOT DISTINCT FROM (f.score, f.evaluated_at)
-                   ORDER BY s.model_id <> f.model_id, s.run_id LIMIT 1) s ON true
+              LEFT JOIN staged s
+                ON (s.benchmark_id, s.source_id, s.metric, s.score)
+                   = (f.benchmark_id, f.source_id, f.metric, f.score)
+               AND coalesce(s.evaluated_at, 'epoch') = coalesce(f.evaluated_at, 'epoch')
+             ORDER BY f.model_id, f.run_id, s.model_id <> f.model_id, s.run_id
         )
         SELECT p.model_id, p.run_id,
-               'read as ' || concat_ws(', ', m.name, t.variant,
-                   CASE WHEN p.now_of = p.model_id AND t.variant IS NULL
-                        THEN 'with another setup' END) AS reason
+               CASE WHEN p.now_of IS NULL THEN 'not read from its file any more'
+                    ELSE 'read as ' || concat_ws(', ', m.name, t.variant,
+                        CASE WHEN p.now_of = p.model_id AND t.variant IS NULL
+                             THEN 'with another setup' END)
+               END AS reason
           FROM paired p
-          JOIN store.models m ON m.model_id = p.now_of
-          JOIN store.setups t ON t.setup_id = p.setup_id
-         WHERE (SELECT bool_and(now_of IS NOT NULL) FROM paired)"""),
-        {"import": import_id},
+          LEFT JOIN store.models m ON m.model_id = p.now_of
+          LEFT JOIN store.setups t ON t.setup_id = p.setup_id
+         WHERE :same_options OR (SELECT bool_and(now_of IS NOT NULL) FROM paired)"""),
+        {"import": import_id, "same_options": same_options},
     )
     return [(row.model_id, row.run_id, row.reason) for row in rows]
 

@@ -1,6 +1,7 @@
 """Removals: what goes, what stays, and what is left over of a file that was corrected."""
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -398,3 +399,40 @@ def test_another_part_of_the_file_replaces_nothing(engine: Engine, tmp_path: Pat
         [report] = imported(engine, path, roles=roles)
         assert (report.written.added, report.replaced) == (2, {})
     assert asked(engine, "SELECT count(*) FROM registry.runs") == [(4,)]
+
+
+def test_what_a_new_version_does_not_read_any_more_goes(engine: Engine, tmp_path: Path) -> None:
+    """Of a file that was always read so, or that says all of it itself."""
+    path = scores(tmp_path / "a.csv", m=0.5, n=0.25)
+    imported(engine, path, roles=ROLES)
+    # As if the earlier version had read two more scores from it.
+    more = """
+        INSERT INTO store.runs (model_id, run_id, score, benchmark_id, measure_id, setup_id,
+                                source_id, name_id, import_id, complete, verified)
+        SELECT model_id, run_id + 1, -1, benchmark_id, measure_id, setup_id, source_id, name_id,
+               import_id, complete, verified FROM store.runs"""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(more)
+    [report] = imported(engine, path, roles=ROLES)
+    assert (report.status, report.replaced) == ("imported", {str(path): 2})
+    changes = "SELECT DISTINCT reason FROM store.score_changes"
+    assert asked(engine, changes) == [("not read from its file any more",)]
+    # With other options it may be read for something else.
+    with engine.begin() as connection:
+        connection.exec_driver_sql(more)
+    [report] = imported(engine, path, roles={**ROLES, "benchmark": "=other"})
+    assert report.replaced == {}
+    [report] = imported(engine, path, roles=ROLES)
+    assert (report.status, report.replaced) == ("unchanged", {})
+    assert len(asked(engine, "SELECT run FROM registry.runs")) == 6
+
+
+def test_many_former_readings_are_paired_at_once(engine: Engine, tmp_path: Path) -> None:
+    path = scores(
+        tmp_path / "a.csv", **{f"m{number}": number % 100 / 100 for number in range(4000)}
+    )
+    imported(engine, path, roles={**ROLES, "variant": "=voting"})
+    began = time.monotonic()
+    [report] = imported(engine, path, roles=ROLES)
+    assert report.replaced == {str(path): 4000}
+    assert time.monotonic() - began < 30
