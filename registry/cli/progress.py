@@ -39,6 +39,22 @@ def drawn(*columns: ProgressColumn, task: str, **fields: Any) -> Iterator[Callab
 
 
 @contextmanager
+def downloads() -> Iterator[Progress]:
+    """Draw the bytes of files that are fetched."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with drawn(*columns, task="asking for the file") as update:
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            update(description=what, completed=done, total=total)
+
+        yield on_progress
+
+
+@contextmanager
 def trainings() -> Iterator[Progress]:
     """Draw the step of a training."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -17,7 +17,7 @@ from registry.cli.console import say
 from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options, table
 from registry.cli.parameters import AT_LEAST_ONE, AT_LEAST_ZERO, MOMENT
-from registry.cli.progress import drawn, is_seen
+from registry.cli.progress import downloads, drawn, is_seen
 from registry.errors import was_interrupted
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ EVERY = 10.0
 @click.option(
     "--from",
     "path",
-    type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Read the records of a file instead of the Hub: JSON lines (.gz too) or Parquet.",
+    help="Read the records of a file instead of the Hub: JSON lines (.gz too) or Parquet, here or "
+    "at an address.",
 )
 @click.option(
     "--date-column",
@@ -97,6 +97,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry sync --author mistralai --dry-run
       registry sync --from models.jsonl.gz --as-of 2026-05-20
       registry sync --from snapshots.parquet --date-column mined_date
+      registry sync --from hf://datasets/cfahlgren1/hub-stats/models.parquet
     """
     from registry.sync.from_file import sync_file
     from registry.sync.sync import SyncOptions, sync_models
@@ -107,6 +108,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         raise click.UsageError("--full reads the whole listing; it goes without --since.")
     path, date_column = chosen.pop("path"), chosen.pop("date_column")
     _refuse_with_file(ctx, path, date_column)
+    file = None if path is None else _local(path)
     try:
         with application.engine() as engine:
             application.set_up(engine)
@@ -114,9 +116,9 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
                 options = SyncOptions(**chosen)
                 report = (
                     sync_models(engine, options, on_progress=on_progress)
-                    if path is None
+                    if file is None
                     else sync_file(
-                        engine, options, path, date_column=date_column, on_progress=on_progress
+                        engine, options, file, date_column=date_column, on_progress=on_progress
                     )
                 )
     except (Exception, KeyboardInterrupt) as error:
@@ -135,7 +137,18 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
         ctx.exit(SOME_QUARANTINED)
 
 
-def _refuse_with_file(ctx: click.Context, path: Path | None, date_column: str | None) -> None:
+def _local(path: str) -> Path:
+    """Return the path of a file, or of its copy in the cache."""
+    from registry.evaluations.remote.fetch import fetch_one
+    from registry.evaluations.remote.files import DEFAULT_LIMIT, is_address
+
+    if not is_address(path):
+        return Path(path)
+    with downloads() as on_progress:
+        return fetch_one(path, limit=DEFAULT_LIMIT, on_progress=on_progress)
+
+
+def _refuse_with_file(ctx: click.Context, path: str | None, date_column: str | None) -> None:
     """Refuse options that mean nothing with or without a file."""
     if path is None:
         if date_column is not None:

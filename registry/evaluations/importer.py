@@ -27,7 +27,7 @@ from registry.evaluations import benchmarks, import_log, item_statistics, load, 
 from registry.evaluations.formats import detect
 from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Facts, Names, Notes, Run, Source
-from registry.evaluations.remote.cache import DEFAULT_LIMIT
+from registry.evaluations.remote.files import DEFAULT_LIMIT
 from registry.evaluations.remote.inputs import InputFile, list_files
 from registry.evaluations.removal import remove_former_readings
 from registry.evaluations.scales.measured import measured

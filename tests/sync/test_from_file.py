@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import remote_files
 from cli_commands import Commands
 from exported import exported
 from factories import rows
@@ -285,6 +286,21 @@ def test_a_dry_run_changes_nothing(engine: Engine, tmp_path: Path) -> None:
     report = sync_file(engine, SyncOptions(dry_run=True), path)
     assert report.counts.new > 0
     assert asked(engine, "SELECT FROM store.models") == []
+
+
+def test_a_mirror_on_the_hub_is_read(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_DATA_DIR", str(tmp_path / "data"))
+    body = as_table(tmp_path / "models.parquet", [record("org/a"), record("org/b")]).read_bytes()
+    with remote_files.hub() as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        hub.put("org/stats", {"models.parquet": body, "d/1.jsonl": b"{}", "d/2.jsonl": b"{}"})
+        commands.done("sync", "--from", "hf://datasets/org/stats/models.parquet")
+        error = commands.refused(2, "sync", "--from", "hf://datasets/org/stats/d")
+    assert error == "Error: hf://datasets/org/stats/d has 2 files; name one.\n"
+    names = commands.json("query", "SELECT name, license FROM models ORDER BY 1")
+    assert [list(each.values()) for each in names] == [["org/a", "mit"], ["org/b", "mit"]]
 
 
 @pytest.mark.parametrize("option", ["--full", "--limit=3", "--author=x", "--since=2026-01-01"])

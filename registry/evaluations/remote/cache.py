@@ -16,9 +16,6 @@ from registry.hub.transfer import RestartError
 
 GIGABYTE = 10**9
 
-DEFAULT_LIMIT = 10 * GIGABYTE
-"""Bytes that one command fetches, unless it allows more."""
-
 SPARE = 500 * 10**6
 """Bytes that stay free on the disk."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from registry.db import embedded
+from registry.errors import UsageError
 from registry.evaluations.remote import bucket_files, hub_files, web_files
 from registry.evaluations.remote.cache import Cache, gigabytes
 from registry.evaluations.remote.files import RemoteFile, RemoteFiles, scheme_of
@@ -31,6 +32,17 @@ class Copies:
 
     files: Sequence[Copy]
     by_name: bool
+
+
+def fetch_one(address: str, *, limit: int, on_progress: Progress = no_progress) -> Path:
+    """Copy the one file of an address to the cache; return the path of the copy.
+
+    Raises as `fetch_all` does, and UsageError where the address has several files.
+    """
+    [copies] = fetch_all([address], limit=limit, on_progress=on_progress)
+    if len(copies.files) > 1:
+        raise UsageError(f"{address} has {len(copies.files):,} files; name one.")
+    return copies.files[0].path
 
 
 def fetch_all(

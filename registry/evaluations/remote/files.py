@@ -17,6 +17,9 @@ ENDINGS = (
 """Endings of the files that are taken from a remote folder, also before .gz; a pattern takes all
 that it fits."""
 
+DEFAULT_LIMIT = 10 * 10**9
+"""Bytes that one command fetches, unless it allows more."""
+
 _LONGEST = 255
 """Bytes of a name in a folder of the cache."""
 
