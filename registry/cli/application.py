@@ -63,10 +63,10 @@ class Application:
         if not database.is_empty_embedded(self.setting(), engine):
             return
         from registry.db import migrate
-        from registry.evaluations.identity.changes import ship_aliases
+        from registry.evaluations.benchmarks import ship_benchmarks
 
         _, revision = migrate.upgrade_embedded(engine)
-        ship_aliases(engine)
+        ship_benchmarks(engine)
         say(f"Set up the embedded database, at revision {revision}.")
 
     @contextmanager

@@ -103,7 +103,7 @@ def upgrade(application: Application, revision: str) -> None:
     from registry.catalog.facts.refresh import refresh
     from registry.db import migrate as migrating
     from registry.db.revisions import head_revision
-    from registry.evaluations.identity.changes import ship_aliases
+    from registry.evaluations.benchmarks import ship_benchmarks
     from registry.evaluations.scales.rescaling import rescale
 
     embedded = application.setting().url is None
@@ -111,7 +111,7 @@ def upgrade(application: Application, revision: str) -> None:
     with application.engine() as engine:
         before, after = migrate(engine, revision)
         if after == head_revision():
-            ship_aliases(engine)
+            ship_benchmarks(engine)
             refresh(engine, before)
         changed = rescale(engine, before) if after == head_revision() else 0
     _report_move("Upgraded", before, after)

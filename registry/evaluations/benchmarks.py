@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from registry.catalog.item_statistics import mark_stale
 from registry.coerce import document
-from registry.evaluations.identity.aliases import compare_measures
-from registry.evaluations.identity.shipped import item_counts
+from registry.evaluations.identity.aliases import compare_measures, ship
+from registry.evaluations.identity.shipped import item_counts, official_measures
 from registry.evaluations.records import Benchmark, Measure, Setup, Source
 
 
@@ -116,9 +116,9 @@ def measure_id(connection: Connection, benchmark: int, measure: Measure) -> int:
 def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
     """Choose for each benchmark the measure that leaderboards show: the one of most models.
 
-    Measures with bounds come before others, then those with a known direction, and the first among
-    equals. Where the choice changes,
-    so do the preferred runs, and item statistics become stale.
+    The official measure comes before others, then those with bounds, then those with a known
+    direction, and the first among equals. Where the choice changes, so do the preferred runs, and
+    item statistics become stale.
 
     Args:
         connection: in a transaction.
@@ -132,18 +132,46 @@ def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
              GROUP BY benchmark_id, measure_id
         ), chosen AS (
             SELECT DISTINCT ON (c.benchmark_id) c.benchmark_id, c.measure_id
-              FROM counted c JOIN store.measures m USING (measure_id)
-             ORDER BY c.benchmark_id, (m.upper > m.lower) IS TRUE DESC,
+              FROM counted c
+              JOIN store.measures m USING (measure_id)
+              JOIN store.benchmarks b ON b.benchmark_id = c.benchmark_id
+              LEFT JOIN unnest(CAST(:official AS text[]), CAST(:metrics AS text[]),
+                               CAST(:filters AS text[])) AS o (benchmark, metric, filter)
+                ON o.benchmark = coalesce(b.canonical, b.name) AND o.metric = m.metric
+               AND coalesce(o.filter, m.filter) = m.filter
+             ORDER BY c.benchmark_id, o.benchmark IS NULL, (m.upper > m.lower) IS TRUE DESC,
                       m.higher_is_better IS NULL, c.models DESC, c.measure_id
         )
         UPDATE store.benchmarks b SET measure_id = c.measure_id
           FROM chosen c
          WHERE b.benchmark_id = c.benchmark_id AND b.measure_id IS DISTINCT FROM c.measure_id
         RETURNING b.benchmark_id"""),
-        {"benchmarks": list(benchmarks)},
+        {
+            "benchmarks": list(benchmarks),
+            "official": [each.benchmark for each in official_measures()],
+            "metrics": [each.metric for each in official_measures()],
+            "filters": [each.filter for each in official_measures()],
+        },
     ).all()
     mark_stale(connection, changed)
     compare_measures(connection, benchmarks)
+
+
+def ship_benchmarks(engine: Engine) -> int:
+    """Bring the shipped aliases up to date, in a database at head; return how many changed.
+
+    So are the official measures that leaderboards show. An import does both by itself.
+    """
+    with engine.begin() as connection:
+        changed = ship(connection)
+        official = connection.scalars(
+            text("""
+            SELECT benchmark_id FROM store.benchmarks
+             WHERE coalesce(canonical, name) = ANY (:names)"""),
+            {"names": [each.benchmark for each in official_measures()]},
+        ).all()
+        choose_measures(connection, official)
+        return changed
 
 
 def setup_id(connection: Connection, setup: Setup) -> int:

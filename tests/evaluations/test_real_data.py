@@ -202,7 +202,10 @@ def test_alpaca_eval(real: Engine, reports: Reports, shared: Path) -> None:
         assert {row[0]: row[2] for row in told if row[1] is None} == pytest.approx(plain)
         systems = [row[2] for row in told if row[1] is not None]
         assert sorted(systems) == pytest.approx(sorted(table[table.index.str.contains(SYSTEMS)]))
-    # What boards show is the plain model, though systems are verified, newer or better.
+    # Boards show the length-controlled rate, which is the official one, of the plain model, though
+    # systems are verified, newer or better.
+    rates = pd.read_csv(folder / name, index_col=0)["length_controlled_winrate"].dropna()
+    plain = rates[~rates.index.str.contains(SYSTEMS)].to_dict()
     shown = asked(
         real,
         "SELECT r.spelling, l.variant, l.raw_score FROM registry.leaderboard l"

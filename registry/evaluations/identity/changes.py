@@ -86,12 +86,3 @@ def _change(connection: Connection, canonical: str) -> BenchmarkAliasChange:
         [row.name for row in stored],
         {row.name: row.items for row in stored if row.items},
     )
-
-
-def ship_aliases(engine: Engine) -> int:
-    """Bring the shipped aliases up to date, in a database at head; return how many changed.
-
-    An import does so by itself.
-    """
-    with engine.begin() as connection:
-        return ship(connection)

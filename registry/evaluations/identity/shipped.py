@@ -44,6 +44,23 @@ def item_counts() -> Mapping[str, int]:
     return {name: entry["items"] for name, entry in _entries().items() if "items" in entry}
 
 
+class OfficialMeasure(NamedTuple):
+    """The measure by which a benchmark's authors rank models; a filter of None is any."""
+
+    benchmark: str
+    metric: str
+    filter: str | None
+
+
+@cache
+def official_measures() -> Sequence[OfficialMeasure]:
+    """Return the official measures, one for each benchmark that has one."""
+    stated = {name: entry["official"] for name, entry in _entries().items() if "official" in entry}
+    return [
+        OfficialMeasure(name, each["metric"], each.get("filter")) for name, each in stated.items()
+    ]
+
+
 @cache
 def _entries() -> Mapping[str, Mapping[str, Any]]:
     content = resources.files(__package__).joinpath("benchmarks.yaml").read_text("utf-8")

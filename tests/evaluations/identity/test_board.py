@@ -144,3 +144,25 @@ def test_an_upgrade_ships_the_aliases(commands: Commands) -> None:
     commands.done("db", "upgrade")
     listed = commands.json("evals", "benchmarks", "alias", "list", "MMLU Pro")
     assert "leaderboard_mmlu_pro" in {row["alias"] for row in listed}
+
+
+def test_the_official_measure_is_shown(connection: Connection) -> None:
+    """However many models have another one, and whatever name the benchmark has in its source."""
+    official = Measure(
+        metric="length_controlled_win_rate",
+        filter="weighted_alpaca_eval_gpt4_turbo",
+        upper=100,
+        unit="%",
+    )
+    other = Measure(
+        metric="win_rate", filter="weighted_alpaca_eval_gpt4_turbo", upper=100, unit="%"
+    )
+    for name in ("alpaca_eval", "tatsu-lab/alpaca_eval"):
+        stored(
+            connection,
+            block(name, *(run(f"m{number}", score=50, measure=other) for number in range(3))),
+            block(name, run("m0", score=20, measure=official)),
+        )
+    assert scores(rank(connection, benchmarks=["AlpacaEval"])) == {"m0": [0.2]}
+    stored(connection, block("alpaca_eval_2", run("m0", score=40, measure=other)))
+    assert scores(rank(connection, benchmarks=["alpaca_eval_2"])) == {"m0": [0.4]}
