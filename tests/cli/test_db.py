@@ -139,7 +139,9 @@ def test_status(sample: Commands) -> None:
     assert set(status["models"]) <= {"available", "gated", "stub"}
     assert status["edges"]["finetune"] > 50
     assert status["families"] > 10
-    assert status["history"] == status["features"] > 100
+    assert status["history"] > 100
+    # Some stubs have sizes in their names.
+    assert 0 <= status["features"] - status["history"] <= status["models"]["stub"]
     assert status["quarantine"] == 0
     assert [job["job"] for job in status["jobs"]] == ["sweep"]
     assert status["jobs"][0]["status"] == "done"
