@@ -48,10 +48,10 @@ def recognizes(path: Path) -> bool:
     except UnreadableFileError:
         # A file with a name of lm-eval's is accepted, so that reading it raises the error.
         return bool(_RESULTS.fullmatch(path.name) or _SAMPLES.fullmatch(path.name))
+    if write_out.NAME.fullmatch(path.name):
+        return write_out.is_written_out(content)
     if isinstance(content, list):
         first = content[0] if content else None
-        if write_out.NAME.fullmatch(path.name):
-            return isinstance(first, dict) and write_out.is_row(first)
         return isinstance(first, dict) and _is_sample(first)
     return is_results(content)
 

@@ -1,7 +1,7 @@
 """Files that lm-eval 0.3 writes with `--write_out`: the prompts of one task and its results."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from registry.coerce import count, number
@@ -14,9 +14,11 @@ _REQUEST = re.compile(r"(?:prompt|logit)_\d+")
 _TRUTH_VALUES = {"True": 1.0, "False": 0.0}
 
 
-def is_row(row: Mapping[str, object]) -> bool:
-    """Return whether a row is of such a file."""
-    return "doc_id" in row and "prompt_0" in row
+def is_written_out(content: object) -> bool:
+    """Return whether a JSON value is of such a file: a list of rows, or forks' object of them."""
+    listed = content.values() if isinstance(content, dict) else content
+    first = next(iter(listed), None) if isinstance(listed, Iterable) else None
+    return isinstance(first, dict) and "doc_id" in first and "prompt_0" in first
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -28,7 +30,11 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     Raises:
         UnreadableFileError: a row has no `doc_id` or no prompt.
     """
-    for line, row in json_files.rows(path):
+    content = json_files.document(path)
+    listed = list(content.values()) if isinstance(content, dict) else content
+    for line, row in enumerate(listed if isinstance(listed, list) else [], 1):
+        if not isinstance(row, dict):
+            raise UnreadableFileError(path, "an object was expected here.", line=line)
         place = count(row.get("doc_id"))
         if place is None or not isinstance(row.get("prompt_0"), str):
             field = "doc_id" if place is None else "prompt_0"

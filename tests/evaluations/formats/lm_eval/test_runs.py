@@ -272,6 +272,19 @@ def test_what_lm_eval_0_3_writes_out_is_read(engine: Engine, tmp_path: Path) -> 
         ]  # fmt: skip
 
 
+def test_forks_write_out_an_object_of_rows(tmp_path: Path) -> None:
+    path = write_out(tmp_path / "x", [["1+1?"], ["2+2?"]], 0)
+    path.write_text(json.dumps({str(n): row for n, row in enumerate(json.loads(path.read_text()))}))
+    assert lm_eval.recognizes(path)
+    [block] = lm_eval.read(path, Notes())
+    assert [(item.item, item.prompt) for item in block.items] == [("0", "1+1?"), ("1", "2+2?")]
+    for content in ([], {}, 3, [1], {"0": 1}, {"0": {"doc_id": 1}}):
+        path.write_text(json.dumps(content))
+        assert not lm_eval.recognizes(path)
+        with pytest.raises(UnreadableFileError):
+            list(lm_eval.read(path, Notes()))
+
+
 @pytest.mark.parametrize(
     ("rows_", "message"),
     [
