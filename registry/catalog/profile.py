@@ -14,8 +14,11 @@ from registry.errors import UsageError
 LATEST_OBSERVATIONS = 60
 """Observations of a model's counters that are read, at most."""
 
-RUNS_COUNTED = 10_000
-"""How many runs of a benchmark are counted, at most, to put those of most runs first."""
+PARTS = 3
+"""Fewest benchmarks named after another one that count as its parts, which come last."""
+
+MANY_PARTS = 10
+"""Fewest benchmarks that begin with one word and count as parts of what has no score itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,9 @@ class Profile:
         children: number of models made from it, by relation.
         family_models: number of models in its family, itself included.
         history: the latest LATEST_OBSERVATIONS observations of its counters, oldest first.
-        scores: its rows of `registry.leaderboard`, those on benchmarks of most runs first, then of
-            most items: benchmark, version, score, raw_score, unit, standard_error, kind and source.
+        scores: its rows of `registry.leaderboard`: benchmark, version, score, raw_score, unit,
+            standard_error, kind and source. Those on benchmarks of most models come first, then of
+            most items; the parts of a benchmark, such as tasks of BBH, after all others.
         similar: the most similar models, rows of `registry.similar_models`.
     """
 
@@ -100,16 +104,32 @@ def read_profile(connection: Connection, name: str, *, similar: int = 5) -> Prof
     ).all()
     scores = connection.execute(
         text("""
-        SELECT l.benchmark, l.version, l.score, l.raw_score, l.unit, l.standard_error, l.kind,
-               l.source
-          FROM registry.leaderboard l
-          JOIN store.benchmarks b ON (b.name, b.version) = (l.benchmark, l.version)
-         WHERE l.model = :name
-         ORDER BY (SELECT count(*)
-                     FROM (SELECT FROM store.runs r
-                            WHERE r.benchmark_id = b.benchmark_id LIMIT :most) s) DESC,
-                  coalesce(l.items, b.item_count) DESC, l.benchmark, l.version"""),
-        {**present, "most": RUNS_COUNTED},
+        WITH own AS MATERIALIZED (
+            SELECT l.benchmark, l.version, l.score, l.raw_score, l.unit, l.standard_error, l.kind,
+                   l.source, coalesce(l.items, b.item_count) AS items,
+                   (SELECT count(*) FROM store.shown_runs s
+                     WHERE s.benchmark_id = b.benchmark_id) AS models
+              FROM registry.leaderboard l
+              JOIN store.benchmarks b ON (b.name, b.version) = (l.benchmark, l.version)
+             WHERE l.model = :name
+        ), parts AS (
+            -- Parts of a group are named after it, are several, and have the same models.
+            SELECT unnest(array_agg(DISTINCT o.benchmark)) AS benchmark
+              FROM own o
+              JOIN own g ON starts_with(o.benchmark, g.benchmark) AND g.models >= o.models
+                        AND substr(o.benchmark, length(g.benchmark) + 1) ~ '^[^[:alnum:]]'
+             GROUP BY g.benchmark, o.models HAVING count(DISTINCT o.benchmark) >= :parts
+             UNION
+            -- The group itself may have no score.
+            SELECT unnest(array_agg(DISTINCT o.benchmark)) FROM own o
+             GROUP BY substring(o.benchmark FROM '^([[:alnum:]]+)[^[:alnum:]]'), o.models
+            HAVING count(DISTINCT o.benchmark) >= :many
+               AND substring(min(o.benchmark) FROM '^([[:alnum:]]+)[^[:alnum:]]') IS NOT NULL
+        )
+        SELECT benchmark, version, score, raw_score, unit, standard_error, kind, source FROM own
+         ORDER BY benchmark IN (SELECT p.benchmark FROM parts p), models DESC,
+                  items DESC NULLS LAST, benchmark, version"""),
+        {**present, "parts": PARTS, "many": MANY_PARTS},
     ).mappings()
     return Profile(
         model=dict(model),

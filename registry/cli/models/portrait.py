@@ -21,7 +21,7 @@ CARD_SHOWN = 12
 """Fields of the card's front matter that are drawn."""
 
 SCORES_SHOWN = 12
-"""Benchmarks whose scores are drawn, those with most runs."""
+"""Benchmarks whose scores are drawn, those with most models."""
 
 SCORES_TITLE = "scores (± one standard error)"
 
