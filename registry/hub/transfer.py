@@ -160,7 +160,7 @@ class HttpFile:
             received = _head(response)
             if not self._pinned and received.version != head.version:
                 raise self._changed()
-            if received.size != head.size and head.size is not None:
+            if None not in {received.size, head.size} and received.size != head.size:
                 raise self._changed()
             if response.status_code == 200 and position:  # noqa: PLR2004
                 raise RestartError

@@ -98,7 +98,12 @@ class FileServer:
 
 
 class ContentServer(FileServer):
-    """A server whose replies with content are logged, and break where they should."""
+    """A server whose replies with content are logged, and break where they should.
+
+    If `unsized`, it sends them without their length.
+    """
+
+    unsized = False
 
     def _answer(self, request: Request) -> tuple[Reply, Callable[[Exchange], None] | None]:
         reply, _ = super()._answer(request)
@@ -110,6 +115,12 @@ class ContentServer(FileServer):
         body = reply.body
 
         def send(exchange: Exchange) -> None:
+            if self.unsized:
+                head = reply.head().replace(b"Content-Length", b"X-Length")
+                exchange.write(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                exchange.write(body)
+                exchange.hang_up()
+                return
             due = self.break_in(start, start + len(body))
             if due is None:
                 self.log(Sent(request.path, start, start + len(body), whole=True))
