@@ -10,12 +10,18 @@ from typing import NamedTuple, Protocol
 
 _EFFORT = r"(?:(?:reasoning|effort|thinking)[ :=-]*)?(?:minimal|low|medium|high|xhigh|max)"
 _SETTING = re.compile(
-    rf"{_EFFORT}(?:[ -](?:effort|reasoning|thinking))?"
-    r"|(?:no|non|without|with)[ -]?(?:think(?:ing)?|reasoning|tools?|search)"
+    rf"{_EFFORT}(?:[ -](?:reasoning |thinking )?(?:effort|reasoning|thinking))?"
+    r"|(?:no|non|without)[ -]?(?:think(?:ing)?|reasoning)"
+    r"|(?:(?:no|without)[ -]?|with[ -])?(?:python |web )?(?:tools?|search|browsing|python)"
     r"|(?:default |extended |\d+k )?(?:think|thinking)(?: tokens)?|reasoning|tools?|voting"
     r"|(?:best[ -]of[ -]?|bo|maj@|cons@|self-consistency@)\d+",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(
+    r"(?:no|without)[ -]?(?:python |web )?(?:tools?|search|browsing|python)", re.IGNORECASE
+)
+"""Settings that say that nothing is around the model."""
+
 _IN_BRACKETS = re.compile(r"(?P<model>.*\S) \((?P<settings>[^()]+)\)")
 _BEST_OF = re.compile(r"(?P<model>[^/]*[^/\s_-])[ _-](?P<n>best[ _-]of[ _-]\d+)", re.IGNORECASE)
 _MOST = 4  # settings that a name states one after the other
@@ -57,9 +63,22 @@ def _general(name: str) -> SplitName | None:
     if match := _IN_BRACKETS.fullmatch(name):
         settings = [each.strip() for each in match["settings"].split(",")]
         if all(map(_SETTING.fullmatch, settings)):
-            return SplitName(match["model"], ", ".join(settings))
+            return SplitName(match["model"], _joined(settings))
     if match := _BEST_OF.fullmatch(name):
         return SplitName(match["model"], re.sub(r"[ _]", "-", match["n"].lower()))
     if match := _RERANKED.fullmatch(name):
         return SplitName(name, match["ranker"])
     return None
+
+
+def variant_in(note: str | None) -> str | None:
+    """Return the variant that a note on a score states, such as "with tools"; None if it is plain.
+
+    Parts of the note that are no settings are left out.
+    """
+    parts = [each.strip() for each in re.split("[,;]", note or "")]
+    return _joined([each for each in parts if _SETTING.fullmatch(each)])
+
+
+def _joined(settings: Iterable[str]) -> str | None:
+    return ", ".join(each for each in settings if not _NOTHING.fullmatch(each)) or None

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.mapping import ModelRule
 from registry.evaluations.formats.tables.mapping_parser import parse_mapping
-from registry.evaluations.identity.variants import SplitName, split
+from registry.evaluations.identity.variants import SplitName, split, variant_in
 from registry.evaluations.importer import ImportOptions, import_files
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9.-]{0,10}[A-Za-z0-9]", fullmatch=True).filter(
@@ -19,11 +19,31 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9.-]{0,10}[A-Za-z0-9]", fullmatch=True)
 )
 SETTINGS = st.sampled_from([
     "high", "low", "medium effort", "reasoning: high", "no thinking", "no think", "32k thinking",
-    "32k thinking tokens", "default think", "with tools", "no tools", "best of 8", "maj@64",
+    "32k thinking tokens", "default think", "with tools", "with python", "best of 8", "maj@64",
 ])  # fmt: skip
 NO_SETTINGS = st.sampled_from([
     "0324", "2025-02-15", "34B", "base", "chat", "prev", "bf16", "Alibaba API", "v2", "instruct",
 ])  # fmt: skip
+
+
+PLAIN = ("no tools", "no-tools", "without search", "without tools")
+
+
+@pytest.mark.parametrize("plain", PLAIN)
+@given(NAMES, st.lists(SETTINGS, max_size=2, unique=True))
+def test_what_says_that_nothing_is_added_is_plain(
+    plain: str, name: str, settings: list[str]
+) -> None:
+    stated = ", ".join(each for each in settings if each != "no tools") or None
+    assert split(f"{name} ({', '.join([plain, *settings])})") == SplitName(name, stated)
+    note = ", ".join(["as reported", plain, *settings, "5 runs"])
+    assert variant_in(note) == stated
+
+
+def test_notes_without_settings_are_plain() -> None:
+    for note in (None, "", "reported by the authors", "0-shot", "avg of 5"):
+        assert variant_in(note) is None
+    assert variant_in("thinking; high reasoning effort") == "thinking, high reasoning effort"
 
 
 @given(NAMES, st.lists(SETTINGS, min_size=1, max_size=3, unique=True))

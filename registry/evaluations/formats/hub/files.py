@@ -122,7 +122,10 @@ def _entry(run: Run, dataset: dict[str, str], score: float) -> dict[str, object]
         if run.source.name != HUB:
             entry["source"] = {"url": run.source.url, "name": run.source.name}
     metric = " ".join(filter(None, (run.measure.metric, run.measure.filter)))
-    notes = [run.setup.details.get("notes"), metric if metric != "score" else None]
+    noted, variant = run.setup.details.get("notes"), run.setup.variant
+    notes = [noted, metric if metric != "score" else None]
+    if variant is not None and variant not in (noted or ""):
+        notes.append(variant)  # the score is not of the plain model
     if any(notes):
         entry["notes"] = ", ".join(filter(None, notes))
     return entry

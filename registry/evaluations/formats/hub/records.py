@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from registry.coerce import number, short_text, timestamp
 from registry.evaluations.formats.json_files import members
+from registry.evaluations.identity.variants import variant_in
 from registry.evaluations.records import (
     HUB_DATASETS,
     Benchmark,
@@ -104,7 +105,10 @@ def _eval_result(model: str, entry: Mapping[str, object], notes: Notes) -> _Resu
             metric="score", lower=None, upper=None, unit="%" if percent else None, assumed=True
         ),
         source=_source(source),
-        setup=Setup(details={key: text for key, text in details.items() if text}),
+        setup=Setup(
+            variant=variant_in(details["notes"]),
+            details={key: text for key, text in details.items() if text},
+        ),
         evaluated_at=timestamp(data.get("date")),
         score=score,
         verified=_text(data.get("verifyToken"), most=None) is not None

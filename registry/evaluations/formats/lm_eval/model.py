@@ -5,8 +5,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from hashlib import blake2b
 
-from registry.coerce import number, short_text, storable
+from registry.coerce import MAX_TEXT, number, short_text, storable
 from registry.evaluations.formats.json_files import members
 
 MODEL_ARGS = (
@@ -161,12 +162,11 @@ def flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, s
             continue
         if isinstance(member, dict) and prefix.count(".") < 2:  # noqa: PLR2004 - three deep
             yield from flat(member, f"{name}.")
+        elif isinstance(member, list | dict):
+            if member:
+                yield name, short_or_digest(json.dumps(member, default=str, sort_keys=True)) or ""
         elif (text := scalar(member)) is not None:
             yield name, text
-        elif isinstance(member, list | dict) and member:
-            written = short_text(json.dumps(member, default=str, sort_keys=True))
-            if written is not None:
-                yield name, written
 
 
 def scalar(value: object) -> str | None:
@@ -175,8 +175,15 @@ def scalar(value: object) -> str | None:
         return str(value)
     if number(value) is not None:
         return str(value)
-    text = short_text(value)
+    text = short_or_digest(value)
     return None if text == "N/A" else text
+
+
+def short_or_digest(value: object) -> str | None:
+    """Return a text, or the digest of one that is too long, which distinguishes runs as well."""
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return blake2b(value.encode(errors="replace"), digest_size=16).hexdigest()
+    return short_text(value)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from registry.coerce import count, number, short_text, storable, timestamp
 from registry.errors import UnreadableFileError, shortened
 from registry.evaluations.formats.json_files import members
-from registry.evaluations.formats.lm_eval.model import StatedModel, scalar
+from registry.evaluations.formats.lm_eval.model import StatedModel, flat, scalar, short_or_digest
 from registry.evaluations.formats.lm_eval.questions import Prompting
 from registry.evaluations.formats.lm_eval.scales import in_results, rescaled
 from registry.evaluations.records import (
@@ -367,10 +367,11 @@ def _shown(value: object) -> str:
 
 
 def _flat(value: object) -> str | None:
-    if isinstance(value, dict):
-        pairs = [(str(key), scalar(member)) for key, member in sorted(value.items())]
-        return short_text(",".join(f"{key}={text}" for key, text in pairs if text))
-    return short_text(value)
+    """Return generation arguments as one text; the digest of one that is too long."""
+    if not isinstance(value, dict):
+        return short_or_digest(value)
+    pairs = [(name, text) for name, text in flat(value) if text]
+    return short_or_digest(",".join(f"{name}={text}" for name, text in sorted(pairs)))
 
 
 def _sum(counts: list[int | None]) -> int | None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from json_values import ANY
 
 from registry.coerce import MAX_TEXT, storable
+from registry.evaluations.formats.hub import files
 from registry.evaluations.formats.hub.records import (
     MAX_RESULTS,
     read_eval_results,
@@ -54,6 +56,20 @@ def test_an_entry_is_read_with_all_it_says() -> None:
     assert run.source == Source(name="CAIS HLE", url="https://example.com/hle")
     assert run.setup == Setup(details={"notes": "no-tools"})
     assert run.evaluated_at == datetime(2025, 1, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("note", "variant"),
+    [("no-tools", None), ("with tools", "with tools"), ("avg of 8, high effort", "high effort")],
+)
+def test_a_note_on_a_system_is_its_variant(note: str, variant: str | None) -> None:
+    (block,) = read_eval_results("a/m", [{**ENTRY, "notes": note}], Notes())
+    (run,) = block.runs
+    assert run.setup == Setup(variant=variant, details={"notes": note})
+    # A score of a system says so where it is published.
+    told = replace(run, setup=Setup(variant="best-of-16"))
+    text = files.write([replace(block, runs=[told])])["a/m"]
+    assert ("notes: best-of-16" in text, "notes" in files.write([block])["a/m"]) == (True, True)
 
 
 def test_entries_of_the_api_are_wrapped() -> None:

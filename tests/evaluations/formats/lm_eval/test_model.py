@@ -231,3 +231,18 @@ def test_errors_are_of_the_file(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(UnreadableFileError):
         read(path)
+
+
+def test_long_and_nested_arguments_make_other_runs(tmp_path: Path) -> None:
+    """Texts that are too long to store distinguish runs as well."""
+    path = tmp_path / "results.json"
+    setups = []
+    for number in (1, 2):
+        for config in (
+            {"model_args": {"pretrained": "a/b", "chat_template": "x" * 300 + str(number)}},
+            {"model_args": "pretrained=a/b", "gen_kwargs": {"stop": {"at": number}}},
+            {"model_args": "pretrained=a/b", "gen_kwargs": "until=" + "y" * 300 + str(number)},
+        ):
+            path.write_text(json.dumps(results(config=config)))
+            setups += [run.setup.fingerprint() for run in read(path)]
+    assert len(set(setups)) == len(setups) == 6
