@@ -388,6 +388,41 @@ def test_the_best_of_repeats_is_that_of_pandas(
     } == expected
 
 
+def test_llmrouter(tmp_path: Path) -> None:
+    asked = [
+        {
+            "task_name": task,
+            "query": f"What is {place}?",
+            "ground_truth": "4",
+            "metric": metric,
+            "model_name": model,
+            "response": f"{model} says {place}",
+            "performance": performance,
+            "embedding_id": place,
+            "token_num": 12,
+        }
+        for place, task, metric, model, performance in (
+            (0, "gsm8k", "GSM8K", "qwen", 1.0),
+            (0, "gsm8k", "GSM8K", "llama", 0.0),
+            (7, "gsm8k", "GSM8K", "qwen", 0.0),
+            (9, "trivia_qa", "f1_score", "qwen", 0.25),
+        )
+    ]
+    path = lines(tmp_path / "default_routing_train_data.jsonl", asked)
+    [(sums, [qwen, llama]), (trivia, [other])] = read(path, None, "llmrouter")
+    assert (sums.benchmark.name, trivia.benchmark.name) == (
+        "llmrouter/gsm8k",
+        "llmrouter/trivia_qa",
+    )
+    assert [(item.item, item.answer) for item in sums.items] == [("0", "4"), ("7", "4")]
+    assert values(qwen) == [1.0, 0.0]
+    np.testing.assert_equal(values(llama), [0.0, np.nan])
+    assert (values(other), other.measure.metric) == ([0.25], "f1_score")
+    assert qwen.answers == ["qwen says 0", "qwen says 7"]
+    assert qwen.setup.details == {"file": "default_routing_train_data"}
+    assert not qwen.complete
+
+
 @pytest.mark.parametrize(
     ("name", "shots"), [("x_0shot.csv", 0), ("x_5shot.csv", 5), ("x.csv", None)]
 )
