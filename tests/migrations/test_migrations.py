@@ -307,6 +307,38 @@ def test_each_revision_goes_up_and_down_with_rows_in_place(empty: Engine, revisi
         assert contents(connection) == after
 
 
+def test_an_upgrade_drops_vectors_of_long_texts_and_counts_outcomes(empty: Engine) -> None:
+    """Of long texts the beginning was encoded; hashing reads them as before."""
+    for each in REVISIONS[: REVISIONS.index("0011")]:
+        migrate.upgrade(empty, each)
+        fill(empty, each)
+    with empty.begin() as connection:
+        connection.exec_driver_sql("""
+            INSERT INTO store.encoders (name, dimension) VALUES ('minilm', 2);
+            INSERT INTO store.items (benchmark_id, ordinal, item, content_hash, prompt, choices)
+            SELECT 1, n, 'i' || n, gen_random_uuid(),
+                   repeat('x', CASE n WHEN 1 THEN 126 ELSE 120 END),
+                   CASE n WHEN 3 THEN '{"a long choice"}' ELSE '{}' END::text[]
+              FROM generate_series(1, 3) n;
+            INSERT INTO store.text_vectors
+            SELECT e.encoder_id, i.content_hash, '[1,0]' FROM store.encoders e, store.items i
+             WHERE i.content_hash IS NOT NULL;
+            UPDATE store.items SET prompt = prompt || 'x' WHERE item = 'i1'""")
+    migrate.upgrade(empty, "0011")
+    with empty.connect() as connection:
+        left = connection.execute(
+            text("""
+            SELECT e.name, i.item, v.cut FROM store.text_vectors v JOIN store.encoders e
+             USING (encoder_id) JOIN store.items i USING (content_hash) ORDER BY 1, 2""")
+        )
+        assert [tuple(row) for row in left] == [
+            ("hashing-512", "i1", False), ("hashing-512", "i2", False),
+            ("hashing-512", "i3", False), ("minilm", "i2", False),
+        ]  # fmt: skip
+        counted = connection.execute(text("SELECT outcome_count FROM store.runs"))
+        assert counted.scalars().all() == [1]
+
+
 def test_up_down_up_makes_the_same_schema(empty: Engine) -> None:
     migrate.upgrade(empty)
     first = dump(empty, "--schema-only")
