@@ -6,6 +6,7 @@ SELECT m.name AS model, b.name AS benchmark, b.version, k.metric, k.filter,
        CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
        END AS standard_error,
        CASE WHEN k.higher_is_better AND k.random_baseline < k.upper
+                 AND store.rank_value(r.score, k.lower, k.upper, k.higher_is_better) IS NOT NULL
             THEN (r.score - k.random_baseline) / (k.upper - k.random_baseline)
        END AS above_chance,
        CASE WHEN r.outcome_count = r.item_count THEN 'measured' ELSE 'reported' END AS kind,
@@ -37,7 +38,7 @@ COMMENT ON COLUMN registry.scores.metric IS
 COMMENT ON COLUMN registry.scores.filter IS
     'How answers were extracted from replies; empty for none.';
 COMMENT ON COLUMN registry.scores.score IS
-    'Share in [0, 1], higher being better; null where the metric has no bounds.';
+    'Share in [0, 1], higher being better; null where the metric has no bounds, and for a raw score outside them: nothing was measured.';
 COMMENT ON COLUMN registry.scores.raw_score IS
     'Score as the source states it, or the mean of the outcomes on all its items.';
 COMMENT ON COLUMN registry.scores.unit IS
@@ -45,7 +46,7 @@ COMMENT ON COLUMN registry.scores.unit IS
 COMMENT ON COLUMN registry.scores.standard_error IS
     'Standard error of score: from the outcomes where known, else as stated.';
 COMMENT ON COLUMN registry.scores.above_chance IS
-    'Score scaled to 0 for random answers and 1 for the best; negative is worse than random; null where the random baseline or the upper bound is not known, or lower is better.';
+    'Score scaled to 0 for random answers and 1 for the best; negative is worse than random; null where the random baseline or the upper bound is not known, lower is better, or nothing was measured.';
 COMMENT ON COLUMN registry.scores.kind IS
     'measured where the score is the mean of known outcomes on all its items, else reported.';
 COMMENT ON COLUMN registry.scores.source IS
