@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from registry.catalog.rows import NULL, array, line
 from registry.db.copy import copy_lines
-from registry.evaluations.identity import contents
+from registry.evaluations.identity.contents import ContentPair, MergedContent, reconcile
 from registry.evaluations.packing import Ordinals
 from registry.evaluations.records import Item, content_hash
 
@@ -27,6 +27,9 @@ _NULLS = f"\t{NULL}\t{NULL}\t{{}}\t{NULL}\t{NULL}"
 
 
 _NAME_ONLY = Item("")[1:]
+
+
+_ROWS_AT_ONCE = 500
 
 
 def _item_line(place: int, item: Item) -> str:
@@ -179,7 +182,7 @@ def _match_items(connection: Connection, benchmark: int, items: Sequence[Item]) 
           FROM store.items k WHERE k.benchmark_id = :benchmark AND k.item = i.item"""),
         {"benchmark": benchmark},
     )
-    contents.reconcile(connection, benchmark)
+    _reconcile(connection, benchmark)
     _match_by_content(connection, benchmark)
 
 
@@ -223,6 +226,44 @@ def _match_by_content(connection: Connection, benchmark: int) -> None:
          WHERE i.place = f.place"""),
         {"places": [one.at for one, _ in pairs], "ordinals": [other.at for _, other in pairs]},
     )
+
+
+def _reconcile(connection: Connection, benchmark: int) -> None:
+    """Give incoming items the content that they and the stored ones of their names have together.
+
+    Raises:
+        RegistryError: naming the first item that asks something else than the stored one.
+    """
+    query = text("""
+        SELECT i.place, i.item, b.name, i.prompt, i.choices, k.prompt, k.choices, k.content_hash
+          FROM incoming_items i
+          JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
+          JOIN store.benchmarks b USING (benchmark_id)
+         WHERE k.content_hash <> i.content_hash
+         ORDER BY i.place""")
+    # By a cursor: of a large benchmark, both prompts of all items may not fit in memory.
+    streamed = {"stream_results": True, "max_row_buffer": _ROWS_AT_ONCE}
+    with connection.execute(query, {"benchmark": benchmark}, execution_options=streamed) as rows:
+        changed = [each for row in rows if (each := reconcile(ContentPair(*row))) is not None]
+    if changed:
+        _replace(connection, changed)
+
+
+def _replace(connection: Connection, contents: Sequence[MergedContent]) -> None:
+    connection.exec_driver_sql("""
+        CREATE TEMPORARY TABLE item_contents (
+            place integer, prompt text, choices text[], content_hash uuid) ON COMMIT DROP""")
+    lines = (
+        f"{each.place}\t{line((each.prompt, array(each.choices), each.content_hash.hex))}"
+        for each in contents
+    )
+    copy_lines(connection, "item_contents", MergedContent._fields, lines)
+    connection.exec_driver_sql("""
+        UPDATE incoming_items i
+           SET prompt = c.prompt, choices = c.choices, content_hash = c.content_hash,
+               replaces = true
+          FROM item_contents c WHERE c.place = i.place""")
+    connection.exec_driver_sql("DROP TABLE item_contents")
 
 
 def _by_content(

@@ -1,14 +1,9 @@
 """Contents of items of one name: the same question with more or less around it, or another."""
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, text
-
-from registry.catalog.rows import array, line
-from registry.db.copy import copy_lines
 from registry.errors import RegistryError
 from registry.evaluations.records import Item, content_hash, text_of
 
@@ -18,10 +13,8 @@ _DOCUMENT = re.compile(r"[0-9a-f]{64}(?:/\d+)?")
 _SHORTEST = 4
 """Characters from which a prompt within another one is its question."""
 
-_ROWS_AT_ONCE = 500
 
-
-class _Pair(NamedTuple):
+class ContentPair(NamedTuple):
     """Contents of an incoming item and of the stored one of its name, which differ."""
 
     place: int
@@ -34,36 +27,19 @@ class _Pair(NamedTuple):
     stored_hash: UUID
 
 
-def reconcile(connection: Connection, benchmark: int) -> None:
-    """Give incoming items the content that they and the stored ones of their names have together.
+class MergedContent(NamedTuple):
+    """Prompt and choices of an item, at its place in a file."""
 
-    It is the shorter prompt, with the choices of the one that has some. Where that is another one
-    than the stored, it replaces it.
-
-    Args:
-        connection: with the table `incoming_items`, whose items have their ordinals.
-        benchmark: key of the benchmark's version.
-
-    Raises:
-        RegistryError: naming the first item that asks something else than the stored one.
-    """
-    query = text("""
-        SELECT i.place, i.item, b.name, i.prompt, i.choices, k.prompt, k.choices, k.content_hash
-          FROM incoming_items i
-          JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
-          JOIN store.benchmarks b USING (benchmark_id)
-         WHERE k.content_hash <> i.content_hash
-         ORDER BY i.place""")
-    # By a cursor: of a large benchmark, both prompts of all items may not fit in memory.
-    streamed = {"stream_results": True, "max_row_buffer": _ROWS_AT_ONCE}
-    with connection.execute(query, {"benchmark": benchmark}, execution_options=streamed) as rows:
-        changed = [each for row in rows if (each := _line(_Pair(*row))) is not None]
-    if changed:
-        _replace(connection, changed)
+    place: int
+    prompt: str
+    choices: list[str]
+    content_hash: UUID
 
 
-def _line(pair: _Pair) -> str | None:
-    """Return the content of both as a line of COPY text; None where the stored one stays.
+def reconcile(pair: ContentPair) -> MergedContent | None:
+    """Return the content that both have together, if it is another one than the stored.
+
+    It is the shorter prompt, with the choices of the one that has some.
 
     Raises:
         RegistryError: they ask something else.
@@ -78,13 +54,14 @@ def _line(pair: _Pair) -> str | None:
             "(--benchmark-version)."
         )
     prompt, choices = pair.prompt if is_shorter else pair.stored, pair.stored_choices
-    content = content_hash(Item(pair.item, prompt, tuple(choices or pair.choices)))
+    choices = choices or pair.choices
+    content = content_hash(Item(pair.item, prompt, tuple(choices)))
     if content is None or content == pair.stored_hash:
         return None
-    return f"{pair.place}\t{line((prompt, array(choices or pair.choices), content.hex))}"
+    return MergedContent(pair.place, prompt, choices, content)
 
 
-def _offer_same(pair: _Pair) -> bool:
+def _offer_same(pair: ContentPair) -> bool:
     """Return whether the choices are the same; an item may be known without them."""
     if not pair.choices or not pair.stored_choices:
         return True
@@ -107,16 +84,3 @@ def asks_within(prompt: str, other: str, *, is_document: bool = False) -> bool:
         return False
     edges = [r"(?<!\w)" if inner[0].isalnum() else "", r"(?!\w)" if inner[-1].isalnum() else ""]
     return re.search(re.escape(inner).join(edges), outer) is not None
-
-
-def _replace(connection: Connection, lines: Sequence[str]) -> None:
-    connection.exec_driver_sql("""
-        CREATE TEMPORARY TABLE item_contents (
-            place integer, prompt text, choices text[], content_hash uuid) ON COMMIT DROP""")
-    copy_lines(connection, "item_contents", ("place", "prompt", "choices", "content_hash"), lines)
-    connection.exec_driver_sql("""
-        UPDATE incoming_items i
-           SET prompt = c.prompt, choices = c.choices, content_hash = c.content_hash,
-               replaces = true
-          FROM item_contents c WHERE c.place = i.place""")
-    connection.exec_driver_sql("DROP TABLE item_contents")
