@@ -117,7 +117,8 @@ def unpack(weights: Weights, name: str, quantized_to: str | None) -> Weights:
     if packed < _LEAST_PACKED * stored:
         return weights
     unpacked = unpacked_count(stored, dtypes, quantized_to)
-    if unpacked is not None and unpacked > _MAX_PARAMETERS:
+    # No model has as many as this would be, so the Hub has unpacked them already.
+    if (unpacked or unpacked_count(stored, dtypes, "4-bit") or 0) > _MAX_PARAMETERS:
         return weights
     named = parameters_in_name(name)
     fitting: list[tuple[float, int, ParametersSource]] = []
