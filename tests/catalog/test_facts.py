@@ -1,6 +1,7 @@
 """Facts that tables state of models: read, stored, ranked below the Hub's, moved and removed."""
 
 import gzip
+import random
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,49 @@ def test_filters_agree_with_the_view(engine: Engine, tmp_path: Path) -> None:
                     f" {query}, states => {states})",
                 )
             ), (query, states)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_filters_agree_with_the_view_whatever_is_stated(
+    engine: Engine, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    lines = []
+    with engine.begin() as connection:
+        for number in range(30):
+            name = f"org/m{number}" + chance.choice(["", "-7b", "-70B-GPTQ", "-3b-4bit", "-350m"])
+            if chance.random() < 0.5:
+                size = chance.choice([None, 10**9, 7_240_000_000, 8 * 10**9, 70 * 10**9])
+                factories.model(
+                    connection, name, parameters=size, license=chance.choice([None, "mit", "gpl"]),
+                    parameters_source=size and chance.choice(["safetensors", "gguf"]),
+                )  # fmt: skip
+            size = chance.choice(["", "-1", "0", "1.1", "7.24", "8", "9.1", "72"])
+            lines.append(f"{name},0.5,{size},{chance.choice(['', 'MIT', 'apache-2.0'])},,,")
+    imported(engine, board(tmp_path / "b.csv", *lines))
+    models = asked(engine, "SELECT name, parameters, license FROM registry.models")
+    assert len(models) == 30
+    for least in (None, 10**9, 8 * 10**9):
+        for most in (None, 7 * 10**9, 8 * 10**9, 10**11):
+            for licence in (None, "mit"):
+                wanted = {
+                    name
+                    for name, size, own in models
+                    if (least is None or (size is not None and size >= least))
+                    and (most is None or (size is not None and size <= most))
+                    and (licence is None or own == licence)
+                }
+                found = asked(
+                    engine,
+                    """
+                    SELECT name FROM registry.search_models(
+                        NULL, 100, by_license => :licence, min_parameters => :least,
+                        max_parameters => :most, states => :states)""",
+                    licence=licence, least=least, most=most,
+                    states=["stub", "available"] if chance.random() < 0.5 else None,
+                )  # fmt: skip
+                if (least, most, licence) != (None, None, None):
+                    assert {name for (name,) in found} == wanted, (least, most, licence)
 
 
 def test_the_hub_is_above_facts(engine: Engine, tmp_path: Path) -> None:

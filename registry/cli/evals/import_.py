@@ -125,6 +125,7 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import leaderboard.csv --mapping open-llm-leaderboard-v1
       registry evals import mine.csv --column model=name --column outcome=correct --benchmark b
       registry evals import scores.csv --column model=name --column score=acc --benchmark b
+      registry evals import board.csv --mapping ours.yaml --column fact.license=Licence
       registry evals import grades.csv --column model=name --column score=grade --scale 0:10
       registry evals import questions.csv --column item=id --column prompt=question --benchmark b
       registry evals import names.csv --column name=label --column model=repository
