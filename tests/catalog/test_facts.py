@@ -171,8 +171,8 @@ def test_filters_agree_with_the_view_whatever_is_stated(
                     connection, name, parameters=size, license=chance.choice([None, "mit", "gpl"]),
                     parameters_source=size and chance.choice(["safetensors", "gguf"]),
                 )  # fmt: skip
-            size = chance.choice(["", "-1", "0", "1.1", "7.24", "8", "9.1", "72"])
-            lines.append(f"{name},0.5,{size},{chance.choice(['', 'MIT', 'apache-2.0'])},,,")
+            billions = chance.choice(["", "-1", "0", "1.1", "7.24", "8", "9.1", "72"])
+            lines.append(f"{name},0.5,{billions},{chance.choice(['', 'MIT', 'apache-2.0'])},,,")
     imported(engine, board(tmp_path / "b.csv", *lines))
     models = asked(engine, "SELECT name, parameters, license FROM registry.models")
     assert len(models) == 30
