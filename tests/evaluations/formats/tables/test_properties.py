@@ -66,6 +66,8 @@ def naive(table: object) -> Naive:
             elif outcome is None:
                 assert raw.isascii()
                 outcome = float(raw)
+            if outcome == -1:
+                outcome = np.nan  # not measured
             assert np.isnan(outcome) or -1e-6 <= outcome <= 1 + 1e-6
             outcome = float(np.float32(np.clip(outcome, 0, 1)))
             assert all(0 < len(name) <= 255 and "\0" not in name for name in (model, item))
