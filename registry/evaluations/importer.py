@@ -28,8 +28,8 @@ from registry.evaluations.formats import detect
 from registry.evaluations.import_log import FileReport, counts, summary
 from registry.evaluations.records import Block, Facts, Names, Notes, Run, Source
 from registry.evaluations.remote.files import DEFAULT_LIMIT
-from registry.evaluations.remote.inputs import InputFile, list_files
-from registry.evaluations.removal import remove_former_readings
+from registry.evaluations.remote.inputs import InputFile, list_files, place_of
+from registry.evaluations.removal import remove_former_readings, remove_readings_of_parts
 from registry.evaluations.scales.measured import measured
 from registry.evaluations.scales.stated import StatedScale
 from registry.workers import Progress, infrequent_gc, no_progress
@@ -248,6 +248,9 @@ def _import(
         connection, version, restates=report.written.added < report.written.runs
     )
     replaced = dict(report.written.replaced)
+    parts = [place_of(str(part)) for part in reader.parts(file.path, format_)]
+    if parts:
+        replaced.update(remove_readings_of_parts(connection, parts, report.path, now))
     if not version.is_new:
         # Earlier versions of the registry did not note how a file was read; most say it themselves.
         is_plain = not options.reading and format_ != ImportFormat.TABLE

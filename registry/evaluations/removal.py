@@ -1,5 +1,6 @@
 """Removal of runs, and of the names, setups, sources and files that only they used."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -168,7 +169,48 @@ def remove_former_readings(
     Returns:
         How many runs were removed.
     """
-    former = staging.former_readings(connection, import_id, same_options=same_options)
+    return _remove_readings(
+        connection,
+        staging.former_readings(connection, import_id, same_options=same_options),
+        now,
+    )
+
+
+def remove_readings_of_parts(
+    connection: Connection, parts: Sequence[str], whole: str, now: datetime
+) -> dict[int, int]:
+    """Remove the runs of files that were read on their own before, and with another one now.
+
+    Args:
+        connection: in the transaction of the other file.
+        parts: places of the files.
+        whole: what the other file is called.
+        now: when.
+
+    Returns:
+        How many runs were removed, by their import.
+    """
+    imports = connection.scalars(
+        text("SELECT import_id FROM store.imports WHERE path = ANY (:parts)"),
+        {"parts": list(parts)},
+    ).all()
+    if not imports:
+        return {}
+    staging.hand_over(connection, imports)
+    rows = connection.execute(
+        text("""
+        SELECT import_id, model_id, run_id FROM store.runs WHERE import_id = ANY (:imports)"""),
+        {"imports": list(imports)},
+    ).all()
+    _remove_readings(
+        connection, [(row.model_id, row.run_id, f"read with {whole}") for row in rows], now
+    )
+    return dict(Counter(row.import_id for row in rows))
+
+
+def _remove_readings(
+    connection: Connection, former: Sequence[tuple[int, int, str]], now: datetime
+) -> int:
     if not former:
         return 0
     connection.exec_driver_sql(_REMOVED_RUNS)

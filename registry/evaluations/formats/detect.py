@@ -107,6 +107,10 @@ class Reader:
         """
         return self._formats[format_].read(path, notes)
 
+    def parts(self, path: Path, format_: str) -> list[Path]:
+        """Return the other files that are read with a file of a format."""
+        return [part for part in self._formats[format_].parts(path) if part != path.absolute()]
+
     def unknown(self, path: Path) -> str:
         """Return the sentence for a file that no format fits."""
         return (

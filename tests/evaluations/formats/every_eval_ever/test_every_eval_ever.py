@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from json_values import ANY
+from sqlalchemy import Engine
 
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import every_eval_ever
 from registry.evaluations.formats.detect import Reader
 from registry.evaluations.formats.every_eval_ever.writer import write
+from registry.evaluations.importer import import_files
 from registry.evaluations.records import (
     Benchmark,
     Block,
@@ -630,3 +632,21 @@ def test_instances_of_the_canonical_layout_are_read_once(below: list[str], besid
         notes = Notes()
         (block,) = blocks(path, notes)
         assert (len(block.items), notes.counts) == (1, {})
+
+
+def test_instances_that_were_read_alone_before_are_read_once(
+    engine: Engine, tmp_path: Path
+) -> None:
+    path = saved(tmp_path, aggregate(), row(), row(sample_id="s1", sample_hash="h1"))
+    rows = path.with_name("x_samples.jsonl")
+    query = "SELECT source, metric FROM registry.runs"
+    [report] = import_files(engine, [rows])
+    assert (report.error, report.written.runs) == (None, 1)
+    [report] = import_files(engine, [path])
+    assert (report.error, report.replaced) == (None, {str(rows): 1})
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(query).all() == [("Acme Labs", "accuracy")]
+        changes = connection.exec_driver_sql("SELECT reason FROM store.score_changes")
+        assert changes.scalars().all() == [f"read with {path}"]
+    [report] = import_files(engine, [tmp_path])
+    assert (report.status, report.replaced) == ("unchanged", {})
