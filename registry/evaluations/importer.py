@@ -247,10 +247,10 @@ def _import(
     report.left_over = import_log.claim(
         connection, version, restates=report.written.added < report.written.runs
     )
-    replaced = dict(report.written.replaced)
+    replaced: dict[int | None, int] = dict(report.written.replaced)
     parts = [place_of(str(part)) for part in reader.parts(file.path, format_)]
     if parts:
-        replaced.update(remove_readings_of_parts(connection, parts, report.path, now))
+        replaced |= remove_readings_of_parts(connection, parts, report.path, now)
     if not version.is_new:
         # Earlier versions of the registry did not note how a file was read; most say it themselves.
         is_plain = not options.reading and format_ != ImportFormat.TABLE

@@ -178,7 +178,7 @@ def remove_former_readings(
 
 def remove_readings_of_parts(
     connection: Connection, parts: Sequence[str], whole: str, now: datetime
-) -> dict[int, int]:
+) -> dict[int | None, int]:
     """Remove the runs of files that were read on their own before, and with another one now.
 
     Args:
