@@ -39,6 +39,8 @@ _WHOLE = frozenset({"default", "main", "all"})  # configurations of a whole data
 _NO_TYPES = frozenset({"unknown", "custom", "other", "none", "private", "dataset", "text"})
 # They write percentages: the leaderboards' results, and those of the program mteb.
 _PERCENT_SOURCES = re.compile(r"open[ _-]llm[ _-]leaderboard", re.IGNORECASE)
+_ABOVE_CHANCE = re.compile(r"(?:BBH|GPQA|MuSR|MMLU-PRO) \(\d-shot\)", re.IGNORECASE)
+_LEVEL_5 = re.compile(r"\bMATH (?:Lvl|Level) 5\b", re.IGNORECASE)
 _NOTHING = frozenset({"", "null", "~"})
 
 
@@ -76,7 +78,7 @@ def read_model_index(model: str, value: object, notes: Notes) -> list[Block]:
     """
     if not value:
         return []
-    results = list(_index_results(model, value, notes))
+    results = [_distinct(result) for result in _index_results(model, value, notes)]
     return _blocks(list(_scaled(_with_titles(results))), notes)
 
 
@@ -201,6 +203,21 @@ def _index_measure(name: str, metric: Mapping[str, object]) -> Measure:
     if measure.lower is None and measure.unit is None and title is not None:
         return replace(known_measure(title), metric=name)
     return measure
+
+
+def _distinct(result: _Result) -> _Result:
+    """Keep apart what a title says of a data set's items, and of its score's scale.
+
+    The Open LLM Leaderboard wrote scores into cards of which 0 is guessing, not no item right.
+    """
+    title, run = result.title or "", result.run
+    if run.source.name == "Open LLM Leaderboard" and _ABOVE_CHANCE.fullmatch(title):
+        measure = replace(run.measure, metric=f"{run.measure.metric}_above_chance")
+        return result._replace(run=replace(run, measure=measure))
+    if _LEVEL_5.search(title):
+        name = f"{result.benchmark.name}/Level 5"
+        return result._replace(benchmark=replace(result.benchmark, name=name))
+    return result
 
 
 def _with_titles(results: list[_Result]) -> list[_Result]:

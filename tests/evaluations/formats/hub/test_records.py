@@ -135,6 +135,28 @@ def test_parts_of_a_data_set_that_only_titles_tell_apart_stay_apart() -> None:
     assert [block.benchmark.name for block in blocks] == ["T en", "T fr"]
 
 
+@pytest.mark.parametrize(
+    ("title", "source", "kind", "named"),
+    [
+        ("MMLU-PRO (5-shot)", "Open LLM Leaderboard", "acc", ("t", "acc_above_chance")),
+        ("BBH (3-Shot)", "Open LLM Leaderboard", "acc_norm", ("t", "acc_norm_above_chance")),
+        ("MMLU (5-Shot)", "Open LLM Leaderboard", "acc", ("t", "acc")),
+        ("MMLU-PRO (5-shot)", "me", "acc", ("t", "acc")),
+        ("MATH Lvl 5 (4-Shot)", "Open LLM Leaderboard", "em", ("t/Level 5", "em")),
+        ("MATH Level 5", "me", "em", ("t/Level 5", "em")),
+        ("MATH", "me", "em", ("t", "em")),
+    ],
+)
+def test_other_scales_and_items_of_a_data_set_stay_apart(
+    title: str, source: str, kind: str, named: tuple[str, str]
+) -> None:
+    value = index(metric(25.4, kind), type="t", name=title)
+    value[0]["results"][0]["source"] = {"name": source}
+    benchmark, run = only(value)
+    assert (benchmark.name, run.measure.metric) == named
+    assert (run.measure.lower, run.measure.upper, run.measure.unit) == (0, 100, "%")
+
+
 def test_one_share_above_one_makes_percentages_of_a_source() -> None:
     values = (metric(45.0), metric(61.0, "F1"), metric(0, "em"), metric(-1, "mc2"))
     here = index(*values, metric(0.9, "mc1"), metric(7.5, "wer"), metric(2, "x"), type="a")
