@@ -10,7 +10,9 @@ from registry.evaluations.records import Measure, Outcomes
 _CLOSE = 1e-6  # of the score: values have 7 digits
 
 
-def outcomes_of(measure: Measure, score: float, values: Sequence[float]) -> Outcomes | None:
+def outcomes_of(
+    measure: Measure, score: float, values: Sequence[float], *, is_part: bool = False
+) -> Outcomes | None:
     """Return values as outcomes in [0, 1], higher being better.
 
     Without bounds, values that all are in [0, 1] are outcomes, unless lower ones are better.
@@ -19,6 +21,7 @@ def outcomes_of(measure: Measure, score: float, values: Sequence[float]) -> Outc
         measure: of the score and of the values.
         score: as stated.
         values: one an item, NaN where it was not observed.
+        is_part: whether the score is of more items, and so may be another than their mean.
 
     Returns:
         None unless the score is their mean, and all are within the bounds.
@@ -26,7 +29,7 @@ def outcomes_of(measure: Measure, score: float, values: Sequence[float]) -> Outc
     raw = np.array(values, np.float64)
     if not len(raw) or np.isnan(raw).all():
         return None
-    if not abs(float(np.nanmean(raw)) - score) <= _CLOSE * max(1.0, abs(score)):
+    if not is_part and not abs(float(np.nanmean(raw)) - score) <= _CLOSE * max(1.0, abs(score)):
         return None
     if measure.width is None:
         if measure.higher_is_better is False:

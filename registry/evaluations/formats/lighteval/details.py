@@ -79,9 +79,7 @@ def read_details(path: Path, results: LightevalResults, key: TaskKey, notes: Not
             column.append(_value(measured.get(metric)))
     if not items:
         raise UnreadableFileError(path, "there are no rows in it.")
-    extent = results.extent(key)
-    complete = extent[1] and (extent[0] is None or extent[0] <= len(items))
-    runs = list(_runs(results, key, values, answers, notes, complete=complete))
+    runs = list(_runs(results, key, values, answers, notes))
     return Block(benchmark=results.benchmark(key), items=list(items.values()), runs=runs)
 
 
@@ -91,15 +89,14 @@ def _runs(
     values: Mapping[str, list[float]],
     answers: list[str | None],
     notes: Notes,
-    *,
-    complete: bool,
 ) -> Iterator[Run]:
-    scores = results.scores(key)
+    scores, (number_of_items, complete) = results.scores(key), results.extent(key)
+    is_part = number_of_items is not None and len(answers) < number_of_items
     for name, column in values.items():
         metric = short_text(name)
         measure = results.measure(key, metric or "")
         stated = number(scores.get(name))
-        outcomes = None if stated is None else outcomes_of(measure, stated, column)
+        outcomes = None if stated is None else outcomes_of(measure, stated, column, is_part=is_part)
         if metric is None or outcomes is None:
             notes.left_out("metrics of documents that are not outcomes of the stated score")
             continue
@@ -110,6 +107,8 @@ def _runs(
             outcomes=outcomes,
             answers=answers if has_answers else None,
             complete=complete,
+            # Of more documents than the details are, the score stays as stated.
+            **({"score": stated, "items": number_of_items} if is_part else {}),
         )
 
 

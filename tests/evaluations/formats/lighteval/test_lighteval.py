@@ -205,6 +205,18 @@ def test_scores_and_outcomes_are_one_run(tmp_path: Path, engine: Engine) -> None
         assert rows(connection, query) == [("em", 0.75, True), ("maj@8", 0.5, True)]
 
 
+def test_details_of_some_documents_leave_the_score(tmp_path: Path, engine: Engine) -> None:
+    results, below = folders(tmp_path)
+    written(results)
+    details(below, NEW[:2])
+    reports = import_files(engine, [tmp_path])
+    assert [(report.status, report.error) for report in reports] == [("imported", None)] * 2
+    query = """SELECT metric, score, items, outcomes FROM registry.runs
+                WHERE benchmark = 'gsm8k' ORDER BY metric"""
+    with engine.connect() as connection:
+        assert rows(connection, query) == [("em", 0.75, 4, 2), ("maj@8", 0.5, 4, 2)]
+
+
 OLD = [
     {
         "example": f"Question {n}",
