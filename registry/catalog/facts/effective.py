@@ -229,12 +229,15 @@ def apply_everywhere(connection: Connection) -> int:
 
 
 def children(connection: Connection, keys: Iterable[int]) -> Sequence[int]:
-    """Return the keys of models without a size of their own whose parents are among these."""
+    """Return the keys of models without a size of their own whose parents, of these, have another."""
     return connection.scalars(
         text("""
         SELECT DISTINCT e.child_id
-          FROM store.edges e JOIN store.models c ON c.model_id = e.child_id
+          FROM store.edges e
+          JOIN store.models p ON p.model_id = e.parent_id
+          JOIN store.models c ON c.model_id = e.child_id
          WHERE e.parent_id = ANY (:keys) AND e.relation IN ('finetune', 'quantized')
+           AND p.parameters IS NOT NULL AND c.parameters IS DISTINCT FROM p.parameters
            AND (c.parameters IS NULL
                 OR c.parameters_source IN ('parent', 'siblings', 'packed'))"""),
         {"keys": list(keys)},
