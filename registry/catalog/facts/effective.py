@@ -229,7 +229,7 @@ def apply_everywhere(connection: Connection) -> int:
 
 
 def children(connection: Connection, keys: Iterable[int]) -> Sequence[int]:
-    """Return the keys of models without a size of their own whose parents, of these, have another."""
+    """Return the keys of models without sizes of their own whose parents here have another."""
     return connection.scalars(
         text("""
         SELECT DISTINCT e.child_id
