@@ -171,7 +171,7 @@ def remove_former_readings(
     """
     return _remove_readings(
         connection,
-        staging.former_readings(connection, import_id, same_options=same_options),
+        staging.earlier_readings(connection, import_id, same_options=same_options),
         now,
     )
 

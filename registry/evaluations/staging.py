@@ -387,7 +387,7 @@ def claim(connection: Connection, import_id: int, former: Sequence[int]) -> None
     )
 
 
-def former_readings(
+def earlier_readings(
     connection: Connection, import_id: int, *, same_options: bool
 ) -> list[tuple[int, int, str]]:
     """Return the runs of an import that the same file is not read as any more.

@@ -21,7 +21,9 @@ WORDS = st.from_regex(r"[A-Za-z][A-Za-z0-9._-]{0,8}", fullmatch=True).filter(
     lambda word: word.lower() not in ("none", "null", "true", "false", "nan", "inf", "infinity")
 )
 NAMES = st.builds("{}/{}".format, WORDS, WORDS)
-KEYS = st.from_regex(r"arg_[a-z]{1,5}", fullmatch=True)
+KEYS = st.from_regex(r"arg_[a-z]{1,5}", fullmatch=True).filter(
+    lambda key: key not in ("arg_key", "arg_token", "arg_auth")  # secrets are kept out
+)
 NESTED = st.dictionaries(KEYS, st.one_of(WORDS, st.integers(0, 99), st.booleans()), min_size=1)
 VALUES = st.one_of(WORDS, st.integers(0, 99), NESTED, st.lists(st.integers(0, 9), min_size=1))
 ARGUMENTS = st.dictionaries(KEYS, VALUES, max_size=4)
