@@ -1,6 +1,7 @@
 """Shares and ranks in SQL, and boards that mix no scales."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +78,9 @@ def test_a_board_has_one_scale(connection: Connection, scored: list[tuple[Measur
     assert len({(higher, bounded is True) for *_, higher, bounded in board}) <= 1
     for model, share, raw, rank, higher, bounded in board:
         measure, value = scored[int(model[1:])]
+        # A measure without a direction is that with one, where it differs in nothing else.
+        assert measure.higher_is_better in (higher, None)
+        measure = replace(measure, higher_is_better=higher)
         assert raw == value
         assert measure.allows(value)
         if bounded:

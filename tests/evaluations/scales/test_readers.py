@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from registry.errors import RegistryError
@@ -107,6 +107,8 @@ def lm_eval_file(folder: Path, scores: dict[tuple[str, str], float]) -> list[Blo
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(LM_EVAL)), VALUES, min_size=1, max_size=6))
+@example({("bigbench_x", "multiple_choice_grade"): 50.07, ("bigbench_x", "exact_str_match"): 0.8})
+@example({("coqa", "f1"): 12.6, ("squad2", "f1"): 12.6, ("squad2", "NoAns_f1"): 0.8})
 def test_any_task_and_metric_of_lm_eval(scores: dict[tuple[str, str], float]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         read = shares(lm_eval_file(Path(folder), scores))
