@@ -106,6 +106,40 @@ def test_metabench(real: Engine, reports: Reports, shared: Path) -> None:
     assert (right, items) == (frame.to_numpy().sum(), frame.size)
 
 
+def test_names_of_benchmarks_are_joined(real: Engine, reports: Reports) -> None:
+    joined = asked(
+        real,
+        """
+        SELECT canonical, array_agg(DISTINCT benchmark ORDER BY benchmark)
+          FROM registry.benchmarks WHERE prompting IS NULL AND canonical !~ '^bbh_'
+         GROUP BY canonical HAVING count(*) > 1 ORDER BY canonical""",
+    )
+    assert joined == [
+        ("arc_challenge", ["arc", "arc_challenge"]),
+        ("mmlu_pro", ["leaderboard_mmlu_pro", "mmlu_pro"]),
+    ]
+    [(names, canonical)] = asked(
+        real, "SELECT count(*), count(DISTINCT canonical) FROM registry.benchmarks"
+    )
+    assert (names, canonical) == (295, 238)
+    # 9,626 of 12,032 questions.
+    assert asked(real, "SELECT DISTINCT complete FROM registry.runs WHERE source = 'MMLU-Pro'") == [
+        (False,)
+    ]
+
+
+def test_problems_are_what_the_files_have(real: Engine, reports: Reports) -> None:
+    query = "SELECT kind, count(*) FROM registry.evaluation_problems GROUP BY kind"
+    found = dict(asked(real, query))
+    assert found.pop("conflict") > 100
+    assert found == {
+        "constant_items": 1,
+        "duplicated_items": 2,
+        "same_outcomes": 85,
+        "saturated_items": 1,
+    }
+
+
 def test_mmlu_pro(real: Engine, reports: Reports, shared: Path) -> None:
     folder = shared / "mmlu-pro-responses"
     frame = pd.read_parquet(folder / "responses.parquet")
