@@ -227,14 +227,16 @@ def _number(value: float | None) -> float | None:
 
 
 def _twins(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    """Return benchmarks of almost the same names, and how many models each has."""
+    """Return other benchmarks of almost the same names, and how many models each has."""
     rows = connection.execute(
         text("""
         SELECT b.name, (SELECT count(DISTINCT r.model_id) FROM store.runs r
                           JOIN store.benchmarks v USING (benchmark_id)
                          WHERE v.name = b.name) AS models
-          FROM (SELECT DISTINCT name FROM store.benchmarks) b
-         WHERE b.name <> ALL (:names)
+          FROM (SELECT DISTINCT name, coalesce(canonical, name) AS canonical
+                  FROM store.benchmarks) b
+         WHERE b.canonical NOT IN (SELECT coalesce(c.canonical, c.name) FROM store.benchmarks c
+                                    WHERE c.name = ANY (:names))
            AND translate(lower(b.name), '-_ ', '')
                = ANY (SELECT translate(lower(n), '-_ ', '') FROM unnest(:names) n)
          ORDER BY b.name"""),

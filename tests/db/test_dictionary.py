@@ -4,12 +4,14 @@ import re
 
 import pytest
 from databases import REPOSITORY
+from evaluated import block, run, write
 from factories import model
 from learned import drawn, kept
 from sqlalchemy import Connection, text
 
 from registry.db import dictionary
 from registry.enums import EdgeSource, ModelState, Relation
+from registry.evaluations.records import Source
 
 EXAMPLES = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "docs" / "sql.md").read_text(), re.DOTALL)
 
@@ -115,4 +117,6 @@ def test_every_example_runs(connection: Connection, example: str) -> None:
     # What asks for learned vectors is refused where there are none.
     kept(connection, drawn(2), ["HuggingFaceH4/zephyr-7b-beta", "org/a"], serving=drawn(2))
     model(connection, "TheBloke/zephyr-7B-beta-AWQ")
+    # What asks for a benchmark or a source that is not there is refused.
+    write(connection, block("gsm8k", run("org/a", [1, 0], source=Source(name="metabench"))))
     connection.exec_driver_sql(example)

@@ -2,6 +2,8 @@
 CREATE FUNCTION store.best_runs(models bigint[], benchmarks integer[])
 RETURNS TABLE (model_id bigint, benchmark_id integer, run_id bigint)
 LANGUAGE plpgsql STABLE
+-- A plan that was made for a few runs may never end for many.
+SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
     -- Pairs are looked up by an index; of many, all runs on their benchmarks are ranked at once.

@@ -2,6 +2,8 @@
 -- runs and benchmarks call it, and each upgrade for all.
 CREATE FUNCTION store.show_runs(models bigint[], benchmarks integer[]) RETURNS void
 LANGUAGE sql
+-- A plan that was made for a few runs may never end for many.
+SET plan_cache_mode = force_custom_plan
 AS $$
     WITH pairs AS (
         SELECT * FROM unnest(models, benchmarks) AS pair (model_id, benchmark_id)
