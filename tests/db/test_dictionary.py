@@ -118,5 +118,6 @@ def test_every_example_runs(connection: Connection, example: str) -> None:
     kept(connection, drawn(2), ["HuggingFaceH4/zephyr-7b-beta", "org/a"], serving=drawn(2))
     model(connection, "TheBloke/zephyr-7B-beta-AWQ")
     # What asks for a benchmark or a source that is not there is refused.
-    write(connection, block("gsm8k", run("org/a", [1, 0], source=Source(name="metabench"))))
+    evaluated = run("org/a", [1, 0], source=Source(name="metabench"))
+    write(connection, block("gsm8k", evaluated), block("arc", evaluated))
     connection.exec_driver_sql(example)
