@@ -125,7 +125,7 @@ def write_blocks(
 
 
 _SMALL = ("benchmarks", "measures", "setups", "sources")
-_GROWING = ("runs", "answers", "items", "evaluated_names", "models")
+_GROWING = ("runs", "shown_runs", "answers", "items", "evaluated_names", "models")
 _ANALYZED_COLUMNS = {"items": " (benchmark_id, ordinal, item, content_hash)"}
 """Columns that queries have conditions on, where the others are texts that take long."""
 _SHARE = 0.05
