@@ -12,6 +12,7 @@ from registry.evaluations import benchmarks, item_matching, staging
 from registry.evaluations.identity.aliases import ship
 from registry.evaluations.records import Block
 from registry.evaluations.run_rows import RunRows
+from registry.evaluations.scales import rescored
 
 
 @dataclass(slots=True)
@@ -111,10 +112,10 @@ def write_blocks(
         staging.refuse_conflicts(connection, import_id)
         staging.remember(connection, import_id)
     if import_id is not None:
-        staging.note_scores(connection, import_id)
+        rescored.note_scores(connection, import_id)
     merged = staging.merge(connection, import_id)
     if import_id is not None and merged.changed:
-        counts.rescored = staging.list_changes(connection, as_of)
+        counts.rescored = rescored.list_changes(connection, as_of)
     counts.added, counts.changed = merged.added, merged.changed
     counts.replaced = dict(merged.replaced)
     if counts.outcomes:

@@ -8,13 +8,18 @@ later command's file replaces the earlier result.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from registry.db.copy import copy_rows
 from registry.errors import RegistryError
+from registry.evaluations.identity.results import (
+    DIFFERS,
+    KEEPS_OUTCOMES,
+    KEEPS_SCORE,
+    contradiction,
+)
 
 COLUMNS = (
     "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
@@ -41,59 +46,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS command_runs (
     item_count integer, standard_error real, complete boolean, verified boolean,
     outcome_count integer, with_answers boolean)
 """
-
-# Scores of a file's runs as they were before it is imported again.
-_FORMER = """
-CREATE TEMPORARY TABLE IF NOT EXISTS former_scores (
-    model_id bigint, run_id bigint, measure_id integer, score double precision, item_count integer
-) ON COMMIT DELETE ROWS
-"""
-
-# Of `t` (a row of store.runs or command_runs) and the staged run `i`, whether the score is the mean
-# of the outcomes; otherwise there are none, or they are a part of it.
-_T_IS_MEASURED = "coalesce(t.outcome_count = t.item_count, false)"
-_I_IS_MEASURED = "coalesce(i.outcome_count = i.item_count, false)"
-
-# Whether the scores of `t` and `i` are the same but for rounding; `mt` and `mi` are their measures.
-_AGREES = f"""
-abs(coalesce(store.share(t.score, mt.lower, mt.upper, mt.higher_is_better), t.score)
-  - coalesce(store.share(i.score, mi.lower, mi.upper, mi.higher_is_better), i.score))
--- Of a stated score the last digit is rounded; outcomes are floats.
-<= 1e-6 + least(0.005, CASE
-      WHEN {_T_IS_MEASURED}
-      THEN 0.5 * power(10::float8, -scale(i.score::numeric)) / coalesce(mi.upper - mi.lower, 1)
-      ELSE 0.5 * power(10::float8, -scale(t.score::numeric)) / coalesce(mt.upper - mt.lower, 1) END)
-"""
-
-# Whether `t` and `i` are different results.
-_DIFFERS = f"""
-CASE WHEN {_T_IS_MEASURED} = {_I_IS_MEASURED} THEN
-         (t.measure_id, t.score, t.complete, t.verified)
-             IS DISTINCT FROM (i.measure_id, i.score, i.complete, i.verified)
-         OR t.item_count <> i.item_count OR t.standard_error <> i.standard_error
-         OR (t.outcome_count IS NOT NULL AND i.outcome_count IS NOT NULL
-             AND (t.right_bits, t.present_bits, t.grades)
-                 IS DISTINCT FROM (i.right_bits, i.present_bits, i.grades))
-     -- Outcomes on some of the items have another mean.
-     WHEN t.item_count <> i.item_count THEN false
-     ELSE NOT ({_AGREES})
-END"""
-
-# Whether the score of `t` stays: one of more items than the outcomes of `i`, or outcomes that the
-# score of `i` follows from. Where the number of items is not known, another mean shows a part.
-_KEEPS_SCORE = f"""
-CASE WHEN t.run_id IS NULL OR {_T_IS_MEASURED} = {_I_IS_MEASURED} THEN false
-     WHEN {_I_IS_MEASURED}
-     THEN CASE WHEN t.item_count IS NULL THEN NOT ({_AGREES})
-               ELSE t.item_count > i.outcome_count END
-     ELSE CASE WHEN i.item_count IS NULL THEN {_AGREES}
-               ELSE i.item_count <= t.outcome_count END
-END"""
-
-# Whether the outcomes of `t` stay: of more items than those of `i`, if it has any.
-_KEEPS_OUTCOMES = f"""
-i.outcome_count IS NULL
-OR coalesce(k.keeps_score AND {_T_IS_MEASURED} AND NOT {_I_IS_MEASURED}, false)"""
 
 _MERGED = ("measure_id", "score", "item_count", "standard_error", "complete", "verified",
            "outcome_count", "right_bits", "present_bits", "grades")  # fmt: skip
@@ -125,8 +77,8 @@ WITH incoming AS (
       JOIN store.measures mi ON mi.measure_id = i.measure_id
       LEFT JOIN store.runs t ON (t.model_id, t.run_id) = (n.model_id, i.run_id)
       LEFT JOIN store.measures mt ON mt.measure_id = t.measure_id
-      CROSS JOIN LATERAL (SELECT {_KEEPS_SCORE} AS keeps_score) k
-      CROSS JOIN LATERAL (SELECT {_KEEPS_OUTCOMES} AS keeps_outcomes) o
+      CROSS JOIN LATERAL (SELECT {KEEPS_SCORE} AS keeps_score) k
+      CROSS JOIN LATERAL (SELECT {KEEPS_OUTCOMES} AS keeps_outcomes) o
 ), written AS (
     INSERT INTO store.runs AS r (
            model_id, run_id, score, evaluated_at, benchmark_id, measure_id, setup_id, source_id,
@@ -149,7 +101,7 @@ WITH incoming AS (
 ), former AS (
     -- Runs as they were before: the statement does not see what it writes.
     SELECT t.run_id, t.import_id, t.outcome_count IS NOT NULL AS with_outcomes,
-           NOT k.keeps_score AND ({_DIFFERS}) AS differs
+           NOT k.keeps_score AND ({DIFFERS}) AS differs
       FROM written w
       JOIN incoming k ON (k.model_id, k.run_id) = (w.model_id, w.run_id)
       JOIN incoming_runs i ON i.run_id = w.run_id
@@ -287,7 +239,7 @@ def refuse_conflicts(connection: Connection, import_id: int) -> None:
           JOIN incoming_runs i USING (place)
           JOIN store.measures mi ON mi.measure_id = i.measure_id
           JOIN store.measures mt ON mt.measure_id = t.measure_id
-         WHERE {_DIFFERS}
+         WHERE {DIFFERS}
             OR (i.right_bits IS NOT NULL AND t.with_answers
                 AND t.outcome_count IS NOT DISTINCT FROM i.outcome_count
                 AND ((t.codes, t.texts) <> (i.codes, i.texts) OR t.input_tokens <> i.input_tokens
@@ -295,33 +247,7 @@ def refuse_conflicts(connection: Connection, import_id: int) -> None:
          ORDER BY i.place LIMIT 1""")  # noqa: S608 - fixed text
     ).one_or_none()
     if conflict is not None:
-        raise _conflict(connection, import_id, conflict)
-
-
-def _conflict(connection: Connection, import_id: int, conflict: Row[Any]) -> RegistryError:
-    named = connection.execute(
-        text("""
-        SELECT f.path, o.path AS other, b.name AS benchmark, m.metric
-          FROM store.imports f, store.imports o, store.benchmarks b, store.measures m
-         WHERE f.import_id = :import AND o.import_id = :other AND b.benchmark_id = :benchmark
-           AND m.measure_id = :measure"""),
-        {
-            "import": import_id,
-            "other": conflict.import_id,
-            "benchmark": conflict.benchmark_id,
-            "measure": conflict.measure_id,
-        },
-    ).one()
-    score, other_score = f"{conflict.score:g}", f"{conflict.other_score:g}"
-    differing = f"the score {score} here and {other_score} there"
-    if score == other_score:
-        differing = "the same score in both, but other details"
-    others = f" ({conflict.runs - 1:,} more like it)" if conflict.runs > 1 else ""
-    return RegistryError(
-        f"{named.path} contradicts {named.other}: {conflict.name} on {named.benchmark} "
-        f"({named.metric}) has {differing}{others}. Nothing of {named.path} was imported: correct "
-        "one of the two files, or import the right one by itself, and it replaces the other."
-    )
+        raise contradiction(connection, import_id, conflict)
 
 
 def remember(connection: Connection, import_id: int) -> None:
@@ -332,7 +258,7 @@ def remember(connection: Connection, import_id: int) -> None:
                run_id, import_id, measure_id, score, item_count, standard_error, complete, verified,
                outcome_count, with_answers)
         SELECT i.run_id,
-               CASE WHEN t.outcome_count IS NOT NULL AND ({_KEEPS_OUTCOMES})
+               CASE WHEN t.outcome_count IS NOT NULL AND ({KEEPS_OUTCOMES})
                     THEN t.import_id ELSE :import END,
                CASE WHEN k.keeps_score THEN t.measure_id ELSE i.measure_id END,
                CASE WHEN k.keeps_score THEN t.score ELSE i.score END,
@@ -342,14 +268,14 @@ def remember(connection: Connection, import_id: int) -> None:
                     ELSE coalesce(i.standard_error, t.standard_error) END,
                CASE WHEN k.keeps_score THEN t.complete ELSE i.complete END,
                CASE WHEN k.keeps_score THEN t.verified ELSE i.verified END,
-               CASE WHEN {_KEEPS_OUTCOMES} THEN t.outcome_count ELSE i.outcome_count END,
+               CASE WHEN {KEEPS_OUTCOMES} THEN t.outcome_count ELSE i.outcome_count END,
                coalesce(t.with_answers, false)
                OR num_nonnulls(i.codes, i.input_tokens, i.output_tokens, i.latencies) > 0
           FROM incoming_runs i
           JOIN store.measures mi ON mi.measure_id = i.measure_id
           LEFT JOIN command_runs t ON t.run_id = i.run_id
           LEFT JOIN store.measures mt ON mt.measure_id = t.measure_id
-          CROSS JOIN LATERAL (SELECT {_KEEPS_SCORE} AS keeps_score) k
+          CROSS JOIN LATERAL (SELECT {KEEPS_SCORE} AS keeps_score) k
             ON CONFLICT (run_id) DO UPDATE
            SET import_id = excluded.import_id, measure_id = excluded.measure_id,
                score = excluded.score, item_count = excluded.item_count,
@@ -535,55 +461,3 @@ def delete_unstaged(connection: Connection, models: Sequence[int]) -> None:
            AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)"""),
         {"models": list(models)},
     )
-
-
-def note_scores(connection: Connection, import_id: int) -> None:
-    """Note the stored scores of a file's staged runs, before they are merged."""
-    connection.exec_driver_sql(_FORMER)
-    connection.exec_driver_sql("DELETE FROM former_scores")
-    connection.execute(
-        text("""
-        INSERT INTO former_scores (model_id, run_id, measure_id, score, item_count)
-        SELECT r.model_id, r.run_id, r.measure_id, r.score, r.item_count
-          FROM incoming_runs i
-          JOIN store.evaluated_names n USING (name)
-          JOIN store.runs r ON (r.model_id, r.run_id) = (n.model_id, i.run_id)
-         WHERE r.import_id = :import"""),
-        {"import": import_id},
-    )
-
-
-def list_changes(connection: Connection, as_of: datetime) -> int:
-    """List the scores that an unchanged file states, and that are read otherwise than before.
-
-    Returns:
-        How many there are.
-    """
-    return connection.execute(
-        text("""
-        INSERT INTO store.score_changes (
-               model_id, run_id, changed_at, old_score, new_score, reason)
-        SELECT model_id, run_id, :now, v.old_score, v.new_score,
-               CASE WHEN f.measure_id <> r.measure_id
-                    THEN format('%s is read %s, not %s.', new.metric,
-                                store.scale_text(new.lower, new.upper, new.higher_is_better),
-                                store.scale_text(old.lower, old.upper, old.higher_is_better))
-                    WHEN f.item_count <> r.item_count
-                    THEN format('The score is of %s items, not of %s.', r.item_count, f.item_count)
-                    ELSE format('The file says %s, which was read as %s.', r.score, f.score) END
-          FROM former_scores f
-          JOIN store.runs r USING (model_id, run_id)
-          JOIN store.measures old ON old.measure_id = f.measure_id
-          JOIN store.measures new ON new.measure_id = r.measure_id
-         CROSS JOIN LATERAL (
-               SELECT CASE WHEN old.upper > old.lower
-                           THEN store.share(f.score, old.lower, old.upper, old.higher_is_better)
-                           ELSE f.score END AS old_score,
-                      CASE WHEN new.upper > new.lower
-                           THEN store.share(r.score, new.lower, new.upper, new.higher_is_better)
-                           ELSE r.score END AS new_score) v
-         WHERE v.old_score IS DISTINCT FROM v.new_score
-           AND (abs(v.old_score - v.new_score) > 1e-9) IS NOT FALSE
-            ON CONFLICT DO NOTHING"""),
-        {"now": as_of},
-    ).rowcount

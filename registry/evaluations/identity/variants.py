@@ -45,7 +45,7 @@ class NameRule(Protocol):
 def split(name: str, rules: Iterable[NameRule] = ()) -> SplitName:
     """Split a name as a source spells it, by its own rules first.
 
-    Where the model cannot be told from the name, the name stays as it is beside the variant.
+    Where the model cannot be known from the name, the name stays as it is beside the variant.
     """
     parts: list[str] = []
     for _ in range(_MOST):

@@ -27,7 +27,7 @@ def measured(
 
     Scores of metrics from 0 to 1, by their usual scale, come last: one of them above 1 shows that
     the file states percentages, or something else, and then no score by that metric, nor of that
-    benchmark, is read, as it could not be told from a share.
+    benchmark, is read, as it could not be distinguished from a share.
 
     Args:
         blocks: read once; runs with outcomes and with stated scales are passed on at once.

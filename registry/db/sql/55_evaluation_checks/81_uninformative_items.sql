@@ -2,7 +2,7 @@
 -- model gets right (saturated), and those with any other outcome that is the same for all
 -- (constant). Of at least three models.
 CREATE VIEW store.uninformative_items AS
-WITH told AS (
+WITH answered AS (
     SELECT s.benchmark_id, CASE WHEN u.mean = 1 THEN 'saturated_items' ELSE 'constant_items' END
                                AS kind,
            array_agg(u.place - 1 ORDER BY u.place) AS ordinals, min(u.models) AS models
@@ -22,7 +22,7 @@ SELECT t.kind, NULL::text AS model, b.name AS benchmark, b.version,
          WHERE r.benchmark_id = t.benchmark_id AND r.right_bits IS NOT NULL) AS file,
        NULL::text AS other_model, NULL::text AS other_file,
        cardinality(t.ordinals)::bigint AS findings
-  FROM told t
+  FROM answered t
   JOIN store.benchmarks b USING (benchmark_id);
 
 COMMENT ON VIEW store.uninformative_items IS

@@ -78,7 +78,7 @@ class Samples:
 class SampleFilters:
     """The samples of a file by filter.
 
-    Lines that do not name their filter, of a task with several, are told apart by the order in
+    Lines that do not name their filter, of a task with several, are distinguished by the order in
     which an item's lines come: lm-eval writes the filters one after the other.
     """
 

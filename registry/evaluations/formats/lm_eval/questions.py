@@ -71,7 +71,7 @@ UNKNOWN = Prompting()
 
 
 def question(prompt: object, document: object, prompting: Prompting = UNKNOWN) -> str | None:
-    """Return the question that a prompt asks; the whole prompt where that cannot be told.
+    """Return the question that a prompt asks; the whole prompt where that cannot be known.
 
     Args:
         prompt: a text, a list of messages, or the JSON text of one.
