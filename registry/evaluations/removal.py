@@ -15,6 +15,7 @@ from registry.db.copy import copy_rows
 from registry.db.jobs import Lock, job
 from registry.errors import UsageError
 from registry.evaluations import benchmarks, import_log, item_statistics, staging
+from registry.evaluations.identity.statements import hand_over
 from registry.evaluations.remote.inputs import place_of
 from registry.evaluations.selection import RunSelection, benchmarks_by_key
 
@@ -125,7 +126,7 @@ def _remove(connection: Connection, selection: RemovalSelection) -> RemovalRepor
     files = _files(connection, selection.files)
     if files:
         # What another file states as well stays, as its.
-        staging.hand_over(connection, files)
+        hand_over(connection, files)
     _select(connection, selection, files)
     removed = connection.execute(
         text("""
@@ -196,7 +197,7 @@ def remove_readings_of_parts(
     ).all()
     if not imports:
         return {}
-    staging.hand_over(connection, imports)
+    hand_over(connection, imports)
     rows = connection.execute(
         text("""
         SELECT import_id, model_id, run_id FROM store.runs WHERE import_id = ANY (:imports)"""),

@@ -20,6 +20,7 @@ from registry.evaluations.identity.results import (
     KEEPS_SCORE,
     contradiction,
 )
+from registry.evaluations.identity.statements import hand_over, hand_over_where
 
 COLUMNS = (
     "place", "benchmark_id", "name", "run_id", "measure_id", "setup_id", "source_id", "score",
@@ -397,49 +398,13 @@ def restate(connection: Connection, import_id: int, former: Sequence[int]) -> No
         hand_over(connection, former, with_scores=True)
 
 
-def hand_over(connection: Connection, imports: Sequence[int], *, with_scores: bool = False) -> None:
-    """Assign the runs of imports to other files that state them.
-
-    Args:
-        connection: in a transaction.
-        imports: keys of imports.
-        with_scores: also runs with outcomes that the other file states the score of alone.
-    """
-    _hand_over(
-        connection,
-        """r.import_id = ANY (:imports) AND s.import_id <> ALL (:imports)
-           AND (:with_scores OR s.with_outcomes OR r.outcome_count IS NULL)""",
-        imports=list(imports),
-        with_scores=with_scores,
-    )
-
-
 def hand_over_unstaged(connection: Connection, import_id: int) -> None:
     """Assign the runs of an import that are not staged to other files that state them."""
-    _hand_over(
+    hand_over_where(
         connection,
         """r.import_id = :import AND s.import_id <> :import
            AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)""",
         **{"import": import_id},
-    )
-
-
-def _hand_over(connection: Connection, condition: str, **values: object) -> None:
-    """Assign runs to other files that state them, by a condition on the run and the statement."""
-    connection.execute(
-        text(f"""
-        WITH others AS (
-            SELECT DISTINCT ON (r.model_id, r.run_id) r.model_id, r.run_id, s.import_id
-              FROM store.runs r JOIN store.restated_runs s USING (run_id)
-             WHERE {condition}
-             ORDER BY r.model_id, r.run_id, s.with_outcomes DESC, s.import_id DESC
-        ), given AS (
-            UPDATE store.runs r SET import_id = o.import_id
-              FROM others o WHERE (r.model_id, r.run_id) = (o.model_id, o.run_id)
-        )
-        DELETE FROM store.restated_runs s USING others o
-         WHERE (s.run_id, s.import_id) = (o.run_id, o.import_id)"""),  # noqa: S608 - fixed text
-        values,
     )
 
 
@@ -448,7 +413,7 @@ def delete_unstaged(connection: Connection, models: Sequence[int]) -> None:
 
     Those that a file states become its.
     """
-    _hand_over(
+    hand_over_where(
         connection,
         """r.model_id = ANY (:models) AND r.import_id IS NULL
            AND NOT EXISTS (SELECT FROM incoming_runs i WHERE i.run_id = r.run_id)""",

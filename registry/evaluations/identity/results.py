@@ -6,8 +6,8 @@ from sqlalchemy import Connection, Row, text
 
 from registry.errors import RegistryError
 
-# Of `t` (a row of store.runs or command_runs) and the staged run `i`, whether the score is the mean
-# of the outcomes; otherwise there are none, or they are a part of it.
+# Of `t` (a stored run, or one of an earlier file of the command) and the staged run `i`, whether
+# the score is the mean of the outcomes; otherwise there are none, or they are a part of it.
 T_IS_MEASURED = "coalesce(t.outcome_count = t.item_count, false)"
 I_IS_MEASURED = "coalesce(i.outcome_count = i.item_count, false)"
 
