@@ -5,7 +5,7 @@
 CREATE VIEW registry.canonical_leaderboard AS
 SELECT m.name AS model, coalesce(b.canonical, b.name) AS benchmark, b.version,
        store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
-       CASE WHEN r.right_bits IS NOT NULL THEN 'measured' ELSE 'reported' END AS kind,
+       CASE WHEN r.outcome_count = r.item_count THEN 'measured' ELSE 'reported' END AS kind,
        b.name AS stated_as, b.variant AS prompting, k.metric, k.filter, r.score AS raw_score,
        k.unit,
        CASE WHEN k.upper > k.lower THEN r.standard_error / (k.upper - k.lower)
@@ -56,7 +56,7 @@ COMMENT ON COLUMN registry.canonical_leaderboard.version IS
 COMMENT ON COLUMN registry.canonical_leaderboard.score IS
     'Share in [0, 1], higher being better; null where the metric has no bounds.';
 COMMENT ON COLUMN registry.canonical_leaderboard.kind IS
-    'measured where the outcomes are known, else reported.';
+    'measured where the score is the mean of known outcomes on all its items, else reported.';
 COMMENT ON COLUMN registry.canonical_leaderboard.stated_as IS
     'Name of the benchmark in the source of the score.';
 COMMENT ON COLUMN registry.canonical_leaderboard.prompting IS
