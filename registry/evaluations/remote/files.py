@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from registry.errors import UsageError
 
@@ -106,9 +106,11 @@ def place(*parts: str) -> PurePosixPath:
 def without_signature(url: str) -> str:
     """Return an address without the parts that only permit to read it for a while."""
     parts = urlsplit(url)
-    kept = [
-        (name, value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        if name.lower() not in _SIGNATURES and not name.lower().startswith(("x-amz-", "x-goog-"))
-    ]
-    return urlunsplit(parts._replace(query=urlencode(kept), fragment=""))
+    # As written: other spellings of the rest may be another address to the server.
+    kept = [each for each in parts.query.split("&") if not _is_signature(each)]
+    return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
+
+
+def _is_signature(parameter: str) -> bool:
+    name = unquote_plus(parameter.partition("=")[0]).lower()
+    return name in _SIGNATURES or name.startswith(("x-amz-", "x-goog-"))

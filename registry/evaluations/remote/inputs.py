@@ -9,7 +9,7 @@ from pathlib import Path
 from registry.errors import UsageError
 from registry.evaluations.remote import patterns
 from registry.evaluations.remote.fetch import fetch_all
-from registry.evaluations.remote.files import is_address
+from registry.evaluations.remote.files import is_address, without_signature
 from registry.workers import Progress
 
 SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
@@ -97,8 +97,10 @@ def list_files(
 
 
 def place_of(path: str) -> str:
-    """Return what a file is known by: its address, or its path without links."""
-    return path if is_address(path) else str(Path(path).resolve())
+    """Return what a file is known by: its address without signature, or its path without links."""
+    if not is_address(path):
+        return str(Path(path).resolve())
+    return without_signature(path) if path.lower().startswith(("https:", "http:")) else path
 
 
 def _local(path: Path, whole: Callable[[Sequence[Path]], Sequence[Path]]) -> list[InputFile]:

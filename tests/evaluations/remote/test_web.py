@@ -1,6 +1,7 @@
 """Imports from plain web servers: redirects, web pages, versions, sizes and interruptions."""
 
 import random
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +17,8 @@ from remote_files import Web, sent_again
 from registry.demo.hub.http import Reply, Request
 from registry.errors import RemoteError, RemoteUnavailableError, UsageError
 from registry.evaluations.remote import web_files
-from registry.evaluations.remote.cache import Cache
+from registry.evaluations.remote.cache import SPARE, Cache
+from registry.evaluations.remote.files import without_signature
 from registry.hub import transfer
 
 TABLE = b"model,benchmark,item,outcome\norg/m,b,i0,1\norg/m,b,i1,0\n"
@@ -72,6 +74,35 @@ def test_the_signature_of_an_address_is_not_kept(commands: Commands, web: Web) -
     error = sentence_of_usage(commands, web.url.replace("//", "//me:word@") + "/t.csv")
     assert "An address with a password in it is not read" in error
     assert "word@" not in error
+
+
+def test_a_part_of_a_query_without_a_value_is_kept(commands: Commands, web: Web) -> None:
+    web.files["/t.csv"] = TABLE
+    addresses = [f"{web.url}/t.csv?one", f"{web.url}/t.csv?two"]
+    places = {web_files.find(each).files[0].place for each in addresses}
+    assert len(places) == 2
+    commands.done("evals", "import", *addresses)
+    assert asked(commands, "SELECT DISTINCT file FROM runs") == [[addresses[0]]]
+
+
+@given(
+    kept=st.lists(st.sampled_from(["v=2", "raw", "q=a%20b", "q=a+b", "x=", "%C3%A9=1", "a=b=c"])),
+    left_out=st.sampled_from(["sig=s", "X-Amz-Signature=s", "x-goog-date=1", "Token=s", "sig"]),
+    place=st.integers(0, 9),
+)
+def test_nothing_else_of_an_address_changes(kept: list[str], left_out: str, place: int) -> None:
+    plain = "https://h.org/a%20b.csv" + ("?" + "&".join(kept) if kept else "")
+    signed = [*kept[:place], left_out, *kept[place:]]
+    assert without_signature(plain) == plain
+    assert without_signature("https://h.org/a%20b.csv?" + "&".join(signed) + "#part") == plain
+
+
+def test_runs_are_removed_by_the_address_that_was_given(commands: Commands, web: Web) -> None:
+    web.files["/t.csv"] = TABLE
+    address = f"{web.url}/t.csv?q=a%20b&raw&sig=secret#top"
+    commands.done("evals", "import", address)
+    [removed] = commands.json("evals", "remove", "--file", address)
+    assert (removed["file"], removed["runs"]) == (f"{web.url}/t.csv?q=a%20b&raw", 1)
 
 
 def sentence_of_usage(commands: Commands, address: str) -> str:
@@ -143,6 +174,21 @@ def test_a_large_file_is_refused_before_it_is_fetched(commands: Commands, web: W
     )
     error = sentence(commands, address, "--max-download", "2000000TB")
     assert "GB are free where the cache is" in error
+
+
+@pytest.mark.parametrize(("free", "fits"), [(1000, True), (999, False)])
+def test_some_of_the_disk_stays_free(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, *, fits: bool
+) -> None:
+    web.files["/f.bin"] = bytes(1000)
+    files = web_files.find(f"{web.url}/f.bin").files
+    usage = shutil.disk_usage(tmp_path)._replace(free=SPARE + free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    if fits:
+        Cache(tmp_path).require_room(files, LIMIT)
+    else:
+        with pytest.raises(UsageError, match=r"1.0 kB of .* but only 500.0 MB are free"):
+            Cache(tmp_path).require_room(files, LIMIT)
 
 
 def test_a_file_of_unknown_size_ends_at_the_limit(web: Web, tmp_path: Path) -> None:
