@@ -240,6 +240,11 @@ def _reconcile(connection: Connection, benchmark: int) -> None:
           JOIN store.items k ON k.benchmark_id = :benchmark AND k.ordinal = i.ordinal
           JOIN store.benchmarks b USING (benchmark_id)
          WHERE k.content_hash <> i.content_hash
+            -- One of them has the prompt alone, and the other one choices.
+            OR (i.content_hash IS NULL AND k.content_hash IS NOT NULL
+                AND k.choices = '{}' AND i.choices <> '{}')
+            OR (k.content_hash IS NULL AND i.content_hash IS NOT NULL
+                AND k.choices <> '{}' AND k.choices <> i.choices)
          ORDER BY i.place""")
     # By a cursor: of a large benchmark, both prompts of all items may not fit in memory.
     streamed = {"stream_results": True, "max_row_buffer": _ROWS_AT_ONCE}

@@ -36,7 +36,7 @@ from registry.errors import DatabaseUnreachableError, LockHeldError, RegistryErr
 from registry.evaluations.import_log import FileReport, counts
 from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.outcomes import read_outcomes
-from registry.evaluations.records import Item, Measure, Source
+from registry.evaluations.records import Item, Measure, Source, content_hash
 
 if TYPE_CHECKING:
     from databases import Databases
@@ -473,16 +473,43 @@ def test_items_are_completed_and_never_emptied(connection: Connection) -> None:
     ]
 
 
-@pytest.mark.parametrize("missing", [{"choices": ()}, {"answer": None}, {"domain": None}], ids=str)
+@pytest.mark.parametrize(
+    "missing",
+    [{"choices": ()}, {"answer": None}, {"domain": None}, {"prompt": None},
+     {"prompt": None, "choices": ()}],
+    ids=str,
+)  # fmt: skip
 def test_an_item_is_completed_by_a_single_column(
     connection: Connection, missing: dict[str, Any]
 ) -> None:
     full = Item("i0", prompt="?", choices=("x", "y"), answer="x", domain="d")
     write(connection, block("b", asked=[full._replace(**missing)]))
     assert write(connection, block("b", asked=[full])).items_completed == 1
-    assert rows(connection, "SELECT prompt, choices, answer, domain FROM registry.items") == [
-        ("?", ["x", "y"], "x", "d")
+    columns = "prompt, choices, answer, domain, content_hash"
+    assert rows(connection, f"SELECT {columns} FROM registry.items") == [
+        ("?", ["x", "y"], "x", "d", content_hash(full))
     ]
+
+
+@pytest.mark.parametrize("choices_first", [True, False])
+def test_a_prompt_and_choices_of_two_files_are_one_content(
+    connection: Connection, *, choices_first: bool
+) -> None:
+    full = Item("i0", prompt="?", choices=("x", "y"))
+    parts = [full._replace(prompt=None), full._replace(choices=())]
+    for part in parts if choices_first else parts[::-1]:
+        write(connection, block("b", asked=[part]))
+    for part in (full, *parts):
+        assert write(connection, block("b", asked=[part])).items_completed == 0
+    assert rows(connection, "SELECT prompt, choices, content_hash FROM registry.items") == [
+        ("?", ["x", "y"], content_hash(full))
+    ]
+    # The choices that are there stay.
+    write(connection, block("c", asked=[Item("i0", choices=("a", "b"))]))
+    write(connection, block("c", asked=[full]))
+    kept = full._replace(choices=("a", "b"))
+    query = "SELECT choices, content_hash FROM registry.items WHERE benchmark = 'c'"
+    assert rows(connection, query) == [(["a", "b"], content_hash(kept))]
 
 
 # Preferences and statistics

@@ -15,16 +15,19 @@ _SHORTEST = 4
 
 
 class ContentPair(NamedTuple):
-    """Contents of an incoming item and of the stored one of its name, which differ."""
+    """Contents of an incoming item and of the stored one of its name, which differ.
+
+    One of the prompts may be missing, and the hash with that of the stored one.
+    """
 
     place: int
     item: str
     benchmark: str
-    prompt: str
+    prompt: str | None
     choices: list[str]
-    stored: str
+    stored: str | None
     stored_choices: list[str]
-    stored_hash: UUID
+    stored_hash: UUID | None
 
 
 class MergedContent(NamedTuple):
@@ -44,6 +47,17 @@ def reconcile(pair: ContentPair) -> MergedContent | None:
     Raises:
         RegistryError: they ask something else.
     """
+    prompt = _prompt(pair)
+    choices = pair.stored_choices or pair.choices
+    content = content_hash(Item(pair.item, prompt, tuple(choices)))
+    if prompt is None or content is None or content == pair.stored_hash:
+        return None
+    return MergedContent(pair.place, prompt, choices, content)
+
+
+def _prompt(pair: ContentPair) -> str | None:
+    if pair.prompt is None or pair.stored is None:
+        return pair.prompt or pair.stored
     is_document = _DOCUMENT.fullmatch(pair.item) is not None
     is_shorter = asks_within(pair.prompt, pair.stored, is_document=is_document)
     asks_same = is_shorter or asks_within(pair.stored, pair.prompt, is_document=is_document)
@@ -53,12 +67,7 @@ def reconcile(pair: ContentPair) -> MergedContent | None:
             "stored item of that name: import it as another version of the benchmark "
             "(--benchmark-version)."
         )
-    prompt, choices = pair.prompt if is_shorter else pair.stored, pair.stored_choices
-    choices = choices or pair.choices
-    content = content_hash(Item(pair.item, prompt, tuple(choices)))
-    if content is None or content == pair.stored_hash:
-        return None
-    return MergedContent(pair.place, prompt, choices, content)
+    return pair.prompt if is_shorter else pair.stored
 
 
 def _offer_same(pair: ContentPair) -> bool:
