@@ -9,6 +9,7 @@ import factories
 import pandas as pd
 import pytest
 from cli_commands import Commands
+from evaluated import block, run, write
 from factories import NOON, rows
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,8 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import resolution
 from registry.catalog.facts import effective
-from registry.catalog.facts.values import joined, read_fact
+from registry.catalog.facts.statements import state_facts
+from registry.catalog.facts.values import ModelFact, joined, read_fact
 from registry.catalog.merge import merge_stub
 from registry.enums import SyncKind
 from registry.evaluations.import_log import FileReport
@@ -229,6 +231,42 @@ def test_packed_weights_are_no_size(engine: Engine, tmp_path: Path) -> None:
     assert model(engine, "org/Llama-2-70B-GPTQ")[:2] == (70 * 10**9, "name")
     assert model(engine, "org/phi-4-bnb-4bit")[:2] == (None, None)
     assert model(engine, "org/Gemma-7B-QLoRA-4bit")[:2] == (8540000000, "leaderboard:Board")
+
+
+@pytest.mark.parametrize(
+    ("billions", "size"),
+    [
+        ("6.74", (6_740_000_000, "leaderboard:Board")),  # the name rounds
+        ("4.67", (4_670_000_000, "leaderboard:Board")),
+        ("4.66", (7 * 10**9, "name")),  # packed
+    ],
+)
+def test_what_is_far_below_the_size_in_a_name_is_packed(
+    engine: Engine, tmp_path: Path, billions: str, size: tuple[int, str]
+) -> None:
+    imported(engine, board(tmp_path / "b.csv", f"org/m-7B-GPTQ,0.5,{billions},,,,"))
+    assert model(engine, "org/m-7B-GPTQ")[:2] == size
+
+
+def test_of_two_names_of_a_model_the_surer_states_the_fact(connection: Connection) -> None:
+    """Whatever their order."""
+    key = factories.model(connection, "org/a")
+    write(connection, block("b", run("org/a", score=0.5), run("zz/a", score=0.5)))
+    other = "UPDATE store.evaluated_names SET model_id = :key, confidence = :c WHERE name = :name"
+    for name, confidence in (("org/a", 0.8), ("zz/a", 0.9)):
+        connection.execute(text(other), {"key": key, "c": confidence, "name": name})
+    source = connection.scalar(text("SELECT source_id FROM store.sources"))
+    file = connection.scalar(
+        text("""
+        INSERT INTO store.imports (path, format, sha256, bytes, imported_at, summary)
+        VALUES ('f', 'table', '', 1, now(), '{}') RETURNING import_id""")
+    )
+    assert source is not None
+    assert file is not None
+    facts = [ModelFact("org/a", "type", "less sure"), ModelFact("zz/a", "type", "surer")]
+    stated = state_facts(connection, {source: facts}, import_id=file)
+    assert stated == (2, 1)
+    assert rows(connection, "SELECT value FROM registry.model_facts") == [("surer",)]
 
 
 def test_a_base_model_gives_its_size(engine: Engine, tmp_path: Path) -> None:

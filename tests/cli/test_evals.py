@@ -363,6 +363,10 @@ def test_filters_of_a_leaderboard(described: Commands) -> None:
     assert ranked("--license-class", "permissive") == ["org/one"]
     assert ranked("--max-parameters", "8B") == ["org/one"]
     assert ranked("--min-parameters", "8B") == ["org/two"]
+    [[size]] = [list(each.values()) for each in described.json(
+        "query", "SELECT parameters FROM models WHERE name = 'org/one'")]  # fmt: skip
+    both = ("--min-parameters", str(size), "--max-parameters", str(size))
+    assert ranked(*both) == ["org/one"]
     assert ranked("--benchmark", "b", "--metric", "acc", "--filter", "") == ["org/one", "org/two"]
     assert ranked("--benchmark", "b", "--metric", "nope") == []
     assert ranked("--variant", "plain") == ["org/two", "org/one"]

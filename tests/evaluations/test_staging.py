@@ -247,3 +247,17 @@ def test_outcomes_count_beyond_a_bare_score(engine: Engine, tmp_path: Path) -> N
     reports = imported(engine, one, score, other)
     assert statuses(reports) == ["imported", "unchanged", "failed"]
     assert f"{other} contradicts {one}" in (reports[2].error or "")
+
+
+def test_what_a_file_does_not_state_any_more_is_that_of_one_with_outcomes(
+    engine: Engine, tmp_path: Path, mapping: str
+) -> None:
+    """Also where a newer file states the score alone."""
+    first, same = (outcomes(tmp_path / name, 1, 0) for name in ("first.csv", "same.csv"))
+    newer = scores(tmp_path / "newer.csv", ("m", 0.5, "", 2))
+    imported(engine, first, same, roles={"source": "=told"})
+    imported(engine, newer, mapping=mapping)
+    assert [row[4:] for row in held(engine)] == [(True, str(first))]
+    long_table(first, [("n", "b", "i0", 1), ("n", "b", "i1", 1)])
+    imported(engine, first, roles={"source": "=told"})
+    assert [row[4:] for row in held(engine)] == [(True, str(same)), (True, str(first))]

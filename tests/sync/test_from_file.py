@@ -209,6 +209,23 @@ def test_no_record_replaces_a_newer_one(engine: Engine, tmp_path: Path) -> None:
     ]
 
 
+def test_no_record_of_an_earlier_day_replaces_one_of_the_same_commit(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Tags change without a commit, and so may the record while its counters stay."""
+    early, late = record("org/a", tags=["license:mit"]), record("org/a", tags=["license:gpl"])
+    from_hub(engine, [(DAY - timedelta(days=4), [early]), (DAY, [late])])
+    between = record("org/a", tags=["license:bsd"])
+    report = from_file(
+        engine, lines(tmp_path / "between.jsonl", [between]), DAY - timedelta(days=2)
+    )
+    assert (report.counts.changed, report.counts.unchanged) == (0, 1)
+    licence = "SELECT license FROM registry.models"
+    assert asked(engine, licence) == [("gpl",)]
+    from_file(engine, lines(tmp_path / "next.jsonl", [between]), DAY + timedelta(days=1))
+    assert asked(engine, licence) == [("bsd",)]
+
+
 def test_a_former_name_does_not_come_back(engine: Engine, tmp_path: Path) -> None:
     old, new = record("org/old"), record("org/new", _id=record("org/old")["_id"])
     from_hub(engine, [(DAY - timedelta(days=1), [old]), (DAY, [new])])

@@ -167,6 +167,17 @@ def test_usual_benchmarks_are_those_of_the_runs_that_count(connection: Connectio
     assert chosen == [("a",), ("b",)]
 
 
+@pytest.mark.parametrize(("common", "chosen"), [(4, ["a", "c"]), (5, ["a", "b", "c"])])
+def test_usual_benchmarks_have_half_of_the_first_ones_models(
+    connection: Connection, common: int, chosen: list[str]
+) -> None:
+    for name, count in (("a", 10), ("b", common), ("c", 10)):
+        stored(connection, block(name, *(run(f"m{number}", score=0.5) for number in range(count))))
+    ranking = rank(connection)
+    assert sorted(ranking.benchmarks) == chosen
+    assert ranking.passed_over == ([] if common == 5 else ["b"])
+
+
 def test_measures_without_bounds_are_raw(connection: Connection) -> None:
     for name, measure in (("ppl", PERPLEXITY), ("arena", ELO), ("odd", UNKNOWN)):
         runs = [run(f"m{number}", score=10.0 * number, measure=measure) for number in range(3)]

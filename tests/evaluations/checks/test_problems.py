@@ -46,6 +46,18 @@ def test_two_sources_disagree(connection: Connection) -> None:
     assert found(connection, "mean") == []
 
 
+def test_a_conflict_is_found_by_each_of_its_stored_names(connection: Connection) -> None:
+    write(
+        connection,
+        block("GSM-8K", run("org/m", score=0.5)),
+        block("openai/gsm8k", run("org/m", score=0.9, source=OTHER)),
+        block("arc", run("org/m", score=0.5), run("org/m", score=0.9, source=OTHER)),
+    )
+    for name in ("GSM-8K", "openai/gsm8k", "gsm8k"):
+        [problem] = found(connection, benchmark=name)
+        assert problem.benchmark == "gsm8k"
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     first=st.integers(0, 1000),
@@ -104,6 +116,17 @@ def test_metrics_of_one_source_are_no_conflict(connection: Connection) -> None:
     write(connection, block("b", run("m", score=0.2), run("m", score=0.9, measure=exact)))
     assert found(connection) == []
     write(connection, block("b", run("m", score=0.9, measure=exact, source=OTHER)))
+    assert len(found(connection)) == 1
+
+
+def test_commits_of_one_source_are_no_conflict(connection: Connection) -> None:
+    first, second = "a" * 40, "b" * 40
+    write(
+        connection,
+        block("b", *(run("m", score=s, revision=r) for s, r in ((0.2, first), (0.9, second)))),
+    )
+    assert found(connection) == []
+    write(connection, block("b", run("m", score=0.9, revision=second, source=OTHER)))
     assert len(found(connection)) == 1
 
 
@@ -189,6 +212,15 @@ def test_two_names_with_the_same_outcomes(connection: Connection) -> None:
     assert problem.detail.endswith("on all 26 items of 2 benchmarks")
     assert found(connection, "same_outcomes", model="near") == []
     assert found(connection, "same_outcomes", model="m") == [problem]
+
+
+@pytest.mark.parametrize(("count", "problems"), [(20, 1), (19, 0)])
+def test_the_fewest_items_that_show_a_copy(
+    connection: Connection, count: int, problems: int
+) -> None:
+    same = [1.0, *[0.0] * (count - 1)]
+    write(connection, block("b", run("m", same), run("n", same)))
+    assert len(found(connection, "same_outcomes")) == problems
 
 
 @pytest.mark.parametrize("same", [[1] * 30, [0] * 30, [1, 0] * 9])

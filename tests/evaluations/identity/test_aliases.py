@@ -130,6 +130,32 @@ def test_other_measures_are_not_mixed(connection: Connection) -> None:
     ]
 
 
+def test_the_plain_name_decides_on_the_measure(connection: Connection) -> None:
+    """Also where more models have a way of prompting by another one."""
+    norm = Measure(metric="acc_norm")
+    counts = write(
+        connection,
+        block("gsm8k_cot", *(run(f"org/{n}", score=0.9, measure=norm) for n in range(3))),
+        block("gsm8k", run("org/a", score=0.4)),
+    )
+    benchmarks.choose_measures(connection, sorted(counts.benchmarks))
+    assert board(connection, "gsm8k") == [("org/a", 0.4, "gsm8k", None)]
+
+
+def test_a_score_by_another_measure_does_not_hide_one(connection: Connection) -> None:
+    norm = Measure(metric="acc_norm")
+    counts = write(
+        connection,
+        block("arc", run("org/a", score=0.6, evaluated_at=day(1)), run("org/b", score=0.5)),
+        block("arc_challenge", run("org/a", score=0.9, measure=norm, evaluated_at=day(2))),
+    )
+    benchmarks.choose_measures(connection, sorted(counts.benchmarks))
+    assert [row[:2] for row in board(connection, "arc_challenge")] == [
+        ("org/a", 0.6),
+        ("org/b", 0.5),
+    ]
+
+
 def test_one_score_of_several(connection: Connection) -> None:
     write(
         connection,

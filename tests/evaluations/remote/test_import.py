@@ -154,6 +154,16 @@ def test_a_local_pattern_takes_the_files_that_fit(commands: Commands, tmp_path: 
     assert error == f"Error: No file fits {tmp_path}/*.json.\n"
 
 
+def test_folders_that_are_not_searched_are_those_inside(commands: Commands, tmp_path: Path) -> None:
+    """Not those above the folder that was named."""
+    folder = tmp_path / ".cache" / "results"
+    for place in (folder, folder / ".git", folder / "more" / "node_modules"):
+        place.mkdir(parents=True)
+        (place / "t.csv").write_bytes(csv("org/m"))
+    [report] = commands.json("evals", "import", str(folder))
+    assert (report["path"], report["status"]) == (str(folder / "t.csv"), "imported")
+
+
 def test_the_real_client_lists_and_reads_what_the_registry_does(
     commands: Commands, hub: RepositoryHub, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import evaluated
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from registry.errors import RegistryError
 from registry.evaluations.formats import every_eval_ever, lm_eval, tables
 from registry.evaluations.formats.hub.records import read_eval_results, read_model_index
 from registry.evaluations.records import Block, Notes, Run
+from registry.evaluations.scales import known_measure
 from registry.evaluations.scales.measured import measured
 
 # What the harness's tasks state, from their sources: the worst and the best value.
@@ -223,6 +225,22 @@ def table(
     }
     mapping = tables.of_columns(roles)
     return [each for each in tables.read(path, mapping, Notes()) if isinstance(each, Block)]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(1.0, [0.5, 1.0]), (1.5, []), (100.0, []), (100.5, [0.5]), (999.0, [0.5]), (-1.0, [0.5])],
+)
+def test_what_shows_that_a_file_states_percentages(value: float, read: list[float]) -> None:
+    """Every score that can be one, the highest included; what cannot be was not measured."""
+    measure = known_measure("acc")
+    runs = [evaluated.run(f"m{score}", score=score, measure=measure) for score in (0.5, value)]
+    notes = Notes()
+    found = [
+        each.score for one in measured([evaluated.block("b", *runs)], notes) for each in one.runs
+    ]
+    assert found == read
+    assert sum(notes.counts.values()) == 2 - len(read)
 
 
 @settings(max_examples=100, deadline=None)

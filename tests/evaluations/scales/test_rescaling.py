@@ -96,6 +96,19 @@ def test_a_score_that_its_file_changes_is_not_listed(engine: Engine, old: Path) 
     assert (report.written.changed, report.written.rescored) == (4, 0)
 
 
+def test_a_score_that_was_none_before_is_listed(engine: Engine, old: Path) -> None:
+    """A score outside its bounds was not measured, and the same file states one now."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE store.runs SET score = -1 WHERE score = 0.25"))
+    [report] = import_files(engine, [old], ImportOptions())
+    assert report.written.rescored == 4
+    with engine.connect() as connection:
+        query = "SELECT old_score, new_score, reason FROM registry.score_changes WHERE metric = "
+        assert rows(connection, f"{query}'acc'") == [
+            (None, 0.25, "The file says 0.25, which was read as -1.")
+        ]
+
+
 def test_what_was_clipped_was_not_measured(connection: Connection) -> None:
     percent = Measure(metric="acc", lower=0.0, upper=100.0, unit="%")
     error = Measure(metric="error", higher_is_better=False)

@@ -153,6 +153,20 @@ def test_a_log_gives_what_it_says(tmp_path: Path, write: Any) -> None:
     assert setup.details == {"provider": "vllm", "gen_kwargs": "max_tokens=64,temperature=0.5"}
 
 
+def test_a_latency_is_the_time_of_work_where_it_is_stated(tmp_path: Path) -> None:
+    """Without the waits for a server's limits; in milliseconds."""
+    times: list[dict[str, Any]] = [
+        {"total_time": 5.0, "working_time": 0.25},
+        {"total_time": 5.0, "working_time": None},
+        {"total_time": None, "working_time": 0.5},
+        {"total_time": None},
+    ]
+    samples = [sample(f"q{n}", "C", **each) for n, each in enumerate(times)]
+    (run,) = runs(read(as_json(tmp_path, log(samples, scored(1.0)))))
+    assert run.latencies is not None
+    np.testing.assert_equal(run.latencies, np.array([250, 5000, 500, np.nan], np.float32))
+
+
 def test_an_import_stores_it(tmp_path: Path, engine: Engine) -> None:
     as_eval(tmp_path, log(FOUR, scored(0.375)))
     (report,) = import_files(engine, [tmp_path])

@@ -181,6 +181,15 @@ def test_filters_that_nothing_shows_are_refused(
         list(lm_eval.read(run.write(tmp_path)[1], Notes()))
 
 
+def test_filters_without_a_score_of_the_samples_metric_are_refused(tmp_path: Path) -> None:
+    """Their listed order is not shown by any mean."""
+    run = HarnessRun(questions=FOUR, outcomes=TWO, names_filters=False)
+    results, samples = run.write(tmp_path)
+    results.write_text(results.read_text().replace('"acc,', '"f1,'))
+    with pytest.raises(UnreadableFileError, match="do not name their filter, and their means do"):
+        list(lm_eval.read(samples, Notes()))
+
+
 def test_lines_that_name_their_filter_and_others_that_do_not(tmp_path: Path) -> None:
     path = HarnessRun(questions=FOUR, outcomes=TWO).write(tmp_path)[1]
     first, *others = path.read_text().splitlines()
