@@ -1,7 +1,7 @@
 """Ranking of models by their mean score on benchmarks, by `registry.board`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
@@ -54,9 +54,10 @@ class BoardColumn:
 class Ranking:
     """Models by their mean score, the best first; `incomplete` counts those left out.
 
-    `passed_over` are benchmarks with enough models to be among the usual ones, but too few of the
-    others' models. `twins` are other benchmarks whose names differ from the ranking's in case,
-    hyphens and underscores only, with the numbers of their models.
+    `inherited` counts models that are left out as only their parents' or siblings' size is within
+    the limits. `passed_over` are benchmarks with enough models to be among the usual ones, but too
+    few of the others' models. `twins` are other benchmarks whose names differ from the ranking's in
+    case, hyphens and underscores only, with the numbers of their models.
     """
 
     columns: Sequence[BoardColumn]
@@ -64,6 +65,7 @@ class Ranking:
     incomplete: int
     passed_over: Sequence[str]
     twins: Mapping[str, int]
+    inherited: int = 0
 
     @property
     def benchmarks(self) -> Sequence[str]:
@@ -193,6 +195,7 @@ def rank(
         incomplete=0 if partial or not rows else rows[0].incomplete,
         passed_over=[_label(row) for row in columns if not row.chosen],
         twins=_twins(connection, sorted({name for row in chosen for name in row.names})),
+        inherited=_inherited(connection, [_label(row) for row in chosen], filters),
     )  # fmt: skip
 
 
@@ -224,6 +227,28 @@ def _label(row: Any) -> str:
 
 def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _inherited(connection: Connection, benchmarks: Sequence[str], filters: BoardFilters) -> int:
+    """Return how many models would be ranked if the sizes of their relatives were theirs."""
+    low, high = filters.min_parameters, filters.max_parameters
+    if not benchmarks or (low is None and high is None):
+        return 0
+    names = connection.scalars(
+        text("""
+        SELECT name FROM store.models
+         WHERE store.is_inherited_size(parameters_source)
+           AND (CAST(:low AS bigint) IS NULL OR parameters >= :low)
+           AND (CAST(:high AS bigint) IS NULL OR parameters <= :high)
+           AND model_id IN (SELECT model_id FROM store.evaluated_names)
+           AND (CAST(:models AS text[]) IS NULL OR name = ANY (:models))"""),
+        {"low": low, "high": high, "models": filters.models},
+    ).all()
+    if not names:
+        return 0
+    others = replace(filters, min_parameters=None, max_parameters=None, models=names)
+    arguments = {**others.arguments(), "benchmarks": list(benchmarks)}
+    return len(connection.execute(_call("board", arguments), arguments).all())
 
 
 def _twins(connection: Connection, names: Sequence[str]) -> dict[str, int]:

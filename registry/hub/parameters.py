@@ -14,17 +14,20 @@ ParametersSource = Literal["safetensors", "packed", "gguf", "name"]
 _MAX_DTYPES = 64
 _MAX_PARAMETERS = 5e12  # a larger number in a name is no size
 
-_PACKED = {"I32": 32, "U32": 32, "U8": 8}
+_PACKED = {"I32": 32, "U32": 32, "I16": 16, "U8": 8}
 """Data types that packed weights are in, with the bits of a number."""
 
 _LEAST_PACKED = 0.25  # of all numbers
 _ROUNDED = math.log(1.5)  # a size in a name is within this factor of the number of weights
 _BITS = re.compile(r"([2-8])-?bit|(?:fp|int|w)([48])")
 
-# "7B", "1.1b", "0_5B", "8x7B", "350m"; not "4bit", "128k", "A3B" (active experts) or "v2b".
+# "7B", "1.1b", "0_5B", "8x7B", "350m"; not "4bit", "128k", "A3B" (active experts), "v2b", or
+# "17B-16E" (active weights, and the number of experts).
 _SIZE = re.compile(
     r"(?<![A-Za-z0-9.])(?:(\d{1,3})x)?([01]_\d|\d{1,6}(?:\.\d{1,6})?)([bBmM])(?![A-Za-z0-9])"
+    r"(?!-\d{1,3}[eE](?![A-Za-z0-9]))"
 )
+_ACTIVE = re.compile(r"(?<![A-Za-z0-9])[aA](\d{1,4}(?:\.\d{1,4})?)[bB](?![A-Za-z0-9])")
 
 _METHODS = {
     "awq": "awq",
@@ -176,7 +179,9 @@ def _header(safetensors: object) -> tuple[int | None, dict[str, int], bool]:
 def parameters_in_name(name: str) -> int | None:
     """Read the number of weights from a model's name: 7e9 of "Llama-2-7b", 56e9 of "8x7B".
 
-    The first size in billions counts, else the first in millions; above 5e12, or zero, is none.
+    The first size in billions counts, else the first in millions; above 5e12, or zero, is none. Of
+    mixtures of experts (MoE) it is the largest, as names such as "OLMoE-1B-7B" begin with the
+    active weights; a size below the active weights ("1.5B-A3B") is none.
     """
     return parameters_in_names([name])[0]
 
@@ -192,7 +197,15 @@ def parameters_in_names(names: Sequence[str]) -> list[int | None]:
         weights = _WEIGHTS[size[0]]
         if weights:
             sizes = billions if size[3] in "bB" else millions
-            sizes.setdefault(bisect_right(ends, size.start()), weights)
+            index = bisect_right(ends, size.start())
+            if index in sizes and "moe" in titles[index].lower():
+                sizes[index] = max(sizes[index], weights)
+            sizes.setdefault(index, weights)
+    for active in _ACTIVE.finditer("\n".join(titles)):
+        index = bisect_right(ends, active.start())
+        if billions.get(index, math.inf) < float(active[1]) * 1e9:
+            del billions[index]
+            millions.pop(index, None)
     return [billions.get(index) or millions.get(index) for index in range(len(titles))]
 
 

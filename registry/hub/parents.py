@@ -36,11 +36,16 @@ _CACHED = re.compile(
 
 # What trainers write to the card of a model that was made from a folder: the Hub tags no such name.
 _FOLDER = re.compile(
-    r"(?:outputs?|results?|checkpoints?|ckpts?|runs?|saves?|saved|saved_models?|models?|merged"
+    r"(?:out|outputs?|results?|checkpoints?|ckpts?|runs?|saves?|saved|saved_models?|models?|merged"
+    r"|base_models?|pretrained|pretrained_models?|finetuned?|finetuned_models?|weights|experiments?"
+    r"|exps?|logs|artifacts|trained|train|training|data|cache|autodl-tmp|kaggle|downloads?"
     r"|tmp|workspace|content|mnt|home|root|local|local_models?|drive)/.*"
-    r"|.*/(?:checkpoint|ckpt|global_step)[-_]?\d+",
+    r"|.*/(?:checkpoint|ckpt|global_step)[-_]?\d+|.*/(?:outputs?|results?|checkpoints?|ckpts?)",
     re.ASCII | re.IGNORECASE,
 )
+
+_NOTHING = frozenset({"none", "null", "nan", "n/a", "na", "unknown", "undefined", "tbd", "-", "--"})
+"""What stands where a model's name would, in lower case, if there is none."""
 
 
 class CachedName(NamedTuple):
@@ -116,7 +121,9 @@ def model_reference(value: object) -> str | None:
     if cached := cached_name(text):
         return cached.name
     link = _URL.fullmatch(text)
-    name = link[1] if link else text.rstrip("/")
+    name = link[1].removesuffix(".git") if link else text.rstrip("/")
+    if name.lower() in _NOTHING:
+        return None
     return name if _NAME.fullmatch(name) and not _FOLDER.fullmatch(name) else None
 
 

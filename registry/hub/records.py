@@ -50,6 +50,9 @@ __all__ = [
 _Tagged: TypeAlias = Mapping[str, list[str]]
 """Values of tags by the prefix before their colon."""
 
+SEVERAL = "; "
+"""Between the licences of a card that lists several."""
+
 _PREFIXES = ("base_model", "license", "language", "dataset", "arxiv")
 _ARXIV = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?", re.ASCII)
 
@@ -256,7 +259,7 @@ def _parsed(
         read_missing(read("pipeline_tag", short_text), "pipeline_tag", short_text, cards),
         map(_library, libraries, tags),
         map(_else_tagged, read("license", _license, cards), [each["license"] for each in tagged]),
-        read("license_name", short_text, cards),
+        map(_licenses, read("license_name", short_text, cards), cards),
         read("license_link", short_text, cards),
         map(_languages, fields.texts("language", cards), tagged, tags),
         map(_datasets, fields.texts("datasets", cards), tagged),
@@ -363,6 +366,15 @@ def _license(value: object) -> str | None:
     first = next(iter(value), None) if isinstance(value, list) else value
     text = short_text(first)
     return text.lower() if text else None
+
+
+def _licenses(name: str | None, card: Object) -> str | None:
+    """Return a licence's name; where a card lists several licences, all of them."""
+    stated = card.get("license")
+    if name is not None or not isinstance(stated, list):
+        return name
+    listed = dict.fromkeys(text.lower() for each in stated if (text := short_text(each)))
+    return short_text(SEVERAL.join(listed)) if len(listed) > 1 else None
 
 
 def _papers(tags: list[str]) -> tuple[str, ...]:

@@ -277,6 +277,13 @@ def test_a_base_model_gives_its_size(engine: Engine, tmp_path: Path) -> None:
     )
     imported(engine, path)
     assert model(engine, "org/a-bnb-4bit")[:2] == (14_700_000_000, "parent")
+    # Bases are stated wrongly at times: the size of one passes no limit.
+    for asks in ("NULL, 9", "NULL, 9, states => '{stub}'", "'org', 9"):
+        for limit in ("min_parameters => 1000000000", "max_parameters => 20000000000"):
+            query = f"SELECT name FROM registry.search_models({asks}, {limit})"
+            assert asked(engine, query) == [("org/phi",)], query
+    everything = "SELECT name FROM registry.search_models('org') ORDER BY 1"
+    assert asked(engine, everything) == [("org/a-bnb-4bit",), ("org/phi",)]
 
 
 def test_stubs_with_facts_are_similar_by_them(engine: Engine, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from registry.catalog.facts import effective
 from registry.catalog.facts.refresh import refresh
 from registry.catalog.features import FeatureSet
 from registry.enums import SyncKind
+from registry.hub.parameters import parameters_in_name, parameters_in_names
 from registry.hub.records import ModelRecord, parse_record
 from registry.sync import ingest, page
 from registry.sync import state as sync_state
@@ -130,6 +131,42 @@ def test_an_unpacked_size_gives_way_to_a_parents(connection: Connection) -> None
     assert rows(connection, SIZES)[1] == ("org/x-gptq", 1_080_000_000, "parent")
 
 
+def test_a_parent_that_the_files_agree_with_is_no_guess(connection: Connection) -> None:
+    whole = {"BF16": 8_030_261_248}
+    base = {"id": "org/base", "safetensors": {"parameters": whole, "total": 8_030_261_248}}
+    child = {"id": "org/x", "tags": ["base_model:quantized:org/base", "gptq", "4-bit"], **PACKED}
+    wrong = {"id": "org/y", "tags": ["base_model:quantized:org/base", "gptq", "4-bit"],
+             "safetensors": {"parameters": {"I32": 9 * 10**9}, "total": 9 * 10**9}}  # fmt: skip
+    synced(connection, base, child, wrong)
+    assert rows(connection, SIZES)[1:] == [
+        ("org/x", 8_030_261_248, "packed"),
+        ("org/y", 8_030_261_248, "parent"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("org/OLMoE-1B-7B-0924", 7 * 10**9), ("org/Qwen3-30B-A3B", 30 * 10**9),
+        ("org/x-1.5B-A3B", None), ("org/granite-3b-a800m", 3 * 10**9),
+        ("org/Llama-4-Scout-17B-16E", None), ("org/Llama-4-Maverick-17B-128E-Instruct", None),
+        ("org/Mixtral-8x7B-v0.1", 56 * 10**9), ("org/MoE-4x7b-24B", 28 * 10**9),
+        ("org/llama-7B-32K", 7 * 10**9), ("org/x-7b-10B-tokens", 7 * 10**9),
+        ("org/Qwen1.5-MoE-A2.7B", None),
+    ],
+)  # fmt: skip
+def test_names_of_mixtures_of_experts(name: str, expected: int | None) -> None:
+    assert parameters_in_name(name) == expected
+    assert parameters_in_names(["org/a-1b", name, "org/c"]) == [10**9, expected, None]
+
+
+def test_codes_of_16_bits_are_packed_too() -> None:
+    dtypes = {"I16": 875_000_000, "F16": 130_000_000}
+    assert size(parsed("org/Llama-2-7b-AQLM-2Bit", dtypes)) == (
+        7_130_000_000, "packed", 1_005_000_000,
+    )  # fmt: skip
+
+
 def test_siblings_give_their_median(connection: Connection) -> None:
     base = factories.model(connection, "org/base", state="stub")
     for number, parameters in enumerate((7, 8, 90)):
@@ -159,6 +196,9 @@ def test_siblings_give_their_median(connection: Connection) -> None:
         ("models--org--name", "org/name"), ("models--org--name/snapshots/0a1b", "org/name"),
         ("/root/.cache/huggingface/hub/models--org--name/snapshots/0a1b/", "org/name"),
         ("models--gpt2", "gpt2"), ("org/name/", "org/name"),
+        ("out/final", None), ("autodl-tmp/qwen", None), ("org/outputs", None),
+        ("pretrained/llama", None), ("N/A", None), ("none", None), ("org/final", "org/final"),
+        ("https://huggingface.co/org/name.git", "org/name"),
         ("stepfun-ai/step-3", "stepfun-ai/step-3"),
         ("https://huggingface.co/org/name", "org/name"),
     ],

@@ -184,14 +184,16 @@ def _size(row: Row[tuple[object, ...]]) -> Size:
             return Size(size, LEADERBOARD + source)
     if named is not None:
         return Size(named, "name")
-    if of_parent := row.of_parent or (row.parent and parameters_in_name(row.parent)):
-        return Size(of_parent, "parent")
-    if row.of_siblings:
-        return Size(row.of_siblings, "siblings")
+    unpacked = None
     if row.stored_parameters and row.dtypes:
         unpacked = unpacked_count(row.stored_parameters, row.dtypes, row.quantization)
-        return Size(unpacked, "packed" if unpacked else None)
-    return Size(None, None)
+    if of_parent := row.of_parent or (row.parent and parameters_in_name(row.parent)):
+        # Of about as many weights: the parent's number has none of the scales that are packed too.
+        agrees = unpacked and abs(math.log(unpacked / of_parent)) <= math.log(_PACKED_BELOW)
+        return Size(of_parent, "packed" if agrees else "parent")
+    if row.of_siblings:
+        return Size(row.of_siblings, "siblings")
+    return Size(unpacked, "packed" if unpacked else None)
 
 
 def _license(row: Row[tuple[object, ...]]) -> tuple[str | None, str | None]:

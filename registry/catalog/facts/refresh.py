@@ -49,7 +49,8 @@ def _unpack(connection: Connection) -> list[int]:
     packed = connection.execute(
         text("""
         SELECT model_id, name, parameters, dtypes, quantization FROM store.models
-         WHERE parameters_source = 'safetensors' AND jsonb_exists_any(dtypes, '{I32,U32,U8}')""")
+         WHERE parameters_source = 'safetensors'
+           AND jsonb_exists_any(dtypes, '{I32,U32,I16,U8}')""")
     )
     sizes = {}
     for row in packed:

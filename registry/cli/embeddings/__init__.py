@@ -232,7 +232,9 @@ def export(
 @click.option("--family", metavar="MODEL", help="Only models of this model's family.")
 @click.option("--task", help="Only models for this task, such as text-generation.")
 @click.option("--min-parameters", type=COUNT, help="Fewest parameters: 7B, 350M.")
-@click.option("--max-parameters", type=COUNT, help="Most parameters.")
+@click.option(
+    "--max-parameters", type=COUNT, help="Most parameters, by the model's own files, facts or name."
+)
 @click.option(
     "--kind",
     "kinds",

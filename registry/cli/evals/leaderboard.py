@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     help="Only models under licences of this class, such as permissive; repeatable.",
 )
 @click.option("--min-parameters", type=COUNT, help="Fewest parameters: 7B, 350M.")
-@click.option("--max-parameters", type=COUNT, help="Most parameters.")
+@click.option(
+    "--max-parameters", type=COUNT, help="Most parameters, by the model's own files, facts or name."
+)
 @click.option(
     "--where",
     metavar="SQL",
@@ -161,6 +163,12 @@ def _say_details(ranking: Ranking) -> None:
         say(
             f"{ranking.incomplete:,} more models have scores on some of these benchmarks only: "
             "--partial shows them too."
+        )
+    if ranking.inherited:
+        say(
+            f"{ranking.inherited:,} more models are left out, as their sizes are not known but for "
+            "those of their parents or siblings, which are within the limits. "
+            '--where "parameters < 8e9" has them too.'
         )
     if ranking.passed_over:
         say(

@@ -58,7 +58,9 @@ models.add_command(compare)
     help="Licence, such as apache-2.0; repeatable: any.",
 )
 @click.option("--min-parameters", type=COUNT, help="Fewest weights: 7B, 350M.")
-@click.option("--max-parameters", type=COUNT, help="Most weights.")
+@click.option(
+    "--max-parameters", type=COUNT, help="Most weights, by the model's own files, facts or name."
+)
 @click.option("--task", help="Task, such as text-generation.")
 @click.option("--library", help="Library, such as transformers.")
 @click.option("--author", help="Organisation or user.")

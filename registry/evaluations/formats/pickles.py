@@ -12,6 +12,7 @@ from pickle import UnpicklingError
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from registry.errors import UnreadableFileError
@@ -23,6 +24,7 @@ Array = NDArray[Any]
 
 _KINDS = frozenset("biufUSO")  # of numpy's types: numbers, texts and objects
 _LARGEST = 1 << 32  # bytes of a file
+_TEXTS = {"string": pa.string(), "large_string": pa.large_string()}
 
 
 class Named:
@@ -137,10 +139,59 @@ def _bytes(data: object) -> bytes:
     if isinstance(data, Named) and type(data).path == "_codecs.encode":
         data = str(data.args[0]).encode("latin-1")
     if isinstance(data, Named):
-        data = data.args[0] if data.args else b""
+        return _bytes(data.args[0]) if data.args else b""
     if not isinstance(data, bytes | bytearray):
         raise UnpicklingError("an array's values are no bytes")
     return bytes(data)
+
+
+def _column(values: object) -> Array:
+    """Return the array of a column: of numpy, or texts as pandas has them since version 3."""
+    if isinstance(values, np.ndarray):
+        return values
+    if not isinstance(values, Named):
+        raise UnpicklingError("a column is no array")
+    kind = type(values).path.rpartition(".")[2]
+    state = values.state
+    if kind == "ArrowStringArray" and isinstance(state, dict):
+        return _arrow_texts(state.get("_pa_array"))
+    if kind == "__pyx_unpickle_NDArrayBacked" and isinstance(state, tuple):
+        of = values.args[0].__name__ if values.args and isinstance(values.args[0], type) else ""
+        held = [each for each in state if isinstance(each, Named) and _is_array(each)]
+        if of.startswith("StringArray") and len(held) == 1:
+            return _without_marks(_array(held[0]))
+        raise UnpicklingError(f"a column is of the kind {of[:40]}")
+    return _array(values)
+
+
+def _is_array(value: Named) -> bool:
+    return type(value).path.rpartition(".")[2] in ("_reconstruct", "_frombuffer")
+
+
+def _without_marks(array: Array) -> Array:
+    """Return texts with None in place of what marks missing ones (pandas.NA, NaN)."""
+    texts = np.empty(len(array), object)
+    texts[:] = [each if isinstance(each, str) else None for each in array.tolist()]
+    return texts
+
+
+def _arrow_texts(value: object) -> Array:
+    """Return the texts of an array of Arrow, or of its chunks, from their buffers."""
+    if isinstance(value, Named) and type(value).path == "pyarrow.lib.chunked_array":
+        chunks = value.args[0] if value.args and isinstance(value.args[0], list) else []
+        return np.concatenate([np.empty(0, object), *map(_arrow_texts, chunks)])
+    if not isinstance(value, Named) or type(value).path != "pyarrow.lib._restore_array":
+        raise UnpicklingError("a column of texts has no array of Arrow")
+    kind, length, _, offset, buffers, *_ = value.args[0]
+    of = _TEXTS.get(str(kind.args[0])) if isinstance(kind, Named) and kind.args else None
+    if of is None or len(buffers) != len(("missing", "offsets", "characters")):
+        raise UnpicklingError("a column of texts is of another type")
+    held = [None if each is None else pa.py_buffer(_bytes(each)) for each in buffers]
+    array = pa.Array.from_buffers(of, int(length), held, offset=int(offset))
+    array.validate(full=True)  # offsets beyond the buffers would read other memory
+    texts: Array = np.empty(len(array), object)
+    texts[:] = array.to_pylist()
+    return texts
 
 
 def _dtype(kind: object) -> np.dtype[Any]:
@@ -174,9 +225,7 @@ def _frame(value: Named) -> dict[object, Array]:
     names = _index(axes[0])
     columns: dict[int, Array] = {}
     for values, place in blocks:
-        array = _array(values) if isinstance(values, Named) else values
-        if not isinstance(array, np.ndarray):
-            raise UnpicklingError("a column is no array")
+        array = _column(values)
         rows = array if array.ndim > 1 else array.reshape(1, -1)
         columns |= dict(zip(_places(place, len(names)), rows, strict=True))
     if sorted(columns) != list(range(len(names))):
@@ -215,5 +264,5 @@ def _index(axis: object) -> list[Any]:
     contents = axis.args[1]
     data = contents.get("data") if isinstance(contents, dict) else None
     if not isinstance(data, Named):
-        raise UnpicklingError("the names of its columns are no plain texts, as since pandas 3")
-    return list(_array(data).tolist())
+        raise UnpicklingError("the names of its columns are no plain texts")
+    return list(_column(data).tolist())

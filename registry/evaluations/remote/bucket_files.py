@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.errors import RemoteError, RemoteUnavailableError, UsageError
 from registry.evaluations.remote import patterns
-from registry.evaluations.remote.files import RemoteFile, RemoteFiles, has_known_ending, place
+from registry.evaluations.remote.files import RemoteFile, RemoteFiles, may_hold_results, place
 
 BLOCK = 16 * 2**20
 """Bytes requested at once."""
@@ -31,7 +31,11 @@ def find(address: str) -> RemoteFiles:
             found = store.find(path, detail=True)
             by_name = list(found) == [path]
             if not by_name:
-                found = {name: info for name, info in found.items() if has_known_ending(name)}
+                found = {
+                    name: info
+                    for name, info in found.items()
+                    if may_hold_results(name, in_cards=True)
+                }
     except Exception as error:
         if not _is_of_store(error):
             raise

@@ -1,5 +1,6 @@
 """Remote files: where each lies, its version, and how its content is read."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -27,6 +28,20 @@ _SIGNATURES = frozenset({
     "awsaccesskeyid", "expires", "key-pair-id", "policy", "se", "sig", "signature", "sp", "token",
     "x-goog-signature",
 })  # fmt: skip
+
+_ACCOMPANYING = re.compile(
+    r"\..*"
+    r"|(readme|license|licence|notice|citation|copying|changelog|contributing|authors)([-_.].*)?"
+    r"|.*\.(md|rst|pdf|html?|css|js|py|ipynb|sh|toml|cfg|ini|lock|ya?ml|tex|bib"
+    r"|png|jpe?g|gif|svg|webp|ico|safetensors|bin|pt|pth|gguf|onnx|model)"
+    r"|requirements.*\.txt|(.*_)?config\.json|tokenizer.*\.json|vocab\.json|merges\.txt"
+    r"|special_tokens_map\.json|dataset_infos?\.json|.*\.index\.json",
+    re.IGNORECASE,
+)
+"""Names of files beside results: descriptions, licences, images, configurations, weights."""
+
+RESULTS_FOLDER = ".eval_results"
+"""Folder of a model's repository with results in YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,26 @@ def scheme_of(address: str) -> str:
 def has_known_ending(path: str) -> bool:
     """Return whether a file in a folder may hold evaluations, by its name."""
     return path.lower().removesuffix(".gz").endswith(ENDINGS)
+
+
+def accompanies(name: str) -> bool:
+    """Return whether a file's name says that it lies beside results and holds none."""
+    return _ACCOMPANYING.fullmatch(name) is not None
+
+
+def may_hold_results(path: str, *, in_cards: bool) -> bool:
+    """Return whether a file that nobody named is worth fetching from a folder.
+
+    Args:
+        path: of the file.
+        in_cards: whether README.md may be a card of a model, which may hold results.
+    """
+    folder, _, name = path.rpartition("/")
+    if not has_known_ending(path):
+        return False
+    if name == "README.md":
+        return in_cards
+    return not accompanies(name) or folder.rpartition("/")[2] == RESULTS_FOLDER
 
 
 def place(*parts: str) -> PurePosixPath:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from registry.errors import UsageError
 from registry.evaluations.remote import patterns
-from registry.evaluations.remote.files import RemoteFile, RemoteFiles, has_known_ending, place
+from registry.evaluations.remote.files import RemoteFile, RemoteFiles, may_hold_results, place
 from registry.hub import repositories
 from registry.hub.client import Hub
 from registry.hub.repositories import RepositoryAddress, RepositoryEntry, Snapshot
@@ -40,7 +40,8 @@ def find(hub: Hub, address: RepositoryAddress) -> RemoteFiles:
         else:
             folder = _place(hub, repository, path)
             inside = repositories.entries(hub, repository, path, recursive=True)
-            entries = [each for each in inside if has_known_ending(each.path)]
+            in_cards = repository.kind == "model"
+            entries = [each for each in inside if may_hold_results(each.path, in_cards=in_cards)]
     files = [_file(hub, repository, each) for each in entries if each.is_file]
     if not files:
         raise UsageError(f"No file of {repository.name} fits {path or 'an import'}.")

@@ -1,6 +1,5 @@
 """Files that a command names: paths, folders, patterns and addresses."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -9,22 +8,11 @@ from pathlib import Path
 from registry.errors import UsageError
 from registry.evaluations.remote import patterns
 from registry.evaluations.remote.fetch import fetch_all
-from registry.evaluations.remote.files import is_address, without_signature
+from registry.evaluations.remote.files import accompanies, is_address, without_signature
 from registry.workers import Progress
 
 SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__", "node_modules", ".venv"})
 """Names of folders that are not searched for evaluations."""
-
-_ACCOMPANYING = re.compile(
-    r"\..*"
-    r"|(readme|license|licence|notice|citation|copying|changelog|contributing|authors)([-_.].*)?"
-    r"|.*\.(md|rst|pdf|html?|css|js|py|ipynb|sh|toml|cfg|ini|lock|ya?ml|tex|bib"
-    r"|png|jpe?g|gif|svg|webp|ico|safetensors|bin|pt|pth|gguf|onnx|model)"
-    r"|requirements.*\.txt|(.*_)?config\.json|tokenizer.*\.json|vocab\.json|merges\.txt"
-    r"|special_tokens_map\.json|dataset_infos?\.json|.*\.index\.json",
-    re.IGNORECASE,
-)
-"""Names of files beside results: descriptions, licences, images, configurations, weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +36,7 @@ class InputFile:
     @property
     def accompanies(self) -> bool:
         """Whether its name says that it holds no results, and nobody named it."""
-        return not self.by_name and _ACCOMPANYING.fullmatch(self.path.name) is not None
+        return not self.by_name and accompanies(self.path.name)
 
 
 def list_files(

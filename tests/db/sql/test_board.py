@@ -132,6 +132,29 @@ def test_filters_of_models(five: Connection) -> None:
     assert models(five, licenses=["mit"], min_parameters=2 * 10**9) == []
 
 
+@pytest.mark.parametrize("source", ["parent", "siblings"])
+def test_an_inherited_size_passes_no_limit(five: Connection, source: str) -> None:
+    query = "UPDATE store.models SET parameters_source = :source WHERE name = 'org/m1'"
+    five.execute(text(query), {"source": source})
+    assert models(five, max_parameters=2 * 10**9) == ["org/m0"]
+    assert models(five, min_parameters=2 * 10**9, max_parameters=3 * 10**9) == ["org/m2"]
+    assert "org/m1" in models(five)
+
+    def inherited(**filters: Any) -> int:
+        return rank(five, benchmarks=["b"], filters=BoardFilters(**filters)).inherited
+
+    assert inherited(max_parameters=2 * 10**9) == inherited(min_parameters=2 * 10**9) == 1
+    assert inherited() == inherited(max_parameters=10**9) == 0
+    assert inherited(max_parameters=2 * 10**9, licenses=["mit"]) == 0
+    assert inherited(max_parameters=2 * 10**9, models=["org/m0"]) == 0
+    assert inherited(max_parameters=2 * 10**9, models=["org/m1"]) == 1
+    inherits = "SELECT name FROM registry.models WHERE parameters_inherited"
+    assert rows(five, inherits) == [("org/m1",)]
+    for sized in ("name", "packed", "leaderboard:Board", "safetensors", "gguf"):
+        five.execute(text(query), {"source": sized})
+        assert models(five, max_parameters=2 * 10**9) == ["org/m0", "org/m1"]
+
+
 def test_filters_of_runs(five: Connection) -> None:
     assert models(five, metric="f1") == ["org/m3", "org/m4"]
     assert models(five, metric="acc", filter="strict") == ["org/m3"]

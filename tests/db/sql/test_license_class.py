@@ -5,6 +5,8 @@ import pytest
 from factories import rows
 from sqlalchemy import Connection
 
+from registry.hub.records import ModelRecord, parse_record
+
 CLASSES = {
     "permissive": """apache-2.0 mit afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause
         bsd-3-clause-clear cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cdla-permissive-1.0
@@ -74,3 +76,35 @@ def test_classes_of_models(
     factories.model(connection, "org/a", license=license_, license_name=name)
     query = "SELECT license_class FROM registry.models"
     assert rows(connection, query) == [(expected,)]
+
+
+@pytest.mark.parametrize(
+    ("licences", "expected"),
+    [
+        ("apache-2.0; mit", "permissive"),
+        ("mit; cc-by-nc-4.0", "non-commercial"),
+        ("cc-by-nc-4.0;mit", "non-commercial"),
+        ("mit; lgpl-3.0; gpl-3.0", "copyleft"),
+        ("apache-2.0; llama3", "custom"),
+        ("apache-2.0; somebodys-terms", "unknown"),
+    ],
+)
+def test_of_several_licences_the_one_that_asks_most(
+    connection: Connection, licences: str, expected: str
+) -> None:
+    query = "SELECT registry.license_class(:several)"
+    assert rows(connection, query, several=licences) == [(expected,)]
+    record = parse_record({"id": "org/a", "cardData": {"license": licences.split(";")}})
+    assert isinstance(record, ModelRecord)
+    factories.model(
+        connection, "org/a", license=record.license, license_name=record.license_name
+    )  # fmt: skip
+    classes = "SELECT license, license_class FROM registry.models"
+    assert rows(connection, classes) == [(licences.partition(";")[0], expected)]
+
+
+def test_one_licence_in_a_list_has_no_other_name() -> None:
+    for listed in (["mit"], ["mit", "MIT"], "mit"):
+        record = parse_record({"id": "org/a", "cardData": {"license": listed}})
+        assert isinstance(record, ModelRecord)
+        assert (record.license, record.license_name) == ("mit", None)

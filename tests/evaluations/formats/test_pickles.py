@@ -73,6 +73,41 @@ def test_tables(tmp_path: Path, protocol: int) -> None:
         np.testing.assert_array_equal(content[name], np.array(values, content[name].dtype))
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("storage", ["pyarrow", "python"])
+@pytest.mark.parametrize("missing", [np.nan, pd.NA], ids=["nan", "na"])
+def test_texts_of_pandas_3(tmp_path: Path, protocol: int, storage: Any, missing: Any) -> None:
+    kind = pd.StringDtype(storage, na_value=missing)
+    texts = {"é|x": ["a", None, "日本", ""], "y": ["1", "2", "3", "4"]}
+    table = pd.DataFrame(texts).astype(kind)
+    table["score"] = [1.0, 0.5, np.nan, 0.0]
+    table.columns = pd.Index(list(table.columns), dtype=kind)
+    content = pickles.load(written(tmp_path, table, protocol))
+    assert {name: content[name].tolist() for name in texts} == texts
+    np.testing.assert_array_equal(content["score"], table["score"])
+    part = pickles.load(written(tmp_path, table[1:3], protocol))
+    assert part["é|x"].tolist() == [None, "日本"]
+    both = pd.concat([table, table[:1]], ignore_index=True)
+    assert pickles.load(written(tmp_path, both, protocol))["y"].tolist() == [*"12341"]
+
+
+def test_texts_whose_offsets_lead_out_of_their_memory(tmp_path: Path) -> None:
+    whole = pickle.dumps(pd.DataFrame({"a": ["xy", "z"]}), protocol=4)
+    offsets = np.array([0, 2, 3], np.int64).tobytes()
+    assert whole.count(offsets) == 1
+    path = tmp_path / "x.pkl"
+    for bad in ([0, 2, 1 << 40], [0, -5, 3], [7, 2, 3]):
+        path.write_bytes(whole.replace(offsets, np.array(bad, np.int64).tobytes()))
+        with pytest.raises(UnreadableFileError, match="not a whole pickle of tables"):
+            pickles.load(path)
+
+
+def test_columns_of_other_kinds_are_named(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": pd.Categorical(["u", "v"])})
+    with pytest.raises(UnreadableFileError, match="a column is of the kind Categorical"):
+        pickles.load(written(tmp_path, table))
+
+
 @given(
     columns=st.dictionaries(
         st.text("abc|/", min_size=1),

@@ -143,6 +143,17 @@ def test_folders_and_patterns_take_the_files_that_fit(
     assert error == f"Error: No file of {NAME} fits *.parquet.\n"
 
 
+def test_what_lies_beside_results_is_not_fetched(commands: Commands, hub: RepositoryHub) -> None:
+    beside = ("README.md", "deep/README.md", "config.json", "tokenizer.json", "LICENSE.md",
+              "settings.yaml", ".hidden.json")  # fmt: skip
+    hub.put(NAME, {**dict.fromkeys(beside, b"{}"), "deep/x.csv": csv("org/x")})
+    report = commands.json("evals", "import", f"hf://datasets/{NAME}")
+    assert [each["path"] for each in report] == [f"hf://datasets/{NAME}/deep/x.csv"]
+    assert [each.path.rpartition("/")[2] for each in hub.sent] == ["x.csv"]
+    error = commands.refused(1, "evals", "import", f"hf://datasets/{NAME}/README.md")
+    assert "cannot be detected" in error
+
+
 def test_a_local_pattern_takes_the_files_that_fit(commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     long_table(tmp_path / "a" / "b" / "one.csv", [("org/one", "b", "i0", 1)])

@@ -81,9 +81,11 @@ BEGIN
                      AND (licenses IS NULL OR lower(m.license) = ANY (licenses))
                      AND (matching_models.tags IS NULL OR m.tags @> matching_models.tags)
                      AND (min_parameters IS NULL OR m.parameters >= min_parameters)
-                     AND (max_parameters IS NULL OR m.parameters <= max_parameters)), '{}')
+                     AND (max_parameters IS NULL OR m.parameters <= max_parameters)
+                     AND (num_nonnulls(min_parameters, max_parameters) = 0
+                          OR NOT store.is_inherited_size(m.parameters_source))), '{}')
           INTO fetched, hits
-          FROM (SELECT m.model_id, m.license, m.tags, m.parameters, m.search
+          FROM (SELECT m.model_id, m.license, m.tags, m.parameters, m.parameters_source, m.search
                   FROM store.models AS m
                  WHERE m.search @@ step.indexed
                  LIMIT most_fetched) AS m;

@@ -19,6 +19,8 @@ BEGIN
                        'm.tags @> ' || quote_literal(tags) || '::text[]',
                        'm.parameters >= ' || min_parameters,
                        'm.parameters <= ' || max_parameters,
+                       CASE WHEN num_nonnulls(min_parameters, max_parameters) > 0
+                            THEN 'NOT store.is_inherited_size(m.parameters_source)' END,
                        '(m.pipeline_tag = ' || v.task || ' OR lower(m.pipeline_tag) = ' || v.task || ')',
                        '(m.library = ' || v.library || ' OR lower(m.library) = ' || v.library || ')',
                        CASE WHEN by_family IS NOT NULL

@@ -167,8 +167,8 @@ limit: most rows to return; null is 20, less than 0 is 0
 by_author: only models of this organisation or user, in any case
 by_license: only models of this licence, by its identifier in any case
 by_tag: only models with this tag
-min_parameters: only models with at least this number of weights
-max_parameters: only models with at most this number of weights
+min_parameters: only models with at least this number of weights, known for the model itself, not from its parent or siblings (see parameters_source of models)
+max_parameters: only models with at most this number of weights, known likewise
 by_task: only models for this task, such as text-generation
 by_library: only models of this library, such as transformers
 by_family: only models of the family of this model, by any of its names; an unknown model has none

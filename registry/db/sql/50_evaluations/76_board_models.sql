@@ -36,6 +36,8 @@ BEGIN
             OR v.license = ANY (ARRAY(SELECT lower(l.id) FROM unnest(licenses) AS l (id))))
        AND (min_parameters IS NULL OR v.parameters >= min_parameters)
        AND (max_parameters IS NULL OR v.parameters <= max_parameters)
+       AND (num_nonnulls(min_parameters, max_parameters) = 0
+            OR NOT store.is_inherited_size(v.parameters_source))
        AND (of_family IS NULL OR v.family = of_family)
        AND (board_models.models IS NULL OR m.model_id = ANY (named))
        AND (query IS NULL

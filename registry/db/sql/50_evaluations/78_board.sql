@@ -118,8 +118,8 @@ query: only models that a search for these words finds
 by_family: only models of the family of this model, by any of its names
 licenses: only models of one of these licences, by their identifiers in any case
 license_classes: only models whose licence is of one of these classes, as in models
-min_parameters: only models with at least this number of weights
-max_parameters: only models with at most this number of weights
+min_parameters: only models with at least this number of weights, known for the model itself, not from its parent or siblings (see parameters_source of models)
+max_parameters: only models with at most this number of weights, known likewise
 models: only these models, by any of their names, such as ARRAY(SELECT name FROM registry.models WHERE ...)
 by_metric: only scores by this metric, instead of those that leaderboards show
 by_filter: only scores by this filter of answers, such as strict-match

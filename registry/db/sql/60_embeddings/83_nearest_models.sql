@@ -31,6 +31,8 @@ DECLARE
         CASE WHEN task IS NOT NULL THEN 'm.pipeline_tag = $5' END,
         CASE WHEN min_parameters IS NOT NULL THEN 'm.parameters >= $6' END,
         CASE WHEN max_parameters IS NOT NULL THEN 'm.parameters <= $7' END,
+        CASE WHEN num_nonnulls(min_parameters, max_parameters) > 0
+             THEN 'NOT store.is_inherited_size(m.parameters_source)' END,
         CASE WHEN family IS NOT NULL THEN
             'm.model_id IN (SELECT f.model_id FROM store.model_families AS f WHERE f.family_id = $8)'
         END);
@@ -145,8 +147,8 @@ version: number of the version to search, as in embedding_versions; null for the
 license: only models under this licence, as in models
 family: only models of the family of this model, by any name of a member
 task: only models with this pipeline_tag
-min_parameters: only models with at least this many parameters
-max_parameters: only models with at most this many parameters
+min_parameters: only models with at least this many parameters, known for the model itself, not from its parent or siblings (see parameters_source of models)
+max_parameters: only models with at most this many parameters, known likewise
 kinds: only models with a vector of these kinds, as in embeddings; trained leaves out predicted vectors
 name: name of the other model
 distance: cosine distance of the vectors, in [0, 2]

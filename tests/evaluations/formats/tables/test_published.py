@@ -423,6 +423,36 @@ def test_llmrouter(tmp_path: Path) -> None:
     assert not qwen.complete
 
 
+def test_livecodebench(tmp_path: Path) -> None:
+    """Two tasks of one item each and three models, of which one has an effort."""
+    columns = ["benchmark", "model", "item", "pass_at_1", "pass_at_1_cot", "item_date",
+               "difficulty", "platform"]  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            ("generation", "A", "1873_A", 0.7, np.nan, "2023-08-22", "easy", "codeforces"),
+            ("generation", "O3 (High)", "1873_A", 1.0, np.nan, "2023-08-22", "easy", "codeforces"),
+            ("execution", "A", "s1 0", 0.25, 0.5, "2023-09-01", "hard", None),
+            ("execution", "B", "s1 0", 0.5, -0.01, "2023-09-01", "hard", None),
+        ],
+        columns=columns,
+    )
+    path = tmp_path / "outcomes.parquet"
+    frame.to_parquet(path)
+    detected = tables.detect(path)
+    assert detected is not None
+    assert detected.name == "livecodebench"
+    [(first, [one, effort]), (second, runs)] = read(path, None, "livecodebench")
+    assert (first.benchmark.name, second.benchmark.name) == (
+        "livecodebench/generation", "livecodebench/execution",
+    )  # fmt: skip
+    assert [(one.model, values(one)), (effort.model, values(effort))] == [
+        ("A", pytest.approx([0.7])), ("O3", [1.0]),
+    ]  # fmt: skip
+    assert effort.setup.variant == "High"
+    assert [(each.model, values(each)) for each in runs] == [("A", [0.25]), ("B", [0.5])]
+    assert [item.domain for item in second.items] == ["hard"]
+
+
 @pytest.mark.parametrize(
     ("name", "shots"), [("x_0shot.csv", 0), ("x_5shot.csv", 5), ("x.csv", None)]
 )

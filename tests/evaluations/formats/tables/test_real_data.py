@@ -64,6 +64,7 @@ FOLDERS = {
     "livebench-tables": "livebench",
     "benchpress-scores": "benchpress",
     "aider-leaderboards": "aider",
+    "livecodebench-performances": "livecodebench",
 }
 
 
@@ -115,6 +116,20 @@ def test_metabench_items(shared: Path) -> None:
     prompts = pd.read_parquet(path).set_index("item_id")["prompt"].to_dict()
     assert {item.item: item.prompt for block, _ in blocks for item in block.items} == prompts
     assert len(blocks) == 5
+
+
+def test_livecodebench(shared: Path) -> None:
+    folder = shared / "livecodebench-performances"
+    frame = pd.read_parquet(folder / "outcomes.parquet")
+    blocks, _ = found(folder / "outcomes.parquet", "livecodebench")
+    assert observed(blocks) == len(frame) == 63_078
+    for block, runs in blocks:
+        own = frame[frame["benchmark"] == block.benchmark.name.removeprefix("livecodebench/")]
+        assert len(block.items) == own["item"].nunique()
+        # Efforts of one model are runs of their own.
+        found_means = sorted(mean for run in runs for mean in means([run]).values())
+        assert found_means == pytest.approx(sorted(own.groupby("model")["pass_at_1"].mean()))
+    assert len(blocks) == 4
 
 
 def test_mmlu_pro(shared: Path) -> None:
