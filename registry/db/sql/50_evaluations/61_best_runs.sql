@@ -4,6 +4,8 @@ RETURNS TABLE (model_id bigint, benchmark_id integer, run_id bigint)
 LANGUAGE plpgsql STABLE
 -- A plan that was made for a few runs may never end for many.
 SET plan_cache_mode = force_custom_plan
+-- Hundreds of thousands of runs are sorted at once, when a file has as many.
+SET work_mem = '64MB'
 AS $$
 BEGIN
     -- Pairs are looked up by an index; of many, all runs on their benchmarks are ranked at once.

@@ -11,8 +11,8 @@ SELECT m.name AS model, b.name AS benchmark,
        coalesce(b.canonical, b.name) AS canonical,
        store.rank_value(r.score, k.lower, k.upper, k.higher_is_better) AS rank_value
   FROM store.shown_runs shown
-  JOIN store.runs r ON r.model_id = shown.model_id AND r.run_id = shown.run_id
-  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.runs r ON r.run_id = shown.run_id
+  JOIN store.models m ON m.model_id = shown.model_id
   JOIN store.benchmarks b ON b.benchmark_id = shown.benchmark_id
   JOIN store.measures k ON k.measure_id = r.measure_id
   JOIN store.setups t ON t.setup_id = r.setup_id

@@ -13,8 +13,8 @@ SELECT m.name AS model, coalesce(b.canonical, b.name) AS benchmark, b.version,
        r.item_count AS items, r.complete, r.verified, s.name AS source, r.evaluated_at,
        r.run_id AS run, r.revision, t.shots, t.variant
   FROM store.shown_runs shown
-  JOIN store.runs r ON r.model_id = shown.model_id AND r.run_id = shown.run_id
-  JOIN store.models m ON m.model_id = r.model_id
+  JOIN store.runs r ON r.run_id = shown.run_id
+  JOIN store.models m ON m.model_id = shown.model_id
   JOIN store.benchmarks b ON b.benchmark_id = shown.benchmark_id
   JOIN store.measures k ON k.measure_id = r.measure_id
   JOIN store.setups t ON t.setup_id = r.setup_id
@@ -30,7 +30,7 @@ SELECT m.name AS model, coalesce(b.canonical, b.name) AS benchmark, b.version,
                 SELECT FROM store.benchmarks ob
                   JOIN store.shown_runs os ON os.model_id = shown.model_id
                                           AND os.benchmark_id = ob.benchmark_id
-                  JOIN store.runs o ON o.model_id = os.model_id AND o.run_id = os.run_id
+                  JOIN store.runs o ON o.run_id = os.run_id
                   JOIN store.setups ot ON ot.setup_id = o.setup_id
                  WHERE coalesce(ob.canonical, ob.name) = coalesce(b.canonical, b.name)
                    AND ob.version = b.version AND ob.comparable

@@ -54,7 +54,7 @@ BEGIN
         SELECT DISTINCT ON (k.place, r.model_id) k.place, r.model_id, r.setup_id, r.score AS raw,
                k.lower, k.upper, k.higher_is_better
           FROM store.shown_runs s
-          JOIN store.runs r ON r.model_id = s.model_id AND r.run_id = s.run_id
+          JOIN store.runs r ON r.run_id = s.run_id
           JOIN measured k ON k.measure_id = r.measure_id
           JOIN store.setups t ON t.setup_id = r.setup_id
          WHERE NOT is_selected AND s.benchmark_id = ANY (keys)

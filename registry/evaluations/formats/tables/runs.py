@@ -87,10 +87,11 @@ class RunReader:
             "benchmark": layout.columns_of(BENCHMARK_ROLES),
             "measure": layout.columns_of((*MEASURE_ROLES, *BENCHMARK_ROLES)),
             "source": layout.columns_of(SOURCE_ROLES),
-            # A model's name may say how it was run.
-            "setup": (*layout.columns_of((*SETUP_ROLES, "model")), *details),
+            "setup": (*layout.columns_of(SETUP_ROLES), *details),
             **{role: layout.columns_of((role,)) for role in _SINGLE},
         }
+        # A wide column's name says nothing of the model where a column of the table has it.
+        self._models_have_columns = "model" in layout.roles
         # Texts are held with each part, so that no others get their identity.
         self._parts: dict[tuple[object, ...], tuple[Mapping[str, str], object]] = {}
         self._equal: dict[object, object] = {}
@@ -114,12 +115,18 @@ class RunReader:
             BadCellError: a cell is invalid for its role.
         """
         cells = _Cells(self._sheet, values, texts)
+        system = self._system(cells)
         return RunMetadata(
-            benchmark=self.benchmark(values, texts),
-            model=self._part("model", cells, _Cells.model_name),
+            benchmark=self._part("benchmark", cells, self._benchmark),
+            model=system.model,
             measure=self._part("measure", cells, lambda cells: self._measure(cells, series)),
             source=self._part("source", cells, self._source),
-            setup=self._part("setup", cells, lambda cells: self._setup(cells, series)),
+            setup=self._part(
+                "setup",
+                cells,
+                lambda cells: self._setup(cells, series, system.variant),
+                system.variant,
+            ),
             revision=self._part("revision", cells, lambda cells: cells.short("revision")),
             evaluated_at=self._part("evaluated_at", cells, _Cells.moment),
             complete=self._part("complete", cells, lambda cells: cells.flag("complete")),
@@ -134,12 +141,19 @@ class RunReader:
     def stated_by(self, values: Mapping[str, object]) -> tuple[str, Source]:
         """Read the model of a row, and the source that speaks of it."""
         cells = _Cells(self._sheet, values, NO_TEXTS)
-        model = self._part("model", cells, _Cells.model_name)
-        return model, self._part("source", cells, self._source)
+        return self._system(cells).model, self._part("source", cells, self._source)
 
-    def _part(self, name: str, cells: "_Cells", make: "Callable[[_Cells], _Part]") -> _Part:
+    def _system(self, cells: "_Cells") -> SplitName:
+        if self._models_have_columns:
+            cells = cells.without_texts()
+        return self._part("model", cells, _Cells.system)
+
+    def _part(
+        self, name: str, cells: "_Cells", make: "Callable[[_Cells], _Part]", *further: object
+    ) -> _Part:
+        """Return a part of the cells, made once for the same ones and anything further."""
         values = cells.values
-        key = (name, id(cells.texts), *[values[column] for column in self._columns[name]])
+        key = (name, id(cells.texts), *further, *[values[column] for column in self._columns[name]])
         try:
             entry = self._parts.get(key)
         except TypeError:  # a list in a cell
@@ -170,7 +184,7 @@ class RunReader:
         name = cells.short("source") or self._sheet.table.path.name
         return Source(name=name, url=cells.text("source_url"))
 
-    def _setup(self, cells: "_Cells", series: Series | None) -> Setup:
+    def _setup(self, cells: "_Cells", series: Series | None, variant: str | None) -> Setup:
         chat = cells.short("chat_template")
         details = {
             name: text
@@ -185,8 +199,7 @@ class RunReader:
             prompt_template=cells.short("prompt_template"),
             chat_template=None if chat is None else _chat_template(chat),
             precision=cells.short("precision"),
-            variant=", ".join(filter(None, (cells.system().variant, cells.short("variant"))))
-            or None,
+            variant=", ".join(filter(None, (variant, cells.short("variant")))) or None,
             details={**details, **(series.details if series else {})},
         )
         return self._shared(setup.fingerprint(), setup)
@@ -207,6 +220,7 @@ class _Cells:
     def __init__(
         self, sheet: Sheet, values: Mapping[str, object], texts: Mapping[str, str]
     ) -> None:
+        self._sheet = sheet
         self._roles, self.texts, self.values = sheet.layout.roles, texts, values
         self._rules = sheet.layout.models
         self._cell = sheet.cell_texts(values)
@@ -223,12 +237,15 @@ class _Cells:
         text = self.texts.get(role) if formula is None else formula.text(self._cell)
         return None if text is None else text.strip() or None
 
-    def model_name(self) -> str:
-        """Return the model's name, without what says that it is a system around the model."""
-        return self.system().model
+    def without_texts(self) -> "_Cells":
+        """Return the cells alone."""
+        return self if self.texts is NO_TEXTS else _Cells(self._sheet, self.values, NO_TEXTS)
 
     def system(self) -> SplitName:
-        """Split the model's name; "None" and "NA" are names here, not missing values."""
+        """Split the model's name off what says that it is a system around the model.
+
+        "None" and "NA" are names here, not missing values.
+        """
         formula = self._roles.get("model")
         value = self.values[formula.columns[0]] if formula and formula.is_plain else None
         name = value if isinstance(value, str) else self.text("model")
