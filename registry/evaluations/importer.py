@@ -116,14 +116,15 @@ def import_files(
         RegistryError: when the database fails; the file under way is rolled back.
     """
     options = options or ImportOptions()
-    _ = options.stated_scale  # refused before anything is read
     roles = dict(options.roles)
     if roles and options.benchmark is not None:
         # The option takes the place of a column of the table.
         roles.setdefault("benchmark", f"={options.benchmark}")
     if roles and options.model is not None:
         roles.setdefault("model", f"={options.model}")
-    reader = detect.Reader(options.format, options.mapping, roles, on_problem)
+    reader = detect.Reader(
+        options.format, options.mapping, roles, on_problem, stated=options.stated_scale
+    )
     files = list_files(
         paths, reader.without_parts, limit=options.max_download, on_progress=on_progress
     )
@@ -235,7 +236,16 @@ def _import(
 
     report.written = load.write_blocks(
         connection,
-        _counted(measured(blocks(), notes, file=report.path, stated=options.stated_scale), read),
+        _counted(
+            measured(
+                blocks(),
+                notes,
+                file=report.path,
+                stated=options.stated_scale,
+                is_log=format_ not in (ImportFormat.TABLE, ImportFormat.EVERY_EVAL_EVER),
+            ),
+            read,
+        ),
         as_of=now,
         import_id=version.import_id,
         compared=not alone,

@@ -224,6 +224,12 @@ def _remove_readings(
                f.reason
           FROM former_readings f
           JOIN store.runs r USING (model_id, run_id) JOIN store.measures m USING (measure_id)
+         -- An upgrade has listed what is outside its bounds, as a score that measures nothing.
+         WHERE NOT (m.upper > m.lower
+                    AND store.share(r.score, m.lower, m.upper, m.higher_is_better) IS NULL
+                    AND EXISTS (SELECT FROM store.score_changes c
+                                 WHERE (c.model_id, c.run_id) = (r.model_id, r.run_id)
+                                   AND c.new_score IS NULL))
             ON CONFLICT DO NOTHING"""),
         {"now": now},
     )

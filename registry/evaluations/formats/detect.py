@@ -22,6 +22,7 @@ from registry.evaluations.formats import (
 )
 from registry.evaluations.formats.protocol import Format
 from registry.evaluations.records import Content, Notes
+from registry.evaluations.scales.stated import NOT_STATED, StatedScale
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Reader:
         mapping: str | None = None,
         roles: Mapping[str, str] | None = None,
         on_problem: Callable[[str], None] = _LOG.warning,
+        *,
+        stated: StatedScale = NOT_STATED,
     ) -> None:
         """Configure the reader.
 
@@ -59,6 +62,7 @@ class Reader:
             mapping: a preset's name, or the path of a YAML file; makes every file a table.
             roles: columns, over those of the mapping; without one, see `tables.of_columns`.
             on_problem: receives a sentence about each installed format that fails, once.
+            stated: scale of the outcomes of tables, where their mapping has none.
 
         Raises:
             UsageError: there is no such format or mapping, or columns are given for another format.
@@ -67,18 +71,19 @@ class Reader:
         self._on_problem = on_problem
         tried = {name: each for name, each in FORMATS.items() if name != ImportFormat.TABLE}
         tried |= plugins.load(FORMATS, self._problem)
-        self._formats: dict[str, Format] = {**tried, ImportFormat.TABLE: tables.TableFormat()}
+        known = tables.TableFormat(stated=stated)
+        self._formats: dict[str, Format] = {**tried, ImportFormat.TABLE: known}
         if format_ is not None and format_ not in self._formats:
-            known = ", ".join(self._formats)
+            names = ", ".join(self._formats)
             problems = "".join(f" {each}" for each in self._problems if f" {format_} " in each)
-            raise UsageError(f"There is no format {format_!r}; there are {known}.{problems}")
+            raise UsageError(f"There is no format {format_!r}; there are {names}.{problems}")
         if format_ not in {None, ImportFormat.TABLE} and (mapping or roles):
             raise UsageError(f"Only tables have columns to be mapped, not {format_}.")
         own = tables.load_mapping(mapping) if mapping is not None else None
         if roles:
             own = tables.override(own, roles) if own else tables.of_columns(roles)
         if own is not None:
-            self._formats[ImportFormat.TABLE] = tables.TableFormat(own)
+            self._formats[ImportFormat.TABLE] = tables.TableFormat(own, stated)
         self._format = ImportFormat.TABLE.value if own is not None else format_
 
     def _problem(self, sentence: str) -> None:

@@ -8,7 +8,7 @@ direction.
 from dataclasses import replace
 
 from registry.evaluations.records import Measure
-from registry.evaluations.scales.metrics import scale_of
+from registry.evaluations.scales.metrics import percentages, scale_of, states_percent
 from registry.evaluations.scales.tasks import scale_by_task
 
 LM_EVAL = "lm-eval"
@@ -38,6 +38,9 @@ def known_measure(
         A measure with bounds where they are known, and a direction where it is.
     """
     scale = (scale_by_task(task, metric, harness) if task else None) or scale_of(metric)
+    by_name = states_percent(metric) or states_percent(task)
+    if by_name and scale.lower is not None:
+        scale = percentages(scale)
     follows = higher_is_better is not None and not (scale.by_definition and harness == LM_EVAL)
     return Measure(
         metric=metric,
@@ -46,7 +49,7 @@ def known_measure(
         upper=scale.upper,
         higher_is_better=higher_is_better if follows else scale.higher_is_better,
         unit=scale.unit,
-        assumed=True,
+        assumed=not by_name,
     )
 
 

@@ -120,12 +120,40 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Scale], ...] = (
 )
 
 
+# "acc (%)", "MMLU [%]", "accuracy_pct", "percent_correct": the name states the unit of values.
+_UNIT = r"%|pct|percent(?:age)?"
+_IN_PERCENT = re.compile(
+    rf"[(\[]\s*(?:{_UNIT})\s*[)\]]|%\s*$|(?:^|[\s_,-])(?:{_UNIT})\s*$|^percent(?:age)?[\s_-]",
+    re.IGNORECASE,
+)
+
+
 def scale_of(metric: str) -> Scale:
-    """Return the usual scale of a metric; without bounds and direction if its name says none."""
+    """Return the usual scale of a metric; without bounds and direction if its name says none.
+
+    A name that says so is of percentages.
+    """
     name = plain(metric)
     if name in _KNOWN:
-        return _KNOWN[name]
-    return next((scale for names, scale in _FAMILIES if names.fullmatch(name)), UNKNOWN)
+        scale = _KNOWN[name]
+    elif states_percent(metric) and (stem := _IN_PERCENT.sub(" ", metric)) != metric:
+        scale = scale_of(stem)
+    else:
+        scale = next((scale for names, scale in _FAMILIES if names.fullmatch(name)), UNKNOWN)
+    return percentages(scale) if states_percent(metric) else scale
+
+
+def states_percent(name: str) -> bool:
+    """Return whether the name of a metric or a column says that its values are percentages."""
+    return bool(_IN_PERCENT.search(name))
+
+
+def percentages(scale: Scale) -> Scale:
+    """Return a scale in percent; one with a unit, or of a cost without bounds, as it is."""
+    if scale.unit is not None or (scale.by_definition and scale.upper is None):
+        return scale
+    lower, upper = scale.lower or 0.0, 1.0 if scale.upper is None else scale.upper
+    return scale._replace(lower=100 * lower, upper=100 * upper, unit="%")
 
 
 def plain(name: str) -> str:

@@ -106,3 +106,6 @@ class StatedScale:
             f"The file states {measure.metric} {stated}, and --scale says from {self.lower:g} to "
             f"{self.upper:g}: leave --scale out, or correct the file."
         )
+
+
+NOT_STATED = StatedScale()

@@ -49,6 +49,13 @@ _FACTS: Sequence[_Fact] = tuple(
 )
 
 
+# How files spell the harness that they are from.
+_SPELLINGS = dict.fromkeys(
+    ("lm_eval", "lm_eval_harness", "lm_evaluation_harness", "eleutherai_lm_evaluation_harness"),
+    "lm-eval",
+)
+
+
 def scale_by_task(task: str, metric: str, harness: str | None) -> Scale | None:
     """Return the scale that a task gives a metric; None where it is the metric's usual one.
 
@@ -58,11 +65,19 @@ def scale_by_task(task: str, metric: str, harness: str | None) -> Scale | None:
         harness: the program that states it, such as lm-eval; None if it is not known.
     """
     benchmark, name = plain(task), plain(metric)
+    program = _SPELLINGS.get(plain(harness or ""), harness)
     for fact in _FACTS:
         if (
-            fact.harness in (None, harness)
+            fact.harness in (None, program)
             and fact.tasks.fullmatch(benchmark)
             and fact.metrics.fullmatch(name)
         ):
             return fact.scale
     return None
+
+
+def is_percent_by_harness(task: str, metric: str) -> bool:
+    """Return whether a harness states a metric of a task in percent, where others do not."""
+    harnesses = {fact.harness for fact in _FACTS if fact.harness is not None}
+    scales = [scale_by_task(task, metric, harness) for harness in harnesses]
+    return any(scale is not None and scale.unit == "%" for scale in scales)

@@ -95,3 +95,82 @@ def test_an_import_states_which_is_better(commands: Commands, tmp_path: Path) ->
     assert [each["rank_value"] for each in commands.json("query", ask)] == [None, None]
     assert commands("evals", "import", str(path), *options, "--better", "lower").exit_code == 0
     assert [each["rank_value"] for each in commands.json("query", ask)] == [-8.5, -0.7]
+
+
+OUTCOMES = ("--column", "model=m", "--column", "item=i", "--column", "outcome=o")
+SHOWN = "SELECT score, raw_score, items FROM runs WHERE benchmark = 'b'"
+
+
+@pytest.mark.parametrize(
+    ("cells", "scale", "score", "raw"),
+    [
+        (["100", "0", "1", "51"], "percent", 0.38, 38.0),
+        (["99.5", "0.5", "", "50"], "percent", 0.5, 50.0),
+        (["10", "0", "1", "5"], "0:10", 0.4, 4.0),
+        (["1", "0", "1", "1"], "0-1", 0.75, 0.75),
+        (["1", "0", "1", "1"], "percent", 0.0075, 0.75),
+        (["true", "false", "true", "true"], "percent", 0.75, 75.0),
+        (["5", "1", "-1", "3"], "1:5", None, None),
+    ],
+)
+def test_outcomes_of_tables_are_on_it(
+    commands: Commands, tmp_path: Path, cells: list[str], scale: str, *, score: float | None,
+    raw: float | None,
+) -> None:  # fmt: skip
+    path = tmp_path / "o.csv"
+    path.write_text("m,i,o\n" + "".join(f"a/x,q{n},{cell}\n" for n, cell in enumerate(cells)))
+    done = commands("evals", "import", str(path), *OUTCOMES, "--benchmark", "b", "--scale", scale)
+    if score is None:
+        assert (done.exit_code, "is not from 1 to 5" in done.stderr) == (1, True)
+        return
+    assert done.exit_code == 0, done.stderr
+    [run] = commands.json("query", SHOWN)
+    assert (run["score"], run["raw_score"]) == (pytest.approx(score), pytest.approx(raw))
+    assert run["items"] == len([cell for cell in cells if cell])
+
+
+def test_a_table_with_known_columns_is_on_it(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("model,benchmark,item,outcome\na/x,b,q1,8\na/x,b,q2,4\n")
+    refused = commands("evals", "import", str(path))
+    assert "is not from 0 to 1. Correct it, or state the scale by --scale" in refused.stderr
+    assert commands("evals", "import", str(path), "--scale", "0:10").exit_code == 0
+    [run] = commands.json("query", SHOWN)
+    assert (run["score"], run["raw_score"]) == (pytest.approx(0.6), pytest.approx(6.0))
+
+
+@pytest.mark.parametrize("layout", ["outcomes-by-model", "outcomes-by-item"])
+def test_wide_tables_of_outcomes_are_on_it(commands: Commands, tmp_path: Path, layout: str) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("k,one,two\nfirst,100,50\nsecond,25,0.5\n")
+    mapping = tmp_path / "mapping.yaml"
+    role = "model" if layout == "outcomes-by-model" else "item"
+    mapping.write_text(f"layout: {layout}\ncolumns: {{{role}: k, benchmark: =b}}\n")
+    options = ("--mapping", str(mapping))
+    done = commands("evals", "import", str(path), *options, "--scale", "percent")
+    assert done.exit_code == 0, done.stderr
+    shown = commands.json("query", "SELECT model, score FROM runs ORDER BY score DESC")
+    by_model = {"first": 0.75, "second": 0.1275}
+    by_item = {"one": 0.625, "two": 0.2525}
+    expected = by_model if layout == "outcomes-by-model" else by_item
+    assert {each["model"]: each["score"] for each in shown} == pytest.approx(expected)
+
+
+def test_a_mapping_that_states_another_scale_is_an_error(
+    commands: Commands, tmp_path: Path
+) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("m,i,o\na/x,q1,8\n")
+    options = (*OUTCOMES, "--column", "scale.upper=10", "--benchmark", "b")
+    for scale, code in (("percent", 2), ("0:10", 0)):
+        done = commands("evals", "import", str(path), *options, "--scale", scale)
+        assert done.exit_code == code, done.stderr
+    assert commands.json("query", SHOWN)[0]["score"] == pytest.approx(0.8)
+
+
+def test_percent_signs_are_refused_with_what_to_do(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("name,g\na/x,45.2%\n")
+    refused = commands("evals", "import", str(path), *TABLE)
+    assert "line 2, field 'g': '45.2%' is not a number. Remove the percent sign" in refused.stderr
+    assert "--scale percent" in refused.stderr

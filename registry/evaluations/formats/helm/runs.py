@@ -39,6 +39,9 @@ _NO_SCORES = re.compile(
 )
 """Statistics of requests and of data rather than of answers."""
 
+_SIZE = "num_instances"
+"""Statistic of how many instances a part has."""
+
 _SHARES = re.compile(
     r"(quasi_|prefix_|quasi_prefix_|quasi_leave_articles_)?(exact_match|set_match)(_indicator)?"
     r"|f1_score|f1_set_match|iou_set_match|exact_set_match|classification_(macro|micro)_f1"
@@ -94,7 +97,11 @@ def blocks(folder: RunFolder, notes: Notes) -> Iterator[Block]:
     """
     parts = _instances(folder)
     scores: dict[_Part, list[Statistic]] = {}
+    sizes: dict[_Part, int] = {}
     for statistic in folder.statistics():
+        if statistic.name.name == _SIZE and statistic.name.perturbation is None:
+            size = number(statistic.mean)
+            sizes[_Part.of(statistic.name)] = round(size) if size and size > 0 else 0
         if _NO_SCORES.fullmatch(statistic.name.name):
             notes.left_out("statistics of requests, which are no scores")
         else:
@@ -103,7 +110,8 @@ def blocks(folder: RunFolder, notes: Notes) -> Iterator[Block]:
     empty = True
     for part, statistics in scores.items():
         instances = parts.get(part, _Instances())
-        found = [run for statistic in statistics for run in runs.of(statistic, instances)]
+        size = sizes.get(part) or None
+        found = [run for statistic in statistics for run in runs.of(statistic, instances, size)]
         if found:
             empty = False
             benchmark = Benchmark(name=_benchmark(folder), version=part.version)
@@ -127,26 +135,38 @@ class _Runs:
         self._task = _benchmark(folder)
         self._limit = adapter.max_eval_instances
 
-    def of(self, statistic: Statistic, instances: _Instances) -> Iterator[Run]:
-        """Yield the run of a statistic, if it has a value on its scale."""
+    def of(self, statistic: Statistic, instances: _Instances, size: int | None) -> Iterator[Run]:
+        """Yield the run of a statistic, if it has a value on its scale.
+
+        Args:
+            statistic: of all instances of a part.
+            instances: those of the part that are kept, which may be fewer.
+            size: number of the part's instances; None if it is not known.
+        """
         metric, value = short_text(statistic.name.name), number(statistic.mean)
         if metric is None or value is None:
             self._notes.left_out("statistics without a finite mean")
             return
         measure = _measure(metric, statistic.name, self._task)
-        count = len(instances.items)
+        count = size or len(instances.items)
         complete = self._limit is None or 0 < count < self._limit
         run = replace(self._run, measure=measure, complete=complete)
         observed = instances.values.get(metric, {}) if statistic.name.perturbation is None else {}
         names = list(instances.items)
         tried = [observed.get(name, [math.nan]) for name in names]
         values = [math.fsum(each) / len(each) for each in tried]
-        outcomes = outcomes_of(measure, value, values)
+        is_part = 0 < len(observed) < (size or 0)
+        outcomes = outcomes_of(measure, value, values, is_part=is_part)
+        if outcomes is None and size is None and 0 < len(observed) < count:
+            is_part = True
+            outcomes = outcomes_of(measure, value, values, is_part=True)
         if outcomes is None:
             if observed:
                 self._notes.left_out("values of instances that are not outcomes of their score")
             yield replace(run, score=value, items=count or None)
             return
+        if is_part:
+            run = replace(run, score=value, items=count)
         answers = [instances.answers.get(name) for name in names]
         yield replace(run, outcomes=outcomes, answers=answers if any(answers) else None)
 

@@ -135,12 +135,18 @@ class _Runs:
             complete=self._complete,
         )
         names = list(self._samples.items)
-        outcomes = outcomes_of(measure, value, [observed.get(name, math.nan) for name in names])
+        values = [observed.get(name, math.nan) for name in names]
+        number_of_items = self._number_of_items(scorer)
+        # A log may hold some of the samples only: edited, or cut for size.
+        is_part = measure.metric in _MEANS and 0 < len(observed) < (number_of_items or 0)
+        outcomes = outcomes_of(measure, value, values, is_part=is_part)
         if outcomes is None:
             if measure.metric in _MEANS and names:
                 self._notes.left_out("samples' scores that are not outcomes of the stated score")
-            items = scorer.scored_samples or (len(observed) or None)
+            items = number_of_items or (len(observed) or None)
             return replace(run, score=value, standard_error=error, items=items)
+        if is_part:
+            run = replace(run, score=value, standard_error=error, items=number_of_items)
         answers = [self._samples.answers[name] for name in names]
         latencies = np.array([self._samples.latencies[name] for name in names], np.float32)
         return replace(
@@ -151,6 +157,16 @@ class _Runs:
             output_tokens=_counts(self._samples.output_tokens, names),
             latencies=None if np.isnan(latencies).all() else latencies,
         )
+
+    def _number_of_items(self, scorer: ScorerResults) -> int | None:
+        """Return the number of samples that a scorer's metrics are of; None if unknown."""
+        results = self._log.header.results
+        epochs = self._log.header.eval.config.get("epochs") or 1
+        if scorer.scored_samples is not None or results is None:
+            return scorer.scored_samples
+        # Counted once for each epoch.
+        completed = results.completed_samples
+        return completed // epochs if type(epochs) is int and epochs > 0 else None
 
     def _reducer(self, scorer: ScorerResults) -> str:
         """Return the name of what makes a sample's epochs one score."""

@@ -8,6 +8,7 @@ from registry.evaluations.formats.tables.presets import (
     detect,
     load_mapping,
     of_columns,
+    on_scale,
     override,
     presets,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "detect",
     "load_mapping",
     "of_columns",
+    "on_scale",
     "override",
     "presets",
     "read",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from registry.coerce import MAX_TEXT
 from registry.errors import shortened
-from registry.evaluations.formats.tables.mapping import SHARES, Layout
+from registry.evaluations.formats.tables.mapping import Layout
 from registry.evaluations.records import NOT_MEASURED, Notes, Outcomes
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -77,7 +77,10 @@ def number_of(text: str, field: str) -> float:
         BadCellError: it is not a finite number.
     """
     if not _NUMBER.fullmatch(text.strip()) or not np.isfinite(number := float(text)):
-        raise BadCellError(f"{shortened(text)} is not a number.", field=field)
+        advice = ""
+        if _NUMBER.fullmatch(text.strip().removesuffix("%").rstrip()):
+            advice = " Remove the percent sign, and state the scale by --scale percent."
+        raise BadCellError(f"{shortened(text)} is not a number.{advice}", field=field)
     return number
 
 
@@ -141,6 +144,9 @@ class OutcomeCells:
             return np.full(len(array), np.nan, np.float32)
         if pa.types.is_boolean(kind):
             array = array.cast(pa.uint8())
+            if not self._numbers:  # the worst and the best, whatever the scale
+                shares = array.to_numpy(zero_copy_only=False).astype(np.float32)
+                return np.asarray(1 - shares if self._reverse else shares, np.float32)
         if pa.types.is_decimal(kind):
             array = array.cast(pa.float64())
         if not _is_number(array):
@@ -223,7 +229,7 @@ class OutcomeCells:
                 shares[place] = self._labels[text]
             elif text in self._missing:
                 continue
-            elif text in _TRUTH and self._scale == SHARES:
+            elif text in _TRUTH:  # the worst and the best, whatever the scale
                 shares[place] = abs(_TRUTH[text] - self._reverse)
             else:
                 try:
@@ -247,7 +253,7 @@ class OutcomeCells:
         lower, upper = self._scale.lower, self._scale.upper
         problem = (
             f"The outcome {shortened(cell)} is not from {lower:g} to {upper:g}. "
-            "Correct it, or state the scale in the mapping."
+            "Correct it, or state the scale by --scale or in the mapping."
         )
         return BadCellError(problem, field=field, row=row)
 

@@ -351,13 +351,23 @@ class Layout(_Keys, frozen=True, dict=True):
         return len(self.columns) + wide if wide else 0
 
     def measure_of(
-        self, metric: str | None, filter_: str | None, benchmark: str, series: Series | None = None
+        self,
+        metric: str | None,
+        filter_: str | None,
+        benchmark: str,
+        series: Series | None = None,
+        *,
+        harness: str | None = None,
     ) -> Measure:
         """Return what is measured; the most particular statement holds."""
         named = str(metric or self.measure.stated().get("metric", "acc"))
         # What is commonly meant by the metric's name; outcomes lie in [0, 1] whatever it is.
         of_scores = self.kind.startswith("scores")
-        scale = known_measure(named, task=benchmark) if of_scores else Measure(metric=named)
+        scale = (
+            known_measure(named, task=benchmark, harness=harness)
+            if of_scores
+            else Measure(metric=named)
+        )
         rule: dict[str, object] = self.measure.stated() | {"metric": named}
         if filter_:
             rule["filter"] = filter_

@@ -6,14 +6,20 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import yaml
 
 from registry.errors import UnreadableFileError, UsageError
-from registry.evaluations.formats.tables.mapping import TableMapping
+from registry.evaluations.formats.tables.mapping import SHARES, TableMapping, TableScale
 from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
 from registry.evaluations.formats.tables.open import open_table
-from registry.evaluations.formats.tables.roles import FACT, ITEM_TEXTS, ROLES, roles_of
+from registry.evaluations.formats.tables.roles import FACT, ITEM_TEXTS, ROLES, Text, roles_of
+from registry.evaluations.scales.stated import StatedScale
+
+GENERAL = "long"
+"""Mapping of tables of any origin, by the names of their columns alone."""
 
 
 def presets() -> tuple[str, ...]:
@@ -68,7 +74,7 @@ def of_columns(roles: Mapping[str, str]) -> TableMapping:
         return _of_kind("scores", roles)
     if "name" in roles:
         return _of_kind("names", roles)
-    outcomes = override(_built_in("long"), roles)
+    outcomes = override(_built_in(GENERAL), roles)
     if not roles.keys() & set(ITEM_TEXTS) or not roles.keys() <= {*roles_of("items")}:
         return outcomes
     items = _of_kind("items", roles)
@@ -76,7 +82,7 @@ def of_columns(roles: Mapping[str, str]) -> TableMapping:
 
 
 def _of_kind(kind: str, roles: Mapping[str, str]) -> TableMapping:
-    mapping = _built_in("long")
+    mapping = _built_in(GENERAL)
     others = {role for layout in mapping.layouts for role in layout.roles} - {*roles_of(kind)}
     return override(mapping, {"layout": kind, **dict.fromkeys(sorted(others), ""), **roles})
 
@@ -115,6 +121,40 @@ def override(mapping: TableMapping, changes: Mapping[str, str]) -> TableMapping:
         return parse_mapping("the mapping", mapping.name, document)
     except UnreadableFileError as error:
         raise UsageError(str(error)) from None
+
+
+def on_scale(mapping: TableMapping, stated: StatedScale) -> TableMapping:
+    """Return a mapping whose outcomes are on a scale that a person states at an import.
+
+    Raises:
+        UsageError: the mapping states another one.
+    """
+    if stated.lower is None or stated.upper is None:
+        return mapping
+    scale = TableScale(stated.lower, stated.upper)
+    layouts = []
+    for layout in mapping.layouts:
+        if not layout.kind.startswith("outcomes") or layout.scale == scale:
+            layouts.append(layout)
+            continue
+        if layout.scale != SHARES or _states_scale(mapping.document):
+            raise UsageError(
+                f"The mapping {mapping.name!r} has outcomes from {layout.scale.lower:g} to "
+                f"{layout.scale.upper:g}, and --scale says from {stated.lower:g} to "
+                f"{stated.upper:g}: leave one of them out."
+            )
+        rule: dict[str, Any] = {"lower": stated.lower, "upper": stated.upper}
+        rule |= {} if stated.unit is None else {"unit": Text(stated.unit)}
+        rule |= layout.measure.stated()
+        measure = msgspec.structs.replace(layout.measure, **rule)
+        layouts.append(msgspec.structs.replace(layout, scale=scale, measure=measure))
+    return replace(mapping, layouts=tuple(layouts))
+
+
+def _states_scale(document: Mapping[str, object]) -> bool:
+    files = document.get("files")
+    listed = files if isinstance(files, list) else []
+    return any("scale" in each for each in (document, *listed))
 
 
 def detect(path: Path) -> TableMapping | None:

@@ -9,12 +9,13 @@ from registry.evaluations.formats.tables.lists import read_facts, read_items, re
 from registry.evaluations.formats.tables.long import read_outcomes
 from registry.evaluations.formats.tables.mapping import Layout, TableMapping
 from registry.evaluations.formats.tables.open import ENDINGS, open_table
-from registry.evaluations.formats.tables.presets import detect, presets
+from registry.evaluations.formats.tables.presets import GENERAL, detect, on_scale, presets
 from registry.evaluations.formats.tables.rows import Sheet
 from registry.evaluations.formats.tables.scores import read_scores, read_scores_by_model
 from registry.evaluations.formats.tables.sources import Table
 from registry.evaluations.formats.tables.wide import read_by_item, read_by_model
 from registry.evaluations.records import Content, Notes
+from registry.evaluations.scales.stated import NOT_STATED, StatedScale
 
 _READERS: Mapping[str, Callable[[Sheet], Iterator[Content]]] = {
     "outcomes": read_outcomes,
@@ -32,8 +33,20 @@ class TableFormat:
 
     DESCRIPTION = "Parquet, CSV, JSON lines (.gz too) or pandas pickles, by a mapping of columns"
 
-    def __init__(self, mapping: TableMapping | None = None) -> None:
-        self._mapping = mapping
+    def __init__(
+        self, mapping: TableMapping | None = None, stated: StatedScale = NOT_STATED
+    ) -> None:
+        """Configure the format.
+
+        Args:
+            mapping: of all tables; None takes the built-in one that fits.
+            stated: scale of outcomes, where neither the mapping nor a known layout has one.
+
+        Raises:
+            UsageError: the mapping has another scale.
+        """
+        self._mapping = mapping and on_scale(mapping, stated)
+        self._stated = stated
         self._detected: dict[Path, TableMapping | None] = {}
 
     def recognizes(self, path: Path) -> bool:
@@ -63,7 +76,10 @@ class TableFormat:
             return None
         if path not in self._detected:
             try:
-                self._detected = {path: detect(path)}
+                found = detect(path)
+                if found is not None and found.name == GENERAL:
+                    found = on_scale(found, self._stated)
+                self._detected = {path: found}
             except UnreadableFileError:
                 # Most pickles are no tables: those of weights, and of anything else.
                 if not path.name.lower().endswith(pickles.ENDINGS):

@@ -85,7 +85,7 @@ class RunReader:
         details = [column for formula in layout.details.values() for column in formula.columns]
         self._columns = {
             "benchmark": layout.columns_of(BENCHMARK_ROLES),
-            "measure": layout.columns_of((*MEASURE_ROLES, *BENCHMARK_ROLES)),
+            "measure": layout.columns_of((*MEASURE_ROLES, *BENCHMARK_ROLES, "harness")),
             "source": layout.columns_of(SOURCE_ROLES),
             "setup": (*layout.columns_of(SETUP_ROLES), *details),
             **{role: layout.columns_of((role,)) for role in _SINGLE},
@@ -176,7 +176,11 @@ class RunReader:
 
     def _measure(self, cells: "_Cells", series: Series | None) -> Measure:
         measure = self._sheet.layout.measure_of(
-            cells.short("metric"), cells.short("filter"), cells.text("benchmark") or "", series
+            cells.short("metric"),
+            cells.short("filter"),
+            cells.text("benchmark") or "",
+            series,
+            harness=cells.short("harness"),
         )
         return self._shared(measure, measure)
 

@@ -310,3 +310,30 @@ def test_outcomes_are_the_values(
     (run,) = block.runs
     assert run.outcomes is not None
     assert run.outcomes.tolist() == values
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+@pytest.mark.parametrize("score", [0.62, 1.0, 0.75])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_part_of_the_instances_stays_beside_the_score(
+    tmp_path: Path, engine: Engine, kept: int, score: float, *, counted: bool
+) -> None:
+    """Folders cut for size: the score is of all instances, which stats.json counts."""
+    stats = [stat("exact_match", score), *([stat("num_instances", 1000.0)] if counted else [])]
+    path = folder(tmp_path, stats=stats, each=EACH[:kept])
+    notes = Notes()
+    [block] = read(path, notes)
+    [run] = block.runs
+    outcomes = [float(n != 2) for n in range(kept)]
+    if counted or np.mean(outcomes) != score:
+        assert run.outcomes is not None
+        assert run.outcomes.tolist()[:kept] == outcomes
+        assert (run.score, run.items) == (score, 1000 if counted else 4)
+        assert "values of instances that are not outcomes of their score" not in notes.counts
+    import_files(engine, [tmp_path])
+    with engine.connect() as connection:
+        [[stored, items, found]] = rows(
+            connection, "SELECT score, items, outcomes FROM registry.runs"
+        )
+    assert (stored, found) == (score, kept)
+    assert items == (1000 if counted else kept if np.mean(outcomes) == score else 4)

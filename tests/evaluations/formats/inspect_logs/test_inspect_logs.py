@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -473,3 +474,41 @@ def test_means_of_outcomes_are_the_stated_ones(
     (run,) = runs(read(path))
     assert run.outcomes is not None
     assert run.outcomes.tolist() == numbers
+
+
+@given(
+    st.lists(st.sampled_from(["C", "I"]), min_size=1, max_size=6),
+    st.sampled_from([0.62, 0.5, 1.0]),
+    st.booleans(),
+    st.sampled_from([1, 2]),
+)
+def test_a_part_of_the_samples_stays_beside_the_score(
+    kept: list[str],
+    score: float,
+    counted: bool,  # noqa: FBT001 - a fact
+    epochs: int,
+) -> None:
+    """Logs cut for size: the score is of all samples, which the results count."""
+    samples = [
+        sample(f"q{number}", value, epoch)
+        for number, value in enumerate(kept)
+        for epoch in range(1, epochs + 1)
+    ]
+    whole = log(samples, scored(score, scored_samples=1000) if counted else scored(score))
+    whole["eval"]["config"] = {"epochs": epochs}
+    whole["results"] |= {"total_samples": 1000 * epochs, "completed_samples": 1000 * epochs}
+    with TemporaryDirectory() as folder:
+        notes = Notes()
+        [run] = runs(read(as_json(Path(folder), whole), notes))
+    assert notes.counts == {}
+    assert run.outcomes is not None
+    assert run.outcomes.tolist() == [float(value == "C") for value in kept]
+    assert (run.score, run.standard_error, run.items, run.complete) == (score, 0.25, 1000, True)
+
+
+def test_an_import_keeps_both(tmp_path: Path, engine: Engine) -> None:
+    as_eval(tmp_path, log(FOUR, scored(0.62, scored_samples=1000)))
+    import_files(engine, [tmp_path])
+    with engine.connect() as connection:
+        found = "SELECT score, items, outcomes, has_outcomes FROM registry.runs"
+        assert rows(connection, found) == [(0.62, 1000, 4, True)]
