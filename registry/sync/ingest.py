@@ -180,6 +180,5 @@ def _write_details(connection: Connection, changes: PageChanges) -> None:
     feature_sets.replace_features(
         connection, {key: entry.features for key, entry in changes.changed.items()}
     )
-    effective.apply(connection, [*changes.new, *changes.changed])
-    effective.apply(connection, effective.children(connection, [*changes.new, *changes.changed]))
+    effective.spread(connection, [*changes.new, *changes.changed])
     hub_scores.defer_scores(connection, changes.new, changes.changed)

@@ -2,6 +2,7 @@
 
 import gzip
 import random
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,53 @@ def test_a_base_model_gives_its_size(engine: Engine, tmp_path: Path) -> None:
             assert asked(engine, query) == [("org/phi",)], query
     everything = "SELECT name FROM registry.search_models('org') ORDER BY 1"
     assert asked(engine, everything) == [("org/a-bnb-4bit",), ("org/phi",)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_size_reaches_what_was_made_from_its_model(
+    engine: Engine, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """In whatever order files state it, and when it is corrected or taken back."""
+    lines = [
+        "org/phi,0.5,14.7,,,,",
+        "org/a-bnb-4bit,0.5,8.06,,org/phi,,",
+        "org/b-bnb-4bit,0.5,,,org/a-bnb-4bit,,",
+    ]
+    paths = [tmp_path / f"{number}.csv" for number in range(3)]
+    for number in order:
+        imported(engine, board(paths[number], lines[number]))
+
+    def sizes() -> list[tuple[Any, ...]]:
+        return [model(engine, name)[:2] for name in ("org/a-bnb-4bit", "org/b-bnb-4bit")]
+
+    assert sizes() == [(14_700_000_000, "parent")] * 2
+    imported(engine, board(paths[0], "org/phi,0.5,14,,,,"))
+    assert sizes() == [(14_000_000_000, "parent")] * 2
+    remove(engine, RemovalSelection(files=[str(paths[0])]))
+    assert sizes() == [(None, None)] * 2
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_record_of_the_hub_sizes_what_a_board_says_was_made_from_it(
+    engine: Engine, tmp_path: Path, *, is_known: bool
+) -> None:
+    if is_known:
+        with engine.begin() as connection:
+            synced(connection, {"id": "org/phi", "_id": "1"})
+    imported(engine, board(tmp_path / "b.csv", "org/a-bnb-4bit,0.5,8.06,,org/phi,,"))
+    assert model(engine, "org/a-bnb-4bit")[:2] == (None, None)
+    whole = {"parameters": {"BF16": 14_659_507_200}, "total": 14_659_507_200}
+    with engine.begin() as connection:
+        synced(connection, {"id": "org/phi", "safetensors": whole, "_id": "1"})
+    assert model(engine, "org/a-bnb-4bit")[:2] == (14_659_507_200, "parent")
+
+
+def test_models_that_are_each_other_s_parents(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    lines = ["org/a,0.5,{},,org/b,,", "org/b,0.5,,,org/a,,", "org/c,0.5,,,org/b,,"]
+    for size in ("2", "3"):
+        imported(engine, board(path, *(each.format(size) for each in lines)))
+        assert {model(engine, f"org/{name}")[0] for name in "abc"} == {int(size) * 10**9}
 
 
 def test_stubs_with_facts_are_similar_by_them(engine: Engine, tmp_path: Path) -> None:

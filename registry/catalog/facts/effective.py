@@ -21,6 +21,9 @@ LEADERBOARD = "leaderboard:"
 AT_ONCE = 5_000
 """Models that are read at once."""
 
+_DEEPEST = 20
+"""Generations that a size passes; it would go around for ever among models made from each other."""
+
 _COUNTED = frozenset({"safetensors", "packed", "gguf"})
 """Sources of sizes that files state."""
 
@@ -98,6 +101,27 @@ def apply(connection: Connection, keys: Iterable[int]) -> int:
         ]
     # Their parents may have got a size meanwhile.
     return changed + (apply(connection, unsized) if 0 < len(unsized) < len(listed) else 0)
+
+
+def spread(connection: Connection, keys: Iterable[int]) -> int:
+    """Write the sizes and licences that count to models, and to those made from them.
+
+    Args:
+        connection: in a transaction.
+        keys: of models whose facts, records or parents changed.
+
+    Returns:
+        How many models have another size or licence than before.
+    """
+    level = list(keys)
+    changed = apply(connection, level)
+    for _ in range(_DEEPEST):
+        level = list(children(connection, level))
+        now = apply(connection, level) if level else 0
+        changed += now
+        if not now:
+            break
+    return changed
 
 
 class _Change(NamedTuple):
@@ -235,13 +259,19 @@ def children(connection: Connection, keys: Iterable[int]) -> Sequence[int]:
     return connection.scalars(
         text("""
         SELECT DISTINCT e.child_id
-          FROM store.edges e
+          FROM (SELECT parent_id, child_id FROM store.edges
+                 WHERE parent_id = ANY (:keys) AND relation IN ('finetune', 'quantized')
+                 UNION ALL
+                SELECT b.model_id, f.model_id
+                  FROM store.models b
+                  JOIN store.model_facts f ON f.value = b.name AND f.fact = 'base_model'
+                 WHERE b.model_id = ANY (:keys)) e
           JOIN store.models p ON p.model_id = e.parent_id
           JOIN store.models c ON c.model_id = e.child_id
-         WHERE e.parent_id = ANY (:keys) AND e.relation IN ('finetune', 'quantized')
-           AND p.parameters IS NOT NULL AND c.parameters IS DISTINCT FROM p.parameters
-           AND (c.parameters IS NULL
-                OR c.parameters_source IN ('parent', 'siblings', 'packed'))"""),
+         WHERE c.parameters IS DISTINCT FROM p.parameters
+           AND CASE WHEN p.parameters IS NULL THEN c.parameters_source IN ('parent', 'packed')
+                    ELSE c.parameters IS NULL
+                         OR c.parameters_source IN ('parent', 'siblings', 'packed') END"""),
         {"keys": list(keys)},
     ).all()
 
@@ -273,4 +303,4 @@ def move_facts(connection: Connection, moves: Iterable[tuple[int, int]]) -> None
            AND NOT EXISTS (SELECT FROM store.evaluated_names n WHERE n.model_id = f.model_id)"""),
         {"former": former},
     )
-    apply(connection, [*former, *present])
+    spread(connection, [*former, *present])

@@ -75,7 +75,7 @@ def state_facts(
          WHERE (f.value, f.import_id) IS DISTINCT FROM (excluded.value, excluded.import_id)"""),
         {"import": import_id},
     )
-    effective.apply(connection, {*gone, *changed})
+    effective.spread(connection, {*gone, *changed})
     return StatedFacts(len(listed), len(changed) + len(gone))
 
 
@@ -91,5 +91,5 @@ def delete_facts(connection: Connection, imports: Iterable[int]) -> list[int]:
             )
         )
     )
-    effective.apply(connection, models)
+    effective.spread(connection, models)
     return models
