@@ -468,6 +468,20 @@ series: [{column: acc, benchmark: b}]
     assert model(engine, "org/a")[:1] == (7 * 10**9,)
 
 
+def test_of_many_columns_some_are_named_and_the_others_counted(
+    commands: Commands, tmp_path: Path
+) -> None:
+    mapping, table = tmp_path / "w.yaml", tmp_path / "t.csv"
+    mapping.write_text(
+        "layout: scores-by-model\ncolumns: {model: who}\nseries: [{column: acc, benchmark: b}]\n"
+    )
+    names = [f"c{number:02}" for number in range(45)]
+    table.write_text(f"who,acc,{','.join(names)}\norg/a,0.5{',' * 45}\n")
+    said = commands("evals", "import", str(table), "--mapping", str(mapping)).stderr
+    named = "left out 45 columns that hold no outcome or score: " + ", ".join(names[:40])
+    assert f"{named} and 5 more\n" in said
+
+
 @pytest.mark.parametrize(
     ("roles", "message"),
     [

@@ -121,6 +121,20 @@ def test_a_parent_that_comes_later_gives_its_size(connection: Connection) -> Non
     assert rows(connection, SIZES)[1] == ("org/bin-only", 8_030_261_248, "parent")
 
 
+@pytest.mark.parametrize(
+    ("named", "weights"),
+    [("1.25B", (1_250_000_000, "packed")), ("1B", (10**9, "safetensors")),
+     ("1.1B", (10**9, "safetensors")), ("1.2B", (1_250_000_000, "packed"))],
+)  # fmt: skip
+def test_of_two_counts_that_fit_a_name_the_nearer_counts(
+    named: str, weights: tuple[int, str]
+) -> None:
+    """A quarter of the numbers is packed, two in one."""
+    dtypes = {"F16": 750_000_000, "U8": 250_000_000}
+    record = parsed(f"org/m-{named}", dtypes, tags=["bitsandbytes", "4-bit"])
+    assert size(record) == (*weights, 10**9)
+
+
 def test_an_unpacked_size_gives_way_to_a_parents(connection: Connection) -> None:
     child = {
         "id": "org/x-gptq", "tags": ["base_model:quantized:org/base", "gptq", "4-bit"], **PACKED,

@@ -246,6 +246,17 @@ def test_of_repeated_records_the_newest_counts(engine: Engine, tmp_path: Path) -
     assert note.startswith("2 records are of models that the file has more than once for a day;")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_record(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "models.jsonl"
+    text = "".join(json.dumps(record(f"org/{name}")) + "\n" for name in "ab")
+    path.write_text(text, encoding="utf-8-sig")
+    packed = tmp_path / "models.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert from_file(engine, path).counts.new == 2
+    counts = from_file(engine, packed).counts
+    assert (counts.unchanged, counts.quarantined) == (2, 0)
+
+
 def test_what_is_no_record_goes_to_the_quarantine_with_its_line(
     commands: Commands, tmp_path: Path
 ) -> None:

@@ -215,6 +215,28 @@ def test_measures_without_bounds_are_raw(connection: Connection) -> None:
     assert ranking.raw["odd"].higher_is_better is None
 
 
+def test_a_limited_board_begins_as_the_whole_does(connection: Connection) -> None:
+    """Models whose scores are of unknown direction are after those that are ranked."""
+    stored(
+        connection,
+        block("arena", run("m1", score=10, measure=ELO), run("m2", score=20, measure=ELO)),
+        block("odd", *(run(name, score=1, measure=UNKNOWN) for name in ("m0", "m3"))),
+    )
+    names = "ARRAY['arena', 'odd'], partial => true"
+    whole = [model for model, _ in found(connection, names)]
+    assert whole == ["m2", "m1", "m0", "m3"]
+    for limit in range(1, 5):
+        limited = found(connection, f'{names}, "limit" => {limit}')
+        assert [model for model, _ in limited] == whole[:limit]
+
+
+def test_a_partial_board_leaves_none_out(connection: Connection) -> None:
+    stored(connection, block("a", run("m0", score=0.5), run("m1", score=0.5)))
+    stored(connection, block("b", run("m0", score=0.5)))
+    assert rank(connection, benchmarks=["a", "b"]).incomplete == 1
+    assert rank(connection, benchmarks=["a", "b"], partial=True).incomplete == 0
+
+
 def test_what_there_is_none_of(five: Connection) -> None:
     for arguments in ("ARRAY['nope']", "by_source => 'nope'", "by_variant => 'nope'"):
         with pytest.raises(DBAPIError, match="There is no .*'nope'"), five.begin_nested():

@@ -1,5 +1,6 @@
 """Imports from plain web servers: redirects, web pages, versions, sizes and interruptions."""
 
+import hashlib
 import random
 import shutil
 import threading
@@ -224,6 +225,20 @@ def test_without_a_version_nothing_is_kept(web: Web, tmp_path: Path) -> None:
     assert fetched(web, tmp_path).read_bytes() == b"a" * 50_000
     web.files["/f.bin"] = b"b" * 50_000
     assert fetched(web, tmp_path).read_bytes() == b"b" * 50_000
+
+
+def test_what_has_arrived_whole_is_not_fetched_again(web: Web, tmp_path: Path) -> None:
+    """As after a command that was killed before it checked the file."""
+    web.files["/f.bin"] = bytes(50_000)
+    [file] = web_files.find(f"{web.url}/f.bin").files
+    assert file.content is not None
+    part = tmp_path / "content" / f"{hashlib.sha256(file.content.encode()).hexdigest()}.part"
+    part.parent.mkdir()
+    part.write_bytes(bytes(50_000))
+    assert Cache(tmp_path).missing_bytes([file]) == 0
+    assert fetched(web, tmp_path).read_bytes() == bytes(50_000)
+    assert web.sent == []
+    assert not part.exists()
 
 
 def test_a_server_without_parts_begins_again(web: Web, tmp_path: Path) -> None:

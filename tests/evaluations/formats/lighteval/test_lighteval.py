@@ -251,6 +251,19 @@ def test_details_of_old_layouts(tmp_path: Path, flat: str | None) -> None:
     np.testing.assert_equal(values["acc_norm"], np.array([0, 1, 1, 1], np.float32))
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer"), [([1], "y"), (0, "x"), ([-1], None), ([2], None), ([0, 1], None)]
+)
+def test_a_right_answer_is_a_choice_that_is_there(
+    tmp_path: Path, gold: object, answer: str | None
+) -> None:
+    document = {"query": "?", "choices": ["x", "y"], "gold_index": gold, "id": "1"}
+    row = {"__doc__": document, "__metric__": {"em": 0.75}}
+    written(tmp_path)
+    (block,) = read(details(tmp_path, [row]))
+    assert [item.answer for item in block.items] == [answer]
+
+
 def test_structs_as_text(tmp_path: Path) -> None:
     table = [{key: json.dumps(value) for key, value in row.items()} for row in NEW]
     written(tmp_path)

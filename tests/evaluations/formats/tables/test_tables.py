@@ -134,6 +134,26 @@ def test_outcomes_are_numbers_or_true_and_false(tmp_path: Path, cell: str, outco
     assert outcomes(path) == {("a", "x", "1"): pytest.approx(outcome)}
 
 
+@pytest.mark.parametrize("is_text", [True, False])
+@pytest.mark.parametrize(("lower", "is_missing"), [(0, True), (1, False), (-0.5, False)])
+def test_minus_one_is_missing_on_a_scale_from_nothing_alone(
+    tmp_path: Path, lower: float, *, is_text: bool, is_missing: bool
+) -> None:
+    by = tables.override(LONG, {"scale.lower": f"{lower}", "scale.upper": "10"})
+    path = written(tmp_path, f"{HEADER}a,x,1,10\na,x,2,-1\n")
+    if not is_text:
+        columns = {"model": ["a", "a"], "benchmark": ["x", "x"], "item": ["1", "2"]}
+        path = tmp_path / "table.parquet"
+        pq.write_table(pa.table(columns | {"outcome": [10.0, -1.0]}), path)
+    if is_missing:
+        [(_, [run])] = blocks(path, by)
+        assert run.outcomes is not None
+        np.testing.assert_array_equal(run.outcomes, np.array([1, np.nan], np.float32))
+    else:
+        with pytest.raises(UnreadableFileError, match=f"-1.* is not from {lower:g} to 10"):
+            blocks(path, by)
+
+
 def test_missing_outcomes_are_not_zero(tmp_path: Path) -> None:
     path = written(tmp_path, f"{HEADER}a,x,1,\na,x,2,NaN\na,x,3,1\nb,x,1,null\n")
     notes = Notes()
