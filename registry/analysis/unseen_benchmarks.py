@@ -1,8 +1,8 @@
 """Trainings without a benchmark: predictions of unseen benchmarks, and contributions between them.
 
-Both leave benchmarks out of training, with all their versions, and predict models' accuracies on
-them from vectors learned on the rest (EmbedLLM, sections 5.3 and 6.2). Nothing is stored: trainings
-are in memory.
+Both leave benchmarks out of training, with all their names and versions, and predict models'
+accuracies on them from vectors learned on the rest (EmbedLLM, sections 5.3 and 6.2). Nothing is
+stored: trainings are in memory.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from registry.analysis.plots.heatmap import write_heat_map
 from registry.analysis.probe_metrics import (
@@ -29,7 +29,7 @@ from registry.embeddings.dataset import TrainingData
 from registry.enums import VECTOR_METHODS
 from registry.errors import NoOutcomesError, RegistryError, UsageError
 from registry.evaluations.outcomes import select
-from registry.evaluations.selection import did_you_mean
+from registry.evaluations.selection import benchmarks_by_key, did_you_mean
 from registry.files import check_target
 from registry.learning.factorization import devices, selection
 from registry.learning.factorization.problem import Context, Matrix, Problem
@@ -42,7 +42,8 @@ class ProbeOptions:
 
     Attributes:
         method: one of `enums.VECTOR_METHODS`.
-        benchmarks: names, without versions; empty for all. Each probe documents their use.
+        benchmarks: any of their names, without versions; empty for all. Each probe documents their
+            use. Names of one benchmark are one, and results are by its canonical name.
         models: size of a random sample of the models that can be predicted, to train on alone; None
             for all.
         splits: random splits of the models, 80% to fit the regression on and 20% to test on.
@@ -107,14 +108,15 @@ def predict_benchmarks(
             that can be predicted.
     """
     options = options or ProbeOptions()
-    names = _names(engine, options)
+    known = _names(engine, options)
+    names, asked = known.benchmarks, known.asked
     if len(names) == 1:
         raise UsageError(
             f"There is only one benchmark, {names[0]}; without it there is nothing to learn from."
         )
-    outcomes = _read(engine, options, None, on_progress).sampled(options, elsewhere=1)
+    outcomes = _read(engine, options, known, None, on_progress).sampled(options, elsewhere=1)
     accuracies = outcomes.accuracies(elsewhere=1)
-    counts = {name: _count(accuracies[name]) for name in options.benchmarks or names}
+    counts = {name: _count(accuracies[name]) for name in asked or names}
     enough = [name for name, models in counts.items() if models >= MIN_MODELS]
     if not enough:
         raise UsageError(
@@ -165,13 +167,13 @@ def contributions(
     if picture is not None:
         check_target(picture)
     names = _names(engine, options)
-    selected = sorted(set(options.benchmarks)) or names
+    selected = sorted(names.asked) or names.benchmarks
     if len(selected) < 3:  # noqa: PLR2004 - one predicted, one added, one to train on
         raise UsageError(
             f"Contributions are between at least three benchmarks; there are {len(selected)}: "
             f"{', '.join(selected)}."
         )
-    outcomes = _read(engine, options, selected, on_progress).sampled(options, elsewhere=2)
+    outcomes = _read(engine, options, names, selected, on_progress).sampled(options, elsewhere=2)
     accuracies = outcomes.accuracies(elsewhere=2)
     _check_models(accuracies)
     of, done = len(selected) * (len(selected) + 1) // 2, 0
@@ -264,7 +266,19 @@ class _Outcomes:
         return fit.factors.models
 
 
-def _names(engine: Engine, options: ProbeOptions) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Benchmarks with outcomes: canonical names by stored ones, and the canonical names asked."""
+
+    canonical: Mapping[str, str]
+    asked: Sequence[str]
+
+    @property
+    def benchmarks(self) -> list[str]:
+        return sorted(set(self.canonical.values()))
+
+
+def _names(engine: Engine, options: ProbeOptions) -> _Names:
     """Return the names of all benchmarks with outcomes, after checking the requested ones."""
     if options.method not in VECTOR_METHODS:
         raise UsageError(
@@ -272,31 +286,52 @@ def _names(engine: Engine, options: ProbeOptions) -> list[str]:
             f"{', '.join(VECTOR_METHODS)}."
         )
     with translated_errors("read benchmarks"), reading(engine) as connection:
-        names = sorted({column.benchmark for column in select(connection).columns})
-    if not names:
+        stored = sorted({column.benchmark for column in select(connection).columns})
+        named = connection.execute(
+            text("""
+            SELECT DISTINCT name, coalesce(canonical, name) AS canonical FROM store.benchmarks
+             WHERE name = ANY (:names)"""),
+            {"names": stored},
+        )
+        canonical: dict[str, str] = {row.name: row.canonical for row in named}
+        asked = {
+            name: sorted(set(benchmarks_by_key(connection, name).values()))
+            for name in options.benchmarks
+        }
+    if not canonical:
         raise NoOutcomesError
-    for name in options.benchmarks:
-        if name not in names:
+    names = sorted(set(canonical.values()))
+    found: dict[str, None] = {}
+    for name, members in asked.items():
+        known = [canonical[member] for member in members if member in canonical]
+        if not known:
             raise UsageError(
                 f"There are no outcomes on a benchmark named {name!r};"
                 f"{did_you_mean(name, names)} there are {', '.join(names)}."
             )
-    return names
+        found |= dict.fromkeys(known)
+    return _Names(canonical, list(found))
 
 
 def _read(
-    engine: Engine, options: ProbeOptions, benchmarks: Sequence[str] | None, on_progress: Progress
+    engine: Engine,
+    options: ProbeOptions,
+    known: _Names,
+    selected: Sequence[str] | None,
+    on_progress: Progress,
 ) -> _Outcomes:
     training_options = training.TrainingOptions(
         method=options.method,
-        benchmarks=benchmarks,
+        benchmarks=None
+        if selected is None
+        else [name for name, canonical in known.canonical.items() if canonical in selected],
         encoder=options.encoder,
         device=options.device,
         seed=options.seed,
     )
     with translated_errors("read outcomes"):
         data: TrainingData = training.read_data(engine, training_options, on_progress)
-    names = np.array([column.benchmark for column in data.matrix.columns])
+    names = np.array([known.canonical[column.benchmark] for column in data.matrix.columns])
     return _Outcomes(data.problem, names, options)
 
 

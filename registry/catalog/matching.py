@@ -11,6 +11,7 @@ cases, so they are suggested to people and never matched.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -53,11 +54,15 @@ SELECT DISTINCT ON (h.name) h.name, h.model_id,
             WHERE n.name = h.name AND n.model_id = h.model_id AND n.method = 'unresolved')
  ORDER BY h.name, h.rank, h.priority"""
 
+# A model that is known by the name in another evaluation alone may be anybody's copy.
 _UNDER_ANY_AUTHOR = """
 SELECT w.name, min(m.model_id) AS model_id, 'tail' AS method, 1::real AS confidence
   FROM unnest(CAST(:names AS text[]), CAST(:spelt AS text[])) AS w (name, spelt)
   JOIN store.models m ON lower(split_part(m.name, '/', 2)) = lower(w.spelt)
- GROUP BY w.name HAVING count(*) = 1"""
+ GROUP BY w.name
+HAVING count(*) = 1
+   AND NOT EXISTS (SELECT FROM store.evaluated_names n
+                    WHERE n.model_id = min(m.model_id) AND n.method = 'unresolved')"""
 
 
 class NameMatch(NamedTuple):
@@ -155,6 +160,27 @@ def spellings(name: str) -> list[Spelling]:
     if "/" not in name and (folder := _FOLDER.fullmatch(name)):
         alternatives.append(Spelling(f"{folder[1]}/{folder[2]}"))
     return alternatives
+
+
+def plain_name(name: str) -> str:
+    """Return the name of an unknown model without what harnesses and paths put around it.
+
+    That is a slash at the end, an address or a prefix of the Hub, a folder of its local cache, a
+    revision, and arguments. Underscores may be the name's own, and stay.
+    """
+    plain, *others = (each.name for each in spellings(name))
+    for other in others:
+        if _FOLDER.fullmatch(plain) and "/" not in plain:
+            break
+        plain = other
+    return plain
+
+
+@cache
+def stated_revision(name: str) -> str | None:
+    """Return the revision that a model's name in an evaluation states; None if it is main."""
+    revisions = (each.revision for each in spellings(name))
+    return next((each for each in revisions if each and each != "main"), None)
 
 
 def _expand(spelling: Spelling) -> list[Spelling]:

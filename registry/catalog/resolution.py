@@ -43,7 +43,7 @@ def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) ->
     matches = matching.match_names(connection, new)
     unresolved = [name for name in new if name not in matches]
     # Names that are aliases of several models, or match several in another case, are among them.
-    stubs = dict(zip(unresolved, add_stubs(connection, unresolved, as_of=as_of), strict=True))
+    stubs = _stubs(connection, unresolved, as_of=as_of)
     _place(connection, stubs.values())
     copy_rows(
         connection,
@@ -55,6 +55,14 @@ def resolve(connection: Connection, names: Iterable[str], *, as_of: datetime) ->
         ],
     )
     return len(stubs)
+
+
+def _stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) -> dict[str, int]:
+    """Add the models that names resolve to by themselves, one for all spellings of a name."""
+    plain = {name: matching.plain_name(name) for name in names}
+    missing = sorted(set(plain.values()))
+    keys = dict(zip(missing, add_stubs(connection, missing, as_of=as_of), strict=True))
+    return {name: keys[each] for name, each in plain.items()}
 
 
 def _place(connection: Connection, stubs: Iterable[int]) -> None:
@@ -95,7 +103,7 @@ def resolve_name_again(connection: Connection, name: str, *, as_of: datetime) ->
     if name not in matches:
         if method == "unresolved":
             return
-        (stub,) = add_stubs(connection, [name], as_of=as_of)
+        stub = _stubs(connection, [name], as_of=as_of)[name]
         _place(connection, [stub])
         matches = {name: matching.NameMatch(stub, "unresolved", 0.0)}
     _move(connection, matches)

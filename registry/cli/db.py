@@ -104,17 +104,26 @@ def upgrade(application: Application, revision: str) -> None:
     from registry.db import migrate as migrating
     from registry.db.revisions import head_revision
     from registry.evaluations.benchmarks import ship_benchmarks
+    from registry.evaluations.formats.tables.presets import load_mapping
+    from registry.evaluations.identity.systems import part_systems
     from registry.evaluations.scales.rescaling import rescale
 
     embedded = application.setting().url is None
     migrate = migrating.upgrade_embedded if embedded else migrating.upgrade
     with application.engine() as engine:
         before, after = migrate(engine, revision)
+        parted = 0
         if after == head_revision():
             ship_benchmarks(engine)
             refresh(engine, before)
+            parted = part_systems(engine, before, load_mapping("alpaca-eval").layouts[0].models)
         changed = rescale(engine, before) if after == head_revision() else 0
     _report_move("Upgraded", before, after)
+    if parted:
+        say(
+            f"{parted:,} names of systems, such as NAME_concise or NAME-best-of-16, are no longer "
+            "those of their models. Import their files again to have them as variants."
+        )
     if changed:
         say(
             f"{changed:,} stored scores are read otherwise than before, each with its old and new "

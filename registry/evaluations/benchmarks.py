@@ -137,8 +137,9 @@ def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
               JOIN store.benchmarks b ON b.benchmark_id = c.benchmark_id
               LEFT JOIN unnest(CAST(:official AS text[]), CAST(:metrics AS text[]),
                                CAST(:filters AS text[])) AS o (benchmark, metric, filter)
-                ON o.benchmark = coalesce(b.canonical, b.name) AND o.metric = m.metric
-               AND coalesce(o.filter, m.filter) = m.filter
+                ON o.benchmark = coalesce(b.canonical, b.name)
+               AND store.measure_class(o.metric, coalesce(o.filter, m.filter), m.unit, true, b.name)
+                   = store.measure_class(m.metric, m.filter, m.unit, true, b.name)
              ORDER BY c.benchmark_id, o.benchmark IS NULL, (m.upper > m.lower) IS TRUE DESC,
                       m.higher_is_better IS NULL, c.models DESC, c.measure_id
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from registry.catalog import resolution
+from registry.catalog import matching, resolution
 from registry.coerce import MAX_TEXT, storable
 from registry.errors import RegistryError
 from registry.evaluations import benchmarks, staging
@@ -92,7 +92,9 @@ class RunRows:
         name = storable(run.model.strip())
         if not resolution.nameable(name):
             raise RegistryError(f"A model's name is 1 to {MAX_TEXT} printable characters: {what}.")
-        revision = run.revision and storable(run.revision)
+        # A name such as org/name@step1000 states it as well.
+        revision = run.revision or matching.stated_revision(name)
+        revision = revision and storable(revision)
         if (name, revision) != (run.model, run.revision):
             # The key of a run is made from what is stored.
             run = replace(run, model=name, revision=revision)

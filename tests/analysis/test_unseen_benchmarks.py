@@ -71,6 +71,20 @@ def test_a_benchmark_of_the_same_ability_is_predicted_and_others_are_not(filled:
         assert versions.list_versions(connection) == []
 
 
+def test_names_of_one_benchmark_are_left_out_together(engine: Engine) -> None:
+    """By any of them: learned from under another name it would not be unseen."""
+    fill(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE store.benchmarks SET canonical = 'maths' WHERE name = 'sums'"
+        )
+    for asked in ("maths", "sums"):
+        options = ProbeOptions(benchmarks=[asked], splits=20)
+        (found,) = predict_benchmarks(engine, options).unseen
+        assert (found.benchmark, found.items) == ("maths", 2 * ITEMS)
+        assert found.prediction.significant < 10
+
+
 def test_asked_for_one_benchmark_it_learns_from_all_others(filled: Engine) -> None:
     (alone,) = predict_benchmarks(filled, ProbeOptions(benchmarks=["sums"], splits=20)).unseen
     everyone = predict_benchmarks(filled, ProbeOptions(splits=20)).unseen

@@ -94,6 +94,33 @@ def test_several_spellings_of_an_unknown_model_are_one_model(connection: Connect
     assert rows(connection, "SELECT DISTINCT model FROM registry.evaluated_names") == [("org/new",)]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_unknown_model_has_its_plain_name(connection: Connection, order: int) -> None:
+    spelt = [
+        "/root/.cache/huggingface/hub/models--org--new/snapshots/0a1b",
+        "pretrained=org/new,dtype=auto",
+        "https://huggingface.co/org/new",
+        "org/new/",
+        "org/new@step5",
+        "org/new",
+    ][::order]
+    resolve(connection, spelt, as_of=NOON)
+    for name in spelt:
+        resolve(connection, [name], as_of=NOON)
+    assert rows(connection, "SELECT name FROM store.models") == [("org/new",)]
+    resolve(connection, ["org__two"], as_of=NOON)
+    assert found(connection, "org__two") == ("org__two", "unresolved", 0.0)
+
+
+def test_a_model_that_evaluations_alone_name_is_nobody_elses(connection: Connection) -> None:
+    resolve(connection, ["some/llama-2-70B-chat"], as_of=NOON)
+    assert resolve(connection, ["llama-2-70b-chat"], as_of=NOON) == 1
+    assert found(connection, "llama-2-70b-chat") == ("llama-2-70b-chat", "unresolved", 0.0)
+    factories.model(connection, "meta/tiny-chat")
+    resolve(connection, ["tiny-chat"], as_of=NOON)
+    assert found(connection, "tiny-chat") == ("meta/tiny-chat", "tail", 0.8)
+
+
 def test_all_spellings_move_with_the_name_that_is_found(connection: Connection) -> None:
     write(connection, grid("b", {"org/new": [1, 0]}))
     write(connection, grid("b", {"org__new": [1, 1]}))

@@ -116,7 +116,8 @@ def compare_measures(connection: Connection, benchmarks: Sequence[int] | None = 
              WHERE CAST(:benchmarks AS integer[]) IS NULL OR benchmark_id = ANY (:benchmarks)
         ), shown AS (
             SELECT b.benchmark_id, coalesce(b.canonical, b.name) AS canonical, b.variant,
-                   store.measure_class(k.metric, k.filter, k.unit, k.upper > k.lower) AS class,
+                   store.measure_class(k.metric, k.filter, k.unit, k.upper > k.lower, b.name)
+                       AS class,
                    count(*) OVER (PARTITION BY coalesce(b.canonical, b.name)) AS names
               FROM store.benchmarks b
               JOIN store.measures k ON k.measure_id = b.measure_id

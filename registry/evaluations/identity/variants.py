@@ -14,7 +14,8 @@ _SETTING = re.compile(
     r"|(?:no|non|without)[ -]?(?:think(?:ing)?|reasoning)"
     r"|(?:(?:no|without)[ -]?|with[ -])?(?:python |web )?(?:tools?|search|browsing|python)"
     r"|(?:default |extended |\d+k )?(?:think|thinking)(?: tokens)?|reasoning|tools?|voting"
-    r"|(?:best[ -]of[ -]?|bo|maj@|cons@|self-consistency@)\d+",
+    r"|(?:best[ -]of[ -]?|bo|maj@|cons@|self-consistency@)\d+|(?:with |as )?(?:an )?agent(?:ic)?"
+    r"|(?:with )?scaffold(?:ing)?(?:: ?[\w .-]+)?|cot|chain[ -]of[ -]thought",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(
@@ -22,8 +23,12 @@ _NOTHING = re.compile(
 )
 """Settings that say that nothing is around the model."""
 
-_IN_BRACKETS = re.compile(r"(?P<model>.*\S) \((?P<settings>[^()]+)\)")
-_BEST_OF = re.compile(r"(?P<model>[^/]*[^/\s_-])[ _-](?P<n>best[ _-]of[ _-]\d+)", re.IGNORECASE)
+_IN_BRACKETS = re.compile(
+    r"(?P<model>.*\S) (?:\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\]|\+ (?P<added>[^+]+))"
+)
+_BEST_OF = re.compile(
+    r"(?P<model>[^/]*[^/\s_-][ _-]|.*\S )(?P<n>best[ _-]of[ _-]\d+)", re.IGNORECASE
+)
 _MOST = 4  # settings that a name states one after the other
 _RERANKED = re.compile(r"(?P<ranker>pairrm)-[^/]+")
 
@@ -61,11 +66,12 @@ def split(name: str, rules: Iterable[NameRule] = ()) -> SplitName:
 
 def _general(name: str) -> SplitName | None:
     if match := _IN_BRACKETS.fullmatch(name):
-        settings = [each.strip() for each in match["settings"].split(",")]
+        stated = match["round"] or match["square"] or match["added"]
+        settings = [each.strip() for each in stated.split(",")]
         if all(map(_SETTING.fullmatch, settings)):
             return SplitName(match["model"], _joined(settings))
     if match := _BEST_OF.fullmatch(name):
-        return SplitName(match["model"], re.sub(r"[ _]", "-", match["n"].lower()))
+        return SplitName(match["model"][:-1], re.sub(r"[ _]", "-", match["n"].lower()))
     if match := _RERANKED.fullmatch(name):
         return SplitName(name, match["ranker"])
     return None

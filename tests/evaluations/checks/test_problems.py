@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import factories
 import pytest
 from cli_commands import Commands
 from evaluated import block, items, run, write
@@ -88,6 +89,8 @@ def test_standard_errors_say_what_is_a_conflict(
         {"setup": Setup(shots=5)},
         {"setup": Setup(variant="best-of-16")},
         {"setup": Setup(precision="4bit")},
+        {"setup": Setup(prompt_template="other")},
+        {"setup": Setup(details={"limit": "5"})},
         {"measure": Measure(metric="acc_norm")},
         {"measure": Measure(metric="acc", filter="flexible-extract")},
         {"complete": False},
@@ -95,9 +98,28 @@ def test_standard_errors_say_what_is_a_conflict(
     ],
 )
 def test_another_setup_is_no_conflict(connection: Connection, other: dict[str, Any]) -> None:
-    plain = run("m", score=0.9, setup=Setup(shots=0, precision="float16"))
+    setup = Setup(shots=0, precision="float16", prompt_template="one", details={"limit": "9"})
+    plain = run("m", score=0.9, setup=setup)
     write(connection, block("b", plain, run("m", score=0.1, **{"source": OTHER, **other})))
     assert found(connection, "conflict") == []
+
+
+def test_what_one_source_states_apart_is_no_conflict(connection: Connection) -> None:
+    diff = Setup(details={"edit_format": "diff"})
+    write(connection, block("b", run("m", score=0.9), run("m", score=0.1, setup=diff)))
+    assert found(connection, "conflict") == []
+
+
+def test_two_names_of_a_model_that_disagree_are_given(connection: Connection) -> None:
+    factories.model(connection, "org/m-3")
+    factories.alias(connection, "org/m-3", "m-3")
+    factories.alias(connection, "org/m-3", "m-3.1")
+    write(connection, block("b", run("m-3", score=0.1), run("m-3.1", score=0.9)))
+    [problem] = found(connection, "conflict")
+    assert problem.detail in {
+        "0.1000 by tests (b) as m-3 and 0.9000 by tests (b) as m-3.1",
+        "0.9000 by tests (b) as m-3.1 and 0.1000 by tests (b) as m-3",
+    }
 
 
 def test_an_unstated_setup_may_be_the_same(connection: Connection) -> None:

@@ -313,3 +313,32 @@ def test_outcomes_are_selected_by_any_name(connection: Connection) -> None:
     assert len(select(connection, benchmarks=["GSM-8K", "gsm8k"]).columns) == 5
     with pytest.raises(UsageError, match="no outcomes on a benchmark named 'gsm8k_cot'"):
         select(connection, benchmarks=["gsm8k_cot"])
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("leaderboard|gsm8k|5", ("gsm8k", "5-shot")),
+        ("harness|arc:challenge|25|0", ("arc_challenge", "25-shot")),
+        ("harness|hendrycksTest-anatomy|5", ("mmlu_anatomy", "5-shot")),
+        ("ARC-Challenge (0-shot)", ("arc_challenge", "0-shot")),
+        ("mmlu_pro_0_shot", ("mmlu_pro", "0-shot")),
+        ("gsm8k_cot (8-shot)", ("gsm8k", "cot, 8-shot")),
+        ("MMLU-Pro+", ("mmlu_pro_plus", None)),
+    ],
+)
+def test_a_number_of_examples_is_a_way_of_prompting(
+    connection: Connection, name: str, identity: tuple[str, str | None]
+) -> None:
+    ship(connection)
+    query = "SELECT benchmark, variant FROM store.benchmark_identity(:name)"
+    assert rows(connection, query, name=name) == [identity]
+
+
+@pytest.mark.parametrize("name", ["own (5-shot)", "leaderboard|own|5", "gsm8k_ja|5", "(5-shot)"])
+def test_examples_of_an_unknown_benchmark_are_of_its_name(
+    connection: Connection, name: str
+) -> None:
+    ship(connection)
+    query = "SELECT benchmark, variant FROM store.benchmark_identity(:name)"
+    assert rows(connection, query, name=name) == []

@@ -166,3 +166,29 @@ def test_the_official_measure_is_shown(connection: Connection) -> None:
     assert scores(rank(connection, benchmarks=["AlpacaEval"])) == {"m0": [0.2]}
     stored(connection, block("alpaca_eval_2", run("m0", score=40, measure=other)))
     assert scores(rank(connection, benchmarks=["alpaca_eval_2"])) == {"m0": [0.4]}
+
+
+def test_an_official_measure_has_several_names(connection: Connection) -> None:
+    """An unnamed score of more models does not lead, and no name of the measure is left out."""
+    unnamed = Measure(metric="score", upper=100, unit="%")
+    exact = Measure(metric="exact_match", filter="custom-extract")
+    stored(
+        connection,
+        block("mmlu_pro", *(run(f"m{n}", score=90, measure=unnamed) for n in range(5))),
+        block("mmlu_pro", run("m0", [1, 0])),
+        block("leaderboard_mmlu_pro", run("m1", score=0.25, measure=exact)),
+    )
+    assert scores(rank(connection, benchmarks=["mmlu_pro"])) == {"m0": [0.5], "m1": [0.25]}
+
+
+def test_mc2_of_truthfulqa_is_the_accuracy_of_its_task(connection: Connection) -> None:
+    stored(
+        connection,
+        block("truthfulqa", run("m0", score=0.5, measure=Measure(metric="mc2"))),
+        block("truthfulqa_mc2", run("m1", score=0.25)),
+        block("truthfulqa_mc1", run("m2", score=0.125)),
+        block("truthful_qa", run("m3", score=0.75, measure=Measure(metric="exact_match"))),
+    )
+    for name in ("truthfulqa", "truthfulqa_mc2", "TruthfulQA (MC2)"):
+        assert scores(rank(connection, benchmarks=[name])) == {"m0": [0.5], "m1": [0.25]}
+    assert scores(rank(connection, benchmarks=["truthfulqa_mc1"])) == {"m2": [0.125]}

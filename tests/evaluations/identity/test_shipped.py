@@ -74,6 +74,7 @@ def test_names_of_one_benchmark(names: str) -> None:
     [
         "gpqa gpqa_main gpqa_diamond gpqa_extended leaderboard_gpqa",
         "truthfulqa_mc1 truthfulqa_mc2 truthfulqa_gen",
+        "truthfulqa_mc1 truthfulqa truthfulqa_gen",
         "math math_500 leaderboard_math_hard",
         "aime24 aime25 AIME_2026",
         "livecodebench livecodebench_v5 livecodebench_v6",

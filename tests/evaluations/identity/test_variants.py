@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import factories
 import pytest
+from evaluated import block, run, write
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
@@ -11,6 +13,8 @@ from sqlalchemy import Engine
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.mapping import ModelRule
 from registry.evaluations.formats.tables.mapping_parser import parse_mapping
+from registry.evaluations.formats.tables.presets import load_mapping
+from registry.evaluations.identity.systems import part_systems
 from registry.evaluations.identity.variants import SplitName, split, variant_in
 from registry.evaluations.importer import ImportOptions, import_files
 
@@ -102,6 +106,82 @@ def test_rules_are_checked_when_they_are_read() -> None:
     }
     with pytest.raises(UnreadableFileError, match=r"models\[0\].*groups of its pattern"):
         parse_mapping("file", "name", document)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "variant"),
+    [
+        ("org/m best-of-8", "org/m", "best-of-8"),
+        ("org/m [tools]", "org/m", "tools"),
+        ("org/m + web search", "org/m", "web search"),
+        ("org/m (agent)", "org/m", "agent"),
+        ("org/m (scaffold: SWE-agent)", "org/m", "scaffold: SWE-agent"),
+        ("org/m (CoT)", "org/m", "CoT"),
+        ("org/m-best-of-8", "org/m-best-of-8", None),
+        ("o3 (high) + gpt-4.1", "o3 (high) + gpt-4.1", None),
+        ("a + b", "a + b", None),
+    ],
+)
+def test_systems_that_names_add_to_a_model(name: str, model: str, variant: str | None) -> None:
+    assert split(name) == SplitName(model, variant)
+
+
+def test_an_effort_that_the_name_states_too_is_one(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "polyglot_leaderboard.csv"
+    path.write_text(
+        "model,pass_rate_1,pass_rate_2,test_cases,edit_format,editor_model,date,reasoning_effort\n"
+        "o3 (high),1,40,9,diff,,2025-04-16,high\n"
+        "o3 (high) + gpt-4.1,1,60,9,architect,gpt-4.1,2025-04-16,high\n"
+        "gpt-5,1,20,9,diff,,2025-08-08,low\n"
+        "gpt-5,1,80,9,diff,,2025-08-08,high\n"
+        "gpt-5,1,50,9,diff,,2025-08-07,\n"
+    )
+    [report] = import_files(engine, [path], ImportOptions())
+    assert report.error is None
+    with engine.connect() as connection:
+        query = """SELECT model, raw_score, variant FROM registry.runs
+                    WHERE metric = 'pass_rate_2' ORDER BY raw_score"""
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [
+            ("gpt-5", 20, "low"), ("o3", 40, "high"), ("gpt-5", 50, None),
+            ("o3 (high) + gpt-4.1", 60, None), ("gpt-5", 80, "high"),
+        ]  # fmt: skip
+        query = "SELECT model, variant FROM registry.leaderboard WHERE model = 'gpt-5'"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [("gpt-5", None)]
+
+
+def test_a_revision_in_the_name_is_the_runs(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("name,score\norg/m,0.4\norg/m@step1000,0.9\norg/m@main,0.4\n")
+    roles = {"model": "name", "score": "score", "benchmark": "=b"}
+    import_files(engine, [path], ImportOptions(roles=roles))
+    with engine.connect() as connection:
+        query = "SELECT model, revision, score FROM registry.runs ORDER BY score, revision"
+        found = [tuple(row) for row in connection.exec_driver_sql(query)]
+        assert found == [("org/m", None, 0.4), ("org/m", None, 0.4), ("org/m", "step1000", 0.9)]
+        query = "SELECT score FROM registry.leaderboard"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [(0.4,)]
+
+
+def test_systems_that_were_their_models_names_are_parted(engine: Engine) -> None:
+    rules = load_mapping("alpaca-eval").layouts[0].models
+    with engine.begin() as connection:
+        factories.model(connection, "org/m")
+        for name in ("m", "m_concise", "m-best-of-16", "m (high)"):
+            factories.alias(connection, "org/m", name, source="evaluation")
+        factories.alias(connection, "org/m", "m_verbose", source="user")
+        names = ("m", "m_concise", "m-best-of-16", "m_verbose")
+        write(connection, *(block("b", run(name, score=0.5)) for name in names))
+    assert part_systems(engine, "0011", rules) == part_systems(engine, None, rules) == 0
+    assert part_systems(engine, "0010", rules) == 3
+    with engine.connect() as connection:
+        query = "SELECT spelling, model FROM registry.runs ORDER BY spelling"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [
+            ("m", "org/m"), ("m-best-of-16", "m-best-of-16"), ("m_concise", "m_concise"),
+            ("m_verbose", "org/m"),
+        ]  # fmt: skip
+        query = "SELECT alias FROM registry.model_aliases WHERE source <> 'name' ORDER BY alias"
+        found = [alias for (alias,) in connection.exec_driver_sql(query)]
+        assert found == ["m", "m_verbose"]
 
 
 def test_a_table_says_it_in_the_name_or_in_a_column(engine: Engine, tmp_path: Path) -> None:

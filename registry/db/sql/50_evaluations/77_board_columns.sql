@@ -68,9 +68,10 @@ BEGIN
              GROUP BY r.benchmark_id, r.measure_id
         ), measured AS MATERIALIZED (
             SELECT DISTINCT ON (g.benchmark_id) g.*,
-                   concat(store.measure_class(g.metric, g.filter, g.unit, g.is_share),
+                   concat(store.measure_class(g.metric, g.filter, g.unit, g.is_share,
+                                               g.name),
                           CASE WHEN g.is_share THEN '' ELSE g.higher_is_better::text END) AS class
-              FROM (SELECT c.benchmark_id, k.metric, k.filter,
+              FROM (SELECT c.benchmark_id, b.name, k.metric, k.filter,
                            (k.upper > k.lower) IS TRUE
                                AND k.higher_is_better IS NOT NULL AS is_share, k.higher_is_better,
                            CASE WHEN (k.upper > k.lower) IS NOT TRUE THEN k.unit END AS unit,
@@ -80,7 +81,7 @@ BEGIN
                       JOIN store.measures k ON k.measure_id = c.measure_id
                       JOIN store.benchmarks b ON b.benchmark_id = c.benchmark_id
                       LEFT JOIN store.measures s ON s.measure_id = b.measure_id
-                     GROUP BY 1, 2, 3, 4, 5, 6) g
+                     GROUP BY 1, 2, 3, 4, 5, 6, 7) g
              ORDER BY g.benchmark_id, g.is_shown DESC, g.is_share DESC, g.models DESC, g.metric,
                    g.filter
         ), joined AS (

@@ -34,6 +34,16 @@ _VERSION = re.compile(r"0\.\d{1,3}(?:\.\d{1,3})?")
 _DATASET = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
 _MAX_DETAILS = 50
 _UNKNOWN = (None, "", "unknown")
+_AGENTS = ("agent", "agent_name", "scaffold", "scaffolding", "agent_framework")
+_SAMPLES = ("best_of", "n", "num_samples", "n_samples", "k")
+_SELECTED = {
+    "bestofn": "best-of-",
+    "bestofk": "best-of-",
+    "majorityvote": "maj@",
+    "majorityvoting": "maj@",
+    "selfconsistency": "maj@",
+}
+"""Ways of choosing one of several samples, by what names of variants begin with."""
 
 
 class Aggregate:
@@ -223,16 +233,28 @@ class Aggregate:
         )
 
     def _system(self, config: Mapping[str, object], stated: Mapping[str, str]) -> str | None:
-        """Return what makes it a system around the model: tools, attempts, effort."""
+        """Return what makes it a system around the model: an agent, tools, effort, samples."""
         arguments = members(config.get("generation_args"))
         listed = members(arguments.get("agentic_eval_config")).get("available_tools")
         names = [members(tool).get("name") for tool in listed] if isinstance(listed, list) else []
         tools = sorted({name for name in map(short_text, names) if name})
         every = {**dict(_flat(self._model_details)), **stated}
         last = {key.rpartition(".")[2]: text for key, text in every.items()}
-        parts = [f"tools {'+'.join(tools)}"] if tools else ["tools"] if names else []
-        if effort := _known(last.get("reasoning_effort")):
-            parts.append(f"reasoning_effort={effort}")
+        agent = next((name for key in _AGENTS if (name := _known(last.get(key)))), None)
+        parts = [f"agent {agent}"] if agent else []
+        parts += [f"tools {'+'.join(tools)}"] if tools else ["tools"] if names else []
+        parts += [
+            f"{key}={value}"
+            for key in ("reasoning_effort", "thinking_budget", "budget_tokens")
+            if (value := _known(last.get(key)))
+        ]
+        samples = next((last[key] for key in _SAMPLES if key in last), "n")
+        if selected := _SELECTED.get(
+            re.sub(r"[\W_]", "", last.get("sampling_strategy", "").lower())
+        ):
+            parts.append(f"{selected}{samples}")
+        elif (best := last.get("best_of", "1")).isdecimal() and int(best) > 1:
+            parts.append(f"best-of-{int(best)}")
         if (attempts := last.get("max_attempts", "1")).isdecimal() and int(attempts) > 1:
             parts.append(f"max_attempts={int(attempts)}")
         return _short(", ".join(parts)) or None

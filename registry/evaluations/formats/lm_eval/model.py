@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 from registry.coerce import MAX_TEXT, number, short_text, storable
 from registry.evaluations.formats.json_files import members
+from registry.hub.parents import cached_name
 
 MODEL_ARGS = (
     *("load_in_4bit", "load_in_8bit", "quantization", "autogptq", "gptqmodel", "gguf_file"),
@@ -17,6 +18,10 @@ MODEL_ARGS = (
 """Arguments of the model that the registry writes back from the details of a setup."""
 
 _ADAPTERS = ("peft", "delta", "lora_local_path", "lora_path", "adapter_path")
+_OTHER_WEIGHTS = ("subfolder", "gguf_file", "steer_path", "lora_modules")
+"""Arguments that choose or change the weights of a repository."""
+
+_BUDGETS = ("thinking_budget", "budget_tokens", "max_thinking_tokens", "reasoning_budget")
 _MODELS = (
     *("pretrained", "model", "path", "engine"),
     *("model_name", "model_version", "model_id", "model_name_or_path"),
@@ -44,6 +49,7 @@ _RANDOM = re.compile(r"[a-z0-9]{8}")
 _SHA = re.compile(r"[0-9a-f]{40}")
 _OPENING, _CLOSING = "{[(", "}])"
 _MOST = 50  # nested arguments that are kept
+_READABLE, _DIGITS = 60, 12  # characters of an instruction in the name of a variant, or its digest
 
 
 class StatedModel:
@@ -91,6 +97,8 @@ class StatedModel:
             commit = self._config.get("peft_sha") or self._config.get("delta_sha")
         if isinstance(commit, str) and _SHA.fullmatch(commit):
             return commit
+        if (cached := cached_name(self.name)) is not None:
+            branches.append(cached.revision)
         return next((branch for branch in branches if branch not in (None, "main")), None)
 
     @cached_property
@@ -117,22 +125,44 @@ class StatedModel:
         generation = dict(flat(arguments(self._config.get("gen_kwargs"))))
         stated = {**generation, **self.arguments}
         last = {key.rpartition(".")[2]: text for key, text in stated.items()}
-        parts = []
-        if (folder := self._argument("subfolder")) is not None:
-            parts.append(f"subfolder={folder}")
-        if (effort := last.get("reasoning_effort", "")) not in _NOTHING:
-            parts.append(f"reasoning_effort={effort}")
+        parts = [
+            f"{key}={self.arguments[key]}"
+            for key in _OTHER_WEIGHTS
+            if self.arguments.get(key, "") not in _NOTHING
+        ]
+        parts += [
+            f"{key}={last[key]}"
+            for key in ("reasoning_effort", *_BUDGETS)
+            if last.get(key, "") not in _NOTHING
+        ]
         if last.get("enable_thinking", "").lower() == "false":
             parts.append("enable_thinking=False")
         if (best := last.get("best_of", "1")).isdecimal() and int(best) > 1:
             parts.append(f"best-of-{int(best)}")
-        return short_text(", ".join(parts))
+        if instruction := self._instruction:
+            parts.append(f"system_instruction={instruction}")
+        return short_or_digest(", ".join(parts))
+
+    @property
+    def _instruction(self) -> str | None:
+        """The instruction before all prompts, or its digest where it is long."""
+        text = short_text(self._content.get("system_instruction"))
+        if text is not None and len(text) <= _READABLE:
+            return text
+        digest = short_text(self._content.get("system_instruction_sha"))
+        return digest[:_DIGITS] if digest else short_or_digest(text)
 
     @cached_property
     def _adapter(self) -> str | None:
         if str(self._arguments.get("enable_lora", True)).lower() == "false":
             return next(filter(None, map(self._argument, ("peft", "delta"))), None)
-        return next(filter(None, map(self._argument, _ADAPTERS)), None)
+        direct = next(filter(None, map(self._argument, _ADAPTERS)), None)
+        nested = (
+            text
+            for key, text in self.arguments.items()
+            if key.rpartition(".")[2] in _ADAPTERS and text not in _NOTHING
+        )
+        return direct or next(nested, None)
 
     def _argument(self, key: str) -> str | None:
         text = short_text(self._arguments.get(key))

@@ -116,6 +116,8 @@ class RunReader:
         """
         cells = _Cells(self._sheet, values, texts)
         system = self._system(cells)
+        # Of most models the name makes no difference to the setup, which they share.
+        around = system if "(" in system.model else system._replace(model="")
         return RunMetadata(
             benchmark=self._part("benchmark", cells, self._benchmark),
             model=system.model,
@@ -124,8 +126,8 @@ class RunReader:
             setup=self._part(
                 "setup",
                 cells,
-                lambda cells: self._setup(cells, series, system.variant),
-                system.variant,
+                lambda cells: self._setup(cells, series, around),
+                around,
             ),
             revision=self._part("revision", cells, lambda cells: cells.short("revision")),
             evaluated_at=self._part("evaluated_at", cells, _Cells.moment),
@@ -188,7 +190,7 @@ class RunReader:
         name = cells.short("source") or self._sheet.table.path.name
         return Source(name=name, url=cells.text("source_url"))
 
-    def _setup(self, cells: "_Cells", series: Series | None, variant: str | None) -> Setup:
+    def _setup(self, cells: "_Cells", series: Series | None, system: SplitName) -> Setup:
         chat = cells.short("chat_template")
         details = {
             name: text
@@ -203,7 +205,7 @@ class RunReader:
             prompt_template=cells.short("prompt_template"),
             chat_template=None if chat is None else _chat_template(chat),
             precision=cells.short("precision"),
-            variant=", ".join(filter(None, (variant, cells.short("variant")))) or None,
+            variant=_variant(system, cells.short("variant")),
             details={**details, **(series.details if series else {})},
         )
         return self._shared(setup.fingerprint(), setup)
@@ -211,6 +213,13 @@ class RunReader:
     def _shared(self, key: object, part: _Part) -> _Part:
         shared: _Part = self._equal.setdefault(key, part)  # type: ignore[assignment] # equal to it
         return shared
+
+
+def _variant(system: SplitName, column: str | None) -> str | None:
+    """Return what the name of a system and a column say is around the model, each part once."""
+    if column is not None and f"({column})" in system.model:
+        column = None  # of one of several models, as in o3 (high) + gpt-4.1
+    return ", ".join(dict.fromkeys(filter(None, (system.variant, column)))) or None
 
 
 def _chat_template(text: str) -> str:

@@ -605,6 +605,14 @@ def test_results_that_the_file_distinguishes_are_kept_apart(
                 {"name": "python"}, {"name": "bash"}, 3]}},
             "tools bash+python, max_attempts=3",
         ),
+        ({"agent": "OpenHands"}, "agent OpenHands"),
+        ({"scaffold": "SWE-agent", "reasoning_effort": "low"},
+            "agent SWE-agent, reasoning_effort=low"),
+        ({"sampling_strategy": "best_of_n", "n": 16}, "best-of-16"),
+        ({"sampling_strategy": "majority-vote", "num_samples": 64}, "maj@64"),
+        ({"sampling_strategy": "nucleus", "n": 16}, None),
+        ({"best_of": 4}, "best-of-4"),
+        ({"thinking_budget": 1024}, "thinking_budget=1024"),
     ],
 )  # fmt: skip
 def test_systems_are_variants(
@@ -612,6 +620,12 @@ def test_systems_are_variants(
 ) -> None:
     entry = result(generation_config={"generation_args": arguments})
     assert only(saved(tmp_path, aggregate(entry))).setup.variant == variant
+
+
+def test_an_agent_that_the_model_is_described_with_is_a_variant(tmp_path: Path) -> None:
+    content = aggregate(result())
+    content["model_info"]["additional_details"] = {"agent_name": "mini-swe"}
+    assert only(saved(tmp_path, content)).setup.variant == "agent mini-swe"
 
 
 @given(st.lists(st.sampled_from(["data", "a", "b c", "x"]), max_size=3), st.booleans())

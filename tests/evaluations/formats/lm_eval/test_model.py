@@ -117,11 +117,46 @@ def test_parts_of_a_repository_are_not_its_plain_model(name: str, folder: str, b
             "enable_thinking=False, best-of-4",
         ),
         ("pretrained=a/b", "best_of=1,do_sample=True", None),
+        ("pretrained=a/b,steer_path=steer.csv", None, "steer_path=steer.csv"),
+        ("pretrained=a/b,gguf_file=b.Q2_K.gguf", None, "gguf_file=b.Q2_K.gguf"),
+        ("pretrained=a/b,thinking_budget=1024", None, "thinking_budget=1024"),
+        ("model=a/b", {"thinking": {"budget_tokens": 64}}, "budget_tokens=64"),
+        (
+            'model=a/b,lora_modules=[{"name":"l"}]',
+            None,
+            'lora_modules=[{"name": "l"}]',
+        ),
     ],
 )
 def test_systems_are_variants(model_args: object, gen_kwargs: object, variant: str | None) -> None:
     config = {"model_args": model_args, "gen_kwargs": gen_kwargs}
     assert StatedModel({"config": config}).variant == variant
+
+
+@pytest.mark.parametrize(
+    ("text", "variant"),
+    [("Be concise.", "Be concise."), ("x" * 80, "abcdefabcdef"), (None, None)],
+)
+def test_an_instruction_before_all_prompts_is_a_variant(
+    text: str | None, variant: str | None
+) -> None:
+    sha = None if text is None else "abcdef" * 10
+    model = stated("pretrained=a/b", system_instruction=text, system_instruction_sha=sha)
+    assert model.variant == (variant and f"system_instruction={variant}")
+
+
+@pytest.mark.parametrize("key", ["lora_path", "peft", "adapter_path"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_nested_adapter_is_the_model(form: Any, key: str) -> None:
+    model = stated(form({"pretrained": "a/b", "request": {"name": "l", key: "a/lora"}}))
+    assert (model.name, model.base) == ("a/lora", "a/b")
+
+
+def test_a_folder_of_the_cache_states_the_revision() -> None:
+    place = "/root/.cache/huggingface/hub/models--a--b/snapshots"
+    assert stated(f"pretrained={place}/{'0a' * 20}").revision == "0a" * 20
+    assert stated(f"pretrained=a/b,peft={place}/{'0a' * 20}").revision == "0a" * 20
+    assert stated(f"pretrained={place}/main").revision is None
 
 
 def test_what_changes_no_answer_makes_no_other_run() -> None:
