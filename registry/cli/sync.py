@@ -88,7 +88,7 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     A file of records, as the Hub's API returns them, gives the same result: of a mirror, at a site
     without network, or of past days. It moves no watermark, so that the next sync of the Hub misses
     nothing, and no record replaces a newer one. What is no record goes to the quarantine, with its
-    line.
+    line. With --full, the file is the whole listing, and models that it lacks are gone.
 
     \b
     Examples:
@@ -154,7 +154,7 @@ def _refuse_with_file(ctx: click.Context, path: str | None, date_column: str | N
         if date_column is not None:
             raise click.UsageError("--date-column is of a file: name it by --from.")
         return
-    unused = ("full", "limit", "author", "filters", "since", "lookups", "accept_gone")
+    unused = ("limit", "author", "filters", "since", "lookups")
     for parameter in ctx.command.params:
         if parameter.name in unused and ctx.get_parameter_source(parameter.name) not in {
             ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP,
@@ -162,6 +162,8 @@ def _refuse_with_file(ctx: click.Context, path: str | None, date_column: str | N
             raise click.UsageError(
                 f"--from reads all records: it goes without {parameter.opts[0]}."
             )
+    if date_column is not None and ctx.params["full"]:
+        raise click.UsageError("--full is of one listing: it goes without --date-column.")
     if date_column is not None and ctx.params["as_of"] is not None:
         raise click.UsageError("--date-column dates the records: it goes without --as-of.")
 

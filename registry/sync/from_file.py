@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial, reduce
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import listing
 from registry.catalog.rows import Entry, model_field
@@ -14,7 +14,10 @@ from registry.coerce import timestamp
 from registry.db.jobs import Lock, job
 from registry.embeddings.refresh import refresh_vectors
 from registry.enums import SyncKind
-from registry.sync import ingest, initial_load, quarantine
+from registry.errors import HubError
+from registry.hub.parents import model_name
+from registry.sync import ingest, initial_load, quarantine, tombstones
+from registry.sync import state as sync_state
 from registry.sync.crawl import Crawler
 from registry.sync.finish import import_scores, tidy
 from registry.sync.options import SyncOptions
@@ -39,17 +42,20 @@ def sync_file(
 
     The result is that of a sync of the same records. No cursor and no watermark moves: the next
     sync of the Hub reads what it would have read. No record replaces a newer one. Stopped at any
-    moment, the same call stores the rest.
+    moment, the same call stores the rest. With `full`, the file is the whole listing: models that
+    it lacks are marked as gone, but for those that changed later.
 
     Args:
         engine: of a database at head.
-        options: `as_of`, `dry_run`, `evaluations` and `page_size` apply.
+        options: `full`, `accept_gone`, `as_of`, `dry_run`, `evaluations` and `page_size` apply.
         path: JSON lines (.gz too) or Parquet.
         date_column: field that says when a record was observed, instead of `as_of`.
         on_progress: receives the counts after each transaction.
 
     Raises:
         UsageError: when there is no such file, or it has no such field.
+        HubError: when much of the catalog would be gone, or lines of a whole listing are no record
+            with a name; what the file has is stored then.
         UnreadableFileError: when it cannot be read to its end; nothing is stored then.
         LockHeldError: when a sync is running.
         RegistryError: when the database fails; the pages of its transaction are undone.
@@ -95,6 +101,7 @@ def _run(
     expected = sum(file.size(day) for day in file.days)
     # What is written is looked for from the first day on.
     whole = SyncState(scope=_SCOPE, kind=SyncKind.DELTA, as_of=file.days[0] or now)
+    listed: set[str] = set()
     with engine.connect() as connection:
         for day in file.days:
             initial = not options.dry_run and begin_load(engine, connection)
@@ -107,7 +114,7 @@ def _run(
                     connection,
                     crawler,
                     state,
-                    _Located(strategy, pages),
+                    _Located(strategy, pages, listed if options.full else None),
                     dry_run=options.dry_run,
                     on_progress=partial(_report, on_progress, expected, whole.counts),
                     save=_save_nothing,
@@ -115,6 +122,9 @@ def _run(
             whole.counts.add(state.counts)
             if initial:
                 tidy(engine, connection, whole)
+        if options.full:
+            listed.update(each.key for each in file.rejected)
+            _mark_gone(connection, whole, options, listed)
         whole.counts.quarantined += len(file.rejected)
         if options.dry_run:
             return whole.counts
@@ -124,6 +134,34 @@ def _run(
         if options.evaluations:
             import_scores(engine, connection, whole)
     return whole.counts
+
+
+def _mark_gone(
+    connection: Connection, state: SyncState, options: SyncOptions, listed: Collection[str]
+) -> None:
+    """Mark as gone the models that a whole listing lacks, by present and former names."""
+    nameless = [key for key in listed if model_name(key) is None]
+    if nameless:
+        raise HubError(
+            f"{len(nameless):,} lines of the file are no record with a name, and may be of any "
+            "model: none was marked as gone. The other lines are stored. Correct the file, or read "
+            "it without --full."
+        )
+    with connection.begin() as transaction:
+        found = connection.scalars(
+            text("""
+            SELECT m.model_id FROM store.models m WHERE m.name = ANY (:names)
+             UNION
+            SELECT a.model_id FROM store.model_aliases a WHERE a.alias = ANY (:names)"""),
+            {"names": list(listed)},
+        ).all()
+        sync_state.remember_page(connection, _SCOPE, 1, found)
+        state.counts.gone += tombstones.mark_gone(
+            connection, _SCOPE, author=None, as_of=state.as_of, accept=options.accept_gone
+        )
+        sync_state.forget_sweep(connection, _SCOPE)
+        if options.dry_run:
+            transaction.rollback()
 
 
 def _report(on_progress: Progress, expected: int, before: SyncCounts, counts: SyncCounts) -> None:
@@ -139,17 +177,22 @@ def _save_nothing(connection: Connection, state: SyncState) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Located:
-    """A strategy whose rejected records name their lines."""
+    """A strategy whose rejected records name their lines, and that keeps the names of all."""
 
     strategy: ingest.Strategy
     source: DayPages
+    listed: set[str] | None = None
 
     def store(
         self, connection: Connection, pages: Sequence[RecordPage], *, as_of: datetime
     ) -> Iterator[ingest.StoredPage]:
         """Write the models of pages."""
         urls = [page.url for page in pages]
+        if self.listed is not None:
+            self.listed.update(*(page.listed for page in pages))
         for stored in self.strategy.store(connection, pages, as_of=as_of):
+            if self.listed is not None:
+                self.listed.update(each.key for each in stored.rejected)
             yield stored._replace(rejected=self.source.located(urls, stored.rejected))
 
     def write_lineage(self, connection: Connection, changes: ingest.PageChanges) -> int:

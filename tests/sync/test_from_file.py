@@ -331,10 +331,55 @@ def test_a_mirror_on_the_hub_is_read(
     assert [list(each.values()) for each in names] == [["org/a", "mit"], ["org/b", "mit"]]
 
 
-@pytest.mark.parametrize("option", ["--full", "--limit=3", "--author=x", "--since=2026-01-01"])
+@pytest.mark.parametrize("option", ["--lookups=3", "--limit=3", "--author=x", "--since=2026-01-01"])
 def test_options_of_the_listing_are_refused(commands: Commands, option: str) -> None:
     error = commands.refused(2, "sync", "--from", "models.jsonl", option)
     assert f"--from reads all records: it goes without {option.partition('=')[0]}." in error
+
+
+def test_a_whole_listing_says_what_is_gone(engine: Engine, tmp_path: Path) -> None:
+    records = plain(50)
+    first = lines(tmp_path / "first.jsonl", records)
+    from_file(engine, first)
+    rest = lines(tmp_path / "rest.jsonl", records[3:])
+    later = DAY + timedelta(days=1)
+    query = "SELECT name FROM registry.models WHERE state = 'gone' ORDER BY 1"
+    assert from_file(engine, rest, later).counts.gone == 0
+    dry = sync_file(engine, SyncOptions(as_of=later, full=True, dry_run=True), rest)
+    assert (dry.counts.gone, asked(engine, query)) == (3, [])
+    assert sync_file(engine, SyncOptions(as_of=later, full=True), rest).counts.gone == 3
+    gone = sorted((each["id"],) for each in records[:3])
+    assert sorted(asked(engine, query)) == gone
+    assert asked(engine, "SELECT FROM store.sweep_pages") == []
+    # An older listing takes nothing from a newer one, and a later one that has them finds them.
+    past = lines(tmp_path / "past.jsonl", records[:1])
+    options = SyncOptions(as_of=DAY - timedelta(days=9), full=True, accept_gone=True)
+    assert sync_file(engine, options, past).counts.gone == 0
+    sync_file(engine, SyncOptions(as_of=later + timedelta(days=1), full=True), first)
+    assert asked(engine, query) == []
+
+
+def test_what_a_listing_lacks_by_mistake_is_not_gone(engine: Engine, tmp_path: Path) -> None:
+    records = [record(f"org/m{number}") for number in range(300)]
+    from_file(engine, lines(tmp_path / "all.jsonl", records))
+    options = SyncOptions(as_of=DAY + timedelta(days=1), full=True)
+    half = lines(tmp_path / "half.jsonl", records[:150])
+    with pytest.raises(RegistryError, match="did not find 150 of 300 models"):
+        sync_file(engine, options, half)
+    for bad in ("7", "{}", '{"id": "org/m299"', "x"):
+        damaged = lines(tmp_path / "damaged.jsonl", records[:299])
+        damaged.write_text(damaged.read_text() + bad + "\n")
+        with pytest.raises(RegistryError, match="1 lines of the file are no record with a name"):
+            sync_file(engine, options, damaged)
+    # A record that is one but cannot be read is there.
+    unread = [*records[1:], {**records[0], "lastModified": 3, "tags": 9}]
+    sync_file(engine, options, lines(tmp_path / "unread.jsonl", unread))
+    assert asked(engine, "SELECT FROM registry.models WHERE state = 'gone'") == []
+
+
+def test_a_file_of_days_is_no_whole_listing(commands: Commands) -> None:
+    options = ("--from", "models.jsonl", "--full", "--date-column", "day")
+    assert "goes without --date-column" in commands.refused(2, "sync", *options)
 
 
 NAMES = st.sampled_from(["org/a", "org/b", "org/c"])
