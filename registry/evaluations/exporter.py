@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Engine
 
+from registry.catalog.facts.statements import stored_facts
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.enums import ExportFormat
@@ -18,7 +19,7 @@ from registry.errors import RegistryError, UsageError
 from registry.evaluations.formats import archive, embedllm, every_eval_ever, lm_eval, losses
 from registry.evaluations.formats.hub import files as hub_eval_files
 from registry.evaluations.read import count_runs, ranked_blocks, stored_blocks, stored_names
-from registry.evaluations.records import Block, Notes, Run
+from registry.evaluations.records import Block, Facts, Notes, Run, Source
 from registry.evaluations.selection import ALL_RUNS, RunSelection
 from registry.files import new_file, new_folder
 from registry.workers import Progress, no_progress
@@ -127,6 +128,7 @@ class _Export:
         self._connection, self._format, self._on_progress = connection, format_, on_progress
         self._selection = selection
         self.notes = Notes()
+        self._names: set[str] = set()
         self.runs = self.outcomes = self._blocks = self._unread = 0
 
     def write(self, place: Path) -> dict[Path, int]:
@@ -157,6 +159,7 @@ class _Export:
                     place,
                     encoding="csv" if encoding == "csv" else "parquet",
                     names=stored_names(self._connection, self._selection),
+                    facts=self._facts(),
                     now=datetime.now(UTC),
                 )
                 rows = {place / part.path: part.rows for part in parts}
@@ -180,9 +183,17 @@ class _Export:
                 self._on_progress(block.benchmark.name, self.runs, 0)
                 yield replace(block, runs=self._counted(block))
 
+    def _facts(self) -> Iterator[Facts]:
+        """Yield what sources state of the models of the runs that were read."""
+        names = None if self._selection == ALL_RUNS else self._names
+        stated = stored_facts(self._connection, names, self._selection.sources)
+        for (name, url), facts in stated.items():
+            yield Facts(source=Source(name=name, url=url), facts=facts)
+
     def _counted(self, block: Block) -> Iterator[Run]:
         for run in block.runs:
             self.runs += 1
+            self._names.add(run.model)
             if run.outcomes is not None:
                 self.outcomes += int(np.count_nonzero(~np.isnan(run.outcomes)))
             self._on_progress(block.benchmark.name, self.runs, 0)

@@ -22,9 +22,13 @@ from registry.catalog.facts.statements import state_facts
 from registry.catalog.facts.values import ModelFact, joined, read_fact
 from registry.catalog.merge import merge_stub
 from registry.enums import SyncKind
+from registry.evaluations.exporter import export
+from registry.evaluations.formats import archive
 from registry.evaluations.import_log import FileReport
 from registry.evaluations.importer import ImportOptions, import_files
+from registry.evaluations.records import Facts, Source
 from registry.evaluations.removal import RemovalSelection, remove
+from registry.evaluations.selection import RunSelection
 from registry.sync import ingest, page
 from registry.sync import state as sync_state
 
@@ -503,6 +507,47 @@ def test_bad_facts(
     assert result.exit_code != 0
     assert message in " ".join(result.stderr.split())
     assert asked(engine, "SELECT count(*) FROM store.runs") == [(0,)]
+
+
+STATED = "SELECT model, fact, value, source FROM registry.model_facts ORDER BY 1, 2, 4"
+
+
+@pytest.mark.parametrize("encoding", ["parquet", "csv"])
+def test_an_archive_carries_facts(engine: Engine, tmp_path: Path, encoding: str) -> None:
+    first = board(tmp_path / "a.csv", "org/a,0.5,7.2,MIT,org/base,chat,x", "org/b,0.4,3,,,é; ü,")
+    second = board(tmp_path / "b.csv", "org/a,0.6,7.3,,,,")
+    imported(engine, first)
+    imported(engine, second, {**ROLES, "source": "=Other"})
+    stated, sizes = asked(engine, STATED), [model(engine, each) for each in ("org/a", "org/b")]
+    export(engine, tmp_path / "all", encoding)
+    export(engine, tmp_path / "one", encoding, RunSelection(models=["org/a"], sources=["Board"]))
+    remove(engine, RemovalSelection(files=[str(first), str(second)]))
+    assert asked(engine, STATED) == []
+    for _ in range(2):
+        (report,) = import_files(engine, [tmp_path / "all"])
+        assert (report.error, report.format) == (None, "registry")
+        assert asked(engine, STATED) == stated
+        assert [model(engine, each) for each in ("org/a", "org/b")] == sizes
+    remove(engine, RemovalSelection(files=[report.place]))
+    (report,) = import_files(engine, [tmp_path / "one"])
+    assert asked(engine, STATED) == [row for row in stated if row[::3] == ("org/a", "Board")]
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("parameters", "7B"), ("parameters", "9" * 30), ("parameters", "-1"), ("", "x"), ("A b", "x"),
+     ("license", "")],
+)  # fmt: skip
+def test_facts_of_an_archive_that_are_none(
+    engine: Engine, tmp_path: Path, fact: str, value: str
+) -> None:
+    facts = [Facts(source=Source(name="s"), facts=[ModelFact("org/a", fact, value)])]
+    (tmp_path / "x").mkdir()
+    archive.write([], tmp_path / "x", encoding="parquet", facts=facts, now=NOON)
+    (report,) = import_files(engine, [tmp_path / "x"])
+    assert "facts.parquet" in str(report.error)
+    assert "is no fact of a model" in str(report.error)
+    assert asked(engine, STATED) == []
 
 
 @pytest.mark.parametrize("licences", [("apache-2.0", "mit", "bsd-3-clause")])

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from registry.embeddings import versions
 from registry.embeddings.promotion import Verdict
 from registry.learning.encoders import open_encoder
+from registry.learning.encoders.hashing import LONGEST
 
 
 @pytest.fixture
@@ -207,6 +208,10 @@ def test_route(commands: Commands, engine: Engine) -> None:
     assert commands(*asked, stdin=prompt + "\n").stdout.split() == ["org/m0", "org/m2"]
     assert "No model named 'org/m7'" in commands.refused(1, "route", prompt, "--pool", "org/m7")
     assert "There is no prompt" in commands.refused(2, "route", " ")
+    whole = commands("route", "-", stdin="x " * (LONGEST // 2))
+    assert (whole.exit_code, "longer" in whole.stderr) == (0, False)
+    cut = commands("route", "-", stdin="x " * (LONGEST // 2) + "end")
+    assert (cut.exit_code, "The prompt is longer than hashing-" in cut.stderr) == (0, True)
 
 
 def test_what_cannot_route_says_so(commands: Commands, engine: Engine) -> None:

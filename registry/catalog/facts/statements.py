@@ -1,6 +1,6 @@
 """Facts of models in the database: stated by sources of evaluations, moved, and removed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -77,6 +77,35 @@ def state_facts(
     )
     effective.spread(connection, {*gone, *changed})
     return StatedFacts(len(listed), len(changed) + len(gone))
+
+
+def stored_facts(
+    connection: Connection, names: Collection[str] | None, sources: Collection[str]
+) -> dict[tuple[str, str | None], list[ModelFact]]:
+    """Return the stored facts by the name and address of their source.
+
+    Args:
+        connection: to read from.
+        names: only of models of these names in evaluations; None for all.
+        sources: only of these; empty for all.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT s.name AS source, s.url, m.name, f.fact, f.value
+          FROM store.model_facts f
+          JOIN store.sources s USING (source_id)
+          JOIN store.models m USING (model_id)
+         WHERE (CAST(:names AS text[]) IS NULL
+                OR f.model_id IN (SELECT n.model_id FROM store.evaluated_names n
+                                   WHERE n.name = ANY (:names)))
+           AND (CAST(:sources AS text[]) = '{}' OR s.name = ANY (:sources))
+         ORDER BY s.name, m.name COLLATE "C", f.fact"""),
+        {"names": None if names is None else list(names), "sources": list(sources)},
+    )
+    facts: dict[tuple[str, str | None], list[ModelFact]] = {}
+    for source, url, *fact in rows:
+        facts.setdefault((source, url), []).append(ModelFact(*fact))
+    return facts
 
 
 def delete_facts(connection: Connection, imports: Iterable[int]) -> list[int]:

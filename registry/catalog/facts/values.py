@@ -15,6 +15,7 @@ SEVERAL = "; "
 """Between the values of a fact of which a source states several for one model."""
 
 _SIZE = re.compile(r"([+-]?\d{1,15}(?:\.\d{1,15})?)\s*([KMBT]?)", re.ASCII | re.IGNORECASE)
+_COUNT = re.compile(r"[1-9]\d{0,14}", re.ASCII)
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _LEAST_COUNT = 100_000  # smaller numbers without a unit are millions or billions
 _MOST_PARAMETERS = 2e13
@@ -46,6 +47,16 @@ def read_fact(fact: str, text: str) -> str | None:
     if fact == "license" or value.lower() in ("true", "false"):
         value = value.lower()
     return value or None
+
+
+def is_fact(fact: ModelFact) -> bool:
+    """Return whether a fact could be stored: its name has the form, and its value is one."""
+    if not fact.model or not FACT_NAME.fullmatch(fact.fact):
+        return False
+    if fact.fact == "parameters":
+        is_count = _COUNT.fullmatch(fact.value) is not None
+        return is_count and int(fact.value) <= _MOST_PARAMETERS
+    return 0 < len(fact.value) <= MAX_TEXT
 
 
 def joined(fact: str, values: Iterable[str]) -> str:

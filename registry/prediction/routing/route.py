@@ -1,5 +1,6 @@
 """Choice of the models most likely to answer a prompt well, by `registry.route`."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,17 @@ from registry.db.errors import translated
 from registry.embeddings.versions import require_routing
 from registry.learning.encoders import open_encoder
 
+_log = logging.getLogger(__name__)
+
 
 def route_prompt(
     engine: Engine, prompt: str, k: int = 1, *, pool: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Encode a prompt and return rows of `registry.route`.
 
-    No connection is open while the encoder is loaded, which takes seconds.
+    No connection is open while the encoder is loaded, which takes seconds. Of a prompt that is
+    longer than the encoder reads a part counts, of sentence-transformers the end; a warning says
+    so.
 
     Args:
         engine: of a database at head.
@@ -37,10 +42,13 @@ def route_prompt(
     with reading(engine) as connection:
         encoder = require_routing(connection)
     while True:
-        vector = open_encoder(encoder).encode([prompt])[0]
+        opened = open_encoder(encoder)
+        vector = opened.encode([prompt])[0]
         with reading(engine) as connection:
             current = require_routing(connection)
             if current == encoder:
+                if opened.cuts([prompt])[0]:
+                    _log.warning("The prompt is longer than %s reads: a part alone counts", encoder)
                 return route(connection, vector, k, pool=pool)
         # Another version was promoted meanwhile.
         encoder = current

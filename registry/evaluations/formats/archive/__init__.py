@@ -1,8 +1,9 @@
 """Archive, the registry's own format: everything about evaluations, as tables in Parquet or CSV.
 
 A folder with `runs` (a row per run), `names` (spellings that resolve to a model of another name),
-`items` and `outcomes` (a file for each version of a benchmark) and, written last, `manifest.json`,
-which lists every file with its rows and its sha256. `layout` describes the columns.
+`facts` (what sources state of models besides scores, where there is any), `items` and `outcomes` (a
+file for each version of a benchmark) and, written last, `manifest.json`, which lists every file
+with its rows and its sha256. `layout` describes the columns.
 """
 
 from registry.evaluations.formats.archive.manifest import parts, recognizes

@@ -12,6 +12,15 @@ from registry.evaluations.records import Benchmark, Item, Measure, Run, Setup, S
 NAMES = pa.schema([("spelling", pa.string()), ("model", pa.string()), ("confidence", pa.float32())])
 """A spelling of a model in runs, and the model of another name that it resolves to."""
 
+FACTS = pa.schema([
+    ("source", pa.string()),
+    ("source_url", pa.string()),
+    ("model", pa.string()),
+    ("fact", pa.string()),
+    ("value", pa.string()),
+])  # fmt: skip
+"""A fact that a source states of a model, under the model's present name."""
+
 RUNS = pa.schema([
     ("run", pa.int64()),
     ("model", pa.string()),

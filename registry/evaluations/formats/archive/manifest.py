@@ -43,7 +43,7 @@ class BenchmarkContents:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The manifest of an archive; `runs` and `names` are paths as well.
+    """The manifest of an archive; `runs`, `names` and `facts`, if there are any, are paths as well.
 
     `schema_version` is from 1 to SCHEMA_VERSION.
     """
@@ -53,6 +53,7 @@ class Manifest:
     contents: Sequence[BenchmarkContents]
     files: Mapping[str, ArchivePart]
     schema_version: int = SCHEMA_VERSION
+    facts: str | None = None
 
 
 def describe_file(folder: Path, path: str, rows: int) -> ArchivePart:
@@ -71,6 +72,7 @@ def save(manifest: Manifest, folder: Path, *, version: str, now: datetime) -> No
         "created_at": now,
         "runs": manifest.runs,
         "names": manifest.names,
+        **({} if manifest.facts is None else {"facts": manifest.facts}),
         "benchmarks": [
             {
                 **asdict(each.benchmark),
@@ -130,7 +132,8 @@ def load(path: Path) -> Manifest:
     }
     contents = [_contents(path, each, files) for each in _list(path, content, "benchmarks")]
     runs, names = (_listed(path, content, key, files) for key in ("runs", "names"))
-    return Manifest(runs, names, contents, files, version)
+    facts = None if content.get("facts") is None else _listed(path, content, "facts", files)
+    return Manifest(runs, names, contents, files, version, facts)
 
 
 def verify(manifest: Manifest, folder: Path) -> None:

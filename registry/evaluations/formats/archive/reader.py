@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from registry.catalog.facts.values import ModelFact, is_fact
 from registry.catalog.resolution import StatedName
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.archive import manifest
 from registry.evaluations.formats.archive.layout import (
+    FACTS,
     ITEMS,
     NAMES,
     OUTCOMES,
@@ -23,14 +25,24 @@ from registry.evaluations.formats.archive.layout import (
 )
 from registry.evaluations.formats.archive.manifest import BenchmarkContents, Manifest
 from registry.evaluations.formats.table_files import batches
-from registry.evaluations.records import Block, Content, Item, Names, Notes, Run, Setup, Source
+from registry.evaluations.records import (
+    Block,
+    Content,
+    Facts,
+    Item,
+    Names,
+    Notes,
+    Run,
+    Setup,
+    Source,
+)
 
 SOURCE = Source(name="registry")
 """Source of the names."""
 
 
 def read(path: Path, notes: Notes) -> Iterator[Content]:  # noqa: ARG001 - nothing is left out
-    """Yield the names, then the blocks of the archive with this manifest.
+    """Yield the names and facts, then the blocks of the archive with this manifest.
 
     All its files are verified before anything is yielded. Runs of a block are read before the
     next block.
@@ -43,6 +55,7 @@ def read(path: Path, notes: Notes) -> Iterator[Content]:  # noqa: ARG001 - nothi
     names = [StatedName(**_renamed(row)) for row in archive.dicts(archive.manifest.names, NAMES)]
     if names:
         yield Names(source=SOURCE, names=names)
+    yield from archive.facts()
     runs = archive.dicts(archive.manifest.runs, runs_schema(archive.manifest.schema_version))
     setups: dict[object, Setup] = {}
     for contents in archive.manifest.contents:
@@ -90,6 +103,20 @@ class _Archive(NamedTuple):
         for batch in self.batches(name, schema):
             for start in range(0, batch.num_rows, 1000):
                 yield from batch.slice(start, 1000).to_pylist()
+
+    def facts(self) -> Iterator[Facts]:
+        """Yield the facts of each source."""
+        path = self.manifest.facts
+        stated: dict[Source, list[ModelFact]] = {}
+        for row in () if path is None else self.dicts(path, FACTS):
+            source = Source(name=row["source"] or "", url=row["source_url"])
+            fact = ModelFact(row["model"] or "", row["fact"] or "", row["value"] or "")
+            if not source.name or not is_fact(fact):
+                raise self.error(
+                    str(path), f"{fact.fact} {fact.value!r:.80} is no fact of a model."
+                )
+            stated.setdefault(source, []).append(fact)
+        yield from (Facts(source=source, facts=facts) for source, facts in stated.items())
 
     def items(self, contents: BenchmarkContents) -> list[Item]:
         """Return the items of a benchmark."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from registry.catalog.resolution import StatedName
 from registry.evaluations.formats.archive import manifest
 from registry.evaluations.formats.archive.layout import (
+    FACTS,
     ITEMS,
     NAMES,
     OUTCOMES,
@@ -23,7 +24,7 @@ from registry.evaluations.formats.archive.layout import (
 )
 from registry.evaluations.formats.archive.manifest import ArchivePart, BenchmarkContents, Manifest
 from registry.evaluations.formats.table_files import ENDINGS, Encoding, TableFile
-from registry.evaluations.records import Block, Item, Run
+from registry.evaluations.records import Block, Facts, Item, Run
 from registry.version import __version__
 
 ROWS_AT_ONCE = 1 << 19
@@ -39,6 +40,7 @@ def write(
     *,
     encoding: Encoding,
     names: Sequence[StatedName] = (),
+    facts: Iterable[Facts] = (),
     now: datetime,
 ) -> list[ArchivePart]:
     """Write blocks to an empty folder, the manifest last.
@@ -50,6 +52,7 @@ def write(
         folder: an empty one.
         encoding: of the tables.
         names: spellings in the blocks that resolve to a model of another name.
+        facts: what sources state of models; read after the blocks.
         now: the time of the export.
 
     Returns:
@@ -81,10 +84,13 @@ def write(
                 )
             )
     rows |= {runs_path: runs.rows, names_path: file.rows}
+    facts_rows = _write_facts(folder, f"facts{ending}", facts)
+    rows |= facts_rows
     files = {path: manifest.describe_file(folder, path, number) for path, number in rows.items()}
-    manifest.save(
-        Manifest(runs_path, names_path, contents, files), folder, version=__version__, now=now
-    )
+    listed = Manifest(
+        runs_path, names_path, contents, files, facts=next(iter(facts_rows), None)
+    )  # fmt: skip
+    manifest.save(listed, folder, version=__version__, now=now)
     return list(files.values())
 
 
@@ -105,6 +111,17 @@ class _Paths:
         self._used[safe.lower()] = number + 1
         place = f"benchmark={safe}/part-{number}{self.ending}"
         return f"items/{place}", f"outcomes/{place}"
+
+
+def _write_facts(folder: Path, path: str, facts: Iterable[Facts]) -> dict[str, int]:
+    """Write facts, if there are any; return the number of rows by path."""
+    rows = [(each.source.name, each.source.url, *fact) for each in facts for fact in each.facts]
+    if not rows:
+        return {}
+    with TableFile(folder / path, FACTS) as file:
+        columns = zip(*rows, strict=True)
+        file.write(dict(zip(FACTS.names, map(list, columns), strict=True)))
+    return {path: len(rows)}
 
 
 def _write_items(folder: Path, path: str, items: Sequence[Item]) -> dict[str, int]:
