@@ -31,7 +31,8 @@ def measured(
     the file states percentages, or something else, and then no score by that metric, nor of that
     benchmark, is read, as it could not be distinguished from a share. In a file that is no log of a
     harness, whose author states all scores alike, that holds for all of its source. Scores of -1
-    without a lower bound come last, too: they are measured if the file has other negative ones.
+    without a lower bound come last, too: they are measured if the file has other
+    negative ones on the benchmark.
 
     Args:
         blocks: read once; runs with outcomes and with stated scales are passed on at once.
@@ -95,8 +96,8 @@ def _passed_on(block: Block, held: "_Held", notes: Notes) -> Iterator[Run]:
         elif run.outcomes is None and _may_be_sentinel(run):
             held.sentinels.append((block.benchmark, run))
         elif score is None or (measure.allows(score) and not _may_be_sentinel(run)):
-            if score is not None and score < 0 and measure.lower is None:
-                held.negative.add(measure.metric)
+            if score is not None and score < 0 and score != NOT_MEASURED:
+                held.negative.add((*block.benchmark.key, measure.metric))
             yield run
         elif run.outcomes is None:
             notes.left_out(_not_measured(measure))
@@ -116,7 +117,7 @@ class _Held:
         self._is_log = is_log
         self.shares: list[tuple[Benchmark, Run]] = []
         self.sentinels: list[tuple[Benchmark, Run]] = []
-        self.negative: set[str] = set()
+        self.negative: set[tuple[str, str, str]] = set()
 
     @property
     def doubtful(self) -> set[str]:
@@ -159,7 +160,7 @@ class _Held:
 
     def _others(self, notes: Notes) -> Iterator[tuple[Benchmark, Run]]:
         for benchmark, run in self.sentinels:
-            if run.measure.metric in self.negative:
+            if (*benchmark.key, run.measure.metric) in self.negative:
                 yield benchmark, run
             else:
                 notes.left_out(

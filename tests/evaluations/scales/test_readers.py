@@ -269,3 +269,53 @@ def test_results_of_the_hub_rank_by_their_value() -> None:
     [run] = block.runs
     assert (run.score, run.measure.higher_is_better) == (20.9, True)
     assert run.measure.normalised(20.9) is None
+
+
+def eee_results(
+    folder: Path, results: list[tuple[str, str, float]], harness: str | None
+) -> list[Block]:
+    """An aggregate of benchmarks, metrics and scores, without any scale."""
+    content: dict[str, Any] = {
+        "schema_version": "0.3.0",
+        "evaluation_id": "x",
+        "retrieved_timestamp": "1750000000",
+        "source_metadata": {"source_organization_name": "Org"},
+        "model_info": {"id": "a/m"},
+        "evaluation_results": [
+            {
+                "evaluation_name": benchmark,
+                "metric_config": {
+                    "metric_id": metric,
+                    "lower_is_better": False,
+                    "score_type": "continuous",
+                },
+                "score_details": {"score": value},
+            }
+            for benchmark, metric, value in results
+        ],
+    }
+    if harness is not None:
+        content["eval_library"] = {"name": harness, "version": "1"}
+    path = folder / "aggregate.json"
+    path.write_text(json.dumps(content))
+    return list(every_eval_ever.read(path, Notes()))
+
+
+@pytest.mark.parametrize("harness", ["lm-eval", "lm_eval", "lm-evaluation-harness"])
+def test_percentages_of_a_harness_however_it_is_spelt(tmp_path: Path, harness: str) -> None:
+    results = [("squadv2", "f1", 12.6), ("squadv2", "NoAns_f1", 0.8)]
+    read = shares(eee_results(tmp_path, results, harness))
+    assert read == {
+        ("squadv2", "f1"): pytest.approx(0.126), ("squadv2", "NoAns_f1"): pytest.approx(0.008),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("other", [0.5, 67.2])
+def test_a_share_of_every_eval_ever_among_percentages(tmp_path: Path, other: float) -> None:
+    """Without a scale, a score up to 1 is no share where the record has percentages."""
+    read = shares(eee_results(tmp_path, [("x", "accuracy", other), ("y", "f1", 1.0)], None))
+    assert read == (
+        {("x", "accuracy"): 0.5, ("y", "f1"): 1.0}
+        if other == 0.5
+        else {("x", "accuracy"): None, ("y", "f1"): None}
+    )

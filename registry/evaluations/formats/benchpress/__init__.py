@@ -148,6 +148,7 @@ def _measure(path: Path, benchmark: _Benchmark) -> Measure:
         upper=upper,
         higher_is_better=higher is not False,
         unit=_UNITS.get(str(kind)),
+        assumed=kind not in _UNITS,
     )
 
 

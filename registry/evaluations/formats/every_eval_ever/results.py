@@ -87,7 +87,8 @@ class Aggregate:
         if not isinstance(entries, list):
             raise self._error("a list was expected.", "evaluation_results")
         model, source = self._model(), self._source()
-        self._unscaled = self._without_scale(entries)
+        self._has_percentages = False
+        self._unscaled = frozenset(self._without_scale(entries))
         for position, entry in enumerate(entries):
             at = f"evaluation_results[{position}]"
             if not isinstance(entry, dict):
@@ -156,8 +157,9 @@ class Aggregate:
         extra = members(config.get("additional_details"))
         metric = _metric(config)
         higher = None if extra.get("direction") == "unknown" else not lower_is_better
-        harness = short_text(members(self._content.get("eval_library")).get("name"))
-        known = known_measure(metric, task=benchmark.name, harness=harness, higher_is_better=higher)
+        known = known_measure(
+            metric, task=benchmark.name, harness=self._harness, higher_is_better=higher
+        )
         known = replace(
             known,
             filter=short_text(extra.get("filter")) or "",
@@ -178,24 +180,34 @@ class Aggregate:
             return replace(in_percent(_as_share(known)), assumed=False)
         if stated == "proportion":
             return replace(_as_share(known), unit=None, assumed=False)
-        if metric in self._unscaled:
+        is_share = (known.lower, known.upper) == (0.0, 1.0)
+        is_fact = known.unit == "%"  # of the task
+        if not is_fact and (metric in self._unscaled or (is_share and self._has_percentages)):
             known = replace(known, lower=None, upper=None)
         return replace(known, unit=unit or known.unit)
 
-    def _without_scale(self, entries: Sequence[object]) -> frozenset[str]:
-        """Return the metrics without stated bounds that have scores outside their usual ones.
+    def _without_scale(self, entries: Sequence[object]) -> Iterator[str]:
+        """Yield the metrics without stated bounds that have scores above their usual ones.
 
         None of their scores in the file is a share then, not even those that might be one.
         """
-        results = [members(entry) for entry in entries]
-        return frozenset(
-            _metric(config)
-            for entry in results
-            if (config := members(entry.get("metric_config"))).get("max_score") is None
-            and (score := number(members(entry.get("score_details")).get("score"))) is not None
-            and (upper := known_measure(_metric(config)).upper) is not None
-            and score > upper
-        )
+        for entry in map(members, entries):
+            config = members(entry.get("metric_config"))
+            score = number(members(entry.get("score_details")).get("score"))
+            if config.get("max_score") is not None or score is None:
+                continue
+            known = known_measure(
+                _metric(config),
+                task=short_text(entry.get("evaluation_name")) or "",
+                harness=self._harness,
+            )
+            if known.upper is not None and score > known.upper:
+                yield _metric(config)
+                self._has_percentages |= known.upper == 1 < score <= 100  # noqa: PLR2004
+
+    @property
+    def _harness(self) -> str | None:
+        return short_text(members(self._content.get("eval_library")).get("name"))
 
     def _setup(self, entry: Mapping[str, object]) -> Setup:
         library = members(self._content.get("eval_library"))

@@ -47,7 +47,7 @@ _SHARES = re.compile(
     r"|f1_score|f1_set_match|iou_set_match|exact_set_match|classification_(macro|micro)_f1"
     r"|math_equiv(_chain_of_thought)?|code_eval_acc|pass|rouge_[12l]|bleu_[14]|NDCG|RR|MAP|recall"
     r"|ifeval_strict_accuracy|omni_math_accuracy|chain_of_thought_correctness|program_accuracy"
-    r"|final_number_exact_match|absolute_value_difference_match|edit_similarity|legal_.*_exact_match"
+    r"|wildbench_score_rescaled|final_number_exact_match|absolute_value_difference_match|edit_similarity|legal_.*_exact_match"
 )
 """Metrics of HELM from 0 to 1, with or without @k."""
 

@@ -138,7 +138,8 @@ class _Runs:
         values = [observed.get(name, math.nan) for name in names]
         number_of_items = self._number_of_items(scorer)
         # A log may hold some of the samples only: edited, or cut for size.
-        is_part = measure.metric in _MEANS and 0 < len(observed) < (number_of_items or 0)
+        kept = len(names) if scorer.scored_samples is None else len(observed)
+        is_part = measure.metric in _MEANS and bool(observed) and kept < (number_of_items or 0)
         outcomes = outcomes_of(measure, value, values, is_part=is_part)
         if outcomes is None:
             if measure.metric in _MEANS and names:

@@ -167,3 +167,23 @@ def test_damage_is_an_error_of_the_file(
     Reader().format_of(path)
     with suppress(UnreadableFileError):
         runs(path)
+
+
+def test_minus_one_without_bounds_is_not_measured(tmp_path: Path, engine: Engine) -> None:
+    index = {"id": "index", "canonical_setting": {"metric_type": "index"}}
+    path = written(
+        tmp_path,
+        score("arena", -1),
+        score("arena", 1300, model_id="acme-2"),
+        score("index", -1),
+        score("index", 12, model_id="acme-2"),
+        score("aime_2025", 0.8),
+        benchmarks=[*BENCHMARKS, index],
+    )
+    [report] = import_files(engine, [path])
+    assert [what for what in report.left_out if "scores of -1 by score, of which no" in what]
+    with engine.connect() as connection:
+        found = "SELECT benchmark, raw_score, score FROM registry.runs ORDER BY benchmark"
+        assert rows(connection, found) == [
+            ("aime_2025", 0.8, pytest.approx(0.008)), ("arena", 1300, None), ("index", 12, None),
+        ]  # fmt: skip

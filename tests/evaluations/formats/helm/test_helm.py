@@ -337,3 +337,13 @@ def test_a_part_of_the_instances_stays_beside_the_score(
         )
     assert (stored, found) == (score, kept)
     assert items == (1000 if counted else kept if np.mean(outcomes) == score else 4)
+
+
+def test_ratings_of_wildbench(tmp_path: Path, engine: Engine) -> None:
+    stats = [stat("wildbench_score", 7.1), stat("wildbench_score_rescaled", 0.678)]
+    folder(tmp_path, stats=stats, each=None)
+    import_files(engine, [tmp_path])
+    with engine.connect() as connection:
+        assert rows(connection, "SELECT score FROM registry.runs ORDER BY metric") == [
+            (None,), (0.678,),
+        ]  # fmt: skip

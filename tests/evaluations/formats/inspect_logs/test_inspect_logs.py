@@ -512,3 +512,12 @@ def test_an_import_keeps_both(tmp_path: Path, engine: Engine) -> None:
     with engine.connect() as connection:
         found = "SELECT score, items, outcomes, has_outcomes FROM registry.runs"
         assert rows(connection, found) == [(0.62, 1000, 4, True)]
+
+
+def test_samples_without_a_score_are_no_part_of_a_log(tmp_path: Path) -> None:
+    """All samples are there, and one failed: the score is of those that did not."""
+    failed = sample("q3", "I", error={"message": "timeout"})
+    nan = sample("q4", math.nan)
+    content = log([sample("q1", "C"), sample("q2", "I"), failed, nan], scored(0.5))
+    [run] = runs(read(as_json(tmp_path, content)))
+    assert (run.score, run.items, run.outcome_count) == (None, None, 2)
