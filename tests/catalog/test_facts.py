@@ -359,6 +359,19 @@ def test_stubs_with_facts_are_similar_by_them(engine: Engine, tmp_path: Path) ->
     ]
 
 
+def test_architectures_that_do_not_agree_are_none(engine: Engine, tmp_path: Path) -> None:
+    roles = {**ROLES, "fact.architecture": "note"}
+    lines = [
+        "org/a,0.5,,,,,Llama", "org/a,0.5,,,,,Mistral", "org/b,0.5,,,,,Llama",
+        "org/c,0.5,,,,,Llama",
+    ]  # fmt: skip
+    imported(engine, board(tmp_path / "a.csv", *lines), roles)
+    other = board(tmp_path / "b.csv", "org/b,0.5,,,,,Llama", "org/c,0.5,,,,,Qwen2")
+    imported(engine, other, {**roles, "source": "=Other"})
+    query = "SELECT name, architectures FROM registry.models ORDER BY name"
+    assert asked(engine, query) == [("org/a", []), ("org/b", ["Llama"]), ("org/c", [])]
+
+
 def test_a_record_of_the_hub_takes_the_place_of_facts(connection: Connection) -> None:
     key = factories.model(connection, "org/a", state="stub")
     connection.execute(text("INSERT INTO store.sources (name) VALUES ('s')"))

@@ -275,6 +275,16 @@ def test_low_percentages_are_no_mixture(connection: Connection) -> None:
     assert found(connection) == []
 
 
+def test_the_largest_findings_come_first(connection: Connection) -> None:
+    """Also where only some of a kind are shown; then by benchmark."""
+    for name, count in (("a", 1), ("b", 3), ("c", 2), ("d", 2)):
+        asked = [Item(f"{copy}{n}", prompt=f"{name}{n}") for n in range(count) for copy in "xy"]
+        write(connection, block(name, run("m", [1, 0] * count), asked=asked))
+    problems = check(connection, kinds=["duplicated_items"], limit=3)
+    assert [each.benchmark for each in problems.shown] == ["b", "c", "d"]
+    assert problems.counts == {"duplicated_items": 4}
+
+
 def test_no_such_benchmark(connection: Connection) -> None:
     with pytest.raises(UsageError, match="no benchmark 'nope'"):
         found(connection, benchmark="nope")

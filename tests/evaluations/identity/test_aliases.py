@@ -243,6 +243,14 @@ def test_a_shipped_alias_is_removed_for_good(engine: Engine) -> None:
         assert canonical(connection, "arc") == "arc_challenge"
 
 
+def test_a_removed_alias_may_become_another_benchmark_s(engine: Engine) -> None:
+    committed(engine, block("arc", run("org/a", score=0.4)))
+    change_benchmark_aliases(engine, "arc_challenge", removed=["arc"])
+    change_benchmark_aliases(engine, "arc_easy", added=["arc"])
+    with engine.connect() as connection:
+        assert canonical(connection, "arc") == "arc_easy"
+
+
 def test_a_person_s_alias_in_place_of_a_shipped_one(engine: Engine) -> None:
     committed(engine, block("arc", run("org/a", score=0.4)))
     change_benchmark_aliases(engine, "arc_easy", added=["arc"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from cli_commands import Commands
-from evaluated import block, run, write
+from evaluated import block, day, run, write
 from sqlalchemy import Connection
 
 from registry.evaluations import benchmarks
@@ -60,6 +60,17 @@ def test_of_a_model_with_two_names_one_score_counts(connection: Connection) -> N
     [row] = rank(connection, benchmarks=["gsm8k", "c"]).rows
     assert row.scores == [0.3, 0.5]
     assert row.average == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("dated", ["gsm8k", "openai/gsm8k"])
+def test_of_two_names_a_dated_score_comes_before_an_undated_one(
+    connection: Connection, dated: str
+) -> None:
+    for name in ("gsm8k", "openai/gsm8k"):
+        when = day(1) if name == dated else None
+        score = 0.3 if name == dated else 0.1
+        stored(connection, block(name, run("a", score=score, evaluated_at=when)))
+    assert scores(rank(connection, benchmarks=["gsm8k"])) == {"a": [0.3]}
 
 
 def test_another_measure_stays_apart(connection: Connection) -> None:

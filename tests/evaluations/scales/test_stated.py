@@ -69,6 +69,17 @@ def test_a_file_that_states_another_scale_is_an_error() -> None:
         )
 
 
+def test_a_file_that_states_another_direction_is_an_error() -> None:
+    stated = StatedScale.parse(None, "lower")
+    with pytest.raises(RegistryError, match="A higher acc is better, by the file or by definition"):
+        stated.applied(Measure(metric="acc"))
+    with pytest.raises(RegistryError, match="A lower perplexity is better, by the file or by def"):
+        StatedScale.parse(None, "higher").applied(known_measure("perplexity"))
+    # What is only usual for a metric of this name gives way.
+    assert stated.applied(known_measure("acc")).higher_is_better is False
+    assert stated.applied(known_measure("zonk")).higher_is_better is False
+
+
 def test_an_import_states_what_a_file_does_not(commands: Commands, tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("name,g\na/x,8.5\na/y,0.7\na/z,-1\n")

@@ -168,6 +168,20 @@ def test_a_latency_is_the_time_of_work_where_it_is_stated(tmp_path: Path) -> Non
     np.testing.assert_equal(run.latencies, np.array([250, 5000, 500, np.nan], np.float32))
 
 
+def test_a_standard_error_is_of_the_only_metric(tmp_path: Path) -> None:
+    """Of several it is not stated which one it belongs to."""
+    metrics = {
+        name: {"name": name, "value": value}
+        for name, value in (("accuracy", 0.5), ("stderr", 0.25), ("other", 0.75))
+    }
+    several = runs(read(as_json(tmp_path, log([], scored(0.5, metrics=metrics)))))
+    assert {(run.measure.metric, run.standard_error) for run in several} == {
+        ("accuracy", None), ("other", None),
+    }  # fmt: skip
+    (single,) = runs(read(as_json(tmp_path, log([], scored(0.5)))))
+    assert single.standard_error == 0.25
+
+
 def test_an_import_stores_it(tmp_path: Path, engine: Engine) -> None:
     as_eval(tmp_path, log(FOUR, scored(0.375)))
     (report,) = import_files(engine, [tmp_path])

@@ -106,6 +106,12 @@ def test_prompts_without_a_score_are_not_observed(tmp_path: Path) -> None:
     assert not run.complete
 
 
+def test_without_a_stated_mean_what_has_no_score_is_not_observed(tmp_path: Path) -> None:
+    content = results(records=[*FOUR, record(5, None)], performance=None)
+    (run,) = read(written(tmp_path / "x.json", content)).runs
+    np.testing.assert_equal(run.outcomes, np.array([1, 0, 0.5, 1, np.nan], np.float32))
+
+
 def test_prompts_without_a_score_are_wrong_where_the_mean_says_so(tmp_path: Path) -> None:
     content = results(records=[*FOUR, record(5, None)], performance=0.5)
     (run,) = read(written(tmp_path / "x.json", content)).runs
