@@ -20,6 +20,17 @@ class ModelState(StrEnum):
     STUB = "stub"
 
 
+class LicenseClass(StrEnum):
+    """What a licence asks of who uses a model, as `registry.license_class` gives it."""
+
+    PERMISSIVE = "permissive"
+    WEAK_COPYLEFT = "weak copyleft"
+    COPYLEFT = "copyleft"
+    NON_COMMERCIAL = "non-commercial"
+    CUSTOM = "custom"
+    UNKNOWN = "unknown"
+
+
 class Relation(StrEnum):
     """How a model was made from its parent."""
 

@@ -34,6 +34,7 @@ def option(path: str, name: str) -> click.ParamType[object]:
         ("models search", "--sort", enums.SearchOrder),
         ("lineage check", "--problem", enums.LineageProblem),
         ("evals import", "--as", enums.ImportFormat),
+        ("evals leaderboard", "--license-class", enums.LicenseClass),
         ("evals export", "--as", enums.ExportFormat),
         ("embeddings export", "--to", enums.VectorFormat),
         ("embeddings probe communities", "--by", enums.CommunityKind),

@@ -10,7 +10,8 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, count, output_options
-from registry.cli.parameters import AT_LEAST_ONE, COUNT
+from registry.cli.parameters import AT_LEAST_ONE, COUNT, OneOf
+from registry.enums import LicenseClass
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--license-class",
     "license_classes",
+    type=OneOf(LicenseClass),
     multiple=True,
     metavar="CLASS",
     help="Only models under licences of this class, such as permissive; repeatable.",

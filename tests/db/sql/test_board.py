@@ -11,6 +11,7 @@ from factories import rows
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from registry.enums import LicenseClass
 from registry.errors import ModelNotFoundError, UsageError
 from registry.evaluations import benchmarks
 from registry.evaluations.leaderboard import BoardFilters, rank
@@ -130,6 +131,17 @@ def test_filters_of_models(five: Connection) -> None:
     factories.alias(five, "org/m1", "one")
     assert models(five, models=["one"]) == ["org/m1"]
     assert models(five, licenses=["mit"], min_parameters=2 * 10**9) == []
+
+
+def test_a_class_that_no_licence_has_is_named(five: Connection) -> None:
+    for known in LicenseClass:
+        models(five, license_classes=[known.value])
+    for call in ("board", "board_benchmarks"):
+        with (
+            pytest.raises(DBAPIError, match="There is no licence class 'free'"),
+            five.begin_nested(),
+        ):
+            rows(five, f"SELECT FROM registry.{call}(license_classes => ARRAY['custom', 'free'])")
 
 
 @pytest.mark.parametrize("source", ["parent", "siblings"])

@@ -5,6 +5,7 @@ import pytest
 from factories import rows
 from sqlalchemy import Connection
 
+from registry.enums import LicenseClass
 from registry.hub.records import ModelRecord, parse_record
 
 CLASSES = {
@@ -33,6 +34,10 @@ def test_every_identifier_of_the_hub(connection: Connection, expected: str) -> N
     for identifier in CLASSES[expected].split():
         for spelling in (identifier, identifier.upper(), f" {identifier} "):
             assert rows(connection, query, id=spelling) == [(expected,)], spelling
+
+
+def test_the_classes_are_those_of_the_enumeration() -> None:
+    assert {each.value for each in LicenseClass} == CLASSES.keys()
 
 
 def test_all_are_there() -> None:

@@ -11,10 +11,18 @@ DECLARE
     of_family bigint;
     named bigint[];
     members bigint[];
+    unknown text;
 BEGIN
     IF num_nonnulls(query, by_family, licenses, license_classes, min_parameters, max_parameters,
                     board_models.models) = 0 THEN
         RETURN NULL;
+    END IF;
+    SELECT l.class INTO unknown FROM unnest(license_classes) AS l (class)
+     WHERE l.class <> ALL (ARRAY['permissive', 'weak copyleft', 'copyleft', 'non-commercial', 'custom',
+                                 'unknown'])
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE no_data_found USING MESSAGE = format('There is no licence class %L', unknown);
     END IF;
     IF by_family IS NOT NULL THEN
         SELECT f.family_id INTO of_family FROM store.model_families f
