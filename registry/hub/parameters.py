@@ -18,6 +18,9 @@ _PACKED = {"I32": 32, "U32": 32, "I16": 16, "U8": 8}
 """Data types that packed weights are in, with the bits of a number."""
 
 _LEAST_PACKED = 0.25  # of all numbers
+_WHOLE = (
+    0.2  # of the size in a name: packed weights are fewer numbers, those of adapters hardly any
+)
 _ROUNDED = math.log(1.5)  # a size in a name is within this factor of the number of weights
 _BITS = re.compile(r"([2-8])-?bit|(?:fp|int|w)([48])")
 
@@ -137,6 +140,21 @@ def unpack(weights: Weights, name: str, quantized_to: str | None) -> Weights:
     if named and named > stored:
         return weights._replace(parameters=named, source="name")
     return weights._replace(parameters=None, source=None)
+
+
+def of_adapter(weights: Weights, name: str, bases: Sequence[str]) -> Weights:
+    """Return the weights of an adapter with those that it is loaded on, as far as names say.
+
+    Its files hold a few millions, with which a 70 B model would pass for a small one. A repository
+    of an adapter may hold the merged model as well: then there are about as many as in the name.
+    """
+    if weights.source != "safetensors" or weights.parameters is None:
+        return weights
+    own, *others = parameters_in_names([name, *bases])
+    whole = own or next(filter(None, others), None)
+    if whole is None or weights.parameters >= _WHOLE * whole:
+        return weights
+    return weights._replace(parameters=own, source="name" if own else None)
 
 
 def unpacked_count(stored: int, dtypes: Mapping[str, int], quantized_to: str | None) -> int | None:

@@ -24,6 +24,7 @@ from registry.hub.fields import NOTHING, Fields, Object
 from registry.hub.parameters import (
     ParametersSource,
     Weights,
+    of_adapter,
     quantization,
     tagged_model_type,
     unpack,
@@ -241,6 +242,12 @@ def _parsed(
         for groups, card, library, model_tags, quantized, gguf in zip(
             tagged, cards, libraries, tags, quantized_to, ggufs, strict=True
         )
+    ]
+    weights = [
+        of_adapter(each, name, bases)
+        if (bases := [one.name for one in stated.parents if one.relation == "adapter"])
+        else each
+        for each, name, stated in zip(weights, names, parentages, strict=True)
     ]
     columns: tuple[Iterable[object], ...] = (
         names,

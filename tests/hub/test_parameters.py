@@ -174,6 +174,21 @@ def test_names_of_mixtures_of_experts(name: str, expected: int | None) -> None:
     assert parameters_in_names(["org/a-1b", name, "org/c"]) == [10**9, expected, None]
 
 
+@given(st.integers(1, 400), st.floats(0.001, 0.05), st.booleans())
+def test_an_adapters_weights_are_no_models(billions: int, share: float, in_own: bool) -> None:  # noqa: FBT001
+    base = f"org/Base-{billions}B"
+    name = f"org/lora-{billions}b" if in_own else "org/lora"
+    few = round(billions * 10**9 * share)
+    tags = [f"base_model:adapter:{base}", "peft", "lora"]
+    record = parsed(name, {"F32": few}, tags=tags)
+    expected = (billions * 10**9, "name", few) if in_own else (None, None, few)
+    assert size(record) == expected
+    # Merged, it has the base's weights, whole or packed.
+    for weights in (round(billions * 1e9 * 1.02), round(billions * 1e9 * 0.3)):
+        assert parsed(name, {"BF16": weights}, tags=tags).parameters == weights
+    assert parsed(name, {"F32": few}, tags=[f"base_model:finetune:{base}"]).parameters == few
+
+
 def test_codes_of_16_bits_are_packed_too() -> None:
     dtypes = {"I16": 875_000_000, "F16": 130_000_000}
     assert size(parsed("org/Llama-2-7b-AQLM-2Bit", dtypes)) == (
