@@ -167,6 +167,16 @@ def test_wide_tables_of_outcomes_are_on_it(commands: Commands, tmp_path: Path, l
     assert {each["model"]: each["score"] for each in shown} == pytest.approx(expected)
 
 
+def test_outcomes_of_errors_are_better_if_lower(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("m,i,o\na/x,q1,100\na/x,q2,0\na/x,q3,0\na/x,q4,0\n")
+    options = ("--benchmark", "b", "--column", "metric==zonk", "--scale", "percent")
+    done = commands("evals", "import", str(path), *OUTCOMES, *options, "--better", "lower")
+    assert done.exit_code == 0, done.stderr
+    [run] = commands.json("query", SHOWN)
+    assert (run["score"], run["raw_score"]) == (pytest.approx(0.75), pytest.approx(25.0))
+
+
 def test_a_mapping_that_states_another_scale_is_an_error(
     commands: Commands, tmp_path: Path
 ) -> None:

@@ -6,13 +6,18 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import yaml
 
 from registry.errors import UnreadableFileError, UsageError
-from registry.evaluations.formats.tables.mapping import SHARES, TableMapping, TableScale
+from registry.evaluations.formats.tables.mapping import (
+    SHARES,
+    Layout,
+    MeasureRule,
+    TableMapping,
+    TableScale,
+)
 from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, parse_mapping
 from registry.evaluations.formats.tables.open import open_table
 from registry.evaluations.formats.tables.roles import FACT, ITEM_TEXTS, ROLES, Text, roles_of
@@ -124,31 +129,36 @@ def override(mapping: TableMapping, changes: Mapping[str, str]) -> TableMapping:
 
 
 def on_scale(mapping: TableMapping, stated: StatedScale) -> TableMapping:
-    """Return a mapping whose outcomes are on a scale that a person states at an import.
+    """Return a mapping whose outcomes are as a person states at an import: scale and direction.
 
     Raises:
-        UsageError: the mapping states another one.
+        UsageError: the mapping states another scale.
     """
-    if stated.lower is None or stated.upper is None:
-        return mapping
-    scale = TableScale(stated.lower, stated.upper)
-    layouts = []
-    for layout in mapping.layouts:
-        if not layout.kind.startswith("outcomes") or layout.scale == scale:
-            layouts.append(layout)
-            continue
-        if layout.scale != SHARES or _states_scale(mapping.document):
+    layouts = tuple(
+        _on_scale(mapping, layout, stated) if layout.kind.startswith("outcomes") else layout
+        for layout in mapping.layouts
+    )
+    return replace(mapping, layouts=layouts)
+
+
+def _on_scale(mapping: TableMapping, layout: Layout, stated: StatedScale) -> Layout:
+    rule = layout.measure.stated()
+    if stated.higher_is_better is not None:
+        rule.setdefault("higher_is_better", stated.higher_is_better)
+    scale = layout.scale
+    if stated.lower is not None and stated.upper is not None:
+        scale = TableScale(stated.lower, stated.upper)
+        if scale != layout.scale and (layout.scale != SHARES or _states_scale(mapping.document)):
             raise UsageError(
                 f"The mapping {mapping.name!r} has outcomes from {layout.scale.lower:g} to "
                 f"{layout.scale.upper:g}, and --scale says from {stated.lower:g} to "
                 f"{stated.upper:g}: leave one of them out."
             )
-        rule: dict[str, Any] = {"lower": stated.lower, "upper": stated.upper}
-        rule |= {} if stated.unit is None else {"unit": Text(stated.unit)}
-        rule |= layout.measure.stated()
-        measure = msgspec.structs.replace(layout.measure, **rule)
-        layouts.append(msgspec.structs.replace(layout, scale=scale, measure=measure))
-    return replace(mapping, layouts=tuple(layouts))
+    if scale != layout.scale:
+        unit = {} if stated.unit is None else {"unit": Text(stated.unit)}
+        rule = {"lower": stated.lower, "upper": stated.upper, **unit, **rule}
+    measure: MeasureRule = msgspec.structs.replace(layout.measure, **rule)
+    return msgspec.structs.replace(layout, scale=scale, measure=measure)
 
 
 def _states_scale(document: Mapping[str, object]) -> bool:
