@@ -38,6 +38,10 @@ STATED = (
 """Keys whose rows name a stub; one that has none of them is removed, with all its other rows."""
 
 
+KEPT = ("score_changes.model_id",)
+"""Keys whose rows outlive a stub: they have its name."""
+
+
 def _move(key: str, column: Column[int]) -> Iterable[str]:
     """Return the statements that move the rows of a stub to a model."""
     table, name = column.table, column.name
@@ -161,7 +165,7 @@ def drop_stubs(connection: Connection, model_ids: Sequence[int]) -> list[str]:
     ).all()
     keys = {"models": [row.model_id for row in dropped]}
     for key, column in KEYS.items() if dropped else ():
-        if key not in STATED:
+        if key not in (*STATED, *KEPT):
             connection.execute(
                 text(f"DELETE FROM {column.table} WHERE {column.name} = ANY (:models)"),  # noqa: S608
                 keys,

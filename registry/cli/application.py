@@ -62,12 +62,10 @@ class Application:
 
         if not database.is_empty_embedded(self.setting(), engine):
             return
-        from registry.db import migrate
-        from registry.evaluations.benchmarks import ship_benchmarks
+        from registry.evaluations.upgrades import upgrade
 
-        _, revision = migrate.upgrade_embedded(engine)
-        ship_benchmarks(engine)
-        say(f"Set up the embedded database, at revision {revision}.")
+        report = upgrade(engine, embedded=True)
+        say(f"Set up the embedded database, at revision {report.after}.")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

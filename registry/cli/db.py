@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ from registry.errors import EmbeddedServerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_NAMED = 12
+"""Folders that are named at most."""
 
 
 @click.group("db")
@@ -94,41 +99,38 @@ def url(application: Application) -> None:
 def upgrade(application: Application, revision: str) -> None:
     """Bring the schema to the newest revision.
 
-    It is one transaction: all of it happens, or nothing.
+    It is one transaction: all of it happens, or nothing. What earlier versions stored is brought to
+    this version too; each score that changes is listed in view score_changes.
 
     \b
     Example:
       registry db upgrade
     """
-    from registry.catalog.facts.refresh import refresh
-    from registry.db import migrate as migrating
-    from registry.db.revisions import head_revision
-    from registry.evaluations.benchmarks import ship_benchmarks
-    from registry.evaluations.formats.tables.presets import load_mapping
-    from registry.evaluations.identity.systems import part_systems
-    from registry.evaluations.scales.rescaling import rescale
+    from registry.cli.progress import trainings
+    from registry.evaluations import upgrades
 
     embedded = application.setting().url is None
-    migrate = migrating.upgrade_embedded if embedded else migrating.upgrade
-    with application.engine() as engine:
-        before, after = migrate(engine, revision)
-        parted = 0
-        if after == head_revision():
-            ship_benchmarks(engine)
-            refresh(engine, before)
-            parted = part_systems(engine, before, load_mapping("alpaca-eval").layouts[0].models)
-        changed = rescale(engine, before) if after == head_revision() else 0
-    _report_move("Upgraded", before, after)
-    if parted:
+    with application.engine() as engine, trainings() as on_progress:
+        report = upgrades.upgrade(engine, revision, embedded=embedded, on_progress=on_progress)
+    _report_move("Upgraded", report.before, report.after)
+    if report.parted:
         say(
-            f"{parted:,} names of systems, such as NAME_concise or NAME-best-of-16, are no longer "
-            "those of their models. Import their files again to have them as variants."
+            f"{report.parted:,} names of systems, such as NAME_concise or NAME-best-of-16, are no "
+            "longer those of their models. Import their files again to have them as variants."
         )
-    if changed:
+    if report.changed:
         say(
-            f"{changed:,} stored scores are read otherwise than before, each with its old and new "
-            "value and the reason in view score_changes: "
+            f"{report.changed:,} scores are read or shown otherwise than before, each with its old "
+            "and new value and the reason in view score_changes: "
             "registry query 'TABLE score_changes'"
+        )
+    if report.earlier:
+        more = len(report.earlier) - _NAMED
+        say(
+            "Files that an earlier version read hold more than it stored, such as sizes and "
+            "licences of models, items and variants; import them again: "
+            f"registry evals import {shlex.join(report.earlier[:_NAMED])}"
+            + (f" and {more:,} more folders" if more > 0 else "")
         )
 
 

@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
 
 import psycopg
 from alembic import command, util
@@ -17,6 +19,13 @@ from registry.db.revisions import current_revision, migrations_directory, requir
 from registry.db.server import require_extensions
 from registry.errors import RegistryError, SchemaNotAtHeadError, UsageError
 
+Around: TypeAlias = Callable[[Connection], AbstractContextManager[None]]
+"""What is done in the transaction of a migration, before and after it."""
+
+
+def _alone(_: Connection) -> AbstractContextManager[None]:
+    return nullcontext()
+
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Return Alembic's configuration; its commands run on `connection` if one is given."""
@@ -28,22 +37,31 @@ def alembic_config(connection: Connection | None = None) -> Config:
     return config
 
 
-def upgrade(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
+def upgrade(
+    opened: Engine, revision: str = "head", *, around: Around = _alone
+) -> tuple[str | None, str | None]:
     """Bring the database to a revision in one transaction; return the revisions before and after.
+
+    Args:
+        opened: engine of the database.
+        revision: where to stop.
+        around: what else is done in the transaction, before and after.
 
     Raises:
         RegistryError: when an extension is missing or too old, or an object of a user's prevents
             it; nothing has then been changed.
     """
-    return _migrate(opened, revision, command.upgrade, "upgrade")
+    return _migrate(opened, revision, command.upgrade, "upgrade", around)
 
 
-def upgrade_embedded(opened: Engine, revision: str = "head") -> tuple[str | None, str | None]:
+def upgrade_embedded(
+    opened: Engine, revision: str = "head", *, around: Around = _alone
+) -> tuple[str | None, str | None]:
     """Upgrade the embedded database, and reserve it for the registry.
 
     Other programs have no data in it, as they may have in a database on a user's own server.
     """
-    revisions = upgrade(opened, revision)
+    revisions = upgrade(opened, revision, around=around)
     with opened.begin() as connection:
         roles.revoke_from_public(connection)
     return revisions
@@ -55,7 +73,11 @@ def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:
 
 
 def _migrate(
-    opened: Engine, revision: str, migrate: Callable[[Config, str], None], verb: str
+    opened: Engine,
+    revision: str,
+    migrate: Callable[[Config, str], None],
+    verb: str,
+    around: Around = _alone,
 ) -> tuple[str | None, str | None]:
     try:
         with exclusive(opened, Lock.SCHEMA), opened.begin() as connection:
@@ -67,7 +89,8 @@ def _migrate(
                     "install the version of llm-registry that made it, or a newer one."
                 )
             require_extensions(connection)
-            migrate(alembic_config(connection), revision)
+            with around(connection):
+                migrate(alembic_config(connection), revision)
             return before, current_revision(connection)
     except DBAPIError as error:
         raise translated(

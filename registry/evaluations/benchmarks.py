@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from registry.catalog.item_statistics import mark_stale
 from registry.coerce import document
@@ -158,21 +158,20 @@ def choose_measures(connection: Connection, benchmarks: Sequence[int]) -> None:
     compare_measures(connection, benchmarks)
 
 
-def ship_benchmarks(engine: Engine) -> int:
+def ship_benchmarks(connection: Connection) -> int:
     """Bring the shipped aliases up to date, in a database at head; return how many changed.
 
     So are the official measures that leaderboards show. An import does both by itself.
     """
-    with engine.begin() as connection:
-        changed = ship(connection)
-        official = connection.scalars(
-            text("""
-            SELECT benchmark_id FROM store.benchmarks
-             WHERE coalesce(canonical, name) = ANY (:names)"""),
-            {"names": [each.benchmark for each in official_measures()]},
-        ).all()
-        choose_measures(connection, official)
-        return changed
+    changed = ship(connection)
+    official = connection.scalars(
+        text("""
+        SELECT benchmark_id FROM store.benchmarks
+         WHERE coalesce(canonical, name) = ANY (:names)"""),
+        {"names": [each.benchmark for each in official_measures()]},
+    ).all()
+    choose_measures(connection, official)
+    return changed
 
 
 def setup_id(connection: Connection, setup: Setup) -> int:

@@ -4,10 +4,11 @@ Reading them takes longer than the rest of a record, so that they do not hold up
 notes in its transaction which of its models have scores, and these are stored after the pages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from registry.catalog.rows import COLUMNS, Entry, evaluation_lines
 from registry.db.copy import copy_lines
@@ -74,14 +75,27 @@ def store_deferred(connection: Connection, *, as_of: datetime) -> LoadCounts | N
     ).all()
     if not models:
         return None
+    counts = store_scores(connection, models, as_of=as_of)
+    staging.delete_unstaged(connection, [model.model_id for model in models])
+    return counts
+
+
+def store_scores(
+    connection: Connection, models: Sequence[Row[Any]], *, as_of: datetime
+) -> LoadCounts:
+    """Store scores of models as runs, which are still staged then.
+
+    Args:
+        connection: in a transaction.
+        models: with their names, `.eval_results` and `model-index`, in the order of their names.
+        as_of: when their records were seen.
+    """
     notes = Notes()
     blocks: list[Block] = []
     for model in models:
         blocks += read_eval_results(model.name, model.eval_results, notes)
         blocks += read_model_index(model.name, model.model_index, notes)
-    counts = write_blocks(connection, measured(_by_benchmark(blocks), notes), as_of=as_of)
-    staging.delete_unstaged(connection, [model.model_id for model in models])
-    return counts
+    return write_blocks(connection, measured(_by_benchmark(blocks), notes), as_of=as_of)
 
 
 def _by_benchmark(blocks: list[Block]) -> list[Block]:

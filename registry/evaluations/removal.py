@@ -170,7 +170,7 @@ def remove_former_readings(
     Returns:
         How many runs were removed.
     """
-    return _remove_readings(
+    return remove_readings(
         connection,
         staging.earlier_readings(connection, import_id, same_options=same_options),
         now,
@@ -203,27 +203,40 @@ def remove_readings_of_parts(
         SELECT import_id, model_id, run_id FROM store.runs WHERE import_id = ANY (:imports)"""),
         {"imports": list(imports)},
     ).all()
-    _remove_readings(
+    remove_readings(
         connection, [(row.model_id, row.run_id, f"read with {whole}") for row in rows], now
     )
     return dict(Counter(row.import_id for row in rows))
 
 
-def _remove_readings(
+def remove_readings(
     connection: Connection, former: Sequence[tuple[int, int, str]], now: datetime
 ) -> int:
+    """Remove runs that are read otherwise now, and list their scores as changed.
+
+    Args:
+        connection: in a transaction.
+        former: keys of models and runs, and what the scores are now of.
+        now: when.
+
+    Returns:
+        How many runs were removed.
+    """
     if not former:
         return 0
     connection.exec_driver_sql(_REMOVED_RUNS)
     copy_rows(connection, "former_readings", ("model_id", "run_id", "reason"), former)
     connection.execute(
         text("""
-        INSERT INTO store.score_changes (model_id, run_id, changed_at, old_score, reason)
+        INSERT INTO store.score_changes (
+               model_id, run_id, changed_at, old_score, reason, name, benchmark_id, measure_id,
+               import_id)
         SELECT r.model_id, r.run_id, :now,
                coalesce(store.share(r.score, m.lower, m.upper, m.higher_is_better), r.score),
-               f.reason
+               f.reason, o.name, r.benchmark_id, r.measure_id, r.import_id
           FROM former_readings f
           JOIN store.runs r USING (model_id, run_id) JOIN store.measures m USING (measure_id)
+          JOIN store.models o USING (model_id)
          -- An upgrade has listed what is outside its bounds, as a score that measures nothing.
          WHERE NOT (m.upper > m.lower
                     AND store.share(r.score, m.lower, m.upper, m.higher_is_better) IS NULL

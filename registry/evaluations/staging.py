@@ -205,6 +205,19 @@ def names(connection: Connection) -> Sequence[str]:
     return connection.scalars(text("SELECT DISTINCT name FROM incoming_runs")).all()
 
 
+def staged(connection: Connection) -> Sequence[Row[Any]]:
+    """Return the staged runs: keys, names, metrics and scores, in their order."""
+    return connection.execute(
+        text("""
+        SELECT i.run_id, i.name, i.source_id, i.score, i.setup_id, i.benchmark_id,
+               b.name AS benchmark, m.metric
+          FROM incoming_runs i
+          JOIN store.benchmarks b ON b.benchmark_id = i.benchmark_id
+          JOIN store.measures m ON m.measure_id = i.measure_id
+         ORDER BY i.place""")
+    ).all()
+
+
 def benchmarks_with_outcomes(connection: Connection) -> Sequence[int]:
     """Return the keys of the benchmarks that staged runs have outcomes on."""
     return connection.scalars(

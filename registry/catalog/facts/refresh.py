@@ -1,11 +1,10 @@
 """Sizes and features of models that an earlier version of the registry stored, computed again."""
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from registry.catalog.facts import effective
 from registry.catalog.feature_sets import delete_unused_sets, replace_features
 from registry.catalog.features import Traits, feature_set
-from registry.db.jobs import Lock, locked
 from registry.hub.parameters import Weights, unpack
 
 _COUNTS_WEIGHTS = "0011"
@@ -15,30 +14,23 @@ AT_ONCE = 5_000
 """Models that are read at once."""
 
 
-def refresh(engine: Engine, before: str | None) -> int:
+def refresh(connection: Connection, before: str) -> int:
     """Bring sizes and features up to date after an upgrade from revision `before`.
 
     Returns:
         How many models have other features than before.
-
-    Raises:
-        LockHeldError: when a sync is running.
     """
-    if before is None or before >= _COUNTS_WEIGHTS:
+    if before >= _COUNTS_WEIGHTS:
         return 0
-    with (
-        locked(engine, Lock.CATALOG, doing="compute the sizes of models again"),
-        engine.begin() as connection,
-    ):
-        sized = _unpack(connection)
-        stubs = connection.scalars(
-            text("SELECT model_id FROM store.models WHERE state = 'stub' AND parameters IS NULL")
-        ).all()
-        effective.apply(connection, [*sized, *stubs])
-        effective.apply_everywhere(connection)
-        changed = _refresh_features(connection)
-        delete_unused_sets(connection)
-        return changed
+    sized = _unpack(connection)
+    stubs = connection.scalars(
+        text("SELECT model_id FROM store.models WHERE state = 'stub' AND parameters IS NULL")
+    ).all()
+    effective.apply(connection, [*sized, *stubs])
+    effective.apply_everywhere(connection)
+    changed = _refresh_features(connection)
+    delete_unused_sets(connection)
+    return changed
 
 
 def _unpack(connection: Connection) -> list[int]:

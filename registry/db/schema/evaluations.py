@@ -371,6 +371,11 @@ class ScoreChangeTable(TypedColumns):
     old_score: Named[float | None] = Column(Double, comment="share, or raw without bounds")
     new_score: Named[float | None] = Column(Double, comment="likewise; null: not measured")
     reason: Named[str] = Column(Text)
+    # The run, and the model that was known by its name alone, may be gone.
+    name: Named[str | None] = Column(Text, comment="of the model then")
+    benchmark_id: Named[int | None] = Column(Integer, comment="the benchmark then")
+    measure_id: Named[int | None] = Column(Integer, comment="of measures, then")
+    import_id: Named[int | None] = Column(Integer, comment="of imports, then")
 
 
 score_changes = Table("score_changes", metadata, ScoreChangeTable)

@@ -1,19 +1,15 @@
 """Stored scores whose scale this version reads otherwise, brought up to date and listed."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Row, text
 
-from registry.db.jobs import Lock, locked
 from registry.evaluations import benchmarks
 from registry.evaluations.records import Measure
 from registry.evaluations.scales import LM_EVAL, known_measure
 from registry.evaluations.scales.metrics import UNKNOWN, scale_of
-
-_KNOWS_UNKNOWN = "0011"
-"""Revision from which a direction may be unknown."""
 
 # Measures by the format that their runs were imported from; null is the Hub, by a sync.
 _STORED = """
@@ -46,15 +42,19 @@ WITH moved AS (
 ), written AS (
     UPDATE store.runs r SET measure_id = :new, score = coalesce(m.raw, r.score)
       FROM moved m WHERE (r.model_id, r.run_id) = (m.model_id, m.run_id)
-    RETURNING r.model_id, r.run_id, r.score
+    RETURNING r.model_id, r.run_id, r.score, r.benchmark_id, r.import_id
 )
-INSERT INTO store.score_changes (model_id, run_id, changed_at, old_score, new_score, reason)
-SELECT w.model_id, w.run_id, :now, m.old_score, n.new_score,
+INSERT INTO store.score_changes (
+       model_id, run_id, changed_at, old_score, new_score, name, benchmark_id, measure_id,
+       import_id, reason)
+SELECT w.model_id, w.run_id, :now, m.old_score, n.new_score, o.name, w.benchmark_id, :new,
+       w.import_id,
        format('%s is read %s, not %s.', new.metric,
               store.scale_text(new.lower, new.upper, new.higher_is_better),
               store.scale_text(old.lower, old.upper, old.higher_is_better))
   FROM written w
   JOIN moved m USING (model_id, run_id)
+  JOIN store.models o USING (model_id)
   JOIN store.measures new ON new.measure_id = :new
   JOIN store.measures old ON old.measure_id = :old
  CROSS JOIN LATERAL (
@@ -67,12 +67,15 @@ SELECT w.model_id, w.run_id, :now, m.old_score, n.new_score,
 
 # What was outside its bounds counted as the best or the worst.
 _UNMEASURED = """
-INSERT INTO store.score_changes (model_id, run_id, changed_at, old_score, new_score, reason)
+INSERT INTO store.score_changes (
+       model_id, run_id, changed_at, old_score, name, benchmark_id, measure_id, import_id, reason)
 SELECT r.model_id, r.run_id, :now,
-       CASE WHEN (r.score > k.upper) = k.higher_is_better THEN 1 ELSE 0 END, NULL,
+       CASE WHEN (r.score > k.upper) = k.higher_is_better THEN 1 ELSE 0 END,
+       o.name, r.benchmark_id, r.measure_id, r.import_id,
        format('%s by %s is not %s: nothing was measured.', r.score, k.metric,
               store.scale_text(k.lower, k.upper, k.higher_is_better))
   FROM store.runs r
+  JOIN store.models o USING (model_id)
   JOIN store.measures k ON k.measure_id = r.measure_id
  WHERE k.upper > k.lower AND k.higher_is_better IS NOT NULL
    AND store.share(r.score, k.lower, k.upper, k.higher_is_better) IS NULL AND r.score IS NOT NULL
@@ -83,28 +86,16 @@ SELECT r.model_id, r.run_id, :now,
 """
 
 
-def rescale(engine: Engine, before: str | None) -> int:
+def rescale_stored(connection: Connection, now: datetime) -> int:
     """Bring stored scores to the scales of this version; return how many changed.
 
     What a file states stays; the scales that earlier versions took from the names of metrics do
     not. Each score that changes is listed in view `score_changes`.
 
     Args:
-        engine: of a database at head.
-        before: the revision that the database was at.
+        connection: in a transaction.
+        now: when.
     """
-    if before is None:
-        return 0
-    doing = "rescale scores"
-    with locked(engine, Lock.EVALUATIONS, doing=doing), engine.begin() as connection:
-        changed = rescale_stored(connection, datetime.now(UTC))
-        if before < _KNOWS_UNKNOWN:
-            _forget_directions(connection)
-        return changed
-
-
-def rescale_stored(connection: Connection, now: datetime) -> int:
-    """Bring stored scores to the scales of this version, in a transaction; return how many."""
     changed = 0
     touched: set[int] = set()
     for row in connection.execute(text(_STORED)).all():
@@ -151,7 +142,7 @@ def _read_anew(stored: Measure, row: Row[Any]) -> Measure:
     return replace(known, higher_is_better=higher, random_baseline=stored.random_baseline)
 
 
-def _forget_directions(connection: Connection) -> None:
+def forget_directions(connection: Connection) -> None:
     """Forget that higher is better where earlier versions took it so for want of a statement."""
     stated: dict[int, bool] = {}
     for row in connection.execute(text(_STORED)).all():

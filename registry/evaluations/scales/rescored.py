@@ -1,5 +1,6 @@
 """Scores of a file that is imported again, as they were read before and as they are now."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -11,16 +12,26 @@ CREATE TEMPORARY TABLE IF NOT EXISTS former_scores (
 """
 
 
-def note_scores(connection: Connection, import_id: int) -> None:
-    """Note the stored scores of a file's runs, before those that it states now are merged."""
+def note_scores(
+    connection: Connection, import_id: int | None = None, *, models: Sequence[int] = ()
+) -> None:
+    """Note the stored scores of a file's runs, before those that it states now are merged.
+
+    Args:
+        connection: in the file's transaction.
+        import_id: of the file; None for scores that the Hub shows with `models`.
+        models: keys of models.
+    """
     connection.exec_driver_sql(_FORMER)
     connection.exec_driver_sql("DELETE FROM former_scores")
     connection.execute(
         text("""
         INSERT INTO former_scores (model_id, run_id, measure_id, score, item_count)
         SELECT r.model_id, r.run_id, r.measure_id, r.score, r.item_count
-          FROM store.runs r WHERE r.import_id = :import"""),
-        {"import": import_id},
+          FROM store.runs r
+         WHERE r.import_id = :import
+            OR (r.import_id IS NULL AND r.model_id = ANY (CAST(:models AS bigint[])))"""),
+        {"import": import_id, "models": list(models)},
     )
 
 
@@ -33,8 +44,10 @@ def list_changes(connection: Connection, as_of: datetime) -> int:
     return connection.execute(
         text("""
         INSERT INTO store.score_changes (
-               model_id, run_id, changed_at, old_score, new_score, reason)
-        SELECT model_id, run_id, :now, v.old_score, v.new_score,
+               model_id, run_id, changed_at, old_score, new_score, name, benchmark_id, measure_id,
+               import_id, reason)
+        SELECT model_id, run_id, :now, v.old_score, v.new_score, m.name, r.benchmark_id,
+               r.measure_id, r.import_id,
                CASE WHEN f.measure_id <> r.measure_id
                     THEN format('%s is read %s, not %s.', new.metric,
                                 store.scale_text(new.lower, new.upper, new.higher_is_better),
@@ -44,6 +57,7 @@ def list_changes(connection: Connection, as_of: datetime) -> int:
                     ELSE format('The file says %s, which was read as %s.', r.score, f.score) END
           FROM former_scores f
           JOIN store.runs r USING (model_id, run_id)
+          JOIN store.models m USING (model_id)
           JOIN store.measures old ON old.measure_id = f.measure_id
           JOIN store.measures new ON new.measure_id = r.measure_id
          CROSS JOIN LATERAL (

@@ -171,8 +171,9 @@ def test_systems_that_were_their_models_names_are_parted(engine: Engine) -> None
         factories.alias(connection, "org/m", "m_verbose", source="user")
         names = ("m", "m_concise", "m-best-of-16", "m_verbose")
         write(connection, *(block("b", run(name, score=0.5)) for name in names))
-    assert part_systems(engine, "0011", rules) == part_systems(engine, None, rules) == 0
-    assert part_systems(engine, "0010", rules) == 3
+    with engine.begin() as connection:
+        assert part_systems(connection, "0011", rules) == 0
+        assert part_systems(connection, "0010", rules) == 3
     with engine.connect() as connection:
         query = "SELECT spelling, model FROM registry.runs ORDER BY spelling"
         assert [tuple(row) for row in connection.exec_driver_sql(query)] == [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import rows
+from factories import NOON, rows
 from harness_runs import HarnessRun
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.records import Benchmark, Block, Notes, Run, Source
 from registry.evaluations.scales import known_measure
 from registry.evaluations.scales.measured import measured
-from registry.evaluations.scales.rescaling import rescale
+from registry.evaluations.scales.rescaling import rescale_stored
 
 ROLES = {"model": "model", "benchmark": "benchmark", "metric": "metric", "score": "score"}
 HEAD = "model,benchmark,metric,score\n"
@@ -254,7 +254,8 @@ def test_a_sentinel_is_listed_once(engine: Engine, tmp_path: Path) -> None:
             text("UPDATE store.imports SET sha256 = :digest, bytes = :bytes"),
             {"digest": sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size},
         )
-    assert rescale(engine, "0010") == 1
+    with engine.begin() as connection:
+        assert rescale_stored(connection, NOON) == 1
     for _ in range(2):
         imported(engine, path)
     with engine.connect() as connection:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.records import Measure
-from registry.evaluations.scales.rescaling import rescale, rescale_stored
+from registry.evaluations.scales.rescaling import forget_directions, rescale_stored
 
 CHANGES = """
 SELECT model, benchmark, metric, round(old_score::numeric, 6)::float,
@@ -67,14 +67,16 @@ def old(engine: Engine, tmp_path: Path) -> Path:
 
 
 def test_an_upgrade_lists_the_scores_that_are_read_otherwise(engine: Engine, old: Path) -> None:
-    assert rescale(engine, "0010") == 3
+    with engine.begin() as connection:
+        assert rescale_stored(connection, factories.NOON) == 3
     with engine.connect() as connection:
         assert rows(connection, CHANGES) == EXPECTED
         scores = "SELECT metric, score FROM registry.runs ORDER BY metric"
         assert rows(connection, scores) == [
             ("NoAns_f1", 0.008), ("acc", 0.25), ("brier_score", 0.75), ("exact", 0.075),
         ]  # fmt: skip
-    assert rescale(engine, "0011") == 0
+    with engine.begin() as connection:
+        assert rescale_stored(connection, factories.NOON + timedelta(days=1)) == 0
     [report] = import_files(engine, [old], ImportOptions())
     assert (report.status, report.written.rescored) == ("unchanged", 0)
 
@@ -138,12 +140,11 @@ def test_a_direction_that_nothing_states_is_forgotten(engine: Engine, tmp_path: 
     import_files(engine, [path], ImportOptions(roles=table, benchmark="z"))
     with engine.begin() as connection:
         connection.execute(text("UPDATE store.measures SET higher_is_better = true"))
-    rescale(engine, "0011")
     direction = "SELECT higher_is_better FROM registry.benchmarks"
-    with engine.connect() as connection:
+    with engine.begin() as connection:
+        rescale_stored(connection, factories.NOON)
         assert rows(connection, direction) == [(True,)]
-    rescale(engine, "0010")
-    with engine.connect() as connection:
+        forget_directions(connection)
         assert rows(connection, direction) == [(None,)]
 
 

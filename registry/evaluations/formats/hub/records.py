@@ -41,6 +41,7 @@ _NO_TYPES = frozenset({"unknown", "custom", "other", "none", "private", "dataset
 _PERCENT_SOURCES = re.compile(r"open[ _-]llm[ _-]leaderboard", re.IGNORECASE)
 _ABOVE_CHANCE = re.compile(r"(?:BBH|GPQA|MuSR|MMLU-PRO) \(\d-shot\)", re.IGNORECASE)
 _LEVEL_5 = re.compile(r"\bMATH (?:Lvl|Level) 5\b", re.IGNORECASE)
+_SEVERAL = 3  # scores below one percent that no model has on as many usual benchmarks
 _NOTHING = frozenset({"", "null", "~"})
 
 
@@ -238,10 +239,16 @@ def _scaled(results: list[_Result]) -> Iterator[_Result]:
     """Put percentages on their scale, determined for each source.
 
     A source states percentages if it is known to, or writes a percent sign. Where only a score
-    above 1 shows it, a score up to 1 beside it may be either: it has no bounds.
+    above 1 shows it, a score up to 1 beside it may be either: it has no bounds. Nor have those of a
+    source that is known to state percentages where several in the card are all up to 1: some cards
+    have the results of the same boards as shares.
     """
     stated = {r.run.source for r in results if r.percent or _states_percent(r)}
+    doubtful = stated - {r.run.source for r in results if r.percent}
+    doubtful = {source for source in doubtful if _may_be_shares(results, source)}
+    stated -= doubtful
     shown = {r.run.source for r in results if _is_percent(r.run.score, r.run.measure)} - stated
+    shown |= doubtful
     for result in results:
         run, measure = result.run, result.run.measure
         if measure.upper == 1 and run.source in stated | shown:
@@ -258,6 +265,11 @@ def _states_percent(result: _Result) -> bool:
     return bool(
         _PERCENT_SOURCES.search(result.run.source.name) or result.benchmark.name.startswith("mteb/")
     )
+
+
+def _may_be_shares(results: list[_Result], source: Source) -> bool:
+    scores = {r.run.score for r in results if r.run.source == source and r.run.score}
+    return len(scores) >= _SEVERAL and all(0 < score <= 1 for score in scores if score)
 
 
 def _is_percent(score: float | None, measure: Measure) -> bool:

@@ -191,6 +191,18 @@ def test_known_sources_state_percentages_whatever_the_value(dataset: str, source
         assert (run.measure.lower, run.measure.upper, run.measure.unit) == (0, 100, "%")
 
 
+def test_several_scores_that_are_all_up_to_one_may_be_shares() -> None:
+    """A card had a board's results as shares, which were read as below one percent."""
+    values = [metric(0.79), metric(0.54, "f1"), metric(0.15, "em")]
+    for others, upper in (([], None), ([metric(23.0, "mc2")], 100)):
+        value = index(*values, *others, type="a")
+        value[0]["results"][0]["source"] = {"name": "Open LLM Leaderboard Results"}
+        read = runs(read_model_index("m", value, Notes()))
+        assert [(run.score, run.measure.upper) for run in read][:3] == [
+            (0.79, upper), (0.54, upper), (0.15, upper),
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("score", [-1, 812.0, 999])
 def test_what_is_neither_a_share_nor_a_percentage_is_not_measured(score: float) -> None:
     blocks = read_model_index("m", index(metric(score), metric(0.5, "f1"), type="a"), Notes())
