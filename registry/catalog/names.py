@@ -6,8 +6,10 @@ from difflib import SequenceMatcher
 
 from sqlalchemy import Connection, text
 
-from registry.catalog.facts.effective import apply
+from registry.catalog.feature_sets import replace_features
+from registry.catalog.features import Traits, feature_set
 from registry.errors import ModelNotFoundError
+from registry.hub.parameters import parameters_in_names
 
 
 def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) -> list[int]:
@@ -23,23 +25,31 @@ def add_stubs(connection: Connection, names: Iterable[str], *, as_of: datetime) 
     Returns:
         Their keys, in the names' byte order.
     """
-    keys = list(
-        connection.scalars(
-            text("""
-            WITH stubs AS (
-                SELECT name, CASE WHEN name LIKE '%/%' THEN split_part(name, '/', 1) END AS author
-                  FROM unnest(CAST(:names AS text[])) AS n (name)
-            )
-            INSERT INTO store.models (name, author, state, first_seen, changed_at, search)
-            SELECT name, author, 'stub', :as_of, :as_of,
-                   store.search_document(name, author, NULL, NULL, 0::smallint, '{}')
-              FROM stubs ORDER BY name COLLATE "C"
-            RETURNING model_id"""),
-            {"as_of": as_of, "names": list(names)},
+    named = sorted(names)
+    sizes = parameters_in_names(named)
+    rows = connection.execute(
+        text("""
+        WITH stubs AS (
+            SELECT name, size,
+                   CASE WHEN name LIKE '%/%' THEN split_part(name, '/', 1) END AS author
+              FROM unnest(CAST(:names AS text[]), CAST(:sizes AS bigint[])) AS n (name, size)
         )
-    )
-    apply(connection, keys)
-    return keys
+        INSERT INTO store.models (name, author, state, first_seen, changed_at, search,
+                                  parameters, parameters_source)
+        SELECT name, author, 'stub', :as_of, :as_of,
+               store.search_document(name, author, NULL, size, 0::smallint, '{}'),
+               size, CASE WHEN size IS NOT NULL THEN 'name' END
+          FROM stubs ORDER BY name COLLATE "C"
+        RETURNING model_id, parameters"""),
+        {"as_of": as_of, "names": named, "sizes": sizes},
+    ).all()
+    features = {
+        row.model_id: feature_set(Traits(row.parameters, None, (), None, ()))
+        for row in rows
+        if row.parameters is not None
+    }
+    replace_features(connection, features)
+    return [row.model_id for row in rows]
 
 
 def model_id(connection: Connection, name: str) -> int:

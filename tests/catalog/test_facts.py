@@ -21,6 +21,7 @@ from registry.catalog.facts import effective
 from registry.catalog.facts.statements import state_facts
 from registry.catalog.facts.values import ModelFact, joined, read_fact
 from registry.catalog.merge import merge_stub
+from registry.catalog.names import add_stubs
 from registry.enums import SyncKind
 from registry.evaluations.exporter import export
 from registry.evaluations.formats import archive
@@ -592,3 +593,20 @@ def test_the_best_below_8b_is_the_tables(
         engine, "SELECT count(*) FILTER (WHERE parameters > 0), count(*) FROM registry.models"
     )
     assert known[0][0] >= known[0][1] - 15
+
+
+def test_a_stub_has_from_the_start_what_its_name_says(connection: Connection) -> None:
+    """What is stored with it is what a computation of sizes, features and lexemes would write."""
+    keys = add_stubs(connection, ["org/b-7B-chat", "org/plain", "a-70b"], as_of=NOON)
+    stored = """
+        SELECT name, parameters, parameters_source, search, f.feature_set_id IS NOT NULL
+          FROM store.models LEFT JOIN store.model_features f USING (model_id) ORDER BY model_id"""
+    before = rows(connection, stored)
+    assert [row[:3] + row[4:] for row in before] == [
+        ("a-70b", 70_000_000_000, "name", True), ("org/b-7B-chat", 7_000_000_000, "name", True),
+        ("org/plain", None, None, False),
+    ]  # fmt: skip
+    assert effective.apply(connection, keys) == 0
+    connection.execute(text("UPDATE store.models SET parameters = parameters"))
+    assert factories.refresh_features(connection) == 0
+    assert rows(connection, stored) == before
