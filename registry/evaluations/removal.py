@@ -19,6 +19,14 @@ from registry.evaluations.identity.statements import hand_over
 from registry.evaluations.remote.inputs import place_of
 from registry.evaluations.selection import RunSelection, benchmarks_by_key
 
+_IS_OLDER = """
+EXISTS (SELECT FROM store.imports mine, store.imports newer
+         WHERE mine.import_id = r.import_id AND newer.path = mine.path
+           -- A relative path, as earlier versions had, may be that of two files.
+           AND mine.path ~ '^(/|[a-zA-Z]:|[a-z0-9]+://)'
+           AND newer.sha256 <> mine.sha256 AND newer.imported_at > mine.imported_at)"""
+"""Whether the file of a run, or of an import, `r` was imported again with other content."""
+
 _REMOVED_RUNS = """
 CREATE TEMPORARY TABLE IF NOT EXISTS removed_runs (
     model_id bigint, run_id bigint, benchmark_id integer, setup_id integer, source_id integer,
@@ -125,8 +133,9 @@ def remove(engine: Engine, selection: RemovalSelection, *, dry_run: bool = False
 def _remove(connection: Connection, selection: RemovalSelection) -> RemovalReport:
     files = _files(connection, selection.files)
     if files:
-        # What another file states as well stays, as its.
-        hand_over(connection, files)
+        # What another file states as well stays, as its; of what is left over the newest version is
+        # such a file, and its own runs stay too.
+        hand_over(connection, _older(connection, files) if selection.left_over else files)
     _select(connection, selection, files)
     removed = connection.execute(
         text("""
@@ -286,6 +295,16 @@ def _files(connection: Connection, paths: Sequence[str]) -> list[int]:
     return keys
 
 
+def _older(connection: Connection, files: Sequence[int]) -> Sequence[int]:
+    """Return which versions of files have a newer one."""
+    return connection.scalars(
+        text(f"""
+        SELECT r.import_id FROM store.imports r
+         WHERE r.import_id = ANY (:files) AND {_IS_OLDER}"""),  # noqa: S608 - fixed text
+        {"files": list(files)},
+    ).all()
+
+
 def _select(connection: Connection, selection: RemovalSelection, files: Sequence[int]) -> None:
     """Put the selected runs into a temporary table."""
     connection.exec_driver_sql(_REMOVED_RUNS)
@@ -302,12 +321,7 @@ def _select(connection: Connection, selection: RemovalSelection, files: Sequence
     values = {column: list(chosen) for column, chosen in columns.items() if chosen}
     conditions = [f"r.{column} = ANY (CAST(:{column} AS bigint[]))" for column in values]
     if selection.left_over:
-        conditions.append("""
-            EXISTS (SELECT FROM store.imports mine, store.imports newer
-                     WHERE mine.import_id = r.import_id AND newer.path = mine.path
-                       -- A relative path, as earlier versions had, may be that of two files.
-                       AND mine.path ~ '^(/|[a-zA-Z]:|[a-z0-9]+://)'
-                       AND newer.sha256 <> mine.sha256 AND newer.imported_at > mine.imported_at)""")
+        conditions.append(_IS_OLDER)
     connection.execute(
         text(f"""
         INSERT INTO removed_runs {_REMOVED} WHERE {" AND ".join(conditions)}"""),

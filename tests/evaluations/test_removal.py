@@ -10,7 +10,7 @@ import pytest
 from cli_commands import Commands
 from evaluated import contents, long_table
 from factories import rows
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -275,6 +275,12 @@ CHANGES = st.lists(
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES, st.sampled_from(FILES))
+@example(
+    # What b states still, and a stated meanwhile, is b's when a does not state it any more.
+    [("b/r.csv", {"o": 0.5, "n": 0.5}), ("a/r.csv", {"m": 0.5, "n": 0.5}),
+     ("b/r.csv", {"n": 0.5}), ("a/r.csv", {"m": 0.5})],
+    "c.csv",
+)  # fmt: skip
 def test_what_stays_is_what_the_files_state(
     engine: Engine, changes: list[tuple[str, dict[str, float]]], last: str
 ) -> None:
