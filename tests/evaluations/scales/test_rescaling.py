@@ -133,6 +133,18 @@ def test_what_was_clipped_was_not_measured(connection: Connection) -> None:
     assert rescale_stored(connection, factories.NOON + timedelta(days=1)) == 0
 
 
+def test_scores_of_the_hub_are_read_on_this_version_s_scale(connection: Connection) -> None:
+    """They are of no file, and so of no format."""
+    brier = Measure(metric="brier_score", higher_is_better=False)
+    write(connection, block("b", run("org/m", score=0.4, measure=brier)))
+    assert rows(connection, "SELECT file FROM registry.runs") == [(None,)]
+    assert rescale_stored(connection, factories.NOON) == 1
+    assert rows(connection, "SELECT score FROM registry.leaderboard") == [(pytest.approx(0.8),)]
+    assert rows(connection, "SELECT old_score, new_score FROM registry.score_changes") == [
+        (pytest.approx(0.6), pytest.approx(0.8))
+    ]
+
+
 def test_a_direction_that_nothing_states_is_forgotten(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("name,zonk\nacme/a,3\n")
