@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from registry.errors import RegistryError, UsageError
-from registry.evaluations.identity.shipped import item_counts, shipped_aliases
+from registry.evaluations.identity.shipped import item_counts, name_key, shipped_aliases
 from registry.evaluations.selection import no_benchmark
 
 LONGEST = 255
@@ -197,15 +197,28 @@ def add_alias(
         RegistryError: when a person gave it to another benchmark.
     """
     alias = _valid(alias)
-    holder = connection.execute(
-        text("SELECT benchmark FROM store.benchmark_aliases WHERE alias = :a AND source = 'user'"),
-        {"a": alias},
-    ).scalar_one_or_none()
-    if holder not in (None, benchmark, alias):
+    holder = connection.scalar(
+        text("""
+        SELECT benchmark FROM store.benchmark_aliases
+         WHERE store.benchmark_key(alias) = store.benchmark_key(:alias) AND source = 'user'
+           AND benchmark <> :benchmark
+           AND store.benchmark_key(benchmark) <> store.benchmark_key(:alias)
+         ORDER BY alias LIMIT 1"""),
+        {"alias": alias, "benchmark": benchmark},
+    )
+    if holder is not None:
         raise RegistryError(
             f"{alias} is an alias of {holder}; remove it there first: "
             f"registry evals benchmarks alias remove {holder!r} {alias!r}"
         )
+    # Of a person's aliases, one spelling stands for all.
+    connection.execute(
+        text("""
+        DELETE FROM store.benchmark_aliases
+         WHERE store.benchmark_key(alias) = store.benchmark_key(:alias) AND alias <> :alias
+           AND source = 'user'"""),
+        {"alias": alias},
+    )
     connection.execute(
         text("""
         INSERT INTO store.benchmark_aliases (alias, benchmark, variant, source, confidence)
@@ -213,7 +226,9 @@ def add_alias(
           FROM (SELECT CAST(:alias AS text) AS alias, CAST(:variant AS text) AS variant
                 UNION ALL
                 SELECT alias, variant FROM store.benchmark_aliases
-                 WHERE benchmark = :alias AND alias <> :alias) a
+                 WHERE store.benchmark_key(benchmark) = store.benchmark_key(:alias)
+                   AND store.benchmark_key(alias) <> store.benchmark_key(:alias)
+                   AND benchmark <> :benchmark) a
             ON CONFLICT (alias) DO UPDATE
            SET benchmark = excluded.benchmark, variant = excluded.variant, source = 'user',
                confidence = 1
@@ -231,9 +246,10 @@ def own_aliases(connection: Connection, benchmark: str, aliases: Sequence[str]) 
     rows = connection.execute(
         text("""
         SELECT benchmark, count(*) AS aliases FROM store.benchmark_aliases
-         WHERE benchmark = ANY (:names) AND benchmark <> :benchmark AND alias <> benchmark
+         WHERE store.benchmark_key(benchmark) = ANY (:keys) AND benchmark <> :benchmark
+           AND store.benchmark_key(alias) <> store.benchmark_key(benchmark)
          GROUP BY benchmark ORDER BY benchmark"""),
-        {"names": [alias.strip() for alias in aliases], "benchmark": benchmark},
+        {"keys": [name_key(alias.strip()) for alias in aliases], "benchmark": benchmark},
     )
     return {row.benchmark: row.aliases for row in rows}
 

@@ -263,6 +263,42 @@ def test_a_person_s_alias_in_place_of_a_shipped_one(engine: Engine) -> None:
         assert canonical(connection, "arc") == "arc_challenge"
 
 
+def test_an_alias_is_one_in_any_spelling(engine: Engine) -> None:
+    """Also where it is added in another one than the shipped, or than a person's before."""
+    committed(engine, block("arc", run("org/a", score=0.4)))
+    change_benchmark_aliases(engine, "arc_easy", added=["A-RC"])
+    with engine.connect() as connection:
+        assert canonical(connection, "arc") == "arc_easy"
+    with pytest.raises(RegistryError, match="A_RC is an alias of arc_easy; remove it there first"):
+        change_benchmark_aliases(engine, "mmlu", added=["A_RC"])
+    change_benchmark_aliases(engine, "arc_easy", added=["a rc"], variant="cot")
+    query = """
+        SELECT alias, benchmark, variant FROM registry.benchmark_aliases
+         WHERE store.benchmark_key(alias) = 'arc' AND source = 'user'"""
+    with engine.connect() as connection:
+        assert rows(connection, query) == [("a rc", "arc_easy", "cot")]
+    change_benchmark_aliases(engine, "arc_easy", removed=["ARC"])
+    with engine.connect() as connection:
+        assert canonical(connection, "arc") == "arc_challenge"
+
+
+def test_a_removed_alias_may_become_another_s_in_any_spelling(engine: Engine) -> None:
+    committed(engine, block("arc", run("org/a", score=0.4)))
+    change_benchmark_aliases(engine, "arc_challenge", removed=["arc"])
+    change_benchmark_aliases(engine, "arc_easy", added=["ARC"])
+    with engine.connect() as connection:
+        assert canonical(connection, "arc") == "arc_easy"
+
+
+def test_runs_on_a_part_are_not_complete_under_a_new_alias(engine: Engine) -> None:
+    whole, part = run("whole", score=0.4, items=1319), run("part", score=0.4, items=1318)
+    committed(engine, block("ours", whole, part))
+    change_benchmark_aliases(engine, "gsm8k", added=["ours"])
+    with engine.connect() as connection:
+        query = "SELECT model, complete FROM registry.runs ORDER BY model"
+        assert rows(connection, query) == [("part", False), ("whole", True)]
+
+
 def test_a_variant_that_a_person_adds(engine: Engine) -> None:
     committed(engine, block("our_gsm", run("a", score=0.4)), block("gsm8k", run("a", score=0.2)))
     change_benchmark_aliases(engine, "gsm8k", added=["our_gsm"], variant="tools")
@@ -271,7 +307,7 @@ def test_a_variant_that_a_person_adds(engine: Engine) -> None:
 
 
 def test_aliases_of_an_alias_move_along(engine: Engine) -> None:
-    change_benchmark_aliases(engine, "mmlu", added=["mmlu_redux"])
+    change_benchmark_aliases(engine, "mmlu", added=["MMLU-Redux"])
     committed(engine, block("edinburgh-dawg/mmlu-redux", run("a", score=0.4)))
     with engine.connect() as connection:
         assert canonical(connection, "edinburgh-dawg/mmlu-redux") == "mmlu"

@@ -144,6 +144,7 @@ def test_alias_commands(commands: Commands, tmp_path: Path) -> None:
     commands.done(*alias, "add", "ours", "our-cot", "--variant", "cot")
     refused = commands.refused(2, *alias, "add", "theirs", "ours")
     assert "ours is a benchmark of its own, with 1 aliases. Give --yes to move all" in refused
+    assert "ours is a benchmark of its own" in commands.refused(2, *alias, "add", "theirs", " OURS")
     commands.done(*alias, "add", "theirs", "ours", "--yes")
     assert {row["alias"]: row["variant"] for row in commands.json(*alias, "list", "theirs")} == {
         "our-cot": "cot",
