@@ -224,7 +224,9 @@ def test_without_a_version_nothing_is_kept(web: Web, tmp_path: Path) -> None:
     web.files["/f.bin"] = b"a" * 50_000
     assert fetched(web, tmp_path).read_bytes() == b"a" * 50_000
     web.files["/f.bin"] = b"b" * 50_000
-    assert fetched(web, tmp_path).read_bytes() == b"b" * 50_000
+    path = fetched(web, tmp_path)
+    assert path.read_bytes() == b"b" * 50_000
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
 
 
 def test_what_has_arrived_whole_is_not_fetched_again(web: Web, tmp_path: Path) -> None:
