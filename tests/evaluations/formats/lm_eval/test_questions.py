@@ -128,6 +128,9 @@ def test_of_messages_the_user_s_last_one_is_asked() -> None:
         "{{ 'a' * 10**9 }}",
         "{% for i in range(10**9) %}x{% endfor %}",
         "{% for i in q %}{% for j in q %}x{% endfor %}{% endfor %}",
+        # Also where these are short, as loops that write nothing reach no limit of a text.
+        "{% for i in 'ab' %}{% for j in 'ab' %}x{% endfor %}{% endfor %}",
+        "{% for i in 'ab' %}{% if i %}{% for j in 'ab' %}x{% endfor %}{% endif %}{% endfor %}",
         "{{ ''.__class__.__mro__ }}",
         "{{ q.replace('x', q) }}",
         "{{ q | replace('x', q) }}",
