@@ -234,6 +234,23 @@ def test_a_former_name_does_not_come_back(engine: Engine, tmp_path: Path) -> Non
     assert asked(engine, "SELECT name FROM registry.models") == [("org/new",)]
 
 
+def test_a_model_that_a_whole_listing_has_by_a_former_name_is_not_gone(
+    engine: Engine, tmp_path: Path
+) -> None:
+    old, other = record("org/old"), record("org/x")
+    before = "2026-01-01T00:00:00.000Z"
+    new = record("org/new", _id=old["_id"], lastModified=before)
+    from_file(engine, lines(tmp_path / "old.jsonl", [old, other]), DAY - timedelta(days=9))
+    # A record that is older than the stored one says no more than the new name.
+    from_file(engine, lines(tmp_path / "new.jsonl", [new]))
+    between = SyncOptions(as_of=DAY - timedelta(days=3), full=True)
+    report = sync_file(engine, between, lines(tmp_path / "all.jsonl", [old, other]))
+    assert (report.counts.gone, report.counts.new) == (0, 0)
+    assert asked(engine, "SELECT name, state FROM registry.models ORDER BY 1") == [
+        ("org/new", "available"), ("org/x", "available"),
+    ]  # fmt: skip
+
+
 def test_of_repeated_records_the_newest_counts(engine: Engine, tmp_path: Path) -> None:
     newer = record("org/a", lastModified="2026-05-20T00:00:00.000Z", downloads=3)
     renamed = record("org/b2", _id=record("org/b")["_id"], lastModified="2026-05-21T00:00:00.000Z")
