@@ -151,6 +151,7 @@ def test_an_inherited_size_passes_no_limit(five: Connection, source: str) -> Non
     assert models(five, max_parameters=2 * 10**9) == ["org/m0"]
     assert models(five, min_parameters=2 * 10**9, max_parameters=3 * 10**9) == ["org/m2"]
     assert "org/m1" in models(five)
+    assert "org/m1" not in models(five, min_parameters=10**9)
 
     def inherited(**filters: Any) -> int:
         return rank(five, benchmarks=["b"], filters=BoardFilters(**filters)).inherited

@@ -92,6 +92,7 @@ def test_classes_of_models(
         ("mit; lgpl-3.0; gpl-3.0", "copyleft"),
         ("apache-2.0; llama3", "custom"),
         ("apache-2.0; somebodys-terms", "unknown"),
+        ("llama3; somebodys-terms", "unknown"),
     ],
 )
 def test_of_several_licences_the_one_that_asks_most(

@@ -83,6 +83,19 @@ def test_many_pairs_at_once_are_those_of_their_benchmarks(connection: Connection
     assert _agrees(connection) == 0
 
 
+def test_of_many_pairs_those_without_a_score_by_the_shown_measure_have_none(
+    connection: Connection,
+) -> None:
+    others = [run(f"f{n}", score=0.5, measure=F1) for n in range(3)]
+    write(connection, block("b", *(run(f"m{n}", score=0.5) for n in range(2100)), *others))
+    connection.execute(text("DELETE FROM store.shown_runs"))
+    pairs = "SELECT array_agg(model_id), array_agg(benchmark_id) FROM store.runs"
+    [(of_models, of_benchmarks)] = rows(connection, pairs)
+    show = text("SELECT store.show_runs(:models, :benchmarks)")
+    connection.execute(show, {"models": of_models, "benchmarks": of_benchmarks})
+    assert _agrees(connection) == 2100
+
+
 def test_planners_expect_one_run_of_each_shown_one(connection: Connection) -> None:
     """A join of leaderboards ends only as they do: runs have a unique key of one column."""
     write(
