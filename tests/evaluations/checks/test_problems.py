@@ -314,6 +314,7 @@ def test_the_command(commands: Commands, tmp_path: Path) -> None:
     assert len(limited.stdout.splitlines()) == 2
     said = "2 problems of kind conflict: --kind conflict --limit 2 shows them all."
     assert said in limited.stderr
+    assert "shows them all" not in commands("evals", "check", "--limit", "2").stderr
     assert commands("evals", "check", "--strict").exit_code == 1
     assert commands("evals", "check", "--strict", "--kind", "mean").exit_code == 0
     assert (
