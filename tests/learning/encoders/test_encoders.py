@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,73 @@ def test_a_folder_is_opened_by_its_path(
     np.testing.assert_array_equal(encoder.encode(APPLES), minilm.encode(APPLES))
     prefixed = SentenceEncoder("e5", encoder._model, "query: ")  # type: ignore[attr-defined]
     np.testing.assert_array_equal(prefixed.encode(["what"]), minilm.encode(["query: what"]))
+
+
+@WEIGHTS
+def test_a_model_without_a_limit_reads_texts_whole(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - an extra
+    from sentence_transformers.sentence_transformer.modules import (  # noqa: PLC0415
+        StaticEmbedding,
+    )
+    from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: PLC0415
+
+    words = {word: place for place, word in enumerate(["?", "apples", "pears", "word"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    bag = StaticEmbedding(tokenizer, embedding_weights=np.eye(4, 8, dtype=np.float32))
+    SentenceTransformer(modules=[bag], device="cpu").save(str(tmp_path))
+    static = open_encoder(str(tmp_path), device="cpu")
+    long = "apples " + "word " * 20_000
+    vectors = static.encode([long, "apples", "pears", "", *ODD])
+    assert static.dimension == vectors.shape[1] == 8
+    assert not static.cuts([long, "apples"]).any()
+    # Of 20,001 words the first one is still read.
+    assert vectors[0] == pytest.approx([0, 1 / 20_000, 0, 1, 0, 0, 0, 0], abs=1e-6)
+    assert vectors[1] == pytest.approx([0, 1, 0, 0, 0, 0, 0, 0])
+    assert np.isfinite(vectors).all()
+    assert not vectors[3].any()
+
+
+@WEIGHTS
+def test_each_distinct_text_is_computed_once_beside_texts_as_long(
+    minilm: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(minilm, SentenceEncoder)
+    model = minilm._model
+    computed: list[tuple[int, int]] = []
+    inner = model[0].forward
+
+    def forward(features: dict[str, Any], **options: Any) -> dict[str, Any]:
+        mask = features["attention_mask"]
+        computed.append((int(mask.sum()), mask.numel()))
+        return inner(features, **options)
+
+    monkeypatch.setattr(model[0], "forward", forward)
+    # As many characters of words and of digits are two and twelve tokens.
+    texts = [FRANCE, *("question " * 20, "7 1 3 " * 30) * 40, FRANCE]
+    vectors = minilm.encode(texts)
+    monkeypatch.undo()
+    of_each = minilm.encode(["question " * 20]), minilm.encode(["7 1 3 " * 30])
+    assert vectors[1:-1:2] == pytest.approx(np.repeat(of_each[0], 40, 0), abs=1e-5)
+    assert vectors[2:-1:2] == pytest.approx(np.repeat(of_each[1], 40, 0), abs=1e-5)
+    assert (vectors[0] == vectors[-1]).all()
+    assert sum(tokens for tokens, _ in computed) < 9 + 22 + 92 + 6
+
+
+@WEIGHTS
+def test_batches_have_little_padding(minilm: Encoder) -> None:
+    assert isinstance(minilm, SentenceEncoder)
+    # In turn a word and a digit a token: of texts of equal characters, some have five times as
+    # many tokens.
+    texts = [
+        f"{each} " + ("international " * (each % 23) if each % 2 else "7 " * (7 * (each % 23)))
+        for each in range(600)
+    ]
+    lengths = minilm._lengths(texts)
+    batches = list(minilm._batches(texts))
+    assert sorted(place for batch in batches for place in batch) == list(range(600))
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert padded < 1.3 * lengths.sum()
 
 
 @WEIGHTS
