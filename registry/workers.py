@@ -25,6 +25,21 @@ def no_progress(what: str, done: int, total: int) -> None:
     """Ignore the progress."""
 
 
+class Stage:
+    """Progress of a stage: each step is reported with its name.
+
+    A stage of a stage has its own name alone.
+    """
+
+    def __init__(self, name: str, on_progress: Progress) -> None:
+        self._name = name
+        self.outer: Progress = on_progress.outer if isinstance(on_progress, Stage) else on_progress
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Report a step of the stage."""
+        self.outer(f"{self._name}: {what}", done, total)
+
+
 MAX_WORKERS = 4
 """Upper limit of a pool's processes: one database session stores what about three can read."""
 

@@ -18,6 +18,7 @@ from registry.embeddings.read import read_embeddings
 from registry.enums import CommunityKind
 from registry.errors import UsageError
 from registry.hub.parameters import parameters_in_name
+from registry.workers import Progress, no_progress
 
 MIN_MEMBERS = 5
 """Models that a community needs to be compared."""
@@ -106,6 +107,7 @@ def compare(
     version: int | None = None,
     least: int = MIN_MEMBERS,
     most: int = MAX_OF_A_KIND,
+    on_progress: Progress = no_progress,
 ) -> CommunityComparison:
     """Compare distances inside communities with those to all other models.
 
@@ -116,6 +118,7 @@ def compare(
         least: minimum number of models of a community.
         most: maximum number of communities of a kind, the largest ones. A tag of more than half of
             the models is not a community.
+        on_progress: receives the progress, in kinds.
 
     Raises:
         RegistryError: there is no such version, or none is current.
@@ -134,11 +137,11 @@ def compare(
     sample = np.sort(np.random.default_rng(0).permutation(learned)[:MAX_MODELS])
     facts = _facts(connection, [embeddings.models[place] for place in sample])
     vectors = embeddings.vectors[sample]
-    communities = [
-        (kind, each)
-        for kind in by or KINDS
-        for each in community_distances(vectors, _members(facts, kind, least, most))
-    ]
+    communities = []
+    for done, kind in enumerate(kinds := by or KINDS):
+        on_progress("comparing distances", done, len(kinds))
+        members = _members(facts, kind, least, most)
+        communities += [(kind, each) for each in community_distances(vectors, members)]
     return CommunityComparison(
         version=embeddings.version,
         models=sample.size,

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, Engine, text
 from registry.analysis.plots.map import EmbeddingMap, project, write_page, write_picture
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
-from registry.embeddings.read import read_embeddings
+from registry.embeddings.read import Embeddings, read_embeddings
 from registry.errors import RegistryError
 from registry.files import check_target
+from registry.workers import Progress, no_progress
 
 UNKNOWN = "unknown"
 
@@ -28,6 +29,7 @@ def draw(
     picture: Path | None = None,
     version: int | None = None,
     seed: int = 0,
+    on_progress: Progress = no_progress,
 ) -> EmbeddingMap:
     """Draw the vectors of a version, as a page, a picture or both.
 
@@ -37,6 +39,7 @@ def draw(
         picture: PNG file to write, which does not exist yet.
         version: its number; None for the current one.
         seed: of the layout.
+        on_progress: receives the progress.
 
     Returns:
         The map.
@@ -49,19 +52,29 @@ def draw(
         if path is not None:
             check_target(path)
     with translated_errors("read embeddings"), reading(engine) as connection:
-        drawn = _read(connection, version, seed)
+        embeddings = read_embeddings(connection, version)
+        groups, details = _facts(connection, embeddings)
+    drawn = EmbeddingMap(
+        title=f"{len(embeddings.models):,} models, version {embeddings.version}",
+        points=project(np.asarray(embeddings.vectors), seed=seed, on_progress=on_progress),
+        names=embeddings.models,
+        groups=groups,
+        details=details,
+    )
     try:
         if page is not None:
+            on_progress("writing the page", 0, 0)
             write_page(drawn, page)
         if picture is not None:
+            on_progress("writing the picture", 0, 0)
             write_picture(drawn, picture)
     except OSError as error:
         raise RegistryError(f"Cannot write the map: {error.strerror or error}.") from error
     return drawn
 
 
-def _read(connection: Connection, version: int | None, seed: int) -> EmbeddingMap:
-    embeddings = read_embeddings(connection, version)
+def _facts(connection: Connection, embeddings: Embeddings) -> tuple[list[str], list[list[str]]]:
+    """Return the group and the details of each model."""
     rows = connection.execute(text(_FACTS), {"names": list(embeddings.models)})
     facts = {row.name: row for row in rows}
     groups, details = [], []
@@ -79,10 +92,4 @@ def _read(connection: Connection, version: int | None, seed: int) -> EmbeddingMa
                 lines.append(f"licence {fact.license}")
         groups.append((fact.kind if fact is not None else None) or UNKNOWN)
         details.append(lines)
-    return EmbeddingMap(
-        title=f"{len(embeddings.models):,} models, version {embeddings.version}",
-        points=project(np.asarray(embeddings.vectors), seed=seed),
-        names=embeddings.models,
-        groups=groups,
-        details=details,
-    )
+    return groups, details

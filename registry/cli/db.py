@@ -107,10 +107,11 @@ def upgrade(application: Application, revision: str) -> None:
       registry db upgrade
     """
     from registry.cli.progress import trainings
-    from registry.evaluations import upgrades
 
     embedded = application.setting().url is None
-    with application.engine() as engine, trainings() as on_progress:
+    with trainings("the schema", in_lines=False) as on_progress, application.engine() as engine:
+        from registry.evaluations import upgrades
+
         report = upgrades.upgrade(engine, revision, embedded=embedded, on_progress=on_progress)
     _report_move("Upgraded", report.before, report.after)
     if report.parted:

@@ -131,12 +131,14 @@ def train(application: Application, /, output: Output, *, place: bool, **chosen:
       torchrun --standalone --nproc-per-node 2 -m registry train
     """
     require("torch", "sklearn", doing="Training")
-    from registry.embeddings.training import train_and_place
+    # Loading torch takes seconds, in which the command already says what it does.
+    with trainings("loading torch") as on_progress:
+        from registry.embeddings.training import train_and_place
 
-    options = training_options(**chosen)
-    with application.engine() as engine, trainings() as on_progress:
-        application.set_up(engine)
-        report = train_and_place(engine, options, place=place, on_progress=on_progress)
+        options = training_options(**chosen)
+        with application.engine() as engine:
+            application.set_up(engine)
+            report = train_and_place(engine, options, place=place, on_progress=on_progress)
     if report.version is not None:
         _print(output, report.version)
     if report.note is not None:

@@ -147,7 +147,7 @@ def run(
     draws = draws or Draws()
     data = read_data(engine, options, on_progress)
     selection.check(data.problem)
-    on_progress("reading the catalog", 0, 1)
+    on_progress("reading the catalog", 0, 0)
     with engine.connect() as connection:
         evaluated = _evaluated(connection, data)
     old, new = _split(evaluated.blocks, draws)
@@ -240,7 +240,7 @@ def _reporting(draws: Draws, on_progress: Progress, size: int, done: int) -> dic
 
     def reporting(name: str, method: Predictor) -> Predictor:
         def predict(trial: Trial) -> Matrix:
-            on_progress(f"{name}, T = {size}", done + 1, draws.seeds)
+            on_progress(f"{name}, T = {size}", done, draws.seeds)
             return method(trial)
 
         return predict

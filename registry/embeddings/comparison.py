@@ -67,11 +67,13 @@ def compare(
     data = read_data(engine, options, on_progress)
     selection.check(data.problem)
     values: dict[tuple[str, str, str], list[float]] = {}
+    done, trainings = 0, len(kinds) * seeds * len(methods)
     for kind in kinds:
         for seed in range(options.seed, options.seed + seeds):
             folds = list(_folds(data, kind, seed))
             for method in methods:
-                on_progress(f"{method}, split by {kind}", seed - options.seed + 1, seeds)
+                on_progress(f"{method}, split by {kind}", done, trainings)
+                done += 1
                 predictions = _predicted(data.problem, folds, method, device, seed)
                 for metric, value in _measured(data, predictions).items():
                     values.setdefault((kind, method, metric), []).append(value)

@@ -4,7 +4,7 @@ A text is encoded once, however many items and benchmarks share it.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -29,6 +29,9 @@ from registry.workers import Progress, no_progress
 
 TEXTS_AT_ONCE = 1_024
 """Texts of a batch, or a few more; a killed refresh loses one batch."""
+
+TEXTS_OF_A_REPORT = 128
+"""Texts that are encoded together: seconds of work of a processor."""
 
 COLUMNS_AT_ONCE = 100_000
 """Items read by one query."""
@@ -118,19 +121,21 @@ def refresh(
     )
     encoded = done = 0
     prefixes: dict[int, Prefixes] = {}
+
+    def report(more: int) -> None:
+        on_progress("encoding texts", done + more, max(done + more, counts.missing))
+
+    report(0)
     while texts := _missing(engine, key, windows, batch, prefixes):
         cuts = encoder.cuts([each.whole for each in texts.values()])
-        vectors = _encode(
-            encoder,
-            [
-                (is_cut and each.own) or each.whole
-                for each, is_cut in zip(texts.values(), cuts.tolist(), strict=True)
-            ],
-        )
+        read = [
+            (is_cut and each.own) or each.whole
+            for each, is_cut in zip(texts.values(), cuts.tolist(), strict=True)
+        ]
+        vectors = _encode(encoder, read, report)
         with engine.begin() as connection:
             encoded += _store(connection, key, list(texts), vectors, cuts)
         done += len(texts)
-        on_progress("encoding texts", done, max(done, counts.missing))
     return EncodingReport(encoded=encoded, reused=counts.reused, without_text=counts.without_text)
 
 
@@ -218,15 +223,29 @@ def _missing(
     return texts
 
 
-def _encode(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
-    vectors = encoder.encode(texts)
-    if vectors.shape != (len(texts), encoder.dimension):
-        raise EncoderError(
-            f"The encoder {encoder.name} returned an array of {vectors.shape}, not of "
-            f"{(len(texts), encoder.dimension)}."
-        )
-    if not np.isfinite(vectors).all():
-        raise EncoderError(f"The encoder {encoder.name} returned numbers that are not finite.")
+def _encode(
+    encoder: Encoder, texts: Sequence[str], report: Callable[[int], None]
+) -> NDArray[np.float32]:
+    """Return the vectors of texts, and report how many are done after each part of them.
+
+    Parts have texts of about one length: those of very different ones are slow to encode together.
+    """
+    vectors = np.empty((len(texts), encoder.dimension), np.float32)
+    order = list(range(len(texts)))
+    if len(order) > TEXTS_OF_A_REPORT:
+        order.sort(key=lambda place: len(texts[place]))
+    for start in range(0, len(order), TEXTS_OF_A_REPORT):
+        part = order[start : start + TEXTS_OF_A_REPORT]
+        made = encoder.encode([texts[place] for place in part])
+        if made.shape != (len(part), encoder.dimension):
+            raise EncoderError(
+                f"The encoder {encoder.name} returned an array of {made.shape}, not of "
+                f"{(len(part), encoder.dimension)}."
+            )
+        if not np.isfinite(made).all():
+            raise EncoderError(f"The encoder {encoder.name} returned numbers that are not finite.")
+        vectors[part] = made
+        report(start + len(part))
     return vectors
 
 

@@ -152,8 +152,9 @@ def _place_all(engine: Engine, on_progress: Progress) -> PlacementReport:
                 f"vectors of others takes {LEAST_MODELS}."
             )
         catalog = model_features.read_extent(connection)
-    on_progress("reading the catalog", 0, catalog.models)
+    on_progress("reading the catalog", 0, 0)
     featurizer = Featurizer.fitted(model_features.census(engine))
+    on_progress("learning to predict vectors from the catalog", 0, 0)
     with engine.connect() as connection:
         trained = read_embeddings(connection, version.version, kinds=["trained"])
         fitted = _fitted(connection, featurizer, trained, version)
@@ -163,6 +164,7 @@ def _place_all(engine: Engine, on_progress: Progress) -> PlacementReport:
         outcomes = dataset.read_fold_in(connection, version, evaluated)
     predictor = VectorPredictor(fitted, frozenset(outcomes.rows))
     report = PlacementReport(version.version, len(trained.models))
+    on_progress("placing models", report.trained, catalog.models)
     with engine.begin() as connection:
         predictions = model_features.map_catalog(engine, VectorPredictor.predict, predictor)
         rows = embedding_rows(predictions, fitted, outcomes)

@@ -39,7 +39,7 @@ from registry.learning.factorization.problem import Context, Mask, Matrix, sigmo
 from registry.learning.factorization.selection import METHODS, SelectionResult
 from registry.learning.metrics import holdout_metrics, log_loss
 from registry.version import __version__
-from registry.workers import Progress, no_progress
+from registry.workers import Progress, Stage, no_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +183,13 @@ def read_data(
 ) -> TrainingData:
     """Encode the items' texts that have no vector yet, and read what to learn from."""
     name = None
+    on_progress("reading outcomes", 0, 0)
     with reading(engine) as connection:
         # Checked before an encoder is loaded, which takes seconds.
         if not select(connection, benchmarks=options.benchmarks).columns:
             raise NoOutcomesError
     if options.encoder is not None:
+        on_progress(f"loading encoder {options.encoder}", 0, 0)
         encoder = open_encoder(options.encoder, device=options.device)
         name = encoder.name
         if distributed.rank() == 0:
@@ -198,6 +200,7 @@ def read_data(
                 on_progress=on_progress,
             )
         distributed.wait()
+        on_progress("reading outcomes and texts", 0, 0)
     with engine.connect() as connection:
         return dataset.read(connection, benchmarks=options.benchmarks, encoder=name)
 
@@ -205,7 +208,7 @@ def read_data(
 def _learned(
     data: TrainingData, hidden: Mask, options: TrainingOptions, device: str, on_progress: Progress
 ) -> SelectionResult:
-    context = Context(device, options.seed, on_progress)
+    context = Context(device, options.seed, Stage("final fit", on_progress))
     return selection.learn(data.problem.without(hidden), options.method, context)
 
 
@@ -224,6 +227,7 @@ def _trained(
     fit = learned.fit
     if fit.factors is None:
         raise UsageError(f"Method {options.method} learns no vectors of models.")
+    on_progress("measuring on held-out outcomes", 0, 0)
     outcomes = np.nan_to_num(data.matrix.values)
     predictions = fit.probabilities(len(data.matrix.columns))
     metrics = {
@@ -250,7 +254,7 @@ def _trained(
         seconds=round(perf_counter() - began, 3),
         outcomes=data.problem.count - int(hidden.sum()),
     )
-    return _saved(engine, trained, data, hidden, options)
+    return _saved(engine, trained, data, hidden, options, on_progress=on_progress)
 
 
 def _item_means(data: TrainingData, hidden: Mask) -> Matrix:
@@ -265,12 +269,16 @@ def _saved(
     data: TrainingData,
     hidden: Mask,
     options: TrainingOptions,
+    *,
+    on_progress: Progress,
 ) -> EmbeddingVersion:
     """Write the version in one transaction, and judge it in the next."""
+    on_progress("saving the version", 0, 0)
     with engine.begin() as connection:
         number = save.save(connection, trained)
         if not options.promote:
             return versions.read_version(connection, number)
+    on_progress("judging the version", 0, 0)
     versions.wait_for_readers(engine)
     with engine.begin() as connection:
         verdict = _judged(connection, trained, data, hidden, options)

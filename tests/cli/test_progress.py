@@ -1,10 +1,12 @@
 import io
 import re
+import time
 
 import pytest
 from rich.progress import TextColumn
 
-from registry.cli.progress import drawn
+from registry.cli import progress
+from registry.cli.progress import drawn, trainings
 
 COLUMNS = (TextColumn("{task.description}"), TextColumn("{task.fields[said]} {task.completed}"))
 
@@ -38,3 +40,80 @@ def test_elsewhere_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     with drawn(*COLUMNS, task="reading", said="files") as update:
         update(completed=3)
     assert not screen.getvalue()
+
+
+def test_lines_are_written_at_new_stages_and_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "EVERY", 0.2)
+    with trainings("loading") as on_progress:
+        # At once, before whatever takes long.
+        assert screen.getvalue() == "0.0 s: loading\n"
+        for done in range(60):
+            on_progress("reading", done, 60)
+            time.sleep(0.01)
+        on_progress("saving [it]", 0, 0)
+    written = screen.getvalue().splitlines()
+    assert written[1].endswith(": reading, 0 of 60 (0%)")
+    assert written[-1].endswith(": saving [it]")
+    between = written[2:-1]
+    assert 1 <= len(between) <= 5
+    assert all(re.fullmatch(r"[\d.]+ s: reading, \d+ of 60 \(\d+%\), about [\d.]+ s left", each)
+               for each in between)  # fmt: skip
+
+
+def test_a_stage_without_reports_is_named_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "SILENT", 0.5)
+    with trainings("loading"):
+        until = time.monotonic() + 20
+        while screen.getvalue().count("loading\n") < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+    assert screen.getvalue().count("loading\n") >= 2
+
+
+def test_time_left_counts_on_over_steps_of_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    with trainings("loading") as on_progress:
+        for done in range(4):
+            on_progress(f"method {done}", done, 4)
+            time.sleep(0.02)
+        on_progress("another", 0, 4)
+    written = screen.getvalue().splitlines()
+    assert [" left" in each for each in written] == [False, False, True, True, True, False]
+
+
+def test_one_process_of_torchrun_shows_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("RANK", "1")
+    with trainings("loading") as on_progress:
+        on_progress("reading", 0, 1)
+    assert not screen.getvalue()
+
+
+def test_a_reader_that_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    with trainings("loading") as on_progress:
+        screen.close()
+        on_progress("reading", 0, 1)
+
+
+def test_stages_are_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=True)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with trainings("loading [it]") as on_progress:
+        on_progress("reading", 3, 4)
+        time.sleep(0.3)
+        on_progress("saving", 0, 0)
+        time.sleep(0.3)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert "loading [it]" in plain
+    assert "3 of 4 (75%)" in plain
+    assert "saving" in plain

@@ -85,6 +85,14 @@ class Made:
         return HASHING.cuts(texts)
 
 
+class ByNumber(Made):
+    """An encoder that makes what it is told to of the number at the end of a text."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors: NDArray[np.float32] = self.vectors[[int(text.split()[-1]) for text in texts]]
+        return vectors
+
+
 def fill(engine: Engine, **benchmarks: list[Item]) -> None:
     with engine.begin() as connection:
         for name, asked in benchmarks.items():
@@ -110,7 +118,7 @@ def test_each_text_is_encoded_once(engine: Engine) -> None:
         "?",
     ]
     assert encoder.batches == [2, 2, 1]
-    assert reported == [("encoding texts", done, 5) for done in (2, 4, 5)]
+    assert reported == [("encoding texts", done, 5) for done in (0, 2, 4, 5)]
 
     again = Counting()
     assert refresh(engine, again) == EncodingReport(encoded=0, reused=5, without_text=2)
@@ -187,11 +195,28 @@ def test_more_rows_are_read_than_are_taken_at_once(engine: Engine) -> None:
     count, dimension = 10_001, 7
     fill(engine, a=[Item(f"i{number}", f"question {number}") for number in range(count)])
     made = np.random.default_rng(3).normal(size=(count, dimension)).astype(np.float32)
-    refresh(engine, Made("made", made), batch=count)
+    refresh(engine, ByNumber("made", made), batch=count)
     with engine.connect() as connection:
         columns = [Column("a", "", f"i{number}") for number in range(count)]
         vectors = read(connection, "made", columns)
     np.testing.assert_array_equal(vectors, made.astype(np.float16).astype(np.float32))
+
+
+def test_progress_is_reported_from_the_first_text_to_the_last(engine: Engine) -> None:
+    fill(engine, a=[Item(f"i{number}", f"question {number}") for number in range(700)])
+    reports: list[tuple[str, int, int]] = []
+    refresh(
+        engine,
+        Counting(),
+        batch=300,
+        on_progress=lambda what, done, total: reports.append((what, done, total)),
+    )
+    assert {(what, total) for what, _, total in reports} == {("encoding texts", 700)}
+    done = [each for _, each, _ in reports]
+    assert (done[0], done[-1]) == (0, 700)
+    # Several times a batch, of which one takes a minute where texts are long.
+    assert done == sorted(set(done))
+    assert len(done) > 6
 
 
 def test_no_connection_is_open_while_texts_are_encoded(engine: Engine) -> None:

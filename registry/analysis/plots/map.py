@@ -4,10 +4,13 @@ The page is self-contained, with its own script on a canvas: a plotting library 
 to each file, and has no search box.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import resources
+from io import TextIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 from registry.errors import UsageError
 from registry.files import new_file
+from registry.workers import Progress, no_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +30,9 @@ GROUPS = 20
 
 OTHERS = "others"
 MIN_FOR_TSNE = 10
+
+STEPS = 1_000
+"""Steps of t-SNE; it ends earlier where nothing changes any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +54,9 @@ class EmbeddingMap:
     details: Sequence[Sequence[str]]
 
 
-def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float32]:
+def project(
+    vectors: NDArray[np.float32], *, seed: int = 0, on_progress: Progress = no_progress
+) -> NDArray[np.float32]:
     """Project M vectors onto a plane, so that neighbours stay close.
 
     By t-SNE on directions (van der Maaten and Hinton 2008), initialized with the principal
@@ -57,6 +66,7 @@ def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float3
     Args:
         vectors: float32, M x d.
         seed: of the random numbers.
+        on_progress: receives the progress, in steps.
 
     Returns:
         float32, M x 2.
@@ -78,8 +88,32 @@ def project(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float3
     from sklearn.manifold import TSNE  # noqa: PLC0415 - an extra, and slow to import
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    layout = TSNE(perplexity=perplexity, init="pca", metric="cosine", random_state=seed)
-    return np.asarray(layout.fit_transform(directions), np.float32)
+    layout = TSNE(
+        perplexity=perplexity,
+        init="pca",
+        metric="cosine",
+        random_state=seed,
+        max_iter=STEPS,
+        verbose=2,
+    )
+    with redirect_stdout(_Steps(on_progress)):
+        return np.asarray(layout.fit_transform(directions), np.float32)
+
+
+class _Steps(TextIOBase):
+    """Stream that reads the steps of t-SNE, which has no other way to report them."""
+
+    _STEP = re.compile(r"\[t-SNE\] Iteration (\d+)")
+
+    def __init__(self, on_progress: Progress) -> None:
+        self._on_progress = on_progress
+        on_progress("finding neighbours", 0, 0)
+
+    def write(self, text: str) -> int:
+        """Report the step of a line."""
+        if found := self._STEP.match(text):
+            self._on_progress("laying out models by t-SNE", int(found[1]), STEPS)
+        return len(text)
 
 
 def write_page(drawn: EmbeddingMap, path: Path) -> None:

@@ -52,8 +52,6 @@ def coldstart_test(application: Application, /, output: Output, **chosen: Any) -
       registry embeddings coldstart-test --before 2024-06-01
     """
     require("torch", "sklearn", doing="Testing predictions")
-    from registry.embeddings.coldstart_comparison import Draws, run
-
     drawn = {
         name: value
         for name in ("held", "new_items", "before", "seeds")
@@ -61,9 +59,13 @@ def coldstart_test(application: Application, /, output: Output, **chosen: Any) -
     }
     if {"held", "before"} <= drawn.keys():
         raise UsageError("Models are new by --held or by --before, not by both.")
-    with application.engine() as engine, trainings() as on_progress:
-        application.set_up(engine)
-        report = run(engine, training_options(**chosen), Draws(**drawn), on_progress=on_progress)
+    with trainings("loading torch") as on_progress:
+        from registry.embeddings.coldstart_comparison import Draws, run
+
+        options, draws = training_options(**chosen), Draws(**drawn)
+        with application.engine() as engine:
+            application.set_up(engine)
+            report = run(engine, options, draws, on_progress=on_progress)
     fields = (
         Field("train", "T", right=True, kept=True),
         Field("test", kept=True),

@@ -62,20 +62,21 @@ def compare(
       registry embeddings compare --method irt --method knn --split item --split domain --seeds 3
     """
     require("torch", "sklearn", doing="Comparing methods")
-    from registry.embeddings.comparison import COMPARED
-    from registry.embeddings.comparison import compare as run
+    with trainings("loading torch") as on_progress:
+        from registry.embeddings.comparison import COMPARED
+        from registry.embeddings.comparison import compare as run
 
-    options = training_options(**chosen)
-    with application.engine() as engine, trainings() as on_progress:
-        application.set_up(engine)
-        comparison = run(
-            engine,
-            options,
-            methods=methods or COMPARED,
-            kinds=kinds or (SplitKind.CELL, SplitKind.ITEM),
-            seeds=seeds,
-            on_progress=on_progress,
-        )
+        options = training_options(**chosen)
+        with application.engine() as engine:
+            application.set_up(engine)
+            comparison = run(
+                engine,
+                options,
+                methods=methods or COMPARED,
+                kinds=kinds or (SplitKind.CELL, SplitKind.ITEM),
+                seeds=seeds,
+                on_progress=on_progress,
+            )
     _print(output, comparison)
     say(
         f"Comparison {comparison.comparison}, stored in view training_results with 95% intervals; "

@@ -9,6 +9,7 @@ import click
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.parameters import AT_LEAST_ONE, SEED
+from registry.cli.progress import trainings
 
 
 @click.command("map")
@@ -31,8 +32,16 @@ def map_(
     Example:
       registry embeddings map map.html --png map.png
     """
-    from registry.analysis.embedding_map import draw
+    with trainings("reading vectors") as on_progress:
+        from registry.analysis.embedding_map import draw
 
-    with application.engine() as engine:
-        drawn = draw(engine, page=page, picture=picture, version=version, seed=seed)
+        with application.engine() as engine:
+            drawn = draw(
+                engine,
+                page=page,
+                picture=picture,
+                version=version,
+                seed=seed,
+                on_progress=on_progress,
+            )
     say(f"{len(drawn.names):,} models in {page}" + (f" and {picture}." if picture else "."))

@@ -43,11 +43,12 @@ def place(application: Application, output: Output) -> None:
       registry embeddings place
     """
     require("scipy", doing="Placing models")
-    from registry.embeddings import placement
+    with trainings("reading the catalog") as on_progress:
+        from registry.embeddings import placement
 
-    with application.engine() as engine, trainings() as on_progress:
-        application.set_up(engine)
-        report = placement.place(engine, on_progress=on_progress)
+        with application.engine() as engine:
+            application.set_up(engine)
+            report = placement.place(engine, on_progress=on_progress)
     _say(report)
     values = asdict(report)
     output.rows(PLACED, [[values[field.name] for field in PLACED]])
@@ -57,10 +58,11 @@ def place_missing(application: Application) -> None:
     """Place the models that have no vector of a version that has become current."""
     if find_spec("scipy") is None:
         return
-    from registry.embeddings import placement
+    with trainings("looking for models to place") as on_progress:
+        from registry.embeddings import placement
 
-    with application.engine() as engine, trainings() as on_progress:
-        report = placement.place_missing(engine, on_progress=on_progress)
+        with application.engine() as engine:
+            report = placement.place_missing(engine, on_progress=on_progress)
     if report is not None:
         _say(report)
 

@@ -98,10 +98,11 @@ def communities(application: Application, /, output: Output, *, least: int, **ch
       registry embeddings probe communities --by size --by topic --version 3
     """
     require("scipy", doing="Probing")
-    from registry.analysis.communities import compare
+    with trainings("reading vectors") as on_progress:
+        from registry.analysis.communities import compare
 
-    with application.reading() as connection:
-        comparison = compare(connection, least=least, **chosen)
+        with application.reading() as connection:
+            comparison = compare(connection, least=least, on_progress=on_progress, **chosen)
     rows = (
         [
             each.name,
@@ -189,11 +190,13 @@ def benchmarks(application: Application, /, output: Output, **chosen: Any) -> No
       registry embeddings probe benchmarks --benchmark gsm8k --models 112
     """
     require("torch", "sklearn", doing="Probing")
-    from registry.analysis.unseen_benchmarks import ProbeOptions, predict_benchmarks
-
     began = perf_counter()
-    with application.engine() as engine, trainings() as on_progress:
-        predictions = predict_benchmarks(engine, ProbeOptions(**chosen), on_progress=on_progress)
+    with trainings("loading torch") as on_progress:
+        from registry.analysis.unseen_benchmarks import ProbeOptions, predict_benchmarks
+
+        options = ProbeOptions(**chosen)
+        with application.engine() as engine:
+            predictions = predict_benchmarks(engine, options, on_progress=on_progress)
     output.rows(BENCHMARKS, map(_predicted, predictions.unseen))
     for name, models in predictions.too_few.items():
         say(f"{name} is left out: {models} models were evaluated on it and on another one.")
@@ -255,14 +258,14 @@ def contributions(
     """
     modules = ("torch", "sklearn") if picture is None else ("torch", "sklearn", "matplotlib")
     require(*modules, doing="Probing")
-    from registry.analysis.unseen_benchmarks import ProbeOptions
-    from registry.analysis.unseen_benchmarks import contributions as measure
-
     began = perf_counter()
-    with application.engine() as engine, trainings() as on_progress:
-        contribution = measure(
-            engine, ProbeOptions(**chosen), picture=picture, on_progress=on_progress
-        )
+    with trainings("loading torch") as on_progress:
+        from registry.analysis.unseen_benchmarks import ProbeOptions
+        from registry.analysis.unseen_benchmarks import contributions as measure
+
+        options = ProbeOptions(**chosen)
+        with application.engine() as engine:
+            contribution = measure(engine, options, picture=picture, on_progress=on_progress)
     _print_matrix(output, contribution)
     drawn = "" if picture is None else f", drawn in {picture}"
     say(

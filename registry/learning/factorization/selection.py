@@ -32,6 +32,7 @@ from registry.learning.factorization.problem import (
 from registry.learning.factorization.serving import serving_vectors
 from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import holdout_metrics, log_loss
+from registry.workers import Stage
 
 METHODS: Mapping[str, Method] = {
     MethodName.ITEM_MEAN: MeanScore("items"),
@@ -89,7 +90,8 @@ def learn(problem: Problem, name: str = "blend", context: Context = CPU) -> Sele
     check(problem)
     hidden = validation_mask(problem, context.seed)
     held = np.where(hidden, problem.outcomes, np.float32(np.nan))
-    search = _Search(problem.without(hidden), held, context)
+    trying = replace(context, on_progress=Stage("choosing settings", context.on_progress))
+    search = _Search(problem.without(hidden), held, trying)
     if name == "blend":
         chosen = search.blend()
     elif name in METHODS:
