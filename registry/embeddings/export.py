@@ -37,7 +37,7 @@ def export(
     """Write the vectors of a version to a new file, and return them.
 
     On an error there is nothing at the target. The metadata hold version, method, dimension,
-    encoder, data_fingerprint, code_version and created_at.
+    encoder, data_fingerprint, code_version, created_at, seed, and as JSON settings and metrics.
 
     Args:
         engine: of a database at head; it is read only.
@@ -80,5 +80,9 @@ def _write_safetensors(embeddings: Embeddings, place: Path) -> None:
     metadata: dict[str, Any] = as_texts(embeddings.provenance)
     metadata["models"] = orjson.dumps(list(embeddings.models)).decode()
     metadata["kinds"] = orjson.dumps(embeddings.kind.tolist()).decode()
-    tensors = {"vectors": embeddings.vectors, "uncertainty": embeddings.uncertainty}
+    tensors = {
+        "vectors": embeddings.vectors,
+        "uncertainty": embeddings.uncertainty,
+        "support": embeddings.support,
+    }
     save_file(tensors, place, metadata=metadata)

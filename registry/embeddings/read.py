@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
@@ -34,8 +35,11 @@ class Embeddings:
         kind: (M,), of `enums.VectorKind`.
         uncertainty: float32, (M,): standard deviation of a coordinate; NaN where the method gives
             none.
-        provenance: version, method, dimension, encoder, data_fingerprint, code_version and
-            created_at.
+        support: float32, (M,): share of a folded or cold model's own similarity that trained models
+            explain; NaN for trained models.
+        provenance: version, method, dimension, encoder, data_fingerprint, code_version, created_at,
+            settings, seed, metrics, and reference, the items that neighbours are compared on, where
+            the version has one.
     """
 
     version: int
@@ -43,37 +47,51 @@ class Embeddings:
     vectors: NDArray[np.float32]
     kind: NDArray[np.str_]
     uncertainty: NDArray[np.float32]
+    support: NDArray[np.float32]
     provenance: Mapping[str, Any]
 
     def to_arrow(self) -> pa.Table:
-        """Return a table of model, kind, uncertainty, vector, with the provenance as metadata."""
+        """Return a table of model, kind, uncertainty, support and vector.
+
+        Its metadata hold the provenance.
+        """
         uncertainty = pa.array(self.uncertainty, mask=np.isnan(self.uncertainty))
+        support = pa.array(self.support, mask=np.isnan(self.support))
         flat = pa.array(np.ascontiguousarray(self.vectors).reshape(-1))
         vectors = pa.FixedSizeListArray.from_arrays(flat, self.vectors.shape[1])
         table = pa.table({
             "model": pa.array(self.models, pa.string()),
             "kind": pa.array(self.kind.tolist(), pa.string()),
             "uncertainty": uncertainty,
+            "support": support,
             "vector": vectors,
         })  # fmt: skip
         return table.replace_schema_metadata(as_texts(self.provenance))
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a frame with one row per model, by name, and one column per dimension, from 0.
+        """Return a frame with one row per model, by name.
 
-        Its `attrs` hold the provenance.
+        Its columns are kind, uncertainty, support, and one per dimension, from 0: the vectors are
+        `frame[range(dimension)]`. Its `attrs` hold the provenance.
         """
         import pandas as pd  # noqa: PLC0415 - takes half a second to load
 
         index = pd.Index(self.models, name="model")
         frame = pd.DataFrame(self.vectors, index=index)
+        frame.insert(0, "kind", self.kind.astype(object))
+        frame.insert(1, "uncertainty", self.uncertainty)
+        frame.insert(2, "support", self.support)
         frame.attrs.update(self.provenance)
         return frame
 
 
 def as_texts(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Return the provenance as files store it: strings, without what is unknown."""
-    return {name: str(value) for name, value in provenance.items() if value is not None}
+    """Return the provenance as files store it: strings and JSON, without what is unknown."""
+    return {
+        name: orjson.dumps(value).decode() if isinstance(value, (dict, list)) else str(value)
+        for name, value in provenance.items()
+        if value is not None
+    }
 
 
 def provenance(version: EmbeddingVersion) -> dict[str, Any]:
@@ -86,6 +104,10 @@ def provenance(version: EmbeddingVersion) -> dict[str, Any]:
         "data_fingerprint": version.data_fingerprint,
         "code_version": version.code_version,
         "created_at": version.created_at.isoformat(),
+        "settings": version.settings,
+        "seed": version.seed,
+        "metrics": version.metrics,
+        "reference": version.metrics.get("reference"),
     }
 
 
@@ -110,8 +132,15 @@ def read_embeddings(
     rows = copy_out(
         connection,
         f"SELECT model_id, array_position(ARRAY{_KINDS}, kind)::integer,"  # noqa: S608
-        f"       coalesce(uncertainty, 'NaN'), vector FROM {source} ORDER BY model_id",
-        {"model": "i8", "kind": "i4", "uncertainty": "f4", "vector": ("f4", chosen.dimension)},
+        "       coalesce(uncertainty, 'NaN'), coalesce(support, 'NaN'), vector"
+        f"  FROM {source} ORDER BY model_id",
+        {
+            "model": "i8",
+            "kind": "i4",
+            "uncertainty": "f4",
+            "support": "f4",
+            "vector": ("f4", chosen.dimension),
+        },
     )
     names, order = _by_name(connection, source, rows["model"])
     rows = rows[order]
@@ -121,6 +150,7 @@ def read_embeddings(
         vectors=rows["vector"].astype(np.float32),
         kind=np.array(_KINDS)[rows["kind"].astype(np.intp) - 1],
         uncertainty=rows["uncertainty"].astype(np.float32),
+        support=rows["support"].astype(np.float32),
         provenance=provenance(chosen),
     )
 
@@ -161,7 +191,10 @@ def read_serving(
     """
     chosen = read_version(connection, version)
     if chosen.serving_dimension is None:
-        raise RegistryError(f"Version {chosen.version} of the embeddings has no serving vectors.")
+        raise RegistryError(
+            f"Version {chosen.version} of the embeddings has no serving vectors; `registry train` "
+            "learns them where items have texts."
+        )
     source = f"store.serving_vectors WHERE version_id = {chosen.version:d}"
     rows = copy_out(
         connection,

@@ -84,14 +84,17 @@ def read_version(connection: Connection, version: int | None = None) -> Embeddin
         current = current_version(connection)
         if current is None:
             raise RegistryError(
-                "There are no embeddings yet: no version is current; `registry embeddings list` "
-                "shows the versions, `registry embeddings promote` makes one current."
+                "There are no embeddings yet: no version is current; `registry train` learns one. "
+                "`registry embeddings list` shows the versions, `registry embeddings promote` "
+                "makes one current."
             )
         return current
     rows = {each.version: each for each in list_versions(connection)}
     if version not in rows:
         numbers = ", ".join(map(str, sorted(rows)))
-        there = f"there are {numbers}" if len(rows) > 1 else f"there is {numbers or 'none'}"
+        there = f"there are {numbers}" if len(rows) > 1 else f"there is {numbers}"
+        if not rows:
+            there = "there is none; `registry train` learns one"
         raise UsageError(f"There is no version {version} of embeddings; {there}.")
     return rows[version]
 

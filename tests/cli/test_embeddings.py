@@ -14,8 +14,10 @@ from learned import drawn, kept, names
 from safetensors import safe_open
 from sqlalchemy import Engine
 
+import registry
 from registry.embeddings import versions
 from registry.embeddings.promotion import Verdict
+from registry.errors import RegistryError
 from registry.learning.encoders import open_encoder
 from registry.learning.encoders.hashing import LONGEST
 
@@ -41,6 +43,45 @@ def test_without_versions_it_says_so(commands: Commands) -> None:
     assert "no embeddings yet" in commands.refused(1, "embeddings", "rollback")
     assert "there is none" in commands.refused(2, "embeddings", "promote", "1")
     assert "No version of embeddings is current." in commands.done("status", "--format", "table")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nearest", "org/m0"),
+        ("explain", "org/m0"),
+        ("route", "hello"),
+        ("embeddings", "show"),
+        ("embeddings", "show", "1"),
+        ("embeddings", "promote", "1"),
+        ("embeddings", "drop", "1"),
+        ("embeddings", "rollback"),
+        ("embeddings", "place"),
+        ("embeddings", "export", "new.parquet"),
+        ("embeddings", "map", "new.html"),
+        ("embeddings", "probe", "communities"),
+        ("query", "SELECT * FROM registry.nearest_models('org/m0')"),
+        ("query", "SELECT * FROM registry.explain('org/m0')"),
+        ("query", "SELECT * FROM registry.route('[1]')"),
+        ("query", "SELECT * FROM registry.predict_outcome('org/m0', 'arc:0')"),
+    ],
+)
+def test_what_needs_a_version_names_the_command_that_learns_one(
+    commands: Commands, engine: Engine, arguments: tuple[str, ...]
+) -> None:
+    with engine.begin() as connection:
+        model(connection, "org/m0")
+    result = commands(*arguments)
+    assert result.exit_code
+    assert "`registry train` learns one" in result.stderr
+
+
+def test_python_names_the_command_that_learns_a_version(commands: Commands) -> None:
+    for read in (registry.load_embeddings, registry.predict_outcomes):
+        with pytest.raises(RegistryError, match="`registry train` learns one"):
+            read(url=commands.url)
+        with pytest.raises(RegistryError, match="`registry train` learns one"):
+            read(url=commands.url, version=3)
 
 
 def test_list_and_show(commands: Commands, three: tuple[int, int, int]) -> None:
@@ -107,6 +148,10 @@ def test_export_to_parquet(commands: Commands, three: tuple[int, int, int], tmp_
     assert {b"method", b"data_fingerprint", b"code_version", b"created_at", b"dimension"} < set(
         told
     )
+    assert (told[b"seed"], orjson.loads(told[b"settings"])) == (b"7", {"dimension": 8})
+    assert orjson.loads(told[b"metrics"]) == {"validation": {"log_loss": 0.5}}
+    assert table["kind"].to_pylist() == ["trained"] * 6
+    assert table["support"].to_pylist() == [None] * 6
     assert "already" in commands.refused(2, "embeddings", "export", str(target))
     odd = str(tmp_path / "e.xyz")
     assert "is unknown: name it" in commands.refused(2, "embeddings", "export", odd)
@@ -124,6 +169,9 @@ def test_export_to_safetensors(
         told = file.metadata()
         assert np.array_equal(file.get_tensor("vectors"), drawn(6))
         assert np.isnan(file.get_tensor("uncertainty")).all()
+        assert np.isnan(file.get_tensor("support")).all()
+    assert orjson.loads(told["kinds"]) == ["trained"] * 6
+    assert orjson.loads(told["metrics"]) == {"validation": {"log_loss": 0.5}}
     assert orjson.loads(told["models"]) == names(6)
     assert (told["version"], told["method"]) == (str(three[0]), "mf")
 

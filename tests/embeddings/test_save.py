@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
+import orjson
 import psycopg
 import pytest
 from evaluated import grid, write
@@ -398,9 +399,39 @@ def test_load_embeddings(engine: Engine, database_url: str) -> None:
     assert table.schema.metadata[b"version"] == str(one).encode()
     assert found.to_arrow()["uncertainty"].null_count == 2
     frame = former.to_pandas()
-    assert frame.shape == (3, 4)
-    assert frame.loc["org/m1"].to_numpy() == pytest.approx(drawn(3)[1])
+    assert frame.columns.tolist() == ["kind", "uncertainty", "support", 0, 1, 2, 3]
+    assert frame[range(4)].to_numpy() == pytest.approx(drawn(3))
+    assert frame["kind"].tolist() == ["trained"] * 3
+    assert frame["uncertainty"].tolist() == [1, 2, 3]
     assert frame.attrs["method"] == "mf"
+
+
+def test_vectors_come_with_what_they_rest_on(connection: Connection) -> None:
+    metrics = {"held_out": {"auc": 0.9}, "reference": ["arc:i0", "arc:i2"]}
+    version = kept(connection, drawn(3), metrics=metrics, settings={"rank": 4}, seed=11)
+    connection.execute(
+        text("""
+        UPDATE store.embeddings SET kind = 'cold', support = 0.25
+         WHERE model_id = registry.model_id('org/m1')""")
+    )
+    read = vectors.read_embeddings(connection, version)
+    assert read.provenance["settings"] == {"rank": 4}
+    assert read.provenance["seed"] == 11
+    assert read.provenance["metrics"] == metrics
+    assert read.provenance["reference"] == metrics["reference"]
+    assert {"encoder", "data_fingerprint"} < read.provenance.keys()
+    assert read.to_pandas()["kind"].tolist() == ["trained", "cold", "trained"]
+    assert read.to_pandas()["support"].tolist() == pytest.approx(
+        [np.nan, 0.25, np.nan], nan_ok=True
+    )
+    table = read.to_arrow()
+    assert table["support"].to_pylist() == [None, 0.25, None]
+    written = table.schema.metadata
+    assert orjson.loads(written[b"metrics"]) == metrics
+    assert orjson.loads(written[b"settings"]) == {"rank": 4}
+    without = vectors.read_embeddings(connection, kept(connection, drawn(3)))
+    assert without.provenance["reference"] is None
+    assert b"reference" not in without.to_arrow().schema.metadata
 
 
 def test_importing_the_package_loads_little() -> None:

@@ -198,8 +198,8 @@ def export(
 ) -> None:
     """Write the vectors of a version to a new file.
 
-    All of them or nothing. The metadata of the file hold the provenance: version, method, encoder,
-    data and code.
+    All of them or nothing, each with its kind, uncertainty and support. The metadata of the file
+    hold the provenance: version, method, settings, seed, metrics, encoder, data and code.
 
     \b
     Examples:

@@ -51,7 +51,7 @@ BEGIN
                 ELSE v.version_id = nearest_models.version END;
     IF NOT FOUND THEN
         RAISE no_data_found USING MESSAGE = CASE WHEN nearest_models.version IS NULL
-            THEN 'There are no embeddings yet: no version is current'
+            THEN 'There are no embeddings yet: no version is current; `registry train` learns one'
             ELSE format('There is no version %s of embeddings', nearest_models.version) END;
     END IF;
     IF id IS NULL THEN

@@ -20,7 +20,7 @@ BEGIN
                 ELSE v.version_id = explain.version END;
     IF NOT FOUND THEN
         RAISE no_data_found USING MESSAGE = CASE WHEN explain.version IS NULL
-            THEN 'There are no embeddings yet: no version is current'
+            THEN 'There are no embeddings yet: no version is current; `registry train` learns one'
             ELSE format('There is no version %s of embeddings', explain.version) END;
     END IF;
     IF id IS NULL THEN

@@ -4,7 +4,7 @@ CREATE VIEW registry.vector_states AS
 SELECT m.name AS model, v.version_id AS version, coalesce(e.kind, 'none') AS kind, e.uncertainty,
        e.support,
        CASE WHEN e.kind IS NOT NULL THEN NULL
-            WHEN v.version_id IS NULL THEN 'no version is current'
+            WHEN v.version_id IS NULL THEN 'no version is current; `registry train` learns one'
             WHEN v.placed_at IS NULL THEN 'only trained models have vectors so far'
             WHEN m.model_id > p.newest_model_id THEN 'new since vectors were last computed'
             WHEN m.changed_at > v.placed_at THEN 'changed since vectors were last computed'

@@ -27,11 +27,12 @@ BEGIN
       FROM store.embedding_versions AS v WHERE v.state = 'current';
     IF NOT FOUND THEN
         RAISE no_data_found USING MESSAGE =
-            'There are no embeddings yet: no version is current';
+            'There are no embeddings yet: no version is current; `registry train` learns one';
     END IF;
     IF used.serving_dimension IS NULL THEN
         RAISE no_data_found USING MESSAGE = format(
-            'Version %s of the embeddings has no serving vectors, so it cannot route',
+            'Version %s of the embeddings has no serving vectors, so it cannot route; `registry train` '
+            'learns them where items have texts',
             used.version_id);
     END IF;
     IF vector_dims(prompt_vector) + 1 <> used.serving_dimension THEN
