@@ -11,7 +11,8 @@ from sqlalchemy import Connection, text
 
 from registry.db import dictionary
 from registry.enums import EdgeSource, ModelState, Relation
-from registry.evaluations.records import Source
+from registry.evaluations.outcomes import Column
+from registry.evaluations.records import Item, Source
 
 EXAMPLES = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "docs" / "sql.md").read_text(), re.DOTALL)
 
@@ -114,10 +115,18 @@ def test_every_value_of_a_fixed_list_is_told(connection: Connection) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split("\n")[0][:40])
 def test_every_example_runs(connection: Connection, example: str) -> None:
-    # What asks for learned vectors is refused where there are none.
-    kept(connection, drawn(2), ["HuggingFaceH4/zephyr-7b-beta", "org/a"], serving=drawn(2))
-    model(connection, "TheBloke/zephyr-7B-beta-AWQ")
     # What asks for a benchmark or a source that is not there is refused.
     evaluated = run("org/a", [1, 0], source=Source(name="metabench"))
-    write(connection, block("gsm8k", evaluated), block("arc", evaluated))
+    asked = [Item("0"), Item("1")]
+    write(connection, block("gsm8k", evaluated, asked=asked), block("arc", evaluated))
+    # What asks for learned vectors is refused where there are none.
+    kept(
+        connection,
+        drawn(2),
+        ["HuggingFaceH4/zephyr-7b-beta", "org/a"],
+        serving=drawn(2),
+        items=[Column("gsm8k", "", "0")],
+        item_vectors=drawn(1, 5),
+    )
+    model(connection, "TheBloke/zephyr-7B-beta-AWQ")
     connection.exec_driver_sql(example)

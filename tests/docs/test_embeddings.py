@@ -5,16 +5,20 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cli_commands import parse
 from databases import REPOSITORY
+from evaluated import block, run, write
 from factories import model
 from learned import drawn, kept
 from sqlalchemy import Connection, Engine
 
 import registry
 from registry.embeddings import versions
+from registry.evaluations.outcomes import Column
+from registry.evaluations.records import Item
 
 
 
@@ -47,9 +51,24 @@ def test_commands_parse(line: str) -> None:
     parse(words)
 
 
+def answered(connection: Connection, **fields: Any) -> None:
+    """Store a version with vectors of the items that the page asks for."""
+    asked = [Column("gsm8k", "", "0"), Column("arc", "2018", "Mercury_1")]
+    for column in asked:
+        outcomes = run("org/m0", [1.0])
+        write(
+            connection,
+            block(
+                column.benchmark, outcomes, version=column.version, asked=[Item(column.item, "?")]
+            ),
+        )
+    vectors = drawn(len(asked), 5, seed=1)
+    kept(connection, drawn(5), items=asked, item_vectors=vectors, **fields)
+
+
 @pytest.mark.parametrize("query", lines("sql", "embeddings", "coldstart"))
 def test_queries_run(connection: Connection, query: str) -> None:
-    kept(connection, drawn(5), serving=drawn(5))
+    answered(connection, serving=drawn(5))
     model(connection, "some/new-model")
     connection.exec_driver_sql(query)
 
@@ -58,12 +77,14 @@ def test_the_python_runs(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with engine.begin() as connection:
-        kept(connection, drawn(5))
+        answered(connection)
     monkeypatch.setenv("REGISTRY_DATABASE_URL", database_url)
-    (program,) = blocks("python", "embeddings")
-    found: dict[str, object] = {}
-    exec(program, found)
+    found: dict[str, Any] = {}
+    for program in blocks("python", "embeddings"):
+        exec(program, found)
     assert isinstance(found["found"], type(registry.load_embeddings()))
+    assert found["trained"].shape == (5, 4)
+    assert found["predicted"].probability.shape == (2, 2)
 
 
 @pytest.fixture
