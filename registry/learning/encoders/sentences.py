@@ -92,9 +92,8 @@ class SentenceEncoder:
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Yield the places of texts in batches of about as many tokens each, by falling length.
 
-        The model pads a batch to its longest text, and sorts by characters, of which texts of
-        equally many tokens have from one to a dozen a token: of prompts of LLMRouter, a third of
-        what it computed was padding.
+        The model pads a batch to its longest text, and would sort by characters, of which tokens
+        have from one to a dozen: of prompts of LLMRouter, a third of what it computed was padding.
         """
         most = _TOKENS.get(self._model.device.type, _TOKENS["cpu"])
         lengths = self._lengths(texts)
