@@ -26,10 +26,11 @@ _SAMPLE = 2_000
 """Models whose neighbours are compared: the standard error of the mean is then about 0.01."""
 
 _AT_ONCE = 1 << 24
-"""Similarities in memory at once: 64 MB."""
+"""Distances in memory at once: 64 MB."""
 
 _TIE = 1e-5
-"""Cosines that differ by less are equal: a rotation in float32 changes them by as much."""
+"""Squared distances are equal that differ by less than this share of the two vectors' squared
+lengths: a rotation in float32 changes them by as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,7 +133,7 @@ def check_limits(margin: float, most_churn: float) -> None:
 def neighbour_churn(
     current: Contender, candidate: Contender, *, k: int = NEIGHBOURS, seed: int = 0
 ) -> float | None:
-    """Return the share of the k nearest neighbours, by cosine, that change in a candidate.
+    """Return the share of the k nearest neighbours, by Euclidean distance, that change.
 
     Over the models that both have, or a sample of them, each compared with all. Equally near
     neighbours count as unchanged.
@@ -151,8 +152,9 @@ def neighbour_churn(
     if len(shared) < 2:  # noqa: PLR2004
         return None
     pairs = np.array(shared)
-    old = _normalized(current.vectors[pairs[:, 0]])
-    new = _normalized(candidate.vectors[pairs[:, 1]])
+    old = _centred(current.vectors[pairs[:, 0]])
+    new = _centred(candidate.vectors[pairs[:, 1]])
+    squares = np.square(new).sum(axis=1)
     count, k = len(pairs), min(k, len(pairs) - 1)
     sample = np.arange(count)
     if count > _SAMPLE:
@@ -161,21 +163,26 @@ def neighbour_churn(
     step = max(1, _AT_ONCE // count)
     for start in range(0, len(sample), step):
         rows = sample[start : start + step]
-        before, after = _similarities(old, rows), _similarities(new, rows)
-        nearest = np.argpartition(before, count - k, axis=1)[:, count - k :]
-        least = np.partition(after, count - k, axis=1)[:, count - k]
-        near = np.take_along_axis(after, nearest, axis=1) >= least[:, None] - _TIE
+        before, after = _distances(old, rows), _distances(new, rows)
+        nearest = np.argpartition(before, k - 1, axis=1)[:, :k]
+        farthest = np.partition(after, k - 1, axis=1)[:, k - 1]
+        tie = _TIE * (squares[rows][:, None] + squares[nearest])
+        near = np.take_along_axis(after, nearest, axis=1) <= farthest[:, None] + tie
         unchanged += int(np.count_nonzero(near))
     return 1 - unchanged / (len(sample) * k)
 
 
-def _normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+def _centred(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors around their mean: distances stay, and sums of squares round off less."""
+    return np.asarray(vectors - vectors.mean(axis=0, dtype=np.float64), np.float32)
 
 
-def _similarities(vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the cosines of rows with all vectors; a vector is not its own neighbour."""
-    cosines: NDArray[np.float32] = vectors[rows] @ vectors.T
-    cosines[np.arange(len(rows)), rows] = -np.inf
-    return cosines
+def _distances(vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return squared distances of rows to all vectors; a vector is not its own neighbour."""
+    squares = np.square(vectors).sum(axis=1)
+    found: NDArray[np.float32] = vectors[rows] @ vectors.T
+    found *= -2
+    found += squares
+    found += squares[rows][:, None]
+    found[np.arange(len(rows)), rows] = np.inf
+    return found

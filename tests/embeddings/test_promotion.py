@@ -18,9 +18,8 @@ def contender(
 
 def naive_churn(old: NDArray[np.float32], new: NDArray[np.float32], k: int) -> float:
     def nearest(vectors: NDArray[np.float32], place: int) -> set[int]:
-        length = np.linalg.norm(vectors, axis=1)
-        cosine = vectors @ vectors[place] / (length * length[place])
-        order = sorted(range(len(vectors)), key=lambda at: -cosine[at])
+        distance = np.linalg.norm(vectors - vectors[place], axis=1)
+        order = sorted(range(len(vectors)), key=lambda at: distance[at])
         return set([at for at in order if at != place][:k])
 
     kept = [len(nearest(old, at) & nearest(new, at)) / k for at in range(len(old))]
@@ -45,12 +44,22 @@ def test_a_rotation_changes_no_neighbours_even_equal_ones() -> None:
 
 
 def test_neighbours_that_are_equal_but_for_rounding_are_kept() -> None:
-    """Copies of one vector, each of its own length: their cosines differ by rounding alone."""
-    lengths = np.random.default_rng(5).uniform(0.01, 100, (2, 80, 1))
-    old, new = (
-        np.asarray(np.repeat(drawn(4, 6), 20, axis=0) * each, np.float32) for each in lengths
-    )
+    """Copies of one vector, far from zero: their distances differ by rounding alone."""
+    copies = np.repeat(drawn(4, 6), 20, axis=0)
+    noise = np.random.default_rng(5).uniform(-2e-7, 2e-7, (2, 80, 6))
+    old, new = (np.asarray(copies * (1 + each), np.float32) for each in noise)
     assert neighbour_churn(contender(old), contender(new)) == 0
+
+
+def test_models_in_one_direction_are_no_neighbours_if_they_are_far_apart() -> None:
+    """Their level differs: as cosines have it, they would all be equally near."""
+    direction = drawn(1, 6)
+    levels = np.arange(1, 41, dtype=np.float32)[:, None]
+    order = np.random.default_rng(3).permutation(40)
+    old, new = levels * direction, levels[order] * direction
+    assert neighbour_churn(contender(old), contender(new)) == pytest.approx(
+        naive_churn(old, new, 10), abs=0.05
+    )
 
 
 def test_only_models_in_common_count_in_whatever_order() -> None:
