@@ -43,7 +43,7 @@ version to version. The tables are in schema `store` and may change. Grant the r
   An item that was not observed has no row in `outcomes`; it does not count as wrong.
 - **Units.** Parameters are numbers of weights (7 B is 7e9), downloads are those of the last 30 days
   unless all-time, times are in UTC. Confidences, similarities and scores lie in [0, 1]. Distances
-  are cosine distances, in [0, 2].
+  of learned vectors are Euclidean.
 - **Unknown values are null**, and unknown lists empty. Most models state only part of this, so
   consider the nulls: `license <> 'mit'` leaves out the models without a licence.
 """

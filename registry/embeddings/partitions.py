@@ -157,7 +157,7 @@ def build_index(connection: Connection, name: str, count: int, dimension: int) -
     connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{kilobytes}kB'")
     statement = (
         f"CREATE INDEX {name}_hnsw_idx ON store.{name}"
-        f" USING hnsw ((vector::halfvec({dimension})) halfvec_cosine_ops)"
+        f" USING hnsw ((vector::halfvec({dimension})) halfvec_l2_ops)"
         f" WITH (m = {LINKS}, ef_construction = {BREADTH})"
     )
     for workers in (min(os.cpu_count() or 1, 8), 0):

@@ -70,6 +70,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.benchmarks (name, version, item_count) VALUES ('arc', '1', 2)",
         """INSERT INTO store.measures (benchmark_id, metric, filter, higher_is_better)
            VALUES (1, 'acc', '', true)""",
+        "UPDATE store.benchmarks SET measure_id = 1",
         "INSERT INTO store.items (benchmark_id, ordinal, item) VALUES (1, 0, 'arc.1')",
         "INSERT INTO store.item_statistics VALUES (1, '{1}', '{1}')",
         "INSERT INTO store.setups (fingerprint, details) VALUES (gen_random_uuid(), '{}')",
@@ -124,6 +125,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         # Last: changes of the others compute it again.
         "INSERT INTO store.shown_runs VALUES (1, 1, 7)",
     ),
+    # It builds indexes again, which only versions of many vectors have.
+    "0012": (),
 }
 
 SAMPLES = {
@@ -339,6 +342,30 @@ def test_an_upgrade_drops_vectors_of_long_texts_and_counts_outcomes(empty: Engin
         assert counted.scalars().all() == [1]
 
 
+def test_indexes_of_stored_versions_are_built_again_for_euclidean_distances(
+    empty: Engine,
+) -> None:
+    for each in REVISIONS[: REVISIONS.index("0012")]:
+        migrate.upgrade(empty, each)
+        fill(empty, each)
+    execute(
+        empty,
+        "CREATE INDEX embeddings_1_hnsw_idx ON store.embeddings_1"
+        " USING hnsw ((vector::halfvec(2)) halfvec_cosine_ops) WITH (m = 24, ef_construction = 99)",
+    )
+
+    def definition() -> str:
+        with empty.connect() as connection:
+            query = text("SELECT pg_get_indexdef('store.embeddings_1_hnsw_idx'::regclass)")
+            return str(connection.scalar(query))
+
+    before = definition()
+    migrate.upgrade(empty, "0012")
+    assert definition() == before.replace("halfvec_cosine_ops", "halfvec_l2_ops") != before
+    migrate.downgrade(empty, "0011")
+    assert definition() == before
+
+
 def test_up_down_up_makes_the_same_schema(empty: Engine) -> None:
     migrate.upgrade(empty)
     first = dump(empty, "--schema-only")
@@ -364,6 +391,7 @@ def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> N
             "search_document",
             "complete_search_documents",
             "renew_search_document",
+            "renew_shown_runs",
         }
         assert connection.scalar(text("SELECT count(*) FROM store.sql_objects")) == 0
 

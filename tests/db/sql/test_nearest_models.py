@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 from databases import Databases
+from evaluated import block, generated, run, setup, write
 from factories import alias, family, model, rows
 from learned import drawn, kept, names
 from numpy.typing import NDArray
@@ -12,15 +13,16 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.db import connection as database
 from registry.embeddings import partitions
+from registry.evaluations.records import Item
 
 NEAREST = "SELECT name, distance FROM registry.nearest_models(:model, :k)"
 
 
 def distances(vectors: NDArray[np.float32], place: int) -> dict[str, float]:
-    """Cosine distances of a vector to all others, the obvious way."""
+    """Euclidean distances of a vector to all others, the obvious way."""
     of = vectors.astype(np.float64)
-    cosine = of @ of[place] / (np.linalg.norm(of, axis=1) * np.linalg.norm(of[place]))
-    return {f"org/m{at}": 1 - cosine[at] for at in range(len(of)) if at != place}
+    distance = np.linalg.norm(of - of[place], axis=1)
+    return {f"org/m{at}": float(distance[at]) for at in range(len(of)) if at != place}
 
 
 def test_the_nearest_come_first(connection: Connection) -> None:
@@ -51,15 +53,106 @@ def test_not_more_come_than_wanted(connection: Connection, k: int | None, number
     assert len(rows(connection, NEAREST, model="org/m0", k=k)) == number
 
 
-def test_vectors_without_a_direction_are_near_to_nothing(connection: Connection) -> None:
+def test_zero_is_a_place_like_others(connection: Connection) -> None:
+    """A vector of zeros has no direction, but a place."""
     vectors = drawn(4)
     vectors[2] = 0
     kept(connection, vectors)
-    assert {name for name, _ in rows(connection, NEAREST, model="org/m0", k=9)} == {
-        "org/m1",
-        "org/m3",
-    }
-    refused(connection, "Model 'org/m2' has no vector", "org/m2")
+    for place in range(4):
+        near = distances(vectors, place)
+        assert [name for name, _ in rows(connection, NEAREST, model=f"org/m{place}", k=9)] == (
+            sorted(near, key=lambda name: near[name])
+        )
+
+
+def test_of_models_in_one_direction_the_level_decides(connection: Connection) -> None:
+    kept(connection, np.array([[1, 1], [9, 9], [1.5, 1], [2, 2]], np.float32))
+    assert [name for name, _ in rows(connection, NEAREST, model="org/m0", k=3)] == [
+        "org/m2", "org/m3", "org/m1"]  # fmt: skip
+
+
+def test_equally_near_models_come_by_name(connection: Connection) -> None:
+    """Those with one vector have one distance; which of them are left out does not change."""
+    vectors = np.repeat(drawn(3, 8), 10, axis=0)
+    order = np.random.default_rng(4).permutation(30)
+    kept(connection, vectors, [f"org/m{at:02}" for at in order])
+    alike = sorted(f"org/m{order[at]:02}" for at in range(10))
+    found = rows(connection, NEAREST, model=alike[3], k=9)
+    assert found == [(name, 0) for name in alike if name != alike[3]]
+    some = rows(connection, NEAREST, model=alike[3], k=4)
+    assert [much for _, much in some] == [0] * 4
+    assert [name for name, _ in some] == sorted(name for name, _ in some)
+    assert some == rows(connection, NEAREST, model=alike[3], k=4)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [("org/m0", ["both", "both", "one", "one"]), ("org/m1", ["both", "both", "one", "one"]),
+     ("org/m4", ["one", "one", "one", "none"])],
+)  # fmt: skip
+def test_the_basis_is_whose_outcomes_a_distance_rests_on(
+    connection: Connection, model: str, expected: list[str]
+) -> None:
+    kept(connection, drawn(5), kinds=["trained", "folded", "trained", "cold", "cold"])
+    query = "SELECT basis FROM registry.nearest_models(:model) ORDER BY name"
+    assert rows(connection, query, model=model) == [(each,) for each in expected]
+
+
+def shared(connection: Connection, a: str, b: str) -> int:
+    """Count the items that both have an outcome on in their preferred runs, row by row."""
+    (found,) = rows(
+        connection,
+        """
+        WITH seen AS (
+            SELECT o.model, o.benchmark, o.version, o.item
+              FROM registry.outcomes o
+              JOIN store.models m ON m.name = o.model
+              JOIN store.benchmarks b ON (b.name, b.version) = (o.benchmark, o.version)
+             WHERE o.run IN (SELECT p.run_id FROM store.preferred_runs(b.benchmark_id) p
+                              WHERE p.model_id = m.model_id))
+        SELECT count(*) FROM seen x JOIN seen y USING (benchmark, version, item)
+         WHERE x.model = :a AND y.model = :b""",
+        a=a,
+        b=b,
+    )
+    return int(found[0])
+
+
+def test_shared_items_are_counted_over_benchmarks(connection: Connection) -> None:
+    kept(connection, drawn(9), kinds=["trained"] * 5 + ["cold"] * 4)
+    asked = [Item(f"i{place}") for place in range(70)]
+    longer = [*asked, *(Item(f"late{place}") for place in range(5))]
+    few = dict(list(generated(1, 4, 70).items())[:3])
+    write(
+        connection,
+        block("a", *(run(*each) for each in generated(2, 9, 70).items()), asked=asked),
+        block("b", *(run(*each) for each in few.items()), asked=asked),
+        # The same benchmark in another version is another one, and one grows at its end.
+        block("b", run("org/m0", [1.0] * 70), asked=asked, version="2"),
+        block("b", run("org/m5", [0.0] * 75), asked=longer),
+        # Of a run with a score alone no item is known, and of two runs one is preferred.
+        block("c", run("org/m0", score=0.5), run("org/m1", [1.0, 0.0]), asked=asked[:2]),
+        block("a", run("org/m1", [1.0] * 9, setup=setup(seed="2")), asked=asked[:9]),
+        block("d", run("org/nobody", [1.0]), asked=asked[:1]),
+    )
+    counted = set()
+    for name in names(9):
+        found = rows(
+            connection, "SELECT name, shared_items FROM registry.nearest_models(:m)", m=name
+        )
+        assert len(found) == 8
+        for other, items in found:
+            assert items == shared(connection, name, other), (name, other)
+            agreed = "SELECT coalesce(sum(items), 0) FROM registry.agreement(:a, :b)"
+            assert rows(connection, agreed, a=name, b=other) == [(items,)]
+            counted.add(items)
+    assert len(counted) > 5
+
+
+def test_without_outcomes_no_items_are_shared(connection: Connection) -> None:
+    kept(connection, drawn(3))
+    query = "SELECT shared_items FROM registry.nearest_models('org/m0')"
+    assert rows(connection, query) == [(0,), (0,)]
 
 
 def refused(connection: Connection, message: str, name: str | None, **told: Any) -> None:
@@ -266,21 +359,23 @@ def test_settings_of_the_caller_stay(indexed: Connection) -> None:
         assert indexed.scalar(text(f"SHOW {name}")) == value
 
 
-def test_of_similarity_learned_is_the_cosine(connection: Connection) -> None:
+def test_of_similarity_learned_falls_with_the_distance(connection: Connection) -> None:
     query = "SELECT learned FROM registry.similarity(:a, :b)"
-    for name in names(3):
+    for name in names(5):
         model(connection, name)
     model(connection, "org/bare")
     assert rows(connection, query, a="org/m0", b="org/m1") == [(None,)]
-    vectors = drawn(3, 8)
-    vectors[2] = 0
+    vectors = drawn(5, 8)
+    vectors[2], vectors[3], vectors[4] = 0, vectors[0], 1e6
     kept(connection, vectors)
-    near = distances(vectors[:2], 0)["org/m1"]
-    assert rows(connection, query, a="org/m0", b="org/m1") == [(pytest.approx(1 - near, abs=1e-6),)]
+    for name, near in distances(vectors, 0).items():
+        found = rows(connection, query, a="org/m0", b=name)
+        assert found == [(pytest.approx(np.exp(-near), abs=1e-6),)]
+        assert rows(connection, query, a=name, b="org/m0") == found
     assert rows(connection, query, a="org/m0", b="org/m0") == [(1,)]
+    assert rows(connection, query, a="org/m0", b="org/m3") == [(1,)]
     assert rows(connection, query, a="org/m0", b="org/bare") == [(None,)]
     assert rows(connection, query, a="org/bare", b="org/bare") == [(None,)]
-    assert rows(connection, query, a="org/m0", b="org/m2") == [(None,)]
 
 
 @pytest.mark.parametrize(

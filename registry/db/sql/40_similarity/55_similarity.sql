@@ -1,7 +1,7 @@
 -- similarity(a, b): similarity of two models; one row, no row for an unknown name.
 -- feature: of architecture, task and tags the cosine, weighed with the nearness of sizes; lineage: weight of the strongest relation;
--- combined: their mean as weighted by store.similarity_weights; all in [0, 1]. learned: cosine of the
--- current version's vectors, in [-1, 1]; null where one has none. A model to itself is 1.
+-- combined: their mean as weighted by store.similarity_weights; all in [0, 1]. learned: exp(-distance) of
+-- the current version's vectors, in [0, 1]; null where one has none. A model to itself is 1.
 CREATE FUNCTION registry.similarity(a text, b text)
 RETURNS TABLE (feature double precision, lineage double precision, combined double precision,
                learned double precision)
@@ -18,8 +18,8 @@ AS $$
                           JOIN store.feature_sets AS y ON y.feature_set_id = g.feature_set_id
                          WHERE f.model_id = m.a), 0) END AS feature,
                    CASE WHEN m.a = m.b THEN 1 ELSE store.lineage_similarity(m.a, m.b) END AS lineage,
-                   (SELECT CASE WHEN m.a = m.b THEN 1
-                                ELSE nullif(1 - (x.vector <=> y.vector), 'NaN') END
+                   -- Of smaller numbers exp fails.
+                   (SELECT exp(-least(x.vector <-> y.vector, 700))
                       FROM store.embeddings AS x, store.embeddings AS y
                      WHERE x.version_id = (SELECT v.version_id FROM store.embedding_versions AS v
                                             WHERE v.state = 'current')
@@ -39,7 +39,7 @@ b: any name of another
 feature: similarity of their features in [0, 1]: the cosine of architecture, task and tags, and 0.3 of it the nearness of their sizes, so that models of one kind with ten times the weights have 0.7; 0 where one has none
 lineage: weight of the strongest relation between them (see similarity_weights), in [0, 1]
 combined: weighted mean of feature and lineage, in [0, 1]
-learned: cosine of their learned vectors in the current version, in [-1, 1]; null where one has none
+learned: exp(-distance) of their learned vectors in the current version, with the distance of nearest_models: 1 for equal vectors, 0.90 at a distance of 0.1, towards 0 far apart; null where one has no vector
 
 Example:
 SELECT feature, lineage, combined, learned

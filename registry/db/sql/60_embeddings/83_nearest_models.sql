@@ -1,17 +1,19 @@
 -- nearest_models(model, k, version, filters): the k models whose learned vectors are nearest to a
--- model's by cosine distance, nearest first. A version with many vectors has an HNSW index (see
+-- model's by Euclidean distance, nearest first. A version with many vectors has an HNSW index (see
 -- registry/embeddings/partitions.py), whose candidates are sorted by the vectors themselves; where
 -- filters leave too few of them, and where k is large, all vectors that pass are scanned. The query
--- vector is a constant of the statements: with a join, the planner would sort all rows.
+-- vector is a constant of the statements: with a join, the planner would sort all rows. What else
+-- is known of a neighbour is read once the k are chosen.
 CREATE FUNCTION registry.nearest_models(
     model text, k integer DEFAULT 10, version integer DEFAULT NULL, license text DEFAULT NULL,
     family text DEFAULT NULL, task text DEFAULT NULL, min_parameters bigint DEFAULT NULL,
     max_parameters bigint DEFAULT NULL, kinds text[] DEFAULT NULL)
 RETURNS TABLE (name text, distance double precision, kind text, uncertainty real,
-               of_version integer)
+               of_version integer, shared_items bigint, basis text)
 LANGUAGE plpgsql STABLE
 SET jit = off
 SET enable_seqscan = on
+SET plan_cache_mode = force_generic_plan  -- planning takes as long as the search
 SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
 AS $$
 #variable_conflict use_column
@@ -20,9 +22,9 @@ DECLARE
     wanted CONSTANT integer := greatest(coalesce(nearest_models.k, 10), 0);
     used record;
     own vector;
+    own_kind text;
     members bigint;
     ids bigint[];
-    distances double precision[];
     -- Settings of pgvector cannot be clauses of the function: only a superuser may write those.
     breadth text;
     iterating text;
@@ -66,9 +68,9 @@ BEGIN
                 format('No family is known for a model named %L', nearest_models.family);
         END IF;
     END IF;
-    SELECT e.vector INTO own FROM store.embeddings AS e
+    SELECT e.vector, e.kind INTO own, own_kind FROM store.embeddings AS e
      WHERE e.version_id = used.version_id AND e.model_id = id;
-    IF own IS NULL OR vector_norm(own) = 0 THEN
+    IF NOT FOUND THEN
         RAISE no_data_found USING MESSAGE = format(
             'Model %L has no vector in version %s of the embeddings; vector_states says why, and '
             'similar_models compares it by metadata and lineage', nearest_models.model, used.version_id);
@@ -87,55 +89,51 @@ BEGIN
             '    SELECT c.model_id FROM ('
             '        SELECT e.model_id, e.vector FROM store.embeddings AS e'
             '         WHERE e.version_id = %1$s %4$s %3$s'
-            '         ORDER BY e.vector::halfvec(%2$s) <=> $1::halfvec(%2$s) LIMIT 3 * $3 + 1'
-            '    ) AS c WHERE c.model_id <> $2 ORDER BY c.vector <=> $1, c.model_id LIMIT $3) AS n',
+            '         ORDER BY e.vector::halfvec(%2$s) <-> $1::halfvec(%2$s) LIMIT 3 * $3 + 1'
+            '    ) AS c WHERE c.model_id <> $2 ORDER BY c.vector <-> $1, c.model_id LIMIT $3) AS n',
             used.version_id, used.dimension,
             CASE WHEN sieve <> '' THEN format(
                 'AND (SELECT %s FROM store.models AS m WHERE m.model_id = e.model_id)', sieve) END,
             of_kind)
            INTO ids
-          USING own, id, wanted, license, task, min_parameters, max_parameters, members, ids, kinds;
+          USING own, id, wanted, license, task, min_parameters, max_parameters, members, NULL, kinds;
         PERFORM set_config('enable_seqscan', 'on', true),
                 set_config('hnsw.ef_search', breadth, true),
                 set_config('hnsw.iterative_scan', iterating, true);
     END IF;
-    IF ids IS NULL AND sieve || of_kind = '' THEN
+    IF coalesce(cardinality(ids), 0) < wanted AND sieve || of_kind = '' THEN
         -- A static statement, whose plan is cached. The sorted rows are narrow: of the time for
         -- 5,000 vectors, a third goes into making rows to sort. The model itself is among them,
         -- which costs less than a test of each row.
-        SELECT array_agg(n.model_id), array_agg(n.distance) INTO ids, distances
-          FROM (SELECT e.model_id, e.vector <=> own AS distance
+        SELECT array_agg(n.model_id) INTO ids
+          FROM (SELECT e.model_id, e.vector <-> own AS distance
                   FROM store.embeddings AS e
                  WHERE e.version_id = used.version_id
                  ORDER BY distance, e.model_id LIMIT wanted::bigint + 1) AS n;
-        -- With the join above, all models would be read: a cached plan does not know the limit.
-        RETURN QUERY
-        SELECT m.name, n.distance, e.kind, e.uncertainty, used.version_id
-          FROM unnest(ids, distances) AS n(model_id, distance)
-          JOIN store.models AS m ON m.model_id = n.model_id
-          JOIN store.embeddings AS e ON e.version_id = used.version_id AND e.model_id = n.model_id
-         WHERE n.distance <> double precision 'NaN' AND n.model_id <> id
-         ORDER BY n.distance, m.name
-         LIMIT wanted;
-        RETURN;
+    ELSIF coalesce(cardinality(ids), 0) < wanted THEN
+        EXECUTE format(
+            'SELECT array_agg(n.model_id)'
+            '  FROM (SELECT e.model_id, e.vector <-> $1 AS distance FROM store.embeddings AS e'
+            '         WHERE e.version_id = %s AND e.model_id <> $2 %s %s'
+            '         ORDER BY distance, e.model_id LIMIT $3) AS n',
+            used.version_id, of_kind,
+            CASE WHEN sieve <> '' THEN format(
+                'AND e.model_id IN (SELECT m.model_id FROM store.models AS m WHERE %s)', sieve) END)
+           INTO ids
+          USING own, id, wanted, license, task, min_parameters, max_parameters, members, NULL, kinds;
     END IF;
-    -- From all vectors that pass, or from those that the index returned.
-    RETURN QUERY EXECUTE format(
-        'SELECT m.name, n.distance, n.kind, n.uncertainty, %1$s'
-        '  FROM (SELECT e.model_id, e.kind, e.uncertainty, e.vector <=> $1 AS distance'
-        '          FROM store.embeddings AS e'
-        '         WHERE e.version_id = %1$s AND e.model_id <> $2 %3$s %2$s'
-        '         ORDER BY distance, e.model_id LIMIT $3) AS n'
-        '  JOIN store.models AS m ON m.model_id = n.model_id'
-        ' WHERE n.distance <> double precision ''NaN'' '
-        ' ORDER BY n.distance, m.name',
-        used.version_id,
-        CASE WHEN cardinality(ids) >= wanted THEN 'AND e.model_id = ANY ($9)'
-             WHEN sieve <> '' THEN format(
-                 'AND e.model_id IN (SELECT m.model_id FROM store.models AS m WHERE %s)', sieve)
-        END,
-        of_kind)
-    USING own, id, wanted, license, task, min_parameters, max_parameters, members, ids, kinds;
+    -- Joined above, all models would be read: a cached plan does not know the limit.
+    RETURN QUERY
+    SELECT m.name, e.vector <-> own, e.kind, e.uncertainty, used.version_id, coalesce(s.items, 0),
+           CASE (own_kind <> 'cold')::integer + (e.kind <> 'cold')::integer
+               WHEN 2 THEN 'both' WHEN 1 THEN 'one' ELSE 'none' END
+      FROM unnest(ids) AS n(model_id)
+      JOIN store.models AS m ON m.model_id = n.model_id
+      JOIN store.embeddings AS e ON e.version_id = used.version_id AND e.model_id = n.model_id
+      LEFT JOIN store.shared_items(id, ids) AS s ON s.model_id = n.model_id
+     WHERE n.model_id <> id
+     ORDER BY e.vector <-> own, m.name
+     LIMIT wanted;
 END;
 $$;
 
@@ -151,11 +149,13 @@ min_parameters: only models with at least this many parameters, known for the mo
 max_parameters: only models with at most this many parameters, known likewise
 kinds: only models with a vector of these kinds, as in embeddings; trained leaves out predicted vectors
 name: name of the other model
-distance: cosine distance of the vectors, in [0, 2]
+distance: Euclidean distance of the vectors, 0 for equal ones: to first order, the root mean square difference of the two models'' probabilities of right answers over the version''s reference items, each benchmark with equal weight. A cosine would depend on norms and on where the zero of the factors is, which no outcome determines
 kind: kind of the other model''s vector, as in embeddings
 uncertainty: standard deviation of a coordinate of it; null where the method gives none
 of_version: number of the version that was searched
+shared_items: number of items that both models have stored outcomes on, by their preferred runs, as in agreement
+basis: what the distance rests on in this version: both (outcomes of both models), one (of one; the other is predicted from the catalog), none (both are predicted)
 
 Example:
-SELECT name, distance
+SELECT name, distance, basis, shared_items
   FROM registry.nearest_models(''HuggingFaceH4/zephyr-7b-beta'', 5, max_parameters => 8000000000);';
