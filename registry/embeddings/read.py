@@ -261,3 +261,36 @@ def nearest_models(
     with translated_errors("find the nearest models"):
         rows = connection.execute(query, {"name": name, "k": k, "version": version, **given})
         return [dict(row) for row in rows.mappings()]
+
+
+def nearest_by_basis(
+    connection: Connection,
+    name: str,
+    k: int = 10,
+    *,
+    kinds: Sequence[str] = tuple(VectorKind),
+    **filters: Any,
+) -> list[dict[str, Any]]:
+    """Return the k nearest models with outcomes, then the k nearest with predicted vectors.
+
+    Where most models have no outcomes, the nearest of all would be predictions alone.
+
+    Args:
+        connection: to read from.
+        name: any name of the model.
+        k: most models of each of the two.
+        kinds: of vectors; by default all.
+        filters: version and the other filters of `nearest_models`.
+
+    Raises:
+        ModelNotFoundError: for an unknown model or family, with the nearest names there are.
+        RegistryError: when there is no such version, or the model has no vector in it.
+    """
+    with_outcomes = [kind for kind in kinds if kind != VectorKind.COLD]
+    predicted = [kind for kind in kinds if kind == VectorKind.COLD]
+    return [
+        row
+        for group in (with_outcomes, predicted)
+        if group
+        for row in nearest_models(connection, name, k, kinds=group, **filters)
+    ]

@@ -19,7 +19,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>&amp;\ud800"
 
 
 def blobs(count: int = 60) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return two bundles of directions."""
+    """Return two clusters."""
     rng = np.random.default_rng(0)
     centres = np.eye(8)[[0, 4]].repeat(count // 2, axis=0)
     return (centres + 0.1 * rng.normal(size=(count, 8))).astype(np.float32)
@@ -51,6 +51,15 @@ def test_near_models_are_near_and_the_same_seed_gives_the_same_map() -> None:
     one, two = points[:30], points[30:]
     apart = np.linalg.norm(one.mean(axis=0) - two.mean(axis=0))
     assert apart > 2 * max(one.std(), two.std(), 1e-9) or apart > np.ptp(one) / 2
+
+
+def test_models_in_one_direction_lie_apart_by_their_level() -> None:
+    levels = np.repeat([1.0, 1.3, 9.0], 20)[:, None]
+    rng = np.random.default_rng(1)
+    vectors = (levels * rng.normal(size=8) + 0.01 * rng.normal(size=(60, 8))).astype(np.float32)
+    low, near, far = np.split(project(vectors), 3)
+    between = np.linalg.norm(low.mean(axis=0) - near.mean(axis=0))
+    assert np.linalg.norm(low.mean(axis=0) - far.mean(axis=0)) > between
 
 
 @pytest.mark.parametrize(("models", "dimensions"), [(1, 4), (2, 4), (9, 1), (30, 1), (12, 2)])

@@ -9,6 +9,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from cli_commands import Commands
+from evaluated import grid, write
 from factories import model
 from learned import drawn, kept, names
 from safetensors import safe_open
@@ -212,6 +213,53 @@ def test_nearest(commands: Commands, three: tuple[int, int, int]) -> None:
     assert commands.json("nearest", "org/m0", "--min-parameters", "1B") == []
     said = commands("nearest", "org/m0", "--task", "none", "--format", "table").stderr
     assert said == "No other model with a vector passes the filters.\n"
+
+
+@pytest.fixture
+def mixed(engine: Engine) -> list[str]:
+    """Models on a line, by distance from the first; each but every third has outcomes."""
+    with engine.begin() as connection:
+        kinds = ["trained", "cold", "folded"] * 3
+        vectors = np.arange(9, dtype=np.float32)[:, None] * np.ones(4, np.float32)
+        kept(connection, vectors, kinds=kinds, uncertainties=np.full(9, 0.25, np.float32))
+        write(connection, grid("b", {"org/m0": [1.0, 0.0, 1.0], "org/m2": [1.0, 1.0, None]}))
+    return kinds
+
+
+def test_nearest_prints_models_with_outcomes_first(commands: Commands, mixed: list[str]) -> None:
+    found = commands.json("nearest", "org/m0")
+    assert [each["name"] for each in found] == [
+        *(f"org/m{at}" for at in (2, 3, 5, 6, 8)), *(f"org/m{at}" for at in (1, 4, 7))
+    ]  # fmt: skip
+    assert [each["kind"] for each in found] == [mixed[int(each["name"][5:])] for each in found]
+    assert [each["basis"] for each in found] == ["both"] * 5 + ["one"] * 3
+    assert [each["shared_items"] for each in found] == [2] + [0] * 7
+    assert {each["uncertainty"] for each in found} == {0.25}
+    few = commands.json("nearest", "org/m0", "-k", "2")
+    assert [each["name"] for each in few] == ["org/m2", "org/m3", "org/m1", "org/m4"]
+    header, *lines = commands.done("nearest", "org/m0", "--format", "csv").splitlines()
+    assert header == "name,distance,kind,uncertainty,of_version,shared_items,basis"
+    assert [line.split(",")[-1] for line in lines] == ["both"] * 5 + ["one"] * 3
+    cold = commands.json("nearest", "org/m0", "--kind", "cold", "--kind", "folded")
+    assert [each["name"] for each in cold] == [f"org/m{at}" for at in (2, 5, 8, 1, 4, 7)]
+
+
+@pytest.mark.usefixtures("mixed")
+def test_nearest_says_what_is_a_guess(commands: Commands) -> None:
+    done = commands("nearest", "org/m0", "--format", "table")
+    assert done.stderr == ""
+    measured, guessed = done.stdout.split("org/m1")
+    assert "based on" in measured
+    assert measured.count("outcomes of both") == 5
+    assert "guess" not in measured
+    assert guessed.count("outcomes of one: a guess") == 3
+    done = commands("nearest", "org/m4", "--format", "table")
+    assert done.stderr == (
+        "org/m4 has no outcomes in version 1: its own vector is predicted, and each distance is a "
+        "guess.\n"
+    )
+    assert done.stdout.count("outcomes of one: a guess") == 6
+    assert done.stdout.count("no outcomes: a guess") == 2
 
 
 def test_nearest_in_one_dimension_tells_levels_only(commands: Commands, engine: Engine) -> None:

@@ -59,8 +59,8 @@ def project(
 ) -> NDArray[np.float32]:
     """Project M vectors onto a plane, so that neighbours stay close.
 
-    By t-SNE on directions (van der Maaten and Hinton 2008), initialized with the principal
-    components, which makes it deterministic; for fewer than ten models, or if all directions are
+    By t-SNE on Euclidean distances (van der Maaten and Hinton 2008), initialized with the principal
+    components, which makes it deterministic; for fewer than ten models, or if all vectors are
     equal, by principal components alone.
 
     Args:
@@ -76,10 +76,8 @@ def project(
     """
     if not len(vectors):
         raise UsageError("There are no models to draw.")
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directions = vectors / np.where(norms > 0, norms, 1)
-    centred = directions - directions.mean(axis=0)
-    alike = bool(np.abs(centred).max() < 1e-6)  # noqa: PLR2004
+    centred = np.asarray(vectors - vectors.mean(axis=0, dtype=np.float64), np.float32)
+    alike = bool(np.abs(centred).max() <= 1e-6 * np.abs(vectors).max())
     if len(vectors) < MIN_FOR_TSNE or vectors.shape[1] < 2 or alike:  # noqa: PLR2004
         left, values, _ = np.linalg.svd(centred, full_matrices=False)
         points = np.zeros((len(vectors), 2), np.float32)
@@ -91,13 +89,12 @@ def project(
     layout = TSNE(
         perplexity=perplexity,
         init="pca",
-        metric="cosine",
         random_state=seed,
         max_iter=STEPS,
         verbose=2,
     )
     with redirect_stdout(_Steps(on_progress)):
-        return np.asarray(layout.fit_transform(directions), np.float32)
+        return np.asarray(layout.fit_transform(centred), np.float32)
 
 
 class _Steps(TextIOBase):

@@ -1,10 +1,10 @@
-"""`registry embeddings` and `registry nearest`: versions of learned vectors, nearest models."""
+"""`registry embeddings`: versions of learned vectors; `registry nearest` beside it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +13,12 @@ from registry.cli.console import say
 from registry.cli.embeddings.coldstart_test import coldstart_test
 from registry.cli.embeddings.compare import compare
 from registry.cli.embeddings.map_page import map_
+from registry.cli.embeddings.nearest import nearest
 from registry.cli.embeddings.place import place, place_missing
 from registry.cli.embeddings.probe import probe
-from registry.cli.output import Field, Output, decimals, grouped, output_options, plain, table
-from registry.cli.parameters import AT_LEAST_ONE, COUNT, OneOf
-from registry.enums import VectorFormat, VectorKind
+from registry.cli.output import Field, Output, decimals, grouped, output_options, table
+from registry.cli.parameters import AT_LEAST_ONE, OneOf
+from registry.enums import VectorFormat
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from registry.embeddings.versions import EmbeddingVersion
 
+__all__ = ["embeddings", "nearest"]
 
 LISTED = (
     Field("version", right=True, kept=True),
@@ -222,70 +224,3 @@ def export(
         f"{target}: {len(written.models):,} vectors of {written.provenance['dimension']} "
         f"dimensions, version {written.version}, {target.stat().st_size:,} bytes."
     )
-
-
-@click.command()
-@click.argument("model")
-@click.option("-k", type=AT_LEAST_ONE, default=10, show_default=True, help="Most rows to print.")
-@click.option("--version", type=AT_LEAST_ONE, help="Version to search.  [default: the current one]")
-@click.option("--license", metavar="ID", help="Only models under this licence, such as apache-2.0.")
-@click.option("--family", metavar="MODEL", help="Only models of this model's family.")
-@click.option("--task", help="Only models for this task, such as text-generation.")
-@click.option("--min-parameters", type=COUNT, help="Fewest parameters: 7B, 350M.")
-@click.option(
-    "--max-parameters", type=COUNT, help="Most parameters, by the model's own files, facts or name."
-)
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=OneOf(VectorKind),
-    help="Only vectors of this kind: trained on outcomes, folded in later from a few, or cold "
-    "(predicted from the catalog); repeatable.",
-)
-@output_options
-@pass_application
-def nearest(
-    application: Application,
-    /,
-    output: Output,
-    model: str,
-    k: int,
-    kinds: tuple[str, ...],
-    **filters: Any,
-) -> None:
-    """Print the models nearest to MODEL by learned embeddings.
-
-    By cosine distance, in [0, 2], among models that have a vector. `registry similar` compares any
-    models by metadata and lineage.
-
-    \b
-    Examples:
-      registry nearest mistralai/Mistral-7B-v0.1 -k 5
-      registry nearest mistralai/Mistral-7B-v0.1 --license apache-2.0 --max-parameters 8B
-      registry nearest mistralai/Mistral-7B-v0.1 --kind trained
-    """
-    from registry.embeddings.read import nearest_models
-    from registry.embeddings.versions import read_version
-
-    low, high = filters["min_parameters"], filters["max_parameters"]
-    if low is not None and high is not None and low > high:
-        raise UsageError("--min-parameters is more than --max-parameters.")
-    with application.reading() as connection:
-        models = nearest_models(connection, model, k, kinds=list(kinds) or None, **filters)
-        version = read_version(connection, filters["version"])
-    fields = (
-        Field("name"),
-        Field("distance", look=decimals, right=True, kept=True),
-        Field("kind"),
-        Field("uncertainty", look=decimals, right=True),
-        Field("of_version", "version", look=plain, right=True),
-    )
-    rows = ([row[field.name] for field in fields] for row in models)
-    output.rows(fields, rows, empty="No other model with a vector passes the filters.")
-    if version.dimension == 1:
-        say(
-            f"Version {version.version} ({version.method}) has one dimension, the level of a "
-            "model: it says how good a model is, not what it is good at. The distance is 0 on the "
-            "same side of zero, else 2. `registry train --method irt` learns more dimensions."
-        )
