@@ -12,11 +12,11 @@ from registry.enums import VectorKind
 from registry.errors import UsageError
 
 BASES = {
-    "both": "outcomes of both",
-    "one": "outcomes of one: a guess",
-    "none": "no outcomes: a guess",
+    "both": "of both",
+    "one": "of one: a guess",
+    "none": "of none: a guess",
 }
-"""What a distance rests on, by `basis` of `registry.nearest_models`."""
+"""Whose outcomes a distance rests on, by `basis` of `registry.nearest_models`."""
 
 FIELDS = (
     Field("name"),
@@ -25,7 +25,7 @@ FIELDS = (
     Field("uncertainty", look=decimals, right=True),
     Field("of_version", "version", look=plain, right=True),
     Field("shared_items", look=grouped, right=True),
-    Field("basis", "based on", look=BASES.__getitem__, kept=True),
+    Field("basis", "based on outcomes", look=BASES.__getitem__, kept=True),
 )
 
 
