@@ -1,7 +1,7 @@
 """Storage of a trained version, whole or not at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ from registry.learning import alignment
 
 MOST_DIMENSIONS = 16_000
 """Largest dimension that pgvector stores."""
+
+MOST_PADDED = 64
+"""Largest dimension up to which vectors of different ones are aligned: those of a text encoder have
+hundreds, and one version with as many must not make all later ones as large."""
 
 Floats = NDArray[np.float32]
 
@@ -76,9 +80,10 @@ class TrainedVersion:
 def save(connection: Connection, trained: TrainedVersion) -> int:
     """Store a trained version as a candidate, and return its number.
 
-    Its vectors are rotated onto those of the current version, over the models that both have. Item
-    vectors of the same dimension are rotated as well, so that inner products stay; serving vectors
-    stay as they are. The whole version becomes visible at the commit.
+    Its vectors are rotated onto those of the current version, over the models that both have, and
+    padded with zeros where they have fewer dimensions, up to `MOST_PADDED`. Item vectors of the
+    same dimension are rotated as well, so that inner products stay; serving vectors stay as they
+    are. The whole version becomes visible at the commit.
 
     Args:
         connection: in a transaction.
@@ -92,11 +97,9 @@ def save(connection: Connection, trained: TrainedVersion) -> int:
     places = None if trained.item_vectors is None else _item_places(connection, trained.items)
     current = current_version(connection)
     rotation = _rotation(connection, current, keys, trained.vectors)
-    vectors, items = trained.vectors, trained.item_vectors
     if rotation is not None:
-        vectors = alignment.rotate(vectors, rotation)
-        if items is not None:
-            items = _rotated(items, vectors.shape[1], rotation)
+        trained = _aligned(trained, rotation)
+    vectors, items = trained.vectors, trained.item_vectors
     version = _add_version(connection, trained, current if rotation else None, rotation)
     _write_embeddings(connection, version, trained, keys, vectors)
     if trained.serving is not None:
@@ -112,6 +115,20 @@ def save(connection: Connection, trained: TrainedVersion) -> int:
             {"benchmark_id": benchmark, "ordinal": ordinal, "vector": items},
         )
     return version
+
+
+def _aligned(trained: TrainedVersion, rotation: alignment.Alignment) -> TrainedVersion:
+    """Return a version in the coordinates of the one before."""
+    dimension = trained.vectors.shape[1]
+    vectors = alignment.rotate(trained.vectors, rotation)
+    items, uncertainties = trained.item_vectors, trained.uncertainties
+    if items is not None:
+        items = _rotated(items, dimension, rotation)
+    if uncertainties is not None:
+        # Of a mean coordinate, and there is nothing uncertain about zeros.
+        share = np.float32(np.sqrt(dimension / vectors.shape[1]))
+        uncertainties = uncertainties * share
+    return replace(trained, vectors=vectors, item_vectors=items, uncertainties=uncertainties)
 
 
 def _rotated(items: Floats, dimension: int, rotation: alignment.Alignment) -> Floats:
@@ -229,7 +246,10 @@ def _rotation(
     vectors: Floats,
 ) -> alignment.Alignment | None:
     """Return the rotation of vectors onto the current version's; None where they do not compare."""
-    if current is None or current.dimension != vectors.shape[1]:
+    if current is None:
+        return None
+    dimension = vectors.shape[1]
+    if dimension != current.dimension and max(dimension, current.dimension) > MOST_PADDED:
         return None
     rows = copy_out(
         connection,

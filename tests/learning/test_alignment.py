@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learned import drawn
 
-from registry.learning.alignment import align, rotate
+from registry.learning.alignment import align, padded, rotate
 
 
 def orthogonal(
@@ -75,8 +75,32 @@ def test_zeros() -> None:
     assert np.allclose(found.rotation @ found.rotation.T, np.eye(4))
 
 
-def test_there_is_none_without_models_in_common_or_in_other_dimensions() -> None:
+@pytest.mark.parametrize(("fewer", "more"), [(3, 5), (1, 4)])
+def test_fewer_dimensions_are_padded(fewer: int, more: int) -> None:
+    """The same models in a space of fewer dimensions, and in one of more, rotated."""
+    small = drawn(30, fewer)
+    large = np.asarray(padded(small, more) @ orthogonal(more), np.float32)
+    onto_large, onto_small = align(small, large), align(large, small)
+    assert onto_large is not None
+    assert onto_small is not None
+    assert np.allclose(rotate(small, onto_large), large, atol=1e-5)
+    assert np.allclose(rotate(large, onto_small), padded(small, more), atol=1e-5)
+    assert onto_large.residual == pytest.approx(0, abs=1e-5)
+    assert onto_small.residual == pytest.approx(0, abs=1e-5)
+    for found in (onto_large, onto_small):
+        assert np.allclose(found.rotation @ found.rotation.T, np.eye(more), atol=1e-9)
+
+
+def test_what_fewer_dimensions_lack_is_the_residual() -> None:
+    old = np.asarray(np.linalg.qr(drawn(30, 5))[0], np.float32)
+    found = align(old[:, :3], old)
+    assert found is not None
+    assert found.residual == pytest.approx(np.sqrt(2 / 5), abs=1e-5)
+    assert rotate(old[:, :3], found).shape == (30, 5)
+
+
+def test_there_is_none_without_models_in_common() -> None:
     assert align(drawn(0), drawn(0)) is None
-    assert align(drawn(3, 4), drawn(3, 5)) is None
+    assert align(drawn(0), drawn(0, 6)) is None
     with pytest.raises(ValueError, match="cannot be paired"):
         align(drawn(3), drawn(2))
