@@ -164,8 +164,16 @@ def _work(call: tuple[str, Callable[[_S, ModelBatch], _R], _S], keys: KeyRange) 
     return work(setting, batch)
 
 
-def read_context(connection: Connection, keys: Sequence[int]) -> ModelBatch:
-    """Read models with their ancestors and the latest other models of their authors."""
+def read_context(
+    connection: Connection, keys: Sequence[int], *, others: int = MOST_OTHERS
+) -> ModelBatch:
+    """Read models with their ancestors and the latest other models of their authors.
+
+    Args:
+        connection: to read from.
+        keys: of the models.
+        others: most models of an author, besides the given ones.
+    """
     related = connection.scalars(
         text("""
         WITH RECURSIVE up AS (
@@ -182,7 +190,7 @@ def read_context(connection: Connection, keys: Sequence[int]) -> ModelBatch:
           CROSS JOIN LATERAL (
                     SELECT m.model_id FROM store.models AS m WHERE m.author = a.author
                      ORDER BY m.model_id DESC LIMIT :others) AS o"""),
-        {"keys": list(keys), "hops": MOST_HOPS, "others": MOST_OTHERS},
+        {"keys": list(keys), "hops": MOST_HOPS, "others": others},
     )
     return read(connection, list(related))
 

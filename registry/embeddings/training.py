@@ -4,30 +4,22 @@ No connection to the database is open during a computation: outcomes are read be
 is written after it in one transaction, and judged in the next.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
 from registry.embeddings import dataset, item_vectors, placement, save, versions
-from registry.embeddings import read as vectors
 from registry.embeddings.dataset import TrainingData
+from registry.embeddings.judging.evidence import Evidence
+from registry.embeddings.judging.promotion import MARGIN, MOST_CHURN, check_limits
+from registry.embeddings.judging.verdicts import judged
 from registry.embeddings.placement import PlacementReport
-from registry.embeddings.promotion import (
-    MARGIN,
-    MOST_CHURN,
-    Contender,
-    Verdict,
-    check_limits,
-    judge,
-)
-from registry.embeddings.read import Embeddings
 from registry.embeddings.save import TrainedVersion
 from registry.embeddings.versions import EmbeddingVersion
 from registry.enums import VECTOR_METHODS
@@ -35,9 +27,8 @@ from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed, selection
-from registry.learning.factorization.problem import Context, Mask, Matrix, sigmoid
+from registry.learning.factorization.problem import Context, Mask
 from registry.learning.factorization.selection import METHODS, SelectionResult
-from registry.learning.metrics import holdout_metrics, log_loss
 from registry.version import __version__
 from registry.workers import Progress, Stage, no_progress
 
@@ -228,11 +219,12 @@ def _trained(
     if fit.factors is None:
         raise UsageError(f"Method {options.method} learns no vectors of models.")
     on_progress("measuring on held-out outcomes", 0, 0)
-    outcomes = np.nan_to_num(data.matrix.values)
-    predictions = fit.probabilities(len(data.matrix.columns))
+    items = np.column_stack([fit.factors.items, fit.factors.offsets])
+    evidence = Evidence.read(engine, data, hidden)
     metrics = {
-        "held_out": holdout_metrics(outcomes, predictions, hidden),
-        "baseline": holdout_metrics(outcomes, _item_means(data, hidden), hidden),
+        # Of what the version serves; then of the method, whose predictions may be a blend.
+        **evidence.metrics(fit.factors.models, items),
+        options.method: evidence.measured(fit.predict),
         "validation": learned.validation,
     }
     trained = TrainedVersion(
@@ -243,7 +235,7 @@ def _trained(
         serving=fit.serving,
         encoder=data.encoder,
         items=data.matrix.columns,
-        item_vectors=np.column_stack([fit.factors.items, fit.factors.offsets]),
+        item_vectors=items,
         settings=selection.settings(fit.method),
         trials=learned.trials,
         metrics=metrics,
@@ -254,20 +246,13 @@ def _trained(
         seconds=round(perf_counter() - began, 3),
         outcomes=data.problem.count - int(hidden.sum()),
     )
-    return _saved(engine, trained, data, hidden, options, on_progress=on_progress)
-
-
-def _item_means(data: TrainingData, hidden: Mask) -> Matrix:
-    """Return predictions by the items' mean outcomes, M x N."""
-    fit = METHODS["item-mean"].fit(data.problem.without(hidden))
-    return fit.probabilities(len(data.matrix.columns))
+    return _saved(engine, trained, evidence, options, on_progress=on_progress)
 
 
 def _saved(
     engine: Engine,
     trained: TrainedVersion,
-    data: TrainingData,
-    hidden: Mask,
+    evidence: Evidence,
     options: TrainingOptions,
     *,
     on_progress: Progress,
@@ -281,70 +266,11 @@ def _saved(
     on_progress("judging the version", 0, 0)
     versions.wait_for_readers(engine)
     with engine.begin() as connection:
-        verdict = _judged(connection, trained, data, hidden, options)
+        verdict = judged(
+            connection,
+            trained,
+            evidence,
+            margin=options.margin,
+            most_churn=options.most_churn,
+        )
         return versions.finalize(connection, number, verdict)
-
-
-def _judged(
-    connection: Connection,
-    trained: TrainedVersion,
-    data: TrainingData,
-    hidden: Mask,
-    options: TrainingOptions,
-) -> Verdict:
-    """Judge a version beside the current one, on held-out outcomes that both can predict."""
-    version = versions.current_version(connection)
-    current = None if version is None else _predictions(connection, version.version, data)
-    both = hidden if current is None else hidden & ~np.isnan(current.logits)
-    if current is not None and not both.any():
-        current, both = None, hidden
-    outcomes = data.matrix.values[both]
-    logits = _logits(trained.vectors, trained.item_vectors)
-    loss = log_loss(outcomes, sigmoid(logits[both]))
-    return judge(
-        None if current is None else current.contender(outcomes, both),
-        Contender(models=trained.models, vectors=trained.vectors, log_loss=loss),
-        margin=options.margin,
-        most_churn=options.most_churn,
-        baseline=log_loss(outcomes, _item_means(data, hidden)[both]),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Predictions:
-    """Predictions of the current version: logits, M x N; NaN for a model or item not in it."""
-
-    version: Embeddings
-    logits: Matrix
-
-    def contender(self, outcomes: Matrix, cells: Mask) -> Contender:
-        loss = log_loss(outcomes, sigmoid(self.logits[cells]))
-        return Contender(models=self.version.models, vectors=self.version.vectors, log_loss=loss)
-
-
-def _predictions(connection: Connection, version: int, data: TrainingData) -> _Predictions | None:
-    """Return the current version's predictions; None where it has no vectors of items."""
-    embeddings = vectors.read_embeddings(connection, version, kinds=["trained"])
-    columns, items = vectors.read_items(connection, version)
-    if not columns or items.shape[1] != embeddings.vectors.shape[1] + 1:
-        return None
-    rows, model_places = _shared(data.matrix.models, embeddings.models)
-    places, item_places = _shared(data.matrix.columns, columns)
-    logits = np.full(data.matrix.values.shape, np.nan, np.float32)
-    logits[np.ix_(rows, places)] = _logits(embeddings.vectors[model_places], items[item_places])
-    return _Predictions(embeddings, logits)
-
-
-def _shared(
-    ours: Sequence[Hashable], theirs: Sequence[Hashable]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the places in both sequences of the elements that are in both."""
-    places = {each: place for place, each in enumerate(theirs)}
-    pairs = [(place, places[each]) for place, each in enumerate(ours) if each in places]
-    both = np.array(pairs, np.intp).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
-
-
-def _logits(models: Matrix, items: Matrix | None) -> Matrix:
-    assert items is not None
-    return models @ items[:, :-1].T + items[:, -1]

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.db.schema import VERSIONED_TABLES
 from registry.embeddings.partitions import PATIENCE, drop_partition
-from registry.embeddings.promotion import Verdict
 from registry.errors import RegistryError, UsageError
 
 CHANNEL = "registry_embeddings"
@@ -57,6 +56,22 @@ class EmbeddingVersion:
     seconds: float
     placed_at: datetime | None
     likeness: Mapping[str, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Decision about a candidate, and its reason.
+
+    Attributes:
+        promoted: whether it becomes the current version.
+        reason: a sentence for people.
+        churn: mean share, in [0, 1], of models' nearest neighbours in the current version that
+            are not among them in the candidate; None without two models in both.
+    """
+
+    promoted: bool
+    reason: str
+    churn: float | None
 
 
 def list_versions(connection: Connection) -> list[EmbeddingVersion]:
@@ -155,7 +170,7 @@ def promote(
 
 
 def finalize(connection: Connection, version: int, verdict: Verdict) -> EmbeddingVersion:
-    """Promote or refuse a candidate by the verdict of `promotion.judge`, and store the reason.
+    """Promote or refuse a candidate by the verdict of `judging`, and store the reason.
 
     Raises:
         UsageError: when there is no such version, or it is current.

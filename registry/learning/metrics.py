@@ -183,7 +183,26 @@ def holdout_metrics(y: Floats, p: Floats, mask: NDArray[np.bool_]) -> dict[str, 
     Raises:
         ValueError: as `accuracy`.
     """
-    cells = _Cells.of(y, p, mask)
+    _require_matrices(y, p, mask)
+    models, items = np.nonzero(mask)
+    return cell_metrics(y[mask], p[mask], models, items)
+
+
+def cell_metrics(
+    y: Floats, p: Floats, models: NDArray[np.intp], items: NDArray[np.intp]
+) -> dict[str, float]:
+    """Return the metrics of `holdout_metrics`, of n cells.
+
+    Args:
+        y: n, outcomes.
+        p: n, predictions.
+        models: n, the model of each cell, by its row.
+        items: n, its item, by its column.
+
+    Raises:
+        ValueError: as `accuracy`.
+    """
+    cells = _Cells(*_checked(y, p), (models, items))
     single = cells.p.astype(p.dtype)
     order = np.argsort(single)  # once: sorting sorted predictions again is fast
     outcomes, predictions = cells.y[order], single[order]
@@ -231,11 +250,7 @@ class _Cells:
 
     @classmethod
     def of(cls, y: Floats, p: Floats, mask: NDArray[np.bool_]) -> "_Cells":
-        if not y.shape == p.shape == mask.shape or mask.ndim != 2:  # noqa: PLR2004 - M x N
-            raise ValueError(
-                f"Outcomes {y.shape}, predictions {p.shape} and mask {mask.shape} must be"
-                " matrices of the same models by the same items."
-            )
+        _require_matrices(y, p, mask)
         return cls(*_checked(y[mask], p[mask]), np.nonzero(mask))
 
     def means(self, axis: int, values: Reals) -> Reals:
@@ -245,6 +260,14 @@ class _Cells:
         nonempty = counts > 0
         means: Reals = np.bincount(places, values)[nonempty] / counts[nonempty]
         return means
+
+
+def _require_matrices(y: Floats, p: Floats, mask: NDArray[np.bool_]) -> None:
+    if not y.shape == p.shape == mask.shape or mask.ndim != 2:  # noqa: PLR2004 - M x N
+        raise ValueError(
+            f"Outcomes {y.shape}, predictions {p.shape} and mask {mask.shape} must be"
+            " matrices of the same models by the same items."
+        )
 
 
 def _checked(y: Floats, p: Floats) -> tuple[Reals, Reals]:

@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 
 import registry
 from registry.embeddings import versions
-from registry.embeddings.promotion import Verdict
+from registry.embeddings.read import read_embeddings
+from registry.embeddings.versions import Verdict
 from registry.errors import RegistryError
 from registry.learning.encoders import open_encoder
 from registry.learning.encoders.hashing import LONGEST
@@ -138,12 +139,16 @@ def test_a_version_that_is_read_is_not_waited_for_for_ever(
     commands.done("embeddings", "drop", str(three[0]))
 
 
-def test_export_to_parquet(commands: Commands, three: tuple[int, int, int], tmp_path: Path) -> None:
+def test_export_to_parquet(
+    commands: Commands, three: tuple[int, int, int], tmp_path: Path, engine: Engine
+) -> None:
     target = tmp_path / "out.parquet"
     assert "6 vectors of 8 dimensions" in commands("embeddings", "export", str(target)).stderr
     table = pq.read_table(target)
     assert table["model"].to_pylist() == names(6)
-    assert np.array_equal(np.array(table["vector"].to_pylist(), np.float32), drawn(6, 8))
+    with engine.connect() as connection:
+        stored = read_embeddings(connection).vectors
+    assert np.array_equal(np.array(table["vector"].to_pylist(), np.float32), stored)
     told = table.schema.metadata
     assert (told[b"version"], told[b"encoder"]) == (str(three[1]).encode(), b"small")
     assert {b"method", b"data_fingerprint", b"code_version", b"created_at", b"dimension"} < set(

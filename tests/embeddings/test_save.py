@@ -20,7 +20,7 @@ from registry.catalog.merge import merge_stub
 from registry.db import binary_copy, migrate
 from registry.embeddings import read as vectors
 from registry.embeddings import save, versions
-from registry.embeddings.promotion import Verdict
+from registry.embeddings.versions import Verdict
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluations.outcomes import Column
 
@@ -175,14 +175,46 @@ def test_vectors_are_not_turned_onto_predicted_ones(connection: Connection) -> N
     assert found.alignment_residual == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize("dimension", [3, 5])
-def test_other_dimensions_are_not_turned_and_it_is_said(
-    connection: Connection, dimension: int
-) -> None:
-    kept(connection, drawn(10))
-    found = versions.read_version(connection, kept(connection, drawn(10, dimension)))
-    assert (found.aligned_to, found.alignment_residual) == (None, None)
-    assert (vectors.read_embeddings(connection).vectors == drawn(10, dimension)).all()
+@pytest.mark.parametrize("dimension", [3, 6])
+def test_other_dimensions_are_padded_with_zeros(connection: Connection, dimension: int) -> None:
+    """A version of 3 dimensions after one of 4, or of 6: what both have lies in the same place."""
+    write(connection, grid("arc", {"org/m0": [1, 0, 1]}))
+    items = [Column("arc", "", f"i{number}") for number in range(3)]
+    flat = np.concatenate([drawn(30, 3), np.zeros((30, 1), np.float32)], axis=1)
+    one = kept(connection, np.asarray(flat @ np.linalg.qr(drawn(4, seed=3))[0], np.float32))
+    small = drawn(30, 3)
+    turn = np.linalg.qr(drawn(dimension, dimension, seed=5))[0][:3]
+    new = np.asarray(small @ turn, np.float32)
+    sides = np.concatenate([drawn(3, dimension, seed=8), drawn(3, 1, seed=9)], axis=1)
+    two = kept(
+        connection,
+        new,
+        items=items,
+        item_vectors=sides,
+        uncertainties=np.full(30, 0.5, np.float32),
+    )
+    found = versions.read_version(connection, two)
+    assert found.aligned_to == one
+    assert found.alignment_residual == pytest.approx(0, abs=1e-5)
+    assert found.dimension == max(dimension, 4)
+    before, after = (vectors.read_embeddings(connection, each) for each in (one, two))
+    padding = ((0, 0), (0, found.dimension - 4))
+    assert np.allclose(after.vectors, np.pad(before.vectors, padding), atol=1e-5)
+    _, stored = vectors.read_items(connection, two)
+    place = {name: at for at, name in enumerate(after.models)}
+    ours = after.vectors[[place[name] for name in names(30)]]
+    logits = ours @ stored[:, :-1].T + stored[:, -1]
+    assert np.allclose(logits, new @ sides[:, :-1].T + sides[:, -1], atol=1e-4)
+    # The mean square of all coordinates: there is none in padding.
+    variance = after.uncertainty**2 * found.dimension
+    assert variance == pytest.approx(0.25 * dimension)
+
+
+def test_a_version_of_many_dimensions_makes_no_later_one_as_large(connection: Connection) -> None:
+    kept(connection, drawn(10, save.MOST_PADDED + 1))
+    found = versions.read_version(connection, kept(connection, drawn(10)))
+    assert (found.aligned_to, found.alignment_residual, found.dimension) == (None, None, 4)
+    assert (vectors.read_embeddings(connection).vectors == drawn(10)).all()
 
 
 def test_models_in_common_with_none_are_not_turned(connection: Connection) -> None:
@@ -261,12 +293,13 @@ def test_a_dropped_version_leaves_nothing(connection: Connection) -> None:
 def test_a_merged_stub_leaves_its_vectors_to_the_model(connection: Connection) -> None:
     both = kept(connection, drawn(2), ["org/model", "stub"], serving=drawn(2))
     alone = kept(connection, drawn(1, 5, seed=2), ["stub"], serving=drawn(1, seed=3))
+    before = vectors.read_embeddings(connection, alone).vectors
     keys = dict(rows(connection, "SELECT name, model_id FROM store.models"))
     merge_stub(
         connection, keys["stub"], into=keys["org/model"], source="user", as_of=_now(connection)
     )
     assert (vectors.read_embeddings(connection, both).vectors == drawn(2)[:1]).all()
-    assert (vectors.read_embeddings(connection, alone).vectors == drawn(1, 5, seed=2)).all()
+    assert (vectors.read_embeddings(connection, alone).vectors == before).all()
     assert vectors.read_serving(connection, alone)[0] == ["org/model"]
 
 

@@ -1,0 +1,1 @@
+"""Judgement of trained versions: what each is measured by, and whether it becomes current."""

@@ -1,0 +1,118 @@
+"""Evidence on a trained version: what is stored as its metrics, before it is judged."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from registry.embeddings import model_features
+from registry.embeddings.dataset import TrainingData
+from registry.embeddings.judging.benchmarks import Benchmarks, canonical_names
+from registry.embeddings.judging.held_out import HeldOut
+from registry.embeddings.judging.mixing import NEIGHBOURS, catalog_similarity, mixing
+from registry.learning.coldstart.features import Description
+from registry.learning.exams import exams, takers
+from registry.learning.factorization.problem import Columns, Mask, Matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a version is measured by.
+
+    Attributes:
+        data: the outcomes, with those that were held out.
+        held: those.
+        benchmarks: of the items, by canonical name.
+        described: what the catalog says of the models, in their order.
+        context: of these and their ancestors.
+    """
+
+    data: TrainingData
+    held: HeldOut
+    benchmarks: Benchmarks
+    described: Sequence[Description]
+    context: Sequence[Description]
+
+    @classmethod
+    def read(cls, engine: Engine, data: TrainingData, hidden: Mask) -> "Evidence":
+        """Read what the database says of the models and benchmarks of a data set.
+
+        Args:
+            engine: of the database.
+            data: the outcomes.
+            hidden: bool, M x N, those that were held out.
+        """
+        with engine.connect() as connection:
+            names = canonical_names(connection, data.matrix.columns)
+            described, context = _described(connection, data.matrix.models)
+        return cls(data, HeldOut.of(data, hidden), Benchmarks.of(names), described, context)
+
+    def metrics(self, models: Matrix, items: Matrix) -> dict[str, Any]:
+        """Return the metrics of the vectors that a version serves.
+
+        Args:
+            models: M x d.
+            items: N x (d + 1), with offsets.
+
+        Returns:
+            held_out and baseline (items' means) on held-out outcomes, by_benchmark, mixing by exam,
+            and coverage.
+        """
+        predictions = self.held.served(models, items)
+        observed = self.data.matrix.mask
+        stored = Benchmarks.of([f"{each[0]}@{each[1]}" for each in self.data.matrix.columns])
+        taken = stored.taken(observed)
+        groups = exams(taken)
+        took = takers(taken, groups)
+        names = [[stored.names[place].removesuffix("@") for place in group] for group in groups]
+        return {
+            "held_out": self.held.metrics(predictions),
+            "baseline": self.held.metrics(self.held.means),
+            "by_benchmark": self.benchmarks.metrics(self.held, predictions),
+            "mixing": self._mixing(models, took, names),
+            "coverage": self._coverage(observed, took),
+        }
+
+    def measured(self, predict: Callable[[Columns], Matrix]) -> dict[str, float]:
+        """Return the metrics of a fit's own predictions on held-out outcomes."""
+        return self.held.metrics(self.held.predicted(predict))
+
+    def _mixing(self, models: Matrix, took: Mask, names: Sequence[list[str]]) -> dict[str, Any]:
+        similarity = catalog_similarity(self.described, self.context)
+        found = [asdict(each) for each in mixing(models, took, similarity)]
+        return {
+            "neighbours": NEIGHBOURS,
+            "exams": [{"benchmarks": names[each.pop("exam")], **each} for each in found],
+        }
+
+    def _coverage(self, observed: Mask, took: Mask) -> dict[str, Any]:
+        counts = {}
+        for place, name in enumerate(self.benchmarks.names):
+            part = observed[:, self.benchmarks.codes == place]
+            counts[name] = {
+                "models": int(part.any(axis=1).sum()),
+                "items": part.shape[1],
+                "outcomes": int(np.count_nonzero(part)),
+            }
+        return {
+            "models": len(observed),
+            "items": observed.shape[1],
+            "exams": took.shape[1],
+            "one_exam": int((took.sum(axis=1) == 1).sum()),
+            "benchmarks": counts,
+        }
+
+
+def _described(
+    connection: Connection, names: Sequence[str]
+) -> tuple[list[Description], list[Description]]:
+    """Return what the catalog says of models, in their order, and of these and their ancestors."""
+    keys = model_features.read_named(connection, names).keys
+    context = model_features.read_context(connection, keys, others=0).descriptions
+    known = {each.name: each for each in context}
+    # A model that was renamed since the outcomes were read is known by its name only.
+    described = [known.get(name) or Description(name) for name in names]
+    missing = [each for each in described if each.name not in known]
+    return described, [*context, *missing]
