@@ -7,8 +7,8 @@ class RegistryError(Exception):
     """A failure that a person can act on.
 
     The message defaults to the first line of the class's docstring. `exit_code` is what the
-    command line returns: 1 failed, 2 usage, 3 done with rows quarantined, 4 database unreachable
-    or not at head, 5 another job holds the lock, 75 try again later.
+    command line returns: 1 failed, 2 usage, 3 done with rows quarantined or a version refused, 4
+    database unreachable or not at head, 5 another job holds the lock, 75 try again later.
     """
 
     exit_code: ClassVar[int] = 1

@@ -56,9 +56,9 @@ def registry(ctx: click.Context, database_url: str | None) -> None:
       registry models search "llama 8b instruct" --license apache-2.0
       registry query "SELECT license, count(*) FROM models GROUP BY 1 ORDER BY 2 DESC"
 
-    Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 failed; 2 usage; 3 done
-    with records quarantined; 4 database unreachable or not upgraded; 5 another job of the kind
-    runs; 75 try again later; 130 interrupted.
+    Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 failed; 2 usage; 3 done,
+    but records are quarantined or a trained version is refused; 4 database unreachable or not
+    upgraded; 5 another job of the kind runs; 75 try again later; 130 interrupted.
 
     \b
     Completion (bash; zsh and fish likewise, with zsh_source, fish_source):

@@ -120,7 +120,8 @@ def crontab() -> None:
       (crontab -l; registry jobs crontab) | crontab -
     """
     program = _program()
-    click.echo("# llm-registry; times are local. Exit codes: 5 while another run is under way,")
+    click.echo("# llm-registry; times are local. Exit codes: 3 where records are quarantined or a")
+    click.echo("# trained version is refused, 5 while another run is under way,")
     click.echo("# 75 where the Hub limits the rate; the next run resumes there.")
     if os.environ.get("REGISTRY_DATA_DIR"):
         click.echo(f"REGISTRY_DATA_DIR={os.environ['REGISTRY_DATA_DIR']}")

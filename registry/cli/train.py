@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import figures
-from registry.cli.application import Application, pass_application
+from registry.cli.application import Application
 from registry.cli.console import say
 from registry.cli.extras import require
 from registry.cli.output import Field, Output, decimals, output_options
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from registry.embeddings.training import TrainingOptions
     from registry.embeddings.versions import EmbeddingVersion
+
+REFUSED = 3
+"""Exit code of a training whose version is stored but does not become current, as of a sync that is
+done but for some records."""
 
 VERSION = (
     Field("version", right=True, kept=True),
@@ -99,7 +103,8 @@ def training_options(encoder: str, benchmarks: tuple[str, ...], **chosen: Any) -
 @click.option(
     "--most-churn",
     type=Finite(0, 1),
-    help="Share of models' neighbours that may change.  [default: 0.5]",
+    help="Share of models' neighbours that may change without a gain in log loss beyond noise.  "
+    "[default: 0.5]",
 )
 @click.option("--promote/--no-promote", default=True, help="Whether it may become current.")
 @click.option(
@@ -113,15 +118,17 @@ def training_options(encoder: str, benchmarks: tuple[str, ...], **chosen: Any) -
     help="Train only if the outcomes differ from those of the method's versions.",
 )
 @output_options
-@pass_application
-def train(application: Application, /, output: Output, *, place: bool, **chosen: Any) -> None:
+@click.pass_context
+def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) -> None:
     """Learn embeddings of models from their outcomes.
 
     They become a new version. It becomes current if it predicts held-out outcomes no worse than the
-    current one, and most models keep their neighbours. Then all other models of the catalog get
-    vectors of it, as by `registry embeddings place`. Settings and methods are chosen on other
-    held-out outcomes; `registry embeddings compare` compares methods. Under torchrun, every process
-    computes a share.
+    current one, on the whole and on each benchmark, and if most models keep their neighbours or it
+    predicts better beyond noise. Then all other models of the catalog get vectors of it, as by
+    `registry embeddings place`. Settings and methods are chosen on other held-out outcomes;
+    `registry embeddings compare` compares methods. Under torchrun, every process computes a share.
+
+    The exit code is 3 where the new version is refused, with the reason; 0 with --no-promote.
 
     \b
     Examples:
@@ -135,6 +142,7 @@ def train(application: Application, /, output: Output, *, place: bool, **chosen:
     with trainings("loading torch") as on_progress:
         from registry.embeddings.training import train_and_place
 
+        application = ctx.ensure_object(Application)
         options = training_options(**chosen)
         with application.engine() as engine:
             application.set_up(engine)
@@ -147,6 +155,9 @@ def train(application: Application, /, output: Output, *, place: bool, **chosen:
         say(_cut(report.cut))
     if report.placement is not None:
         say(f"{report.placement.sentence()[:-1]}; {figures.span(report.placement.seconds)}.")
+    # With a note, nothing was trained: an earlier version's refusal was reported at its time.
+    if report.version is not None and report.version.state == "refused" and report.note is None:
+        ctx.exit(REFUSED)
 
 
 _NAMED = 3
@@ -164,6 +175,8 @@ def _cut(items: Mapping[str, int]) -> str:
 
 
 def _print(output: Output, version: EmbeddingVersion) -> None:
+    from registry.embeddings.judging.sentences import mixing_warnings
+
     held = version.metrics["held_out"]
     output.rows(
         VERSION,
@@ -186,3 +199,5 @@ def _print(output: Output, version: EmbeddingVersion) -> None:
     if version.state == "refused":
         say(f"Version {version.version} is stored, but not current: {version.reason}.")
         say(f"registry embeddings promote {version.version} --force makes it current all the same.")
+    for warning in mixing_warnings(version.metrics):
+        say(warning)

@@ -107,7 +107,8 @@ def train_and_place(
         return TrainingReport(note=str(error))
     note = report = None
     if version is not None and version.version in before:
-        note = f"Nothing changed since version {version.version}, so nothing was trained."
+        refused = ", which was refused" if version.state == "refused" else ""
+        note = f"Nothing changed since version {version.version}{refused}, so nothing was trained."
     if place and version is not None and version.current and placement.can_place(version):
         report = placement.place(engine, on_progress=on_progress)
     cut: dict[str, int] = {}

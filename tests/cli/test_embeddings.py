@@ -108,6 +108,53 @@ def test_list_and_show(commands: Commands, three: tuple[int, int, int]) -> None:
     assert f"version {two} (mf), 6 models x 8" in commands.done("status", "--format", "table")
 
 
+def exam(name: str, **shares: float) -> dict[str, Any]:
+    return {"benchmarks": [name], "models": 29, "only": 15, "norm": 4.0, **shares}
+
+
+def test_show_draws_benchmarks_and_exams_and_warns(commands: Commands, engine: Engine) -> None:
+    metrics = {
+        "held_out": {"log_loss": 0.31, "auc": 0.9},
+        "by_benchmark": {
+            "mmlu_pro": {"log_loss": 0.434, "auc": 0.87, "baseline": 0.53, "count": 1234}
+        },
+        "mixing": {
+            "neighbours": 5,
+            "exams": [
+                exam("mmlu_pro", share=1.0, chance=0.005, catalog=0.276),
+                exam("alpaca_eval", share=0.2, chance=0.016, catalog=0.187),
+            ],
+        },
+        "coverage": {
+            "models": 5857,
+            "items": 18751,
+            "exams": 7,
+            "one_exam": 5802,
+            "benchmarks": {"mmlu_pro": {"models": 29, "items": 9626, "outcomes": 277772}},
+        },
+    }
+    with engine.begin() as connection:
+        one = kept(connection, drawn(6))
+        two = kept(connection, drawn(6, 8, seed=1), current=False, metrics=metrics)
+        versions.finalize(connection, two, Verdict(promoted=True, reason="better", churn=0.25))
+    result = commands("embeddings", "show", "--format", "table")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "mmlu_pro 29 9,626 277,772 1,234 0.434 0.530 0.870" in lines
+    assert "mmlu_pro 29 15 1.000 0.276 0.005 4.000" in lines
+    drawn_text = " ".join(lines)
+    assert "5,802 models took one exam only" in drawn_text
+    assert f"Its coordinates are those of version {one}, with a residual of " in drawn_text
+    assert "25% of models' ten nearest neighbours changed when it was judged." in drawn_text
+    assert "by_benchmark" not in result.stdout, "it has a table of its own"
+    assert result.stderr.count("\n") == 1
+    assert "models that took mmlu_pro, 100% took it too, beside 27.6% of those" in result.stderr
+    assert commands.json("embeddings", "show")["metrics"] == metrics
+    listed = commands.json("embeddings", "list")[0]
+    assert (listed["aligned_to"], listed["churn"]) == (one, 0.25)
+    assert 0 < listed["alignment_residual"] < 1.5
+
+
 def test_promote_and_rollback(commands: Commands, three: tuple[int, int, int]) -> None:
     one, two, bad = three
     assert "was refused: worse. --force" in commands.refused(2, "embeddings", "promote", str(bad))

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_commands import REPOSITORY, Commands
+from evaluated import grid, write
+from learned import kept
 from sqlalchemy import Engine, text
+
+from registry.evaluations.outcomes import Column
 
 Run = Callable[[], "tuple[int, str]"]
 """Runs a training, and returns its exit code and all that it wrote."""
@@ -69,3 +73,28 @@ def test_a_training_of_changes_waits_for_the_first_outcomes(engine: Engine, trai
     assert "no outcomes to learn from" in said
     with engine.connect() as connection:
         assert not connection.scalar(text("SELECT count(*) FROM registry.job_runs"))
+
+
+def test_a_refused_version_ends_with_an_exit_code_that_cron_reports(
+    engine: Engine, commands: Commands, train: Run
+) -> None:
+    rng = np.random.default_rng(0)
+    right = (rng.random((12, 60)) < rng.random((12, 1))).astype(float)
+    models = [f"org/m{number}" for number in range(12)]
+    with engine.begin() as connection:
+        write(connection, grid("quiz", {m: list(r) for m, r in zip(models, right, strict=True)}))
+        # A version that knows every outcome: none that is trained predicts the held-out ones so.
+        known = np.column_stack([10 * right.T - 5, np.zeros(60)]).astype(np.float32)
+        items = [Column("quiz", "", f"i{number}") for number in range(60)]
+        vectors = np.eye(12, dtype=np.float32)
+        number = kept(connection, vectors, models, items=items, item_vectors=known)
+    code, said = train()
+    assert code == 3, said
+    assert f"Version {number + 1} is stored, but not current: held-out log loss" in said
+    assert "worse by more than 0.002" in said
+    code, said = train()
+    assert code == 0, said
+    assert f"since version {number + 1}, which was refused, so nothing was trained" in said
+    done = commands("train", "--method", "irt", "--no-promote")
+    assert (done.exit_code, "candidate" in done.stdout) == (0, True), done.output
+    assert "is stored, but not current" in commands.refused(3, "train", "--method", "irt")

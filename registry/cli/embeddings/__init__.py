@@ -16,14 +16,13 @@ from registry.cli.embeddings.map_page import map_
 from registry.cli.embeddings.nearest import nearest
 from registry.cli.embeddings.place import place, place_missing
 from registry.cli.embeddings.probe import probe
-from registry.cli.output import Field, Output, decimals, grouped, output_options, table
+from registry.cli.embeddings.version_page import draw
+from registry.cli.output import Field, Output, decimals, grouped, output_options, plain
 from registry.cli.parameters import AT_LEAST_ONE, OneOf
 from registry.enums import VectorFormat
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from registry.embeddings.versions import EmbeddingVersion
 
 __all__ = ["embeddings", "nearest"]
@@ -38,6 +37,8 @@ LISTED = (
     Field("outcomes", look=grouped, right=True),
     Field("dimension", right=True),
     Field("encoder"),
+    Field("aligned_to", look=plain, right=True),
+    Field("alignment_residual", "residual", look=decimals, right=True),
     Field("churn", look=decimals, right=True),
     Field("promoted_at", "promoted (UTC)"),
     Field("reason", whole=True),
@@ -92,24 +93,26 @@ def _print(output: Output, versions: list[EmbeddingVersion]) -> None:
 def show(application: Application, version: int | None, output: Output) -> None:
     """Print how a version was trained and how well it predicts.
 
-    VERSION is by default the current one.
+    VERSION is by default the current one. Metrics are of held-out outcomes, for each benchmark as
+    well. For each exam (benchmarks that mostly the same models took), the share of the nearest
+    neighbours that took the same one stands beside the share by the catalog alone and that of all
+    models: where it is much more, near models are those with the same exam.
 
     \b
     Examples:
       registry embeddings show
       registry embeddings show 3 --format json
     """
+    from registry.embeddings.judging.sentences import mixing_warnings, movement
     from registry.embeddings.versions import read_version
 
     with application.reading() as connection:
-        content = asdict(read_version(connection, version))
-
-    def draw(screen: Console) -> None:
-        fields = [Field("field", "", kept=True), Field("value", "", kept=True, whole=True)]
-        rows = [(name.replace("_", " "), value) for name, value in content.items()]
-        screen.print(table(fields, rows, width=screen.width))
-
-    output.document(content, draw)
+        found = read_version(connection, version)
+    content = asdict(found)
+    moved = movement(found)
+    output.document(content, lambda screen: draw(screen, content, [moved] if moved else []))
+    for warning in mixing_warnings(found.metrics):
+        say(warning)
 
 
 @embeddings.command()

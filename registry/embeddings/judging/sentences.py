@@ -1,0 +1,69 @@
+"""Sentences on a stored version: how far it moved, and what its mixing warns of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from registry.embeddings.versions import EmbeddingVersion
+
+MOST_RATIO = 3.0
+"""Times that an exam's models may be among their own neighbours, against the catalog alone."""
+
+_NAMED = 3
+"""Benchmarks of an exam that are named."""
+
+
+def movement(version: EmbeddingVersion) -> str | None:
+    """Return how a version lies to the one that it was aligned to; None without one."""
+    if version.aligned_to is None:
+        return None
+    said = f"Its coordinates are those of version {version.aligned_to}"
+    if version.alignment_residual is not None:
+        said += f", with a residual of {version.alignment_residual:.3f} after the rotation"
+    if version.churn is not None:
+        said += (
+            f"; {version.churn:.0%} of models' ten nearest neighbours changed when it was judged"
+        )
+    return f"{said}."
+
+
+def mixing_warnings(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each exam whose models are mostly near each other by exam alone.
+
+    Args:
+        metrics: of a version.
+    """
+    return [_warning(exam) for exam in exams(metrics) if ratio(exam) > MOST_RATIO]
+
+
+def exams(metrics: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the mixing of each exam; versions trained before it was measured have none."""
+    found: Sequence[Mapping[str, Any]] = metrics.get("mixing", {}).get("exams", ())
+    return found
+
+
+def ratio(exam: Mapping[str, Any]) -> float:
+    """Return how many times as often neighbours are of the same exam as by the catalog alone.
+
+    Where the catalog gives less than chance, against chance.
+    """
+    expected = max(exam["catalog"], exam["chance"])
+    return float(exam["share"] / expected) if expected else 0.0
+
+
+def exam_name(exam: Mapping[str, Any]) -> str:
+    """Return the benchmarks of an exam, the first ones by name."""
+    names = exam["benchmarks"]
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _warning(exam: Mapping[str, Any]) -> str:
+    expected = (
+        f"{exam['catalog']:.1%} of those by the catalog alone"
+        if exam["catalog"] >= exam["chance"]
+        else f"{exam['chance']:.1%} of all models"
+    )
+    return (
+        f"Of the nearest neighbours of models that took {exam_name(exam)}, {exam['share']:.0%} "
+        f"took it too, beside {expected}: there, nearness says what a model was evaluated on."
+    )
