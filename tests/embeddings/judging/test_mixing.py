@@ -63,6 +63,8 @@ def test_blocks_far_apart_are_seen_and_warned_of() -> None:
     )
     unlike = {**small, "catalog": 0.01}
     assert "beside 18.6% of all models" in mixing_warnings({"mixing": {"exams": [unlike]}})[0]
+    by_chance = {**unlike, "share": 0.4}
+    assert mixing_warnings({"mixing": {"exams": [by_chance]}}) == [], "twice what chance gives"
     together = mixing(vectors, exams, NOTHING_KNOWN)[0]
     assert together.share < 2 * together.chance
     assert mixing_warnings({"mixing": {"exams": [{**small, **vars_of(together)}]}}) == []

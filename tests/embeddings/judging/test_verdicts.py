@@ -17,6 +17,8 @@ from registry.embeddings.read import read_embeddings, read_items
 from registry.embeddings.save import TrainedVersion
 from registry.embeddings.training import TrainingOptions
 from registry.embeddings.versions import Verdict
+from registry.learning.factorization.problem import sigmoid
+from registry.learning.metrics import log_loss
 
 IRT = TrainingOptions(method="irt")
 
@@ -106,6 +108,28 @@ def test_a_lost_benchmark_is_named_by_its_canonical_name(engine: Engine) -> None
     assert "large" not in bad.reason
 
 
+def test_only_what_both_versions_predict_is_compared(engine: Engine) -> None:
+    """A version without some of the models and items loses or gains nothing by those."""
+    fill(engine)
+    data = read(engine)
+    first = made(data, 0)
+    assert first.item_vectors is not None
+    with engine.begin() as connection:
+        kept(
+            connection,
+            first.vectors[:30],
+            data.matrix.models[:30],
+            items=data.matrix.columns[:90],
+            item_vectors=first.item_vectors[:90],
+        )
+    hidden = data.held_out[:30, :90]
+    outcomes, logits = data.matrix.values[:30, :90], first.vectors + first.item_vectors[:, 1]
+    loss = log_loss(outcomes[hidden], sigmoid(logits[:30, :90][hidden]))
+    found = verdict(engine, first, data)
+    assert found.promoted
+    assert found.reason.startswith(f"held-out log loss {loss:.4f} against {loss:.4f}, 0% of")
+
+
 def test_without_held_out_outcomes_it_is_refused_in_a_sentence(engine: Engine) -> None:
     with engine.begin() as connection:
         write(connection, grid("arc", {"org/m0": [1], "org/m1": [0]}))
@@ -151,19 +175,19 @@ def test_two_exams_are_measured_beside_the_catalog(engine: Engine) -> None:
     rng = np.random.default_rng(0)
     with engine.begin() as connection:
         right = (rng.random((12, 50)) < rng.random((12, 1))).astype(float)
-        runs = [run(f"lab/x{n}-7b", list(right[n])) for n in range(12)]
-        write(connection, block("quiz", *runs))
+        runs = [run(f"lab/x{n}-7b", list(right[n])) for n in range(11)]
+        write(connection, block("quiz", *runs, run("org/m0", list(right[11]))))
         connection.execute(text("UPDATE store.models SET parameters = 7000000000 WHERE name ~ 'x'"))
     version = training.train(engine, replace(IRT, promote=False))
     assert version is not None
     exams = {tuple(each["benchmarks"]): each for each in version.metrics["mixing"]["exams"]}
     assert set(exams) == {("arc", "gsm"), ("quiz",)}
     quiz = exams["quiz",]
-    assert (quiz["models"], quiz["only"]) == (12, 12)
-    assert quiz["chance"] == pytest.approx(11 / 51)
-    assert quiz["catalog"] == 1, "names and size alone tell them apart"
+    assert (quiz["models"], quiz["only"]) == (12, 11)
+    assert quiz["chance"] == pytest.approx(11 / 50)
+    assert quiz["catalog"] > 0.9, "names and size alone tell them apart"
     assert 0 <= quiz["share"] <= 1
-    assert version.metrics["coverage"]["one_exam"] == 52
+    assert version.metrics["coverage"]["one_exam"] == 50
 
 
 @pytest.mark.parametrize("case", ["same", "one item", "one benchmark"])
