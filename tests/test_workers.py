@@ -13,6 +13,7 @@ import pytest
 from registry.workers import (
     BULK_GC_THRESHOLD,
     TASKS_AHEAD,
+    Stage,
     WorkerPool,
     infrequent_gc,
     map_in_order,
@@ -152,3 +153,11 @@ def test_garbage_is_collected_rarely_only_meanwhile() -> None:
         assert gc.get_threshold() == before
     finally:
         gc.set_threshold(*before)
+
+
+def test_a_step_is_reported_with_its_stage_and_a_stage_of_a_stage_alone() -> None:
+    reports: list[tuple[str, int, int]] = []
+    outer = Stage("final fit", lambda *report: reports.append(report))
+    outer("irt", 1, 2)
+    Stage("choosing settings", outer)("knn", 0, 0)
+    assert reports == [("final fit: irt", 1, 2), ("choosing settings: knn", 0, 0)]
