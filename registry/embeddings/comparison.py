@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from registry.embeddings import comparison_results
 from registry.embeddings.comparison_results import Figure, MethodComparison
 from registry.embeddings.dataset import TrainingData
-from registry.embeddings.training import TrainingOptions, read_data
+from registry.embeddings.training import TrainingOptions, read_data_and_catalog
 from registry.enums import MethodName, SplitKind
 from registry.errors import UsageError
 from registry.learning import splits
@@ -19,6 +19,7 @@ from registry.learning.factorization import devices, selection
 from registry.learning.factorization.problem import Context, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
 from registry.learning.metrics import holdout_metrics, summary
+from registry.learning.space import learner
 from registry.version import __version__
 from registry.workers import Progress, no_progress
 
@@ -64,7 +65,7 @@ def compare(
     """
     device = devices.choose(options.device)
     began = perf_counter()
-    data = read_data(engine, options, on_progress)
+    data = read_data_and_catalog(engine, options, on_progress)
     selection.check(data.problem)
     values: dict[tuple[str, str, str], list[float]] = {}
     done, trainings = 0, len(kinds) * seeds * len(methods)
@@ -156,7 +157,7 @@ def _predicted(
         rest = problem.without(hidden)
         context = Context(device, seed)
         if method in {"blend", "irt", "mf", "mf-text"}:
-            fit = selection.learn(rest, method, context).fit
+            fit = learner.learn(rest, method, context).fit
         else:
             fit = METHODS[method].fit(rest, context=context)
         predicted = fit.predict(items)

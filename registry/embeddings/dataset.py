@@ -31,12 +31,14 @@ class TrainingData:
         texts: of the N items; None without an encoder.
         encoder: name of the encoder of the texts.
         domains: of the N items; None where unknown.
+        catalog: float32, M x f: features of the models; None where they were not read.
     """
 
     matrix: OutcomeMatrix
     texts: ItemTexts | None
     encoder: str | None
     domains: Sequence[str | None]
+    catalog: NDArray[np.float32] | None = None
 
     @property
     def held_out(self) -> Mask:
@@ -57,7 +59,9 @@ class TrainingData:
     @property
     def problem(self) -> Problem:
         """Return the outcomes and texts as a problem of factorization."""
-        return Problem(self.matrix.values, self.texts)
+        names = [each.benchmark for each in self._columns]
+        _, groups = np.unique(np.array(names, np.str_), return_inverse=True)
+        return Problem(self.matrix.values, self.texts, groups, self.catalog)
 
     def fingerprint(self) -> str:
         """Return a digest of models, items, outcomes and encoder."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
 from registry import workers
@@ -14,7 +16,8 @@ from registry.catalog.features import architecture_family
 from registry.db import connection as database
 from registry.learning.coldstart import features
 from registry.learning.coldstart.corpus import CorpusStatistics
-from registry.learning.coldstart.features import Description
+from registry.learning.coldstart.features import Description, Featurizer
+from registry.learning.coldstart.kernel_features import kernel_features
 from registry.learning.coldstart.lineage_kernel import MOST_HOPS, ParentLink
 
 AT_ONCE = 20_000
@@ -129,6 +132,24 @@ def census(engine: Engine, count: int | None = None) -> CorpusStatistics:
     for part in map_catalog(engine, _counted, None, count=count):
         total.join(part)
     return total
+
+
+def read_kernel_features(engine: Engine, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return features of models, M x f, whose inner products are the catalog's similarities.
+
+    Args:
+        engine: of the database.
+        names: of the M models, in the order of the rows; an unknown one has zeros.
+    """
+    featurizer = Featurizer.fitted(census(engine))
+    with engine.connect() as connection:
+        batch = read_named(connection, names)
+    known = kernel_features(featurizer.blocks(batch.descriptions))
+    # They come in order of their keys.
+    places = {name: place for place, name in enumerate(names)}
+    rows = np.zeros((len(names), known.shape[1]), np.float32)
+    rows[[places[each.name] for each in batch.descriptions]] = known
+    return rows
 
 
 def _counted(setting: None, batch: ModelBatch) -> CorpusStatistics:  # noqa: ARG001 - there is none

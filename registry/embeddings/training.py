@@ -5,7 +5,7 @@ is written after it in one transaction, and judged in the next.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +14,14 @@ from sqlalchemy import Engine
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
-from registry.embeddings import dataset, item_vectors, placement, save, versions
+from registry.embeddings import (
+    dataset,
+    item_vectors,
+    model_features,
+    placement,
+    save,
+    versions,
+)
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.judging.evidence import Evidence
 from registry.embeddings.judging.promotion import MARGIN, MOST_CHURN, check_limits
@@ -26,9 +33,10 @@ from registry.enums import VECTOR_METHODS
 from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
-from registry.learning.factorization import devices, distributed, selection
+from registry.learning.factorization import devices, distributed
 from registry.learning.factorization.problem import Context, Mask
 from registry.learning.factorization.selection import METHODS, SelectionResult
+from registry.learning.space import learner
 from registry.version import __version__
 from registry.workers import Progress, Stage, no_progress
 
@@ -151,7 +159,7 @@ def train(
                 raise NoOutcomesError
         with distributed.joined(device):
             if distributed.rank():
-                data = read_data(engine, options)
+                data = read_data_and_catalog(engine, options)
                 _learned(data, data.held_out, options, device, no_progress)
                 return None
             with job(engine, "train", lock=Lock.TRAINING, doing="train") as run:
@@ -197,18 +205,27 @@ def read_data(
         return dataset.read(connection, benchmarks=options.benchmarks, encoder=name)
 
 
+def read_data_and_catalog(
+    engine: Engine, options: TrainingOptions, on_progress: Progress = no_progress
+) -> TrainingData:
+    """Read what to learn from, and what the catalog says of the models."""
+    data = read_data(engine, options, on_progress)
+    on_progress("reading the catalog", 0, 0)
+    return replace(data, catalog=model_features.read_kernel_features(engine, data.matrix.models))
+
+
 def _learned(
     data: TrainingData, hidden: Mask, options: TrainingOptions, device: str, on_progress: Progress
 ) -> SelectionResult:
     context = Context(device, options.seed, Stage("final fit", on_progress))
-    return selection.learn(data.problem.without(hidden), options.method, context)
+    return learner.learn(data.problem.without(hidden), options.method, context)
 
 
 def _trained(
     engine: Engine, options: TrainingOptions, device: str, on_progress: Progress
 ) -> EmbeddingVersion:
     began = perf_counter()
-    data = read_data(engine, options, on_progress)
+    data = read_data_and_catalog(engine, options, on_progress)
     if options.if_changed:
         with engine.connect() as connection:
             same = versions.trained_on(connection, data.fingerprint(), options.method)
@@ -237,7 +254,7 @@ def _trained(
         encoder=data.encoder,
         items=data.matrix.columns,
         item_vectors=items,
-        settings=selection.settings(fit.method),
+        settings=learner.settings(fit.method),
         trials=learned.trials,
         metrics=metrics,
         data_fingerprint=data.fingerprint(),

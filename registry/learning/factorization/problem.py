@@ -58,6 +58,10 @@ class ItemTexts:
         """Return bool, N: which items have a text."""
         return np.asarray(~np.isnan(self.vectors).any(axis=1))
 
+    def part(self, items: Columns) -> "ItemTexts":
+        """Return the texts of some items."""
+        return ItemTexts(self.vectors[items], self.traits[items], csr_array(self.words[items]))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
@@ -66,10 +70,15 @@ class Problem:
     Attributes:
         outcomes: float32, M x N, in [0, 1]; NaN where a model was not observed on an item.
         texts: of the N items; None where there are none.
+        groups: int, N: number of each item's benchmark; None where all are of one.
+        catalog: float32, M x f: what the catalog says of each model, as features whose inner
+            products are similarities; zeros where nothing is known, None where there is none.
     """
 
     outcomes: Matrix
     texts: ItemTexts | None = None
+    groups: Columns | None = None
+    catalog: Matrix | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and ranges."""
@@ -80,6 +89,10 @@ class Problem:
             raise UsageError(f"Outcomes must be within 0 and 1; they are within {low} and {high}.")
         if self.texts is not None and len(self.texts.vectors) != self.outcomes.shape[1]:
             raise ValueError("there are not as many texts as items")
+        if self.groups is not None and len(self.groups) != self.outcomes.shape[1]:
+            raise ValueError("there are not as many groups as items")
+        if self.catalog is not None and len(self.catalog) != len(self.outcomes):
+            raise ValueError("there are not as many rows of the catalog as models")
 
     @property
     def observed(self) -> Mask:
@@ -110,6 +123,17 @@ class Problem:
             cells: bool, M x N: the outcomes to hide.
         """
         return replace(self, outcomes=np.where(cells, np.float32(np.nan), self.outcomes))
+
+    def part(self, rows: Columns, columns: Columns) -> "Problem":
+        """Return the problem of some models and items, in the order given."""
+        if len(rows) == len(self.outcomes) and len(columns) == self.outcomes.shape[1]:
+            return self
+        return Problem(
+            self.outcomes[np.ix_(rows, columns)],
+            None if self.texts is None else self.texts.part(columns),
+            None if self.groups is None else self.groups[columns],
+            None if self.catalog is None else self.catalog[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

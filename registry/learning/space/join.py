@@ -1,0 +1,150 @@
+"""Join of the fits of several exams to one, whose vectors are in one space."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from registry.learning.arrays import Reals
+from registry.learning.factorization.problem import (
+    CPU,
+    Columns,
+    Context,
+    Factors,
+    Fit,
+    Matrix,
+    Method,
+    Problem,
+    sigmoid,
+)
+from registry.learning.space.abilities import Abilities, abilities_of
+from registry.learning.space.exams import Exam, exams_of
+from registry.learning.space.posterior import posteriors
+from registry.learning.space.prior import JointPrior, joint_prior
+from registry.learning.space.reference import coordinates, item_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A method for each exam of a problem, and their common prior.
+
+    Attributes:
+        parts: methods with vectors, one for each of `exams_of`, in that order.
+    """
+
+    parts: tuple[Method, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the methods."""
+        return self.parts[0].name
+
+    def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
+        """Fit each exam, then the common prior and all posteriors; see `Method.fit`."""
+        exams = exams_of(problem)
+        fits = [
+            part.fit(problem.part(exam.rows, exam.columns), _part(check, exam), context)
+            for part, exam in zip(self.parts, exams, strict=True)
+        ]
+        return join(problem, exams, fits, context)
+
+
+def _part(check: Matrix | None, exam: Exam) -> Matrix | None:
+    return None if check is None else check[np.ix_(exam.rows, exam.columns)]
+
+
+class _Space(NamedTuple):
+    """Vectors of all models and items: logits are `models @ items.T + offsets`."""
+
+    models: Reals
+    variances: Matrix
+    items: Reals
+    offsets: Matrix
+
+
+def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: Context) -> Fit:
+    """Join fits of exams.
+
+    A model is predicted by the fit of an exam where it took it, else by its posterior.
+
+    Args:
+        problem: of all models and items.
+        exams: of the problem.
+        fits: of the exams, each with vectors.
+        context: device and progress.
+    """
+    abilities = []
+    for exam, fit in zip(exams, fits, strict=True):
+        assert fit.factors is not None
+        abilities.append(abilities_of(exam, fit.factors))
+    prior = joint_prior(problem.outcomes, abilities, problem.catalog, context)
+    space = _placed(problem, abilities, prior, context)
+
+    def predict(columns: Columns) -> Matrix:
+        items = space.items[columns]
+        variance = space.variances @ (items**2).T
+        logits = space.models @ items.T + space.offsets[columns]
+        probabilities = sigmoid(logits / np.sqrt(1 + np.pi / 8 * variance))
+        for exam, fit in zip(exams, fits, strict=True):
+            inside = np.flatnonzero(np.isin(columns, exam.columns))
+            if len(inside):
+                own = np.searchsorted(exam.columns, columns[inside])
+                probabilities[np.ix_(exam.rows, inside)] = fit.predict(own)
+        return probabilities
+
+    factors = Factors(
+        space.models.astype(np.float32),
+        space.items.astype(np.float32),
+        space.offsets,
+        np.sqrt(space.variances.mean(axis=1)),
+    )
+    method = Joined(tuple(fit.method for fit in fits))
+    return Fit(method, predict, factors, notes=_notes(exams, fits, prior))
+
+
+def _notes(exams: Sequence[Exam], fits: Sequence[Fit], prior: JointPrior) -> dict[str, object]:
+    return {
+        "exams": [
+            {
+                "models": tie.models,
+                "items": len(exam.columns),
+                "linked": tie.linked,
+                "explained": round(tie.explained, 4),
+                "fit": dict(fit.notes),
+            }
+            for exam, fit, tie in zip(exams, fits, prior.ties, strict=True)
+        ]
+    }
+
+
+def _placed(
+    problem: Problem, exams: Sequence[Abilities], prior: JointPrior, context: Context
+) -> _Space:
+    """Return the posteriors of all models, in coordinates of the reference set."""
+    models, dimension = prior.of_abilities.mean.shape
+    items = np.zeros((problem.outcomes.shape[1], dimension))
+    offsets = np.zeros(len(items), np.float32)
+    start = 0
+    for exam in exams:
+        stop = start + exam.loadings.shape[1]
+        items[exam.columns, start:stop] = exam.loadings
+        offsets[exam.columns] = exam.offsets
+        start = stop
+    mean, done = np.empty((models, dimension)), 0
+    covariances = []
+    for part in posteriors(
+        problem.outcomes, exams, prior.of_abilities, np.arange(models), context.device
+    ):
+        mean[part.rows] = part.mean
+        covariances.append(part.covariance.astype(np.float32))
+        done += len(part.rows)
+        context.on_progress("placing models in the common space", done, models)
+    weights = item_weights(problem.groups, problem.observed_items)
+    forth, back = coordinates(mean, items, offsets.astype(np.float64), weights)
+    # The variance of each coordinate D' a is that of a along a column of D.
+    axes = forth.astype(np.float32)
+    variances = np.concatenate(
+        [np.einsum("jd,mjk,kd->md", axes, part, axes, optimize=True) for part in covariances]
+    )
+    return _Space(mean @ forth, np.asarray(variances, np.float32), items @ back, offsets)
