@@ -224,14 +224,22 @@ def _fitted(
     blocks = featurizer.blocks(batch.descriptions)
     vectors = trained.vectors[order].astype(np.float64)
     prior = gp.fit(blocks, vectors, kernel=kernel)
-    return FittedPlacement(
-        featurizer,
-        prior,
-        prior.influence(blocks),
-        np.array(batch.keys, np.int64),
-        coordinate_scale(prior.left_out, vectors),
-        fold_in.error_correlation(prior.left_out, vectors),
+    fitted = FittedPlacement(
+        featurizer, prior, prior.influence(blocks), np.array(batch.keys, np.int64)
     )
+    unexplained = versions.read_unexplained(connection, version.version)
+    if unexplained is None:
+        return replace(
+            fitted,
+            scale=coordinate_scale(prior.left_out, vectors),
+            together=fold_in.error_correlation(prior.left_out, vectors),
+        )
+    # Learned with what the catalog says, trained vectors are nearer to predictions than true ones.
+    least = np.maximum(unexplained.diagonal(), fold_in.LEAST_VARIANCE)
+    deviation = np.sqrt(least)
+    together = unexplained / np.outer(deviation, deviation)
+    np.fill_diagonal(together, 1)
+    return replace(fitted, together=together, least=least)
 
 
 def _counted(

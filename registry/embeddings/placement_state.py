@@ -38,6 +38,8 @@ class FittedPlacement:
         scale: factor that calibrates standard deviations.
         together: float64, d x d: correlation of prediction errors; None in states stored without
             it, whose errors count as independent.
+        least: float64, d: least variance of a prediction; None where the trained vectors do not
+            depend on the catalog, so that their distance from predictions is its measure.
     """
 
     featurizer: Featurizer
@@ -46,6 +48,7 @@ class FittedPlacement:
     trained: NDArray[np.int64]
     scale: float = 1.0
     together: Reals | None = None
+    least: Reals | None = None
 
 
 def save(connection: Connection, version: int, fitted: FittedPlacement, newest: int) -> None:
@@ -106,8 +109,12 @@ def read(connection: Connection, version: int) -> FittedPlacement | None:
         profiles=csr_array((0, WIDTH)),
     )
     influence, scale = Influence(stored["kept"], stored["influence"]), float(stored["scale"])
-    together = stored["together"].astype(np.float64) if "together" in stored else None
-    return FittedPlacement(featurizer, prior, influence, stored["trained"], scale, together)
+    together, least = (
+        stored[name].astype(np.float64) if name in stored else None
+        for name in ("together", "least")
+        for name in ("together", "least")
+    )
+    return FittedPlacement(featurizer, prior, influence, stored["trained"], scale, together, least)
 
 
 def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -125,6 +132,8 @@ def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "scale", np.array(fitted.scale)
     if fitted.together is not None:
         yield "together", fitted.together
+    if fitted.least is not None:
+        yield "least", fitted.least
     for block in fields(FeatureBlocks):
         values = getattr(prior.landmarks, block.name)
         if not issparse(values):

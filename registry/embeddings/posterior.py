@@ -1,6 +1,7 @@
 """Vectors of models that were not trained on: predicted from the catalog, corrected by outcomes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,10 @@ from registry.learning.coldstart.gp import AT_ONCE, BatchPredictor, VectorEstima
 
 LEAST_SUPPORT = 0.05
 """Least share of a model's own similarity that trained models explain, for a predicted vector."""
+
+DEGREES = 4.0
+"""Degrees of freedom of the prior of a model with outcomes, where trained vectors rest on the
+catalog as well: names mislead now and then, so its tails are heavy."""
 
 FOLDED_SCALE = 0.5
 """Exponent of the scale of deviations for folded-in models: outcomes correct half of it."""
@@ -71,6 +76,9 @@ class VectorPredictor:
         blocks = self._fitted.featurizer.blocks(models)
         features = self._predictor.features(blocks)
         prediction = self._predictor.predict(blocks, features)
+        if self._fitted.least is not None:
+            variance = np.maximum(prediction.variance, self._fitted.least)
+            prediction = replace(prediction, variance=variance)
         near = self._fitted.influence.strongest(features)
         evaluated = np.array([key in self._evaluated for key in keys.tolist()], bool)
 
@@ -94,7 +102,13 @@ def embedding_rows(
         for folded, cold in batch:
             if len(folded.keys):
                 seen = outcomes.of(folded.keys)
-                posterior = fold_in.fold(folded.prediction, outcomes.items, seen, fitted.together)
+                posterior = fold_in.fold(
+                    folded.prediction,
+                    outcomes.items,
+                    seen,
+                    fitted.together,
+                    degrees=None if fitted.least is None else DEGREES,
+                )
                 scale = fitted.scale**FOLDED_SCALE
                 yield _columns("folded", folded._replace(prediction=posterior), scale)
             if len(cold.keys):

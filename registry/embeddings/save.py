@@ -54,6 +54,8 @@ class TrainedVersion:
         seed: of all random numbers.
         seconds: duration.
         outcomes: number of outcomes that it was trained on.
+        unexplained: float64, (d, d): covariance of models' vectors about what the catalog predicts;
+            None where the vectors do not depend on the catalog.
         kinds: of each vector, of `enums.VectorKind`; None where all are trained.
     """
 
@@ -74,6 +76,7 @@ class TrainedVersion:
     seed: int
     seconds: float
     outcomes: int
+    unexplained: NDArray[np.float64] | None = None
     kinds: Sequence[str] | None = None
 
 
@@ -286,6 +289,7 @@ def _add_version(
         "metrics": _json(trained.metrics),
         "aligned_to": None if onto is None else onto.version,
         "alignment_residual": None if rotation is None else rotation.residual,
+        "unexplained": _unexplained(trained, rotation),
     }
     placeholders = ", ".join(
         f"CAST(:{name} AS jsonb)" if name in {"settings", "trials", "metrics"} else f":{name}"
@@ -299,6 +303,20 @@ def _add_version(
     )
     assert isinstance(version, int)
     return version
+
+
+def _unexplained(
+    trained: TrainedVersion, rotation: alignment.Alignment | None
+) -> list[list[float]] | None:
+    """Return the covariance in the coordinates of the stored vectors."""
+    covariance = trained.unexplained
+    if covariance is None:
+        return None
+    if rotation is not None:
+        turn = rotation.rotation[: len(covariance)]
+        covariance = turn.T @ covariance @ turn
+    rows: list[list[float]] = covariance.tolist()
+    return rows
 
 
 def _json(value: object) -> str:

@@ -250,6 +250,7 @@ def _trained(
         models=data.matrix.models,
         vectors=fit.factors.models,
         uncertainties=fit.factors.uncertainties,
+        unexplained=fit.factors.unexplained,
         serving=fit.serving,
         encoder=data.encoder,
         items=data.matrix.columns,

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
 from registry.db.schema import VERSIONED_TABLES
@@ -187,6 +189,18 @@ def finalize(connection: Connection, version: int, verdict: Verdict) -> Embeddin
     if verdict.promoted:
         _make_current(connection, version, verdict.reason)
     return read_version(connection, version)
+
+
+def read_unexplained(connection: Connection, version: int) -> NDArray[np.float64] | None:
+    """Return the covariance of a version's vectors about what the catalog predicts, d x d.
+
+    None for a version whose vectors do not depend on the catalog.
+    """
+    rows = connection.scalar(
+        text("SELECT unexplained FROM store.embedding_versions WHERE version_id = :version"),
+        {"version": version},
+    )
+    return None if rows is None else np.array(rows, np.float64)
 
 
 def mark_placed(

@@ -107,6 +107,11 @@ class VersionTable(TypedColumns):
     likeness: Named[Any] = Column(
         JSONB, nullable=True, comment="weights of what makes models alike; null before placing"
     )
+    unexplained: Named[Any] = Column(
+        ARRAY(REAL, dimensions=2),
+        nullable=True,
+        comment="covariance of vectors about what the catalog predicts; null if independent of it",
+    )
 
 
 embedding_versions = Table(

@@ -62,11 +62,34 @@ def error_correlation(left_out: VectorEstimate, vectors: Reals) -> Reals:
     return np.asarray(correlation, np.float64)
 
 
+def relative_precision(
+    shift: Reals, covariance: Reals, precision: Reals, degrees: float | None
+) -> float:
+    """Return the expected scale of a prior's precision, given how far the posterior is from it.
+
+    Student's t is a mixture of normal distributions of different scales; this is the E-step of
+    their scale (Lange, Little and Taylor, Robust statistical modeling using the t distribution,
+    1989): about 1 where outcomes agree with the prior, less where they do not.
+
+    Args:
+        shift: d, mean of the posterior less that of the prior.
+        covariance: d x d, of the posterior.
+        precision: d x d, of the normal prior.
+        degrees: of freedom; None for a normal prior, whose scale is 1.
+    """
+    if degrees is None:
+        return 1.0
+    distance = float(shift @ precision @ shift + np.sum(precision * covariance))
+    return (degrees + len(shift)) / (degrees + distance)
+
+
 def fold(
     prior: VectorEstimate,
     items: ItemParameters,
     outcomes: NDArray[np.floating[Any]],
     correlation: Reals | None = None,
+    *,
+    degrees: float | None = None,
 ) -> VectorEstimate:
     """Return the posterior of n models' vectors, given some outcomes.
 
@@ -75,6 +98,8 @@ def fold(
         items: N frozen items.
         outcomes: n x N, in [0, 1], where graded ones count as fractions; nan where not observed.
         correlation: float64, d x d, of the prior's errors; None for independent ones.
+        degrees: of freedom of a prior with the tails of Student's t, which outcomes that contradict
+            the catalog overcome; None for a normal prior.
 
     Raises:
         UsageError: for an outcome out of range.
@@ -96,12 +121,18 @@ def fold(
             items.vectors[columns].astype(np.float64),
             items.offsets[columns].astype(np.float64),
             outcomes[model, columns].astype(np.float64),
+            degrees,
         )
     return VectorEstimate(mean, variance, prior.support)
 
 
-def _laplace(
-    centre: Reals, precision: Reals, items: Reals, offsets: Reals, outcomes: Reals
+def _laplace(  # noqa: PLR0913, PLR0917 - a model's prior and outcomes
+    centre: Reals,
+    precision: Reals,
+    items: Reals,
+    offsets: Reals,
+    outcomes: Reals,
+    degrees: float | None,
 ) -> tuple[Reals, Reals]:
     """Return the mode and the marginal variances, d each, of one model's posterior.
 
@@ -111,10 +142,13 @@ def _laplace(
         items: n x d, vectors of the observed items.
         offsets: n.
         outcomes: n.
+        degrees: of freedom, as of `fold`.
     """
     mode = centre.copy()
-    covariance = np.zeros_like(precision)
+    covariance = np.linalg.inv(precision)
+    normal = precision
     for _ in range(MOST_STEPS):
+        precision = normal * relative_precision(mode - centre, covariance, normal, degrees)
         p = expit(items @ mode + offsets)
         gradient = items.T @ (outcomes - p) - precision @ (mode - centre)
         weights = np.maximum(p * (1 - p), 1e-6)

@@ -148,12 +148,15 @@ class Factors:
         offsets: float32, N.
         uncertainties: float32, M: root mean square of the posterior standard deviations of a
             model's coordinates; None for a method without a posterior.
+        unexplained: float64, d x d: covariance of models' vectors about what the catalog and
+            nothing else predicts; None where the vectors do not depend on the catalog.
     """
 
     models: Matrix
     items: Matrix
     offsets: Matrix
     uncertainties: Matrix | None = None
+    unexplained: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,6 +61,7 @@ class _Space(NamedTuple):
     variances: Matrix
     items: Reals
     offsets: Matrix
+    unexplained: Reals
 
 
 def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: Context) -> Fit:
@@ -98,6 +99,7 @@ def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: 
         space.items.astype(np.float32),
         space.offsets,
         np.sqrt(space.variances.mean(axis=1)),
+        space.unexplained,
     )
     method = Joined(tuple(fit.method for fit in fits))
     return Fit(method, predict, factors, notes=_notes(exams, fits, prior))
@@ -147,4 +149,10 @@ def _placed(
     variances = np.concatenate(
         [np.einsum("jd,mjk,kd->md", axes, part, axes, optimize=True) for part in covariances]
     )
-    return _Space(mean @ forth, np.asarray(variances, np.float32), items @ back, offsets)
+    return _Space(
+        mean @ forth,
+        np.asarray(variances, np.float32),
+        items @ back,
+        offsets,
+        forth.T @ prior.of_abilities.covariance @ forth,
+    )

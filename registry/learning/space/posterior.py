@@ -15,8 +15,11 @@ from registry.learning.arrays import Reals
 from registry.learning.factorization.problem import Columns, Matrix
 from registry.learning.space.abilities import Abilities
 
-STEPS = 6
+STEPS = 8
 """Updates of a posterior."""
+
+DEGREES = 4.0
+"""Degrees of freedom of the prior: names mislead now and then, so its tails are heavy."""
 
 AT_ONCE = 1 << 22
 """Outcomes, or entries of covariances, in memory at a time."""
@@ -105,8 +108,9 @@ def _posterior(
 ) -> Gaussians:
     mean, covariance = centre.clone(), prior.expand(len(rows), -1, -1).clone()
     for _ in range(STEPS if sittings else 0):
-        information = centre @ precision
-        total = precision.expand(len(rows), -1, -1).clone()
+        scale = _relative_precision(mean - centre, covariance, precision)
+        information = scale[:, None] * (centre @ precision)
+        total = scale[:, None, None] * precision
         for sitting in sittings:
             squares, slopes = _evidence(sitting, mean, covariance)
             total[sitting.places, sitting.dimensions, sitting.dimensions] += squares
@@ -114,6 +118,12 @@ def _posterior(
         covariance = torch.cholesky_inverse(torch.linalg.cholesky(total))
         mean = (covariance @ information[:, :, None])[:, :, 0]
     return Gaussians(rows, mean.cpu().numpy(), covariance.cpu().numpy())
+
+
+def _relative_precision(shift: Tensor, covariance: Tensor, precision: Tensor) -> Tensor:
+    """Return the expected scale of each prior's precision, as `fold_in.relative_precision`."""
+    distance = ((shift @ precision) * shift).sum(1) + (precision * covariance).sum((1, 2))
+    return (DEGREES + len(precision)) / (DEGREES + distance)
 
 
 def _evidence(sitting: _Sitting, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
