@@ -112,7 +112,6 @@ def read(connection: Connection, version: int) -> FittedPlacement | None:
     together, least = (
         stored[name].astype(np.float64) if name in stored else None
         for name in ("together", "least")
-        for name in ("together", "least")
     )
     return FittedPlacement(featurizer, prior, influence, stored["trained"], scale, together, least)
 

@@ -126,7 +126,7 @@ def fold(
     return VectorEstimate(mean, variance, prior.support)
 
 
-def _laplace(  # noqa: PLR0913, PLR0917 - a model's prior and outcomes
+def _laplace(  # noqa: PLR0917 - a model's prior and outcomes
     centre: Reals,
     precision: Reals,
     items: Reals,
@@ -145,8 +145,8 @@ def _laplace(  # noqa: PLR0913, PLR0917 - a model's prior and outcomes
         degrees: of freedom, as of `fold`.
     """
     mode = centre.copy()
-    covariance = np.linalg.inv(precision)
-    normal = precision
+    covariance: Reals = np.asarray(np.linalg.inv(precision), np.float64)
+    normal = np.asarray(precision, np.float64)
     for _ in range(MOST_STEPS):
         precision = normal * relative_precision(mode - centre, covariance, normal, degrees)
         p = expit(items @ mode + offsets)
