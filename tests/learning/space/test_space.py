@@ -1,0 +1,276 @@
+"""One space of models that took different exams."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from registry.learning.factorization.irt import ItemResponse
+from registry.learning.factorization.problem import Factors, Problem
+from registry.learning.metrics import auc
+from registry.learning.space import learner
+from registry.learning.space.abilities import Abilities, abilities_of
+from registry.learning.space.exams import Exam, exams_of
+from registry.learning.space.join import Joined
+from registry.learning.space.posterior import DEGREES, PriorOf, posteriors
+from registry.learning.space.prior import LEAST_RESIDUAL, joint_prior
+from registry.learning.space.reference import coordinates, item_weights
+
+pytest.importorskip("torch")
+
+MODELS, ITEMS, TWINS = 240, 60, 30
+
+
+class Mixture(NamedTuple):
+    """Models that took one of two exams; some are there twice, with an exam each."""
+
+    problem: Problem
+    probabilities: NDArray[np.float64]
+
+
+def mixture(*, linked: int = 0, catalog: bool = True, seed: int = 0) -> Mixture:
+    """Draw models of three abilities, of which two show in the catalog, and their outcomes."""
+    draw = np.random.default_rng(seed)
+    abilities = draw.normal(size=(MODELS, 3))
+    abilities[TWINS : 2 * TWINS] = abilities[:TWINS]
+    loadings = draw.normal(size=(2 * ITEMS, 3)) * 1.5
+    probabilities = expit(abilities @ loadings.T + draw.normal(size=2 * ITEMS))
+    outcomes = (draw.random(probabilities.shape) < probabilities).astype(np.float32)
+    first = np.arange(2 * ITEMS) < ITEMS
+    took_first = draw.random(MODELS) < 0.5
+    took_first[:TWINS], took_first[TWINS : 2 * TWINS] = True, False
+    both = np.zeros(MODELS, bool)
+    both[2 * TWINS : 2 * TWINS + linked] = True
+    hidden = np.where(took_first[:, None], ~first, first) & ~both[:, None]
+    outcomes[hidden] = np.nan
+    known = np.column_stack([abilities[:, :2] + draw.normal(size=(MODELS, 2)) * 0.5])
+    known -= known.mean(axis=0)
+    groups = np.where(first, 0, 1)
+    features = known.astype(np.float32) if catalog else None
+    return Mixture(Problem(outcomes, groups=groups, catalog=features), probabilities)
+
+
+def joined(problem: Problem) -> Factors:
+    exams = exams_of(problem)
+    assert len(exams) == 2
+    fit = Joined((ItemResponse(rank=3, prior=0.5, sweeps=12),) * 2).fit(problem)
+    assert fit.factors is not None
+    return fit.factors
+
+
+def ranks(vectors: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the rank of each model's twin among all others, from 1."""
+    pairs = [(place, place + TWINS) for place in range(TWINS)]
+    found = []
+    for one, other in pairs + [(b, a) for a, b in pairs]:
+        distances = np.linalg.norm(vectors - vectors[one], axis=1)
+        distances[one] = np.inf
+        found.append(1 + np.count_nonzero(distances < distances[other]))
+    return np.array(found)
+
+
+def test_the_catalog_ties_exams_that_share_no_model() -> None:
+    made = mixture()
+    tied = np.median(ranks(joined(made.problem).models))
+    alone = np.median(
+        ranks(joined(Problem(made.problem.outcomes, None, made.problem.groups)).models)
+    )
+    assert tied <= 0.1 * MODELS
+    assert tied < alone / 2
+
+
+def test_models_of_both_exams_tie_them_without_a_catalog() -> None:
+    made = mixture(linked=40, catalog=False)
+    untied = mixture(linked=0, catalog=False)
+    assert np.median(ranks(joined(made.problem).models)) <= 0.1 * MODELS
+    assert np.median(ranks(joined(untied.problem).models)) > 0.1 * MODELS
+
+
+def test_an_exam_that_a_model_never_took_is_predicted() -> None:
+    made = mixture(linked=20)
+    fit = Joined((ItemResponse(rank=3, prior=0.5, sweeps=12),) * 2).fit(made.problem)
+    never = np.isnan(made.problem.outcomes)
+    predicted = fit.probabilities(2 * ITEMS)
+    right = (np.random.default_rng(9).random(never.shape) < made.probabilities).astype(np.float64)
+    means = np.broadcast_to(np.nanmean(made.problem.outcomes, axis=0), never.shape)
+    assert auc(right[never], predicted[never].astype(np.float64)) > 0.8
+    assert auc(right[never], means[never].astype(np.float64)) < 0.75
+
+
+def test_an_exam_that_a_model_took_is_predicted_by_the_fit_of_it_alone() -> None:
+    problem = mixture(linked=20).problem
+    method = ItemResponse(rank=3, prior=0.5, sweeps=12)
+    fit = Joined((method, method)).fit(problem)
+    for exam in exams_of(problem):
+        alone = method.fit(problem.part(exam.rows, exam.columns))
+        columns = exam.columns[::7]
+        own = np.searchsorted(exam.columns, columns)
+        np.testing.assert_allclose(fit.predict(columns)[exam.rows], alone.predict(own), atol=1e-5)
+
+
+def test_vectors_of_two_exams_have_norms_of_one_size() -> None:
+    problem = mixture().problem
+    vectors = joined(problem).models
+    norms = np.linalg.norm(vectors - vectors.mean(axis=0), axis=1)
+    first, second = (np.median(norms[exam.rows]) for exam in exams_of(problem))
+    assert 0.5 < first / second < 2
+
+
+def test_a_distance_is_the_difference_of_probabilities_on_the_reference_set() -> None:
+    """To first order: of models that differ little, with each benchmark weighing the same."""
+    draw = np.random.default_rng(3)
+    items, offsets = draw.normal(size=(50, 4)), draw.normal(size=50)
+    groups = np.repeat([0, 1], [40, 10])
+    models = draw.normal(size=(1, 4)) + draw.normal(size=(30, 4)) * 0.02
+    weights = item_weights(groups, np.ones(50, bool))
+    assert weights[groups == 0].sum() == pytest.approx(0.5)
+    forth, back = coordinates(models, items, offsets, weights)
+    vectors = models @ forth
+    np.testing.assert_allclose(vectors @ (items @ back).T, models @ items.T, atol=1e-6)
+    p = expit(models @ items.T + offsets)
+    for one, other in ((0, 1), (2, 17), (29, 5)):
+        expected = np.sqrt((weights * (p[one] - p[other]) ** 2).sum())
+        assert np.linalg.norm(vectors[one] - vectors[other]) == pytest.approx(expected, rel=0.05)
+
+
+def test_items_without_outcomes_are_not_of_the_reference_set() -> None:
+    weights = item_weights(np.array([0, 0, 1, 1]), np.array([True, False, True, True]))
+    np.testing.assert_allclose(weights, [0.5, 0, 0.25, 0.25])
+
+
+def test_abilities_keep_every_logit_and_have_unit_covariance() -> None:
+    draw = np.random.default_rng(1)
+    factors = Factors(
+        (draw.normal(size=(50, 4)) @ draw.normal(size=(4, 4)) + 3).astype(np.float32),
+        draw.normal(size=(20, 4)).astype(np.float32),
+        draw.normal(size=20).astype(np.float32),
+    )
+    found = abilities_of(Exam(np.arange(50), np.arange(20)), factors)
+    logits = factors.models @ factors.items.T + factors.offsets
+    np.testing.assert_allclose(found.values @ found.loadings.T + found.offsets, logits, atol=1e-3)
+    np.testing.assert_allclose(found.values.T @ found.values / 50, np.eye(4), atol=1e-6)
+    np.testing.assert_allclose(found.values.mean(axis=0), 0, atol=1e-6)
+
+
+def test_directions_in_which_no_model_differs_are_dropped() -> None:
+    vectors = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
+    vectors[:, 1] = 2
+    items = np.ones((5, 3), np.float32)
+    found = abilities_of(
+        Exam(np.arange(30), np.arange(5)), Factors(vectors, items, np.zeros(5, np.float32))
+    )
+    assert found.values.shape == (30, 2)
+    np.testing.assert_allclose(
+        found.values @ found.loadings.T + found.offsets, vectors @ items.T, atol=1e-4
+    )
+
+
+def exam(outcomes: NDArray[np.float32], loadings: NDArray[np.float32]) -> Abilities:
+    models, items = outcomes.shape
+    return Abilities(
+        np.flatnonzero(~np.isnan(outcomes).all(axis=1)),
+        np.arange(items),
+        np.zeros((models, loadings.shape[1])),
+        loadings,
+        np.zeros(items, np.float32),
+    )
+
+
+def test_a_model_without_outcomes_has_its_prior() -> None:
+    outcomes = np.array([[1, 0, 1], [np.nan] * 3], np.float32)
+    taken = exam(outcomes, np.ones((3, 1), np.float32))
+    prior = PriorOf(np.array([[0.2], [0.7]]), np.array([[0.5]]))
+    (found,) = posteriors(outcomes, [taken], prior, np.arange(2))
+    assert found.mean[1, 0] == pytest.approx(0.7)
+    assert found.covariance[1, 0, 0] == pytest.approx(0.5)
+    assert found.covariance[0, 0, 0] < 0.5
+
+
+def test_a_posterior_is_the_mode_where_outcomes_agree_with_the_prior() -> None:
+    """Against a search over the ability, with a prior of Student's t."""
+    draw = np.random.default_rng(2)
+    loadings = draw.normal(size=(80, 1)).astype(np.float32)
+    outcomes = (draw.random((1, 80)) < expit(loadings.T * 0.8)).astype(np.float32)
+    prior = PriorOf(np.array([[0.5]]), np.array([[1.0]]))
+    (found,) = posteriors(outcomes, [exam(outcomes, loadings)], prior, np.arange(1))
+    grid = np.linspace(-4, 4, 4001)
+    logits = grid[:, None] * loadings[:, 0]
+    log = (outcomes[0] * logits - np.logaddexp(0, logits)).sum(1)
+    log -= (DEGREES + 1) / 2 * np.log1p((grid - 0.5) ** 2 / DEGREES)
+    weights = np.exp(log - log.max())
+    mean = (weights * grid).sum() / weights.sum()
+    assert found.mean[0, 0] == pytest.approx(mean, abs=0.1)
+
+
+def test_outcomes_overcome_a_prior_that_is_far_away() -> None:
+    """As of a model under a wrong name: a normal prior this narrow would hold it half way."""
+    loadings = np.full((60, 1), 1.5, np.float32)
+    outcomes = np.zeros((1, 60), np.float32)
+    outcomes[0, :3] = 1
+    prior = PriorOf(np.array([[2.0]]), np.array([[0.04]]))
+    (found,) = posteriors(outcomes, [exam(outcomes, loadings)], prior, np.arange(1))
+    assert found.mean[0, 0] < -1
+
+
+def test_models_come_out_the_same_whatever_is_computed_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = np.random.default_rng(4)
+    outcomes = draw.integers(0, 2, (30, 20)).astype(np.float32)
+    taken = exam(outcomes, draw.normal(size=(20, 2)).astype(np.float32))
+    prior = PriorOf(draw.normal(size=(30, 2)), np.eye(2))
+    (whole,) = posteriors(outcomes, [taken], prior, np.arange(30))
+    monkeypatch.setattr("registry.learning.space.posterior.AT_ONCE", 60)
+    parts = list(posteriors(outcomes, [taken], prior, np.arange(30)))
+    assert len(parts) > 5
+    np.testing.assert_allclose(np.concatenate([each.mean for each in parts]), whole.mean, atol=1e-6)
+
+
+def test_a_catalog_of_noise_explains_nothing() -> None:
+    made = mixture(linked=20)
+    draw = np.random.default_rng(8)
+    noise = draw.normal(size=(MODELS, 5)).astype(np.float32)
+    abilities = []
+    for each in exams_of(made.problem):
+        fit = ItemResponse(rank=3, prior=0.5, sweeps=12).fit(
+            made.problem.part(each.rows, each.columns)
+        )
+        assert fit.factors is not None
+        abilities.append(abilities_of(each, fit.factors))
+    prior = joint_prior(made.problem.outcomes, abilities, noise)
+    alone, tied = prior.ties
+    assert alone.explained < 0.1
+    assert (alone.linked, tied.linked) == (0, 20)
+    informed = joint_prior(made.problem.outcomes, abilities, made.problem.catalog)
+    assert informed.ties[0].explained > 0.25
+    values = np.linalg.eigvalsh(informed.of_abilities.covariance)
+    assert values.min() > LEAST_RESIDUAL * 0.05, "a covariance"
+
+
+def test_a_problem_of_several_exams_is_learned_in_one_space() -> None:
+    learned = learner.learn(mixture(linked=10).problem, "irt")
+    assert isinstance(learned.fit.method, Joined)
+    settings = learner.settings(learned.fit.method)
+    assert settings["method"] == "irt"
+    assert len(settings["exams"]) == 2  # type: ignore[arg-type]
+    assert {trial["exam"]["items"] for trial in learned.trials} == {ITEMS}  # type: ignore[index]
+    assert learned.fit.factors is not None
+    assert learned.fit.factors.unexplained is not None
+    assert learned.validation["known"]["auc"] > 0.6
+
+
+def test_other_seeds_give_the_same_rank_and_neighbours() -> None:
+    problem = mixture(linked=20).problem
+    from registry.learning.factorization.problem import Context  # noqa: PLC0415
+
+    neighbours = []
+    for seed in (0, 1):
+        factors = learner.learn(problem, "irt", Context(seed=seed)).fit.factors
+        assert factors is not None
+        distances = np.linalg.norm(factors.models[:, None] - factors.models[None], axis=2)
+        np.fill_diagonal(distances, np.inf)
+        neighbours.append(np.argsort(distances, axis=1)[:, :5])
+    same = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(*neighbours, strict=True)])
+    assert same >= 0.95
