@@ -34,7 +34,7 @@ from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed
-from registry.learning.factorization.problem import Context, Mask
+from registry.learning.factorization.problem import Context, Fit, Mask
 from registry.learning.factorization.selection import METHODS, SelectionResult
 from registry.learning.space import learner
 from registry.version import __version__
@@ -244,6 +244,7 @@ def _trained(
         **evidence.metrics(fit.factors.models, items),
         options.method: evidence.measured(fit.predict),
         "validation": learned.validation,
+        "ties": _ties(fit),
     }
     trained = TrainedVersion(
         method=options.method,
@@ -266,6 +267,13 @@ def _trained(
         outcomes=data.problem.count - int(hidden.sum()),
     )
     return _saved(engine, trained, evidence, options, on_progress=on_progress)
+
+
+def _ties(fit: Fit) -> list[dict[str, object]]:
+    """Return how each exam was tied to the others; nothing of methods that know no exams."""
+    exams = fit.notes.get("exams")
+    named = exams if isinstance(exams, list) else []
+    return [{name: value for name, value in exam.items() if name != "fit"} for exam in named]
 
 
 def _saved(
