@@ -112,7 +112,6 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.priors VALUES (1, 1, 'ab')",
         "UPDATE store.embeddings SET support = 0.5, near_ids = '{1}', near_weights = '{0.5}'",
     ),
-    "0013": ("UPDATE store.embedding_versions SET unexplained = '{{0.5,0},{0,0.5}}'",),
     "0011": (
         "INSERT INTO store.benchmark_aliases VALUES ('ARC', 'arc', NULL, 'user', 1)",
         "INSERT INTO store.model_facts VALUES (1, 1, 'parameters', '7000000000', 1)",
@@ -128,6 +127,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     # It builds indexes again, which only versions of many vectors have.
     "0012": (),
+    "0013": ("UPDATE store.embedding_versions SET unexplained = '{{0.5,0},{0,0.5}}'",),
 }
 
 SAMPLES = {
