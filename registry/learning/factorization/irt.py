@@ -24,6 +24,7 @@ from registry.learning.factorization.problem import (
     CPU,
     Columns,
     Context,
+    Evidence,
     Factors,
     Fit,
     Matrix,
@@ -354,11 +355,15 @@ def _fit(method: ItemResponse, state: _State, count: int, history: list[float]) 
             probabilities[rows] = _predicted(block, selected).cpu().numpy()
         return clipped(probabilities)
 
-    return Fit(method, predict, _factors(models, items), notes={"log_loss": history})
+    return Fit(method, predict, _factors(models, items, state.level), notes={"log_loss": history})
 
 
-def _factors(models: _Side, items: _Side) -> Factors:
-    """Return vectors scaled so that loadings have unit mean square in each dimension."""
+def _factors(models: _Side, items: _Side, level: Tensor) -> Factors:
+    """Return vectors scaled so that loadings have unit mean square in each dimension.
+
+    Their posteriors without the prior, which has precision 1, and that of the level, are the
+    evidence.
+    """
     rank = models.mean.shape[1] - 1
     scale = torch.ones(rank + 1, device=models.mean.device)
     scale[:rank] = _second_moments(items)[:, range(rank), range(rank)].mean(0).sqrt()
@@ -366,9 +371,15 @@ def _factors(models: _Side, items: _Side) -> Factors:
     loadings[:, rank] = 1
     places = range(rank + 1)
     spread = (models.covariance[:, places, places] * scale**2).mean(1).sqrt()
+    posterior = torch.linalg.inv(models.covariance.double())
+    prior = torch.ones(rank + 1, dtype=torch.float64, device=scale.device)
+    prior[rank] = level
+    precisions = (posterior - torch.diag(prior)) / torch.outer(scale, scale)
+    informations = (posterior @ models.mean.double()[:, :, None])[:, :, 0] / scale
     return Factors(
         (models.mean * scale).cpu().numpy(),
         loadings.cpu().numpy(),
         items.mean[:, rank].cpu().numpy(),
         spread.cpu().numpy(),
+        evidence=Evidence(precisions.float().cpu().numpy(), informations.float().cpu().numpy()),
     )

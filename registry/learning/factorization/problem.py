@@ -137,6 +137,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What outcomes say of models' vectors p, apart from any prior, as normal densities.
+
+    The density of a model is exp(informations . p - p . precisions p / 2), up to a factor.
+
+    Attributes:
+        precisions: float32, M x d x d.
+        informations: float32, M x d.
+    """
+
+    precisions: Matrix
+    informations: Matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Factors:
     """Vectors of models and items.
 
@@ -150,6 +165,7 @@ class Factors:
             model's coordinates; None for a method without a posterior.
         unexplained: float64, d x d: covariance of models' vectors about what the catalog and
             nothing else predicts; None where the vectors do not depend on the catalog.
+        evidence: what the outcomes say of the models' vectors; None for a method without it.
     """
 
     models: Matrix
@@ -157,6 +173,7 @@ class Factors:
     offsets: Matrix
     uncertainties: Matrix | None = None
     unexplained: NDArray[np.float64] | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -79,7 +79,7 @@ def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: 
     for exam, fit in zip(exams, fits, strict=True):
         assert fit.factors is not None
         abilities.append(abilities_of(exam, fit.factors))
-    prior = joint_prior(problem.outcomes, abilities, problem.catalog, context)
+    prior = joint_prior(len(problem.outcomes), abilities, problem.catalog, context)
     space = _placed(problem, abilities, prior, context)
 
     def predict(columns: Columns) -> Matrix:
@@ -135,9 +135,7 @@ def _placed(
         start = stop
     mean, done = np.empty((models, dimension)), 0
     covariances = []
-    for part in posteriors(
-        problem.outcomes, exams, prior.of_abilities, np.arange(models), context.device
-    ):
+    for part in posteriors(exams, prior.of_abilities, np.arange(models), context.device):
         mean[part.rows] = part.mean
         covariances.append(part.covariance.astype(np.float32))
         done += len(part.rows)

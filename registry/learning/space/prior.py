@@ -53,7 +53,7 @@ class JointPrior(NamedTuple):
 
 
 def joint_prior(
-    outcomes: Matrix,
+    models: int,
     exams: Sequence[Abilities],
     catalog: Matrix | None,
     context: Context = CPU,
@@ -61,12 +61,11 @@ def joint_prior(
     """Fit the common prior of all exams.
 
     Args:
-        outcomes: float32, M x N; nan where not observed.
+        models: M, their number.
         exams: the largest first.
         catalog: float32, M x f, features of the models; zeros where nothing is known of one.
         context: device and progress.
     """
-    models = len(outcomes)
     features = np.zeros((models, 0)) if catalog is None else catalog.astype(np.float64)
     dimension = sum(exam.values.shape[1] for exam in exams)
     mean, covariance = np.zeros((models, dimension)), np.zeros((dimension, dimension))
@@ -77,7 +76,7 @@ def joint_prior(
         context.on_progress("tying exams", place, len(exams))
         stop = start + exam.values.shape[1]
         so_far = PriorOf(mean, covariance).of_first(start)
-        before, spread = _before(outcomes, exams[:place], so_far, exam.rows, context.device)
+        before, spread = _before(exams[:place], so_far, exam.rows, context.device)
         step = _regression(exam.values, before, spread, features[exam.rows])
         slopes = step.slopes
         mean[:, start:stop] = (
@@ -94,13 +93,13 @@ def joint_prior(
 
 
 def _before(
-    outcomes: Matrix, exams: Sequence[Abilities], prior: PriorOf, rows: Columns, device: str
+    exams: Sequence[Abilities], prior: PriorOf, rows: Columns, device: str
 ) -> tuple[Reals, Reals]:
     """Return posterior means, n x a, and covariances of models in the exams before theirs."""
     count = len(prior.covariance)
     if not count:
         return np.zeros((len(rows), 0)), np.zeros((len(rows), 0, 0))
-    parts = list(posteriors(outcomes, exams, prior, rows, device))
+    parts = list(posteriors(exams, prior, rows, device))
     return (
         np.concatenate([part.mean for part in parts]),
         np.concatenate([part.covariance for part in parts]),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from registry.learning.factorization.irt import ItemResponse
-from registry.learning.factorization.problem import Factors, Problem
+from registry.learning.factorization.problem import Context, Evidence, Factors, Problem
 from registry.learning.metrics import auc
 from registry.learning.space import learner
 from registry.learning.space.abilities import Abilities, abilities_of
@@ -146,6 +146,7 @@ def test_abilities_keep_every_logit_and_have_unit_covariance() -> None:
         (draw.normal(size=(50, 4)) @ draw.normal(size=(4, 4)) + 3).astype(np.float32),
         draw.normal(size=(20, 4)).astype(np.float32),
         draw.normal(size=20).astype(np.float32),
+        evidence=Evidence(np.zeros((50, 4, 4), np.float32), np.zeros((50, 4), np.float32)),
     )
     found = abilities_of(Exam(np.arange(50), np.arange(20)), factors)
     logits = factors.models @ factors.items.T + factors.offsets
@@ -158,8 +159,10 @@ def test_directions_in_which_no_model_differs_are_dropped() -> None:
     vectors = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
     vectors[:, 1] = 2
     items = np.ones((5, 3), np.float32)
+    nothing = Evidence(np.zeros((30, 3, 3), np.float32), np.zeros((30, 3), np.float32))
     found = abilities_of(
-        Exam(np.arange(30), np.arange(5)), Factors(vectors, items, np.zeros(5, np.float32))
+        Exam(np.arange(30), np.arange(5)),
+        Factors(vectors, items, np.zeros(5, np.float32), evidence=nothing),
     )
     assert found.values.shape == (30, 2)
     np.testing.assert_allclose(
@@ -167,65 +170,88 @@ def test_directions_in_which_no_model_differs_are_dropped() -> None:
     )
 
 
-def exam(outcomes: NDArray[np.float32], loadings: NDArray[np.float32]) -> Abilities:
-    models, items = outcomes.shape
+def exam(precisions: NDArray[np.float64], means: NDArray[np.float64]) -> Abilities:
+    """Return an exam of the first models, whose outcomes say as much of each."""
+    count, width = means.shape
     return Abilities(
-        np.flatnonzero(~np.isnan(outcomes).all(axis=1)),
-        np.arange(items),
-        np.zeros((models, loadings.shape[1])),
-        loadings,
-        np.zeros(items, np.float32),
+        np.arange(count),
+        np.arange(3),
+        np.zeros((count, width)),
+        np.zeros((3, width), np.float32),
+        np.zeros(3, np.float32),
+        precisions,
+        (precisions @ means[:, :, None])[:, :, 0],
     )
 
 
 def test_a_model_without_outcomes_has_its_prior() -> None:
-    outcomes = np.array([[1, 0, 1], [np.nan] * 3], np.float32)
-    taken = exam(outcomes, np.ones((3, 1), np.float32))
+    taken = exam(np.full((1, 1, 1), 2.0), np.array([[1.0]]))
     prior = PriorOf(np.array([[0.2], [0.7]]), np.array([[0.5]]))
-    (found,) = posteriors(outcomes, [taken], prior, np.arange(2))
+    (found,) = posteriors([taken], prior, np.arange(2))
     assert found.mean[1, 0] == pytest.approx(0.7)
     assert found.covariance[1, 0, 0] == pytest.approx(0.5)
     assert found.covariance[0, 0, 0] < 0.5
 
 
-def test_a_posterior_is_the_mode_where_outcomes_agree_with_the_prior() -> None:
-    """Against a search over the ability, with a prior of Student's t."""
-    draw = np.random.default_rng(2)
-    loadings = draw.normal(size=(80, 1)).astype(np.float32)
-    outcomes = (draw.random((1, 80)) < expit(loadings.T * 0.8)).astype(np.float32)
-    prior = PriorOf(np.array([[0.5]]), np.array([[1.0]]))
-    (found,) = posteriors(outcomes, [exam(outcomes, loadings)], prior, np.arange(1))
-    grid = np.linspace(-4, 4, 4001)
-    logits = grid[:, None] * loadings[:, 0]
-    log = (outcomes[0] * logits - np.logaddexp(0, logits)).sum(1)
-    log -= (DEGREES + 1) / 2 * np.log1p((grid - 0.5) ** 2 / DEGREES)
-    weights = np.exp(log - log.max())
-    mean = (weights * grid).sum() / weights.sum()
-    assert found.mean[0, 0] == pytest.approx(mean, abs=0.1)
+def test_a_posterior_is_that_of_normal_densities_where_they_agree() -> None:
+    """Of two exams that one model took, with a prior that ties them; scale 1 at its distance."""
+    covariance = np.array([[1.0, 0.6], [0.6, 1.0]])
+    prior = PriorOf(np.array([[0.3, -0.2]]), covariance)
+    one = exam(np.array([[[3.0]]]), np.array([[1.0]]))
+    other = exam(np.array([[[2.0]]]), np.array([[0.5]]))
+    (found,) = posteriors([one, other], prior, np.arange(1))
+    precision, evidence = np.linalg.inv(covariance), np.diag([3.0, 2.0])
+    shift = found.mean[0] - prior.mean[0]
+    distance = shift @ precision @ shift + np.trace(precision @ found.covariance[0])
+    scale = (DEGREES + 2) / (DEGREES + distance)
+    expected = np.linalg.inv(scale * precision + evidence)
+    np.testing.assert_allclose(found.covariance[0], expected, rtol=1e-3)
+    mean = expected @ (scale * precision @ prior.mean[0] + evidence @ [1.0, 0.5])
+    np.testing.assert_allclose(found.mean[0], mean, rtol=1e-3)
+
+
+def test_an_exam_moves_abilities_in_one_that_was_not_taken() -> None:
+    prior = PriorOf(np.zeros((1, 2)), np.array([[1.0, 0.6], [0.6, 1.0]]))
+    one = exam(np.array([[[1e6]]]), np.array([[1.0]]))
+    other = exam(np.zeros((1, 1, 1)), np.zeros((1, 1)))
+    (found,) = posteriors([one, other], prior, np.arange(1))
+    assert found.mean[0, 1] == pytest.approx(0.6, abs=0.01)
 
 
 def test_outcomes_overcome_a_prior_that_is_far_away() -> None:
-    """As of a model under a wrong name: a normal prior this narrow would hold it half way."""
-    loadings = np.full((60, 1), 1.5, np.float32)
-    outcomes = np.zeros((1, 60), np.float32)
-    outcomes[0, :3] = 1
+    """As of a model under a wrong name: a normal prior would have as much weight as they."""
     prior = PriorOf(np.array([[2.0]]), np.array([[0.04]]))
-    (found,) = posteriors(outcomes, [exam(outcomes, loadings)], prior, np.arange(1))
-    assert found.mean[0, 0] < -1
+    (found,) = posteriors([exam(np.full((1, 1, 1), 25.0), np.array([[-2.0]]))], prior, np.arange(1))
+    assert found.mean[0, 0] < -1.5
 
 
 def test_models_come_out_the_same_whatever_is_computed_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     draw = np.random.default_rng(4)
-    outcomes = draw.integers(0, 2, (30, 20)).astype(np.float32)
-    taken = exam(outcomes, draw.normal(size=(20, 2)).astype(np.float32))
+    taken = exam(np.tile(np.eye(2), (30, 1, 1)), draw.normal(size=(30, 2)))
     prior = PriorOf(draw.normal(size=(30, 2)), np.eye(2))
-    (whole,) = posteriors(outcomes, [taken], prior, np.arange(30))
-    monkeypatch.setattr("registry.learning.space.posterior.AT_ONCE", 60)
-    parts = list(posteriors(outcomes, [taken], prior, np.arange(30)))
+    (whole,) = posteriors([taken], prior, np.arange(30))
+    monkeypatch.setattr("registry.learning.space.posterior.AT_ONCE", 20)
+    parts = list(posteriors([taken], prior, np.arange(30)))
     assert len(parts) > 5
     np.testing.assert_allclose(np.concatenate([each.mean for each in parts]), whole.mean, atol=1e-6)
+
+
+def test_evidence_and_prior_give_the_posterior_of_the_fit() -> None:
+    """An item response model's vectors are its evidence times its prior, normal with mean 0."""
+    problem = mixture(linked=20).problem
+    part = exams_of(problem)[0]
+    factors = ItemResponse(3, 0.5, 12).fit(problem.part(part.rows, part.columns)).factors
+    assert factors is not None
+    assert factors.evidence is not None
+    precisions = factors.evidence.precisions.astype(np.float64)
+    assert np.linalg.eigvalsh(precisions).min() > -1e-3, "outcomes add precision"
+    without = np.linalg.solve(precisions, factors.evidence.informations[:, :, None])[:, :, 0]
+    # What the outcomes alone say is further from 0 than with the prior.
+    assert (np.linalg.norm(without, axis=1) > np.linalg.norm(factors.models, axis=1)).all()
+    for axis in range(3):
+        assert np.corrcoef(without[:, axis], factors.models[:, axis])[0, 1] > 0.9
 
 
 def test_a_catalog_of_noise_explains_nothing() -> None:
@@ -239,11 +265,11 @@ def test_a_catalog_of_noise_explains_nothing() -> None:
         )
         assert fit.factors is not None
         abilities.append(abilities_of(each, fit.factors))
-    prior = joint_prior(made.problem.outcomes, abilities, noise)
+    prior = joint_prior(MODELS, abilities, noise)
     alone, tied = prior.ties
     assert alone.explained < 0.1
     assert (alone.linked, tied.linked) == (0, 20)
-    informed = joint_prior(made.problem.outcomes, abilities, made.problem.catalog)
+    informed = joint_prior(MODELS, abilities, made.problem.catalog)
     assert informed.ties[0].explained > 0.25
     values = np.linalg.eigvalsh(informed.of_abilities.covariance)
     assert values.min() > LEAST_RESIDUAL * 0.05, "a covariance"
@@ -263,7 +289,6 @@ def test_a_problem_of_several_exams_is_learned_in_one_space() -> None:
 
 def test_other_seeds_give_the_same_rank_and_neighbours() -> None:
     problem = mixture(linked=20).problem
-    from registry.learning.factorization.problem import Context  # noqa: PLC0415
 
     neighbours = []
     for seed in (0, 1):
