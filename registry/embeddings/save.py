@@ -20,7 +20,7 @@ from registry.learning import alignment
 MOST_DIMENSIONS = 16_000
 """Largest dimension that pgvector stores."""
 
-MOST_PADDED = 64
+MOST_PADDED = 128
 """Largest dimension up to which vectors of different ones are aligned: those of a text encoder have
 hundreds, and one version with as many must not make all later ones as large."""
 

@@ -11,7 +11,7 @@ from registry.embeddings.judging.gain import Gain, gain
 from registry.embeddings.judging.held_out import HeldOut
 from registry.evaluations.outcomes import Column
 from registry.learning.arrays import Reals
-from registry.learning.factorization.problem import Mask, Matrix
+from registry.learning.factorization.problem import Matrix
 from registry.learning.metrics import auc, log_loss
 
 
@@ -32,17 +32,6 @@ class Benchmarks:
         """Take the names of the benchmarks of N items."""
         distinct, codes = np.unique(np.array(names, object).astype(str), return_inverse=True)
         return cls(distinct.tolist(), codes)
-
-    def taken(self, observed: Mask) -> Mask:
-        """Return whether each of M models has outcomes on each benchmark: bool, M x B.
-
-        Args:
-            observed: M x N.
-        """
-        taken = np.zeros((len(observed), len(self.names)), np.bool_)
-        for place in range(len(self.names)):
-            taken[:, place] = observed[:, self.codes == place].any(axis=1)
-        return taken
 
     def metrics(self, held: HeldOut, predictions: Matrix) -> dict[str, dict[str, float]]:
         """Return metrics of predictions on the held-out outcomes of each benchmark that has some.

@@ -13,8 +13,8 @@ from registry.embeddings.judging.benchmarks import Benchmarks, canonical_names
 from registry.embeddings.judging.held_out import HeldOut
 from registry.embeddings.judging.mixing import NEIGHBOURS, catalog_similarity, mixing
 from registry.learning.coldstart.features import Description
-from registry.learning.exams import exams, takers
 from registry.learning.factorization.problem import Columns, Mask, Matrix
+from registry.learning.space.exams import Exam, exams_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +62,11 @@ class Evidence:
         """
         predictions = self.held.served(models, items)
         observed = self.data.matrix.mask
-        stored = Benchmarks.of([f"{each[0]}@{each[1]}" for each in self.data.matrix.columns])
-        taken = stored.taken(observed)
-        groups = exams(taken)
-        took = takers(taken, groups)
-        names = [[stored.names[place].removesuffix("@") for place in group] for group in groups]
+        exams = exams_of(self.data.problem)
+        took = np.zeros((len(observed), len(exams)), np.bool_)
+        for place, exam in enumerate(exams):
+            took[exam.rows, place] = True
+        names = [self._names(exam) for exam in exams]
         return {
             "held_out": self.held.metrics(predictions),
             "baseline": self.held.metrics(self.held.means),
@@ -78,6 +78,10 @@ class Evidence:
     def measured(self, predict: Callable[[Columns], Matrix]) -> dict[str, float]:
         """Return the metrics of a fit's own predictions on held-out outcomes."""
         return self.held.metrics(self.held.predicted(predict))
+
+    def _names(self, exam: Exam) -> list[str]:
+        """Return the benchmarks of an exam, as they are stored."""
+        return sorted({self.data.matrix.columns[item].benchmark for item in exam.columns})
 
     def _mixing(self, models: Matrix, took: Mask, names: Sequence[list[str]]) -> dict[str, Any]:
         similarity = catalog_similarity(self.described, self.context)
