@@ -137,7 +137,7 @@ def test_show_draws_benchmarks_and_exams_and_warns(commands: Commands, engine: E
         one = kept(connection, drawn(6))
         two = kept(connection, drawn(6, 8, seed=1), current=False, metrics=metrics)
         versions.finalize(connection, two, Verdict(promoted=True, reason="better", churn=0.25))
-    result = commands("embeddings", "show", "--format", "table")
+    result = commands("embeddings", "show", "--format", "table", COLUMNS="200")
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "mmlu_pro 29 9,626 277,772 1,234 0.434 0.530 0.870" in lines
