@@ -117,7 +117,8 @@ def judge(
         return Verdict(promoted=True, reason=reason, churn=None)
     reason = f"held-out log loss {loss:.4f} against {current.log_loss:.4f}"
     if loss > current.log_loss + margin:
-        reason += f": worse by more than {margin:g}"
+        missed = f"worse by more than {margin:g}" if margin >= 0 else f"no gain of {-margin:g}"
+        reason += f": {missed}"
         return Verdict(promoted=False, reason=reason, churn=churn)
     if lost := gains.lost(max(margin, 0)):
         reason += f", but worse beyond noise on {_named(lost, gains)}"
