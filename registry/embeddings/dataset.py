@@ -18,6 +18,9 @@ from registry.learning.factorization.problem import ItemTexts, Mask, Problem
 from registry.learning.splitmix import mix
 from registry.learning.text_features import ItemText
 
+CELLS_AT_ONCE = 1 << 22
+"""Cells of models and items in memory at a time, in 8 bytes each."""
+
 HELD_OUT = 20
 """One outcome in this many is never trained on: every version is measured on the same ones."""
 
@@ -49,8 +52,12 @@ class TrainingData:
         """
         models = _hashes(self.matrix.models)
         items = _hashes([f"{each.benchmark}@{each.version}:{each.item}" for each in self._columns])
-        mixed = mix(models[:, None] ^ items)
-        return np.asarray((mixed % np.uint64(HELD_OUT) == 0) & self.matrix.mask)
+        held = self.matrix.mask
+        at_once = max(1, CELLS_AT_ONCE // max(1, len(items)))
+        for start in range(0, len(models), at_once):
+            rows = slice(start, start + at_once)
+            held[rows] &= mix(models[rows, None] ^ items) % np.uint64(HELD_OUT) == 0
+        return held
 
     @property
     def _columns(self) -> Sequence[Column]:
