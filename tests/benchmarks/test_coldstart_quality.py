@@ -19,19 +19,20 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from registry.catalog.features import architecture_family
-from registry.embeddings.posterior import FOLDED_SCALE
+from registry.embeddings.posterior import DEGREES
 from registry.learning import text_features
 from registry.learning.coldstart import fold_in, gp, predictors, protocol
-from registry.learning.coldstart.calibration import calibrate, calibrate_onward, coordinate_scale
+from registry.learning.coldstart.calibration import calibrate, calibrate_onward
 from registry.learning.coldstart.features import Description, FeatureBlocks, Featurizer
 from registry.learning.coldstart.fold_in_linear import accuracy, fold
+from registry.learning.coldstart.kernel_features import kernel_features
 from registry.learning.coldstart.lineage_kernel import ParentLink
 from registry.learning.coldstart.pca import decompose
 from registry.learning.coldstart.similarity_graph import similarity_graph
 from registry.learning.coldstart.trial import Trial, draw
 from registry.learning.encoders import open_encoder
-from registry.learning.factorization import selection
 from registry.learning.factorization.problem import Context, ItemTexts, Matrix, Problem, clipped
+from registry.learning.space import learner
 from registry.learning.text_features import ItemText
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -300,15 +301,17 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
     held: dict[int, list[float]] = {count: [] for count in BARS}
     for seed in SEEDS:
         new, known = split(evaluated, 1000, seed)
-        factors = selection.learn(
-            Problem(evaluated.truth[known]), context=Context(seed=seed)
-        ).fit.factors
+        catalog = kernel_features(evaluated.blocks.rows(known)).astype(np.float32)
+        problem = Problem(evaluated.truth[known], catalog=catalog)
+        factors = learner.learn(problem, context=Context(seed=seed)).fit.factors
         assert factors is not None
+        assert factors.unexplained is not None
         learned = factors.models.astype(np.float64)
         fitted = gp.fit(evaluated.blocks.rows(known), learned, seed=seed)
-        scale = coordinate_scale(fitted.left_out, learned)
-        correlation = fold_in.error_correlation(fitted.left_out, learned)
+        least = factors.unexplained.diagonal()
+        correlation = factors.unexplained / np.sqrt(np.outer(least, least))
         prediction = fitted.predict(evaluated.blocks.rows(new))
+        prediction = replace(prediction, variance=np.maximum(prediction.variance, least))
         items = fold_in.ItemParameters(factors.items, factors.offsets)
         truth = evaluated.truth[new]
         # As training would have it: from all outcomes, and no prediction.
@@ -320,11 +323,11 @@ def test_a_few_outcomes_in_the_space_that_is_served(evaluated: Evaluated) -> Non
         whole = fold_in.fold(blank, items, truth).mean
         for count in BARS:
             shown = shown_at_random(truth, count, seed)
-            folded = fold_in.fold(prediction, items, shown, correlation)
+            folded = fold_in.fold(prediction, items, shown, correlation, degrees=DEGREES)
             probabilities = expit(folded.mean @ items.vectors.T + items.offsets)
             means = np.where(np.isnan(shown), probabilities, shown).mean(axis=1)
             errors[count].append(float(np.sqrt(((means - truth.mean(axis=1)) ** 2).mean())))
-            stated = scale ** (FOLDED_SCALE if count else 1) * np.sqrt(folded.variance.mean(axis=1))
+            stated = np.sqrt(folded.variance.mean(axis=1))
             off = np.abs(folded.mean - whole)
             held[count].append(float((off <= 1.645 * stated[:, None]).mean()))
     for count, bar in BARS.items():

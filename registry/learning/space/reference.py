@@ -2,10 +2,10 @@
 
 The root mean square difference of two models' probabilities over the reference set is about
 |D(a - b)|, with the probability of an item as a linear function of its logit: the slope is the
-ratio of their standard deviations over the models. (With the slope at one point, p(1 - p), distances
-were 0.84 of the differences in the middle, not 0.97.) The coordinates p = D a keep every logit: an
-item's vector is multiplied by the inverse of D. The items of a benchmark weigh as much, together,
-as those of any other.
+ratio of their standard deviations over the models. (With the slope at one point, p(1 - p),
+distances were 0.84 of the differences in the middle, not 0.97.) The coordinates p = D a keep every
+logit: an item's vector is multiplied by the inverse of D. The items of a benchmark weigh as much,
+together, as those of any other.
 """
 
 import numpy as np
