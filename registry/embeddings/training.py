@@ -210,7 +210,7 @@ def read_data_and_catalog(
 ) -> TrainingData:
     """Read what to learn from, and what the catalog says of the models."""
     data = read_data(engine, options, on_progress)
-    on_progress("reading the catalog", 0, 0)
+    on_progress("comparing models by the catalog", 0, 0)
     return replace(data, catalog=model_features.read_kernel_features(engine, data.matrix.models))
 
 

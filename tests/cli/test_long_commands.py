@@ -75,6 +75,7 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "loading encoder hashing",
         "encoding texts",
         "reading outcomes and texts",
+        "comparing models by the catalog",
         "measuring on held-out outcomes",
         "saving the version",
         "judging the version",

@@ -42,7 +42,8 @@ def every_model(sample: Commands) -> list[dict[str, Any]]:
         (["--min-parameters", "40B"], lambda m: (m["parameters"] or 0) >= 40e9),
         (
             ["--min-parameters", "6.5B", "--max-parameters", "7_500_000_000"],
-            lambda m: 6.5e9 <= (m["parameters"] or 0) <= 7.5e9,
+            # A size that is only a parent's passes no limit.
+            lambda m: 6.5e9 <= (m["parameters"] or 0) <= 7.5e9 and not m["parameters_inherited"],
         ),
         (["--task", "text-generation"], lambda m: m["pipeline_tag"] == "text-generation"),
         (["--task", "Text-Generation"], lambda m: m["pipeline_tag"] == "text-generation"),

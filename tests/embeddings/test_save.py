@@ -344,7 +344,7 @@ def test_readers_see_one_version_whole_while_others_are_promoted(engine: Engine)
                 if len(found) != 1 or sizes[found[0][0]] != found[0][1]:
                     errors.append(found)
                 near = own.execute(
-                    text("SELECT of_version, count(*) FROM registry.nearest_models('org/m1', 50)"
+                    text("SELECT of_version, count(*) FROM registry.nearest_models('org/m1', 1000)"
                          " GROUP BY 1")
                 ).all()  # fmt: skip
                 if len(near) != 1 or sizes[near[0][0]] - 1 != near[0][1]:

@@ -24,11 +24,11 @@ from registry.learning.factorization.problem import (
     CPU,
     Columns,
     Context,
-    Evidence,
     Factors,
     Fit,
     Matrix,
     Problem,
+    VectorEvidence,
     clipped,
 )
 
@@ -381,5 +381,7 @@ def _factors(models: _Side, items: _Side, level: Tensor) -> Factors:
         loadings.cpu().numpy(),
         items.mean[:, rank].cpu().numpy(),
         spread.cpu().numpy(),
-        evidence=Evidence(precisions.float().cpu().numpy(), informations.float().cpu().numpy()),
+        evidence=VectorEvidence(
+            precisions.float().cpu().numpy(), informations.float().cpu().numpy()
+        ),
     )

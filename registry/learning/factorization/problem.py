@@ -137,7 +137,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class VectorEvidence:
     """What outcomes say of models' vectors p, apart from any prior, as normal densities.
 
     The density of a model is exp(informations . p - p . precisions p / 2), up to a factor.
@@ -173,7 +173,7 @@ class Factors:
     offsets: Matrix
     uncertainties: Matrix | None = None
     unexplained: NDArray[np.float64] | None = None
-    evidence: Evidence | None = None
+    evidence: VectorEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from registry.learning.factorization.irt import ItemResponse
-from registry.learning.factorization.problem import Context, Evidence, Factors, Problem
+from registry.learning.factorization.problem import Context, Factors, Problem, VectorEvidence
 from registry.learning.metrics import auc
 from registry.learning.space import learner
 from registry.learning.space.abilities import Abilities, abilities_of
@@ -146,7 +146,7 @@ def test_abilities_keep_every_logit_and_have_unit_covariance() -> None:
         (draw.normal(size=(50, 4)) @ draw.normal(size=(4, 4)) + 3).astype(np.float32),
         draw.normal(size=(20, 4)).astype(np.float32),
         draw.normal(size=20).astype(np.float32),
-        evidence=Evidence(np.zeros((50, 4, 4), np.float32), np.zeros((50, 4), np.float32)),
+        evidence=VectorEvidence(np.zeros((50, 4, 4), np.float32), np.zeros((50, 4), np.float32)),
     )
     found = abilities_of(Exam(np.arange(50), np.arange(20)), factors)
     logits = factors.models @ factors.items.T + factors.offsets
@@ -159,7 +159,7 @@ def test_directions_in_which_no_model_differs_are_dropped() -> None:
     vectors = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
     vectors[:, 1] = 2
     items = np.ones((5, 3), np.float32)
-    nothing = Evidence(np.zeros((30, 3, 3), np.float32), np.zeros((30, 3), np.float32))
+    nothing = VectorEvidence(np.zeros((30, 3, 3), np.float32), np.zeros((30, 3), np.float32))
     found = abilities_of(
         Exam(np.arange(30), np.arange(5)),
         Factors(vectors, items, np.zeros(5, np.float32), evidence=nothing),
