@@ -81,7 +81,7 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "judging the version",
         *placing,
     ]
-    computing = training[5 : 5 + len(training) - len(kept)]
+    computing = training[6 : 6 + len(training) - len(kept)]
     candidates = [each for each in computing if each.startswith("choosing settings: ")]
     assert len(candidates) > 1
     assert candidates + [each for each in computing if each.startswith("final fit: ")] == computing
@@ -101,6 +101,7 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
     assert of("embeddings", "compare", *methods, "--encoder", "none") == [
         "loading torch",
         "reading outcomes",
+        "comparing models by the catalog",
         "item-mean, split by cell",
         "rasch, split by cell",
     ]
