@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from registry.db.embedded.directory import DataDirectory, disk_full
+from registry.db.embedded.directory import DataDirectory, disk_full, mentions_full_disk
 from registry.db.embedded.installation import Account
 from registry.errors import EmbeddedServerError
 
@@ -116,12 +116,11 @@ def _initialise(
             ]
         )
         if initdb.returncode:
-            reason = f"\n{initdb.stdout.strip()}"
-            if "No space left on device" in reason or "Disk quota exceeded" in reason:
-                raise disk_full(directory.root, reason)
+            if mentions_full_disk(initdb.stdout):
+                raise disk_full(directory.root)
             raise EmbeddedServerError(
-                f"The embedded database could not be created in {directory.root}; initdb said:"
-                f"{reason}"
+                f"The embedded database could not be created in {directory.root}; initdb said:\n"
+                f"{initdb.stdout.strip()}"
             )
         (place / "data").rename(directory.postgres)
         parent = os.open(directory.root, os.O_RDONLY)

@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
-import logging
 import os
 import pwd
 import shutil
@@ -13,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.db.waiting import lock
 from registry.errors import EmbeddedServerError
-
-logger = logging.getLogger("registry.db.embedded")
 
 # A socket's whole path has 107 bytes on Linux and 103 on macOS.
 _SOCKET_PATH_BYTES = 103 - len("/.s.PGSQL.65535")
 _LOG_BYTES = 4 << 20
+_LOG_END = 64 << 10
+_ROOM_TO_START = 20 << 20  # one file of the write-ahead log, and a little more
+_LOCK_LIMIT = 600.0  # seconds
 _INIT_PREFIX = ".initdb-"
 
 
@@ -97,12 +97,33 @@ class DataDirectory:
         """Hold the lock for starting and stopping the server; it ends with its process."""
         descriptor = self.open(self.root / "postgres.lock", os.O_RDWR)
         try:
-            if not try_lock(descriptor):
-                logger.info("Waiting for another command that starts or stops the server")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not lock(descriptor, lambda: f"Waiting for {_holder(descriptor)}", _LOCK_LIMIT):
+                raise EmbeddedServerError(
+                    f"Nothing was done: {_holder(descriptor)}, and has not finished in "
+                    f"{_LOCK_LIMIT:.0f} s. Try again later, or end that process."
+                )
+            _sign(descriptor)
             yield
         finally:
             os.close(descriptor)
+
+    def log_size(self) -> int:
+        """Return the length of the log in bytes."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def log_since(self, offset: int) -> str:
+        """Return what the server wrote to its log after an offset in bytes, at most the end."""
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = offset if offset <= size else 0  # it has been rotated
+            file.seek(max(start, size - _LOG_END))
+            return file.read().decode(errors="replace")
+        return ""
+
+    def is_full(self) -> bool:
+        """Return whether the disk has no room for what the server has to write at its start."""
+        room = os.statvfs(self.root)
+        return room.f_frsize * room.f_bavail < _ROOM_TO_START
 
     def open_users(self) -> int:
         """Open the file that each user of a shared server holds a shared lock on."""
@@ -135,15 +156,6 @@ class DataDirectory:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def try_lock(descriptor: int) -> bool:
-    """Lock a file for this descriptor alone; return False if another process has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @contextlib.contextmanager
 def explaining(root: Path) -> Iterator[None]:
     """Raise errors of the operating system as sentences for a person.
@@ -163,12 +175,36 @@ def explaining(root: Path) -> Iterator[None]:
         ) from error
 
 
-def disk_full(root: Path, log: str = "") -> EmbeddedServerError:
-    """Return the error of a full disk, with what the server logged about it."""
+def disk_full(root: Path) -> EmbeddedServerError:
+    """Return the error of a full disk."""
     return EmbeddedServerError(
-        f"The disk that holds {root} is full: free some space and start again, or choose another "
-        f"disk with REGISTRY_DATA_DIR.{log}"
+        f"The disk that holds {root} is full: free some space and run this again, or choose "
+        f"another disk with REGISTRY_DATA_DIR; what was stored before is intact."
     )
+
+
+def mentions_full_disk(said: str) -> bool:
+    """Return whether a program of the server said that the disk is full."""
+    return any(
+        ("No space left on device" in line or "Disk quota exceeded" in line)
+        and "shared memory" not in line  # which is no disk
+        for line in said.splitlines()
+    )
+
+
+def _sign(descriptor: int) -> None:
+    """Write into a locked file which process holds it, for those that wait."""
+    with contextlib.suppress(OSError):  # of a full disk; it is only shown
+        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    """Return who holds a lock, and what for."""
+    try:
+        number = f" (process {int(os.pread(descriptor, 20, 0))})"
+    except (OSError, ValueError):
+        number = ""
+    return f"another command{number}, which starts or stops the embedded server"
 
 
 def user_name(uid: int) -> str:

@@ -1,4 +1,4 @@
-"""The server's processes: finding, launching and stopping them."""
+"""The server's first process: finding and launching it, and ending what an earlier one left."""
 
 import contextlib
 import logging
@@ -7,19 +7,20 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from registry.db.embedded.directory import DataDirectory, try_lock
+from registry.db.embedded import processes
+from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.installation import Account
+from registry.db.waiting import attempts, try_lock
 from registry.errors import EmbeddedServerError
 
 logger = logging.getLogger("registry.db.embedded")
 
-_PROGRAM = "postgres"
 # Below the ports that Linux and macOS give to outgoing connections, so that it stays free.
 _PORTS = range(15432, 32768)
 _ORPHANS_LEAVE_BY_THEMSELVES = 2.0  # seconds; idle ones notice the postmaster's death at once
@@ -45,7 +46,9 @@ def find(pgdata: Path) -> Postmaster | None:
         pid, port = int(lines[0]), int(lines[3])
     except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
         return None
-    if pid <= 0 or not _serves(pid, pgdata):  # negative: a single-user server, not ours to use
+    if pid <= 0:  # a single-user server, not ours to use
+        return None
+    if not processes.serves(pid, pgdata):
         return None
     return Postmaster(pid, port, lines[7].strip() if len(lines) > 7 else "starting")  # noqa: PLR2004
 
@@ -57,44 +60,7 @@ def _stale_pid(pgdata: Path) -> int | None:
         pid = abs(int((pgdata / "postmaster.pid").read_text(errors="replace").split()[0]))
     except (FileNotFoundError, IndexError, ValueError):
         return None
-    return None if _serves(pid, pgdata) else pid
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process exists and is no zombie."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # as a container's init, this process inherits orphans
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        state = Path("/proc", str(pid), "stat").read_text(errors="replace").rpartition(")")[2]
-    except OSError:
-        return not sys.platform.startswith("linux")
-    return state.split()[0] not in {"Z", "X"}
-
-
-def _serves(pid: int, pgdata: Path) -> bool:
-    """Return whether a process is a Postgres that serves a PGDATA."""
-    if not sys.platform.startswith("linux"):
-        shown = Account().run(["ps", "-ww", "-o", "command=", "-p", str(pid)]).stdout
-        return "postgres" in shown and f"-D {pgdata}" in shown
-    process = Path("/proc", str(pid))
-    try:
-        ours = process.stat().st_uid == pgdata.stat().st_uid
-        if not ours or process.joinpath("comm").read_text().strip() != _PROGRAM:
-            return False
-        try:
-            return process.joinpath("cwd").samefile(pgdata)
-        except PermissionError:
-            # In a container root often may not read that, but everybody may read the arguments.
-            arguments = process.joinpath("cmdline").read_bytes().split(b"\0")
-            return os.fsencode(pgdata) in arguments
-    except OSError:
-        return False
+    return None if processes.serves(pid, pgdata) else pid
 
 
 def choose_port(preferred: int | None) -> int:
@@ -128,7 +94,7 @@ def launch(
     # The shell ends at once, so the server has no parent here: it leaves no zombie, and holds no
     # terminal or pipe.
     script = '"$@" >&2 & echo $!'
-    with _claimed(directory, account) as life:
+    with claimed(directory, account) as life:
         _clear_sockets(directory)
         log = directory.open_log()
         try:
@@ -155,7 +121,7 @@ def _clear_sockets(directory: DataDirectory) -> None:
 
 
 @contextlib.contextmanager
-def _claimed(directory: DataDirectory, account: Account) -> Iterator[int]:
+def claimed(directory: DataDirectory, account: Account) -> Iterator[int]:
     """Yield a locked file for the server to inherit, once no process of an earlier one is left.
 
     Only a lock shows that a server lives in every case. Containers may share the directory and see
@@ -165,16 +131,16 @@ def _claimed(directory: DataDirectory, account: Account) -> Iterator[int]:
     life = directory.open_life()
     try:
         began = time.monotonic()
-        while not try_lock(life):
-            waited = time.monotonic() - began
-            if waited > _ORPHANS_LIMIT:
-                raise EmbeddedServerError(
-                    f"{directory.postgres} is in use by server processes that cannot be seen or "
-                    f"ended from here, perhaps in another container: stop that server first."
-                )
-            if waited > _ORPHANS_LEAVE_BY_THEMSELVES:
+        for _ in attempts("Waiting for the end of processes of an earlier server", _ORPHANS_LIMIT):
+            if try_lock(life):
+                break
+            if time.monotonic() - began > _ORPHANS_LEAVE_BY_THEMSELVES:
                 _kill_orphans(directory.postgres, account)
-            time.sleep(0.05)
+        else:
+            raise EmbeddedServerError(
+                f"{directory.postgres} is in use by server processes that cannot be seen or "
+                f"ended from here, perhaps in another container: stop that server first."
+            )
         yield life
     finally:
         os.close(life)
@@ -186,37 +152,5 @@ def _kill_orphans(pgdata: Path, account: Account) -> None:
     script = 'for p in /proc/[0-9]*; do test "$p/cwd" -ef "$1" && echo "${p#/proc/}"; done'
     listed = account.run(["/bin/sh", "-c", script, "sh", pgdata], stderr=subprocess.DEVNULL)
     for pid in map(int, listed.stdout.split()):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if Path("/proc", str(pid), "comm").read_text().strip() == _PROGRAM:
-                logger.warning("Ending process %d, left behind by a server that was killed", pid)
-                os.kill(pid, signal.SIGKILL)
-
-
-def stop(postmaster: Postmaster, limit: float) -> None:
-    """Shut the server down and wait until it has ended, `limit` seconds at most.
-
-    Raises:
-        EmbeddedServerError: it has not ended.
-    """
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(postmaster.pid, signal.SIGINT)  # a "fast" shutdown
-    began = reported = time.monotonic()
-    while is_alive(postmaster.pid):
-        now = time.monotonic()
-        if now - began > limit:
-            raise EmbeddedServerError(
-                f"The embedded server (process {postmaster.pid}) has not stopped within "
-                f"{limit:.0f} s: it may still be writing; try again in a while."
-            )
-        if now - reported > 10:  # noqa: PLR2004 - seconds
-            logger.info("The embedded server is still writing its data to disk")
-            reported = now
-        time.sleep(0.02)
-
-
-def log_since(log: Path, offset: int, lines: int = 20) -> str:
-    """Return the last lines that a server wrote to its log after an offset, in bytes."""
-    with contextlib.suppress(OSError), log.open("rb") as file:
-        file.seek(offset)
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
-    return ""
+        if processes.send(pid, signal.SIGKILL, partial(processes.is_server, pid)):
+            logger.warning("Ended process %d, left behind by a server that was killed", pid)

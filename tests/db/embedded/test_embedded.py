@@ -8,13 +8,24 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from servers import (
+    FAST,
+    ROOT,
+    START,
+    USE,
+    as_root,
+    kill,
+    leave,
+    line,
+    on_linux,
+    process,
+    query,
+    until,
+)
 
 from registry.db import embedded
 from registry.db.embedded import cluster
@@ -23,12 +34,7 @@ from registry.db.embedded.installation import Account, find_binaries
 from registry.errors import EmbeddedServerError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB"}
-ROOT = os.geteuid() == 0
 NOBODY = 65534
-as_root = pytest.mark.skipif(not ROOT, reason="needs root, to act as several users")
-on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-
 # Ordinary users often cannot run root's Python, so the process is started first and then changed.
 BECOME_NOBODY = f"""
 import os
@@ -36,112 +42,7 @@ os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
 """
-START = """
-import sys
-from pathlib import Path
-from registry.db import embedded
-try:
-    server = embedded.start(Path(sys.argv[1]), keep=True, settings={"fsync": "off"})
-except embedded.EmbeddedServerError as error:
-    sys.exit(f"refused: {error}")
-print(server.pid, server.started)
-"""
 ORDINARY_START = START.replace("try:", BECOME_NOBODY + "try:")
-USE = """
-import sys
-from pathlib import Path
-from registry.db import embedded
-with embedded.running(Path(sys.argv[1]), settings={"fsync": "off"}) as server:
-    print(server.pid, flush=True)
-    sys.stdin.readline()
-"""
-
-
-@pytest.fixture
-def empty_dir() -> Iterator[Path]:
-    """A place that the server's account may enter, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="registry-test-", dir="/tmp"))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        for pgdata in path.rglob("PG_VERSION"):
-            with contextlib.suppress(EmbeddedServerError):
-                embedded.stop(pgdata.parents[1])
-        shutil.rmtree(path)
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="registry-test-", dir="/tmp"))
-    path.chmod(0o755)
-    try:
-        embedded.start(path, keep=True, settings=FAST)
-        assert embedded.stop(path)
-        yield path
-    finally:
-        embedded.stop(path)
-        shutil.rmtree(path)
-
-
-@pytest.fixture
-def data_dir(made: Path) -> Iterator[Path]:
-    """A stopped server, for tests that may stop or kill it but leave its files alone."""
-    yield made
-    embedded.stop(made)
-
-
-@pytest.fixture
-def spare_dir(made: Path, empty_dir: Path) -> Path:
-    """A stopped server whose files may be spoilt; quicker to copy than to make."""
-    path = empty_dir / "data"
-    subprocess.run(["cp", "-a", made, path], check=True)
-    return path
-
-
-@contextlib.contextmanager
-def process(code: str, data_dir: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(data_dir)],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def line(running: subprocess.Popen[str]) -> str:
-    assert running.stdout
-    return running.stdout.readline().strip()
-
-
-def leave(running: subprocess.Popen[str]) -> None:
-    _, said = running.communicate("\n", timeout=60)
-    assert running.returncode == 0, said
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
-def kill(server: embedded.Server) -> None:
-    os.kill(server.pid, signal.SIGKILL)
-    until(lambda: embedded.status(server.data_directory) is None)
-
-
-def query(server: embedded.Server, text: str) -> object:
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        cursor = connection.execute(text.encode())
-        row = cursor.fetchone() if cursor.description else None
-        return row and row[0]
 
 
 def test_a_container_with_little_memory_gets_little(

@@ -1,0 +1,112 @@
+"""Answers of the embedded server: whether it is ready, recovering, starting or stopping."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import pq
+
+from registry.db.embedded import cluster, postmaster
+from registry.db.embedded.directory import DataDirectory
+from registry.db.embedded.postmaster import Postmaster
+from registry.errors import EmbeddedServerError
+
+DATABASE = "registry"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that has answered.
+
+    `started` says whether this call started it. `socket_directory` is None where its path would
+    be too long for a Unix socket. `url` holds the password; it is not part of the repr.
+    """
+
+    data_directory: Path
+    port: int
+    socket_directory: Path | None
+    pid: int
+    version: str
+    url: str = field(repr=False)
+    started: bool
+
+
+# Its messages are in English, as the cluster is initialised.
+_RECOVERING = re.compile(r"the database system is (?:starting|not yet|in recovery)")
+_STOPPING = "the database system is shutting down"
+
+
+def ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Server | None:
+    """Ask the server itself; None if it is starting or stopping.
+
+    Raises:
+        EmbeddedServerError: it refuses, does not answer, or another server answers.
+    """
+    if process.status != "ready":
+        return None
+    password = cluster.read_password(directory)
+    try:
+        with connect(process.port, password) as connection:
+            row = connection.execute(
+                "SELECT current_setting('data_directory'), current_setting('server_version')"
+            ).fetchone()
+    except psycopg.Error as error:
+        # A server that recovers from a backend's crash says so; one that has stopped does not
+        # answer. Its state may have changed until the next query.
+        answer = pq.PGconn.ping(f"host=127.0.0.1 port={process.port} connect_timeout=5".encode())
+        passing = _STOPPING in str(error) or _RECOVERING.search(str(error)) is not None
+        if answer == pq.Ping.REJECT or passing or postmaster.find(directory.postgres) != process:
+            return None
+        raise EmbeddedServerError(
+            f"The embedded server in {directory.root} runs (process {process.pid}, port "
+            f"{process.port}) but rejects the connection: {str(error).strip()}"
+        ) from error
+    assert row is not None
+    if not directory.postgres.samefile(row[0]):
+        raise EmbeddedServerError(
+            f"Port {process.port} of 127.0.0.1 is answered by the server of {row[0]}, not by that "
+            f"of {directory.postgres}: stop one of them."
+        )
+    return Server(
+        data_directory=directory.root,
+        port=process.port,
+        socket_directory=directory.sockets,
+        pid=process.pid,
+        version=row[1],
+        url=f"postgresql://{cluster.OWNER}:{password}@127.0.0.1:{process.port}/{DATABASE}",
+        started=started,
+    )
+
+
+def is_recovering(process: Postmaster) -> bool:
+    """Return whether a server starts or recovers: from a power cut, or from a backend's crash."""
+    if process.status != "ready":
+        return process.status == "starting"
+    try:
+        with connect(process.port, ""):
+            return False
+    except psycopg.Error as error:
+        # A server that is ready asks for the password first.
+        return _RECOVERING.search(str(error)) is not None
+
+
+def connect(port: int, password: str) -> psycopg.Connection[tuple[str, ...]]:
+    """Open the database `postgres` as the owner."""
+    # Everything that a PG* variable could change is stated here. Without require_auth a
+    # program that has taken the port could ask for the password in clear.
+    return psycopg.connect(
+        host="127.0.0.1",
+        hostaddr="127.0.0.1",
+        port=port,
+        user=cluster.OWNER,
+        password=password,
+        dbname="postgres",
+        sslmode="disable",
+        channel_binding="disable",
+        require_auth="scram-sha-256",
+        target_session_attrs="any",
+        options="",
+        connect_timeout=10,
+        autocommit=True,
+    )

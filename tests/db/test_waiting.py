@@ -1,0 +1,51 @@
+import fcntl
+import logging
+import os
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from registry.db import waiting
+from registry.db.waiting import attempts, lock
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Lines come after a fraction of a second."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(waiting, "EVERY", 0.1)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_wait_says_what_it_is_for_and_ends_at_its_limit(caplog: pytest.LogCaptureFixture) -> None:
+    numbers = count(1)
+    assert sum(1 for _ in attempts(lambda: f"Waiting for {next(numbers)}", 0.35)) > 5
+    assert [record.getMessage() for record in caplog.records][:2] == [
+        "Waiting for 1 (0 s so far, 0 s at most)", "Waiting for 2 (0 s so far, 0 s at most)",
+    ]  # fmt: skip
+    assert 2 <= len(caplog.records) <= 3
+
+
+def test_a_short_wait_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert sum(1 for _ in attempts("Waiting", 0.1)) > 1
+    assert next(attempts("Waiting", 0), ...) is None, "the first attempt is made in any case"
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_lock_that_another_process_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "lock"
+    holder, waiter = (os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2))
+    try:
+        assert lock(holder, "Waiting for nothing", 1)
+        assert not lock(waiter, "Waiting for the other", 0.25)
+        assert "Waiting for the other" in caplog.text
+        fcntl.flock(holder, fcntl.LOCK_UN)
+        assert lock(waiter, "Waiting for the other", 1)
+    finally:
+        os.close(holder)
+        os.close(waiter)
