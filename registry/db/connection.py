@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from registry.db import embedded
+from registry.db import embedded, lock_waits
 from registry.db.revisions import current_revision, require_head
 from registry.errors import UsageError
 
@@ -88,7 +88,8 @@ def engine(where: Setting) -> Iterator[Engine]:
 @contextmanager
 def _disposed(opened: Engine) -> Iterator[Engine]:
     try:
-        yield opened
+        with lock_waits.said(opened):
+            yield opened
     finally:
         opened.dispose()
 

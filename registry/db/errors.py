@@ -48,7 +48,11 @@ def driver_errors(statement: str) -> Iterator[None]:
 
 
 def translated(
-    error: DBAPIError, doing: str = "use the database", *, dependents: Sequence[str] = ()
+    error: DBAPIError,
+    doing: str = "use the database",
+    *,
+    dependents: Sequence[str] = (),
+    holders: Sequence[str] = (),
 ) -> RegistryError:
     """Return an error of the driver as a sentence with the fitting exit code.
 
@@ -56,6 +60,7 @@ def translated(
         error: of the driver.
         doing: what failed, after "Cannot".
         dependents: objects that prevent a drop, besides those that the error names.
+        holders: sessions that hold locks.
     """
     cause = error.orig
     if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
@@ -87,7 +92,8 @@ def translated(
         )
     if isinstance(cause, psycopg.errors.LockNotAvailable):
         return RegistryError(
-            f"Cannot {doing}: another session holds a lock for too long; try again when it ends."
+            f"Cannot {doing}: {holders[0] if holders else 'another session'} holds a lock for too "
+            "long; try again when it ends."
         )
     if isinstance(cause, psycopg.OperationalError) and (
         error.connection_invalidated or is_lost(cause)

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import roles, sql
+from registry.db import lock_waits, roles, sql
 from registry.db.errors import translated
 from registry.db.jobs import Lock, exclusive
 from registry.db.revisions import current_revision, migrations_directory, require_head
@@ -94,7 +94,10 @@ def _migrate(
             return before, current_revision(connection)
     except DBAPIError as error:
         raise translated(
-            error, doing=f"{verb} the database", dependents=_dependents(opened, error)
+            error,
+            doing=f"{verb} the database",
+            dependents=_dependents(opened, error),
+            holders=_holders(opened, error),
         ) from error
     except util.CommandError as error:
         raise UsageError(f"Cannot migrate to {revision!r}: {error}.") from error
@@ -106,6 +109,13 @@ def _dependents(opened: Engine, error: DBAPIError) -> list[str]:
         return []
     with opened.connect() as connection:
         return sql.dependents(connection)
+
+
+def _holders(opened: Engine, error: DBAPIError) -> list[str]:
+    """Name the sessions whose locks prevent it."""
+    if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+        return []
+    return lock_waits.holders(opened)
 
 
 def check(opened: Engine) -> None:

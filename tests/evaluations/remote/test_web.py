@@ -1,6 +1,8 @@
 """Imports from plain web servers: redirects, web pages, versions, sizes and interruptions."""
 
+import fcntl
 import hashlib
+import logging
 import random
 import shutil
 import threading
@@ -15,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from remote_files import Web, sent_again
 
+from registry.db import waiting
 from registry.demo.hub.http import Reply, Request
 from registry.errors import RemoteError, RemoteUnavailableError, UsageError
-from registry.evaluations.remote import web_files
+from registry.evaluations.remote import cache, web_files
 from registry.evaluations.remote.cache import SPARE, Cache
 from registry.evaluations.remote.files import without_signature
 from registry.hub import transfer
@@ -296,6 +299,24 @@ def test_two_commands_fetch_a_file_once(web: Web, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sum(each.stop - each.start for each in web.sent) == 3_000_000
+
+
+def test_a_file_that_another_command_fetches_is_waited_for_within_a_limit(
+    web: Web, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(waiting, "EVERY", 0.1)
+    monkeypatch.setattr(cache, "PATIENCE", 0.3)
+    web.files["/f.bin"] = bytes(1000)
+    [file] = web_files.find(f"{web.url}/f.bin").files
+    part = tmp_path / "content" / f"{hashlib.sha256(str(file.content).encode()).hexdigest()}.part"
+    part.parent.mkdir()
+    with part.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(RemoteUnavailableError, match=r"Another command has been fetching http"):
+            Cache(tmp_path).fetch(file, LIMIT, lambda _: None)
+    assert f"Waiting for another command, which fetches {file.address} (0 s so far" in caplog.text
+    assert fetched(web, tmp_path).read_bytes() == bytes(1000)
 
 
 def test_a_damaged_copy_is_not_used(web: Web, tmp_path: Path) -> None:
