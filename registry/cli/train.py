@@ -175,7 +175,7 @@ def _cut(items: Mapping[str, int]) -> str:
 
 
 def _print(output: Output, version: EmbeddingVersion) -> None:
-    from registry.embeddings.judging.sentences import mixing_warnings
+    from registry.embeddings.judging.sentences import warnings_of
 
     held = version.metrics["held_out"]
     output.rows(
@@ -199,5 +199,5 @@ def _print(output: Output, version: EmbeddingVersion) -> None:
     if version.state == "refused":
         say(f"Version {version.version} is stored, but not current: {version.reason}.")
         say(f"registry embeddings promote {version.version} --force makes it current all the same.")
-    for warning in mixing_warnings(version.metrics):
+    for warning in warnings_of(version.metrics):
         say(warning)

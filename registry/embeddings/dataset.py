@@ -114,6 +114,30 @@ def read(
     return TrainingData(matrix, texts, encoder, domains)
 
 
+def learnable(data: TrainingData) -> TrainingData:
+    """Return the data without models and items that have no outcome but held-out ones.
+
+    Nothing is learned of them: such a model is placed like any other that a version was not trained
+    on, and such an item has no vector that would predict anything.
+    """
+    seen = data.matrix.mask & ~data.held_out
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if (len(rows), len(columns)) == seen.shape:
+        return data
+    matrix = data.matrix
+    return TrainingData(
+        OutcomeMatrix(
+            [matrix.models[row] for row in rows.tolist()],
+            [matrix.columns[column] for column in columns.tolist()],
+            matrix.values[np.ix_(rows, columns)],
+        ),
+        None if data.texts is None else data.texts.part(columns),
+        data.encoder,
+        [data.domains[column] for column in columns.tolist()],
+        None if data.catalog is None else data.catalog[rows],
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldInOutcomes:
     """Outcomes of models that a version was not trained on, on its items.

@@ -159,7 +159,7 @@ def train(
                 raise NoOutcomesError
         with distributed.joined(device):
             if distributed.rank():
-                data = read_data_and_catalog(engine, options)
+                data = dataset.learnable(read_data_and_catalog(engine, options))
                 _learned(data, data.held_out, options, device, no_progress)
                 return None
             with job(engine, "train", lock=Lock.TRAINING, doing="train") as run:
@@ -225,7 +225,7 @@ def _trained(
     engine: Engine, options: TrainingOptions, device: str, on_progress: Progress
 ) -> EmbeddingVersion:
     began = perf_counter()
-    data = read_data_and_catalog(engine, options, on_progress)
+    data = dataset.learnable(read_data_and_catalog(engine, options, on_progress))
     if options.if_changed:
         with engine.connect() as connection:
             same = versions.trained_on(connection, data.fingerprint(), options.method)
@@ -241,10 +241,9 @@ def _trained(
     evidence = Evidence.read(engine, data, hidden)
     metrics = {
         # Of what the version serves; then of the method, whose predictions may be a blend.
-        **evidence.metrics(fit.factors.models, items),
+        **evidence.metrics(fit.factors.models, items, _exams(fit)),
         options.method: evidence.measured(fit.predict),
         "validation": learned.validation,
-        "ties": _ties(fit),
     }
     trained = TrainedVersion(
         method=options.method,
@@ -269,11 +268,10 @@ def _trained(
     return _saved(engine, trained, evidence, options, on_progress=on_progress)
 
 
-def _ties(fit: Fit) -> list[dict[str, object]]:
+def _exams(fit: Fit) -> list[dict[str, object]]:
     """Return how each exam was tied to the others; nothing of methods that know no exams."""
     exams = fit.notes.get("exams")
-    named = exams if isinstance(exams, list) else []
-    return [{name: value for name, value in exam.items() if name != "fit"} for exam in named]
+    return exams if isinstance(exams, list) else []
 
 
 def _saved(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cli_commands import Commands
-from evaluated import block, run, write
+from evaluated import block, items, run, write
 from factories import rows
 from forks import Forks
 from planted import fill
@@ -22,6 +22,8 @@ from registry.embeddings import read as vectors
 from registry.embeddings.comparison import compare
 from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
+from registry.evaluations.records import Item
+from registry.prediction.outcomes import predict_outcomes
 
 WITHOUT_TEXT = TrainingOptions(method="irt")
 
@@ -109,6 +111,32 @@ def test_what_is_held_out_stays_so_when_outcomes_are_added(filled: Engine) -> No
     np.testing.assert_array_equal(after.held_out[np.ix_(rows_, columns)], before.held_out)
     share = before.held_out.sum() / before.problem.count
     assert 0.03 < share < 0.07
+
+
+def test_what_has_no_outcome_to_learn_from_is_not_in_the_version(filled: Engine) -> None:
+    """A model all of whose outcomes are held out, and an item that no model has an outcome on."""
+    with filled.begin() as connection:
+        runs = (run(f"lab/x{n}", [None] * n + [1.0] + [None] * (59 - n)) for n in range(40))
+        write(connection, block("arc", *runs, asked=items(60)))
+        write(connection, block("gsm", asked=[*items(60), Item("unseen")]))
+    with filled.connect() as connection:
+        data = dataset.read(connection)
+    unseen = ~(data.matrix.mask & ~data.held_out).any(axis=1)
+    only = [data.matrix.models[row] for row in np.flatnonzero(unseen).tolist()]
+    assert only, "by the names, some of the forty are held out"
+    assert all(name.startswith("lab/") for name in only)
+    assert data.matrix.columns[-1].item == "unseen"
+    report = training.train_and_place(filled, WITHOUT_TEXT)
+    assert report.version is not None
+    assert (report.version.models, report.version.items) == (80 - len(only), 120)
+    assert report.version.metrics["coverage"]["models"] == 80 - len(only)
+    with filled.connect() as connection:
+        found = vectors.read_embeddings(connection)
+        kinds = dict(zip(found.models, found.kind.tolist(), strict=True))
+        assert {kinds[name] for name in only} == {"folded"}
+        assert {kind for name, kind in kinds.items() if name not in only} == {"trained"}
+        with pytest.raises(UsageError, match="No item named 'gsm:unseen' has a vector"):
+            predict_outcomes(connection, "org/m0", "gsm:unseen")
 
 
 def test_a_version_that_falls_short_is_refused_and_changes_nothing(filled: Engine) -> None:

@@ -103,7 +103,7 @@ def show(application: Application, version: int | None, output: Output) -> None:
       registry embeddings show
       registry embeddings show 3 --format json
     """
-    from registry.embeddings.judging.sentences import mixing_warnings, movement
+    from registry.embeddings.judging.sentences import movement, warnings_of
     from registry.embeddings.versions import read_version
 
     with application.reading() as connection:
@@ -111,7 +111,7 @@ def show(application: Application, version: int | None, output: Output) -> None:
     content = asdict(found)
     moved = movement(found)
     output.document(content, lambda screen: draw(screen, content, [moved] if moved else []))
-    for warning in mixing_warnings(found.metrics):
+    for warning in warnings_of(found.metrics):
         say(warning)
 
 

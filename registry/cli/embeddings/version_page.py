@@ -10,7 +10,7 @@ from registry.cli.output import Field, decimals, grouped, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-_TABLES = ("by_benchmark", "mixing", "coverage")
+_TABLES = ("by_benchmark", "mixing", "ties", "coverage")
 """Metrics that have tables of their own."""
 
 _BENCHMARKS = (
@@ -22,6 +22,15 @@ _BENCHMARKS = (
     Field("log_loss", look=decimals, right=True, kept=True),
     Field("baseline", "items' means", look=decimals, right=True),
     Field("auc", look=decimals, right=True),
+)
+
+
+_TIES = (
+    Field("exam", kept=True, whole=True),
+    Field("models", look=grouped, right=True),
+    Field("items", look=grouped, right=True),
+    Field("linked", "took a larger one", look=grouped, right=True, kept=True),
+    Field("explained", "explained", look=decimals, right=True, kept=True),
 )
 
 
@@ -42,6 +51,8 @@ def draw(screen: Console, content: Mapping[str, Any], said: Sequence[str]) -> No
         screen.print(table(_BENCHMARKS, benchmarks, width=screen.width))
     if "coverage" in metrics:
         screen.print(_coverage(metrics["coverage"]))
+    if ties := _ties(metrics):
+        screen.print(table(_TIES, ties, width=screen.width))
     if exams := _exams(metrics):
         neighbours = metrics["mixing"]["neighbours"]
         screen.print(table(_exam_fields(neighbours), exams, width=screen.width))
@@ -68,6 +79,13 @@ def _coverage(coverage: Mapping[str, Any]) -> str:
         f"{len(coverage['benchmarks']):,} benchmarks in {coverage['exams']:,} exams (benchmarks "
         f"that mostly the same models took); {coverage['one_exam']:,} models took one exam only.\n"
     )
+
+
+def _ties(metrics: Mapping[str, Any]) -> list[list[Any]]:
+    from registry.embeddings.judging.sentences import exam_name, ties
+
+    names = ("models", "items", "linked", "explained")
+    return [[exam_name(tie), *(tie[name] for name in names)] for tie in ties(metrics)]
 
 
 def _exam_fields(neighbours: int) -> list[Field]:

@@ -1,6 +1,6 @@
 """Evidence on a trained version: what is stored as its metrics, before it is judged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from registry.embeddings.dataset import TrainingData
 from registry.embeddings.judging.benchmarks import Benchmarks, canonical_names
 from registry.embeddings.judging.held_out import HeldOut
 from registry.embeddings.judging.mixing import NEIGHBOURS, catalog_similarity, mixing
+from registry.embeddings.judging.ties import Ties
 from registry.learning.coldstart.features import Description
 from registry.learning.factorization.problem import Columns, Mask, Matrix
-from registry.learning.space.exams import Exam, exams_of
+from registry.learning.space.exams import Exam
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +28,7 @@ class Evidence:
         benchmarks: of the items, by canonical name.
         described: what the catalog says of the models, in their order.
         context: of these and their ancestors.
+        ties: exams of the outcomes to learn from.
     """
 
     data: TrainingData
@@ -34,6 +36,7 @@ class Evidence:
     benchmarks: Benchmarks
     described: Sequence[Description]
     context: Sequence[Description]
+    ties: Ties
 
     @classmethod
     def read(cls, engine: Engine, data: TrainingData, hidden: Mask) -> "Evidence":
@@ -47,31 +50,36 @@ class Evidence:
         with engine.connect() as connection:
             names = canonical_names(connection, data.matrix.columns)
             described, context = _described(connection, data.matrix.models)
-        return cls(data, HeldOut.of(data, hidden), Benchmarks.of(names), described, context)
+        ties = Ties.of(data.problem.without(hidden))
+        held = HeldOut.of(data, hidden)
+        return cls(data, held, Benchmarks.of(names), described, context, ties)
 
-    def metrics(self, models: Matrix, items: Matrix) -> dict[str, Any]:
+    def metrics(
+        self, models: Matrix, items: Matrix, fitted: Sequence[Mapping[str, object]] = ()
+    ) -> dict[str, Any]:
         """Return the metrics of the vectors that a version serves.
 
         Args:
             models: M x d.
             items: N x (d + 1), with offsets.
+            fitted: exams, as a fit notes them; none of a method that knows none.
 
         Returns:
-            held_out and baseline (items' means) on held-out outcomes, by_benchmark, mixing by exam,
-            and coverage.
+            held_out and baseline (items' means) on held-out outcomes, by_benchmark, mixing and ties
+            by exam, and coverage.
         """
         predictions = self.held.served(models, items)
         observed = self.data.matrix.mask
-        exams = exams_of(self.data.problem)
-        took = np.zeros((len(observed), len(exams)), np.bool_)
-        for place, exam in enumerate(exams):
+        took = np.zeros((len(observed), len(self.ties.exams)), np.bool_)
+        for place, exam in enumerate(self.ties.exams):
             took[exam.rows, place] = True
-        names = [self._names(exam) for exam in exams]
+        names = [self._names(exam) for exam in self.ties.exams]
         return {
             "held_out": self.held.metrics(predictions),
             "baseline": self.held.metrics(self.held.means),
             "by_benchmark": self.benchmarks.metrics(self.held, predictions),
             "mixing": self._mixing(models, took, names),
+            "ties": self.ties.metrics(self.data.matrix.columns, fitted),
             "coverage": self._coverage(observed, took),
         }
 

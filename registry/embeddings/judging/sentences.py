@@ -8,6 +8,10 @@ from registry.embeddings.versions import EmbeddingVersion
 MOST_RATIO = 3.0
 """Times that an exam's models may be among their own neighbours, against the catalog alone."""
 
+LEAST_EXPLAINED = 0.1
+"""Share of what models answer that other exams and the catalog explain, at least, for distances
+between models of which one alone took the exam to say something."""
+
 _NAMED = 3
 """Benchmarks of an exam that are named."""
 
@@ -24,6 +28,52 @@ def movement(version: EmbeddingVersion) -> str | None:
             f"; {version.churn:.0%} of models' ten nearest neighbours changed when it was judged"
         )
     return f"{said}."
+
+
+def warnings_of(metrics: Mapping[str, Any]) -> list[str]:
+    """Return sentences on what a version could not tie together, and whose nearness misleads.
+
+    Args:
+        metrics: of a version.
+    """
+    return [*tie_warnings(metrics), *mixing_warnings(metrics)]
+
+
+def tie_warnings(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each exam, and part of one, that nothing ties to the others.
+
+    Args:
+        metrics: of a version.
+    """
+    said = []
+    for place, tie in enumerate(ties(metrics)):
+        # Others are tied to the first exam, so it is tied to none itself.
+        if place and tie["explained"] < LEAST_EXPLAINED:
+            said.append(
+                f"Little ties {exam_name(tie)} to the larger exams: {tie['linked']:,} of its "
+                f"{tie['models']:,} models took one of those, and they and the catalog explain "
+                f"{tie['explained']:.0%} of what its models answer. Distances between its models "
+                "and others say little."
+            )
+        said += [_apart(part) for part in tie["apart"]]
+    return said
+
+
+def ties(metrics: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return what ties each exam to others; versions trained before that was stored have none."""
+    return [each for each in metrics.get("ties", ()) if "benchmarks" in each]
+
+
+def _apart(part: Mapping[str, Any]) -> str:
+    name = exam_name(part)
+    took = (
+        f"None of the {part['models']:,} models that took {name} took another"
+        if part["models"] > 1
+        else f"The one model that took {name} took no other"
+    )
+    return (
+        f"{took} benchmark that was learned with it. Distances between them and others say little."
+    )
 
 
 def mixing_warnings(metrics: Mapping[str, Any]) -> list[str]:

@@ -30,6 +30,19 @@ class Exam:
     columns: Columns
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Unlinked:
+    """Benchmarks of an exam whose models took no other benchmark of it.
+
+    Attributes:
+        groups: numbers of the benchmarks, as in `Problem.groups`.
+        rows: indices of the models, rising.
+    """
+
+    groups: Columns
+    rows: Columns
+
+
 def exams_of(problem: Problem) -> list[Exam]:
     """Return the exams of a problem, the one of most models first.
 
@@ -56,6 +69,27 @@ def exams_of(problem: Problem) -> list[Exam]:
         for label in (large or [first])
         for columns in (np.flatnonzero(labels[index] == label),)
     ]
+
+
+def unlinked(problem: Problem, exam: Exam) -> list[Unlinked]:
+    """Return the parts of an exam that share no model with the rest, but for the largest part.
+
+    Benchmarks that are too small for an exam of their own are learned with the largest one, whether
+    or not a model took both.
+    """
+    if problem.groups is None:
+        return []
+    own = problem.groups[exam.columns]
+    numbers = np.unique(own)
+    took = np.stack([_took(problem, exam.columns[own == number]) for number in numbers], axis=1)
+    counts = took.astype(np.float64)
+    _, labels = connected_components(csr_array(counts.T @ counts > 0))
+    parts = [
+        Unlinked(numbers[labels == label], np.flatnonzero(took[:, labels == label].any(axis=1)))
+        for label in np.unique(labels)
+    ]
+    parts = sorted((each for each in parts if len(each.rows)), key=lambda each: -len(each.rows))
+    return parts[1:]
 
 
 def _joined(took: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -37,7 +37,8 @@ class Tie(NamedTuple):
     Attributes:
         models: of the exam.
         linked: of them, those with outcomes on an exam before.
-        explained: share of the variance of its abilities that is predicted, leaving each model out.
+        explained: share of the variance of its items' logits, over its models, that is predicted,
+            leaving each model out. Of the abilities, most dimensions hardly count in any answer.
     """
 
     models: int
@@ -86,7 +87,8 @@ def joint_prior(
         covariance[start:stop, :start] = slopes @ earlier
         covariance[:start, start:stop] = covariance[start:stop, :start].T
         covariance[start:stop, start:stop] = slopes @ earlier @ slopes.T + step.residual
-        ties.append(Tie(len(exam.rows), int(known[exam.rows].sum()), step.explained))
+        linked = int(known[exam.rows].sum())
+        ties.append(Tie(len(exam.rows), linked, _explained(exam, step.errors)))
         known[exam.rows] = True
         start = stop
     return JointPrior(PriorOf(mean, covariance), ties)
@@ -107,13 +109,27 @@ def _before(
 
 
 class _Regression(NamedTuple):
-    """Abilities on those before (slopes, k x a) and on the catalog (of_catalog, k x f)."""
+    """Abilities on those before (slopes, k x a) and on the catalog (of_catalog, k x f).
+
+    The errors, n x k, leave each model out.
+    """
 
     intercept: Reals
     slopes: Reals
     of_catalog: Reals
     residual: Reals
-    explained: float
+    errors: Reals
+
+
+def _explained(exam: Abilities, errors: Reals) -> float:
+    """Return the share of the variance of an exam's logits that is predicted, given the errors."""
+    loadings = exam.loadings.astype(np.float64)
+    weights = loadings.T @ loadings
+    of_errors, of_values = (
+        float(np.einsum("mj,jk,mk->", each, weights, each, optimize=True))
+        for each in (errors, exam.values)
+    )
+    return max(1 - of_errors / of_values, 0.0) if of_values > 0 else 0.0
 
 
 def _regression(values: Reals, before: Reals, spread: Reals, features: Reals) -> _Regression:
@@ -158,9 +174,8 @@ def _weighted(
     of_catalog = ridge.weights[count:].T
     centre = ridge.centre
     intercept = ridge.mean - slopes @ (centre[:count] / scale) - of_catalog @ centre[count:]
-    explained = 1 - float((errors**2).sum()) / max(float((values**2).sum()), 1e-9)
     return float((weights[:, None] * errors**2).sum()), _Regression(
-        intercept, slopes, of_catalog, _positive(residual), max(explained, 0.0)
+        intercept, slopes, of_catalog, _positive(residual), errors
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from registry.learning.factorization.problem import Problem
-from registry.learning.space.exams import exams_of
+from registry.learning.space.exams import exams_of, unlinked
 
 pytest.importorskip("scipy")
 
@@ -77,3 +77,12 @@ def test_without_benchmarks_all_is_one_exam() -> None:
     (exam,) = exams_of(Problem(outcomes))
     assert exam.columns.tolist() == list(range(8))
     assert len(exam.rows) == 36
+
+
+def test_a_part_of_an_exam_that_shares_no_model_is_found() -> None:
+    made = problem({"a": range(30), "b": range(20, 33), "c": range(40, 43), "d": range(42, 44)})
+    (exam,) = exams_of(made)
+    assert exam.columns.tolist() == list(range(16))
+    (part,) = unlinked(made, exam)
+    assert (part.groups.tolist(), part.rows.tolist()) == ([2, 3], list(range(40, 44)))
+    assert unlinked(Problem(made.outcomes), exam) == [], "of one benchmark"
