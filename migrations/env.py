@@ -6,8 +6,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
+from registry.db import comments, grants, revisions, roles, sql
 from registry.db import connection as database
-from registry.db import revisions, roles, sql
 from registry.db.schema import metadata
 
 # Indexes that are built after a bulk load, by size; they come and go without a revision.
@@ -64,14 +64,9 @@ def prepare(connection: Connection) -> None:
     )
     for extension in ("vector", "pg_trgm"):
         connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {extension}")
-    # Unqualified operators of the extensions resolve where those are installed.
-    connection.execute(
-        text("""
-        SELECT set_config('search_path', string_agg(DISTINCT quote_ident(nspname), ', '), true)
-          FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
-         WHERE extname IN ('vector', 'pg_trgm')""")
-    )
+    sql.find_types(connection)
     roles.ensure(connection)
+    grants.restore_owners(connection)
     roles.become_owner(connection)
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS store")
     stays = (
@@ -85,10 +80,13 @@ def prepare(connection: Connection) -> None:
 
 def finish(connection: Connection, revision: str | None) -> None:
     """Rebuild views and functions at head; below head there are none."""
-    if revision == revisions.head_revision() and not sql.is_current(connection):
-        sql.install(connection)
-        roles.grant(connection)
-        renew_shown_runs(connection)
+    if revision == revisions.head_revision():
+        if not sql.is_current(connection):
+            sql.install(connection)
+            roles.grant(connection)
+            renew_shown_runs(connection)
+        grants.restore_grants(connection)
+        comments.restore(connection)
     if revision is None:
         connection.execute(text("DROP TABLE IF EXISTS store.alembic_version"))
         connection.exec_driver_sql("DROP SCHEMA IF EXISTS registry")

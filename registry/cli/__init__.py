@@ -12,6 +12,7 @@ import sys
 import click
 
 from registry.cli.application import Application
+from registry.cli.backup import backup, restore
 from registry.cli.db import database
 from registry.cli.demo import demo
 from registry.cli.doctor import doctor
@@ -69,6 +70,8 @@ def registry(ctx: click.Context, database_url: str | None) -> None:
 
 for command in (
     database,
+    backup,
+    restore,
     status,
     doctor,
     sync,

@@ -184,7 +184,7 @@ def current(application: Application, output: Output) -> None:
 def check(application: Application) -> None:
     """Compare the database with this version of the code.
 
-    Its revision, tables, views and functions are checked.
+    Its revision, tables, views and functions are checked, their owners, grants and comments.
 
     \b
     Example:

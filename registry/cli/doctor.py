@@ -61,7 +61,7 @@ def doctor(ctx: click.Context, online: bool, output: Output) -> None:
         ctx.exit(1)
 
 
-_OF_DATABASE = {"server", "schema"}
+_OF_DATABASE = {"server", "schema", "grants"}
 
 
 def _setting(application: Application) -> Iterator[Finding]:
@@ -110,6 +110,18 @@ def _schema(connection: Connection) -> Iterator[Finding]:
         yield Finding("schema", "fail", str(error))
     else:
         yield Finding("schema", "ok", f"at head, revision {revisions.head_revision()}")
+        yield _grants(connection)
+
+
+def _grants(connection: Connection) -> Finding:
+    from registry.db import migrate
+    from registry.errors import SchemaNotAtHeadError
+
+    try:
+        migrate.require_grants(connection)
+    except SchemaNotAtHeadError as error:
+        return Finding("grants", "fail", str(error))
+    return Finding("grants", "ok", "owners, grants and comments are this version's")
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:

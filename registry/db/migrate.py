@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import lock_waits, roles, sql
+from registry.db import comments, grants, lock_waits, roles, sql
 from registry.db.errors import translated
 from registry.db.jobs import Lock, exclusive
 from registry.db.revisions import current_revision, migrations_directory, require_head
@@ -119,7 +119,7 @@ def _holders(opened: Engine, error: DBAPIError) -> list[str]:
 
 
 def check(opened: Engine) -> None:
-    """Compare the database with the code: its revision, views, functions and tables.
+    """Compare the database with the code: its revision, objects, owners, grants and comments.
 
     Raises:
         SchemaNotAtHeadError: when an upgrade is due.
@@ -128,12 +128,27 @@ def check(opened: Engine) -> None:
     with opened.connect() as connection:
         require_head(connection)
         sql.require_current(connection)
+        require_grants(connection)
     differences = drift(opened)
     if differences is not None:
         raise RegistryError(
             f"The tables differ from this version's: {' '.join(differences.split())} "
             "Somebody changed them by hand; undo that, or restore a backup."
         )
+
+
+def require_grants(connection: Connection) -> None:
+    """Check owners, grants and comments of the registry's objects.
+
+    Raises:
+        SchemaNotAtHeadError: when an upgrade would change some.
+    """
+    found = grants.differences(connection)
+    differing = comments.differences(connection)
+    if differing:
+        found.append(f"{differing:,} comments are missing or differ.")
+    if found:
+        raise SchemaNotAtHeadError(f"{' '.join(found)} `registry db upgrade` restores that.")
 
 
 def drift(opened: Engine) -> str | None:

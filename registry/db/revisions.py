@@ -42,6 +42,11 @@ def require_head(connection: Connection) -> None:
         SchemaNotAtHeadError: when the database is older or newer than the code.
     """
     current, head = current_revision(connection), head_revision()
+    if current is not None and current > head:
+        raise SchemaNotAtHeadError(
+            f"The database is at revision {current}, and this version of llm-registry knows "
+            f"{head}: a newer one set it up; install that, or one newer still."
+        )
     if current != head:
         state = f"at revision {current}" if current else "not set up yet"
         raise SchemaNotAtHeadError(

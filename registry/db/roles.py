@@ -79,6 +79,20 @@ def revoke_from_public(connection: Connection) -> None:
     )
 
 
+def present(connection: Connection) -> list[str]:
+    """Return which of the two roles there are."""
+    return [role for role in (OWNER, READER) if _exists(connection, role)]
+
+
+def may_create(connection: Connection) -> bool:
+    """Return whether the current user may create roles."""
+    return bool(
+        connection.scalar(
+            text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = session_user")
+        )
+    )
+
+
 def can_read_as_reader(connection: Connection) -> bool:
     """Return whether the current user may act as the reader."""
     return _exists(connection, READER) and _can_become(connection, READER)

@@ -47,11 +47,31 @@ def fingerprint() -> str:
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether the installed views and functions are those of this version."""
+    """Return whether the installed views and functions are those of this version, and all there."""
     if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
         return False
     digests = connection.scalars(text("SELECT DISTINCT fingerprint FROM store.sql_objects")).all()
-    return digests == [fingerprint()]
+    return digests == [fingerprint()] and not lost(connection)
+
+
+def lost(connection: Connection) -> list[str]:
+    """Return the installed views and functions that are no longer there."""
+    find_types(connection)
+    present = set(_objects(connection))
+    recorded = connection.execute(
+        text("SELECT kind, identity FROM store.sql_objects ORDER BY ordinal")
+    )
+    return [row.identity for row in recorded if (row.kind, row.identity) not in present]
+
+
+def find_types(connection: Connection) -> None:
+    """Find types and operators of the extensions where those are, until the transaction ends."""
+    connection.execute(
+        text("""
+        SELECT set_config('search_path', string_agg(DISTINCT quote_ident(nspname), ', '), true)
+          FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+         WHERE extname IN ('vector', 'pg_trgm')""")
+    )
 
 
 def require_current(connection: Connection) -> None:

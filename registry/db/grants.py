@@ -1,0 +1,137 @@
+"""Owners and grants of the registry's objects: those that differ, and their restoration.
+
+A dump that was loaded by hand has lost them where the server lacked the roles.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from registry.db import roles
+from registry.db.roles import OWNER, READER
+from registry.db.schema import metadata
+
+_SHOWN = 5
+"""Objects that a sentence names at most."""
+
+_OBJECTS = """
+WITH reader AS (
+    SELECT max(oid) AS oid FROM pg_roles WHERE rolname = :reader
+), kept AS (
+    SELECT c.oid FROM pg_class c
+     WHERE c.relnamespace = 'store'::regnamespace AND c.relkind IN ('r', 'p')
+       AND c.relname = ANY (:tables)
+), functions AS (
+    SELECT p.oid, p.proowner, o.identity
+      FROM pg_proc p
+      JOIN pg_namespace n ON n.oid = p.pronamespace
+      JOIN store.sql_objects o
+        ON o.kind = 'FUNCTION'
+       AND o.identity = quote_ident(nspname) || '.' || quote_ident(proname)
+                        || '(' || pg_get_function_identity_arguments(p.oid) || ')'
+)
+SELECT kind, name, pg_get_userbyid(owner) AS owner, readable
+  FROM (
+    SELECT 1 AS place, 'SCHEMA' AS kind, nspname::text AS name, nspowner AS owner,
+           has_schema_privilege(reader.oid, n.oid, 'USAGE') AS readable
+      FROM pg_namespace n, reader WHERE nspname IN ('store', 'registry')
+    UNION ALL
+    SELECT 2, 'TABLE', c.oid::regclass::text, c.relowner,
+           c.relispartition OR has_table_privilege(reader.oid, c.oid, 'SELECT')
+      FROM pg_class c, reader
+     WHERE c.oid IN (TABLE kept)
+        OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent IN (TABLE kept))
+    UNION ALL
+    SELECT 3, 'VIEW', o.identity, c.relowner, has_table_privilege(reader.oid, c.oid, 'SELECT')
+      FROM store.sql_objects o JOIN pg_class c ON c.oid = to_regclass(o.identity), reader
+     WHERE o.kind = 'VIEW'
+    UNION ALL
+    SELECT 4, 'FUNCTION', f.identity, f.proowner,
+           has_function_privilege(reader.oid, f.oid, 'EXECUTE')
+      FROM functions f, reader) AS objects
+ ORDER BY place, name"""
+
+
+class _Object(NamedTuple):
+    """An object of the registry: who owns it, and whether the reader may read it."""
+
+    kind: str
+    name: str
+    owner: str
+    readable: bool | None
+
+
+def differences(connection: Connection) -> list[str]:
+    """Return what differs from what an upgrade gives, a sentence each.
+
+    Roles that the current user may not create are no difference: everything works without them.
+    """
+    present = roles.present(connection)
+    objects = _objects(connection)
+    found = []
+    if len(present) < 2 and roles.may_create(connection):  # noqa: PLR2004 - owner and reader
+        lacking = " and ".join(role for role in (OWNER, READER) if role not in present)
+        found.append(f"There is no role {lacking}.")
+    strangers = _of_others(objects, present)
+    if strangers:
+        found.append(f"{_named(strangers)} should belong to {_owner(objects, present)}.")
+    hidden = [each for each in objects if each.readable is False]
+    if hidden:
+        found.append(f"{READER} may not read {_named(hidden)}.")
+    return found
+
+
+def restore(connection: Connection) -> None:
+    """Give each object its owner, and the reader what it reads, as far as the current user may."""
+    restore_owners(connection)
+    restore_grants(connection)
+
+
+def restore_owners(connection: Connection) -> None:
+    """Give each object its owner, as far as the current user may."""
+    present = roles.present(connection)
+    objects = _objects(connection)
+    for each in _of_others(objects, present):
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(
+                    f"ALTER {each.kind} {each.name} OWNER TO {_owner(objects, present)}"
+                )
+        except DBAPIError:
+            # Not permitted: `registry db check` says so.
+            continue
+
+
+def restore_grants(connection: Connection) -> None:
+    """Grant the reader what it reads, where it may not; an unneeded grant would disturb jobs."""
+    hidden = [each for each in _objects(connection) if each.readable is False]
+    if hidden:
+        roles.grant(connection)
+    for each in hidden:
+        if each.kind == "FUNCTION":
+            connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {each.name} TO {READER}")
+
+
+def _objects(connection: Connection) -> list[_Object]:
+    if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
+        return []
+    tables = [*(table.name for table in metadata.sorted_tables), "alembic_version"]
+    rows = connection.execute(text(_OBJECTS), {"reader": READER, "tables": tables})
+    return [_Object(*row) for row in rows]
+
+
+def _owner(objects: Sequence[_Object], present: Sequence[str]) -> str:
+    """Return who should own everything: the owner's role, else the owner of the schema."""
+    return OWNER if OWNER in present else objects[0].owner
+
+
+def _of_others(objects: Sequence[_Object], present: Sequence[str]) -> list[_Object]:
+    return [each for each in objects if each.owner != _owner(objects, present)]
+
+
+def _named(objects: Sequence[_Object]) -> str:
+    names = [f"{each.kind.lower()} {each.name}" for each in objects[:_SHOWN]]
+    more = len(objects) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
