@@ -12,8 +12,8 @@ import sys
 import click
 
 from registry.cli.application import Application
-from registry.cli.backup import backup, restore
 from registry.cli.db import database
+from registry.cli.db.backup import backup, restore
 from registry.cli.demo import demo
 from registry.cli.doctor import doctor
 from registry.cli.embeddings import embeddings, nearest

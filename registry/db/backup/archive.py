@@ -51,7 +51,7 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class BackupManifest:
     """What a backup holds, and what made it.
 
     Attributes:
@@ -88,7 +88,9 @@ class Manifest:
         return sum(table.rows for table in self.tables.values())
 
 
-def append(file: Path, manifest: Manifest, *, on_progress: Progress = no_progress) -> Manifest:
+def append(
+    file: Path, manifest: BackupManifest, *, on_progress: Progress = no_progress
+) -> BackupManifest:
     """Write a manifest behind the archive in a file; return it with length and digest."""
     length = file.stat().st_size
     values = {**asdict(manifest), "length": length, "digest": _digest(file, length, on_progress)}
@@ -100,7 +102,7 @@ def append(file: Path, manifest: Manifest, *, on_progress: Progress = no_progres
     return _manifest(values)
 
 
-def read(file: Path) -> Manifest:
+def read(file: Path) -> BackupManifest:
     """Read the manifest of a backup.
 
     Raises:
@@ -139,7 +141,7 @@ def read(file: Path) -> Manifest:
         raise BackupError(f"The manifest of {file} is damaged: the file was changed.") from error
 
 
-def verify(file: Path, manifest: Manifest, *, on_progress: Progress = no_progress) -> None:
+def verify(file: Path, manifest: BackupManifest, *, on_progress: Progress = no_progress) -> None:
     """Check that the archive in a backup is the one that was written.
 
     Raises:
@@ -163,14 +165,14 @@ def _body(descriptor: int, size: int) -> bytes | None:
     return os.pread(descriptor, length, size - tail - length)
 
 
-def _manifest(values: Mapping[str, Any]) -> Manifest:
-    known = {name: values[name] for name in Manifest.__slots__}
+def _manifest(values: Mapping[str, Any]) -> BackupManifest:
+    known = {name: values[name] for name in BackupManifest.__slots__}
     made_at = known["made_at"]
     if isinstance(made_at, str):
         known["made_at"] = datetime.fromisoformat(made_at)
     known["roles"] = tuple(Role(**role) for role in known["roles"])
     known["tables"] = {name: Contents(**table) for name, table in known["tables"].items()}
-    return Manifest(**known)
+    return BackupManifest(**known)
 
 
 def _digest(file: Path, length: int, on_progress: Progress) -> str:

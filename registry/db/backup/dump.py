@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from registry.db.backup import archive, contents, programs
-from registry.db.backup.archive import BackupError, Contents, Manifest
+from registry.db.backup.archive import BackupError, BackupManifest, Contents
 from registry.db.connection import driver_connection
 from registry.db.errors import translated_errors
 from registry.db.revisions import current_revision
@@ -37,7 +37,7 @@ _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
 
 def back_up(
     engine: Engine, target: Path, *, on_progress: Progress = no_progress
-) -> tuple[Manifest, int]:
+) -> tuple[BackupManifest, int]:
     """Write a backup of the whole database; jobs and readers go on meanwhile.
 
     The file is whole or not there: it is written beside its place, and then renamed.
@@ -48,7 +48,7 @@ def back_up(
         on_progress: receives the bytes of tables.
 
     Returns:
-        Manifest, and the number of large objects, which are left out.
+        BackupManifest, and the number of large objects, which are left out.
 
     Raises:
         UsageError: when the file exists.
@@ -70,6 +70,7 @@ def _snapshot(engine: Engine) -> Iterator[tuple[Connection, Mapping[str, int | N
     """Yield a transaction that sees one moment, and its tables, which nobody can drop meanwhile."""
     for _ in range(_ATTEMPTS):
         with engine.connect() as connection:
+            contents.settle_texts(connection)
             listed = contents.tables(connection)
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with engine.connect().execution_options(**options) as connection:
@@ -103,11 +104,11 @@ def _described(
     tables: Mapping[str, int | None],
     file: Path,
     on_progress: Progress,
-) -> Manifest:
+) -> BackupManifest:
     """Write the archive, and count and fingerprint the same rows meanwhile."""
     version = driver_connection(connection).info.server_version
     program = programs.find("pg_dump", version // 10000)
-    described = Manifest(
+    described = BackupManifest(
         made_by=__version__,
         made_at=datetime.now(UTC),
         revision=current_revision(connection),

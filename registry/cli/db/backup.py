@@ -43,14 +43,14 @@ def backup(application: Application, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @pass_application
 def restore(application: Application, file: Path) -> None:
-    """Restore the database from FILE, a backup, and verify every table.
+    """Restore the database from FILE, a backup.
 
-    The database must be empty; one that the server does not have is created. All of it happens, or
-    nothing.
+    The database must be empty; one that the server does not have is created. Every table is
+    verified. All of it happens, or nothing.
 
     \b
     Example:
-      REGISTRY_DATA_DIR=/srv/registry registry restore registry-2026-11-30.backup
+      registry restore registry-2026-11-30.backup
     """
     from registry.cli.progress import trainings
 
