@@ -32,7 +32,7 @@ WITH reader AS (
        AND o.identity = quote_ident(nspname) || '.' || quote_ident(proname)
                         || '(' || pg_get_function_identity_arguments(p.oid) || ')'
 )
-SELECT kind, name, pg_get_userbyid(owner) AS owner, readable
+SELECT kind, name, quote_ident(pg_get_userbyid(owner)) AS owner, readable
   FROM (
     SELECT 1 AS place, 'SCHEMA' AS kind, nspname::text AS name, nspowner AS owner,
            has_schema_privilege(reader.oid, n.oid, 'USAGE') AS readable
@@ -68,15 +68,16 @@ def differences(connection: Connection) -> list[str]:
 
     Roles that the current user may not create are no difference: everything works without them.
     """
-    present = roles.present(connection)
     objects = _objects(connection)
     found = []
+    present = roles.present(connection)
     if len(present) < 2 and roles.may_create(connection):  # noqa: PLR2004 - owner and reader
         lacking = " and ".join(role for role in (OWNER, READER) if role not in present)
         found.append(f"There is no role {lacking}.")
-    strangers = _of_others(objects, present)
+    owner = _owner(connection, objects)
+    strangers = [each for each in objects if each.owner != owner]
     if strangers:
-        found.append(f"{_named(strangers)} should belong to {_owner(objects, present)}.")
+        found.append(f"{_named(strangers)} should belong to {owner}.")
     hidden = [each for each in objects if each.readable is False]
     if hidden:
         found.append(f"{READER} may not read {_named(hidden)}.")
@@ -91,14 +92,14 @@ def restore(connection: Connection) -> None:
 
 def restore_owners(connection: Connection) -> None:
     """Give each object its owner, as far as the current user may."""
-    present = roles.present(connection)
     objects = _objects(connection)
-    for each in _of_others(objects, present):
+    owner = _owner(connection, objects)
+    for each in objects:
+        if each.owner == owner:
+            continue
         try:
             with connection.begin_nested():
-                connection.exec_driver_sql(
-                    f"ALTER {each.kind} {each.name} OWNER TO {_owner(objects, present)}"
-                )
+                connection.exec_driver_sql(f"ALTER {each.kind} {each.name} OWNER TO {owner}")
         except DBAPIError:
             # Not permitted: `registry db check` says so.
             continue
@@ -122,13 +123,11 @@ def _objects(connection: Connection) -> list[_Object]:
     return [_Object(*row) for row in rows]
 
 
-def _owner(objects: Sequence[_Object], present: Sequence[str]) -> str:
+def _owner(connection: Connection, objects: Sequence[_Object]) -> str | None:
     """Return who should own everything: the owner's role, else the owner of the schema."""
-    return OWNER if OWNER in present else objects[0].owner
-
-
-def _of_others(objects: Sequence[_Object], present: Sequence[str]) -> list[_Object]:
-    return [each for each in objects if each.owner != _owner(objects, present)]
+    if roles.may_own(connection):
+        return OWNER
+    return objects[0].owner if objects else None
 
 
 def _named(objects: Sequence[_Object]) -> str:

@@ -84,6 +84,11 @@ def present(connection: Connection) -> list[str]:
     return [role for role in (OWNER, READER) if _exists(connection, role)]
 
 
+def may_own(connection: Connection) -> bool:
+    """Return whether the current user may act as the owner's role, and so give things to it."""
+    return _exists(connection, OWNER) and _can_become(connection, OWNER)
+
+
 def may_create(connection: Connection) -> bool:
     """Return whether the current user may create roles."""
     return bool(

@@ -16,6 +16,7 @@ from registry.db.backup.archive import BackupError, BackupManifest
 from registry.db.backup.script import Script
 from registry.db.connection import Setting, driver_connection
 from registry.db.embedded import default_data_directory
+from registry.db.embedded.cluster import shared_buffers
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, exclusive
 from registry.db.revisions import current_revision, head_revision
@@ -24,6 +25,10 @@ from registry.workers import Progress, no_progress
 
 _LOG_ROOM = 1 << 30
 """Bytes of the server's log that a restore takes at once, at most, beside the database."""
+
+
+_LEAST_MEMORY = 1 << 29
+"""Bytes that an index may be built with in any case, as the server is configured."""
 
 
 @dataclass(slots=True)
@@ -97,6 +102,8 @@ def _restored(
         with exclusive(engine, Lock.SCHEMA), engine.begin() as connection:
             _require_server(connection, manifest)
             target.empty(connection)
+            if embedded:
+                _allow_memory(connection)
             _restore_roles(connection, restored)
             _run(connection, script, restored, on_progress)
             _verify(connection, manifest, on_progress)
@@ -117,6 +124,12 @@ def _require_server(connection: Connection, manifest: BackupManifest) -> None:
     if manifest.revision is not None:
         server.require_extensions(connection)
     target.require_extensions(connection, manifest.extensions)
+
+
+def _allow_memory(connection: Connection) -> None:
+    """Let indexes be built with as much memory as the page cache has: large graphs need it."""
+    kilobytes = max(_LEAST_MEMORY, shared_buffers()) >> 10
+    connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{kilobytes}kB'")
 
 
 def _restore_roles(connection: Connection, restored: Restored) -> None:
