@@ -28,6 +28,9 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors of a write to an open file."""
 
 
+_LOST = re.compile(r"server closed the connection|connection is (?:lost|closed)|SYSCALL error")
+
+
 class Failure(click.ClickException):
     """An error as a message, with its exit code."""
 
@@ -159,7 +162,11 @@ def _database_failure(error: Exception, application: Application) -> tuple[str, 
     failure = errors.translated(error)
     if isinstance(failure, DatabaseUnreachableError) and error.orig.sqlstate is None:
         where, reason = application.setting(), _connection_failure(error.orig)
-        message = f"Cannot connect to the database {where.shown} (from {where.origin}): {reason}."
+        database = f"the database {where.shown} (from {where.origin})"
+        if _LOST.search(reason) and "connection to server" not in str(error.orig):
+            message = f"The connection to {database} was lost: {reason}. Run this again."
+        else:
+            message = f"Cannot connect to {database}: {reason}."
         return message, failure.exit_code
     return str(failure), failure.exit_code
 

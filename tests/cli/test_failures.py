@@ -19,6 +19,8 @@ from databases import Databases
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
+from registry.cli.application import Application
+from registry.cli.failures import explained
 from registry.cli.parameters import LARGEST
 
 SECRET = "sesame-open-7"
@@ -360,3 +362,15 @@ def test_a_name_that_is_not_utf_8(sample_url: str, tmp_path: Path) -> None:
     assert code == 2
     assert "UTF-8" in err
     assert "Traceback" not in err
+
+
+def test_a_lost_connection_is_not_one_that_could_not_be_made() -> None:
+    lost = psycopg.OperationalError(
+        "consuming input failed: server closed the connection unexpectedly\n\tThis probably means"
+    )
+    failure = explained(lost, Application("postgresql://me@host/d"))
+    assert failure.exit_code == 4
+    assert failure.message == (
+        "The connection to the database postgresql://me@host/d (from --database-url) was lost: "
+        "consuming input failed: server closed the connection unexpectedly. Run this again."
+    )

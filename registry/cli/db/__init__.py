@@ -84,7 +84,8 @@ def url(application: Application) -> None:
     server = embedded.status(embedded.default_data_directory())
     if server is None:
         raise EmbeddedServerError(
-            "The embedded server is not running; start it with `registry db start`."
+            "The embedded server is not running or not ready: `registry db start` starts it, or "
+            "waits for it."
         )
     click.echo(server.url)
 

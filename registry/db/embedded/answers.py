@@ -60,7 +60,7 @@ def ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Serv
             return None
         raise EmbeddedServerError(
             f"The embedded server in {directory.root} runs (process {process.pid}, port "
-            f"{process.port}) but rejects the connection: {str(error).strip()}"
+            f"{process.port}) but rejects the connection: {one_line(error)}"
         ) from error
     assert row is not None
     if not directory.postgres.samefile(row[0]):
@@ -89,6 +89,11 @@ def is_recovering(process: Postmaster) -> bool:
     except psycopg.Error as error:
         # A server that is ready asks for the password first.
         return _RECOVERING.search(str(error)) is not None
+
+
+def one_line(error: Exception) -> str:
+    """Return an error of the driver as part of a sentence."""
+    return " ".join(str(error).split())
 
 
 def connect(port: int, password: str) -> psycopg.Connection[tuple[str, ...]]:

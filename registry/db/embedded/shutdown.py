@@ -52,7 +52,7 @@ def stop(directory: DataDirectory, process: Postmaster, *, at_once: bool = False
         EmbeddedServerError: it has not ended, though it was killed.
     """
     _send(directory, process, signal.SIGCONT)  # it may have been suspended
-    if not at_once and _recovered(directory, process):
+    if not at_once and _recovered(directory):
         _send(directory, process, signal.SIGINT)
         if _ended_in_order(directory, process):
             return
@@ -85,13 +85,14 @@ def end_orphans(directory: DataDirectory) -> None:
             pass
 
 
-def _recovered(directory: DataDirectory, process: Postmaster) -> bool:
+def _recovered(directory: DataDirectory) -> bool:
     """Wait until a server is not recovering; return whether an orderly shutdown is safe then."""
     for _ in attempts(
         "Waiting for the embedded server, which recovers from a crash, before it is stopped",
         RECOVERY_LIMIT,
     ):
-        if find(directory.postgres) is None or not answers.is_recovering(process):
+        process = find(directory.postgres)  # again: its state changes
+        if process is None or not answers.is_recovering(process):
             return True
     return False
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from registry.db.embedded import cluster, postmaster, processes, shutdown
-from registry.db.embedded.answers import DATABASE, Server, ask, connect
+from registry.db.embedded.answers import DATABASE, Server, ask, connect, one_line
 from registry.db.embedded.directory import DataDirectory, disk_full, mentions_full_disk
 from registry.db.embedded.installation import find_account, find_binaries
 from registry.db.waiting import attempts
@@ -159,6 +159,5 @@ def _create_database(directory: DataDirectory, server: Server) -> None:
         if isinstance(error, psycopg.errors.DiskFull) or directory.is_full():
             raise disk_full(directory.root) from error
         raise EmbeddedServerError(
-            f"The database {DATABASE} could not be created in {directory.root}: "
-            f"{str(error).strip()}"
+            f"The database {DATABASE} could not be created in {directory.root}: {one_line(error)}"
         ) from error

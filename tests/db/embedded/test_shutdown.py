@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from servers import FAST, kill, on_linux, processes_of, query, until
+from servers import FAST, START, kill, on_linux, process, processes_of, query, until
 
 from registry.db import embedded, waiting
 from registry.db.embedded import directory, postmaster, shutdown
@@ -129,6 +129,15 @@ def test_a_server_that_recovers_is_stopped_when_it_has_recovered(
     assert "received immediate shutdown request" not in gate.log()
     assert processes_of(gate.data_dir) == []
     require_kept(gate.data_dir)
+
+
+def test_a_server_that_still_starts_is_stopped_as_soon_as_it_has_started(gate: Gate) -> None:
+    with process(START, gate.data_dir) as starting:
+        until((gate.data_dir / "postgres" / "postmaster.pid").exists)
+        starting.kill()
+    with within(15):
+        assert embedded.stop(gate.data_dir)
+    assert "received immediate shutdown request" not in gate.log()
 
 
 def test_a_recovery_without_end_does_not_keep_the_server_from_stopping(

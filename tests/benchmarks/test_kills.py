@@ -1,0 +1,53 @@
+"""kill -9 of a backend, the server or the command, at random moments of every job.
+
+KILLS sets how many (default 50: about fifteen minutes), KILLS_SEED the order and the moments.
+"""
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import cycle, islice, product
+from pathlib import Path
+
+import pytest
+from generated_hub.models import generate
+from kills import LEARNING, MODELS, TARGETS, Disturbed
+
+from registry.db import embedded
+from registry.demo.hub.server import HubServer
+
+KILLS = int(os.environ.get("KILLS", "50"))
+SEED = int(os.environ.get("KILLS_SEED", "20"))
+ACTIONS = ("sync", "import", "train", "place", "promote", "upgrade")
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.fixture
+def undisturbed() -> Iterator[Path]:
+    """A directory for another server."""
+    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        embedded.stop(directory)
+        shutil.rmtree(directory)
+
+
+def test_after_each_of_fifty_kills_the_next_command_works_and_nothing_is_lost_or_doubled(
+    own_server: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    each = list(product(ACTIONS, TARGETS))
+    random.Random(SEED).shuffle(each)
+    print(f"\nseed {SEED}")
+    with HubServer(generate(MODELS), page_limit=50, rate_limit=None) as hub:
+        disturbed = Disturbed(own_server, tmp_path, hub, SEED, LEARNING)
+        disturbed.prepare(*ACTIONS)
+        for action, target in islice(cycle(each), KILLS):
+            disturbed.round(action, target)
+        other = Disturbed(undisturbed, tmp_path, hub, SEED)
+        other.replay(disturbed.completed)
+        assert disturbed.contents() == other.contents()
