@@ -20,7 +20,7 @@ from registry.demo.hub.server import HubServer
 
 KILLS = int(os.environ.get("KILLS", "50"))
 SEED = int(os.environ.get("KILLS_SEED", "20"))
-ACTIONS = ("sync", "import", "train", "place", "promote", "upgrade")
+ACTIONS = ("sync", "import", "train", "place", "promote", "upgrade", "backup")
 
 pytestmark = pytest.mark.benchmark
 

@@ -69,7 +69,7 @@ class Disturbed:
             "HF_ENDPOINT": self.hub.url,
             "COLUMNS": "200",
         }
-        self._models, self._imports = MODELS, 0
+        self._models, self._imports, self._backups = MODELS, 0, 0
         self._seconds: dict[str, float] = {}
         self._actions: Mapping[str, Callable[[], tuple[Command, int]]] = {
             "sync": self._sync,
@@ -112,7 +112,7 @@ class Disturbed:
             at = self._kill(target, process, moment)
             ended = self._waited(process)
         assert "Traceback" not in ended.stderr, ended.stderr
-        after = self._random.choice([*NEXT, command])
+        after = self._next(action, command)
         began = time.monotonic()
         result = self.run(*after, codes=(0, 3))
         seconds = time.monotonic() - began
@@ -177,6 +177,12 @@ class Disturbed:
         # An import that was repeated says so.
         return {**stored, **{key: value for key, value in evaluations.items() if key != "imports"}}
 
+    def restored(self, elsewhere: Path) -> "Disturbed":
+        """Restore the last backup elsewhere."""
+        other = Disturbed(elsewhere, self.files, self.hub, self.seed)
+        other.run("restore", str(self.files / f"{self._backups}.backup"))
+        return other
+
     def replay(self, completed: Sequence[tuple[str, int]]) -> None:
         """Run what was completed elsewhere, undisturbed."""
         self.run("db", "upgrade")
@@ -231,11 +237,24 @@ class Disturbed:
         return ("db", "upgrade"), 0
 
     def _backup(self) -> tuple[Command, int]:
-        path = self.files / f"{self._random.randrange(10**9)}.backup"
-        return ("backup", str(path)), 0
+        self._backups += 1
+        return ("backup", str(self.files / f"{self._backups}.backup")), self._backups
+
+    def _next(self, action: str, command: Command) -> Command:
+        """Choose what is run after a kill."""
+        if action == "backup" and Path(command[1]).exists():
+            return ("status",)
+        # The views are of another version until the upgrade is repeated, which doctor reports.
+        others = [each for each in NEXT if action != "upgrade" or each != ("doctor",)]
+        return self._random.choice([*others, command])
 
     def _complete(self, action: str, command: Command, number: int) -> None:
+        if action == "backup" and Path(command[1]).exists():
+            return  # it is whole: it had been renamed
         self.run(*command, codes=(0, 3) if action == "train" else (0,))
+        if action == "backup":
+            left = {path.name for path in self.files.iterdir()} - {Path(command[1]).name}
+            assert not {each for each in left if "partial" in each}, left
         if action in {"sync", "import"}:
             self.completed.append((action, number))
 
