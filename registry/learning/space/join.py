@@ -133,23 +133,22 @@ def _placed(
         items[exam.columns, start:stop] = exam.loadings
         offsets[exam.columns] = exam.offsets
         start = stop
-    mean, done = np.empty((models, dimension)), 0
-    covariances = []
-    for part in posteriors(exams, prior.of_abilities, np.arange(models), context.device):
+    rows = np.arange(models)
+    mean = np.empty((models, dimension))
+    for part in posteriors(exams, prior.of_abilities, rows, context.device):
         mean[part.rows] = part.mean
-        covariances.append(part.covariance.astype(np.float32))
-        done += len(part.rows)
-        context.on_progress("placing models in the common space", done, models)
+        context.on_progress("placing models in the common space", int(part.rows[-1]) + 1, models)
     weights = item_weights(problem.groups, problem.observed_items)
     forth, back = coordinates(mean, items, offsets.astype(np.float64), weights)
-    # The variance of each coordinate D' a is that of a along a column of D.
-    axes = forth.astype(np.float32)
-    variances = np.concatenate(
-        [np.einsum("jd,mjk,kd->md", axes, part, axes, optimize=True) for part in covariances]
-    )
+    # Computed again, since the covariances of all models would take too much memory. The variance
+    # of each coordinate D' a is that of a along a column of D.
+    variances = np.empty((models, forth.shape[1]), np.float32)
+    for part in posteriors(exams, prior.of_abilities, rows, context.device):
+        variances[part.rows] = ((part.covariance @ forth) * forth).sum(1)
+        context.on_progress("measuring uncertainties", int(part.rows[-1]) + 1, models)
     return _Space(
         mean @ forth,
-        np.asarray(variances, np.float32),
+        variances,
         items @ back,
         offsets,
         forth.T @ prior.of_abilities.covariance @ forth,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from registry.learning.arrays import Reals
@@ -56,57 +57,85 @@ def posteriors(
         rows: the models.
         device: of torch.
     """
-    at_once = max(1, AT_ONCE // max(1, len(prior.covariance)) ** 2)
-    precision = torch.from_numpy(np.linalg.inv(prior.covariance)).to(device)
+    dimension = len(prior.covariance)
+    at_once = max(1, AT_ONCE // max(1, dimension) ** 2)
     covariance = torch.from_numpy(np.ascontiguousarray(prior.covariance)).to(device)
+    took = np.stack([np.isin(rows, exam.rows) for exam in exams], axis=1)
     for start in range(0, len(rows), at_once):
-        part = rows[start : start + at_once]
-        centre = torch.from_numpy(prior.mean[part]).to(device)
-        precisions, informations = _evidence(exams, part, len(prior.covariance))
-        yield _posterior(
-            part,
-            precisions.to(device),
-            informations.to(device),
-            centre,
-            covariance,
-            precision,
-        )
+        part = slice(start, start + at_once)
+        mean = prior.mean[rows[part]].copy()
+        spread = np.empty((len(mean), dimension, dimension))
+        # Models of the same exams have evidence on the same dimensions, which are few.
+        patterns, index = np.unique(took[part], axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            places = np.flatnonzero(index.reshape(-1) == number)
+            evidence = _evidence(exams, pattern, rows[part][places], device)
+            found = _posterior(evidence, torch.from_numpy(mean[places]).to(device), covariance)
+            mean[places], spread[places] = (each.cpu().numpy() for each in found)
+        yield Gaussians(rows[part], mean, spread)
 
 
-def _evidence(exams: Sequence[Abilities], rows: Columns, dimension: int) -> tuple[Tensor, Tensor]:
-    """Return what the exams say of models: precisions, n x D x D, and informations, n x D."""
-    precisions = np.zeros((len(rows), dimension, dimension))
-    informations = np.zeros((len(rows), dimension))
+class _Evidence(NamedTuple):
+    """What exams say of n models, on the a dimensions of these exams.
+
+    `precisions` are n x a x a, `informations` n x a.
+    """
+
+    dimensions: Tensor
+    precisions: Tensor
+    informations: Tensor
+
+
+def _evidence(
+    exams: Sequence[Abilities], pattern: NDArray[np.bool_], rows: Columns, device: str
+) -> _Evidence:
+    """Return what the exams of a pattern say of models that all took them."""
+    widths = [exam.values.shape[1] for exam in exams]
+    starts = np.cumsum([0, *widths])
+    chosen = np.flatnonzero(pattern).tolist()
+    count = sum(widths[place] for place in chosen)
+    precisions, informations = np.zeros((len(rows), count, count)), np.zeros((len(rows), count))
     start = 0
-    for exam in exams:
-        stop = start + exam.values.shape[1]
-        places = np.flatnonzero(np.isin(rows, exam.rows))
-        own = np.searchsorted(exam.rows, rows[places])
-        precisions[places, start:stop, start:stop] = exam.precisions[own]
-        informations[places, start:stop] = exam.informations[own]
+    for place in chosen:
+        exam, stop = exams[place], start + widths[place]
+        own = np.searchsorted(exam.rows, rows)
+        precisions[:, start:stop, start:stop] = exam.precisions[own]
+        informations[:, start:stop] = exam.informations[own]
         start = stop
-    return torch.from_numpy(precisions), torch.from_numpy(informations)
+    dimensions = [np.arange(starts[place], starts[place + 1]) for place in chosen]
+    return _Evidence(
+        torch.from_numpy(np.concatenate([np.zeros(0, np.intp), *dimensions])).to(device),
+        torch.from_numpy(precisions).to(device),
+        torch.from_numpy(informations).to(device),
+    )
 
 
-def _posterior(  # noqa: PLR0917 - evidence and prior of some models
-    rows: Columns,
-    precisions: Tensor,
-    informations: Tensor,
-    centre: Tensor,
-    prior: Tensor,
-    precision: Tensor,
-) -> Gaussians:
-    mean, covariance = centre, prior.expand(len(rows), -1, -1)
+def _posterior(evidence: _Evidence, centre: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Return means, n x D, and covariances, n x D x D.
+
+    With C the prior's covariance, s the scale of its precision, and the evidence L, h on dimensions
+    A, the mean is m + C_A w, with w = (s + L C_AA)^-1 (h - L m_A), and the covariance
+    (C - C_A G C_A') / s, with G = (s + L C_AA)^-1 L. So what is inverted has a few dimensions, not
+    those of all exams.
+    """
+    of_evidence = evidence.dimensions
+    towards = prior[:, of_evidence]
+    inner = towards[of_evidence]
+    eye = torch.eye(len(of_evidence), dtype=prior.dtype, device=prior.device)
+    known = centre[:, of_evidence, None]
+    surprise = evidence.informations[:, :, None] - evidence.precisions @ known
+    products = evidence.precisions @ inner
+    dimension = len(prior)
+    scale = torch.ones(len(centre), dtype=prior.dtype, device=prior.device)
     for _ in range(STEPS):
-        scale = _relative_precision(mean - centre, covariance, precision)
-        total = scale[:, None, None] * precision + precisions
-        information = scale[:, None] * (centre @ precision) + informations
-        covariance = torch.cholesky_inverse(torch.linalg.cholesky(total))
-        mean = (covariance @ information[:, :, None])[:, :, 0]
-    return Gaussians(rows, mean.cpu().numpy(), covariance.cpu().numpy())
-
-
-def _relative_precision(shift: Tensor, covariance: Tensor, precision: Tensor) -> Tensor:
-    """Return the expected scale of each prior's precision, as `fold_in.relative_precision`."""
-    distance = ((shift @ precision) * shift).sum(1) + (precision * covariance).sum((1, 2))
-    return (DEGREES + len(precision)) / (DEGREES + distance)
+        factor = torch.linalg.lu_factor(products + scale[:, None, None] * eye)
+        weights = torch.linalg.lu_solve(*factor, surprise)
+        gain = torch.linalg.lu_solve(*factor, evidence.precisions)
+        used = scale
+        # The expected scale of the prior's precision, as `fold_in.relative_precision`.
+        shift = (weights.transpose(1, 2) @ inner @ weights)[:, 0, 0]
+        distance = shift + (dimension - (gain * inner).sum((1, 2))) / used
+        scale = (DEGREES + dimension) / (DEGREES + distance)
+    mean = centre + (weights[:, :, 0] @ towards.T)
+    gain = (gain + gain.transpose(1, 2)) / 2
+    return mean, (prior - towards @ gain @ towards.T) / used[:, None, None]

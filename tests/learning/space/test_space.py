@@ -14,7 +14,7 @@ from registry.learning.space import learner
 from registry.learning.space.abilities import Abilities, abilities_of
 from registry.learning.space.exams import Exam, exams_of
 from registry.learning.space.join import Joined
-from registry.learning.space.posterior import DEGREES, PriorOf, posteriors
+from registry.learning.space.posterior import DEGREES, STEPS, PriorOf, posteriors
 from registry.learning.space.prior import LEAST_RESIDUAL, joint_prior
 from registry.learning.space.reference import coordinates, item_weights
 
@@ -208,6 +208,38 @@ def test_a_posterior_is_that_of_normal_densities_where_they_agree() -> None:
     np.testing.assert_allclose(found.covariance[0], expected, rtol=1e-3)
     mean = expected @ (scale * precision @ prior.mean[0] + evidence @ [1.0, 0.5])
     np.testing.assert_allclose(found.mean[0], mean, rtol=1e-3)
+
+
+def test_posteriors_are_those_of_inverses_of_all_dimensions() -> None:
+    """Of models that took none, one or several of four exams, against the formula as it stands."""
+    draw = np.random.default_rng(5)
+    widths, models = (3, 1, 4, 2), 25
+    total = sum(widths)
+    square = draw.normal(size=(total, total))
+    prior = PriorOf(draw.normal(size=(models, total)), square @ square.T / total + np.eye(total))
+    exams, precisions = [], np.zeros((models, total, total))
+    informations, start = np.zeros((models, total)), 0
+    for width in widths:
+        rows = np.flatnonzero(draw.random(models) < 0.4)
+        root = draw.normal(size=(len(rows), width, width))
+        own, means = root @ root.transpose(0, 2, 1) * 3, draw.normal(size=(len(rows), width))
+        exams.append(exam(own, means)._replace(rows=rows))
+        here = slice(start, start + width)
+        precisions[rows, here, here] = own
+        informations[rows, here] = exams[-1].informations
+        start += width
+    inverse = np.linalg.inv(prior.covariance)
+    (found,) = posteriors(exams, prior, np.arange(models))
+    for model in range(models):
+        mean, covariance = prior.mean[model], prior.covariance
+        for _ in range(STEPS):
+            shift = mean - prior.mean[model]
+            distance = shift @ inverse @ shift + np.sum(inverse * covariance)
+            scale = (DEGREES + total) / (DEGREES + distance)
+            covariance = np.linalg.inv(scale * inverse + precisions[model])
+            mean = covariance @ (scale * inverse @ prior.mean[model] + informations[model])
+        np.testing.assert_allclose(found.mean[model], mean, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(found.covariance[model], covariance, rtol=1e-8, atol=1e-10)
 
 
 def test_an_exam_moves_abilities_in_one_that_was_not_taken() -> None:
