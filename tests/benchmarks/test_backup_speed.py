@@ -22,6 +22,7 @@ from registry.db.backup import programs
 from registry.db.backup.dump import back_up
 from registry.db.backup.restore import restore
 from registry.embeddings import save, versions
+from registry.embeddings.export import export
 
 pytestmark = pytest.mark.benchmark
 
@@ -93,8 +94,14 @@ def test_a_year_of_versions(large: Engine, benchmark_server: str, tmp_path: Path
     with empty_database(benchmark_server, "restored") as url:
         with measured("registry restore, verified"):
             restored = restore(database.setting(url), ours)
-        with database.create_engine(url).connect() as connection:
+        engine = database.create_engine(url)
+        with engine.connect() as connection:
             connection.exec_driver_sql("SET ROLE registry_reader")
             query = "SELECT count(*) FROM registry.embeddings"
             assert connection.exec_driver_sql(query).scalar() == VECTORS
+        for version in (1, VERSIONS):
+            exported = [tmp_path / f"{name}-{version}.parquet" for name in ("before", "after")]
+            for each, file in zip((large, engine), exported, strict=True):
+                export(each, file, "parquet", version)
+            assert exported[0].read_bytes() == exported[1].read_bytes()
     assert restored.manifest == manifest

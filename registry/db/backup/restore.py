@@ -69,7 +69,7 @@ def restore(where: Setting, file: Path, *, on_progress: Progress = no_progress) 
     if where.url is None:
         needed = manifest.size + min(manifest.size, _LOG_ROOM)
         target.require_room(default_data_directory(), needed)
-    with translated_errors("restore the backup"), target.opened(where) as engine:
+    with target.opened(where) as engine, translated_errors("restore the backup"):
         return _restored(
             engine, manifest, script, embedded=where.url is None, on_progress=on_progress
         )

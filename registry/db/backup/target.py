@@ -13,6 +13,7 @@ from registry.db import connection as database
 from registry.db import sql
 from registry.db.backup.archive import BackupError
 from registry.db.backup.contents import USERS_FUNCTION, USERS_RELATION
+from registry.db.errors import translated_errors
 from registry.db.revisions import current_revision
 from registry.db.schema import metadata
 
@@ -43,7 +44,8 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END
   FROM pg_class c
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
    AND c.relnamespace IN ('store'::regnamespace, 'registry'::regnamespace)
-   AND NOT (c.relnamespace = 'store'::regnamespace AND c.relname = ANY (:tables))
+   AND NOT (c.relnamespace = 'store'::regnamespace
+            AND (c.relkind = 'v' OR c.relname = ANY (:tables)))
    AND NOT EXISTS (SELECT FROM store.sql_objects
                     WHERE kind = 'VIEW' AND to_regclass(identity) = c.oid)
 UNION ALL
@@ -71,7 +73,8 @@ def opened(where: database.Setting) -> Iterator[Engine]:
             yield engine
             return
         name = engine.dialect.identifier_preparer.quote_identifier(where.url.database or "")
-        _administer(where.url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        with translated_errors("create the database"):
+            _administer(where.url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
         try:
             yield engine
         except BaseException:

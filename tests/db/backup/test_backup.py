@@ -392,6 +392,25 @@ def test_a_killed_backup_leaves_nothing_in_the_way(source: Engine, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["killed"]
 
 
+def test_a_killed_restore_leaves_the_database_empty_or_whole(
+    saved: Path, source: Engine, target: Engine
+) -> None:
+    url, whole = target.url.render_as_string(hide_password=False), states(source)
+    for seconds in (0.0, 0.05):
+        process = start("--database-url", url, "restore", str(saved))
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "loading tables" in line:
+                break
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=30)
+        assert is_empty(target) or states(target) == whole
+    if is_empty(target):
+        restore(setting(target), saved)
+    assert states(target) == whole
+
+
 def test_no_room_for_a_restore_is_said_before_it_begins(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
