@@ -124,9 +124,12 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
 
     They become a new version. It becomes current if it predicts held-out outcomes no worse than the
     current one, on the whole and on each benchmark, and if most models keep their neighbours or it
-    predicts better beyond noise. Then all other models of the catalog get vectors of it, as by
-    `registry embeddings place`. Settings and methods are chosen on other held-out outcomes;
-    `registry embeddings compare` compares methods. Under torchrun, every process computes a share.
+    predicts better beyond noise. Before that, all other models of the catalog get vectors of it, as
+    by `registry embeddings place`: the version before serves until then. A training that was
+    interrupted is gone on with by the next one of the same outcomes.
+
+    Settings and methods are chosen on other held-out outcomes; `registry embeddings compare`
+    compares methods. Under torchrun, every process computes a share.
 
     The exit code is 3 where the new version is refused, with the reason; 0 with --no-promote.
 
@@ -155,8 +158,8 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
         say(_cut(report.cut))
     if report.placement is not None:
         say(f"{report.placement.sentence()[:-1]}; {figures.span(report.placement.seconds)}.")
-    # With a note, nothing was trained: an earlier version's refusal was reported at its time.
-    if report.version is not None and report.version.state == "refused" and report.note is None:
+    # The refusal of an earlier version was reported at its time.
+    if report.refused:
         ctx.exit(REFUSED)
 
 

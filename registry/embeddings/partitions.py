@@ -6,6 +6,7 @@ only dropping one does, for a moment.
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -25,6 +26,12 @@ MOST_INDEXED = 4_000
 
 PATIENCE = "4s"
 """Lock timeout of dropping a partition; new readers queue behind it meanwhile."""
+
+MOMENT = "100ms"
+"""Lock timeout of an attempt to exchange a partition; new readers wait that long at most."""
+
+ATTEMPTS, PAUSE = 20, 0.25
+"""Attempts to exchange a partition, and seconds between two of them."""
 
 LINKS, BREADTH = 24, 100
 """Links of a vector in the index (m), and candidates they are chosen from (ef_construction)."""
@@ -60,55 +67,109 @@ def create_partition(
     )
 
 
-def replace_partition(
-    connection: Connection,
-    table: str,
-    version: int,
-    kept: str,
-    parts: Iterable[Mapping[str, Column]],
+def replace_placed(
+    connection: Connection, version: int, parts: Iterable[Mapping[str, Column]]
 ) -> None:
-    """Replace the partition of a version, keeping some of its rows.
+    """Replace the folded and cold vectors of a version; other transactions see it at the commit.
 
-    The new one is filled and indexed beside the old one, which can be read meanwhile; readers wait
-    for the exchange, which takes a moment.
+    Rows are replaced in place, for which no reader waits and which waits for none. Where there is
+    an index, which would be updated row by row, a table is filled and indexed beside the old one
+    and takes its place; where readers hold the old one for too long, rows are replaced all the
+    same.
 
     Args:
         connection: in a transaction.
-        table: one of `schema.VERSIONED_TABLES`, by name.
-        version: key of the version.
-        kept: trusted SQL, the condition of rows that stay.
+        version: its key.
         parts: new rows by column, part by part, without version_id.
-
-    Raises:
-        DBAPIError: when a reader holds the old one for longer than 4 s.
     """
-    name, beside = f"{table}_{version}", f"{table}_{version}_next"
-    connection.exec_driver_sql(f"CREATE TABLE store.{beside} (LIKE store.{table} INCLUDING ALL)")
-    _give_to_owner(connection, beside, table)
+    name = f"embeddings_{version}"
+    if _has_index(connection, name):
+        _fill_beside(connection, name, version, parts)
+        if not _exchanged(connection, name, version):
+            _move_rows(connection, name)
+        return
+    connection.exec_driver_sql(f"DELETE FROM store.{name} WHERE NOT ({_TRAINED})")  # noqa: S608
+    for columns in parts:
+        copy_in(connection, f"store.{name}", versioned(columns, version))
+    _build_index(connection, name)
+    connection.exec_driver_sql(f"ANALYZE store.{name}")
+
+
+_TRAINED = "kind = 'trained'"
+
+
+def _has_index(connection: Connection, name: str) -> bool:
+    return bool(
+        connection.scalar(
+            text("SELECT to_regclass(:name) IS NOT NULL"), {"name": f"store.{name}_hnsw_idx"}
+        )
+    )
+
+
+def _fill_beside(
+    connection: Connection, name: str, version: int, parts: Iterable[Mapping[str, Column]]
+) -> None:
+    """Fill and index a table of a version's trained vectors and new rows."""
+    beside = f"{name}_next"
+    connection.exec_driver_sql(f"CREATE TABLE store.{beside} (LIKE store.embeddings INCLUDING ALL)")
+    _give_to_owner(connection, beside, "embeddings")
     # Proves the partition bound beforehand: attaching need not scan the rows while readers wait.
     connection.exec_driver_sql(
         f"ALTER TABLE store.{beside} ADD CONSTRAINT one_version CHECK (version_id = {version})"
     )
     connection.exec_driver_sql(
-        f"INSERT INTO store.{beside} SELECT * FROM store.{name} WHERE {kept}"  # noqa: S608
+        f"INSERT INTO store.{beside} SELECT * FROM store.{name} WHERE {_TRAINED}"  # noqa: S608
     )
     for columns in parts:
         copy_in(connection, f"store.{beside}", versioned(columns, version))
-    count, dimension = connection.execute(
-        text(f"SELECT count(*), max(vector_dims(vector)) FROM store.{beside}")  # noqa: S608
-    ).one()
-    build_index(connection, beside, count, dimension or 0)
+    _build_index(connection, beside)
     connection.exec_driver_sql(f"ANALYZE store.{beside}")
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-    drop_partition(connection, table, version)
+
+
+def _exchanged(connection: Connection, name: str, version: int) -> bool:
+    """Put the table beside a partition in its place; return whether readers let it.
+
+    New readers queue behind a lock that waits, so each attempt waits for a moment only.
+    """
+    beside = f"{name}_next"
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MOMENT}'")
+    for attempt in range(ATTEMPTS):
+        try:
+            with connection.begin_nested():
+                drop_partition(connection, "embeddings", version)
+            break
+        except DBAPIError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+            if attempt + 1 == ATTEMPTS:
+                return False
+            time.sleep(PAUSE)
     connection.exec_driver_sql(f"ALTER TABLE store.{beside} RENAME TO {name}")
     connection.exec_driver_sql(
         f"ALTER INDEX IF EXISTS store.{beside}_hnsw_idx RENAME TO {name}_hnsw_idx"
     )
     connection.exec_driver_sql(
-        f"ALTER TABLE store.{table} ATTACH PARTITION store.{name} FOR VALUES IN ({version})"
+        f"ALTER TABLE store.embeddings ATTACH PARTITION store.{name} FOR VALUES IN ({version})"
     )
     connection.exec_driver_sql(f"ALTER TABLE store.{name} DROP CONSTRAINT one_version")
+    return True
+
+
+def _move_rows(connection: Connection, name: str) -> None:
+    """Replace the placed rows of a partition by those of the table beside it."""
+    connection.exec_driver_sql(f"DELETE FROM store.{name} WHERE NOT ({_TRAINED})")  # noqa: S608
+    connection.exec_driver_sql(
+        f"INSERT INTO store.{name} SELECT * FROM store.{name}_next"  # noqa: S608
+        f" WHERE NOT ({_TRAINED})"
+    )
+    connection.exec_driver_sql(f"DROP TABLE store.{name}_next")
+
+
+def _build_index(connection: Connection, name: str) -> None:
+    count, dimension = connection.execute(
+        text(f"SELECT count(*), max(vector_dims(vector)) FROM store.{name}")  # noqa: S608
+    ).one()
+    build_index(connection, name, count, dimension or 0)
 
 
 def delete_rows(connection: Connection, version: int, keys: Sequence[int]) -> None:

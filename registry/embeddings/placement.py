@@ -1,4 +1,4 @@
-"""Placement workflow: vectors of models that the current version was not trained on.
+"""Placement workflow: vectors of models that a version was not trained on.
 
 A model with outcomes is folded in: its vector is the posterior mode given its outcomes. A model
 without gets the vector that a Gaussian process, fitted to the trained models, predicts from the
@@ -7,8 +7,9 @@ gets none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -16,9 +17,9 @@ from sqlalchemy import Connection, Engine
 from registry.db.binary_copy import Column, copy_in
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
-from registry.db.jobs import Lock, job
+from registry.db.jobs import JobRun, Lock, job
 from registry.embeddings import dataset, model_features, pending, placement_state, versions
-from registry.embeddings.partitions import delete_rows, replace_partition, versioned
+from registry.embeddings.partitions import delete_rows, replace_placed, versioned
 from registry.embeddings.placement_state import FittedPlacement
 from registry.embeddings.posterior import VectorPredictor, embedding_rows
 from registry.embeddings.read import Embeddings, read_embeddings
@@ -33,6 +34,9 @@ from registry.workers import Progress, no_progress
 
 MOST_PENDING = 50_000
 """Pending models up to which they alone are placed; beyond, all models are."""
+
+_POLL = 0.5
+"""Seconds between two looks at whether another placement has ended."""
 
 
 @dataclass(slots=True)
@@ -81,28 +85,42 @@ def place(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementRe
         LockHeldError: when another placement is running.
         RegistryError: when no version is current, or it has too few trained models.
     """
-    with job(engine, "place", lock=Lock.PLACEMENT, doing="place models") as run:
-        report = _place_all(engine, on_progress)
+    with _placing(engine, 0, on_progress) as run:
+        report = _place_all(engine, None, on_progress)
         run.summary = _summary(report)
         return report
 
 
-def place_missing(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
-    """Place all models in the current version if it was never placed, else the pending ones.
+def complete(
+    engine: Engine, number: int, *, patience: float = 0, on_progress: Progress = no_progress
+) -> PlacementReport | None:
+    """Place all models in a version that was never placed, else the pending ones.
+
+    Args:
+        engine: of a database at head.
+        number: of the version, current or not.
+        patience: seconds to wait for another placement.
+        on_progress: receives the progress.
 
     Returns:
         None where there is nothing to place, or the version has too few trained models.
 
     Raises:
-        RegistryError: as `place`.
+        LockHeldError: when another placement is running for longer.
+        RegistryError: when there is no such version.
     """
     with translated_errors("place models"), reading(engine) as connection:
-        version = versions.current_version(connection)
-    if version is None or not can_place(version):
+        version = versions.read_version(connection, number)
+        keys = pending.pending_models(connection, version)
+    if not can_place(version) or (version.placed_at is not None and not keys):
         return None
-    if version.placed_at is None:
-        return place(engine, on_progress=on_progress)
-    return place_pending(engine, on_progress=on_progress)
+    with _placing(engine, patience, on_progress) as run:
+        if version.placed_at is None:
+            report = _place_all(engine, number, on_progress)
+        else:
+            report = _place_some(engine, version, keys, on_progress)
+        run.summary = _summary(report)
+        return report
 
 
 def place_pending(engine: Engine, *, on_progress: Progress = no_progress) -> PlacementReport | None:
@@ -121,16 +139,30 @@ def place_pending(engine: Engine, *, on_progress: Progress = no_progress) -> Pla
     """
     with translated_errors("place models"), reading(engine) as connection:
         version = versions.current_version(connection)
-        keys = pending.pending_models(connection, version)
-    if version is None or not keys:
+    if version is None or version.placed_at is None:
         return None
     try:
-        with job(engine, "place", lock=Lock.PLACEMENT, doing="place models") as run:
-            report = _place_some(engine, version, keys, on_progress)
-            run.summary = _summary(report)
-            return report
+        return complete(engine, version.version, on_progress=on_progress)
     except LockHeldError:
         return None
+
+
+@contextmanager
+def _placing(engine: Engine, patience: float, on_progress: Progress) -> Iterator[JobRun]:
+    """Run a block as the one placement there is, once others have ended."""
+    deadline = monotonic() + patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                placing = job(engine, "place", lock=Lock.PLACEMENT, doing="place models")
+                run = stack.enter_context(placing)
+                break
+            except LockHeldError:
+                if monotonic() >= deadline:
+                    raise
+            on_progress("waiting for another placement to end", 0, 0)
+            sleep(_POLL)
+        yield run
 
 
 def _summary(report: PlacementReport) -> dict[str, object]:
@@ -142,10 +174,10 @@ def _summary(report: PlacementReport) -> dict[str, object]:
     }
 
 
-def _place_all(engine: Engine, on_progress: Progress) -> PlacementReport:
+def _place_all(engine: Engine, number: int | None, on_progress: Progress) -> PlacementReport:
     began = perf_counter()
     with engine.connect() as connection:
-        version = versions.read_version(connection)
+        version = versions.read_version(connection, number)
         if not can_place(version):
             raise RegistryError(
                 f"Version {version.version} was trained on {version.models} models; predicting "
@@ -168,11 +200,9 @@ def _place_all(engine: Engine, on_progress: Progress) -> PlacementReport:
     with engine.begin() as connection:
         predictions = model_features.map_catalog(engine, VectorPredictor.predict, predictor)
         rows = embedding_rows(predictions, fitted, outcomes)
-        replace_partition(
+        replace_placed(
             connection,
-            "embeddings",
             version.version,
-            "kind = 'trained'",
             _counted(rows, report, catalog.models, on_progress),
         )
         report.left_out = catalog.models - report.trained - report.folded - report.cold
@@ -190,7 +220,7 @@ def _place_some(
         few = len(keys) <= MOST_PENDING
         fitted = placement_state.read(connection, version.version) if few else None
     if fitted is None:
-        return _place_all(engine, on_progress)
+        return _place_all(engine, version.version, on_progress)
     on_progress("placing models", 0, len(keys))
     with engine.connect() as connection:
         catalog = model_features.read_extent(connection)

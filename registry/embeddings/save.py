@@ -57,6 +57,7 @@ class TrainedVersion:
         unexplained: float64, (d, d): covariance of models' vectors about what the catalog predicts;
             None where the vectors do not depend on the catalog.
         kinds: of each vector, of `enums.VectorKind`; None where all are trained.
+        reason: why it is a candidate, for people; None where there is nothing to say.
     """
 
     method: str
@@ -78,6 +79,7 @@ class TrainedVersion:
     outcomes: int
     unexplained: NDArray[np.float64] | None = None
     kinds: Sequence[str] | None = None
+    reason: str | None = None
 
 
 def save(connection: Connection, trained: TrainedVersion) -> int:
@@ -273,6 +275,7 @@ def _add_version(
     serving = trained.serving
     values: dict[str, Any] = {
         "method": trained.method,
+        "reason": trained.reason,
         "dimension": trained.vectors.shape[1],
         "serving_dimension": None if serving is None else serving.shape[1],
         "model_count": len(trained.models),

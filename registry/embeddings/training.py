@@ -18,25 +18,26 @@ from registry.embeddings import (
     dataset,
     item_vectors,
     model_features,
-    placement,
     save,
     versions,
 )
+from registry.embeddings.candidates import Candidate, Limits, publish, unfinished
+from registry.embeddings.choices import KeptChoices
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.judging.evidence import Evidence
 from registry.embeddings.judging.promotion import MARGIN, MOST_CHURN, check_limits
-from registry.embeddings.judging.verdicts import judged
 from registry.embeddings.placement import PlacementReport
 from registry.embeddings.save import TrainedVersion
-from registry.embeddings.versions import EmbeddingVersion
-from registry.enums import VECTOR_METHODS
+from registry.embeddings.versions import NOT_JUDGED, EmbeddingVersion
+from registry.enums import VECTOR_METHODS, VersionState
 from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed
-from registry.learning.factorization.problem import Context, Fit, Mask
+from registry.learning.factorization.problem import Context, Fit, Problem
 from registry.learning.factorization.selection import METHODS, SelectionResult
 from registry.learning.space import learner
+from registry.learning.space.choices import Choices
 from registry.version import __version__
 from registry.workers import Progress, Stage, no_progress
 
@@ -76,12 +77,14 @@ class TrainingReport:
         version: current or not; None without outcomes, and in all processes of torchrun but the
             first.
         note: a sentence on what was not done, and why; None where all was.
+        refused: whether this training had the version judged, and it was refused.
         placement: None where no models were placed.
         cut: numbers of items whose text is longer than the encoder reads, by benchmark.
     """
 
     version: EmbeddingVersion | None = None
     note: str | None = None
+    refused: bool = False
     cut: Mapping[str, int] = field(default_factory=dict)
     placement: PlacementReport | None = None
 
@@ -93,7 +96,7 @@ def train_and_place(
     place: bool = True,
     on_progress: Progress = no_progress,
 ) -> TrainingReport:
-    """Train a version; if it is current, place all other models in it.
+    """Train a version, and place all other models in it before it becomes current.
 
     Args:
         engine: of a database at head.
@@ -105,25 +108,16 @@ def train_and_place(
         RegistryError: as `train` and `placement.place`.
     """
     options = options or TrainingOptions()
-    with translated_errors("train"), reading(engine) as connection:
-        before = {version.version for version in versions.list_versions(connection)}
     try:
-        version = train(engine, options, on_progress=on_progress)
+        report = _run(engine, options, place=place, on_progress=on_progress)
     except NoOutcomesError as error:
         if not options.if_changed:
             raise
         return TrainingReport(note=str(error))
-    note = report = None
-    if version is not None and version.version in before:
-        refused = ", which was refused" if version.state == "refused" else ""
-        note = f"Nothing changed since version {version.version}{refused}, so nothing was trained."
-    if place and version is not None and version.current and placement.can_place(version):
-        report = placement.place(engine, on_progress=on_progress)
-    cut: dict[str, int] = {}
-    if version is not None and version.encoder is not None:
-        with engine.connect() as connection:
-            cut = item_vectors.cut_items(connection, version.encoder)
-    return TrainingReport(version=version, note=note, placement=report, cut=cut)
+    if report.version is None or report.version.encoder is None:
+        return report
+    with engine.connect() as connection:
+        return replace(report, cut=item_vectors.cut_items(connection, report.version.encoder))
 
 
 def train(
@@ -131,7 +125,9 @@ def train(
 ) -> EmbeddingVersion | None:
     """Train a version of embeddings, and promote it if it is no worse than the current one.
 
-    Under torchrun, each process computes its share of the items, and the first one writes.
+    Under torchrun, each process computes its share of the items, and the first one writes. A
+    training that did not end is gone on with: settings that it chose for an exam are not chosen
+    again, and a version that it stored is judged without training.
 
     Args:
         engine: of a database at head.
@@ -148,7 +144,13 @@ def train(
         UsageError: when there is too little to learn from, a named benchmark, encoder, device or
             method does not exist, or `margin` or `most_churn` is out of range.
     """
-    options = options or TrainingOptions()
+    report = _run(engine, options or TrainingOptions(), place=False, on_progress=on_progress)
+    return report.version
+
+
+def _run(
+    engine: Engine, options: TrainingOptions, *, place: bool, on_progress: Progress
+) -> TrainingReport:
     device = devices.choose(options.device)
     _check(options.method)
     check_limits(options.margin, options.most_churn)
@@ -160,12 +162,13 @@ def train(
         with distributed.joined(device):
             if distributed.rank():
                 data = dataset.learnable(read_data_and_catalog(engine, options))
-                _learned(data, data.held_out, options, device, no_progress)
-                return None
+                _learned(data.problem.without(data.held_out), options, device, no_progress)
+                return TrainingReport()
             with job(engine, "train", lock=Lock.TRAINING, doing="train") as run:
-                version = _trained(engine, options, device, on_progress)
-                run.summary = {"version": version.version, "state": version.state}
-                return version
+                report = _trained(engine, options, device, place=place, on_progress=on_progress)
+                assert report.version is not None
+                run.summary = {"version": report.version.version, "state": report.version.state}
+                return report
 
 
 def _check(method: str) -> None:
@@ -215,24 +218,72 @@ def read_data_and_catalog(
 
 
 def _learned(
-    data: TrainingData, hidden: Mask, options: TrainingOptions, device: str, on_progress: Progress
+    problem: Problem,
+    options: TrainingOptions,
+    device: str,
+    on_progress: Progress,
+    choices: Choices | None = None,
 ) -> SelectionResult:
     context = Context(device, options.seed, Stage("final fit", on_progress))
-    return learner.learn(data.problem.without(hidden), options.method, context)
+    return learner.learn(problem, options.method, context, choices)
 
 
 def _trained(
-    engine: Engine, options: TrainingOptions, device: str, on_progress: Progress
-) -> EmbeddingVersion:
-    began = perf_counter()
+    engine: Engine, options: TrainingOptions, device: str, *, place: bool, on_progress: Progress
+) -> TrainingReport:
+    """Train a version, or go on with one that is stored, and publish it."""
     data = dataset.learnable(read_data_and_catalog(engine, options, on_progress))
-    if options.if_changed:
+    stored, note = _unfinished(engine, data, options) if options.promote else None, None
+    if stored is not None:
+        note = f"Version {stored.number} was trained before, and is judged now."
+    if stored is None and options.if_changed:
         with engine.connect() as connection:
             same = versions.trained_on(connection, data.fingerprint(), options.method)
         if same is not None:
-            return same
+            return TrainingReport(version=same, note=_unchanged(same))
+    if stored is None:
+        stored = _new(engine, data, options, device, on_progress)
+    if not options.promote:
+        with engine.connect() as connection:
+            return TrainingReport(version=versions.read_version(connection, stored.number))
+    limits = Limits(options.margin, options.most_churn)
+    published = publish(engine, stored, limits, place=place, on_progress=on_progress)
+    version = published.version
+    refused = version.state == VersionState.REFUSED
+    return TrainingReport(
+        version=version, note=note, refused=refused, placement=published.placement
+    )
+
+
+def _unchanged(version: EmbeddingVersion) -> str:
+    refused = ", which was refused" if version.state == VersionState.REFUSED else ""
+    return f"Nothing changed since version {version.version}{refused}, so nothing was trained."
+
+
+def _unfinished(engine: Engine, data: TrainingData, options: TrainingOptions) -> Candidate | None:
+    """Return the version of a training of these outcomes that ended before it was judged."""
+    with reading(engine) as connection:
+        found = unfinished(connection, data, options.method, options.seed)
+    if found is None:
+        return None
+    number, trained = found
+    return Candidate(number, trained, Evidence.read(engine, data, data.held_out))
+
+
+def _new(
+    engine: Engine,
+    data: TrainingData,
+    options: TrainingOptions,
+    device: str,
+    on_progress: Progress,
+) -> Candidate:
+    """Train a version and store it, in one transaction."""
+    began = perf_counter()
     hidden = data.held_out
-    learned = _learned(data, hidden, options, device, on_progress)
+    # Processes of torchrun choose together, or they would wait for each other for ever.
+    choices = KeptChoices(engine) if distributed.size() == 1 else None
+    problem = data.problem.without(hidden)
+    learned = _learned(problem, options, device, on_progress, choices)
     fit = learned.fit
     if fit.factors is None:
         raise UsageError(f"Method {options.method} learns no vectors of models.")
@@ -263,39 +314,18 @@ def _trained(
         device=devices.describe(device),
         seed=options.seed,
         seconds=round(perf_counter() - began, 3),
-        outcomes=data.problem.count - int(hidden.sum()),
+        outcomes=problem.count,
+        reason=NOT_JUDGED if options.promote else None,
     )
-    return _saved(engine, trained, evidence, options, on_progress=on_progress)
+    on_progress("saving the version", 0, 0)
+    with engine.begin() as connection:
+        number = save.save(connection, trained)
+        if choices is not None:
+            choices.forget(connection)
+    return Candidate(number, trained, evidence)
 
 
 def _exams(fit: Fit) -> list[dict[str, object]]:
     """Return how each exam was tied to the others; nothing of methods that know no exams."""
     exams = fit.notes.get("exams")
     return exams if isinstance(exams, list) else []
-
-
-def _saved(
-    engine: Engine,
-    trained: TrainedVersion,
-    evidence: Evidence,
-    options: TrainingOptions,
-    *,
-    on_progress: Progress,
-) -> EmbeddingVersion:
-    """Write the version in one transaction, and judge it in the next."""
-    on_progress("saving the version", 0, 0)
-    with engine.begin() as connection:
-        number = save.save(connection, trained)
-        if not options.promote:
-            return versions.read_version(connection, number)
-    on_progress("judging the version", 0, 0)
-    versions.wait_for_readers(engine)
-    with engine.begin() as connection:
-        verdict = judged(
-            connection,
-            trained,
-            evidence,
-            margin=options.margin,
-            most_churn=options.most_churn,
-        )
-        return versions.finalize(connection, number, verdict)

@@ -24,6 +24,9 @@ from registry.errors import RegistryError, UsageError
 CHANNEL = "registry_embeddings"
 """Channel of NOTIFY; the payload is JSON: {"version": 3, "previous": 2}."""
 
+NOT_JUDGED = "not judged yet"
+"""Reason of a candidate whose training has not ended, and that the next one judges."""
+
 _PLANNED = 2.0
 """Seconds within which a planned statement has begun to run."""
 
@@ -91,6 +94,16 @@ def current_version(connection: Connection) -> EmbeddingVersion | None:
     return None if values is None else EmbeddingVersion(**values)
 
 
+def current_number(connection: Connection) -> int | None:
+    """Return the number of the current version, once no other transaction is changing which it is.
+
+    None while there is none.
+    """
+    lock(connection)
+    version = current_version(connection)
+    return None if version is None else version.version
+
+
 def read_version(connection: Connection, version: int | None = None) -> EmbeddingVersion:
     """Return a version by its number, by default the current one.
 
@@ -133,13 +146,17 @@ def require_routing(connection: Connection) -> str:
 
 
 def trained_on(connection: Connection, fingerprint: str, method: str) -> EmbeddingVersion | None:
-    """Return the newest version of a method that was trained on exactly these outcomes, if any."""
+    """Return the newest version of a method that was trained on exactly these outcomes, if any.
+
+    Not one whose training has not ended: `candidates.unfinished` returns those.
+    """
     row = connection.execute(
         text("""
         SELECT * FROM registry.embedding_versions
          WHERE data_fingerprint = :fingerprint AND method = :method
+           AND (state <> 'candidate' OR reason IS DISTINCT FROM :unfinished)
          ORDER BY version DESC LIMIT 1"""),
-        {"fingerprint": fingerprint, "method": method},
+        {"fingerprint": fingerprint, "method": method, "unfinished": NOT_JUDGED},
     )
     values = row.mappings().one_or_none()
     return None if values is None else EmbeddingVersion(**values)
@@ -159,16 +176,26 @@ def promote(
     Raises:
         UsageError: when there is no such version, or it was refused and is not forced.
     """
-    _lock(connection)
-    chosen = read_version(connection, version)
+    lock(connection)
+    chosen = promotable(connection, version, force=force)
     if chosen.current:
         return chosen
+    _make_current(connection, version, reason or ("forced" if force else chosen.reason))
+    return read_version(connection, version)
+
+
+def promotable(connection: Connection, version: int, *, force: bool = False) -> EmbeddingVersion:
+    """Return a version that may become current, or is.
+
+    Raises:
+        UsageError: when there is no such version, or it was refused and is not forced.
+    """
+    chosen = read_version(connection, version)
     if chosen.state == "refused" and not force:
         raise UsageError(
             f"Version {version} was refused: {chosen.reason}. --force promotes it all the same."
         )
-    _make_current(connection, version, reason or ("forced" if force else chosen.reason))
-    return read_version(connection, version)
+    return chosen
 
 
 def finalize(connection: Connection, version: int, verdict: Verdict) -> EmbeddingVersion:
@@ -177,7 +204,7 @@ def finalize(connection: Connection, version: int, verdict: Verdict) -> Embeddin
     Raises:
         UsageError: when there is no such version, or it is current.
     """
-    _lock(connection)
+    lock(connection)
     if read_version(connection, version).current:
         raise UsageError(f"Version {version} is current; it is not judged again.")
     connection.execute(
@@ -249,7 +276,18 @@ def rollback(connection: Connection) -> EmbeddingVersion:
     Raises:
         RegistryError: when there is no current version, or none before it.
     """
-    _lock(connection)
+    lock(connection)
+    before = previous(connection)
+    _make_current(connection, before, None, back=True)
+    return read_version(connection, before)
+
+
+def previous(connection: Connection) -> int:
+    """Return the number of the version that was current before the current one.
+
+    Raises:
+        RegistryError: when there is no current version, or none before it.
+    """
     current = read_version(connection)
     before = connection.scalar(
         text("""
@@ -262,8 +300,7 @@ def rollback(connection: Connection) -> EmbeddingVersion:
         raise RegistryError(
             f"There is no version to go back to: none was current before {current.version}."
         )
-    _make_current(connection, before, None, back=True)
-    return read_version(connection, before)
+    return int(before)
 
 
 def drop(connection: Connection, version: int) -> None:
@@ -273,7 +310,7 @@ def drop(connection: Connection, version: int) -> None:
         UsageError: when there is no such version, or it is the current one.
         DBAPIError: when a reader holds it for longer than 4 s.
     """
-    _lock(connection)
+    lock(connection)
     if read_version(connection, version).current:
         raise UsageError(
             f"Version {version} is current and cannot be dropped; promote another one first."
@@ -287,8 +324,8 @@ def drop(connection: Connection, version: int) -> None:
     )
 
 
-def _lock(connection: Connection) -> None:
-    """Serialize changes of the current version."""
+def lock(connection: Connection) -> None:
+    """Serialize changes of the current version, until the end of the transaction."""
     connection.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended('registry.embeddings', 0))")
     )

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 from registry.db.jobs import Lock, exclusive
 from registry.embeddings import dataset, training, versions
 from registry.embeddings import read as vectors
-from registry.embeddings.comparison import compare
+from registry.embeddings.comparing.comparison import compare
 from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
 from registry.evaluations.records import Item

@@ -128,6 +128,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     # It builds indexes again, which only versions of many vectors have.
     "0012": (),
     "0013": ("UPDATE store.embedding_versions SET unexplained = '{{0.5,0},{0,0.5}}'",),
+    "0014": ("INSERT INTO store.training_choices VALUES ('ab', :t, '{}')",),
 }
 
 SAMPLES = {
@@ -458,6 +459,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "embedding_versions",
         "priors",
         "item_embeddings",
+        "training_choices",
         "training_comparisons",
         "training_results",
     }

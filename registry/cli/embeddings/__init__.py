@@ -14,11 +14,12 @@ from registry.cli.embeddings.coldstart_test import coldstart_test
 from registry.cli.embeddings.compare import compare
 from registry.cli.embeddings.map_page import map_
 from registry.cli.embeddings.nearest import nearest
-from registry.cli.embeddings.place import place, place_missing
+from registry.cli.embeddings.place import place, say_placed
 from registry.cli.embeddings.probe import probe
 from registry.cli.embeddings.version_page import draw
 from registry.cli.output import Field, Output, decimals, grouped, output_options, plain
 from registry.cli.parameters import AT_LEAST_ONE, OneOf
+from registry.cli.progress import trainings
 from registry.enums import VectorFormat
 from registry.errors import UsageError
 
@@ -123,27 +124,28 @@ def show(application: Application, version: int | None, output: Output) -> None:
 def promote(application: Application, version: int, output: Output, *, force: bool) -> None:
     """Make VERSION the current one.
 
-    Readers see the version before or this one, never a mix.
+    Models that have no vector of it yet get one first, as by `registry embeddings place`. Readers
+    see the version before or this one, never a mix.
 
     \b
     Example:
       registry embeddings promote 4
     """
-    from registry.embeddings import versions
+    from registry.embeddings import publication
 
-    with application.writing() as connection:
-        before = versions.current_version(connection)
-        promoted = versions.promote(connection, version, force=force)
-    if before is not None and before.version == version:
+    with trainings("looking for models to place") as on_progress, application.engine() as engine:
+        application.set_up(engine)
+        published = publication.promote(engine, version, force=force, on_progress=on_progress)
+    if published.before == version:
         say(f"Version {version} is current already.")
     else:
-        say(f"Version {version} is current now{_instead(before)}.")
-    _print(output, [promoted])
-    place_missing(application)
+        say(f"Version {version} is current now{_instead(published.before)}.")
+    _print(output, [published.version])
+    say_placed(published.placement)
 
 
-def _instead(before: EmbeddingVersion | None) -> str:
-    return "" if before is None else f", instead of {before.version}"
+def _instead(before: int | None) -> str:
+    return "" if before is None else f", instead of {before}"
 
 
 @embeddings.command()
@@ -158,14 +160,14 @@ def rollback(application: Application, output: Output) -> None:
     Example:
       registry embeddings rollback
     """
-    from registry.embeddings import versions
+    from registry.embeddings import publication
 
-    with application.writing() as connection:
-        before = versions.current_version(connection)
-        version = versions.rollback(connection)
-    say(f"Version {version.version} is current again{_instead(before)}.")
-    _print(output, [version])
-    place_missing(application)
+    with trainings("looking for models to place") as on_progress, application.engine() as engine:
+        application.set_up(engine)
+        published = publication.rollback(engine, on_progress=on_progress)
+    say(f"Version {published.version.version} is current again{_instead(published.before)}.")
+    _print(output, [published.version])
+    say_placed(published.placement)
 
 
 @embeddings.command()

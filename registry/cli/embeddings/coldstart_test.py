@@ -60,7 +60,7 @@ def coldstart_test(application: Application, /, output: Output, **chosen: Any) -
     if {"held", "before"} <= drawn.keys():
         raise UsageError("Models are new by --held or by --before, not by both.")
     with trainings("loading torch") as on_progress:
-        from registry.embeddings.coldstart_comparison import Draws, run
+        from registry.embeddings.comparing.coldstart_comparison import Draws, run
 
         options, draws = training_options(**chosen), Draws(**drawn)
         with application.engine() as engine:

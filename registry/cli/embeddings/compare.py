@@ -17,7 +17,7 @@ from registry.cli.train import data_options, training_options
 from registry.enums import MethodName, Metric, SplitKind
 
 if TYPE_CHECKING:
-    from registry.embeddings.comparison_results import MethodComparison
+    from registry.embeddings.comparing.comparison_results import MethodComparison
 
 
 @click.command()
@@ -63,8 +63,8 @@ def compare(
     """
     require("torch", "sklearn", doing="Comparing methods")
     with trainings("loading torch") as on_progress:
-        from registry.embeddings.comparison import COMPARED
-        from registry.embeddings.comparison import compare as run
+        from registry.embeddings.comparing.comparison import COMPARED
+        from registry.embeddings.comparing.comparison import compare as run
 
         options = training_options(**chosen)
         with application.engine() as engine:

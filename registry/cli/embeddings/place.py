@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -49,23 +48,12 @@ def place(application: Application, output: Output) -> None:
         with application.engine() as engine:
             application.set_up(engine)
             report = placement.place(engine, on_progress=on_progress)
-    _say(report)
+    say_placed(report)
     values = asdict(report)
     output.rows(PLACED, [[values[field.name] for field in PLACED]])
 
 
-def place_missing(application: Application) -> None:
-    """Place the models that have no vector of a version that has become current."""
-    if find_spec("scipy") is None:
-        return
-    with trainings("looking for models to place") as on_progress:
-        from registry.embeddings import placement
-
-        with application.engine() as engine:
-            report = placement.place_missing(engine, on_progress=on_progress)
+def say_placed(report: PlacementReport | None) -> None:
+    """Say what a placement did, where there was one."""
     if report is not None:
-        _say(report)
-
-
-def _say(report: PlacementReport) -> None:
-    say(f"{report.sentence()[:-1]}; {figures.span(report.seconds)}.")
+        say(f"{report.sentence()[:-1]}; {figures.span(report.seconds)}.")

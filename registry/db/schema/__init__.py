@@ -30,6 +30,7 @@ from registry.db.schema.embeddings import (
     priors,
     serving_vectors,
     text_vectors,
+    training_choices,
     training_comparisons,
     training_results,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "sweep_pages",
     "sync_passes",
     "text_vectors",
+    "training_choices",
     "training_comparisons",
     "training_results",
 ]

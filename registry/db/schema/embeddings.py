@@ -215,6 +215,19 @@ VERSIONED_TABLES = (embeddings, serving_vectors, item_embeddings)
 """Tables with a partition for each version."""
 
 
+class ChoiceTable(TypedColumns):
+    """Settings that trainings which have not ended have chosen: one row an exam."""
+
+    choice_key = Column(
+        Text, primary_key=True, comment="digest of outcomes, texts, method, seed and device"
+    )
+    made_at: Named[datetime] = time("UTC")
+    choice: Named[Any] = Column(JSONB, nullable=False, comment="settings, trials and metrics")
+
+
+training_choices = Table("training_choices", metadata, ChoiceTable)
+
+
 class ComparisonTable(TypedColumns):
     """One row per comparison of training methods on held-out data."""
 

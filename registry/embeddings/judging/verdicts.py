@@ -1,6 +1,6 @@
 """Verdict on a stored candidate, beside the version that is current."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +21,8 @@ from registry.embeddings.read import Embeddings
 from registry.embeddings.save import TrainedVersion
 from registry.embeddings.versions import Verdict
 from registry.evaluations.outcomes import Column
+from registry.learning.arrays import places_among
 from registry.learning.factorization.problem import Matrix, sigmoid
-
-Places = NDArray[np.intp]
 
 
 def judged(
@@ -107,8 +106,8 @@ class _Current:
 
     def predicted(self, data: TrainingData, held: HeldOut) -> tuple[Matrix, NDArray[np.bool_]]:
         """Return its predictions of held-out outcomes, and which of them it has."""
-        models = _places(data.matrix.models, self.embeddings.models)[held.models]
-        items = _places(data.matrix.columns, self.columns)[held.items]
+        models = places_among(data.matrix.models, self.embeddings.models)[held.models]
+        items = places_among(data.matrix.columns, self.columns)[held.items]
         known = (models >= 0) & (items >= 0)
         predictions = np.full(len(held), np.nan, np.float32)
         predictions[known] = sigmoid(
@@ -143,9 +142,3 @@ def _read_current(connection: Connection) -> _Current | None:
         benchmarks=frozenset(canonical_names(connection, columns)),
     )
     return _Current(embeddings, columns, items, making)
-
-
-def _places(ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> Places:
-    """Return the place among theirs of each of ours; -1 where it is not among them."""
-    places = {each: place for place, each in enumerate(theirs)}
-    return np.array([places.get(each, -1) for each in ours], np.intp)

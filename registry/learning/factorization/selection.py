@@ -9,6 +9,7 @@ outcomes. The chosen methods are then fitted again to all outcomes, with these s
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -281,3 +282,13 @@ def settings(method: Method) -> dict[str, object]:
             "new": method.new,
         }
     return {"method": method.name, **asdict(method)}  # type: ignore[call-overload] # each is one
+
+
+def method_of(values: Mapping[str, Any]) -> Method:
+    """Return the method of settings that `settings` returned, also where they went through JSON."""
+    rest = dict(values)
+    name = rest.pop("method")
+    if name != "blend":
+        return type(METHODS[name])(**rest)
+    known, new = (None if rest[kind] is None else tuple(rest[kind]) for kind in ("known", "new"))
+    return Blend(tuple(map(method_of, rest["parts"])), known, new)

@@ -9,6 +9,7 @@ from registry.enums import MethodName
 from registry.learning.factorization import selection
 from registry.learning.factorization.problem import CPU, Context, Factors, Method, Problem
 from registry.learning.factorization.selection import Choice, SelectionResult
+from registry.learning.space.choices import Choices, NoChoices, key_of
 from registry.learning.space.exams import Exam, exams_of
 from registry.learning.space.join import Joined
 from registry.learning.space.reference import coordinates, item_weights
@@ -17,7 +18,12 @@ JOINED = frozenset({"blend", MethodName.IRT, MethodName.RASCH})
 """Methods whose exams are fitted one by one and joined; others learn from all outcomes at once."""
 
 
-def learn(problem: Problem, name: str = "blend", context: Context = CPU) -> SelectionResult:
+def learn(
+    problem: Problem,
+    name: str = "blend",
+    context: Context = CPU,
+    choices: Choices | None = None,
+) -> SelectionResult:
     """Choose the settings of a method for each exam, and fit them to all outcomes, in one space.
 
     Distances of the vectors are those of `registry.learning.space.reference`.
@@ -26,6 +32,8 @@ def learn(problem: Problem, name: str = "blend", context: Context = CPU) -> Sele
         problem: the outcomes.
         name: a method of `selection.METHODS`, or blend.
         context: device, seed and progress.
+        choices: of settings that were made before, which are not made again; new ones are kept
+            there. None makes all.
 
     Raises:
         UsageError: for too few outcomes, or an unknown method.
@@ -36,12 +44,23 @@ def learn(problem: Problem, name: str = "blend", context: Context = CPU) -> Sele
         fit = replace(learned.fit, factors=_referenced(learned.fit.factors, problem))
         return replace(learned, fit=fit)
     exams = exams_of(problem)
-    choices = [
-        selection.choose(problem.part(exam.rows, exam.columns), name, context) for exam in exams
+    chosen = [
+        _chosen(problem.part(exam.rows, exam.columns), name, context, choices or NoChoices())
+        for exam in exams
     ]
-    method = Joined(tuple(choice.method for choice in choices))
+    method = Joined(tuple(choice.method for choice in chosen))
     fit = selection.with_serving(method.fit(problem, context=context), problem)
-    return SelectionResult(fit, _trials(exams, choices), _validation(choices))
+    return SelectionResult(fit, _trials(exams, chosen), _validation(chosen))
+
+
+def _chosen(problem: Problem, name: str, context: Context, choices: Choices) -> Choice:
+    """Return the choice of an exam's settings, made before or now."""
+    key = key_of(problem, name, context)
+    choice = choices.find(key)
+    if choice is None:
+        choice = selection.choose(problem, name, context)
+        choices.keep(key, choice)
+    return choice
 
 
 def _referenced(factors: Factors | None, problem: Problem) -> Factors | None:

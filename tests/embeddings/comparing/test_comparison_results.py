@@ -2,8 +2,8 @@ import pytest
 from factories import rows
 from sqlalchemy import Connection
 
-from registry.embeddings import comparison_results
-from registry.embeddings.comparison_results import Figure
+from registry.embeddings.comparing import comparison_results
+from registry.embeddings.comparing.comparison_results import Figure
 from registry.errors import RegistryError
 
 FIGURES = [

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from registry.embeddings import comparison_results
-from registry.embeddings.comparison_results import Figure, MethodComparison
+from registry.embeddings.comparing import comparison_results
+from registry.embeddings.comparing.comparison_results import Figure, MethodComparison
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.training import TrainingOptions, read_data_and_catalog
 from registry.enums import MethodName, SplitKind

@@ -8,8 +8,8 @@ from cli_commands import Commands
 from planted import fill
 from sqlalchemy import Engine, text
 
-from registry.embeddings import coldstart_comparison
-from registry.embeddings.coldstart_comparison import Draws
+from registry.embeddings.comparing import coldstart_comparison
+from registry.embeddings.comparing.coldstart_comparison import Draws
 from registry.embeddings.training import TrainingOptions
 from registry.errors import UsageError
 from registry.learning.coldstart import predictors

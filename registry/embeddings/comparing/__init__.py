@@ -1,0 +1,1 @@
+"""Comparisons of training methods and of cold starts, and their stored results."""
