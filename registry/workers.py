@@ -25,6 +25,34 @@ def no_progress(what: str, done: int, total: int) -> None:
     """Ignore the progress."""
 
 
+WHOLE = 10_000
+"""Total of progress that is reported in shares of a whole, whose parts have no common count."""
+
+
+class Share:
+    """Progress of a part of a whole, reported as progress of the whole.
+
+    It never goes back: steps of a part may begin anew, as those of several passes do.
+    """
+
+    def __init__(self, on_progress: Progress, start: float, share: float) -> None:
+        """Begin a part.
+
+        Args:
+            on_progress: receives the progress of the whole, with the total `WHOLE`.
+            start: share of the whole that is done when the part begins, in [0, 1].
+            share: of the part in the whole, in [0, 1].
+        """
+        self._on_progress, self._start, self._share = on_progress, start, share
+        self._reached = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Report a step of the part."""
+        if total:
+            self._reached = max(self._reached, min(done / total, 1.0))
+        self._on_progress(what, round(WHOLE * (self._start + self._share * self._reached)), WHOLE)
+
+
 class Stage:
     """Progress of a stage: each step is reported with its name.
 

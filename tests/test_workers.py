@@ -13,6 +13,8 @@ import pytest
 from registry.workers import (
     BULK_GC_THRESHOLD,
     TASKS_AHEAD,
+    WHOLE,
+    Share,
     Stage,
     WorkerPool,
     infrequent_gc,
@@ -161,3 +163,15 @@ def test_a_step_is_reported_with_its_stage_and_a_stage_of_a_stage_alone() -> Non
     outer("irt", 1, 2)
     Stage("choosing settings", outer)("knn", 0, 0)
     assert reports == [("final fit: irt", 1, 2), ("choosing settings: knn", 0, 0)]
+
+
+def test_a_part_is_reported_as_a_share_of_the_whole_and_never_goes_back() -> None:
+    reports = []
+    outer = Share(lambda *report: reports.append(report), 0.5, 0.5)
+    inner = Share(outer, 0.0, 0.5)
+    for done, total in ((1, 4), (3, 4), (1, 2), (9, 4), (0, 0)):
+        inner("irt", done, total)
+    Share(outer, 0.5, 0.5)("texts", 1, 2)
+    assert [done for _, done, _ in reports] == [5625, 6875, 6875, 7500, 7500, 8750]
+    assert {total for _, _, total in reports} == {WHOLE}
+    assert reports[-1][0] == "texts"

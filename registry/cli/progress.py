@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.cli import figures
 from registry.cli.console import say
-from registry.workers import no_progress
+from registry.workers import WHOLE, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,9 @@ class _Stage:
         """Return how much of the stage is done, and how long the rest may take, as people read."""
         if not self._total:
             return ""
-        share = f"{self._done:,} of {self._total:,} ({min(self._done / self._total, 1):.0%})"
+        share = f"{min(self._done / self._total, 1):.0%}"
+        counted = f"{self._done:,} of {self._total:,} ({share})"
+        share = f"{share} of the whole" if self._total == WHOLE else counted
         if not self._start < self._done < self._total:
             return share
         pace = (time.monotonic() - self._began) / (self._done - self._start)

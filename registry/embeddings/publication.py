@@ -41,7 +41,12 @@ class Published:
 
 
 def promote(
-    engine: Engine, number: int, *, force: bool = False, on_progress: Progress = no_progress
+    engine: Engine,
+    number: int,
+    *,
+    force: bool = False,
+    patience: float = PATIENCE,
+    on_progress: Progress = no_progress,
 ) -> Published:
     """Give all models vectors of a version, then make it current.
 
@@ -49,6 +54,7 @@ def promote(
         engine: of a database at head.
         number: of the version; nothing changes if it is current already.
         force: promote it even if it was refused.
+        patience: seconds to wait for another placement.
         on_progress: receives the progress.
 
     Raises:
@@ -58,7 +64,9 @@ def promote(
     with translated_errors("promote a version"):
         with reading(engine) as connection:
             chosen = versions.promotable(connection, number, force=force)
-        report = None if chosen.current else complete(engine, number, on_progress)
+        report = None
+        if not chosen.current:
+            report = complete(engine, number, on_progress, patience=patience)
         versions.wait_for_readers(engine)
         with engine.begin() as connection:
             before = versions.current_number(connection)

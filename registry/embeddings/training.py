@@ -39,7 +39,7 @@ from registry.learning.factorization.selection import METHODS, SelectionResult
 from registry.learning.space import learner
 from registry.learning.space.choices import Choices
 from registry.version import __version__
-from registry.workers import Progress, Stage, no_progress
+from registry.workers import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +224,7 @@ def _learned(
     on_progress: Progress,
     choices: Choices | None = None,
 ) -> SelectionResult:
-    context = Context(device, options.seed, Stage("final fit", on_progress))
+    context = Context(device, options.seed, on_progress)
     return learner.learn(problem, options.method, context, choices)
 
 

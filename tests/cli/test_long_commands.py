@@ -17,8 +17,10 @@ from sqlalchemy import Engine
 FIRST = 5.0
 """Seconds to the first line: 0.3 on a machine of one's own, where loading torch takes 4."""
 
-LINE = re.compile(r"(\d+ min )?[\d.]+ s: (?P<stage>.+?)(, (?P<share>[\d,]+ of .*))?")
-SHARE = re.compile(r"[\d,]+ of [\d,]+ \(\d+%\)(, about (\d+ min )?[\d.]+ s left)?")
+LINE = re.compile(r"(\d+ min )?[\d.]+ s: (?P<stage>.+?)(, (?P<share>[\d,]+%? of .*))?")
+SHARE = re.compile(
+    r"([\d,]+ of [\d,]+ \(\d+%\)|\d+% of the whole)(, about (\d+ min )?[\d.]+ s left)?"
+)
 
 pytestmark = pytest.mark.long
 

@@ -7,6 +7,7 @@ from rich.progress import TextColumn
 
 from registry.cli import progress
 from registry.cli.progress import drawn, trainings
+from registry.workers import WHOLE
 
 COLUMNS = (TextColumn("{task.description}"), TextColumn("{task.fields[said]} {task.completed}"))
 
@@ -85,6 +86,15 @@ def test_time_left_counts_on_over_steps_of_other_names(monkeypatch: pytest.Monke
         on_progress("another", 0, 4)
     written = screen.getvalue().splitlines()
     assert [" left" in each for each in written] == [False, False, True, True, True, False]
+
+
+def test_a_share_of_the_whole_is_shown_in_per_cent(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    with trainings("loading") as on_progress:
+        on_progress("choosing settings: irt", 2_500, WHOLE)
+    written = screen.getvalue().splitlines()
+    assert written[-1].endswith(": choosing settings: irt, 25% of the whole")
 
 
 def test_one_process_of_torchrun_shows_progress(monkeypatch: pytest.MonkeyPatch) -> None:

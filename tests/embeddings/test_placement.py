@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clans import CLANS, ITEMS, fill, learn, told
 from cli_commands import Commands
 from databases import Databases
 from evaluated import block, run, write
@@ -32,35 +33,6 @@ from registry.learning.coldstart.features import Description, Featurizer
 from registry.learning.coldstart.fold_in import ItemParameters
 from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.kernel import Kernel
-
-ITEMS = 80
-CLANS = ("falcon", "otter")
-"""Families of models: each is good at one half of the items."""
-
-
-def told(clan: str, number: int, draw: np.random.Generator) -> list[float]:
-    """Draw outcomes of a member of a family; those with higher numbers do better."""
-    right = np.where((np.arange(ITEMS) < ITEMS // 2) == (clan == CLANS[0]), 0.85, 0.25)
-    return [float(each) for each in draw.random(ITEMS) < right + 0.005 * (number % 20)]
-
-
-def fill(connection: Connection) -> None:
-    draw = np.random.default_rng(0)
-    runs = []
-    for clan in CLANS:
-        for number in range(30):
-            name = f"{clan}lab/{clan}-7b-v{number}"
-            model(connection, name, parameters=7_000_000_000, model_type=clan)
-            runs.append(run(name, told(clan, number, draw)))
-    write(connection, block("exam", *runs, asked=[Item(f"i{n}") for n in range(ITEMS)]))
-
-
-def learn(engine: Engine) -> None:
-    with engine.begin() as connection:
-        fill(connection)
-    version = training.train(engine, TrainingOptions(method="irt"))
-    assert version is not None
-    assert version.current
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from registry.embeddings.judging.ties import Ties
 from registry.learning.coldstart.features import Description
 from registry.learning.factorization.problem import Columns, Mask, Matrix
 from registry.learning.space.exams import Exam
+from registry.learning.space.reference import item_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ class Evidence:
 
         Returns:
             held_out and baseline (items' means) on held-out outcomes, by_benchmark, mixing and ties
-            by exam, and coverage.
+            by exam, coverage, and reference: the items that distances compare models on.
         """
         predictions = self.held.served(models, items)
         observed = self.data.matrix.mask
@@ -81,6 +82,7 @@ class Evidence:
             "mixing": self._mixing(models, took, names),
             "ties": self.ties.metrics(self.data.matrix.columns, fitted),
             "coverage": self._coverage(observed, took),
+            "reference": self._reference(observed),
         }
 
     def measured(self, predict: Callable[[Columns], Matrix]) -> dict[str, float]:
@@ -98,6 +100,26 @@ class Evidence:
             "neighbours": NEIGHBOURS,
             "exams": [{"benchmarks": names[each.pop("exam")], **each} for each in found],
         }
+
+    def _reference(self, observed: Mask) -> dict[str, Any]:
+        """Return the reference set: by benchmark, as it is stored, its items and their weight.
+
+        As `registry.learning.space.reference`, of which these are the sums.
+        """
+        held = np.bincount(self.held.items, minlength=observed.shape[1])
+        learned = observed.sum(axis=0) > held
+        weights = item_weights(self.data.problem.groups, learned)
+        benchmarks: dict[str, dict[str, float]] = {}
+        for column, weight in zip(self.data.matrix.columns, weights.tolist(), strict=True):
+            if weight:
+                entry = benchmarks.setdefault(column.benchmark, {"items": 0, "weight": 0.0})
+                entry["items"] += 1
+                entry["weight"] += weight
+        rounded = {
+            name: {"items": int(entry["items"]), "weight": round(entry["weight"], 6)}
+            for name, entry in sorted(benchmarks.items())
+        }
+        return {"items": int(learned.sum()), "benchmarks": rounded}
 
     def _coverage(self, observed: Mask, took: Mask) -> dict[str, Any]:
         counts = {}

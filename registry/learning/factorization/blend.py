@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from registry.learning.factorization.portions import cost, portions
 from registry.learning.factorization.problem import (
     CPU,
     Columns,
@@ -53,7 +54,11 @@ class Blend:
 
     def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
         """Fit the parts, and their weights to `check`; see `Method.fit`."""
-        fits = [part.fit(problem, check, context) for part in self.parts]
+        costs = [cost(part, problem.outcomes.shape) for part in self.parts]
+        fits = [
+            part.fit(problem, check, portion)
+            for part, portion in zip(self.parts, portions(costs, context), strict=True)
+        ]
         return self.of(fits, problem, check)
 
     def of(self, fits: Sequence[Fit], problem: Problem, check: Matrix | None = None) -> Fit:

@@ -20,6 +20,7 @@ from registry.learning.factorization.blend import Blend
 from registry.learning.factorization.irt import ItemResponse
 from registry.learning.factorization.knn import Neighbours
 from registry.learning.factorization.mf import FreeFactorization, TextFactorization
+from registry.learning.factorization.portions import cost, portions
 from registry.learning.factorization.problem import (
     CPU,
     Columns,
@@ -115,8 +116,9 @@ def learn(problem: Problem, name: str = "blend", context: Context = CPU) -> Sele
         UsageError: for too few outcomes, or an unknown method.
     """
     check(problem)
-    choice = choose(problem, name, context)
-    fit = choice.method.fit(problem, context=context)
+    choosing, fitting = portions((1, 1), context)
+    choice = choose(problem, name, named("choosing settings", choosing))
+    fit = choice.method.fit(problem, context=named("final fit", fitting))
     return SelectionResult(with_serving(fit, problem), choice.trials, choice.validation)
 
 
@@ -133,8 +135,7 @@ def choose(problem: Problem, name: str, context: Context) -> Choice:
     """
     hidden = validation_mask(problem, context.seed)
     held = np.where(hidden, problem.outcomes, np.float32(np.nan))
-    trying = replace(context, on_progress=Stage("choosing settings", context.on_progress))
-    search = _Search(problem.without(hidden), held, trying)
+    search = _Search(problem.without(hidden), held, context)
     if name == "blend":
         chosen = search.blend()
     elif name in METHODS:
@@ -142,6 +143,11 @@ def choose(problem: Problem, name: str, context: Context) -> Choice:
     else:
         raise UsageError(f"There is no method {name!r}; there are blend, {', '.join(METHODS)}.")
     return Choice(chosen.method, search.trials, search.figures(chosen), search.counts())
+
+
+def named(stage: str, context: Context) -> Context:
+    """Return a context whose steps are reported with the name of their stage."""
+    return replace(context, on_progress=Stage(stage, context.on_progress))
 
 
 def check(problem: Problem) -> None:
@@ -198,10 +204,10 @@ class _Search:
         self._problem, self._check, self._context = problem, held, context
         self._known = problem.observed_items
 
-    def fitted(self, method: Method) -> Fit:
+    def fitted(self, method: Method, context: Context | None = None) -> Fit:
         """Fit a candidate, and record its settings and losses."""
         start = perf_counter()
-        fit = method.fit(self._problem, self._check, self._context)
+        fit = method.fit(self._problem, self._check, context or self._context)
         losses = {
             kind: self._log_loss(fit, columns)
             for kind, columns in (("known", self._known), ("new", ~self._known))
@@ -217,20 +223,23 @@ class _Search:
         return fit
 
     def blend(self) -> Fit:
-        """Fit the blend's parts, and their weights."""
-        parts = [*self._responses(), *map(self.fitted, self._text_methods())]
-        return Blend(tuple(part.method for part in parts)).of(parts, self._problem, self._check)
+        """Fit the blend's parts, and their weights.
 
-    def _responses(self) -> list[Fit]:
-        """Return item response models: the one with abilities beside the level comes first.
-
-        The blend's vectors are those of its first part; with levels alone, all models would point
-        in the same direction. The Rasch model is added where its loss is lower.
+        The item response model with abilities beside the level comes first: the blend's vectors
+        are those of its first part, and with levels alone, all models would point in the same
+        direction. The Rasch model is a part where its loss is lower.
         """
-        rasch = self.fitted(METHODS["rasch"])
-        rank = rank_for(*self._problem.outcomes.shape)
-        best = self.fitted(ItemResponse(rank=rank, prior=0.5, sweeps=20))
-        return [best] if self._loss(best) < self._loss(rasch) else [best, rasch]
+        shape = self._problem.outcomes.shape
+        methods = [
+            METHODS[MethodName.RASCH],
+            ItemResponse(rank=rank_for(*shape), prior=0.5, sweeps=20),
+            *self._text_methods(),
+        ]
+        costs = [cost(each, shape) for each in methods]
+        rasch, best, *texts = map(self.fitted, methods, portions(costs, self._context))
+        levels = [] if self._loss(best) < self._loss(rasch) else [rasch]
+        parts = [best, *levels, *texts]
+        return Blend(tuple(part.method for part in parts)).of(parts, self._problem, self._check)
 
     def _text_methods(self) -> Iterator[Method]:
         """Yield the methods that use texts, where there are enough."""

@@ -1,12 +1,14 @@
 """Join of the fits of several exams to one, whose vectors are in one space."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from registry.learning.arrays import Reals
+from registry.learning.factorization.irt import ItemResponse
+from registry.learning.factorization.portions import cost, portions
 from registry.learning.factorization.problem import (
     CPU,
     Columns,
@@ -18,11 +20,16 @@ from registry.learning.factorization.problem import (
     Problem,
     sigmoid,
 )
+from registry.learning.factorization.selection import named, rank_for
+from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.space.abilities import Abilities, abilities_of
 from registry.learning.space.exams import Exam, exams_of
 from registry.learning.space.posterior import posteriors
 from registry.learning.space.prior import JointPrior, joint_prior
 from registry.learning.space.reference import coordinates, item_weights
+
+_JOINING = 0.1
+"""Share of the fits' time in which exams are joined, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,37 @@ class Joined:
     def fit(self, problem: Problem, check: Matrix | None = None, context: Context = CPU) -> Fit:
         """Fit each exam, then the common prior and all posteriors; see `Method.fit`."""
         exams = exams_of(problem)
+        fitting, joining = portions((1 - _JOINING, _JOINING), context)
         fits = [
-            part.fit(problem.part(exam.rows, exam.columns), _part(check, exam), context)
-            for part, exam in zip(self.parts, exams, strict=True)
+            method.fit(part, _part(check, exam), each)
+            for method, exam, (part, each) in zip(
+                self.parts, exams, by_exam("final fit", problem, exams, fitting), strict=True
+            )
         ]
-        return join(problem, exams, fits, context)
+        return join(problem, exams, fits, named("final fit", joining))
+
+
+def by_exam(
+    stage: str, problem: Problem, exams: Sequence[Exam], context: Context
+) -> Iterator[tuple[Problem, Context]]:
+    """Yield the problem of each exam, and the context of what is done with it.
+
+    Args:
+        stage: what is done, for people.
+        problem: of all.
+        exams: of the problem.
+        context: of the whole stage.
+    """
+    sizes = [_size(len(exam.rows), len(exam.columns)) for exam in exams]
+    for place, (exam, each) in enumerate(zip(exams, portions(sizes, context), strict=True), 1):
+        name = stage if len(exams) == 1 else f"{stage}, exam {place} of {len(exams)}"
+        yield problem.part(exam.rows, exam.columns), named(name, each)
+
+
+def _size(models: int, items: int) -> float:
+    """Return about how many seconds the methods that are usually fitted to an exam take."""
+    response = ItemResponse(rank=rank_for(models, items), sweeps=20)
+    return cost(response, (models, items)) + cost(TextRegression(), (models, items))
 
 
 def _part(check: Matrix | None, exam: Exam) -> Matrix | None:

@@ -7,11 +7,12 @@ import numpy as np
 
 from registry.enums import MethodName
 from registry.learning.factorization import selection
+from registry.learning.factorization.portions import portions
 from registry.learning.factorization.problem import CPU, Context, Factors, Method, Problem
 from registry.learning.factorization.selection import Choice, SelectionResult
 from registry.learning.space.choices import Choices, NoChoices, key_of
 from registry.learning.space.exams import Exam, exams_of
-from registry.learning.space.join import Joined
+from registry.learning.space.join import Joined, by_exam
 from registry.learning.space.reference import coordinates, item_weights
 
 JOINED = frozenset({"blend", MethodName.IRT, MethodName.RASCH})
@@ -44,12 +45,13 @@ def learn(
         fit = replace(learned.fit, factors=_referenced(learned.fit.factors, problem))
         return replace(learned, fit=fit)
     exams = exams_of(problem)
+    choosing, fitting = portions((1, 1), context)
     chosen = [
-        _chosen(problem.part(exam.rows, exam.columns), name, context, choices or NoChoices())
-        for exam in exams
+        _chosen(part, name, each, choices or NoChoices())
+        for part, each in by_exam("choosing settings", problem, exams, choosing)
     ]
     method = Joined(tuple(choice.method for choice in chosen))
-    fit = selection.with_serving(method.fit(problem, context=context), problem)
+    fit = selection.with_serving(method.fit(problem, context=fitting), problem)
     return SelectionResult(fit, _trials(exams, chosen), _validation(chosen))
 
 

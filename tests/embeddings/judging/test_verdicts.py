@@ -168,6 +168,14 @@ def test_metrics_are_of_what_is_served_by_benchmark_too(engine: Engine) -> None:
     }  # fmt: skip
     assert (metrics["coverage"]["exams"], metrics["coverage"]["one_exam"]) == (1, 40)
     assert metrics["mixing"] == {"neighbours": 5, "exams": []}, "all took the one exam"
+    # As stored, not by canonical name: what an item is found by.
+    assert metrics["reference"]["items"] == 120
+    reference = metrics["reference"]["benchmarks"]
+    assert reference == {
+        "arc": {"items": 60, "weight": 0.5}, "gsm": {"items": 60, "weight": 0.5}
+    }  # fmt: skip
+    with engine.connect() as connection:
+        assert read_embeddings(connection).provenance["reference"] == metrics["reference"]
 
 
 def test_two_exams_are_measured_beside_the_catalog(engine: Engine) -> None:

@@ -17,6 +17,7 @@ from registry.learning.space.join import Joined
 from registry.learning.space.posterior import DEGREES, STEPS, PriorOf, posteriors
 from registry.learning.space.prior import LEAST_RESIDUAL, joint_prior
 from registry.learning.space.reference import coordinates, item_weights
+from registry.workers import WHOLE
 
 pytest.importorskip("torch")
 
@@ -317,6 +318,28 @@ def test_a_problem_of_several_exams_is_learned_in_one_space() -> None:
     assert learned.fit.factors is not None
     assert learned.fit.factors.unexplained is not None
     assert learned.validation["known"]["auc"] > 0.6
+
+
+def test_progress_is_that_of_all_exams_and_never_goes_back() -> None:
+    reports: list[tuple[str, int, int]] = []
+    context = Context(on_progress=lambda *report: reports.append(report))
+    learner.learn(mixture(linked=10).problem, "blend", context)
+    shares = [done for _, done, _ in reports]
+    assert {total for _, _, total in reports} == {WHOLE}
+    assert shares == sorted(shares)
+    assert shares[0] < 0.1 * WHOLE
+    assert shares[-1] > 0.9 * WHOLE
+    stages = list(dict.fromkeys(what.partition(": ")[0] for what, _, _ in reports))
+    assert stages == [
+        "choosing settings, exam 1 of 2",
+        "choosing settings, exam 2 of 2",
+        "final fit, exam 1 of 2",
+        "final fit, exam 2 of 2",
+        "final fit",
+    ]
+    # Both fits of all exams are about half of it: settings are chosen by one fit of each.
+    halfway = next(done for what, done, _ in reports if what.startswith("final fit"))
+    assert 0.45 * WHOLE < halfway <= 0.6 * WHOLE
 
 
 def test_other_seeds_give_the_same_rank_and_neighbours() -> None:
