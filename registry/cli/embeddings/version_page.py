@@ -10,7 +10,7 @@ from registry.cli.output import Field, decimals, grouped, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-_TABLES = ("by_benchmark", "mixing", "ties", "coverage")
+_TABLES = ("by_benchmark", "mixing", "ties", "coverage", "reference")
 """Metrics that have tables of their own."""
 
 _BENCHMARKS = (
