@@ -320,9 +320,14 @@ def test_nearest_in_one_dimension_tells_levels_only(commands: Commands, engine: 
             model(connection, name)
         one = kept(connection, drawn(3, 1))
         two = kept(connection, drawn(3, 8))
+        # Padded with zeros to the dimensions of the version before.
+        three = kept(connection, drawn(3, 1), method="rasch")
     said = commands("nearest", "org/m0", "--version", str(one)).stderr
     assert f"Version {one} (mf) has one dimension, the level of a model" in said
+    assert "outcomes of more models and items give more (it has 3 and 0)" in said
     assert commands("nearest", "org/m0", "--version", str(two)).stderr == ""
+    said = commands("nearest", "org/m0", "--version", str(three)).stderr
+    assert f"Version {three} (rasch) knows the level of a model alone" in said
 
 
 def test_what_nearest_cannot_answer_is_said(

@@ -1,6 +1,8 @@
 """`registry nearest`: the models nearest to one by learned vectors, those with outcomes first."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,8 +10,11 @@ from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, decimals, grouped, output_options, plain
 from registry.cli.parameters import AT_LEAST_ONE, COUNT, OneOf
-from registry.enums import VectorKind
+from registry.enums import MethodName, VectorKind
 from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from registry.embeddings.versions import EmbeddingVersion
 
 BASES = {
     "both": "of both",
@@ -79,6 +84,7 @@ def nearest(
       registry nearest mistralai/Mistral-7B-v0.1 --license apache-2.0 --max-parameters 8B
       registry nearest mistralai/Mistral-7B-v0.1 --kind trained
     """
+    from registry.embeddings.judging.sentences import tie_warnings
     from registry.embeddings.read import nearest_by_basis
     from registry.embeddings.versions import read_version
 
@@ -95,12 +101,26 @@ def nearest(
             f"{model} has no outcomes in version {version.version}: its own vector is predicted, "
             "and each distance is a guess."
         )
-    if version.dimension == 1:
-        say(
-            f"Version {version.version} ({version.method}) has one dimension, the level of a "
-            "model: it says how good a model is, not what it is good at. "
-            "`registry train --method irt` learns more dimensions."
+    if any(row["basis"] == "both" and not row["shared_items"] for row in models):
+        for caution in tie_warnings(version.metrics):
+            say(caution)
+    if version.dimension == 1 or version.method == MethodName.RASCH:
+        say(_level_alone(version))
+
+
+def _level_alone(version: EmbeddingVersion) -> str:
+    """Return what a version that knows models' levels alone does not say, and what would."""
+    of = f"Version {version.version} ({version.method})"
+    if version.method == MethodName.RASCH:
+        known, more = "knows the level of a model alone", "`registry train` learns more"
+    else:
+        # Other methods learn as many dimensions as there are outcomes for.
+        known = "has one dimension, the level of a model"
+        more = (
+            f"outcomes of more models and items give more (it has {version.models:,} and "
+            f"{version.items:,})"
         )
+    return f"{of} {known}: it says how good a model is, not what it is good at; {more}."
 
 
 def _is_predicted(row: dict[str, Any]) -> bool:

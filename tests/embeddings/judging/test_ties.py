@@ -47,6 +47,10 @@ def test_exams_that_nothing_joins_are_named(engine: Engine, commands: Commands) 
     assert said[0] in commands("train", "--encoder", "none", "--method", "irt").stderr
     shown = commands("embeddings", "show", "1")
     assert said[0] in shown.stderr
+    near = commands("nearest", "org/m0", "-k", "29", "--version", "1")
+    assert said[0] in near.stderr, "models of the other exam are among so many"
+    near = commands("nearest", "org/m0", "-k", "1", "--version", "1")
+    assert (said[0] in near.stderr) == ("lab/" in near.stdout)
 
 
 def test_exams_of_the_same_models_are_tied(engine: Engine) -> None:
