@@ -208,6 +208,12 @@ def vector(engine: Engine, name: str) -> np.ndarray:
     return np.asarray(found.vectors[list(found.models).index(name)])
 
 
+def uncertainty(engine: Engine, name: str) -> float:
+    with engine.connect() as connection:
+        found = vectors.read_embeddings(connection)
+    return float(found.uncertainty[list(found.models).index(name)])
+
+
 def states(engine: Engine) -> dict[str, tuple[str, str | None]]:
     with engine.connect() as connection:
         found = rows(connection, "SELECT model, kind, reason FROM registry.vector_states")
@@ -238,9 +244,11 @@ def test_what_came_is_placed_as_if_all_were(trained: Engine) -> None:
     np.testing.assert_array_equal(vector(trained, "falconlab/falcon-7b-old"), before)
     assert states(trained)["x/r"] == ("none", "shares too little with trained models")
     followed = vector(trained, "somebody/my-tune")
+    doubt = uncertainty(trained, "somebody/my-tune")
     assert placement.place(trained).cold == 2
     # How rare words are has changed by two models of 62.
     np.testing.assert_allclose(vector(trained, "somebody/my-tune"), followed, atol=0.1)
+    assert uncertainty(trained, "somebody/my-tune") == pytest.approx(doubt, rel=0.05)
 
 
 def test_a_model_that_changed_is_placed_again(

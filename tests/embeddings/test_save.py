@@ -210,6 +210,43 @@ def test_other_dimensions_are_padded_with_zeros(connection: Connection, dimensio
     assert variance == pytest.approx(0.25 * dimension)
 
 
+@pytest.mark.parametrize("dimension", [3, 4, 6])
+def test_what_the_catalog_does_not_explain_is_turned_as_the_vectors_are(
+    connection: Connection, dimension: int
+) -> None:
+    """The variance along any difference of two models stays, whatever the coordinates."""
+    kept(connection, drawn(30))
+    new, root = drawn(30, dimension, seed=5), drawn(dimension, dimension, seed=6)
+    covariance = root.astype(np.float64).T @ root
+    version = kept(connection, new, unexplained=covariance)
+    stored = versions.read_unexplained(connection, version)
+    assert stored is not None
+    found = vectors.read_embeddings(connection, version)
+    ours = found.vectors[[list(found.models).index(name) for name in names(30)]]
+    before, after = new[1:] - new[0], ours[1:] - ours[0]
+    np.testing.assert_allclose(
+        np.einsum("md,de,me->m", after, stored, after),
+        np.einsum("md,de,me->m", before, covariance, before),
+        rtol=1e-4,
+    )
+    assert versions.read_unexplained(connection, kept(connection, new)) is None
+
+
+def test_the_newest_version_of_a_method_and_outcomes_is_found(connection: Connection) -> None:
+    made = [("mf", "a"), ("mf", "a"), ("irt", "a"), ("mf", "b")]
+    numbers = [
+        kept(connection, drawn(3), method=method, data_fingerprint=outcomes)
+        for method, outcomes in made
+    ]
+
+    def found(outcomes: str, method: str) -> int | None:
+        version = versions.trained_on(connection, outcomes, method)
+        return None if version is None else version.version
+
+    assert [found("a", "mf"), found("a", "irt"), found("b", "mf")] == numbers[1:]
+    assert found("b", "irt") is None
+
+
 def test_a_version_of_many_dimensions_makes_no_later_one_as_large(connection: Connection) -> None:
     kept(connection, drawn(10, save.MOST_PADDED + 1))
     found = versions.read_version(connection, kept(connection, drawn(10)))

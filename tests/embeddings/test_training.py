@@ -78,6 +78,7 @@ def test_a_training_becomes_the_current_version(filled: Engine) -> None:
     assert len(routed) == 3
     # What is kept predicts the outcomes that were not trained on.
     hidden = data.held_out
+    assert version.outcomes == data.problem.count - hidden.sum()
     logits = found.vectors @ items[:, :-1].T + items[:, -1]
     right = (logits > 0) == (data.matrix.values > 0.5)
     assert right[hidden].mean() > 0.7

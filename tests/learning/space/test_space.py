@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from registry.learning.factorization import selection
 from registry.learning.factorization.irt import ItemResponse
 from registry.learning.factorization.problem import Context, Factors, Problem, VectorEvidence
 from registry.learning.metrics import auc
@@ -156,6 +157,30 @@ def test_abilities_keep_every_logit_and_have_unit_covariance() -> None:
     np.testing.assert_allclose(found.values.mean(axis=0), 0, atol=1e-6)
 
 
+def test_what_outcomes_say_of_abilities_is_what_they_say_of_vectors() -> None:
+    """Models whose vectors have a mean far from 0: where the evidence alone puts each stays."""
+    draw = np.random.default_rng(5)
+    vectors = draw.normal(size=(50, 3)) + np.array([3, -2, 1])
+    roots = draw.normal(size=(50, 3, 3))
+    precisions = roots @ roots.transpose(0, 2, 1) + np.eye(3)
+    most_likely = vectors + 0.3 * draw.normal(size=(50, 3))
+    informations = (precisions @ most_likely[:, :, None])[:, :, 0]
+    items, offsets = draw.normal(size=(20, 3)), draw.normal(size=20)
+    found = abilities_of(
+        Exam(np.arange(50), np.arange(20)),
+        Factors(
+            vectors.astype(np.float32),
+            items.astype(np.float32),
+            offsets.astype(np.float32),
+            evidence=VectorEvidence(precisions.astype(np.float32), informations.astype(np.float32)),
+        ),
+    )
+    abilities = np.linalg.solve(found.precisions, found.informations[:, :, None])[:, :, 0]
+    np.testing.assert_allclose(
+        abilities @ found.loadings.T + found.offsets, most_likely @ items.T + offsets, atol=1e-3
+    )
+
+
 def test_directions_in_which_no_model_differs_are_dropped() -> None:
     vectors = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
     vectors[:, 1] = 2
@@ -271,6 +296,33 @@ def test_models_come_out_the_same_whatever_is_computed_at_a_time(
     np.testing.assert_allclose(np.concatenate([each.mean for each in parts]), whole.mean, atol=1e-6)
 
 
+def test_uncertain_abilities_before_widen_no_prior() -> None:
+    """Half of the second exam's models did not take the first, where only the catalog tells.
+
+    Their abilities there are uncertain, which is in the residuals of the regression and in the
+    prior of the abilities before: it counts once.
+    """
+    draw = np.random.default_rng(6)
+    known, hidden, own = draw.normal(size=(3, 3_000))
+    first = 0.7 * known + np.sqrt(0.51) * hidden
+    second = 0.8 * first + 0.6 * own
+
+    def precise(rows: slice, values: NDArray[np.float64]) -> Abilities:
+        taken = exam(np.full((3_000, 1, 1), 1e4), values[:, None])
+        return taken._replace(
+            rows=np.arange(3_000)[rows],
+            values=values[rows, None],
+            precisions=taken.precisions[rows],
+            informations=taken.informations[rows],
+        )
+
+    exams = [precise(slice(0, 2_000), first), precise(slice(1_000, 3_000), second)]
+    prior = joint_prior(3_000, exams, known[:, None].astype(np.float32))
+    covariance = prior.of_abilities.covariance
+    about_catalog = np.array([[0.51, 0.8 * 0.51], [0.8 * 0.51, 0.64 * 0.51 + 0.36]])
+    np.testing.assert_allclose(covariance, about_catalog, atol=0.06)
+
+
 def test_evidence_and_prior_give_the_posterior_of_the_fit() -> None:
     """An item response model's vectors are its evidence times its prior, normal with mean 0."""
     problem = mixture(linked=20).problem
@@ -340,6 +392,21 @@ def test_progress_is_that_of_all_exams_and_never_goes_back() -> None:
     # Both fits of all exams are about half of it: settings are chosen by one fit of each.
     halfway = next(done for what, done, _ in reports if what.startswith("final fit"))
     assert 0.45 * WHOLE < halfway <= 0.6 * WHOLE
+
+
+def test_metrics_of_exams_weigh_as_their_validation_outcomes() -> None:
+    whole = mixture(linked=10).problem
+    problem = whole.part(np.arange(MODELS), np.arange(ITEMS + ITEMS // 4))
+    learned = learner.learn(problem, "irt")
+    losses, counts = [], []
+    for each in exams_of(problem):
+        part = problem.part(each.rows, each.columns)
+        losses.append(selection.learn(part, "irt").validation["known"]["log_loss"])
+        counts.append(int(selection.validation_mask(part, 0).sum()))
+    assert counts[0] > 2 * counts[1]
+    assert abs(losses[0] - losses[1]) > 0.01
+    expected = np.average(losses, weights=counts)
+    assert learned.validation["known"]["log_loss"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_other_seeds_give_the_same_rank_and_neighbours() -> None:
