@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from registry.db import embedded, lock_waits
+from registry.db.guard import guarded
 from registry.db.revisions import current_revision, require_head
 from registry.errors import UsageError
 
@@ -135,10 +136,12 @@ def reading(engine: Engine, *, snapshot: bool = False) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a database at head, in a transaction that is committed at the end.
 
+    Readers that keep it waiting are ended.
+
     Raises:
         SchemaNotAtHeadError: when the database is older or newer than the code.
     """
-    with engine.begin() as connection:
+    with guarded(engine), engine.begin() as connection:
         require_head(connection)
         yield connection
 

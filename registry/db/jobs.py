@@ -1,27 +1,19 @@
-"""Jobs: their advisory locks, and the record of what ran when and how it ended."""
+"""Jobs: a workflow under its lock, and the record of what ran when and how it ended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import orjson
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from registry.db.errors import translated_errors
+from registry.db.locks import Lock, exclusive
 from registry.db.revisions import require_head
-from registry.errors import LockHeldError, was_interrupted
+from registry.errors import was_interrupted
 
-
-class Lock(StrEnum):
-    """What one job at a time may change; the values are in the keys of the advisory locks."""
-
-    SCHEMA = "db upgrade"
-    CATALOG = "sync"
-    EVALUATIONS = "evals import"
-    TRAINING = "train"
-    PLACEMENT = "place"
+__all__ = ["JobRun", "Lock", "exclusive", "job", "locked", "recorded"]
 
 
 @dataclass(slots=True)
@@ -55,7 +47,7 @@ def job(
         LockHeldError: when another process holds the lock.
         RegistryError: when the database fails or is not at head.
     """
-    with locked(engine, lock, doing=doing):
+    with locked(engine, lock, doing=doing, name=name):
         if dry_run:
             yield JobRun(summary)
         else:
@@ -64,39 +56,13 @@ def job(
 
 
 @contextmanager
-def locked(engine: Engine, lock: Lock, *, doing: str) -> Iterator[None]:
+def locked(engine: Engine, lock: Lock, *, doing: str, name: str | None = None) -> Iterator[None]:
     """Hold a lock on a database at head, for work that is not recorded; errors as in `job`."""
-    with translated_errors(doing), _lock_connection(engine) as connection:
-        require_head(connection)
-        with _held(connection, lock):
+    with translated_errors(doing):
+        with engine.connect() as connection:
+            require_head(connection)
+        with exclusive(engine, lock, name=name):
             yield
-
-
-@contextmanager
-def exclusive(engine: Engine, lock: Lock) -> Iterator[None]:
-    """Hold an advisory lock; the database frees it if this process dies.
-
-    Raises:
-        LockHeldError: when another process holds it.
-    """
-    with _lock_connection(engine) as connection, _held(connection, lock):
-        yield
-
-
-def _lock_connection(engine: Engine) -> Connection:
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-
-
-@contextmanager
-def _held(connection: Connection, lock: Lock) -> Iterator[None]:
-    key = {"key": f"registry.{lock}"}
-    if not connection.scalar(text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), key):
-        raise LockHeldError(f"Another {lock} is running; try again when it has finished.")
-    try:
-        yield
-    finally:
-        if not connection.closed and not connection.invalidated:
-            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"), key)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.db import comments, grants, lock_waits, roles, sql
 from registry.db.errors import translated
-from registry.db.jobs import Lock, exclusive
+from registry.db.guard import guarded
+from registry.db.locks import Lock, hold
 from registry.db.revisions import current_revision, migrations_directory, require_head
 from registry.db.server import require_extensions
 from registry.errors import RegistryError, SchemaNotAtHeadError, UsageError
@@ -80,7 +81,9 @@ def _migrate(
     around: Around = _alone,
 ) -> tuple[str | None, str | None]:
     try:
-        with exclusive(opened, Lock.SCHEMA), opened.begin() as connection:
+        with guarded(opened), opened.begin() as connection:
+            # By this transaction, which may have to drop what is locked.
+            hold(connection, Lock.SCHEMA, str(Lock.SCHEMA))
             before = current_revision(connection)
             known = ScriptDirectory.from_config(alembic_config())
             if before is not None and before not in {s.revision for s in known.walk_revisions()}:

@@ -326,9 +326,7 @@ def drop(connection: Connection, version: int) -> None:
 
 def lock(connection: Connection) -> None:
     """Serialize changes of the current version, until the end of the transaction."""
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('registry.embeddings', 0))")
-    )
+    connection.exec_driver_sql("LOCK TABLE store.lock_versions IN EXCLUSIVE MODE")
 
 
 def _make_current(

@@ -1,6 +1,7 @@
 """`registry sync` as processes of their own, against the sample Hub."""
 
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -15,6 +16,7 @@ from learned import drawn, trained
 from sqlalchemy import Engine, text
 
 from registry.db import embedded
+from registry.db.jobs import Lock, exclusive
 from registry.demo.hub.http import Request
 from registry.demo.hub.server import HubServer
 from registry.embeddings import placement, save, versions
@@ -167,11 +169,10 @@ def test_not_upgraded(empty_database_url: str, hub: HubServer) -> None:
 
 
 def test_another_sync_is_running(database_url: str, hub: HubServer, engine: Engine) -> None:
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(hashtextextended('registry.sync', 0))"))
+    with exclusive(engine, Lock.CATALOG):
         code, _, err = sync(database_url, hub)
     assert code == 5
-    assert "Another sync is running" in err
+    assert f"Another sync is running: sync, process {os.getpid()} on " in err
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])

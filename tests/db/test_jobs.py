@@ -1,6 +1,5 @@
 """The envelope of every workflow: head check, lock, record, translated errors, dry run."""
 
-import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
@@ -92,23 +91,6 @@ def test_a_job_needs_a_database_at_head(empty_database_url: str) -> None:
     ):
         with pytest.raises(SchemaNotAtHeadError, match="not set up yet"), envelope:
             pytest.fail("it began")
-
-
-@pytest.mark.parametrize("lock", list(Lock))
-def test_versions_of_the_code_exclude_each_other_by_the_keys_of_locks(
-    engine: Engine, database_url: str, lock: Lock
-) -> None:
-    keys = {
-        Lock.SCHEMA: "registry.db upgrade",
-        Lock.CATALOG: "registry.sync",
-        Lock.EVALUATIONS: "registry.evals import",
-        Lock.TRAINING: "registry.train",
-        Lock.PLACEMENT: "registry.place",
-    }
-    with psycopg.connect(database_url, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [keys[lock]])
-        with pytest.raises(LockHeldError), exclusive(engine, lock):
-            pass
 
 
 def test_what_only_reads_cannot_write_and_may_read_one_moment(engine: Engine) -> None:

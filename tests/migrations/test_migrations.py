@@ -129,6 +129,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "0012": (),
     "0013": ("UPDATE store.embedding_versions SET unexplained = '{{0.5,0},{0,0.5}}'",),
     "0014": ("INSERT INTO store.training_choices VALUES ('ab', :t, '{}')",),
+    # Its views have no rows.
+    "0015": (),
 }
 
 SAMPLES = {

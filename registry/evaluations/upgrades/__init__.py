@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.catalog.facts.refresh import refresh
 from registry.db import migrate
-from registry.db.jobs import Lock, exclusive
+from registry.db.locks import all_locks, exclusive
 from registry.db.revisions import current_revision, head_revision
 from registry.evaluations import item_statistics, load
 from registry.evaluations.benchmarks import ship_benchmarks
@@ -88,7 +88,9 @@ def upgrade(
             report.earlier = earlier_folders(connection)
         on_progress(STEPS[-1], len(STEPS), len(STEPS))
 
-    with exclusive(engine, Lock.CATALOG), exclusive(engine, Lock.EVALUATIONS):
+    with engine.connect() as connection:
+        locks = all_locks(connection)
+    with exclusive(engine, *locks, name="db upgrade"):
         report.before, report.after = run(engine, revision, around=brought_up_to_date)
     return report
 

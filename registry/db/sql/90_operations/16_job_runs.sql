@@ -1,6 +1,6 @@
--- job_runs: runs of jobs, when and with what result. A job holds an advisory lock while it runs, which
--- the server releases when the job is killed: its run reads as interrupted at once, not only when the
--- next run of the job begins. A standby has no such locks.
+-- job_runs: runs of jobs, when and with what result. A job holds a lock while it runs, which the server
+-- releases when the job is killed: its run reads as interrupted at once, not only when the next run of
+-- the job begins. A standby has no such locks.
 CREATE VIEW registry.job_runs AS
 SELECT CASE WHEN j.job = 'sync' AND j.summary ->> 'kind' = 'full' THEN 'sweep' ELSE j.job END AS job,
        j.started_at, j.finished_at,
@@ -8,12 +8,13 @@ SELECT CASE WHEN j.job = 'sync' AND j.summary ->> 'kind' = 'full' THEN 'sweep' E
                      SELECT
                        FROM pg_locks AS l
                        JOIN pg_database AS d ON d.oid = l.database
-                      WHERE l.locktype = 'advisory' AND l.objsubid = 1
+                      WHERE l.locktype = 'relation' AND l.mode = 'ExclusiveLock' AND l.granted
                         AND d.datname = current_database()
-                        AND (l.classid::bigint << 32) + l.objid::bigint IN (
-                            SELECT hashtextextended('registry.' || k.name, 0)
-                              FROM unnest(ARRAY[j.job, 'evals import']) AS k (name)
-                             WHERE k.name = j.job OR j.job = 'evals remove'))
+                        AND l.relation = CASE j.job WHEN 'sync' THEN 'store.lock_catalog'::regclass
+                                                    WHEN 'train' THEN 'store.lock_training'::regclass
+                                                    WHEN 'place' THEN 'store.lock_placement'::regclass
+                                                    WHEN 'evals import' THEN 'store.lock_evaluations'::regclass
+                                                    WHEN 'evals remove' THEN 'store.lock_evaluations'::regclass END)
             THEN 'interrupted' ELSE j.status END AS status,
        j.summary
   FROM store.job_runs AS j;
