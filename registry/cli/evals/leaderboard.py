@@ -98,7 +98,7 @@ def leaderboard(
       registry evals leaderboard --benchmark gsm8k --filter flexible-extract --min-parameters 1B
       registry evals leaderboard --where "created_at > '2025-01-01' AND downloads > 1000"
     """
-    from registry.db.condition import evaluated_models
+    from registry.db.query.condition import evaluated_models
     from registry.evaluations.leaderboard import BoardFilters, rank
 
     low, high = chosen["min_parameters"], chosen["max_parameters"]
