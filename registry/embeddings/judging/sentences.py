@@ -13,7 +13,7 @@ LEAST_EXPLAINED = 0.1
 between models of which one alone took the exam to say something."""
 
 _NAMED = 3
-"""Benchmarks of an exam that are named."""
+"""Benchmarks of an exam that are named, and sentences of one kind."""
 
 
 def movement(version: EmbeddingVersion) -> str | None:
@@ -45,23 +45,32 @@ def tie_warnings(metrics: Mapping[str, Any]) -> list[str]:
     Args:
         metrics: of a version.
     """
-    said = []
-    for place, tie in enumerate(ties(metrics)):
-        # Others are tied to the first exam, so it is tied to none itself.
-        if place and tie["explained"] < LEAST_EXPLAINED:
-            said.append(
-                f"Little ties {exam_name(tie)} to the larger exams: {tie['linked']:,} of its "
-                f"{tie['models']:,} models took one of those, and they and the catalog explain "
-                f"{tie['explained']:.0%} of what its models answer. Distances between its models "
-                "and others say little."
-            )
-        said += [_apart(part) for part in tie["apart"]]
+    known = ties(metrics)
+    # Others are tied to the first exam, so it is tied to none itself.
+    loose = [tie for tie in known[1:] if tie["explained"] < LEAST_EXPLAINED]
+    apart = [part for tie in known for part in tie["apart"]]
+    said = [_little_tied(tie) for tie in loose[:_NAMED]]
+    if (more := len(loose) - _NAMED) > 0:
+        others = f"{more:,} more exams" if more > 1 else "one more exam"
+        said.append(f"The same is true of {others}, listed by `registry embeddings show`.")
+    said += [_apart(part) for part in apart[:_NAMED]]
+    if (more := len(apart) - _NAMED) > 0:
+        said.append(f"The same is true of {more:,} more, which `metrics` names.")
     return said
 
 
 def ties(metrics: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return what ties each exam to others; versions trained before that was stored have none."""
     return [each for each in metrics.get("ties", ()) if "benchmarks" in each]
+
+
+def _little_tied(tie: Mapping[str, Any]) -> str:
+    return (
+        f"Little ties {exam_name(tie)} to the larger exams: {tie['linked']:,} of its "
+        f"{tie['models']:,} models took one of those, and they and the catalog explain "
+        f"{tie['explained']:.0%} of what its models answer. Distances between its models and "
+        "others say little."
+    )
 
 
 def _apart(part: Mapping[str, Any]) -> str:

@@ -96,3 +96,18 @@ def test_versions_of_before_ties_were_named_say_nothing() -> None:
     old = {"items": 60, "linked": 0, "models": 40, "explained": 0.0}
     assert tie_warnings({"ties": [old, old]}) == []
     assert tie_warnings({}) == []
+
+
+def test_of_many_the_first_are_named_and_the_rest_counted() -> None:
+    tie = {"models": 9, "items": 9, "linked": 0, "explained": 0.0, "apart": []}
+    exams = [{**tie, "benchmarks": [f"b{n}"]} for n in range(6)]
+    exams[0]["apart"] = [{"benchmarks": [f"c{n}"], "models": 2} for n in range(4)]
+    said = tie_warnings({"ties": exams})
+    assert [each.split(" to ")[0] for each in said[:3]] == [f"Little ties b{n}" for n in (1, 2, 3)]
+    assert said[3] == "The same is true of 2 more exams, listed by `registry embeddings show`."
+    assert [each[each.index("that") : each.index("took another")] for each in said[4:7]] == [
+        "that took c0 ",
+        "that took c1 ",
+        "that took c2 ",
+    ]
+    assert said[7] == "The same is true of 1 more, which `metrics` names."
