@@ -8,6 +8,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle, islice, product
 from pathlib import Path
 
@@ -25,9 +26,22 @@ ACTIONS = ("sync", "import", "train", "place", "promote", "upgrade", "backup")
 pytestmark = pytest.mark.benchmark
 
 
-@pytest.fixture
-def undisturbed() -> Iterator[Path]:
+@pytest.fixture(name="undisturbed")
+def undisturbed_fixture() -> Iterator[Path]:
     """A directory for another server."""
+    with directory_of_server() as directory:
+        yield directory
+
+
+@pytest.fixture(name="restored")
+def restored_fixture() -> Iterator[Path]:
+    """A directory for another server."""
+    with directory_of_server() as directory:
+        yield directory
+
+
+@contextmanager
+def directory_of_server() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
     directory.chmod(0o755)
     try:
@@ -38,7 +52,7 @@ def undisturbed() -> Iterator[Path]:
 
 
 def test_after_each_of_fifty_kills_the_next_command_works_and_nothing_is_lost_or_doubled(
-    own_server: Path, undisturbed: Path, tmp_path: Path
+    own_server: Path, undisturbed: Path, restored: Path, tmp_path: Path
 ) -> None:
     each = list(product(ACTIONS, TARGETS))
     random.Random(SEED).shuffle(each)
@@ -51,3 +65,6 @@ def test_after_each_of_fifty_kills_the_next_command_works_and_nothing_is_lost_or
         other = Disturbed(undisturbed, tmp_path, hub, SEED)
         other.replay(disturbed.completed)
         assert disturbed.contents() == other.contents()
+        # What a backup holds that was taken among kills.
+        before = disturbed.back_up()
+        assert disturbed.restored(restored).contents() == before

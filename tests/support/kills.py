@@ -154,7 +154,7 @@ class Disturbed:
                    AS models_twice,
                    (SELECT count(*) - count(DISTINCT (model, benchmark)) FROM registry.runs
                      WHERE benchmark ~ '^b[0-9]+$') AS runs_twice,
-                   (SELECT count(*) FROM store.job_runs WHERE status = 'running') AS running,
+                   (SELECT count(*) FROM registry.job_runs WHERE status = 'running') AS running,
                    (SELECT count(*) FROM pg_class
                      WHERE relnamespace = 'store'::regnamespace AND relkind = 'r'
                        AND relname ~ '^embeddings_[0-9]+(_next)?$'
@@ -176,6 +176,11 @@ class Disturbed:
             engine.dispose()
         # An import that was repeated says so.
         return {**stored, **{key: value for key, value in evaluations.items() if key != "imports"}}
+
+    def back_up(self) -> dict[str, object]:
+        """Make another backup; return what is in it."""
+        self.run(*self._backup()[0])
+        return self.contents()
 
     def restored(self, elsewhere: Path) -> "Disturbed":
         """Restore the last backup elsewhere."""
