@@ -16,6 +16,7 @@ from exported import exported
 from forks import Forked, Forks
 from generated_hub.models import generate
 from hub_faults import listing
+from servers import FAST
 from sqlalchemy import Engine, text
 
 from registry.db import connection as database
@@ -114,7 +115,7 @@ def test_a_sync_killed_at_twenty_random_moments_ends_as_if_undisturbed(
 def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
     own_server: Path,
 ) -> None:
-    server = embedded.start(own_server, keep=True)
+    server = embedded.start(own_server, keep=True, settings=FAST)
     engine = database.create_engine(server.url)
     migrate.upgrade(engine)
     options = SyncOptions(as_of=datetime.fromisoformat(DAY), lookups=0)
@@ -131,7 +132,7 @@ def test_a_database_that_dies_in_mid_sync_is_said_and_the_next_run_goes_on(
         with pytest.raises(DatabaseUnreachableError, match="cannot be reached"):
             sync.sync_models(engine, options, source=hub, on_progress=die_after_two)
         engine.dispose()
-        server = embedded.start(own_server, keep=True)
+        server = embedded.start(own_server, keep=True, settings=FAST)
         engine = database.create_engine(server.url)
         report = sync.sync_models(engine, options, source=hub)
     assert report.resumed

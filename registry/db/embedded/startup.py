@@ -21,7 +21,7 @@ logger = logging.getLogger("registry.db.embedded")
 LIMIT = 3600.0
 """Seconds that a start may take; replaying the log after a power cut can take many minutes."""
 
-_PORT_ATTEMPTS = 5
+_ATTEMPTS = 5
 _LINES = 20
 
 
@@ -60,7 +60,7 @@ def _launch(directory: DataDirectory, settings: Mapping[str, str], binaries: Pat
     cluster.prepare(directory, account, binaries, settings)
     preferred = _read_port(directory)
     said = ""
-    for _ in range(_PORT_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         port = postmaster.choose_port(preferred)
         offset = directory.log_size()
         chosen = {
@@ -77,16 +77,19 @@ def _launch(directory: DataDirectory, settings: Mapping[str, str], binaries: Pat
         if server is not None:
             directory.write(directory.port, str(port))
             return server
-        said = directory.log_since(offset)
-        if "could not create any TCP/IP sockets" not in said:
+        said = _last_lines(directory.log_since(offset))
+        if "could not create any TCP/IP sockets" in said:
+            preferred = None  # another process took the port since it was free
+        elif "FATAL: " in said or "PANIC: " in said:
             break
-        preferred = None  # another process took the port since it was free
+        else:
+            logger.warning("The embedded server was ended while it started; starting it again")
     # A full disk may have no room for the line in the log either.
     if mentions_full_disk(said) or directory.is_full():
         raise disk_full(directory.root)
     raise EmbeddedServerError(
         f"The embedded server in {directory.root} did not start. Its log, {directory.log}, ends:\n"
-        f"{_last_lines(said)}"
+        f"{said}"
     )
 
 

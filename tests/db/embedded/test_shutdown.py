@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,11 +40,15 @@ class Gate:
         self.path.touch()
         self._signal.unlink(missing_ok=True)
 
-    def crash(self, server: embedded.Server) -> None:
-        """Kill a backend, and return when the server recovers."""
+    def close(self) -> None:
+        """Make the next recovery wait."""
         self._signal.touch()
         owner = self._signal.parent.stat()
         os.chown(self._signal, owner.st_uid, owner.st_gid)
+
+    def crash(self, server: embedded.Server) -> None:
+        """Kill a backend, and return when the server recovers."""
+        self.close()
         with psycopg.connect(server.url) as connection:
             os.kill(connection.info.backend_pid, signal.SIGKILL)
             until(lambda: "database system was interrupted" in self.log())
@@ -138,6 +143,23 @@ def test_a_server_that_still_starts_is_stopped_as_soon_as_it_has_started(gate: G
     with within(15):
         assert embedded.stop(gate.data_dir)
     assert "received immediate shutdown request" not in gate.log()
+
+
+def test_a_server_that_is_killed_while_it_starts_is_started_again(
+    gate: Gate, server: embedded.Server
+) -> None:
+    kill(server)
+    gate.close()
+    with ThreadPoolExecutor(1) as threads:
+        started = threads.submit(embedded.start, gate.data_dir, keep=True, settings=gate.settings)
+        until(lambda: "database system was interrupted" in gate.log())
+        found = postmaster.find(gate.data_dir / "postgres")
+        assert found is not None
+        os.kill(found.pid, signal.SIGKILL)
+        gate.open()
+        again = started.result(timeout=30)
+    assert query(again, "SELECT value FROM kept") == 42
+    assert again.pid != found.pid
 
 
 def test_a_recovery_without_end_does_not_keep_the_server_from_stopping(
