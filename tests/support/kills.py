@@ -85,10 +85,14 @@ class Disturbed:
         """Run each action once, undisturbed."""
         self.run("db", "upgrade")
         for action in actions:
-            command, number = self._actions[action]()
-            began = time.monotonic()
-            self._complete(action, command, number)
-            self._seconds[action] = time.monotonic() - began
+            self.prepare_one(action)
+
+    def prepare_one(self, action: str) -> None:
+        """Run an action once, undisturbed."""
+        command, number = self._actions[action]()
+        began = time.monotonic()
+        self._complete(action, command, number)
+        self._seconds[action] = time.monotonic() - began
 
     def expect(self, action: str, seconds: float) -> None:
         """Take an action to last so long, without running it."""
