@@ -126,7 +126,8 @@ class Problem:
 
     def part(self, rows: Columns, columns: Columns) -> "Problem":
         """Return the problem of some models and items, in the order given."""
-        if len(rows) == len(self.outcomes) and len(columns) == self.outcomes.shape[1]:
+        models, items = self.outcomes.shape
+        if np.array_equal(rows, np.arange(models)) and np.array_equal(columns, np.arange(items)):
             return self
         return Problem(
             self.outcomes[np.ix_(rows, columns)],

@@ -28,3 +28,14 @@ def test_a_part_has_what_is_known_of_its_models_and_items() -> None:
     np.testing.assert_array_equal(part.catalog, catalog[rows])
     bare = Problem(outcomes).part(rows, columns)
     assert (bare.texts, bare.groups, bare.catalog) == (None, None, None)
+
+
+def test_a_part_of_all_keeps_the_order_that_was_asked_for() -> None:
+    problem = Problem(np.array([[0, 1], [1, 1]], np.float32))
+    assert problem.part(np.arange(2), np.arange(2)) is problem
+    np.testing.assert_array_equal(
+        problem.part(np.array([1, 0]), np.arange(2)).outcomes, [[1, 1], [0, 1]]
+    )
+    np.testing.assert_array_equal(
+        problem.part(np.arange(2), np.array([1, 0])).outcomes, [[1, 0], [1, 1]]
+    )
