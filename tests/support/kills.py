@@ -59,7 +59,13 @@ class Disturbed:
     seed: int
     modules: Sequence[str] = ()
     completed: list[tuple[str, int]] = field(default_factory=list)
+    """Syncs and imports with their numbers."""
     lines: list[str] = field(default_factory=list)
+    struck: int = 0
+    """Kills that met a command under way."""
+
+    longest: float = 0.0
+    """Seconds that a command after a kill took at most."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -90,16 +96,14 @@ class Disturbed:
     def prepare_one(self, action: str) -> None:
         """Run an action once, undisturbed."""
         command, number = self._actions[action]()
-        began = time.monotonic()
         self._complete(action, command, number)
-        self._seconds[action] = time.monotonic() - began
 
     def expect(self, action: str, seconds: float) -> None:
         """Take an action to last so long, without running it."""
         self._seconds[action] = seconds
 
     def round(self, action: str, target: str, *, keeps: bool | None = None) -> None:
-        """Disturb a command by a kill, and check that nothing came of it.
+        """Disturb a command by a kill, and check that nothing is lost or doubled.
 
         Args:
             action: that is disturbed.
@@ -113,22 +117,26 @@ class Disturbed:
         before = self.counts()
         moment = self._random.uniform(0, self._seconds[action])
         with self._started(command) as process:
-            at = self._kill(target, process, moment)
+            at, under_way = self._kill(target, process, moment)
             ended = self._waited(process)
+        self.struck += under_way
         assert "Traceback" not in ended.stderr, ended.stderr
         after = self._next(action, command)
         began = time.monotonic()
         result = self.run(*after, codes=(0, 3))
         seconds = time.monotonic() - began
         said = (ended.stderr.strip().splitlines() or [""])[-1]
-        server = "kept" if keeps else "own"
+        self.longest = max(self.longest, seconds)
+        server, when = "kept" if keeps else "own", "" if under_way else ", after its end"
         self.lines.append(
             f"{len(self.lines) + 1:3} {action:8} on its {server:4} server, kill -9 {target:10} at "
-            f"{at:5.2f} s of {self._seconds[action]:5.2f}: exit {ended.returncode:3}; "
+            f"{at:5.2f} s of {self._seconds[action]:5.2f}{when}: exit {ended.returncode:3}; "
             f"then {' '.join(after)[:34]:34}: exit {result.returncode} in {seconds:4.1f} s | "
             f"{said[:90]}"
         )
         print(self.lines[-1], flush=True)
+        if not under_way:
+            self._seconds[action] = at
         assert seconds < WITHIN, result.stderr
         kept = self.counts()
         lost = {name: (count, kept[name]) for name, count in before.items() if kept[name] < count}
@@ -168,7 +176,6 @@ class Disturbed:
                    * (SELECT least(count(*), 1) FROM store.embedding_versions)::int AS currents
             """)
         assert not any(found.values()), found
-        assert self.run("db", "check").returncode == 0
 
     def contents(self) -> dict[str, object]:
         """Return all that is in the catalog and in evaluations, independent of keys."""
@@ -260,7 +267,10 @@ class Disturbed:
     def _complete(self, action: str, command: Command, number: int) -> None:
         if action == "backup" and Path(command[1]).exists():
             return  # it is whole: it had been renamed
+        began = time.monotonic()
         self.run(*command, codes=(0, 3) if action == "train" else (0,))
+        took = time.monotonic() - began
+        self._seconds[action] = (self._seconds.get(action, took) + took) / 2
         if action == "backup":
             left = {path.name for path in self.files.iterdir()} - {Path(command[1]).name}
             assert not {each for each in left if "partial" in each}, left
@@ -279,25 +289,29 @@ class Disturbed:
             time.sleep(0.02)
         return process.wait()
 
-    def _kill(self, target: str, process: Forked, moment: float) -> float:
-        """Kill after a number of seconds, or as soon as there is what to kill; return when."""
+    def _kill(self, target: str, process: Forked, moment: float) -> tuple[float, bool]:
+        """Kill after a number of seconds, or as soon as there is what to kill.
+
+        Returns:
+            When, and whether the process was under way.
+        """
         began = time.monotonic()
         while process.running():
             at = time.monotonic() - began
             if at >= moment:
                 if target == "command":
                     process.kill()
-                    return at
+                    return at, True
                 victim = self._victim(target)
                 if victim is not None:
                     os.kill(victim, signal.SIGKILL)
-                    return at
+                    return at, True
             time.sleep(0.005)
         # It was faster than before: a server that is kept is killed all the same.
-        victim = self._victim(target)
+        at, victim = time.monotonic() - began, self._victim(target)
         if victim is not None:
             os.kill(victim, signal.SIGKILL)
-        return time.monotonic() - began
+        return at, False
 
     def _victim(self, target: str) -> int | None:
         server = postmaster.find(self.directory / "postgres")
