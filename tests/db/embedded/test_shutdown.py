@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from servers import FAST, START, kill, on_linux, process, processes_of, query, until
+from servers import FAST, ROOT, START, kill, on_linux, process, processes_of, query, until
 
 from registry.db import embedded, waiting
 from registry.db.embedded import directory, postmaster, shutdown
@@ -231,11 +232,21 @@ def test_a_session_that_does_not_end_is_waited_for_no_longer_than_stated(
     require_kept(gate.data_dir)
 
 
-def test_stop_ends_what_a_killed_server_has_left(gate: Gate, server: embedded.Server) -> None:
-    with psycopg.connect(server.url) as connection:
-        os.kill(connection.info.backend_pid, signal.SIGSTOP)
-        kill(server)
-        assert processes_of(gate.data_dir)
-        assert embedded.stop(gate.data_dir) is False
-    assert processes_of(gate.data_dir) == []
+def test_stop_ends_what_a_killed_server_has_left_and_nothing_else(
+    gate: Gate, server: embedded.Server
+) -> None:
+    pgdata = gate.data_dir / "postgres"
+    owner = pgdata.stat().st_uid if ROOT else None
+    with (
+        subprocess.Popen(["sleep", "100"], cwd=pgdata, user=owner) as stranger,
+        psycopg.connect(server.url) as connection,
+    ):
+        try:
+            os.kill(connection.info.backend_pid, signal.SIGSTOP)
+            kill(server)
+            assert len(processes_of(gate.data_dir)) > 1
+            assert embedded.stop(gate.data_dir) is False
+            assert processes_of(gate.data_dir) == [stranger.pid]
+        finally:
+            stranger.kill()
     require_kept(gate.data_dir)
