@@ -7,13 +7,13 @@ METHODS which methods run all four tests.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+from metabench import DATA, catalog, responses
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit
@@ -35,9 +35,7 @@ from registry.learning.factorization.problem import Context, ItemTexts, Matrix, 
 from registry.learning.space import learner
 from registry.learning.text_features import ItemText
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SEEDS = range(int(os.environ.get("SEEDS", "5")))
-FILES = ("arc", "arc_secondary", "gsm8k", "gsm8k_secondary", "mmlu", "truthfulqa", "winogrande")
 HELD = 800
 
 pytestmark = [
@@ -82,35 +80,16 @@ def parents() -> dict[str, tuple[ParentLink, ...]]:
     return found
 
 
-def catalog() -> dict[str, Description]:
-    """Names, sizes, architectures, precisions and lineage; no score of any model."""
-    lineage = parents()
-    rows = pd.read_csv(DATA / "open-llm-leaderboard-v1" / "models.csv.gz").drop_duplicates("name")
-    found = {}
-    for row in rows.itertuples():
-        family = None if row.arch == "error" else architecture_family(None, str(row.arch))
-        size = round(float(str(row.size)) * 1e9) if float(str(row.size)) > 0 else None
-        tags = [str(row.precision), *(["moe"] if row.moe else [])]
-        name = str(row.name)
-        found[name] = Description(name, size, family, None, tags, None, lineage.get(name, ()))
-    return found
-
-
 @pytest.fixture(scope="module")
 def evaluated() -> Evaluated:
-    tables = [
-        pd.read_parquet(DATA / "metabench-responses" / f"responses_{name}.parquet")
-        for name in FILES
-    ]
-    whole = pd.concat([table.set_index("model") for table in tables], axis=1, join="inner")
-    described = catalog()
+    whole, files = responses()
+    described = catalog(parents())
     whole = whole.loc[sorted(name for name in whole.index if name in described)]
     featurizer = Featurizer.of([list(described.values())])
     models = [described[name] for name in whole.index]
     blocks = featurizer.blocks(models)
     graph = similarity_graph(models, blocks, featurizer.ancestry)
     print(f"\n{whole.shape[0]:,} models x {whole.shape[1]:,} items, {graph.nnz:,} edges")
-    files = np.repeat(np.arange(len(tables)), [table.shape[1] - 1 for table in tables])
     return Evaluated(
         whole.to_numpy(np.float32), blocks, graph, models, featurizer, list(whole.columns), files
     )

@@ -5,15 +5,13 @@ beside the twins (default: all), SEED draws others.
 """
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytest
+from metabench import DATA, FILES, catalog, responses
 from numpy.typing import NDArray
 
-from registry.catalog.features import architecture_family
 from registry.learning.coldstart.features import Description, Featurizer
 from registry.learning.coldstart.kernel_features import kernel_features
 from registry.learning.factorization import selection
@@ -23,8 +21,6 @@ from registry.learning.metrics import auc, log_loss
 from registry.learning.space.exams import exams_of
 from registry.learning.space.join import Joined
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-FILES = ("arc", "arc_secondary", "gsm8k", "gsm8k_secondary", "mmlu", "truthfulqa", "winogrande")
 FIRST_HALF = {"arc", "gsm8k"}
 TWINS = 300
 NEAR = 10
@@ -48,31 +44,12 @@ class Evaluated(NamedTuple):
 @pytest.fixture(scope="module")
 def evaluated() -> Evaluated:
     """Models with outcomes on all of metabench, as the catalog describes them."""
-    tables = [
-        pd.read_parquet(DATA / "metabench-responses" / f"responses_{name}.parquet")
-        for name in FILES
-    ]
-    whole = pd.concat([table.set_index("model") for table in tables], axis=1, join="inner")
-    benchmarks = np.repeat(
-        [name.removesuffix("_secondary") for name in FILES],
-        [table.shape[1] - 1 for table in tables],
-    )
+    found = responses()
+    benchmarks = np.array([name.removesuffix("_secondary") for name in FILES])[found.files]
     described = catalog()
-    models = [described.get(str(name), Description(str(name))) for name in whole.index]
+    models = [described.get(str(name), Description(str(name))) for name in found.table.index]
     featurizer = Featurizer.of([[*described.values()]])
-    return Evaluated(whole.to_numpy(np.float32), benchmarks, models, featurizer)
-
-
-def catalog() -> dict[str, Description]:
-    """Names, sizes, architectures and precisions; no score of any model."""
-    rows = pd.read_csv(DATA / "open-llm-leaderboard-v1" / "models.csv.gz").drop_duplicates("name")
-    found = {}
-    for row in rows.itertuples():
-        family = None if row.arch == "error" else architecture_family(None, str(row.arch))
-        size = round(float(str(row.size)) * 1e9) if float(str(row.size)) > 0 else None
-        tags = [str(row.precision), *(["moe"] if row.moe else [])]
-        found[str(row.name)] = Description(str(row.name), size, family, None, tags)
-    return found
+    return Evaluated(found.table.to_numpy(np.float32), benchmarks, models, featurizer)
 
 
 class Twins(NamedTuple):
