@@ -18,7 +18,8 @@ from registry.db.connection import Setting, driver_connection
 from registry.db.embedded import default_data_directory
 from registry.db.embedded.cluster import shared_buffers
 from registry.db.errors import translated_errors
-from registry.db.jobs import Lock, exclusive
+from registry.db.guard import guarded
+from registry.db.locks import Lock, hold
 from registry.db.revisions import current_revision, head_revision
 from registry.version import __version__
 from registry.workers import Progress, no_progress
@@ -99,7 +100,9 @@ def _restored(
 ) -> Restored:
     restored = Restored(manifest)
     try:
-        with exclusive(engine, Lock.SCHEMA), engine.begin() as connection:
+        with guarded(engine), engine.begin() as connection:
+            # By this transaction, which drops what is locked where the registry was set up.
+            hold(connection, Lock.SCHEMA, "restore")
             _require_server(connection, manifest)
             target.empty(connection)
             if embedded:
