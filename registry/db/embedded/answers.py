@@ -58,9 +58,15 @@ def ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Serv
         passing = _STOPPING in str(error) or _RECOVERING.search(str(error)) is not None
         if answer == pq.Ping.REJECT or passing or postmaster.find(directory.postgres) != process:
             return None
+        runs = f"runs (process {process.pid}, port {process.port})"
+        if answer == pq.Ping.NO_RESPONSE:
+            raise EmbeddedServerError(
+                f"The embedded server in {directory.root} {runs} but does not answer: `registry db "
+                "stop` ends it and loses nothing; the next command starts it."
+            ) from error
         raise EmbeddedServerError(
-            f"The embedded server in {directory.root} runs (process {process.pid}, port "
-            f"{process.port}) but rejects the connection: {one_line(error)}"
+            f"The embedded server in {directory.root} {runs} but rejects the connection: "
+            f"{one_line(error)}"
         ) from error
     assert row is not None
     if not directory.postgres.samefile(row[0]):

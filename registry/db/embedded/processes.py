@@ -39,6 +39,12 @@ def is_alive(pid: int) -> bool:
     return fields[0] not in {"Z", "X"}
 
 
+def is_suspended(pid: int) -> bool:
+    """Return whether a process was suspended (SIGSTOP); False where there is no /proc."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] == "T"
+
+
 def serves(pid: int, pgdata: Path) -> bool:
     """Return whether a process is a Postgres that serves a PGDATA."""
     if not sys.platform.startswith("linux"):

@@ -51,7 +51,7 @@ def stop(directory: DataDirectory, process: Postmaster, *, at_once: bool = False
     Raises:
         EmbeddedServerError: it has not ended, though it was killed.
     """
-    _send(directory, process, signal.SIGCONT)  # it may have been suspended
+    resume(directory, process)
     if not at_once and _recovered(directory):
         _send(directory, process, signal.SIGINT)
         if _ended_in_order(directory, process):
@@ -72,6 +72,11 @@ def stop(directory: DataDirectory, process: Postmaster, *, at_once: bool = False
             f"the disk of {directory.root} may not answer. Try again when it does."
         )
     end_orphans(directory)
+
+
+def resume(directory: DataDirectory, process: Postmaster) -> None:
+    """Let a server go on that may have been suspended."""
+    _send(directory, process, signal.SIGCONT)
 
 
 def end_orphans(directory: DataDirectory) -> None:

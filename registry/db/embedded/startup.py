@@ -132,6 +132,9 @@ def _wait(directory: DataDirectory, launched: int | None) -> Server | None:
         elif process.status == "stopping":
             logger.info("The embedded server is being stopped; waiting for its end")
             shutdown.stop(directory, process)
+        elif processes.is_suspended(process.pid):
+            logger.warning("The embedded server (process %d) is suspended: resuming", process.pid)
+            shutdown.resume(directory, process)
         elif server := ask(directory, process, started=process.pid == launched):
             return server
     raise EmbeddedServerError(

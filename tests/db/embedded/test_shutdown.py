@@ -208,7 +208,10 @@ def test_a_server_that_another_process_stops_is_waited_for(
     require_kept(gate.data_dir)
 
 
-def test_a_suspended_server_is_stopped(gate: Gate, server: embedded.Server) -> None:
+def test_a_suspended_server_is_resumed_and_stopped(gate: Gate, server: embedded.Server) -> None:
+    os.kill(server.pid, signal.SIGSTOP)
+    with within(5):
+        assert embedded.start(gate.data_dir, keep=True).pid == server.pid
     os.kill(server.pid, signal.SIGSTOP)
     with within(30):
         assert embedded.stop(gate.data_dir)
