@@ -27,7 +27,7 @@ from registry.embeddings.export import export
 pytestmark = pytest.mark.benchmark
 
 VERSIONS = int(os.environ.get("BENCHMARK_VERSIONS", "52"))
-VECTORS = int(os.environ.get("BENCHMARK_VECTORS", "20000"))
+VECTORS = int(os.environ.get("BENCHMARK_VECTORS", "5000"))
 DIMENSION = 64
 
 
@@ -86,7 +86,7 @@ def test_a_year_of_versions(large: Engine, benchmark_server: str, tmp_path: Path
         subprocess.run([dump, "-Fc", "-f", plain, address], env=environment, check=True)
     with measured("registry backup", ours):
         manifest, _ = back_up(large, ours)
-    with empty_database(benchmark_server, "natural") as url:
+    with empty_database(benchmark_server, "by_pg_restore") as url:
         address, environment = programs.connecting(database.create_engine(url).url)
         command: list[str | Path] = [restorer, "-1", f"--dbname={address}", plain]
         with measured("pg_restore --single-transaction"):

