@@ -19,48 +19,60 @@ _SHOWN = 5
 _OBJECTS = """
 WITH reader AS (
     SELECT max(oid) AS oid FROM pg_roles WHERE rolname = :reader
-), kept AS (
-    SELECT c.oid FROM pg_class c
+), relations AS (
+    SELECT c.oid, c.relkind, c.relowner, c.relispartition, c.relnamespace, c.relname
+      FROM pg_class c
      WHERE c.relnamespace = 'store'::regnamespace AND c.relkind IN ('r', 'p')
-       AND c.relname = ANY (:tables)
+       AND (c.relname = ANY (:tables)
+            OR c.oid IN (SELECT inhrelid FROM pg_inherits
+                           JOIN pg_class parent ON parent.oid = inhparent
+                          WHERE parent.relnamespace = 'store'::regnamespace
+                            AND parent.relname = ANY (:tables)))
 ), functions AS (
-    SELECT p.oid, p.proowner, o.identity
+    SELECT p.oid, p.proowner, p.oid::regprocedure::text AS name, o.identity IS NOT NULL AS shown
       FROM pg_proc p
       JOIN pg_namespace n ON n.oid = p.pronamespace
-      JOIN store.sql_objects o
+      LEFT JOIN store.sql_objects o
         ON o.kind = 'FUNCTION'
        AND o.identity = quote_ident(nspname) || '.' || quote_ident(proname)
                         || '(' || pg_get_function_identity_arguments(p.oid) || ')'
+     WHERE nspname = 'store' OR o.identity IS NOT NULL
 )
-SELECT kind, name, quote_ident(pg_get_userbyid(owner)) AS owner, readable
+SELECT kind, name, quote_ident(pg_get_userbyid(owner)) AS owner, readable, writable
   FROM (
     SELECT 1 AS place, 'SCHEMA' AS kind, nspname::text AS name, nspowner AS owner,
-           has_schema_privilege(reader.oid, n.oid, 'USAGE') AS readable
+           has_schema_privilege(reader.oid, n.oid, 'USAGE') AS readable,
+           has_schema_privilege(reader.oid, n.oid, 'CREATE') AS writable
       FROM pg_namespace n, reader WHERE nspname IN ('store', 'registry')
     UNION ALL
     SELECT 2, 'TABLE', c.oid::regclass::text, c.relowner,
-           c.relispartition OR has_table_privilege(reader.oid, c.oid, 'SELECT')
-      FROM pg_class c, reader
-     WHERE c.oid IN (TABLE kept)
-        OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent IN (TABLE kept))
+           c.relispartition OR has_table_privilege(reader.oid, c.oid, 'SELECT'),
+           has_table_privilege(reader.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+      FROM relations c, reader
     UNION ALL
-    SELECT 3, 'VIEW', o.identity, c.relowner, has_table_privilege(reader.oid, c.oid, 'SELECT')
-      FROM store.sql_objects o JOIN pg_class c ON c.oid = to_regclass(o.identity), reader
-     WHERE o.kind = 'VIEW'
+    SELECT 3, 'VIEW', c.oid::regclass::text, c.relowner,
+           o.kind IS NULL OR has_table_privilege(reader.oid, c.oid, 'SELECT'),
+           has_table_privilege(reader.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+      FROM reader, pg_class c
+      LEFT JOIN store.sql_objects o ON o.kind = 'VIEW' AND to_regclass(o.identity) = c.oid
+     WHERE c.relkind = 'v'
+       AND (o.kind IS NOT NULL OR c.relnamespace = 'store'::regnamespace)
     UNION ALL
-    SELECT 4, 'FUNCTION', f.identity, f.proowner,
-           has_function_privilege(reader.oid, f.oid, 'EXECUTE')
+    SELECT 4, 'FUNCTION', f.name, f.proowner,
+           NOT f.shown OR has_function_privilege(reader.oid, f.oid, 'EXECUTE'), false
       FROM functions f, reader) AS objects
  ORDER BY place, name"""
+"""The registry's objects: tables and their partitions, what SQL files make, and what jobs lock."""
 
 
 class _Object(NamedTuple):
-    """An object of the registry: who owns it, and whether the reader may read it."""
+    """An object of the registry: who owns it, and whether the reader may read or change it."""
 
     kind: str
     name: str
     owner: str
     readable: bool | None
+    writable: bool | None
 
 
 def differences(connection: Connection) -> list[str]:
@@ -81,6 +93,9 @@ def differences(connection: Connection) -> list[str]:
     hidden = [each for each in objects if each.readable is False]
     if hidden:
         found.append(f"{READER} may not read {_named(hidden)}.")
+    open_ = [each for each in objects if each.writable]
+    if open_:
+        found.append(f"{READER} may change {_named(open_)}.")
     return found
 
 
@@ -106,13 +121,24 @@ def restore_owners(connection: Connection) -> None:
 
 
 def restore_grants(connection: Connection) -> None:
-    """Grant the reader what it reads, where it may not; an unneeded grant would disturb jobs."""
-    hidden = [each for each in _objects(connection) if each.readable is False]
+    """Let the reader read everything and change nothing; what is so already is left alone.
+
+    An unneeded grant would write to catalogs that jobs use.
+    """
+    objects = _objects(connection)
+    hidden = [each for each in objects if each.readable is False]
     if hidden:
         roles.grant(connection)
     for each in hidden:
         if each.kind == "FUNCTION":
             connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {each.name} TO {READER}")
+    for each in objects:
+        if each.writable:
+            rights = "CREATE" if each.kind == "SCHEMA" else "INSERT, UPDATE, DELETE, TRUNCATE"
+            kind = "SCHEMA" if each.kind == "SCHEMA" else "TABLE"
+            connection.exec_driver_sql(
+                f"REVOKE {rights} ON {kind} {each.name} FROM {READER}, PUBLIC"
+            )
 
 
 def _objects(connection: Connection) -> list[_Object]:

@@ -170,7 +170,9 @@ def _manifest(values: Mapping[str, Any]) -> BackupManifest:
     made_at = known["made_at"]
     if isinstance(made_at, str):
         known["made_at"] = datetime.fromisoformat(made_at)
-    known["roles"] = tuple(Role(**role) for role in known["roles"])
+    known["roles"] = tuple(
+        Role(**{**role, "member_of": tuple(role["member_of"])}) for role in known["roles"]
+    )
     known["tables"] = {name: Contents(**table) for name, table in known["tables"].items()}
     return BackupManifest(**known)
 
