@@ -19,6 +19,8 @@ _SHOWN = 5
 _OBJECTS = """
 WITH reader AS (
     SELECT max(oid) AS oid FROM pg_roles WHERE rolname = :reader
+), owner AS (
+    SELECT max(oid) AS oid FROM pg_roles WHERE rolname = :owner
 ), relations AS (
     SELECT c.oid, c.relkind, c.relowner, c.relispartition, c.relnamespace, c.relname
       FROM pg_class c
@@ -51,14 +53,21 @@ SELECT kind, name, quote_ident(pg_get_userbyid(owner)) AS owner, readable, writa
       FROM relations c, reader
     UNION ALL
     SELECT 3, 'VIEW', c.oid::regclass::text, c.relowner,
-           o.kind IS NULL OR has_table_privilege(reader.oid, c.oid, 'SELECT'),
+           has_table_privilege(reader.oid, c.oid, 'SELECT'),
            has_table_privilege(reader.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-      FROM reader, pg_class c
-      LEFT JOIN store.sql_objects o ON o.kind = 'VIEW' AND to_regclass(o.identity) = c.oid
-     WHERE c.relkind = 'v'
-       AND (o.kind IS NOT NULL OR c.relnamespace = 'store'::regnamespace)
+      FROM reader, store.sql_objects o JOIN pg_class c ON c.oid = to_regclass(o.identity)
+     WHERE o.kind = 'VIEW'
     UNION ALL
-    SELECT 4, 'FUNCTION', f.name, f.proowner,
+    -- Who may lock it is as good as its owner.
+    SELECT 4, 'LOCK', c.oid::regclass::text,
+           CASE WHEN has_table_privilege(owner.oid, c.oid, 'UPDATE') THEN owner.oid
+                ELSE c.relowner END,
+           true, has_table_privilege(reader.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+      FROM pg_class c, owner, reader
+     WHERE c.relnamespace = 'store'::regnamespace AND c.relkind = 'v'
+       AND starts_with(c.relname, 'lock_')
+    UNION ALL
+    SELECT 5, 'FUNCTION', f.name, f.proowner,
            NOT f.shown OR has_function_privilege(reader.oid, f.oid, 'EXECUTE'), false
       FROM functions f, reader) AS objects
  ORDER BY place, name"""
@@ -112,9 +121,13 @@ def restore_owners(connection: Connection) -> None:
     for each in objects:
         if each.owner == owner:
             continue
+        given = f"ALTER {each.kind} {each.name} OWNER TO {owner}"
+        if each.kind == "LOCK":
+            # The command that upgrades holds it, so its owner cannot be changed.
+            given = f"GRANT ALL ON {each.name} TO {owner}"
         try:
             with connection.begin_nested():
-                connection.exec_driver_sql(f"ALTER {each.kind} {each.name} OWNER TO {owner}")
+                connection.exec_driver_sql(given)
         except DBAPIError:
             # Not permitted: `registry db check` says so.
             continue
@@ -145,7 +158,7 @@ def _objects(connection: Connection) -> list[_Object]:
     if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
         return []
     tables = [*(table.name for table in metadata.sorted_tables), "alembic_version"]
-    rows = connection.execute(text(_OBJECTS), {"reader": READER, "tables": tables})
+    rows = connection.execute(text(_OBJECTS), {"reader": READER, "owner": OWNER, "tables": tables})
     return [_Object(*row) for row in rows]
 
 

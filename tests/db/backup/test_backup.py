@@ -590,10 +590,10 @@ CHANGED = {
     "ALTER TABLE store.runs OWNER TO CURRENT_USER": "table store.runs",
     "ALTER VIEW registry.runs OWNER TO CURRENT_USER": "view registry.runs",
     "ALTER SCHEMA store OWNER TO CURRENT_USER": "schema store, table .* should belong to registry_",
-    "ALTER VIEW store.lock_catalog OWNER TO CURRENT_USER": "should belong to registry_owner",
+    "ALTER VIEW store.lock_training OWNER TO CURRENT_USER": "should belong to registry_owner",
     "GRANT DELETE ON store.items TO registry_reader": "may change schema registry, table store.it",
     "GRANT CREATE ON SCHEMA registry TO PUBLIC": "reader may change schema registry",
-    "GRANT UPDATE ON store.lock_catalog TO registry_reader": "view store.lock_catalog",
+    "GRANT UPDATE ON store.lock_catalog TO registry_reader": "lock store.lock_catalog",
     "COMMENT ON VIEW registry.models IS NULL": "2 comments are missing or differ",
     "COMMENT ON COLUMN store.models.name IS 'else'": "2 comments are missing or differ",
 }
