@@ -69,6 +69,8 @@ def _launch(directory: DataDirectory, settings: Mapping[str, str], binaries: Pat
             "unix_socket_directories": str(directory.sockets or ""),
             "unix_socket_permissions": "0700",
             "logging_collector": "off",
+            # Sessions of a killed command end during a statement too, with the locks they hold.
+            "client_connection_check_interval": "1s",
             **_shared_memory(),
             **settings,
         }

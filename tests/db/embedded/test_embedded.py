@@ -214,6 +214,16 @@ def test_a_killed_user_no_longer_counts(data_dir: Path) -> None:
     assert embedded.status(data_dir) is None
 
 
+def test_a_session_of_a_killed_command_ends_in_the_middle_of_its_statement(data_dir: Path) -> None:
+    server = embedded.start(data_dir, keep=False, settings=FAST)
+    sleeps = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+    code = f"import psycopg; psycopg.connect({server.url!r}).execute('SELECT pg_sleep(60)')"
+    with process(code, data_dir) as command:
+        until(lambda: query(server, sleeps) == 1)
+        command.kill()
+        until(lambda: query(server, sleeps) == 0, seconds=10)
+
+
 def test_two_cold_starts_at_once_get_one_server(empty_dir: Path) -> None:
     with process(START, empty_dir) as first, process(START, empty_dir) as second:
         said = [running.communicate(timeout=120) for running in (first, second)]
