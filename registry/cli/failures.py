@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.cli.console import say, visible
 from registry.errors import DatabaseUnreachableError, RegistryError, was_interrupted
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Failure(click.ClickException):
     """An error as a message, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(visible(message, kept="\n"))
         self.status = exit_code
 
     @property
@@ -105,7 +106,7 @@ class _LogLines(logging.Handler):
     """Writes log lines to the present stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        say(self.format(record))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 import click
 
 from registry.cli import figures
-from registry.cli.console import say
+from registry.cli.console import say, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# In UTF-8: DEL, controls of ISO 6429, ends of lines and marks of direction beyond ASCII.
+_OBEYED = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
 
 Format = Literal["table", "json", "jsonl", "csv", "quiet"]
 
@@ -71,8 +77,10 @@ def decimals(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text without characters that move a terminal's cursor or change its colours."""
-    return "".join(each if each.isprintable() else " " for each in text)
+    """Return text on one line, with what a terminal would obey written as escapes."""
+    if text.isprintable():
+        return text
+    return visible("".join(" " if each.isspace() else each for each in text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +141,11 @@ class Output:
                 writer = csv.writer(sys.stdout, lineterminator="\n")
                 begun = _begun(written)
                 writer.writerow(names)
-                writer.writerows([flat(value) for value in row] for row in begun)
+                cell = _cell()
+                writer.writerows([cell(value) for value in row] for row in begun)
             case "quiet":
                 for row in written:
-                    click.echo(flat(row[0]))
+                    click.echo(visible(flat(row[0])))
         if written.count == 0 and empty is not None:
             say(empty)
         return written.count
@@ -153,9 +162,10 @@ class Output:
             case "csv":
                 writer = csv.writer(sys.stdout, lineterminator="\n")
                 writer.writerow(["field", "value"])
-                writer.writerows((name, flat(value)) for name, value in _leaves(content))
+                cell = _cell()
+                writer.writerows((name, cell(value)) for name, value in _leaves(content))
             case "quiet":
-                click.echo(flat(next(iter(content.values()))))
+                click.echo(visible(flat(next(iter(content.values())))))
 
 
 Parameters = ParamSpec("Parameters")
@@ -199,16 +209,19 @@ def _begun(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
 
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:
-    """Write a value as JSON, with times in UTC."""
+    """Write a value as JSON, with times in UTC, and escapes for all that a terminal obeys."""
     import orjson
 
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     if indent:
         options |= orjson.OPT_INDENT_2
     try:
-        return orjson.dumps(value, default=_simpler, option=options)
+        written = orjson.dumps(value, default=_simpler, option=options)
     except orjson.JSONEncodeError:
-        return orjson.dumps(_fitting(value), default=_simpler, option=options)
+        written = orjson.dumps(_fitting(value), default=_simpler, option=options)
+    if written.isascii() and b"\x7f" not in written:
+        return written
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0].decode()):04x}".encode(), written)
 
 
 def _fitting(value: Any) -> Any:
@@ -237,6 +250,13 @@ def _simpler(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
     return str(value)
+
+
+def _cell() -> Callable[[Any], str]:
+    """Return how cells of CSV are written: exactly, but on a terminal as a person may see them."""
+    if not sys.stdout.isatty():
+        return flat
+    return lambda value: visible(flat(value), kept="\n\t")
 
 
 def flat(value: Any) -> str:
@@ -282,12 +302,19 @@ def console() -> Console:
     import os
 
     from rich.console import Console
+    from rich.segment import Segment
 
     class Piped(Console):
         """A console whose pipe may close; rich itself would end the process with exit code 1."""
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
+
+        def render(self, *args: Any, **kwargs: Any) -> Iterator[Segment]:
+            """Render, with what a terminal would obey written as escapes."""
+            for each in super().render(*args, **kwargs):
+                shown = each.text if each.control else visible(each.text, kept="\n")
+                yield each if shown == each.text else Segment(shown, each.style)
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else WIDE
     return Piped(

@@ -57,6 +57,7 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_WAIT = 60.0  # seconds between two attempts, where the Hub does not say how long
 _MAX_GARBLED = 4  # attempts at a reply that arrives but cannot be read
 MAX_REDIRECTS = 5
+_SHOWN = 500  # characters of an error of the Hub
 _MAX_BYTES = 512 * 2**20
 
 # The client's own `build_hf_headers` would first ask another address for telemetry.
@@ -369,7 +370,7 @@ def reply_error(reply: HubReply) -> HubError:
 
 def _message(reply: HubReply) -> str:
     message = reply.headers.get("x-error-message") or reply.body[:200].decode(errors="replace")
-    return message.strip() or "no reason given"
+    return " ".join(message.split())[:_SHOWN] or "no reason given"
 
 
 def _where(reply: HubReply) -> str:

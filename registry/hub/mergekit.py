@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
+from registry import yaml_text
 from registry.coerce import short_text
 
 _KEYS = ("merge_config", "mergekit_config", "mergekit", "merge", "config", "yaml")
@@ -43,8 +44,8 @@ def _configs(value: object) -> list[Mapping[str, object]]:
     if isinstance(value, str) and len(value) <= _MAX_YAML:
         try:
             # The base loader makes texts, lists and mappings only; a file may hold several.
-            documents = list(yaml.load_all(value, yaml.BaseLoader))
-        except (yaml.YAMLError, RecursionError, ValueError):
+            documents = yaml_text.load_all(value, yaml.BaseLoader)
+        except yaml.YAMLError:
             return []
     else:
         documents = [value]

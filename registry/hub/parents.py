@@ -103,6 +103,7 @@ def model_name(value: object) -> str | None:
     foreign = (
         value.isprintable()
         and not value.isascii()
+        and "\ufffd" not in value  # stands for bytes that are no text
         and len(parts) <= 2  # noqa: PLR2004 - an organisation and a name
         and {"", ".", ".."}.isdisjoint(parts)
         and {*" :\\?#%~"}.isdisjoint(value)

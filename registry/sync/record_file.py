@@ -4,8 +4,9 @@ import gzip
 import json
 import os
 import tempfile
+import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import IO, BinaryIO, NamedTuple, Self, TypeVar
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from registry import limits, parquet
 from registry.coerce import timestamp
 from registry.errors import HubError, UnreadableFileError, UsageError
 from registry.hub.client import LISTED_FIELDS, ListingQuery, RawPage
@@ -156,8 +157,8 @@ class RecordFile:
         if beginning == b"PAR1":
             self._index_all(self._parquet_rows(), copied=True)
         elif beginning[:2] == b"\x1f\x8b":
-            with gzip.open(self._content) as unpacked:
-                self._index_all(self._texts(unpacked), copied=True)
+            unpacked = limits.unpacked(self.path, self._content)
+            self._index_all(self._texts(unpacked), copied=True)
         else:
             self._index_all(self._texts(self._content), copied=False)
         column = self._date_column
@@ -246,10 +247,20 @@ class RecordFile:
         where = self.where(line)
         self.rejected.append(RejectedRecord(where, f"{where}: {problem}", payload))
 
-    def _texts(self, file: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    def _texts(self, file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
         line = offset = 0
         try:
-            for line, text in enumerate(file, 1):
+            while text := file.readline(limits.LINE + 1):
+                line += 1
+                length = len(text)
+                if length > limits.LINE:
+                    problem = f"it has more than {limits.megabytes(limits.LINE)}"
+                    self._reject(line, problem, text)
+                    while text and not text.endswith(b"\n"):
+                        text = file.readline(limits.LINE + 1)
+                        length += len(text)
+                    offset += length
+                    continue
                 stripped = text.strip().removeprefix(b"\xef\xbb\xbf")
                 if line == 1 and stripped.startswith(b"["):
                     raise UnreadableFileError(
@@ -257,20 +268,25 @@ class RecordFile:
                     )
                 if stripped:
                     yield line, offset + text.index(stripped[:1]), stripped
-                offset += len(text)
-        except (EOFError, gzip.BadGzipFile, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+                offset += length
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableFileError(
                 self.path, f"The compressed file is damaged or cut off ({error}).", line=line + 1
             ) from error
 
     def _parquet_rows(self) -> Iterator[tuple[int, int, bytes]]:
         try:
-            file = pq.ParquetFile(self._content)
+            with parquet.opened(self.path) as described:
+                dictionaries = parquet.texts(described)
+                plain = described.schema_arrow
+            file = parquet.opened(self.path, self._content, read_dictionary=dictionaries)
             if "id" not in file.schema_arrow.names and "modelId" not in file.schema_arrow.names:
                 names = ", ".join(file.schema_arrow.names)
                 raise UnreadableFileError(self.path, f"There is no column id; there are {names}.")
             row = 0
-            for batch in file.iter_batches(_ROWS):
+            for packed in parquet.batches(self.path, file, _ROWS):
+                parquet.require_text(self.path, packed, row)
+                batch = _cast(packed, plain)
                 for record in batch.to_pylist(maps_as_pydicts="strict"):
                     row += 1
                     yield row, 0, orjson.dumps(_as_listed(record))
@@ -279,6 +295,17 @@ class RecordFile:
 
 
 _REJECTED = object()
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with texts in place of dictionaries."""
+    return pa.RecordBatch.from_arrays(
+        [
+            column if column.type == field.type else column.cast(field.type)
+            for column, field in zip(batch.columns, schema, strict=True)
+        ],
+        schema=schema,
+    )
 
 
 def _temporary_file() -> BinaryIO:

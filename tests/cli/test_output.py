@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -19,7 +20,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from registry.cli import figures
-from registry.cli.output import Field, printable, table, to_json
+from registry.cli.console import visible
+from registry.cli.output import Field, Format, Output, printable, table, to_json
 from registry.demo.hub.server import HubServer
 
 
@@ -125,8 +127,63 @@ def test_sparkline() -> None:
 @given(st.text())
 def test_nothing_printed_moves_the_cursor(text: str) -> None:
     shown = printable(text)
-    assert len(shown) == len(text)
-    assert shown.isprintable()
+    assert re.sub("[\u200c\u200d]", "", shown).isprintable()
+
+
+HOSTILE = "a\x1b[2J\x9b31m\x07\u202eb\u2066\x7f\nc\ud800"
+ESCAPED = r"a\x1b[2J\x9b31m\x07\u202eb\u2066\x7f\nc\ud800"
+
+
+def test_people_see_what_a_terminal_would_obey() -> None:
+    assert visible(HOSTILE) == ESCAPED
+    assert printable(HOSTILE) == ESCAPED.replace(r"\n", " ")
+    assert visible("a\nb", kept="\n") == "a\nb"
+    assert visible("ä 👩\u200d🚀") == "ä 👩\u200d🚀"
+
+
+@pytest.mark.parametrize(
+    ("format_", "written"),
+    [
+        # A bare name has no quotation marks: a line is a name, whatever is in it.
+        ("quiet", "\\x1b[2J\\n\\x9bm\\u202e\n"),
+        ("csv", 'name\n"\x1b[2J\n\x9bm\u202e"\n'),
+        ("jsonl", '{"name":"\\u001b[2J\\n\\u009bm\\u202e"}\n'),
+    ],
+)
+def test_programs_get_data_exactly_where_a_format_can_quote(
+    format_: Format, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output(format_).rows([Field("name")], [["\x1b[2J\n\x9bm\u202e"]])
+    assert capsys.readouterr().out == written
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "jsonl", "quiet"])
+def test_a_terminal_gets_nothing_that_it_would_obey(
+    format_: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    written = io.BytesIO()
+    screen = Terminal(written, "utf-8")
+    monkeypatch.setattr(sys, "stdout", screen)
+    hostile = HOSTILE.replace("\ud800", "").replace("\n", " ")
+    Output(format_).rows([Field("name"), Field("note")], [[hostile, [hostile]]])
+    Output(format_).document({"name": hostile}, lambda shown: shown.print(hostile))
+    screen.flush()
+    assert written.getvalue().decode().replace("\n", "").isprintable()
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_json_is_exact_and_printable(text: str) -> None:
+    written = to_json({"name": text})
+    assert json.loads(written) == {"name": text}
+    assert not re.search(
+        "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]", written.decode()
+    )
 
 
 FIELDS = (Field("name"), Field("size", right=True), Field("license"), Field("task"))

@@ -124,7 +124,7 @@ def show(
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(line)
+        click.echo(printable(line))
 
 
 def _print_tree(name: str, above: LineageNode | None, below: LineageNode | None) -> None:

@@ -3,10 +3,8 @@
 Accepted is all that Python's own JSON writer produces: NaN, infinities and escaped lone surrogates.
 """
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +13,12 @@ from typing import BinaryIO, TypeVar
 import msgspec
 import orjson
 
+from registry import limits
 from registry.errors import UnreadableFileError
 
 _Kind = TypeVar("_Kind")
 
+_MARKS = (b"[", b"{", b",")
 _HEAD = 1 << 20  # bytes in which the keys of a broken file are looked for
 _SPACE, _COLON, _COMMA = (re.compile(rf"\s*{sign}\s*") for sign in ("", ":", ","))
 
@@ -63,7 +63,7 @@ def _first_keys(path: Path) -> frozenset[str]:
     try:
         with _opened(path) as file:
             text = file.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-    except (UnreadableFileError, OSError, EOFError, zlib.error):
+    except (UnreadableFileError, *limits.BROKEN):
         return frozenset()
     found, decoder, place = set(), json.JSONDecoder(), 1
     try:
@@ -121,8 +121,8 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     """
     with _opened(path) as file:
         for number, line in enumerate(_lines(path, file), start=1):
-            if number == 1 and line.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-                content = parsed(line + _content(path, file), path)
+            if number == 1 and _is_list(line):
+                content = parsed(_content(path, file, line), path)
                 elements = content if isinstance(content, list) else []
                 yield from ((row, _row(value, path, row)) for row, value in enumerate(elements, 1))
                 return
@@ -133,6 +133,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
 def parsed(content: bytes, path: Path, *, line: int | None = None) -> object:
     """Return the value of JSON text; `path` and `line` are for the error only."""
     content = content.removeprefix(b"\xef\xbb\xbf")
+    _require_few_values(content, path, line)
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -153,6 +154,17 @@ def parsed(content: bytes, path: Path, *, line: int | None = None) -> object:
     return value
 
 
+def _require_few_values(content: bytes, path: Path, line: int | None) -> None:
+    """Refuse a text whose values take many times its own memory; commas in texts count too."""
+    if len(content) > limits.VALUES and sum(map(content.count, _MARKS)) > limits.VALUES:
+        raise UnreadableFileError(
+            path,
+            f"it has more than {limits.VALUES:,} values, the limit of a document that is read as "
+            "a whole. Split it, or write JSON lines or Parquet.",
+            line=line,
+        )
+
+
 def members(value: object) -> Mapping[str, object]:
     """Return a JSON object, or an empty one for any other value."""
     return value if isinstance(value, dict) else {}
@@ -161,6 +173,10 @@ def members(value: object) -> Mapping[str, object]:
 def without_nulls(values: Mapping[str, object]) -> dict[str, object]:
     """Return the members that are not None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _is_list(line: bytes) -> bool:
+    return line[:8].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 
 def _row(value: object, path: Path, number: int) -> dict[str, object]:
@@ -177,26 +193,29 @@ def raw(path: Path) -> bytes:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - by the caller
+        opened = limits.open_packed(path) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
         raise UnreadableFileError(path, f"{error.strerror or error}.") from error
-    return opened  # type: ignore[return-value] # a GzipFile reads as a BinaryIO does
+    return opened
 
 
-def _content(path: Path, file: BinaryIO) -> bytes:
+def _content(path: Path, file: BinaryIO, begun: bytes = b"") -> bytes:
     try:
-        return file.read()
-    except (OSError, EOFError, zlib.error) as error:
+        return limits.content(path, file, begun)
+    except limits.BROKEN as error:
         raise UnreadableFileError(path, f"it cannot be read to its end: {error}.") from error
 
 
 def _lines(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    lines = iter(file)
+    number = 0
     while True:
         try:
-            line = next(lines, None)
-        except (OSError, EOFError, zlib.error) as error:
+            line = file.readline(limits.LINE + 1)
+        except limits.BROKEN as error:
             raise UnreadableFileError(path, f"it cannot be read to its end: {error}.") from error
-        if line is None:
+        number += 1
+        if len(line) > limits.LINE and not (number == 1 and _is_list(line)):
+            raise limits.line_too_long(path, number)
+        if not line:
             return
         yield line

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from registry import limits
 from registry.errors import UnreadableFileError
 
 ENDINGS = (".pkl", ".pickle")
@@ -70,7 +71,8 @@ def load(path: Path) -> Any:
     if path.stat().st_size > _LARGEST:
         raise UnreadableFileError(path, f"it has more than {_LARGEST:,} bytes.")
     try:
-        with path.open("rb") as file:
+        room = limits.PICKLE + limits.PICKLE_EXPANSION * path.stat().st_size
+        with path.open("rb") as file, limits.allocating(room):
             return _plain(_Unpickler(file).load(), {})
     except OSError as error:
         raise UnreadableFileError(path, f"{error.strerror or error}.") from error

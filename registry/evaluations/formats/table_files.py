@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
+from registry import parquet
 from registry.errors import UnreadableFileError
 
 Encoding: TypeAlias = Literal["parquet", "csv"]
@@ -115,9 +116,9 @@ def batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def _parquet(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+    with parquet.opened(path, buffer_size=1 << 20, pre_buffer=False) as file:
         _require(path, file.schema_arrow.names, schema)
-        for batch in file.iter_batches(ROWS, columns=schema.names, use_threads=False):
+        for batch in parquet.batches(path, file, ROWS, schema.names):
             yield batch.select(schema.names).cast(schema)
 
 

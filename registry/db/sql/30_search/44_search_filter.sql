@@ -29,7 +29,8 @@ BEGIN
          WHERE word <> '' AND store.is_telling(t.tag)
     ),
     counted AS (
-        SELECT l.part, l.tag, store.quoted_lexeme(l.lexeme) AS query,
+        -- Cut off, as a tsquery accepts no word above 2,046 bytes; no value of a model is so long.
+        SELECT l.part, l.tag, store.quoted_lexeme(left(l.lexeme, 500)) AS query,
                coalesce((SELECT v.models FROM store.search_vocabulary AS v
                           WHERE v.word = l.lexeme), 0) AS models
           FROM lexemes AS l

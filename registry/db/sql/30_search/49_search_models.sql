@@ -79,6 +79,9 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = format('There is no order %L of models', sort),
             HINT = 'Orders are relevance, downloads, likes, trending, created, modified and name.';
     END IF;
+    IF greatest(cardinality(any_license), cardinality(all_tags)) > 500 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'A search takes at most 500 licences and 500 tags';
+    END IF;
     IF search_models.min_parameters > search_models.max_parameters THEN
         RETURN;
     END IF;

@@ -13,7 +13,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     id CONSTANT bigint := registry.model_id(similar_models.model);
-    most CONSTANT integer := greatest(coalesce(k, 10), 0);
+    -- Of more, four times as many are no integer; no catalog has so many models.
+    most CONSTANT integer := least(greatest(coalesce(k, 10), 0), 500000000);
     alpha CONSTANT double precision := (
         SELECT w.weight FROM store.similarity_weights AS w WHERE w.name = 'feature');
     self record;

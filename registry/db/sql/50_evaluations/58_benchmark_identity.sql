@@ -8,12 +8,13 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     WITH forms AS (
         SELECT 0 AS rank, $1 AS form, NULL AS shots
+         WHERE length($1) <= 600  -- longer than any name; matching takes the square of a length
         UNION ALL
         SELECT 1, m[1], m[2]
-          FROM regexp_match($1, '^(?:[A-Za-z_]+\|)?([^|]+)\|(\d+)(?:\|\d+)?$') m
+          FROM regexp_match(CASE WHEN length($1) <= 600 THEN $1 END, '^(?:[A-Za-z_]+\|)?([^|]+)\|(\d+)(?:\|\d+)?$') m
         UNION ALL
         SELECT 2, m[1], m[2]
-          FROM regexp_match($1, '^(.*[^\s_(\[-])[\s_(\[-]+(\d+)[\s_-]?shots?[)\]]?$', 'i') m
+          FROM regexp_match(CASE WHEN length($1) <= 600 THEN $1 END, '^(.*[^\s_(\[-])[\s_(\[-]+(\d+)[\s_-]?shots?[)\]]?$', 'i') m
     )
     SELECT i.benchmark, nullif(concat_ws(', ', i.variant, f.shots || '-shot'), ''), i.confidence
       FROM forms f CROSS JOIN LATERAL (

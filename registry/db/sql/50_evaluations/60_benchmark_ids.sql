@@ -6,10 +6,11 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     WITH asked AS (
         SELECT $1 AS name, NULL::text AS version
+         WHERE length($1) <= 600  -- longer than any name and version; comparing takes its square
         UNION ALL
         SELECT left($1, p.place - 1), substring($1 FROM p.place + 1)
           FROM (SELECT length($1) - position('@' IN reverse($1)) + 1 AS place) p
-         WHERE position('@' IN $1) > 1
+         WHERE length($1) <= 600 AND position('@' IN $1) > 1
            AND NOT EXISTS (SELECT FROM store.benchmarks b WHERE b.name = $1)
     ), named AS (
         SELECT coalesce(i.benchmark, s.benchmark, a.name) AS canonical,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from registry import yaml_text
 from registry.coerce import short_text
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.hub.records import HUB, read_eval_results, read_model_index
@@ -148,12 +149,12 @@ def _parsed(path: Path, text: str, skipped: int = 0) -> object:
     """Return the value of YAML; `skipped` lines before it count in errors."""
     try:
         # The base loader makes texts, lists and mappings only: dates and numbers stay as written.
-        return yaml.load(text, yaml.BaseLoader)  # noqa: S506
+        return yaml_text.load(text, yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 + skipped if error.problem_mark else None
         raise UnreadableFileError(path, f"this is not YAML: {error.problem}.", line=line) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        problem = str(error).splitlines()[0] if str(error) else "nested too deeply"
+    except yaml.YAMLError as error:
+        problem = str(error).splitlines()[0]
         raise UnreadableFileError(path, f"this is not YAML: {problem}.") from error
 
 

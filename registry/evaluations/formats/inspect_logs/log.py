@@ -14,15 +14,16 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import msgspec
 import pyarrow as pa
 
+from registry import limits
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
 
 HEADER = "header.json"
 _JOURNAL = "_journal/start.json"  # of an evaluation that did not finish
 _REDUCTIONS = "reductions.json"
-_LARGEST = 1 << 30  # bytes of a member; samples with long transcripts take some 100 MB
 _ZSTD = 93  # compression of members, which zipfile knows from Python 3.14 on
 _LOCAL_HEADER = 30  # bytes before a member's name and extra field
+_DAMAGED = (BadZipFile, EOFError, OSError, ValueError, RuntimeError, zlib.error)
 
 
 class Dataset(msgspec.Struct):
@@ -203,21 +204,24 @@ class InspectLog:
         try:
             with ZipFile(self.path) as archive:
                 yield archive
-        except (BadZipFile, EOFError, ValueError) as error:
+        except (BadZipFile, EOFError, ValueError, NotImplementedError) as error:
             problem = f"it is not a whole zip archive ({error}). Fetch it again."
             raise UnreadableFileError(self.path, problem) from error
 
     def _member(self, archive: ZipFile, name: str) -> bytes:
         info = archive.getinfo(name)
-        if info.file_size > _LARGEST:
-            problem = f"it has {info.file_size:,} bytes, more than {_LARGEST:,}."
+        if info.file_size > limits.DOCUMENT:
+            problem = f"it has {info.file_size:,} bytes, more than {limits.DOCUMENT:,}."
+            raise UnreadableFileError(self.path, problem, field=name)
+        if info.file_size > max(limits.EXPANDED, limits.EXPANSION * info.compress_size):
+            problem = f"it unpacks to more than {limits.EXPANSION} times its size. Fetch it again."
             raise UnreadableFileError(self.path, problem, field=name)
         try:
             if info.compress_type in (ZIP_STORED, ZIP_DEFLATED):
                 return archive.read(info)
             if info.compress_type == _ZSTD:
                 return self._zstd(info)
-        except (BadZipFile, EOFError, OSError, ValueError, zlib.error, pa.ArrowException) as error:
+        except (*_DAMAGED, pa.ArrowException) as error:
             problem = f"it cannot be read ({error}). Fetch the log again."
             raise UnreadableFileError(self.path, problem, field=name) from error
         problem = f"its compression {info.compress_type} is none that can be read."

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from registry import parquet
 from registry.coerce import number, short_text, storable
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.json_files import members
@@ -33,8 +33,8 @@ def recognizes(path: Path) -> bool:
     if not _NAME.fullmatch(path.name):
         return False
     try:
-        names = set(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError):
+        names = set(parquet.opened(path).schema_arrow.names)
+    except (pa.ArrowException, OSError, UnreadableFileError):
         return True  # so that reading it raises the error
     return {"__doc__", "__metric__"} <= names or "example" in names
 
@@ -122,7 +122,7 @@ def _value(value: object) -> float:
 
 def _rows(path: Path, metrics: list[str]) -> Iterator[dict[str, object]]:
     """Yield the rows, of the columns that are used: those of tokens are most of a file."""
-    with _arrow_errors(path), pq.ParquetFile(path) as file:
+    with _arrow_errors(path), parquet.opened(path) as file:
         names = list(file.schema_arrow.names)
         if "__doc__" in names:
             columns = [name for name in _STRUCTS[:2] if name in names]
@@ -139,7 +139,7 @@ def _rows(path: Path, metrics: list[str]) -> Iterator[dict[str, object]]:
                 for name in names
                 if name in _TEXTS or name in metrics or name.startswith(_FLAT)
             ]
-        for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
+        for batch in parquet.batches(path, file, _ROWS, columns):
             yield from batch.to_pylist()
 
 

@@ -6,6 +6,7 @@ from registry.errors import UnreadableFileError
 from registry.evaluations.formats import pickles
 from registry.evaluations.formats.tables.sources import ParquetTable, PickledTable, Table
 from registry.evaluations.formats.tables.text_sources import CsvTable, JsonlTable
+from registry.limits import COLUMNS, too_many_columns
 
 ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", *pickles.ENDINGS)
 """Endings of the names of tables; text files may have .gz after theirs."""
@@ -34,6 +35,8 @@ def open_table(path: Path) -> Table:
     else:
         known = ", ".join(ENDINGS)
         raise UnreadableFileError(path, f"Its name ends in none of {known} (or .gz after these).")
+    if len(table.columns) > COLUMNS:
+        raise too_many_columns(path)
     names: set[str] = set()
     for name in table.columns:
         if name in names:

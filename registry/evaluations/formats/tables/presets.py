@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from registry import yaml_text
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats.tables.mapping import (
     SHARES,
@@ -22,6 +23,7 @@ from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, pars
 from registry.evaluations.formats.tables.open import open_table
 from registry.evaluations.formats.tables.roles import FACT, ITEM_TEXTS, ROLES, Text, roles_of
 from registry.evaluations.scales.stated import StatedScale
+from registry.limits import MAPPING
 
 GENERAL = "long"
 """Mapping of tables of any origin, by the names of their columns alone."""
@@ -57,6 +59,9 @@ def load_mapping(name_or_path: str | Path) -> TableMapping:
             f"There is no mapping {str(path)!r}: neither a file nor one of {', '.join(names)}."
         )
     try:
+        if path.stat().st_size > MAPPING:
+            problem = f"A mapping has at most {MAPPING // 1024} KB; is this the table itself?"
+            raise UnreadableFileError(path, problem)
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise UnreadableFileError(path, f"It is not UTF-8 ({problem}).") from None
@@ -187,7 +192,7 @@ def detect(path: Path) -> TableMapping | None:
 
 def _plain_value(key: str, text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return yaml_text.load(text, yaml.SafeLoader)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not a value for {key}.") from None
 
@@ -203,7 +208,7 @@ def _put(document: dict[str, object], parts: list[str], value: object, key: str)
 
 def _parse(text: str, name: str, file: object) -> TableMapping:
     try:
-        document = yaml.safe_load(text)
+        document = yaml_text.load(text, yaml.SafeLoader)
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else None
         message = f"It is not YAML: {problem.problem}."

@@ -10,9 +10,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from registry import parquet
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import pickles
 from registry.evaluations.formats.tables.cells import text_of
@@ -94,7 +94,7 @@ class ParquetTable:
     @classmethod
     def open(cls, path: Path) -> "ParquetTable":
         """Open a file: read the names and types of its columns."""
-        with _arrow_errors(path), pq.ParquetFile(path) as file:
+        with _arrow_errors(path), parquet.opened(path) as file:
             schema = file.schema_arrow
         texts = frozenset(
             column.name
@@ -121,8 +121,10 @@ class ParquetTable:
 
     def _in_texts(self, name: str) -> bool:
         top = name.partition(".")[0]
-        with _arrow_errors(self.path), pq.ParquetFile(self.path) as file:
-            batch = next(file.iter_batches(_SAMPLED, columns=[top], use_threads=False), None)
+        with _arrow_errors(self.path), parquet.opened(self.path, read_dictionary=[top]) as file:
+            batch = next(parquet.batches(self.path, file, _SAMPLED, [top]), None)
+            if batch is not None:
+                parquet.require_text(self.path, batch, 0)
             rows = batch.to_pylist() if batch is not None else []
         return any(field_at(row, name) is not None for row in rows)
 
@@ -134,15 +136,17 @@ class ParquetTable:
         rows = max(min(ROWS, CELLS // max(len(names), 1)), 1)
         with (
             _arrow_errors(self.path),
-            pq.ParquetFile(
+            parquet.opened(
                 self.path,
-                read_dictionary=[name for name in names if name in self.texts],
+                read_dictionary=[name for name in read if name in self.texts],
                 buffer_size=1 << 20,
                 pre_buffer=False,
             ) as file,
         ):
             start = 0
-            for batch in file.iter_batches(rows, columns=read, use_threads=False):
+            for batch in parquet.batches(self.path, file, rows, read):
+                if nested:  # whose texts are written out
+                    parquet.require_text(self.path, batch, start)
                 by_name = dict(zip(batch.schema.names, batch.columns, strict=True))
                 by_name |= {name: self._nested(by_name, name) for name in nested}
                 yield CellBatch(start, batch.num_rows, by_name)

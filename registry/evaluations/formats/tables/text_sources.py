@@ -1,32 +1,29 @@
 """Tables in text files (CSV, TSV, JSON lines), whose cells are texts; errors name lines."""
 
 import csv
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from gzip import GzipFile
-from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import orjson
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
+from registry import limits
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.sources import CellBatch, field_at
 
-BLOCK = 1 << 25
+BLOCK = limits.LINE
 """Bytes read at once, and the limit of a row."""
 
 LINES = 1 << 14
 """Lines of a batch of JSON."""
 
 _SAMPLED = 1_000  # lines of JSON whose keys are the columns
-_BROKEN = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class CsvTable:
                     arrays |= {name: _nested(arrays, name) for name in nested}
                     yield CellBatch(start, batch.num_rows, arrays)
                     start += batch.num_rows
-        except (pa.ArrowException, *_BROKEN) as problem:
+        except (pa.ArrowException, *limits.BROKEN) as problem:
             self._explain(problem)
 
     def error(
@@ -144,6 +141,8 @@ class JsonlTable:
         names: dict[str, None] = {}
         for record in cls(path, []).sampled():
             names.update(dict.fromkeys(record))
+            if len(names) > limits.COLUMNS:
+                raise limits.too_many_columns(path)
         if not names:
             raise UnreadableFileError(path, "It is empty; each line has to be a JSON object.")
         return cls(path, list(names))
@@ -224,19 +223,19 @@ def _batch(start: int, length: int, cells: dict[str, list[str | None]]) -> CellB
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedIOBase]:
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a file, compressed or not; errors in reading it are errors of the file."""
     try:
         with path.open("rb") as file:
-            yield GzipFile(fileobj=file) if path.suffix == ".gz" else file
-    except _BROKEN as problem:
+            yield limits.unpacked(path, file) if path.suffix == ".gz" else file
+    except limits.BROKEN as problem:
         message = f"It cannot be read to its end ({problem}). Fetch it again."
         raise UnreadableFileError(path, message) from problem
 
 
-def _decoded(path: Path, file: BufferedIOBase) -> Iterator[str]:
+def _decoded(path: Path, file: IO[bytes]) -> Iterator[str]:
     """Yield lines as texts, with their ends."""
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(limits.lines(path, file), 1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as problem:
