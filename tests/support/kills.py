@@ -302,16 +302,24 @@ class Disturbed:
                 if target == "command":
                     process.kill()
                     return at, True
-                victim = self._victim(target)
-                if victim is not None:
-                    os.kill(victim, signal.SIGKILL)
+                if self._kill_server(target):
                     return at, True
             time.sleep(0.005)
         # It was faster than before: a server that is kept is killed all the same.
-        at, victim = time.monotonic() - began, self._victim(target)
-        if victim is not None:
-            os.kill(victim, signal.SIGKILL)
+        at = time.monotonic() - began
+        self._kill_server(target)
         return at, False
+
+    def _kill_server(self, target: str) -> bool:
+        """Kill the server, or a process of it, if there is one."""
+        victim = self._victim(target)
+        if victim is None:
+            return False
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:  # it has just ended
+            return False
+        return True
 
     def _victim(self, target: str) -> int | None:
         server = postmaster.find(self.directory / "postgres")
