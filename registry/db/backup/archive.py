@@ -6,11 +6,12 @@ pg_restore reads an archive by the offsets at its beginning and never looks behi
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 import orjson
 
 from registry.errors import RegistryError
@@ -23,6 +24,9 @@ FORMAT = 1
 
 _MAGIC = b"LLM-REGISTRY-BKP"
 _LENGTH = 8
+_LONGEST = 64 << 20
+"""Bytes of a manifest at most: 100 of each table, of which a year of versions has hundreds."""
+
 _BLOCK = 1 << 22
 _DUMP = b"PGDMP"
 """First bytes of an archive of pg_dump in its custom format."""
@@ -48,6 +52,15 @@ class Role:
     login: bool
     superuser: bool
     member_of: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a manifest of any form states."""
+
+    product: str
+    format: int
+    made_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +106,14 @@ def append(
 ) -> BackupManifest:
     """Write a manifest behind the archive in a file; return it with length and digest."""
     length = file.stat().st_size
-    values = {**asdict(manifest), "length": length, "digest": _digest(file, length, on_progress)}
-    body = orjson.dumps({"product": PRODUCT, "format": FORMAT, **values})
+    digest = _digest(file, length, on_progress)
+    complete = replace(manifest, length=length, digest=digest)
+    body = orjson.dumps({"product": PRODUCT, "format": FORMAT, **asdict(complete)})
     with file.open("ab") as opened:
         opened.write(body + len(body).to_bytes(_LENGTH, "big") + _MAGIC)
         opened.flush()
         os.fsync(opened.fileno())
-    return _manifest(values)
+    return _decoded(body, BackupManifest, file)
 
 
 def read(file: Path) -> BackupManifest:
@@ -123,21 +137,24 @@ def read(file: Path) -> BackupManifest:
             "`registry backup`. What pg_dump wrote is loaded by pg_restore, and `registry db "
             "upgrade` then restores roles and grants."
         )
-    try:
-        values = orjson.loads(body)
-        product, number, maker = values["product"], values["format"], values["made_by"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BackupError(f"The manifest of {file} is damaged: the file was changed.") from error
-    if product != PRODUCT:
-        raise BackupError(f"{file} is a backup of {product}, not of {PRODUCT}.")
-    if number > FORMAT:
+    head = _decoded(body, _Head, file)
+    if head.product != PRODUCT:
+        raise BackupError(f"{file} is a backup of {head.product}, not of {PRODUCT}.")
+    if head.format > FORMAT:
         raise BackupError(
-            f"{file} was made by {PRODUCT} {maker}, whose backups this version ({__version__}) "
-            "does not know: install that version or a newer one."
+            f"{file} was made by {PRODUCT} {head.made_by}, whose backups this version "
+            f"({__version__}) does not know: install that version or a newer one."
         )
+    return _decoded(body, BackupManifest, file)
+
+
+_T = TypeVar("_T")
+
+
+def _decoded(body: bytes, kind: type[_T], file: Path) -> _T:
     try:
-        return _manifest(values)
-    except (ValueError, KeyError, TypeError) as error:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
         raise BackupError(f"The manifest of {file} is damaged: the file was changed.") from error
 
 
@@ -160,21 +177,9 @@ def _body(descriptor: int, size: int) -> bytes | None:
         return None
     end = os.pread(descriptor, tail, size - tail)
     length = int.from_bytes(end[:_LENGTH], "big")
-    if end[_LENGTH:] != _MAGIC or length > size - tail:
+    if end[_LENGTH:] != _MAGIC or length > min(size - tail, _LONGEST):
         return None
     return os.pread(descriptor, length, size - tail - length)
-
-
-def _manifest(values: Mapping[str, Any]) -> BackupManifest:
-    known = {name: values[name] for name in BackupManifest.__slots__}
-    made_at = known["made_at"]
-    if isinstance(made_at, str):
-        known["made_at"] = datetime.fromisoformat(made_at)
-    known["roles"] = tuple(
-        Role(**{**role, "member_of": tuple(role["member_of"])}) for role in known["roles"]
-    )
-    known["tables"] = {name: Contents(**table) for name, table in known["tables"].items()}
-    return BackupManifest(**known)
 
 
 def _digest(file: Path, length: int, on_progress: Progress) -> str:

@@ -72,7 +72,7 @@ class Script:
     @contextmanager
     def _output(self, *options: str) -> Iterator[IO[bytes]]:
         """Yield what pg_restore writes; raise what it complains of."""
-        command: list[str | Path] = [self._program.path, *options, self._file]
+        command: list[str | Path] = [self._program.path, *options, self._file.absolute()]
         with tempfile.TemporaryFile() as complaints:
             environment = {"LC_ALL": "C"}
             with running(
