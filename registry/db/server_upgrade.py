@@ -117,6 +117,7 @@ def _upgraded(
             "not the registry's: export them (\\lo_export in psql), and remove them."
         )
     target.require_room(directory.root, manifest.size)
+    on_progress("starting the new server", 0, 0)
     with _run(new, None) as where:
         _create_roles(where, roles)
         restore(where, file, on_progress=on_progress)

@@ -52,7 +52,8 @@ def back_up(
 
     Raises:
         UsageError: when the file exists.
-        BackupError: when pg_dump is missing or fails, as on a full disk.
+        BackupError: when the database has no tables, or pg_dump is missing or fails, as on a full
+            disk.
     """
     on_progress("reading the list of tables", 0, 0)
     with (
@@ -60,6 +61,11 @@ def back_up(
         translated_errors("back up the database"),
         _snapshot(engine) as (connection, tables),
     ):
+        if not tables:
+            raise BackupError(
+                "The database holds no tables, so there is nothing to back up: is it the right one "
+                "(--database-url, REGISTRY_DATABASE_URL, REGISTRY_DATA_DIR)?"
+            )
         left_out = contents.large_objects(connection)
         manifest = _described(engine, connection, tables, file, on_progress)
         return archive.append(file, manifest, on_progress=on_progress), left_out

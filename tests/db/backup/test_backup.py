@@ -382,6 +382,14 @@ def test_an_existing_file_stays(source: Engine, tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
+def test_a_database_without_tables_is_probably_the_wrong_one(
+    target: Engine, tmp_path: Path
+) -> None:
+    with pytest.raises(BackupError, match="no tables, so there is nothing to back up: is it the"):
+        back_up(target, tmp_path / "nothing")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_disk_without_room_gets_a_sentence_and_no_file(source: Engine, tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path\n"
