@@ -1,5 +1,6 @@
 """Restore of a backup into an empty database: one transaction, verified before it is committed."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,10 @@ _LOG_ROOM = 1 << 30
 
 _LEAST_MEMORY = 1 << 29
 """Bytes that an index may be built with in any case, as the server is configured."""
+
+
+_NUMBERS = r"\d+; \d+ \d+ "
+"""Beginning of an entry of an archive; its kind comes next, and later a name that may read so."""
 
 
 @dataclass(slots=True)
@@ -162,7 +167,7 @@ def _run(connection: Connection, script: Script, restored: Restored, on_progress
     """Run the script: definitions, rows, indexes, grants."""
     raw = driver_connection(connection)
     options = ["--no-privileges"] + ([] if restored.with_owners else ["--no-owner"])
-    entries = script.entries().splitlines()
+    entries = script.entries().split("\n")
     with _listed(entries, _is_defined) as definitions, _listed(entries, _is_grant) as granted:
         script.define(raw, *options, f"--use-list={definitions}")
         loaded = 0
@@ -195,12 +200,12 @@ def _grant(connection: Connection, steps: Sequence[bytes]) -> list[str]:
 
 def _is_defined(entry: str) -> bool:
     """Return whether to restore an entry: a comment on an extension is its owner's to make."""
-    return " COMMENT - EXTENSION " not in entry
+    return not re.match(rf"{_NUMBERS}COMMENT - EXTENSION ", entry)
 
 
 def _is_grant(entry: str) -> bool:
     """Return whether an entry is of grants; those on Postgres's own functions are the server's."""
-    return " ACL " in entry and " ACL pg_catalog " not in entry
+    return re.match(rf"{_NUMBERS}(?:DEFAULT )?ACL (?!pg_catalog )", entry) is not None
 
 
 @contextmanager

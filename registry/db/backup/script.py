@@ -52,21 +52,28 @@ class Script:
         with self._output(*options, "--file=-") as output:
             body = _NOT_SQL.sub(b"", output.read())
         starts = [found.start() for found in _ENTRY.finditer(body)]
-        return [
-            body[start:end] for start, end in zip([0, *starts], [*starts, len(body)], strict=True)
-        ]
+        steps: list[bytes] = []
+        for start, end in zip([0, *starts], [*starts, len(body)], strict=True):
+            if steps and _is_open(steps[-1]):
+                # It began within a text or a name that reads like the head of an object.
+                steps[-1] += body[start:end]
+            else:
+                steps.append(body[start:end])
+        return steps
 
     def load(self, connection: psycopg.Connection[tuple[object, ...]], on_rows: Rows) -> None:
         """Load the rows of all tables, and set sequences."""
         with self._output("--section=data", "--file=-") as output:
-            pending = b""
+            pending = statement = b""
             while line := output.readline():
-                if line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
-                    _execute(connection, pending)
-                    pending = b""
-                    _copy(connection, line, output, on_rows)
-                else:
+                if not (statement or line.startswith(b"COPY ")):
                     pending += line
+                    continue
+                statement += line  # of several lines, where a name has some
+                if line.endswith(b" FROM stdin;\n") and statement.count(b'"') % 2 == 0:
+                    _execute(connection, pending)
+                    _copy(connection, statement, output, on_rows)
+                    pending = statement = b""
             _execute(connection, pending)
 
     @contextmanager
@@ -88,6 +95,15 @@ class Script:
             raise BackupError(
                 f"{self._file} cannot be read; {reason.removeprefix('pg_restore: ').rstrip('.')}."
             )
+
+
+def _is_open(statements: bytes) -> bool:
+    """Return whether a text or a name goes on after the end; a quote within one is doubled.
+
+    An apostrophe in a name or in a comment of pg_restore looks like one: then, too, what follows is
+    only taken together with it.
+    """
+    return bool(statements.count(b"'") % 2 or statements.count(b'"') % 2)
 
 
 def _execute(connection: psycopg.Connection[tuple[object, ...]], body: bytes) -> None:

@@ -233,6 +233,52 @@ def test_a_database_that_holds_anything_is_refused(saved: Path, engine: Engine) 
     migrate.check(engine)
 
 
+ODD = (
+    """CREATE TABLE public."o'brien
+COPY x FROM stdin;
+" ("two
+lines" text)""",
+    """INSERT INTO public."o'brien
+COPY x FROM stdin;
+" VALUES ('one'), (E'\\\\.'), (NULL)""",
+    'CREATE TABLE public."an ACL list" AS SELECT 1 AS whole_row, 2 AS two',
+    'CREATE TABLE public."a COMMENT - EXTENSION b\u2028 c\x85" AS SELECT 1 AS one',
+    'CREATE INDEX "it\'s" ON public."an ACL list" (two)',
+    """COMMENT ON INDEX "it's" IS E'a\n--\n-- Name: index; it''s quoted'""",
+    'CREATE INDEX "last" ON public."an ACL list" (two)',
+    "CREATE MATERIALIZED VIEW public.near AS SELECT * FROM registry.nearest_models('org/m0', 2)",
+    'GRANT SELECT ON public."an ACL list" TO registry_reader',
+)
+"""Objects of users, whose names and texts read like parts of an archive."""
+
+SHOWN = """
+SELECT (SELECT array_agg(name ORDER BY name) FROM public.near),
+       (SELECT array_agg("two
+lines" ORDER BY 1) FROM public."o'brien
+COPY x FROM stdin;
+"),
+       obj_description('"it''s"'::regclass), to_regclass('"last"') IS NOT NULL,
+       has_table_privilege('registry_reader', 'public."an ACL list"', 'SELECT')"""
+
+
+def test_names_and_texts_that_read_like_parts_of_an_archive_come_back(
+    databases: Databases, target: Engine, tmp_path: Path
+) -> None:
+    with databases.made(template=databases.filled("backup", fill)) as url:
+        engine = database.create_engine(url)
+        with engine.begin() as connection:
+            for statement in ODD:
+                connection.exec_driver_sql(statement)
+        back_up(engine, tmp_path / "saved")
+        restored = restore(setting(target), tmp_path / "saved")
+        assert not restored.left_out
+        assert states(target) == states(engine)
+        with engine.connect() as before, target.connect() as after:
+            shown = before.exec_driver_sql(SHOWN).one()
+            assert after.exec_driver_sql(SHOWN).one() == shown
+            assert all(shown)
+
+
 def test_what_is_no_whole_backup_of_ours_is_refused(
     saved: Path, target: Engine, tmp_path: Path
 ) -> None:
