@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from psycopg import pq
 
-from registry.db.embedded import cluster, postmaster
+from registry.db.embedded import cluster, postmaster, processes
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.postmaster import Postmaster
 from registry.errors import EmbeddedServerError
@@ -56,6 +56,7 @@ def ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Serv
         # answer. Its state may have changed until the next query.
         answer = pq.PGconn.ping(f"host=127.0.0.1 port={process.port} connect_timeout=5".encode())
         passing = _STOPPING in str(error) or _RECOVERING.search(str(error)) is not None
+        passing |= processes.is_suspended(process.pid)  # which the caller may end
         if answer == pq.Ping.REJECT or passing or postmaster.find(directory.postgres) != process:
             return None
         runs = f"runs (process {process.pid}, port {process.port})"

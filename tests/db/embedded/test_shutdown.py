@@ -16,7 +16,7 @@ import pytest
 from servers import FAST, ROOT, START, kill, on_linux, process, processes_of, query, until
 
 from registry.db import embedded, waiting
-from registry.db.embedded import directory, postmaster, shutdown
+from registry.db.embedded import directory, postmaster, processes, shutdown
 from registry.db.embedded.directory import DataDirectory
 from registry.errors import EmbeddedServerError
 
@@ -210,6 +210,7 @@ def test_a_server_that_another_process_stops_is_waited_for(
 
 def test_a_suspended_server_is_resumed_and_stopped(gate: Gate, server: embedded.Server) -> None:
     os.kill(server.pid, signal.SIGSTOP)
+    until(lambda: processes.is_suspended(server.pid))
     with within(5):
         assert embedded.start(gate.data_dir, keep=True).pid == server.pid
     os.kill(server.pid, signal.SIGSTOP)
