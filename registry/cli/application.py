@@ -55,6 +55,22 @@ class Application:
         with database.engine(self.setting()) as opened:
             yield opened
 
+    @contextmanager
+    def query_engine(self) -> Iterator[Engine]:
+        """Open the database for a user's SQL: by REGISTRY_QUERY_URL, where no flag names one."""
+        import os
+
+        from registry.db import connection as database
+        from registry.db.query.login import SETTING, checked
+
+        given = None if self.database_url else os.environ.get(SETTING)
+        if not given:
+            with self.engine() as opened:
+                yield opened
+            return
+        with checked(database.postgres_url(given, SETTING)) as opened:
+            yield opened
+
     def set_up(self, engine: Engine) -> None:
         """Bring an empty embedded database to head; any other is its owner's to upgrade."""
         from registry.cli.console import say

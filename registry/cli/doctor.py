@@ -23,6 +23,9 @@ UNREACHABLE = 4
 LITTLE_SPACE = 5 * 2**30
 """Free bytes below which the disk gets a warning."""
 
+_SHOWN = 60
+"""Characters of a statement that a line has room for."""
+
 PATIENCE = 5.0
 """Seconds for which requests to a Hub that does not answer are repeated."""
 
@@ -125,18 +128,12 @@ def _grants(connection: Connection) -> Finding:
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:
-    from registry.db import roles, server
+    from registry.db import server
     from registry.db.revisions import current_revision
 
-    if roles.can_read_as_reader(connection):
-        yield Finding("roles", "ok", f"queries run as {roles.READER}")
-    elif current_revision(connection) is not None:  # `registry db upgrade` makes the role, too
-        yield Finding(
-            "roles",
-            "warn",
-            f"Queries run with all your rights: you may not act as the role {roles.READER}. "
-            f"GRANT {roles.READER} TO your user, or leave it so.",
-        )
+    if current_revision(connection) is not None:  # `registry db upgrade` makes the role, too
+        yield _queries(connection)
+        yield _open_rights(connection)
     rights = server.rights(connection)
     if rights.read_only:
         yield Finding("rights", "warn", "The server only reads (a standby?): sync needs another.")
@@ -152,6 +149,36 @@ def _rights(connection: Connection) -> Iterator[Finding]:
         )
     else:
         yield Finding("rights", "ok", f"{rights.user} may read, write and create temporary tables")
+
+
+def _queries(connection: Connection) -> Finding:
+    from registry.db.query import login
+    from registry.errors import RegistryError
+
+    try:
+        found = login.described(connection)
+    except RegistryError as error:
+        return Finding("roles", "warn", str(error))
+    return Finding("roles", "ok", found)
+
+
+def _open_rights(connection: Connection) -> Finding:
+    from registry.db import roles
+
+    statements = roles.open_to_all(connection)
+    if not statements:
+        return Finding("readers", "ok", "every login may do no more here than its roles may")
+    return Finding(
+        "readers",
+        "warn",
+        "Every login may connect to other databases here, make temporary tables, or call functions "
+        "that write to disk or lock. Where no other program needs that, revoke it "
+        "(docs/operations.md, Roles and limits): " + "; ".join(map(_beginning, statements)),
+    )
+
+
+def _beginning(statement: str) -> str:
+    return statement if len(statement) <= _SHOWN else f"{statement[:_SHOWN]}..."
 
 
 def _disk() -> Iterator[Finding]:

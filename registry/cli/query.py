@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -14,8 +14,19 @@ from registry.cli.output import KEYED, Field, Output, output_options
 from registry.cli.parameters import AT_LEAST_ONE, Finite
 from registry.errors import UsageError
 
+if TYPE_CHECKING:
+    from registry.db.query import QueryResult
+
 ENCODING = "utf-8-sig"
 """UTF-8, with or without the mark that editors on Windows put before it."""
+
+TABLE_CELLS = 100_000
+"""Cells of a table, which is drawn in memory; the other formats write row by row."""
+
+TABLE_BYTES = 8 << 20
+"""Bytes of values in a table."""
+
+MEGABYTES = Finite(min=0, min_open=True, max=1_000_000)
 
 _BEGINS_WITH_REMARK = re.compile(r"--(\s|[^=\n]*\n)")
 
@@ -55,6 +66,14 @@ class SqlCommand(click.Command):
     show_default=True,
     help="Print no more rows than this.",
 )
+@click.option(
+    "--max-bytes",
+    type=MEGABYTES,
+    default=64.0,
+    show_default=True,
+    metavar="MB",
+    help="Print no more megabytes of values than this.",
+)
 @output_options
 @pass_application
 def query(
@@ -65,12 +84,14 @@ def query(
     source: IO[str] | None,
     timeout: float,
     max_rows: int,
+    max_bytes: float,
     output: Output,
 ) -> None:
     """Run one SQL statement that only reads.
 
-    As `-` it is read from stdin. Views and functions of schema registry need no prefix;
-    `registry db dictionary` lists them.
+    It runs as a login with no rights but the reader's: the one that REGISTRY_QUERY_URL names, else
+    one that the registry makes. As `-` the statement is read from stdin. Views and functions of
+    schema registry need no prefix; `registry db dictionary` lists them.
 
     \b
     Examples:
@@ -81,17 +102,43 @@ def query(
     from registry.db.query import run_query
 
     statement = _statement(sql, source)
+    most = round(max_bytes * 2**20)
+    if output.format == "table":
+        most = min(most, TABLE_BYTES)
     with (
-        application.engine() as engine,
-        run_query(engine, statement, timeout=timeout, max_rows=max_rows) as result,
+        application.query_engine() as engine,
+        run_query(engine, statement, timeout=timeout, max_rows=max_rows, max_bytes=most) as result,
     ):
         if output.format in KEYED:
             _require_distinct(result.columns)
         fields = [Field(name) for name in result.columns]
+        rows = result.rows
+        if output.format == "table" and fields:
+            rows = _tabled(result, TABLE_CELLS // len(fields))
         if fields:
-            output.rows(fields, result.rows, empty="No rows.")
+            output.rows(fields, rows, empty=None if result.cut_off else "No rows.")
         if result.cut_off:
-            say(f"Cut off after {max_rows:,} rows; --max-rows allows more.")
+            say(_cut_off(result.cut_off, result.count, table=output.format == "table"))
+
+
+def _tabled(result: QueryResult, most: int) -> Iterator[Sequence[object]]:
+    """Yield the rows that a table has room for in memory."""
+    for number, row in enumerate(result.rows):
+        if number == most:
+            result.cut_off, result.count = "cells", most
+            return
+        yield row
+
+
+def _cut_off(by: str, count: int, *, table: bool) -> str:
+    if by == "rows":
+        more = "--max-rows allows more"
+    elif table:
+        more = f"a table has {TABLE_CELLS:,} cells and {TABLE_BYTES >> 20} MB at most; "
+        more += "--format csv writes all"
+    else:
+        more = "--max-bytes allows more"
+    return f"Cut off after {count:,} rows; {more}."
 
 
 def _require_distinct(columns: Sequence[str]) -> None:

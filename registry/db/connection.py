@@ -45,11 +45,16 @@ def setting(flag: str | None = None, environ: Mapping[str, str] = os.environ) ->
         ("DATABASE_URL", environ.get("DATABASE_URL")),
     ):
         if value:
-            return Setting(_postgres_url(value, origin), origin)
+            return Setting(postgres_url(value, origin), origin)
     return Setting(None, "embedded default")
 
 
-def _postgres_url(value: str, origin: str) -> URL:
+def postgres_url(value: str, origin: str) -> URL:
+    """Return the URL of a Postgres database.
+
+    Raises:
+        UsageError: when it is none; the message begins with its origin.
+    """
     expected = "expected postgresql://user@host:5432/database"
     try:
         url = make_url(value)

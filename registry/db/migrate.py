@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import comments, grants, lock_waits, roles, sql
+from registry.db import comments, embedded, grants, lock_waits, roles, sql
+from registry.db.embedded import reader
 from registry.db.errors import translated
 from registry.db.guard import guarded
 from registry.db.locks import Lock, hold
@@ -58,13 +59,14 @@ def upgrade(
 def upgrade_embedded(
     opened: Engine, revision: str = "head", *, around: Around = _alone
 ) -> tuple[str | None, str | None]:
-    """Upgrade the embedded database, and reserve it for the registry.
+    """Upgrade the embedded database, reserve it for the registry, and let readers log in.
 
     Other programs have no data in it, as they may have in a database on a user's own server.
     """
     revisions = upgrade(opened, revision, around=around)
     with opened.begin() as connection:
         roles.revoke_from_public(connection)
+        reader.prepare(connection, embedded.default_data_directory())
     return revisions
 
 

@@ -1,0 +1,72 @@
+"""Login of readers of the embedded server: its password beside the owner's, and its limits."""
+
+import secrets
+import shutil
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL
+
+from registry.db import roles
+from registry.db.embedded.directory import DataDirectory
+
+CONNECTIONS = 20
+"""Sessions of readers at a time, of the 50 that the server has."""
+
+_WORKERS = 8  # processes that may help in parallel plans, and spill to disk as sessions do
+_LEAST_SPILL, _MOST_SPILL = 16, 1024  # megabytes that one process may spill to disk
+
+
+def prepare(connection: Connection, root: Path) -> str:
+    """Let the reader's role log in, within limits; return its password.
+
+    Args:
+        connection: of the embedded server's owner, to be committed.
+        root: the data directory.
+    """
+    directory = DataDirectory(root.resolve())
+    password = _read(directory)
+    if password is None:
+        password = secrets.token_urlsafe(24)
+        directory.write(_path(directory), password)
+    roles.let_in(connection, password, CONNECTIONS)
+    # All together spill half of what is free at most.
+    free = shutil.disk_usage(directory.root).free >> 20
+    spill = min(max(free // (2 * (CONNECTIONS + _WORKERS)), _LEAST_SPILL), _MOST_SPILL)
+    roles.limit(connection, roles.READER, spill=spill)
+    return password
+
+
+def url(connection: Connection, root: Path) -> URL | None:
+    """Return the URL of the reader's login; None where it has none, or for another server.
+
+    Args:
+        connection: of the owner.
+        root: the data directory.
+    """
+    directory = DataDirectory(root.resolve())
+    password = _read(directory)
+    if password is None or not _is_of(connection, directory):
+        return None
+    return connection.engine.url.set(username=roles.READER, password=password)
+
+
+def _is_of(connection: Connection, directory: DataDirectory) -> bool:
+    served = connection.scalar(
+        text(
+            "SELECT current_setting('data_directory') FROM pg_roles"
+            " WHERE rolname = session_user AND rolsuper"
+        )
+    )
+    return bool(served) and directory.postgres.exists() and directory.postgres.samefile(served)
+
+
+def _path(directory: DataDirectory) -> Path:
+    return directory.root / "postgres.reader"
+
+
+def _read(directory: DataDirectory) -> str | None:
+    try:
+        return _path(directory).read_text().strip() or None
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,150 @@
+"""Logins of users' SQL: one that may only read is found or made, and the owner's is never used."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from factories import rows
+from readers import reader
+from sqlalchemy import Engine, text
+
+from registry.db import connection as database
+from registry.db.query import login, run_query
+from registry.errors import DatabaseUnreachableError, RegistryError
+
+MADE = "SELECT rolname FROM pg_roles WHERE rolname ^@ 'registry_query_'"
+
+
+def session(engine: Engine) -> str:
+    with run_query(engine, "SELECT session_user", timeout=10, max_rows=1) as result:
+        return str(next(result.rows)[0])
+
+
+@pytest.fixture
+def plain(engine: Engine) -> Iterator[Engine]:
+    """The engine of an owner who may write, and create no roles."""
+    name = f"plain_{secrets.token_hex(4)}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE registry_owner")
+    opened = database.create_engine(engine.url.set(username=name, password="x"))
+    yield opened
+    opened.dispose()
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+def test_a_login_is_made_for_a_statement_and_dropped(engine: Engine) -> None:
+    made = session(engine)
+    assert made.startswith("registry_query_")
+    with engine.connect() as connection:
+        assert (made,) not in rows(connection, MADE)
+
+
+def test_a_login_that_may_only_read_is_used_as_it_is(engine: Engine) -> None:
+    with reader(engine) as url:
+        own = database.create_engine(url)
+        assert session(own) == own.url.username
+
+
+def test_the_login_of_the_setting_is_used(
+    plain: Engine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reader(engine) as url:
+        monkeypatch.setenv("REGISTRY_QUERY_URL", url)
+        assert session(plain).startswith("reader_")
+
+
+def test_the_owners_session_is_never_used(plain: Engine) -> None:
+    with pytest.raises(RegistryError, match=r"may do more, but make no other\. Set REGISTRY_QUERY"):
+        session(plain)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("SUPERUSER", "is a superuser"),
+        ("CREATEROLE", "may create roles"),
+        ("CREATEDB", "may create databases"),
+        ("REPLICATION", "may replicate"),
+        ("BYPASSRLS", "bypasses row security"),
+        ("IN ROLE pg_read_server_files", "has the role pg_read_server_files"),
+        ("IN ROLE registry_owner", "owns schema"),
+    ],
+)
+def test_a_login_of_the_setting_with_other_rights_is_refused(
+    plain: Engine, engine: Engine, monkeypatch: pytest.MonkeyPatch, options: str, reason: str
+) -> None:
+    with reader(engine, options) as url:
+        monkeypatch.setenv("REGISTRY_QUERY_URL", url)
+        with pytest.raises(RegistryError, match=reason):
+            session(plain)
+
+
+def test_a_login_that_may_write_to_a_table_is_refused(
+    plain: Engine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reader(engine) as url:
+        name = database.create_engine(url).url.username
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"GRANT DELETE ON store.lookups TO {name}")
+        monkeypatch.setenv("REGISTRY_QUERY_URL", url)
+        with pytest.raises(RegistryError, match="may write to store.lookups"):
+            session(plain)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"REVOKE DELETE ON store.lookups FROM {name}")
+
+
+def test_a_login_that_cannot_connect_says_why_without_its_password(
+    plain: Engine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = engine.url.set(drivername="postgresql", username="nobody", password="geheim")
+    monkeypatch.setenv("REGISTRY_QUERY_URL", wrong.render_as_string(hide_password=False))
+    with pytest.raises(DatabaseUnreachableError, match="cannot connect: ") as raised:
+        session(plain)
+    assert "geheim" not in str(raised.value)
+    assert "password authentication failed" in str(raised.value)
+
+
+def test_logins_that_a_killed_command_left_are_dropped(engine: Engine) -> None:
+    left = f"registry_query_{secrets.token_hex(8)}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {left} LOGIN VALID UNTIL '2026-01-01'")
+    session(engine)
+    with engine.connect() as connection:
+        assert (left,) not in rows(connection, MADE)
+
+
+def test_the_reader_of_the_embedded_server_is_limited(embedded_engine: Engine) -> None:
+    with login.opened(embedded_engine) as reading, reading.connect() as connection:
+        assert reading.url.username == "registry_reader"
+        limits = rows(
+            connection,
+            "SELECT name, setting::int FROM pg_settings WHERE name IN ('temp_file_limit',"
+            " 'statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout')",
+        )
+        assert all(limit > 0 for _, limit in limits)
+        with pytest.raises(Exception, match="permission denied to set parameter"):
+            connection.exec_driver_sql("SET temp_file_limit = -1")
+    with embedded_engine.connect() as connection:
+        ((most,),) = rows(
+            connection, "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'registry_reader'"
+        )
+        others = connection.scalars(
+            text(
+                "SELECT datname FROM pg_database"
+                " WHERE has_database_privilege('registry_reader', oid, 'CONNECT')"
+                "   AND datallowconn AND datname IN ('postgres', 'template1', 'registry')"
+            )
+        ).all()
+    assert 0 < most < 40
+    assert others == ["registry"]
+
+
+def test_the_password_of_the_reader_is_its_owners_alone(embedded_engine: Engine) -> None:
+    with login.opened(embedded_engine) as reading:
+        password = reading.url.password
+    path = Path(os.environ["REGISTRY_DATA_DIR"], "postgres.reader")
+    assert path.read_text() == password
+    assert path.stat().st_mode & 0o777 == 0o600

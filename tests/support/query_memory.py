@@ -1,0 +1,31 @@
+"""Memory that `registry query` takes, in a process of its own."""
+
+import subprocess
+import sys
+
+MEASURED = """
+import os, resource, sys
+from registry.cli import registry
+null = os.open(os.devnull, os.O_WRONLY)
+saved = os.dup(1)
+os.dup2(null, 1)
+try:
+    registry(["--database-url", sys.argv[1], "query", *sys.argv[2:]])
+except SystemExit as error:
+    code = error.code
+sys.stdout.flush()
+os.write(saved, f"{code} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}".encode())
+"""
+
+
+def queried(url: str, *arguments: str) -> tuple[int, int]:
+    """Run `registry query`, its output thrown away; return the exit code and megabytes of memory."""
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURED, url, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    code, kilobytes = ran.stdout.split()
+    return int(code), int(kilobytes) >> 10
