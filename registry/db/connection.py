@@ -1,13 +1,16 @@
 """Settings of the database, and connections to it."""
 
 import os
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import sqlalchemy
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
@@ -16,6 +19,10 @@ from registry.db import embedded, lock_waits
 from registry.db.guard import guarded
 from registry.db.revisions import current_revision, require_head
 from registry.errors import UsageError
+
+_CROWDED = 5.0  # seconds
+# libpq gives no SQLSTATE of a refused connection.
+_FULL = re.compile("too many clients|too many connections|connection slots are reserved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ def create_engine(url: URL | str) -> Engine:
     pages of a sync must not be reached by a stale one.
     """
     url = make_url(url).set(drivername="postgresql+psycopg")
-    return sqlalchemy.create_engine(
+    opened = sqlalchemy.create_engine(
         url,
         poolclass=NullPool,
         connect_args={
@@ -116,6 +123,22 @@ def create_engine(url: URL | str) -> Engine:
             "options": "-c timezone=UTC",
         },
     )
+    event.listen(opened, "do_connect", _connect)
+    return opened
+
+
+def _connect(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> object:
+    """Connect, again for some seconds while all sessions are taken: others may come and go."""
+    deadline = time.monotonic() + _CROWDED
+    while True:
+        try:
+            return psycopg.connect(*arguments, **options)
+        except psycopg.OperationalError as error:
+            if not _FULL.search(str(error)):
+                raise
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @contextmanager

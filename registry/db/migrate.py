@@ -67,6 +67,8 @@ def upgrade_embedded(
     with opened.begin() as connection:
         roles.revoke_from_public(connection)
         reader.prepare(connection, embedded.default_data_directory())
+    with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        reader.bound_notifications(connection)
     return revisions
 
 

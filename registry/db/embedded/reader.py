@@ -13,6 +13,7 @@ from registry.db.embedded.directory import DataDirectory
 CONNECTIONS = 20
 """Sessions of readers at a time, of the 50 that the server has."""
 
+_NOTIFICATIONS = "8192"  # pages of 8 kB
 _WORKERS = 8  # processes that may help in parallel plans, and spill to disk as sessions do
 _LEAST_SPILL, _MOST_SPILL = 16, 1024  # megabytes that one process may spill to disk
 
@@ -35,6 +36,19 @@ def prepare(connection: Connection, root: Path) -> str:
     spill = min(max(free // (2 * (CONNECTIONS + _WORKERS)), _LEAST_SPILL), _MOST_SPILL)
     roles.limit(connection, roles.READER, spill=spill)
     return password
+
+
+def bound_notifications(connection: Connection) -> None:
+    """Let the queue of notifications take 64 MB of the disk, from the next start: else 8 GB.
+
+    NOTIFY cannot be revoked from readers, and a listener that sleeps keeps all that they send.
+    """
+    row = connection.execute(
+        text("SELECT setting, pending_restart FROM pg_settings WHERE name = :name"),
+        {"name": "max_notify_queue_pages"},  # from Postgres 17
+    ).one_or_none()
+    if row is not None and row.setting != _NOTIFICATIONS and not row.pending_restart:
+        connection.exec_driver_sql(f"ALTER SYSTEM SET max_notify_queue_pages = {_NOTIFICATIONS}")
 
 
 def url(connection: Connection, root: Path) -> URL | None:
