@@ -68,6 +68,9 @@ def opened(engine: Engine, environ: Mapping[str, str] = os.environ) -> Iterator[
         own = too_much(connection) is None
         given = None if own else environ.get(SETTING)
         known = None if own or given else reader.url(connection, embedded.default_data_directory())
+        if known is not None and not _connects(known):
+            # Its password is another cluster's, as after a restore: `registry db upgrade` sets it.
+            known = None
     if own:
         yield engine
     elif given or known is not None:
@@ -116,6 +119,15 @@ def checked(url: URL) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _connects(url: URL) -> bool:
+    engine = create_engine(url)
+    try:
+        with engine.connect():
+            return True
+    except OperationalError:
+        return False
 
 
 def too_much(connection: Connection) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from registry.db import connection as database
 from registry.db.query import login, run_query
 from registry.errors import DatabaseUnreachableError, RegistryError
+from registry.evaluations import upgrades
 
 MADE = "SELECT rolname FROM pg_roles WHERE rolname ^@ 'registry_query_'"
 
@@ -148,3 +149,11 @@ def test_the_password_of_the_reader_is_its_owners_alone(embedded_engine: Engine)
     path = Path(os.environ["REGISTRY_DATA_DIR"], "postgres.reader")
     assert path.read_text() == password
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_reader_with_another_password_is_done_without(embedded_engine: Engine) -> None:
+    with embedded_engine.begin() as connection:
+        connection.exec_driver_sql("ALTER ROLE registry_reader PASSWORD 'another'")
+    assert session(embedded_engine).startswith("registry_query_")
+    upgrades.upgrade(embedded_engine, embedded=True)
+    assert session(embedded_engine) == "registry_reader"
