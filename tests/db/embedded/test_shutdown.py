@@ -141,7 +141,7 @@ def test_a_server_that_still_starts_is_stopped_as_soon_as_it_has_started(gate: G
     with process(START, gate.data_dir) as starting:
         until((gate.data_dir / "postgres" / "postmaster.pid").exists)
         starting.kill()
-    with within(15):
+    with within(30):
         assert embedded.stop(gate.data_dir)
     assert "received immediate shutdown request" not in gate.log()
 
@@ -168,7 +168,7 @@ def test_a_recovery_without_end_does_not_keep_the_server_from_stopping(
 ) -> None:
     monkeypatch.setattr(shutdown, "RECOVERY_LIMIT", 0.3)
     gate.crash(server)
-    with within(20):
+    with within(30):
         # The command of the recovery outlives the server by a moment.
         monkeypatch.setattr(shutdown, "end_orphans", lambda _: gate.open())
         assert embedded.stop(gate.data_dir)
@@ -186,7 +186,7 @@ def test_the_next_command_frees_a_server_that_was_stopped_while_it_recovered(
 ) -> None:
     monkeypatch.setattr(shutdown, "STILL_LIMIT", 0.5)
     wedge(gate, server)
-    with within(25):
+    with within(30):
         if command == "stop":
             assert embedded.stop(gate.data_dir)
             assert processes_of(gate.data_dir) == []
@@ -211,7 +211,7 @@ def test_a_server_that_another_process_stops_is_waited_for(
 def test_a_suspended_server_is_resumed_and_stopped(gate: Gate, server: embedded.Server) -> None:
     os.kill(server.pid, signal.SIGSTOP)
     until(lambda: processes.is_suspended(server.pid))
-    with within(5):
+    with within(10):
         assert embedded.start(gate.data_dir, keep=True).pid == server.pid
     os.kill(server.pid, signal.SIGSTOP)
     with within(30):
@@ -229,7 +229,7 @@ def test_a_session_that_does_not_end_is_waited_for_no_longer_than_stated(
     monkeypatch.setattr(shutdown, "SESSIONS_LIMIT", 1.0)
     with psycopg.connect(server.url) as connection:
         os.kill(connection.info.backend_pid, signal.SIGSTOP)
-        with within(20):
+        with within(30):
             assert embedded.stop(gate.data_dir)
     assert "does not stop in order" in caplog.text
     assert processes_of(gate.data_dir) == []
