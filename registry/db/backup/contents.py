@@ -65,7 +65,10 @@ def extensions(connection: Connection) -> Mapping[str, str]:
 
 
 def roles(connection: Connection) -> Sequence[Role]:
-    """Return the roles with objects or grants in the database, and the readers and owners."""
+    """Return the roles with objects or grants in the database, and the readers and owners.
+
+    Without those that are made for one statement of `registry query`.
+    """
     rows = connection.execute(
         text("""
         WITH RECURSIVE named AS (
@@ -82,7 +85,7 @@ def roles(connection: Connection) -> Sequence[Role]:
                         JOIN named parent ON parent.oid = m.roleid
                        WHERE m.member = role.oid ORDER BY 1) AS member_of
           FROM named JOIN pg_roles role ON role.oid = named.oid
-         WHERE rolname !~ '^pg_'
+         WHERE rolname !~ '^(pg_|registry_query_)'
          ORDER BY rolname"""),
         {"owner": OWNER, "reader": READER},
     )

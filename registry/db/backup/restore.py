@@ -204,8 +204,9 @@ def _is_defined(entry: str) -> bool:
 
 
 def _is_grant(entry: str) -> bool:
-    """Return whether an entry is of grants; those on Postgres's own functions are the server's."""
-    return re.match(rf"{_NUMBERS}(?:DEFAULT )?ACL (?!pg_catalog )", entry) is not None
+    """Return whether an entry is of grants; those on what is Postgres's own are the server's."""
+    own = "pg_catalog |- LANGUAGE "
+    return re.match(rf"{_NUMBERS}(?:DEFAULT )?ACL (?!{own})", entry) is not None
 
 
 @contextmanager
