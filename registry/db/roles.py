@@ -12,6 +12,16 @@ from sqlalchemy.exc import DBAPIError
 OWNER = "registry_owner"
 READER = "registry_reader"
 
+LIMITS = {
+    "statement_timeout": "15min",
+    "idle_in_transaction_session_timeout": "5min",
+    "lock_timeout": "10s",
+    # Every failed statement would go to the log, whole, and the disk would fill.
+    "log_min_messages": "fatal",
+    "log_min_error_statement": "panic",
+}
+"""Settings of logins of readers, beside what they may spill to disk."""
+
 
 def ensure(connection: Connection) -> None:
     """Create both roles if the current user may, and grant the owner's role to the user.
@@ -144,15 +154,7 @@ def limit(connection: Connection, role: str, *, spill: int = 1024) -> None:
         role: a login.
         spill: megabytes that each of its processes may write to temporary files.
     """
-    for setting, value in (
-        ("statement_timeout", "15min"),
-        ("idle_in_transaction_session_timeout", "5min"),
-        ("lock_timeout", "10s"),
-        ("temp_file_limit", f"{spill}MB"),
-        # Every failed statement would go to the log, whole, and the disk would fill.
-        ("log_min_messages", "fatal"),
-        ("log_min_error_statement", "panic"),
-    ):
+    for setting, value in {**LIMITS, "temp_file_limit": f"{spill}MB"}.items():
         _attempt(connection, f"ALTER ROLE {role} SET {setting} = '{value}'")
 
 

@@ -64,16 +64,20 @@ def stop(application: Application) -> None:
 
 
 @database.command()
+@click.option("--reader", is_flag=True, help="Of the login that may only read.")
 @pass_application
-def url(application: Application) -> None:
+def url(application: Application, reader: bool) -> None:
     """Print the URL for psql.
 
     It contains the password.
 
     \b
     Example:
-      psql "$(registry db url)"
+      psql "$(registry db url --reader)"
     """
+    if reader:
+        click.echo(_reader_url(application))
+        return
     from registry.db import embedded
 
     where = application.setting()
@@ -224,11 +228,15 @@ def check(application: Application) -> None:
       registry db check && echo up to date
     """
     from registry.db import migrate as migrating
-    from registry.db import revisions
+    from registry.db import revisions, roles
 
     with application.engine() as engine:
         migrating.check(engine)
+        with engine.connect() as connection:
+            open_to_all = roles.open_to_all(connection)
     say(f"The database is at revision {revisions.head_revision()}, as in this version.")
+    if open_to_all:
+        say("Every login may do more here than it needs; `registry doctor` says what to revoke.")
 
 
 @database.command()
@@ -246,6 +254,24 @@ def dictionary(application: Application) -> None:
 
     with application.reading() as connection:
         click.echo(described.markdown(connection), nl=False)
+
+
+def _reader_url(application: Application) -> str:
+    from registry.db import connection as database
+    from registry.db import embedded
+    from registry.db.embedded import reader
+
+    server = embedded.status(_embedded_directory(application, "know a reader of"))
+    found = None
+    if server is not None:
+        with database.create_engine(server.url).connect() as connection:
+            found = reader.url(connection, server.data_directory)
+    if found is None:
+        raise EmbeddedServerError(
+            "The embedded server does not run, or has no reader that logs in as it was made: "
+            "run `registry db start` and `registry db upgrade`."
+        )
+    return found.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _embedded_directory(application: Application, doing: str) -> Path:

@@ -31,6 +31,7 @@ def prepare(connection: Connection, root: Path) -> str:
         password = secrets.token_urlsafe(24)
         directory.write(_path(directory), password)
     roles.let_in(connection, password, CONNECTIONS)
+    connection.exec_driver_sql(f"ALTER ROLE {roles.READER} RESET ALL")
     # All together spill half of what is free at most.
     free = shutil.disk_usage(directory.root).free >> 20
     spill = min(max(free // (2 * (CONNECTIONS + _WORKERS)), _LEAST_SPILL), _MOST_SPILL)
@@ -52,7 +53,7 @@ def bound_notifications(connection: Connection) -> None:
 
 
 def url(connection: Connection, root: Path) -> URL | None:
-    """Return the URL of the reader's login; None where it has none, or for another server.
+    """Return the URL of the reader's login; None where it has none as it was made.
 
     Args:
         connection: of the owner.
@@ -60,7 +61,7 @@ def url(connection: Connection, root: Path) -> URL | None:
     """
     directory = DataDirectory(root.resolve())
     password = _read(directory)
-    if password is None or not _is_of(connection, directory):
+    if password is None or not _is_of(connection, directory) or not _is_unchanged(connection):
         return None
     return connection.engine.url.set(username=roles.READER, password=password)
 
@@ -73,6 +74,16 @@ def _is_of(connection: Connection, directory: DataDirectory) -> bool:
         )
     )
     return bool(served) and directory.postgres.exists() and directory.postgres.samefile(served)
+
+
+def _is_unchanged(connection: Connection) -> bool:
+    """Return whether the role has the settings that it was given; a role may change its own."""
+    settings = connection.scalar(
+        text("SELECT rolconfig FROM pg_roles WHERE rolname = :name"), {"name": roles.READER}
+    )
+    found = dict(each.split("=", 1) for each in settings or ())
+    found.pop("temp_file_limit", None)
+    return found == roles.LIMITS
 
 
 def _path(directory: DataDirectory) -> Path:

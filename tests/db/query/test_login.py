@@ -5,7 +5,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from cli_commands import Commands
 from factories import rows
 from readers import reader
 from sqlalchemy import Engine, text
@@ -157,3 +159,21 @@ def test_a_reader_with_another_password_is_done_without(embedded_engine: Engine)
     assert session(embedded_engine).startswith("registry_query_")
     upgrades.upgrade(embedded_engine, embedded=True)
     assert session(embedded_engine) == "registry_reader"
+
+
+@pytest.mark.parametrize("setting", ["statement_timeout = 1", "work_mem = '1GB'"])
+def test_what_a_reader_sets_for_its_role_reaches_no_statement(
+    embedded_engine: Engine, setting: str
+) -> None:
+    with login.opened(embedded_engine) as reading, reading.begin() as connection:
+        connection.exec_driver_sql(f"ALTER ROLE CURRENT_USER SET {setting}")
+    assert session(embedded_engine).startswith("registry_query_")
+    upgrades.upgrade(embedded_engine, embedded=True)
+    assert session(embedded_engine) == "registry_reader"
+
+
+def test_the_url_of_the_reader_is_printed(embedded_engine: Engine) -> None:
+    printed = Commands(None).done("db", "url", "--reader").strip()
+    with psycopg.connect(printed) as connection:
+        assert connection.execute("SELECT session_user").fetchone() == ("registry_reader",)
+    assert str(embedded_engine.url.password) not in printed
