@@ -59,6 +59,16 @@ BATCH = 1 << 28
 """Bytes of values of a Parquet file that are read at once."""
 
 
+REPLY = 1 << 27
+"""Bytes of a reply of the Hub, unpacked; a page of 1,000 models has about 5 MB."""
+
+EMPTY_PAGES = 20
+"""Pages of a listing that follow each other without an entry."""
+
+PAGES = 1_000_000
+"""Pages of a listing; all models of the Hub are in about 3,000."""
+
+
 def megabytes(size: int) -> str:
     """Return a limit as messages state it."""
     return f"{size / 2**20:,.0f} MB"

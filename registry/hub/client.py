@@ -19,7 +19,9 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, unty
     parse_ratelimit_headers,
 )
 
+from registry import limits
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
+from registry.hub.deadlines import Opened
 from registry.hub.decode import Rejected, decode_page
 from registry.hub.parents import model_name
 from registry.hub.records import name_of
@@ -58,7 +60,7 @@ MAX_WAIT = 60.0  # seconds between two attempts, where the Hub does not say how 
 _MAX_GARBLED = 4  # attempts at a reply that arrives but cannot be read
 MAX_REDIRECTS = 5
 _SHOWN = 500  # characters of an error of the Hub
-_MAX_BYTES = 512 * 2**20
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 # The client's own `build_hf_headers` would first ask another address for telemetry.
 USER_AGENT = f"llm-registry/{__version__}; hf_hub/{hf_version}"
@@ -282,20 +284,28 @@ class Hub:
     def _receive(self, url: str, form: Mapping[str, Sequence[str]] | None) -> HubReply:
         finish_by = time.monotonic() + self._reply_timeout
         body = bytearray()
-        with get_session().stream(
+        request = get_session().stream(
             "GET" if form is None else "POST",
             url,
             data=form,
-            headers=self.headers(),
+            # What expands more, or twice, could fill the memory by a few bytes.
+            headers={**self.headers(), "accept-encoding": "gzip"},
             timeout=self._timeout,
             follow_redirects=False,
-        ) as response:
+        )
+        with Opened(request, self._reply_timeout) as response:
+            encoding = response.headers.get("content-encoding", "").strip().lower()
+            if encoding not in _ENCODINGS:
+                raise HubError(f"The reply to {url} is compressed by {encoding[:40]!r}, not gzip.")
             for chunk in response.iter_bytes():
                 body += chunk
                 if time.monotonic() > finish_by:
                     raise httpx.ReadTimeout(f"no end after {self._reply_timeout:.0f} s")
-                if len(body) > _MAX_BYTES:
-                    raise HubError(f"The reply to {url} has more than {_MAX_BYTES} bytes.")
+                if len(body) > limits.REPLY:
+                    raise HubError(
+                        f"The reply to {url} has more than {limits.megabytes(limits.REPLY)}; check "
+                        "HF_ENDPOINT, or ask for less at once: --page-size 100."
+                    )
             link = response.links.get("next", {}).get("url")
             return HubReply(url, response.status_code, response.headers, bytes(body), link)
 

@@ -10,6 +10,7 @@ import orjson
 from huggingface_hub import parse_hf_uri
 from huggingface_hub.errors import HfUriError
 
+from registry import limits
 from registry.errors import HubError, UsageError
 from registry.hub.client import Hub, HubReply, origin, reply_error
 
@@ -138,11 +139,17 @@ def entries(
     def read(reply: HubReply) -> tuple[Sequence[RepositoryEntry], str | None]:
         return _entries(hub, repository, reply), reply.next_link
 
+    pages, empty = limits.PAGES, 0
     while url is not None:
         page, following = hub.ask(url, read)
         yield from page
         if following == url:
             raise HubError(f"The page {url} names itself as the next one.")
+        pages, empty = pages - 1, 0 if page else empty + 1
+        if empty >= limits.EMPTY_PAGES or not pages:
+            raise HubError(
+                f"The Hub's list of the files of {repository.name} does not end; try again later."
+            )
         url = following
 
 

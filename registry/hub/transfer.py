@@ -24,11 +24,20 @@ from registry.hub.client import (
     origin,
     retry_after,
 )
+from registry.hub.deadlines import Opened
 
 _log = logging.getLogger(__name__)
 
 BLOCK = 16 * 2**20
 """Bytes requested at once: as many as may have to be fetched again after an interruption."""
+
+HEADERS_WITHIN = 300.0
+"""Seconds until the headers of a reply are here."""
+
+SLOWEST = 1000
+"""Bytes a second below which a server is too slow, measured over `SLOW_AFTER` seconds."""
+
+SLOW_AFTER = 300.0
 
 _SHOWN = 2000  # bytes of an error's body that are read
 _PIECE = 2**18  # bytes handed on at once
@@ -165,11 +174,21 @@ class HttpFile:
             if response.status_code == 200 and position:  # noqa: PLR2004
                 raise RestartError
             expected = _expected(response, position, head)
+            began, arrived = time.monotonic(), 0
             for piece in response.iter_raw(_PIECE):
+                arrived += len(piece)
+                self._require_speed(arrived, time.monotonic() - began)
                 yield piece
                 expected = None if expected is None else expected - len(piece)
             if expected:
                 raise httpx.RemoteProtocolError(f"{expected} bytes are missing")
+
+    def _require_speed(self, arrived: int, seconds: float) -> None:
+        if seconds > SLOW_AFTER and arrived < SLOWEST * seconds:
+            raise RemoteUnavailableError(
+                f"{self.url} sends less than {SLOWEST / 1000:.0f} kB a second. What has arrived is "
+                "kept: the same command continues there."
+            )
 
     def _changed(self) -> RemoteError:
         return RemoteError(
@@ -185,9 +204,10 @@ class HttpFile:
             if origin(url) == origin(self.url):
                 sent |= self._headers
             try:
-                with get_session().stream(
+                request = get_session().stream(
                     method, url, headers=sent, timeout=self._timeout, follow_redirects=False
-                ) as response:
+                )
+                with Opened(request, HEADERS_WITHIN) as response:
                     location = response.headers.get("location")
                     if not 300 <= response.status_code < 400 or location is None:  # noqa: PLR2004
                         self._target = url if url != self.url else None
@@ -322,7 +342,7 @@ def _require_content(response: httpx.Response, url: str) -> None:
 
 def _reply(response: httpx.Response) -> HubReply:
     body = b""
-    for piece in response.iter_bytes():
+    for piece in response.iter_raw(_SHOWN):
         body += piece
         if len(body) > _SHOWN:
             break

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from registry.enums import SyncKind
 from registry.errors import HubError
 from registry.hub.client import ListingQuery
+from registry.limits import EMPTY_PAGES, PAGES
 from registry.sync.options import SyncOptions
 from registry.sync.page import RecordPage
 from registry.sync.prefetch import PAGES_AHEAD, PageSource, Prefetcher
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 RECORDS_BEFORE_READERS = 1000
 """Records after which worker processes read pages that are mostly new."""
 
+_DISTINCT = 10  # models that no two pages share, unless the listing goes in a circle
+
 PAGES_PER_GROUP = 5
 """Upper limit of pages stored in one transaction, where they are read already."""
 
@@ -28,6 +31,49 @@ class PageGroup(NamedTuple):
 
     pages: Sequence[RecordPage]
     cursor: str | None
+
+
+class _Course:
+    """The pages of a listing that were read, to notice where it does not end."""
+
+    def __init__(self) -> None:
+        self._urls: set[str] = set()
+        self._models: set[int] = set()
+        self._empty = 0
+        self._previous: RecordPage | None = None
+
+    def leads_back(self, page: RecordPage) -> bool:
+        """Add a page; return whether it or its successor was read before."""
+        self._urls.add(page.url)
+        models = hash(frozenset(page.listed))
+        back = (
+            page.next_url in self._urls
+            or page.repeats(self._previous)
+            or (page.size >= _DISTINCT and models in self._models)
+        )
+        self._models.add(models)
+        self._empty = 0 if page.size else self._empty + 1
+        self._previous = page
+        return back
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether more pages follow than any listing has, or empty ones only."""
+        return self._empty >= EMPTY_PAGES or len(self._urls) >= PAGES
+
+    def require_progress(self, page: RecordPage, *, circular: bool) -> None:
+        """Raise `HubError` where the listing does not end."""
+        if circular:
+            raise HubError(
+                f"The Hub's listing goes in a circle: {page.url} leads back to a page that "
+                "was read before. Everything up to there is stored; try again later."
+            )
+        if self.is_endless:
+            raise HubError(
+                f"The Hub's listing does not end: of {len(self._urls):,} pages the last "
+                f"{self._empty:,} have no model; {page.url} names another one. Everything up to "
+                "there is stored; check HF_ENDPOINT, or try again later."
+            )
 
 
 class Crawler:
@@ -79,19 +125,16 @@ class Crawler:
         if self._prefetcher is not None:
             self._prefetcher.stop()
         pages = self._prefetcher = Prefetcher(self._source, self._start_url())
-        visited: set[str] = set()
-        previous: RecordPage | None = None
+        course = _Course()
         group: list[RecordPage] = []
         while True:
             page = pages.take()
-            visited.add(page.url)
-            circular = page.next_url in visited or page.repeats(previous)
+            circular = course.leads_back(page)
             ended = not circular and (page.next_url is None or page.reaches(self._state.since))
             if not circular:
-                previous = page
                 self._records += page.size
                 group.append(page)
-            last = circular or ended or self._at_limit()
+            last = circular or ended or course.is_endless or self._at_limit()
             if not last:
                 self._draw_keys(pages, page)
                 pages.allow_next()
@@ -100,11 +143,8 @@ class Crawler:
                     continue
             if group:
                 yield PageGroup(group, ENDED if ended else group[-1].next_url)
-            if circular:
-                raise HubError(
-                    f"The Hub's listing goes in a circle: {page.url} leads back to a page that "
-                    "was read before. Everything up to there is stored; try again later."
-                )
+            if not ended:
+                course.require_progress(page, circular=circular)
             if last:
                 return
             self._choose_readers(pages, group)

@@ -1,5 +1,6 @@
 """The client against a real HTTP server on loopback that misbehaves on request."""
 
+import gzip
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from registry import limits
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub, ListingQuery, Lookup, Wait
 from registry.hub.decode import decode_page
@@ -73,6 +75,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
+        if answer.fault == "slow headers":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nx-slow: ")
+            while not self.server.closing.wait(0.05):
+                self.wfile.write(b"x")
+            return
         self.end_headers()
         if answer.fault == "truncated":
             body = body[:-5]
@@ -185,6 +192,7 @@ def test_endpoint_must_be_a_url(endpoint: str) -> None:
         Answer(RECORDS, fault="truncated"),
         Answer(fault="silent"),
         Answer(RECORDS, fault="slow"),
+        Answer(RECORDS, fault="slow headers"),
         Answer(b"<html>busy</html>"),
         Answer(b'[{"id": "acme/a"'),
         Answer({"error": "Internal"}),
@@ -336,6 +344,34 @@ def test_redirect_to_elsewhere_is_refused(server: Server, hub: Hub) -> None:
         with pytest.raises(HubError, match="token"):
             listing(hub)
         assert other.requests == []
+
+
+def test_a_reply_that_expands_without_bound_is_refused(
+    server: Server, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REPLY", 2**20)
+    body = gzip.compress(b" " * (limits.REPLY + 10**6))
+    server.answers = [Answer(body, headers={"Content-Encoding": "gzip"})]
+    with pytest.raises(HubError, match="has more than 1 MB"):
+        listing(hub)
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
+def test_only_encodings_of_bounded_expansion_are_read(
+    server: Server, hub: Hub, encoding: str
+) -> None:
+    server.answers = [Answer(RECORDS, headers={"Content-Encoding": encoding})]
+    with pytest.raises(HubError, match="is compressed by"):
+        listing(hub)
+    assert server.requests[0][1]["accept-encoding"] == "gzip"
+
+
+def test_the_text_of_an_error_is_one_line(server: Server, hub: Hub) -> None:
+    server.answers = [Answer(b"no\r\nError: all\x1b[2J is well " + b"x" * 5_000, status=400)]
+    with pytest.raises(HubError) as raised:
+        listing(hub)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 1_000
 
 
 def test_redirect_circle_ends(server: Server, hub: Hub) -> None:

@@ -1,6 +1,8 @@
 """The crawler against the sample Hub, without a database."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from factories import NOON
@@ -10,7 +12,7 @@ from hub_faults import Faults, RepeatingPage, following
 from registry.demo.hub.server import HubServer
 from registry.enums import SyncKind
 from registry.errors import HubError
-from registry.hub.client import Hub
+from registry.hub.client import Hub, ListingQuery, RawPage
 from registry.sync.crawl import Crawler, PageGroup
 from registry.sync.options import SyncOptions
 from registry.sync.readers import LoadKeys
@@ -73,6 +75,48 @@ def test_pages_before_a_circle_are_yielded() -> None:
         groups.extend(crawler.groups())
     assert len(set(names(groups))) == 200
     assert all(group.cursor != ENDED for group in groups)
+
+
+class Endless:
+    """A listing of pages that each name another one, with the same records in turn."""
+
+    def __init__(self, bodies: Sequence[Sequence[str]]) -> None:
+        self._bodies, self.asked = bodies, 0
+
+    def first_url(self, query: ListingQuery) -> str:  # noqa: ARG002 - all are listed
+        return "page 0"
+
+    def fetch(self, url: str, read: Callable[[RawPage], Any]) -> Any:
+        return read(self.fetch_raw(url))
+
+    def fetch_raw(self, url: str) -> RawPage:
+        self.asked += 1
+        number = int(url.removeprefix("page "))
+        records = [{"id": name} for name in self._bodies[number % len(self._bodies)]]
+        return RawPage(json.dumps(records).encode(), f"page {number + 1}", url)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "said", "most"),
+    [
+        ([[]], "does not end: of 20 pages the last 20 have no model", 25),
+        ([[f"a/{page}-{each}" for each in range(20)] for page in range(3)], "in a circle", 10),
+        ([["org/a"]], "in a circle", 10),
+    ],
+    ids=["empty pages", "three pages in turn", "one model"],
+)
+def test_pages_without_end_are_bounded(
+    bodies: Sequence[Sequence[str]], said: str, most: int
+) -> None:
+    source = Endless(bodies)
+    groups: list[PageGroup] = []
+    with (
+        Crawler(source, new_state(), SyncOptions()) as crawler,
+        pytest.raises(HubError, match=said),
+    ):
+        groups.extend(crawler.groups())
+    assert all(group.cursor != ENDED for group in groups)
+    assert source.asked <= most
 
 
 def test_keys_are_drawn_for_the_pages_of_an_initial_load() -> None:
