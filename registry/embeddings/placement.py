@@ -198,6 +198,7 @@ def _place_all(engine: Engine, number: int | None, on_progress: Progress) -> Pla
     report = PlacementReport(version.version, len(trained.models))
     on_progress("placing models", report.trained, catalog.models)
     with engine.begin() as connection:
+        versions.keep(connection, version.version)
         predictions = model_features.map_catalog(engine, VectorPredictor.predict, predictor)
         rows = embedding_rows(predictions, fitted, outcomes)
         replace_placed(
@@ -232,6 +233,7 @@ def _place_some(
     predictor = VectorPredictor(fitted, frozenset(outcomes.rows))
     report = PlacementReport(version.version, len(fitted.trained))
     with engine.begin() as connection:
+        versions.keep(connection, version.version)
         delete_rows(connection, version.version, keys)
         rows = embedding_rows([predictor.predict(batch)], fitted, outcomes)
         for columns in _counted(rows, report, len(keys), on_progress):

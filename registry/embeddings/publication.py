@@ -15,7 +15,7 @@ from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.embeddings import versions
 from registry.embeddings.versions import EmbeddingVersion
-from registry.errors import LockHeldError
+from registry.errors import LockHeldError, RegistryError
 from registry.workers import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -82,11 +82,15 @@ def rollback(engine: Engine, *, on_progress: Progress = no_progress) -> Publishe
         on_progress: receives the progress.
 
     Raises:
-        RegistryError: when there is no current version, or none before it.
+        RegistryError: when there is no current version, none before it, or another command has made
+            a third one current meanwhile.
     """
     with translated_errors("roll back to a version"):
         with reading(engine) as connection:
-            number = versions.previous(connection)
+            current, number = (
+                versions.read_version(connection).version,
+                versions.previous(connection),
+            )
         report = None
         # Going back is urgent: it was whole when it was current, and what came since can wait.
         with suppress(LockHeldError):
@@ -94,6 +98,14 @@ def rollback(engine: Engine, *, on_progress: Progress = no_progress) -> Publishe
         versions.wait_for_readers(engine)
         with engine.begin() as connection:
             before = versions.current_number(connection)
+            if before == number:
+                # Another rollback was quicker; one more step back is not what was asked for.
+                return Published(versions.read_version(connection), current, report)
+            if before != current:
+                raise RegistryError(
+                    f"Nothing was rolled back: version {before} is current now, and {current} was "
+                    "when this began. `registry embeddings list` shows them."
+                )
             return Published(versions.rollback(connection), before, report)
 
 

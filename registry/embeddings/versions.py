@@ -316,12 +316,28 @@ def drop(connection: Connection, version: int) -> None:
             f"Version {version} is current and cannot be dropped; promote another one first."
         )
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+    _lock_row(connection, version, "UPDATE")
     for table in VERSIONED_TABLES:
         drop_partition(connection, table.name, version)
     connection.execute(
         text("DELETE FROM store.embedding_versions WHERE version_id = :version"),
         {"version": version},
     )
+
+
+def keep(connection: Connection, version: int) -> None:
+    """Prevent a version from being dropped until the transaction ends.
+
+    Raises:
+        UsageError: when there is no such version.
+    """
+    if not _lock_row(connection, version, "KEY SHARE"):
+        read_version(connection, version)
+
+
+def _lock_row(connection: Connection, version: int, mode: str) -> bool:
+    query = f"SELECT 1 FROM store.embedding_versions WHERE version_id = :version FOR {mode}"  # noqa: S608
+    return connection.scalar(text(query), {"version": version}) is not None
 
 
 def lock(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Versions that become current: whole, whatever readers do, and after interruptions too."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,12 +13,20 @@ from databases import Databases
 from evaluated import block, run, write
 from factories import model, rows
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.db import connection as database
 from registry.db.jobs import Lock, exclusive
-from registry.embeddings import partitions, placement, publication, training, versions
+from registry.embeddings import (
+    partitions,
+    placement,
+    placement_state,
+    publication,
+    training,
+    versions,
+)
 from registry.embeddings.training import TrainingOptions
-from registry.errors import LockHeldError, UsageError
+from registry.errors import LockHeldError, RegistryError, UsageError
 
 IRT = TrainingOptions(method="irt")
 COUNTS = "SELECT version, count(*) FROM registry.embeddings GROUP BY version"
@@ -42,6 +50,20 @@ def trained_commands(trained: Engine) -> Commands:
 
 class StoppedError(Exception):
     """Ends a training at a stage."""
+
+
+class Meanwhile:
+    """Does something once, when a stage of a training or a placement begins."""
+
+    def __init__(self, stage: str, act: Callable[[], object]) -> None:
+        self._stage, self._act = stage, act
+        self.done = False
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        del done, total
+        if what.startswith(self._stage) and not self.done:
+            self.done = True
+            self._act()
 
 
 class Recorder:
@@ -202,6 +224,77 @@ def test_a_rollback_waits_for_no_placement(trained: Engine) -> None:
     with exclusive(trained, Lock.PLACEMENT):
         done = publication.rollback(trained)
     assert (done.version.version, done.placement) == (1, None)
+
+
+def test_two_rollbacks_at_once_go_back_one_version(trained: Engine) -> None:
+    for _ in range(2):
+        training.train_and_place(trained, IRT)
+    with trained.begin() as connection:
+        model(connection, "falconlab/falcon-7b-w3", model_type="falcon")
+    other = Meanwhile("placing", lambda: publication.rollback(trained))
+    done = publication.rollback(trained, on_progress=other)
+    assert other.done
+    assert (done.version.version, done.before) == (2, 3)
+    with trained.connect() as connection:
+        assert counts(connection) == [(2, 64)]
+
+
+def test_a_rollback_of_another_version_than_was_current_is_refused(trained: Engine) -> None:
+    for _ in range(2):
+        training.train_and_place(trained, IRT)
+    training.train(trained, replace(IRT, promote=False))
+    with trained.begin() as connection:
+        model(connection, "falconlab/falcon-7b-w3", model_type="falcon")
+    other = Meanwhile("placing", lambda: _promoted(trained, 4))
+    with pytest.raises(RegistryError, match="version 4 is current now, and 3 was when"):
+        publication.rollback(trained, on_progress=other)
+    with trained.connect() as connection:
+        assert versions.current_number(connection) == 4
+
+
+def _promoted(engine: Engine, number: int) -> None:
+    with engine.begin() as connection:
+        versions.promote(connection, number)
+
+
+@pytest.mark.parametrize("stage", ["learning to predict", "placing models"])
+def test_a_version_that_is_dropped_before_it_is_placed_is_named(
+    trained: Engine, stage: str
+) -> None:
+    training.train(trained, replace(IRT, promote=False))
+
+    def drop() -> None:
+        with trained.begin() as connection:
+            versions.drop(connection, 2)
+
+    with pytest.raises(UsageError, match=r"There is no version 2 of embeddings; there is 1\."):
+        publication.promote(trained, 2, on_progress=Meanwhile(stage, drop))
+
+
+def test_a_version_that_is_being_placed_is_not_dropped(
+    trained: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training.train(trained, replace(IRT, promote=False))
+    monkeypatch.setattr(versions, "PATIENCE", "50ms")
+    dropped: list[BaseException] = []
+
+    def drop(*_: object) -> None:
+        with pytest.raises(DBAPIError) as refused, trained.begin() as connection:
+            versions.drop(connection, 2)
+        dropped.append(refused.value)
+
+    monkeypatch.setattr(placement_state, "save", _after(drop, placement_state.save))
+    placed = placement.complete(trained, 2)
+    assert placed is not None
+    assert len(dropped) == 1
+
+
+def _after(first: Callable[..., object], then: Callable[..., object]) -> Callable[..., object]:
+    def both(*arguments: object) -> object:
+        first()
+        return then(*arguments)
+
+    return both
 
 
 def test_a_refused_version_is_placed_only_when_it_is_forced(trained: Engine) -> None:
