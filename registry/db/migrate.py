@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TypeAlias
 
 import psycopg
@@ -64,12 +65,22 @@ def upgrade_embedded(
     Other programs have no data in it, as they may have in a database on a user's own server.
     """
     revisions = upgrade(opened, revision, around=around)
+    reserve_embedded(opened, embedded.default_data_directory())
+    return revisions
+
+
+def reserve_embedded(opened: Engine, data_dir: Path) -> None:
+    """Reserve the embedded database for the registry, and let readers log in.
+
+    Args:
+        opened: engine of the database.
+        data_dir: data directory of the server.
+    """
     with opened.begin() as connection:
         roles.revoke_from_public(connection)
-        reader.prepare(connection, embedded.default_data_directory())
+        reader.prepare(connection, data_dir)
     with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         reader.bound_notifications(connection)
-    return revisions
 
 
 def downgrade(opened: Engine, revision: str) -> tuple[str | None, str | None]:

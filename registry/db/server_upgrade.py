@@ -22,7 +22,7 @@ from registry.db.backup.restore import restore
 from registry.db.embedded import cluster, postmaster, shutdown, startup
 from registry.db.embedded.directory import DataDirectory, explaining
 from registry.db.embedded.installation import Account, find_account, find_binaries
-from registry.db.roles import revoke_from_public
+from registry.db.migrate import reserve_embedded
 from registry.errors import EmbeddedServerError
 from registry.workers import Progress, no_progress
 
@@ -121,8 +121,9 @@ def _upgraded(
     with _run(new, None) as where:
         _create_roles(where, roles)
         restore(where, file, on_progress=on_progress)
-        with database.engine(where) as engine, engine.begin() as connection:
-            revoke_from_public(connection)
+        if manifest.revision is not None:
+            with database.engine(where) as engine:
+                reserve_embedded(engine, directory.root)
     file.unlink()
     new.write(new.root / cluster.COMPLETE, str(before))
     return ServerUpgrade(before, after, manifest.rows, cluster.complete_exchange(directory))

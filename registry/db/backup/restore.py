@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import grants, roles, server, sql
+from registry.db import grants, migrate, roles, server, sql
 from registry.db.backup import archive, contents, programs, target
 from registry.db.backup.archive import BackupError, BackupManifest
 from registry.db.backup.script import Script
@@ -115,9 +115,11 @@ def _restored(
             _restore_roles(connection, restored)
             _run(connection, script, restored, on_progress)
             _verify(connection, manifest, on_progress)
-            _finish(connection, manifest, embedded=embedded)
+            _finish(connection, manifest)
     except psycopg.Error as error:
         raise DBAPIError(None, None, error) from error
+    if embedded and manifest.revision is not None:
+        migrate.reserve_embedded(engine, default_data_directory())
     return restored
 
 
@@ -240,12 +242,10 @@ def _verify(connection: Connection, manifest: BackupManifest, on_progress: Progr
         )
 
 
-def _finish(connection: Connection, manifest: BackupManifest, *, embedded: bool) -> None:
+def _finish(connection: Connection, manifest: BackupManifest) -> None:
     """Give the registry's objects to their owner and reader, and gather statistics."""
     if current_revision(connection) == head_revision() and sql.is_current(connection):
         grants.restore(connection)
-    if embedded:
-        roles.revoke_from_public(connection)
     if manifest.tables:
         connection.exec_driver_sql(f"ANALYZE {', '.join(contents.tables(connection))}")
 

@@ -569,6 +569,9 @@ def test_on_a_new_server_roles_come_back_and_a_plain_dump_is_repaired(
     assert done.exit_code == 0, done.output
     assert f"Created the roles {databases.prefix}_alice, {databases.prefix}_bob," in done.stderr
     assert "Left out" not in done.stderr
+    asked = Commands(None).done("query", "SELECT count(*) > 0 AS some FROM models", **place)
+    assert asked == "some\ntrue\n"
+    Commands(None).done("db", "check", **place)
     restored = database.create_engine(server.url)
     found = states(restored)
     assert found.pop("public.notes").rows == 1
