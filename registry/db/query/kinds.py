@@ -62,7 +62,7 @@ def _words(statement: str) -> Iterator[str]:
 
     A parenthesis after EXPLAIN begins options if the next word does not read.
     """
-    position, before, options = 0, "", False
+    position, before, options, decided = 0, "", False, False
     while position < len(statement):
         match = _TOKEN.match(statement, position)
         assert match is not None
@@ -74,8 +74,8 @@ def _words(statement: str) -> Iterator[str]:
             continue
         elif options:
             options = piece != ")"
-        elif piece == "(" and before == "explain" and not _reads_next(statement, position):
-            options = True
+        elif piece == "(" and before == "explain" and not decided:
+            options, decided = not _reads_next(statement, position), True
         elif piece == ";" and not before:
             continue
         elif piece != "(":
