@@ -88,8 +88,8 @@ def run_query(
             raise _overdue(timeout) from error
         except stream.LargeRowError as error:
             raise QueryError(
-                f"A row (or an error) has more than {stream.LARGEST_ROW >> 20} MB. Select parts of its "
-                "values (left, substr), or copy it with psql: \\copy (SELECT ...) TO file."
+                f"A row (or an error) has more than {stream.LARGEST_ROW >> 20} MB. Select parts of "
+                "its values (left, substr), or copy it with psql: \\copy (SELECT ...) TO file."
             ) from error
         except psycopg.Error as error:
             if errors.is_lost(error) and error.sqlstate != _ENDED:
