@@ -175,9 +175,11 @@ def test_one_training_at_a_time(filled: Engine) -> None:
 
 
 def test_no_connection_is_held_while_it_computes(filled: Engine) -> None:
+    # But for the guard of the job, which looks once a second for readers that are in its way.
     others = """
         SELECT count(*) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+           AND application_name <> 'registry guard'"""
     held: list[int] = []
 
     def on_progress(*_: object) -> None:
