@@ -9,7 +9,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from cli_commands import Commands
-from evaluated import grid, write
+from evaluated import block, grid, run, write
 from factories import model
 from learned import drawn, kept, names
 from safetensors import safe_open
@@ -20,6 +20,7 @@ from registry.embeddings import versions
 from registry.embeddings.read import read_embeddings
 from registry.embeddings.versions import Verdict
 from registry.errors import RegistryError
+from registry.evaluations.records import Item
 from registry.learning.encoders import open_encoder
 from registry.learning.encoders.hashing import LONGEST
 
@@ -341,6 +342,24 @@ def test_what_nearest_cannot_answer_is_said(
     assert "no version 99" in commands.refused(2, "nearest", "org/m0", "--version", "99")
     many = ("--min-parameters", "2B", "--max-parameters", "1B")
     assert "is more than" in commands.refused(2, "nearest", "org/m0", *many)
+
+
+def test_train_counts_texts_that_are_too_long(
+    commands: Commands, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.learning.encoders.hashing.LONGEST", 60)
+    rng = np.random.default_rng(0)
+    with engine.begin() as connection:
+        for name, long in (("a", 6), ("b", 2)):
+            asked = [Item(f"i{n}", f"What is {n}? " * (9 if n < long else 1)) for n in range(12)]
+            runs = [run(model, list(rng.integers(0, 2, 12).astype(float))) for model in names(8)]
+            write(connection, block(name, *runs, asked=asked))
+    done = commands("train", "--method", "rasch", "--encoder", "hashing", "--no-promote")
+    assert done.exit_code == 0, done.output
+    assert (
+        "The texts of 8 items are longer than the encoder reads, so that only their ends count: "
+        "6 of a, 2 of b." in done.stderr
+    )
 
 
 def test_route(commands: Commands, engine: Engine) -> None:

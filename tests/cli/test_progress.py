@@ -88,6 +88,22 @@ def test_time_left_counts_on_over_steps_of_other_names(monkeypatch: pytest.Monke
     assert [" left" in each for each in written] == [False, False, True, True, True, False]
 
 
+def test_time_left_is_by_the_pace_of_what_was_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the steps that were done before, as of a computation that is gone on with."""
+    screen = Screen(terminal=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    clock = 100.0
+    monkeypatch.setattr("registry.cli.progress.time.monotonic", lambda: clock)
+    with trainings("loading") as on_progress:
+        on_progress("reading", 60, 100)
+        clock += 20
+        on_progress("reading", 80, 100)
+    assert (
+        screen.getvalue().splitlines()[-1].endswith(": reading, 80 of 100 (80%), about 20 s left")
+    )
+
+
 def test_a_share_of_the_whole_is_shown_in_per_cent(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(terminal=False)
     monkeypatch.setattr("sys.stderr", screen)

@@ -11,6 +11,7 @@ from cli_commands import Commands
 from databases import Databases
 from evaluated import block, run, write
 from factories import edge, model, rows
+from learned import drawn, kept
 from sqlalchemy import Connection, Engine, text
 
 from registry.db import connection as database
@@ -158,6 +159,33 @@ def test_many_are_indexed(trained: Engine, monkeypatch: pytest.MonkeyPatch) -> N
             connection, "SELECT to_regclass('store.embeddings_1_hnsw_idx') IS NOT NULL"
         ) == [(True,)]
         assert len(near(connection, "falconlab/falcon-7b-v1")) == 10
+
+
+def test_a_table_that_takes_the_place_of_another_has_the_owner_of_all(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "INDEXED_FROM", 3)
+    version = kept(connection, drawn(5))
+    connection.exec_driver_sql("CREATE ROLE registry_keeper")
+    connection.exec_driver_sql("ALTER TABLE store.embeddings OWNER TO registry_keeper")
+    partitions.replace_placed(connection, version, [])
+    owners = "SELECT tableowner::text FROM pg_tables WHERE tablename = :name"
+    assert rows(connection, owners, name=f"embeddings_{version}") == [("registry_keeper",)]
+
+
+def test_a_vector_goes_with_what_is_known_of_its_model(engine: Engine) -> None:
+    """Models that came in another order than that of their names."""
+    models = [f"{clan}lab/{clan}-7b-v{n}" for clan in CLANS for n in range(20)]
+    places = np.repeat(np.array([[3, 0], [0, 3]], np.float32), 20, axis=0)
+    with engine.begin() as connection:
+        for name in reversed(models):
+            model(connection, name, model_type=name.partition("lab/")[0])
+        kept(connection, places + 0.1 * drawn(40, 2), models)
+        model(connection, "falconlab/falcon-7b-new", model_type="falcon")
+    placement.place(engine)
+    with engine.connect() as connection:
+        found = near(connection, "falconlab/falcon-7b-new")
+    assert all(name.startswith("falcon") for name in found)
 
 
 def test_the_next_training_is_measured_by_trained_vectors_alone(trained: Engine) -> None:

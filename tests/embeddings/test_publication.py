@@ -409,6 +409,28 @@ def test_an_interrupted_training_of_something_else_is_left(
         assert versions.read_version(connection, 2).state == "candidate"
 
 
+def test_a_model_that_comes_while_others_are_placed_has_a_vector_in_the_next_version(
+    trained: Engine,
+) -> None:
+    placement.place(trained)
+    name = "falconlab/falcon-7b-w3"
+
+    def on_progress(what: str, done: int, total: int) -> None:
+        # All of the catalog has been read by then.
+        if what == "placing models" and done == total == 63:
+            with trained.begin() as connection:
+                model(connection, name, model_type="falcon")
+            assert placement.place_pending(trained) is None, "another is running"
+
+    report = training.train_and_place(trained, IRT, on_progress=on_progress)
+    assert report.version is not None
+    assert report.version.current
+    assert report.placement is not None
+    assert report.placement.cold == 3, "of the first placement"
+    with trained.connect() as connection:
+        assert counts(connection) == [(2, 64)]
+
+
 def test_settings_that_an_interrupted_training_chose_are_not_chosen_again(
     trained: Engine,
 ) -> None:
@@ -444,5 +466,9 @@ def test_settings_of_another_training_are_chosen(trained: Engine, other: dict[st
         connection.exec_driver_sql(
             "UPDATE store.training_choices SET made_at = now() - interval '8 days'"
         )
+        connection.exec_driver_sql("""
+            INSERT INTO store.training_choices (choice_key, made_at, choice)
+            SELECT 'younger', now() - interval '6 days', choice FROM store.training_choices""")
     training.train(trained, options)
-    assert number_of(trained, "store.training_choices") == 0
+    with trained.connect() as connection:
+        assert rows(connection, "SELECT choice_key FROM store.training_choices") == [("younger",)]

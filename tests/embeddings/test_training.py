@@ -84,6 +84,19 @@ def test_a_training_becomes_the_current_version(filled: Engine) -> None:
     assert right[hidden].mean() > 0.7
 
 
+def test_texts_of_the_named_benchmarks_alone_are_encoded(filled: Engine) -> None:
+    options = TrainingOptions(benchmarks=["arc"], encoder="hashing")
+    with filled.connect() as connection:
+        asked = connection.scalar(
+            text("""
+            SELECT count(DISTINCT i.prompt) FROM store.items i JOIN store.benchmarks b
+                USING (benchmark_id) WHERE b.name = 'arc'""")
+        )
+    data = training.read_data(filled, options)
+    assert {each.benchmark for each in data.matrix.columns} == {"arc"}
+    assert count(filled, "SELECT count(*) FROM store.text_vectors") == asked
+
+
 def test_the_same_seed_gives_the_same_vectors(filled: Engine) -> None:
     first = training.train(filled, WITHOUT_TEXT)
     second = training.train(filled, replace(WITHOUT_TEXT, promote=False))

@@ -188,8 +188,12 @@ def test_a_version_without_vectors_of_items_predicts_nothing(connection: Connect
 
 def test_it_is_public(engine: Engine, database_url: str) -> None:
     with engine.begin() as connection:
-        stored(connection)
+        first = stored(connection)
+        second = kept(connection, drawn(3, seed=1), items=ITEMS, item_vectors=drawn(3, 5, seed=4))
     predicted = registry.predict_outcomes(["org/m0"], ["arc:i0", "arc:i2"], url=database_url)
-    assert predicted.probability.shape == (1, 2)
+    assert (predicted.version, predicted.probability.shape) == (second, (1, 2))
+    earlier = registry.predict_outcomes("org/m0", "arc:i0", url=database_url, version=first)
+    assert earlier.version == first
+    assert earlier.probability[0, 0] != predicted.probability[0, 0]
     with pytest.raises(ModelNotFoundError):
         registry.predict_outcomes("nobody/x", url=database_url)

@@ -92,6 +92,15 @@ def test_a_method_without_exams_says_what_shares_no_model(engine: Engine) -> Non
     assert "None of the 20 models that took cities" in said[0]
 
 
+def test_a_method_without_exams_counts_a_model_of_two_exams_once(engine: Engine) -> None:
+    with engine.begin() as connection:
+        write(connection, grid("sums", answers(range(30), 40)))
+        write(connection, grid("cities", answers(range(26, 46), 40)))
+    found, said = ties(engine, TrainingOptions(method="mf", promote=False))
+    assert (found[0]["models"], found[0]["apart"]) == (46, [])
+    assert said == []
+
+
 def test_versions_of_before_ties_were_named_say_nothing() -> None:
     old = {"items": 60, "linked": 0, "models": 40, "explained": 0.0}
     assert tie_warnings({"ties": [old, old]}) == []

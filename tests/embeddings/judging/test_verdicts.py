@@ -108,6 +108,15 @@ def test_a_lost_benchmark_is_named_by_its_canonical_name(engine: Engine) -> None
     assert "large" not in bad.reason
 
 
+def test_a_benchmark_under_its_canonical_name_is_not_missed(engine: Engine) -> None:
+    fill(engine)
+    data = read(engine)
+    put(engine, data, 1, 0.3)
+    found = verdict(engine, made(data, 0), data)
+    assert "neighbours changed; rank " in found.reason
+    assert "without" not in found.reason, "arc, which is arc_challenge"
+
+
 def test_only_what_both_versions_predict_is_compared(engine: Engine) -> None:
     """A version without some of the models and items loses or gains nothing by those."""
     fill(engine)

@@ -1,5 +1,6 @@
 """Methods on outcomes whose true probabilities are known."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -196,6 +197,15 @@ def test_a_blend_weighs_known_and_new_items_apart() -> None:
     again = fit.method.fit(made.problem)
     assert isinstance(again.method, Blend)
     assert (again.method.known, again.method.new) == (known, new)
+
+
+@pytest.mark.parametrize("weights", [((0.7, 0.3), (0.2, 0.8)), (None, (0.2, 0.8)), (None, None)])
+def test_a_method_is_the_same_after_its_settings_were_json(
+    weights: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
+) -> None:
+    known, new = weights
+    blend = Blend((ItemResponse(rank=2, sweeps=20), Neighbours(k=10)), known, new)
+    assert selection.method_of(json.loads(json.dumps(selection.settings(blend)))) == blend
 
 
 def test_early_stopping_keeps_the_best_step() -> None:

@@ -323,6 +323,15 @@ def test_uncertain_abilities_before_widen_no_prior() -> None:
     np.testing.assert_allclose(covariance, about_catalog, atol=0.06)
 
 
+def test_a_catalog_may_have_any_mean() -> None:
+    """That of an exam's models is no other than that of all: neither is 0."""
+    known = np.random.default_rng(7).normal(size=(300, 2)) + np.array([3, -2])
+    values = (known - known[:200].mean(axis=0)) @ np.array([[0.8], [0.5]])
+    taken = exam(np.full((200, 1, 1), 1e4), values[:200])._replace(values=values[:200])
+    prior = joint_prior(300, [taken], known.astype(np.float32))
+    np.testing.assert_allclose(prior.of_abilities.mean, values, atol=0.05)
+
+
 def test_evidence_and_prior_give_the_posterior_of_the_fit() -> None:
     """An item response model's vectors are its evidence times its prior, normal with mean 0."""
     problem = mixture(linked=20).problem
