@@ -10,6 +10,7 @@ from psycopg import pq
 from registry.db.embedded import cluster, postmaster, processes
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.postmaster import Postmaster
+from registry.db.waiting import attempts
 from registry.errors import EmbeddedServerError
 
 DATABASE = "registry"
@@ -34,6 +35,8 @@ class Server:
 
 # Its messages are in English, as the cluster is initialised.
 _RECOVERING = re.compile(r"the database system is (?:starting|not yet|in recovery)")
+_SILENT_LIMIT = 10.0  # seconds
+_CLOSED = "server closed the connection"  # a crash met this session, and has been mended since
 _STOPPING = "the database system is shutting down"
 
 
@@ -52,15 +55,10 @@ def ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Serv
                 "SELECT current_setting('data_directory'), current_setting('server_version')"
             ).fetchone()
     except psycopg.Error as error:
-        # A server that recovers from a backend's crash says so; one that has stopped does not
-        # answer. Its state may have changed until the next query.
-        answer = pq.PGconn.ping(f"host=127.0.0.1 port={process.port} connect_timeout=5".encode())
-        passing = _STOPPING in str(error) or _RECOVERING.search(str(error)) is not None
-        passing |= processes.is_suspended(process.pid)  # which the caller may end
-        if answer == pq.Ping.REJECT or passing or postmaster.find(directory.postgres) != process:
+        if _is_passing(directory, process, error):
             return None
         runs = f"runs (process {process.pid}, port {process.port})"
-        if answer == pq.Ping.NO_RESPONSE:
+        if _ping(process) == pq.Ping.NO_RESPONSE:
             raise EmbeddedServerError(
                 f"The embedded server in {directory.root} {runs} but does not answer: `registry db "
                 "stop` ends it and loses nothing; the next command starts it."
@@ -84,6 +82,24 @@ def ask(directory: DataDirectory, process: Postmaster, *, started: bool) -> Serv
         url=f"postgresql://{cluster.OWNER}:{password}@127.0.0.1:{process.port}/{DATABASE}",
         started=started,
     )
+
+
+def _is_passing(directory: DataDirectory, process: Postmaster, error: psycopg.Error) -> bool:
+    """Return whether a failed connection is due to a state that ends: recovering, or ending."""
+    if _STOPPING in str(error) or _RECOVERING.search(str(error)):
+        return True
+    for _ in attempts("Waiting for an answer of the embedded server", _SILENT_LIMIT):
+        # One that ends closes its port first.
+        if postmaster.find(directory.postgres) != process or processes.is_suspended(process.pid):
+            return True
+        answer = _ping(process)
+        if answer != pq.Ping.NO_RESPONSE:
+            return answer == pq.Ping.REJECT or _CLOSED in str(error)
+    return False
+
+
+def _ping(process: Postmaster) -> int:
+    return pq.PGconn.ping(f"host=127.0.0.1 port={process.port} connect_timeout=5".encode())
 
 
 def is_recovering(process: Postmaster) -> bool:
