@@ -76,11 +76,10 @@ def batches(
     count = file.metadata.num_rows
     if size > limits.BATCH and count:
         rows = max(min(rows, int(limits.BATCH / size * count)), 1)
-    start = 0
     names = None if columns is None else list(columns)
     for batch in file.iter_batches(rows, columns=names, use_threads=False):
+        batch.validate(full=True)  # texts may be no UTF-8, which Arrow finds out too late
         yield batch
-        start += batch.num_rows
 
 
 def require_text(path: Path, batch: pa.RecordBatch, start: int) -> None:

@@ -266,6 +266,17 @@ def test_lists_of_millions_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
         RecordFile(path).__enter__()
 
 
+def test_bytes_that_are_no_text_are_an_error_of_the_file(tmp_path: Path) -> None:
+    # As a program writes it that does not check its texts.
+    texts = pa.array([b"org/a\xff", b"org/b"], pa.binary()).view(pa.string())
+    path = parquet(tmp_path / "x.parquet", texts)
+    with pytest.raises(UnreadableFileError, match="UTF8"):
+        RecordFile(path).__enter__()
+    table = open_table(path)
+    with pytest.raises(UnreadableFileError, match="UTF8"):
+        list(table.batches(["id"]))
+
+
 def test_large_and_plain_parquet_files_are_read_as_before(tmp_path: Path) -> None:
     texts = [f"org/model-{number}" for number in range(50_000)]
     tags = [["a", f"b{number % 7}"] for number in range(50_000)]

@@ -65,17 +65,20 @@ def _first_keys(path: Path) -> frozenset[str]:
             text = file.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     except (UnreadableFileError, *limits.BROKEN):
         return frozenset()
-    found, decoder, place = set(), json.JSONDecoder(), 1
+    found: set[str] = set()
+    decoder, place = json.JSONDecoder(), 1
     try:
         while text[:1] == "{":
             key, place = decoder.raw_decode(text, _SPACE.match(text, place).end())  # type: ignore[union-attr] # matches anything
+            if not isinstance(key, str):
+                break
             found.add(key)
             place = _COLON.match(text, place).end()  # type: ignore[union-attr] # or ends the loop
             _, place = decoder.raw_decode(text, place)
             place = _COMMA.match(text, place).end()  # type: ignore[union-attr] # or ends the loop
     except (ValueError, AttributeError, RecursionError):
         pass
-    return frozenset(key for key in found if isinstance(key, str))
+    return frozenset(found)
 
 
 def typed(content: bytes, kind: type[_Kind], path: Path, *, part: str = "") -> _Kind:

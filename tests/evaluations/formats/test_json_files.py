@@ -33,7 +33,9 @@ def test_keys_follow_a_change_of_the_file(tmp_path: Path) -> None:
     assert json_files.keys(written(tmp_path, '{"bb": 1}')) == {"bb"}
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "3", "x", "{", '{"', "{1: 2}"])
+@pytest.mark.parametrize(
+    "text", ["", "[1]", "3", "x", "{", '{"', "{1: 2}", '{{"a": 1}', "{[1]: 2}"]
+)
 def test_other_files_have_no_keys(tmp_path: Path, text: str) -> None:
     assert json_files.keys(written(tmp_path, text)) == frozenset()
 

@@ -177,8 +177,8 @@ by_library: only models of this library, such as transformers
 by_family: only models of the family of this model, by any of its names; an unknown model has none
 by_architecture: only models of this class (Qwen2ForCausalLM), model type (qwen2_moe) or family of types (qwen)
 by_quantization: only models quantized by this method at any width (gptq), at one width (gptq-4bit), or none
-licenses: only models of one of these licences, or of by_license
-tags: only models with all of these tags, and by_tag
+licenses: only models of one of these licences, or of by_license; at most 500
+tags: only models with all of these tags, and by_tag; at most 500
 states: only models in one of these states
 created_after: only models created at this time or later
 created_before: only models created before this time

@@ -97,7 +97,7 @@ BEGIN
         SELECT c.* FROM counted c
          WHERE partial OR c.scored = cardinality(labels)
          ORDER BY c.scored DESC, c.average DESC NULLS LAST, c.value DESC NULLS LAST, c.name
-         LIMIT board."limit"
+         LIMIT CASE WHEN board."limit" IS NOT NULL THEN greatest(board."limit", 0) END
     )
     SELECT r.name, r.average, r.scored,
            (SELECT jsonb_object_agg(labels[u.place], u.score)
@@ -126,7 +126,7 @@ by_filter: only scores by this filter of answers, such as strict-match
 by_source: only scores that this source states
 by_variant: only scores of this variant, such as best-of-16; plain is of models alone
 partial: also models without scores on some of the benchmarks, after the others
-limit: most rows; null is all
+limit: most rows; null is all, less than 0 is 0
 model: name of the model
 average: mean of its scores that are shares, in [0, 1]; where there is none, models are in order of their raw scores on the first benchmark with a known direction
 scored: number of the benchmarks that it has a score on

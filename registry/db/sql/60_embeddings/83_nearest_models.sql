@@ -89,7 +89,7 @@ BEGIN
             '    SELECT c.model_id FROM ('
             '        SELECT e.model_id, e.vector FROM store.embeddings AS e'
             '         WHERE e.version_id = %1$s %4$s %3$s'
-            '         ORDER BY e.vector::halfvec(%2$s) <-> $1::halfvec(%2$s) LIMIT 3 * $3 + 1'
+            '         ORDER BY e.vector::halfvec(%2$s) <-> $1::halfvec(%2$s) LIMIT 3 * $3::bigint + 1'
             '    ) AS c WHERE c.model_id <> $2 ORDER BY c.vector <-> $1, c.model_id LIMIT $3) AS n',
             used.version_id, used.dimension,
             CASE WHEN sieve <> '' THEN format(
