@@ -163,17 +163,14 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
         ctx.exit(REFUSED)
 
 
-_NAMED = 3
-"""Benchmarks that are named, of those with cut texts."""
-
-
 def _cut(items: Mapping[str, int]) -> str:
     """Return a sentence on texts that are longer than the encoder reads."""
-    named = [f"{count:,} of {name}" for name, count in list(items.items())[:_NAMED]]
-    others = f" and {len(items) - _NAMED:,} more benchmarks" if len(items) > _NAMED else ""
+    from registry.embeddings.judging.changes import first_benchmarks
+
+    named = first_benchmarks([f"{count:,} of {name}" for name, count in items.items()])
     return (
         f"The texts of {sum(items.values()):,} items are longer than the encoder reads, so that "
-        f"only their ends count: {', '.join(named)}{others}."
+        f"only their ends count: {named}."
     )
 
 

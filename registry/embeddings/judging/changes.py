@@ -38,7 +38,7 @@ def changes(before: Making, after: Making) -> list[str]:
     if before.method == after.method and kind(before.settings) != kind(after.settings):
         said.append("settings of another kind")
     if before.benchmarks - after.benchmarks:
-        said.append(f"without {_named(sorted(before.benchmarks - after.benchmarks))}")
+        said.append(f"without {first_benchmarks(sorted(before.benchmarks - after.benchmarks))}")
     if before.models - after.models:
         said.append(f"without {len(before.models - after.models):,} of its models")
     return said
@@ -62,6 +62,12 @@ def kind(settings: Any) -> Any:
 _NAMED = 3
 
 
-def _named(names: Sequence[str]) -> str:
+def first_benchmarks(names: Sequence[str]) -> str:
+    """Return the first three benchmarks, and how many more there are, for a sentence.
+
+    Args:
+        names: of benchmarks, or what is said of each.
+    """
     rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more benchmarks" if rest > 0 else "")
+    more = f" and {rest:,} more benchmark{'s' if rest > 1 else ''}" if rest > 0 else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.embeddings.judging.changes import Making, changes
+from registry.embeddings.judging.changes import Making, changes, first_benchmarks
 from registry.embeddings.judging.churn import neighbour_churn
 from registry.embeddings.judging.gain import SEEDS, Gain
 from registry.embeddings.versions import Verdict
@@ -25,9 +25,6 @@ MOST_CHURN = 0.5
 
 LEAST_OUTCOMES = 100
 """Held-out outcomes of a benchmark from which on its loss refuses a candidate."""
-
-_NAMED = 3
-"""Benchmarks that a reason names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -157,9 +154,7 @@ def _cause(current: Contender, candidate: Contender, *, expected: bool) -> str:
 
 
 def _named(lost: Sequence[str], gains: Gains) -> str:
-    named = ", ".join(f"{name} ({gains.benchmarks[name]})" for name in lost[:_NAMED])
-    rest = len(lost) - _NAMED
-    return f"{named} and {rest:,} more benchmarks" if rest > 0 else named
+    return first_benchmarks([f"{name} ({gains.benchmarks[name]})" for name in lost])
 
 
 def check_limits(margin: float, most_churn: float) -> None:

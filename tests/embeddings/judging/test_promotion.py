@@ -154,6 +154,8 @@ def test_no_benchmark_may_be_lost_while_the_sum_gains() -> None:
     many = {f"b{number}": Gain(-0.1 - number / 100, 0.01, 500) for number in range(5)}
     assert "on b4 (-0.1400 ± 0.0100), b3 (-0.1300 ± 0.0100), b2" in verdict(**many)[1]
     assert verdict(**many)[1].endswith(" and 2 more benchmarks")
+    del many["b4"]
+    assert verdict(**many)[1].endswith(" and 1 more benchmark")
 
 
 def test_a_negative_margin_demands_no_gain_on_every_benchmark() -> None:
