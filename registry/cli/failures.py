@@ -53,12 +53,12 @@ class RegistryGroup(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the arguments, or print the requested help or version."""
-        with _writing_to_stdout():
+        with _writing_to_stdout(), _visible():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and translate its errors."""
-        with _logging_to_stderr(), _writing_to_stdout():
+        with _logging_to_stderr(), _writing_to_stdout(), _visible():
             try:
                 result = super().invoke(ctx)
                 sys.stdout.flush()
@@ -76,6 +76,16 @@ class RegistryGroup(click.Group):
                 raise explained(error, ctx.obj) from error
             else:
                 return result
+
+
+@contextmanager
+def _visible() -> Iterator[None]:
+    """Show what a terminal would obey in errors of click, which repeat the arguments."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message, kept="\n")  # type: ignore[misc] # its own place of it
+        raise
 
 
 @contextmanager

@@ -57,6 +57,16 @@ def test_nobody_listens() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "words", [["\x1b[2J"], ["models", "\x1b[2J"], ["models", "show", "a", "\x1b[2J"],
+              ["models", "search", "--limit", "\x1b[2J"], ["models", "search", "--\x1b[2J"]]
+)  # fmt: skip
+def test_a_wrong_argument_is_shown_visibly(words: list[str]) -> None:
+    err = Commands(None).refused(2, *words)
+    assert "\x1b" not in err
+    assert r"\x1b[2J" in err
+
+
 def test_unknown_host() -> None:
     err = Commands("postgresql://me@no-such-host.invalid/d").refused(4, "status")
     assert err.startswith("Error: Cannot connect to the database postgresql://me@no-such-host")

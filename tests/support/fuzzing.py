@@ -306,7 +306,11 @@ def command_failure(draw: random.Random, url: str) -> str | None:
     said = result.stderr + (result.stdout if result.exit_code else "")
     internal = "Unexpected " in said or "Traceback" in said
     raised = result.exception is not None and not isinstance(result.exception, SystemExit)
-    if internal or raised or not set(said) <= {*"\n\t"} | set(filter(str.isprintable, said)):
+    if (
+        internal
+        or raised
+        or not set(said) <= {*"\n\t\u200c\u200d"} | set(filter(str.isprintable, said))
+    ):
         return f"{line!r:.500}: {result.exit_code} {said[:300]!r} {result.exception!r}"
     return None
 
