@@ -4,6 +4,7 @@ A dump that was loaded by hand has lost them where the server lacked the roles.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -50,6 +51,7 @@ SELECT kind, name, quote_ident(pg_get_userbyid(owner)) AS owner, readable, writa
     SELECT 2, 'TABLE', c.oid::regclass::text, c.relowner,
            c.relispartition OR has_table_privilege(reader.oid, c.oid, 'SELECT'),
            has_table_privilege(reader.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+               OR has_any_column_privilege(reader.oid, c.oid, 'INSERT, UPDATE')
       FROM relations c, reader
     UNION ALL
     SELECT 3, 'VIEW', c.oid::regclass::text, c.relowner,
@@ -72,6 +74,17 @@ SELECT kind, name, quote_ident(pg_get_userbyid(owner)) AS owner, readable, writa
       FROM functions f, reader) AS objects
  ORDER BY place, name"""
 """The registry's objects: tables and their partitions, what SQL files make, and what jobs lock."""
+
+
+_ATTRIBUTES = ("SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS")
+
+_RIGHTS = """
+SELECT ARRAY[rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls] AS attributes,
+       ARRAY (SELECT quote_ident(above.rolname)
+                FROM pg_auth_members m JOIN pg_roles above ON above.oid = m.roleid
+               WHERE m.member = reader.oid ORDER BY 1) AS member_of
+  FROM pg_roles reader WHERE rolname = :reader"""
+"""What the reader's role may beside reading: attributes, and roles that it is a member of."""
 
 
 class _Object(NamedTuple):
@@ -105,6 +118,11 @@ def differences(connection: Connection) -> list[str]:
     open_ = [each for each in objects if each.writable]
     if open_:
         found.append(f"{READER} may change {_named(open_)}.")
+    attributes, above = _rights(connection)
+    if attributes:
+        found.append(f"{READER} has {' and '.join(attributes)}.")
+    if above:
+        found.append(f"{READER} is a member of {', '.join(above)}.")
     return found
 
 
@@ -138,6 +156,7 @@ def restore_grants(connection: Connection) -> None:
 
     An unneeded grant would write to catalogs that jobs use.
     """
+    _take_rights(connection)
     objects = _objects(connection)
     hidden = [each for each in objects if each.readable is False]
     if hidden:
@@ -152,6 +171,25 @@ def restore_grants(connection: Connection) -> None:
             connection.exec_driver_sql(
                 f"REVOKE {rights} ON {kind} {each.name} FROM {READER}, PUBLIC"
             )
+
+
+def _rights(connection: Connection) -> tuple[list[str], list[str]]:
+    """Return the attributes that the reader's role has, and the roles that it is a member of."""
+    row = connection.execute(text(_RIGHTS), {"reader": READER}).one_or_none()
+    if row is None:
+        return [], []
+    held = zip(_ATTRIBUTES, row.attributes, strict=True)
+    return [name for name, has in held if has], list(row.member_of)
+
+
+def _take_rights(connection: Connection) -> None:
+    """Leave the reader's role nothing but what is granted to it, as far as the user may."""
+    attributes, above = _rights(connection)
+    statements = [f"ALTER ROLE {READER} NO{each}" for each in attributes]
+    statements += [f"REVOKE {each} FROM {READER}" for each in above]
+    for statement in statements:
+        with suppress(DBAPIError), connection.begin_nested():
+            connection.exec_driver_sql(statement)
 
 
 def _objects(connection: Connection) -> list[_Object]:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from registry.db import embedded, roles
 from registry.db.connection import create_engine, postgres_url
 from registry.db.embedded import reader
+from registry.db.revisions import require_head
 from registry.errors import DatabaseUnreachableError, RegistryError
 
 SETTING = "REGISTRY_QUERY_URL"
@@ -156,6 +157,8 @@ def _made(engine: Engine) -> Iterator[URL]:
     name, password = f"{_MADE}{secrets.token_hex(8)}", secrets.token_urlsafe(24)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not can_make(connection):
+            # Before it is set up, there is nothing to read, and no reader's role.
+            require_head(connection)
             raise RegistryError(
                 "Queries of users need a login that may only read; this one, "
                 f"{engine.url.username}, may do more, but make no other. {_HOW}"

@@ -25,7 +25,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from registry.db import connection as database
-from registry.db import embedded, migrate, revisions
+from registry.db import embedded, grants, migrate, revisions
 from registry.db.backup import archive, contents, programs
 from registry.db.backup.archive import BackupError
 from registry.db.backup.dump import back_up
@@ -672,6 +672,26 @@ def test_a_check_finds_what_an_upgrade_restores(engine: Engine) -> None:
         migrate.check(engine)
     migrate.upgrade(engine)
     migrate.check(engine)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("ALTER ROLE registry_reader SUPERUSER CREATEDB", "has SUPERUSER and CREATEDB"),
+        ("GRANT registry_owner TO registry_reader", "is a member of registry_owner"),
+        ("GRANT pg_read_server_files TO registry_reader", "is a member of pg_read_server_files"),
+        ("GRANT UPDATE (name) ON store.models TO registry_reader", "may change table store.models"),
+    ],
+)
+def test_rights_of_the_reader_are_found_and_taken(
+    engine: Engine, statement: str, found: str
+) -> None:
+    # Never committed: the role is that of all databases of the server.
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+        assert any(found in each for each in grants.differences(connection))
+        grants.restore(connection)
+        assert grants.differences(connection) == []
 
 
 def test_a_newer_database_asks_for_a_newer_registry(engine: Engine) -> None:

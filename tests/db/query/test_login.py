@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from registry.db import connection as database
 from registry.db.query import login, run_query
-from registry.errors import DatabaseUnreachableError, RegistryError
+from registry.errors import DatabaseUnreachableError, RegistryError, SchemaNotAtHeadError
 from registry.evaluations import upgrades
 
 MADE = "SELECT rolname FROM pg_roles WHERE rolname ^@ 'registry_query_'"
@@ -43,6 +43,17 @@ def test_a_login_is_made_for_a_statement_and_dropped(engine: Engine) -> None:
     assert made.startswith("registry_query_")
     with engine.connect() as connection:
         assert (made,) not in rows(connection, MADE)
+
+
+def test_a_database_that_is_not_set_up_is_named_before_logins(
+    plain: Engine, empty_database_url: str
+) -> None:
+    of = database.create_engine(empty_database_url).url
+    url = of.set(username=plain.url.username, password="x")
+    opened = database.create_engine(url)
+    with pytest.raises(SchemaNotAtHeadError, match="not set up yet"):
+        session(opened)
+    opened.dispose()
 
 
 def test_a_login_that_may_only_read_is_used_as_it_is(engine: Engine) -> None:
