@@ -6,8 +6,10 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import forks as all_forks
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -275,6 +277,25 @@ def test_bytes_that_are_no_text_are_an_error_of_the_file(tmp_path: Path) -> None
     table = open_table(path)
     with pytest.raises(UnreadableFileError, match="UTF8"):
         list(table.batches(["id"]))
+
+
+def test_names_of_columns_that_are_no_text_are_an_error_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"id": ["a/a"], "note": ["b"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"note", b"n\xffte"))
+    with pytest.raises(UnreadableFileError, match="Parquet file"):
+        open_table(path)
+    with pytest.raises(UnreadableFileError, match="Parquet file"):
+        RecordFile(path).__enter__()
+
+
+@pytest.mark.parametrize("text", ["a\ud800", np.array([0x110000], np.uint32).view("U1")])
+def test_what_is_no_character_is_an_error_of_a_pickle(tmp_path: Path, text: Any) -> None:
+    path = tmp_path / "x.pkl"
+    column = text if isinstance(text, np.ndarray) else np.array([text], object)
+    path.write_bytes(pickle.dumps({"model": column}))
+    with pytest.raises(UnreadableFileError):
+        list(open_table(path).batches(["model"]))
 
 
 def test_large_and_plain_parquet_files_are_read_as_before(tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ class RecordFile:
                 for record in batch.to_pylist(maps_as_pydicts="strict"):
                     row += 1
                     yield row, 0, orjson.dumps(_as_listed(record))
-        except (pa.ArrowException, KeyError) as error:
+        except (pa.ArrowException, KeyError, UnicodeError) as error:
             raise UnreadableFileError(self.path, f"It is no Parquet file ({error}).") from error
 
 

@@ -6,6 +6,7 @@ and arrays and tables are made from what these hold.
 """
 
 import pickle
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -132,8 +133,18 @@ def _array(value: Named) -> Array:
         array = np.empty(len(data), object)
         array[:] = [_scalar(each) if isinstance(each, Named) else each for each in data]
     else:
-        array = np.frombuffer(_bytes(data), dtype)
+        array = _values(data, dtype)
     return array.reshape(tuple(map(int, shape)), order="F" if fortran else "C")
+
+
+def _values(data: object, dtype: np.dtype[Any]) -> Array:
+    """Return the values in an array's bytes; numpy crashes on texts of what is no character."""
+    array = np.frombuffer(_bytes(data), dtype)
+    if dtype.kind == "U" and dtype.itemsize:
+        codes = array.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if codes.size and codes.max() > sys.maxunicode:
+            raise UnpicklingError("a text in it is none")
+    return array
 
 
 def _bytes(data: object) -> bytes:
@@ -214,7 +225,7 @@ def _scalar(value: Named) -> object:
     if not type(value).path.endswith("multiarray.scalar"):
         raise UnpicklingError(f"it holds {type(value).path[:80]}")
     kind, data = value.args
-    return np.frombuffer(_bytes(data), _dtype(kind), 1)[0].item()
+    return _values(data, _dtype(kind))[0].item()
 
 
 def _frame(value: Named) -> dict[object, Array]:

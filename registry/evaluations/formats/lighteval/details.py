@@ -34,7 +34,7 @@ def recognizes(path: Path) -> bool:
         return False
     try:
         names = set(parquet.opened(path).schema_arrow.names)
-    except (pa.ArrowException, OSError, UnreadableFileError):
+    except (pa.ArrowException, OSError, UnicodeError, UnreadableFileError):
         return True  # so that reading it raises the error
     return {"__doc__", "__metric__"} <= names or "example" in names
 

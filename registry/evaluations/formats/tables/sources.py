@@ -96,12 +96,13 @@ class ParquetTable:
         """Open a file: read the names and types of its columns."""
         with _arrow_errors(path), parquet.opened(path) as file:
             schema = file.schema_arrow
+            names = list(schema.names)
         texts = frozenset(
             column.name
             for column in schema
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         )
-        return cls(path, list(schema.names), texts, schema)
+        return cls(path, names, texts, schema)
 
     def has(self, name: str) -> bool:
         """Tell whether there is such a column, or a field of a struct or of objects in texts."""
@@ -200,7 +201,11 @@ class PickledTable:
         length = len(next(iter(self.arrays.values()), ()))
         for start in range(0, length, ROWS):
             parts = {name: self.arrays[name][start : start + ROWS] for name in columns}
-            arrays = {name: _arrow(part) for name, part in parts.items()}
+            try:
+                arrays = {name: _arrow(part) for name, part in parts.items()}
+            except (UnicodeError, ValueError) as problem:  # of texts with what is no character
+                message = f"A text in it is none ({' '.join(str(problem).split())[:200]})."
+                raise UnreadableFileError(self.path, message) from problem
             yield CellBatch(start, min(ROWS, length - start), arrays)
 
     def error(
@@ -226,7 +231,7 @@ def _arrow(values: NDArray[Any]) -> pa.Array:
 def _arrow_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError) as problem:
+    except (pa.ArrowException, OSError, EOFError, UnicodeError) as problem:
         what = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         message = f"It is not a whole Parquet file ({what}). Fetch it again."
         raise UnreadableFileError(path, message) from problem
