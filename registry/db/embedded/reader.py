@@ -31,7 +31,9 @@ def prepare(connection: Connection, root: Path) -> str:
         password = secrets.token_urlsafe(24)
         directory.write(_path(directory), password)
     roles.let_in(connection, password, CONNECTIONS)
+    database = connection.scalar(text("SELECT quote_ident(current_database())"))
     connection.exec_driver_sql(f"ALTER ROLE {roles.READER} RESET ALL")
+    connection.exec_driver_sql(f"ALTER ROLE {roles.READER} IN DATABASE {database} RESET ALL")
     # All together spill half of what is free at most.
     free = shutil.disk_usage(directory.root).free >> 20
     spill = min(max(free // (2 * (CONNECTIONS + _WORKERS)), _LEAST_SPILL), _MOST_SPILL)
@@ -78,9 +80,16 @@ def _is_of(connection: Connection, directory: DataDirectory) -> bool:
 
 def _is_unchanged(connection: Connection) -> bool:
     """Return whether the role has the settings that it was given; a role may change its own."""
-    settings = connection.scalar(
-        text("SELECT rolconfig FROM pg_roles WHERE rolname = :name"), {"name": roles.READER}
-    )
+    settings, here = connection.execute(
+        text("""
+        SELECT rolconfig, (SELECT setconfig FROM pg_db_role_setting JOIN pg_database d
+                               ON d.oid = setdatabase AND d.datname = current_database()
+                            WHERE setrole = r.oid)
+          FROM pg_roles r WHERE rolname = :name"""),
+        {"name": roles.READER},
+    ).one()
+    if here:
+        return False
     found = dict(each.split("=", 1) for each in settings or ())
     found.pop("temp_file_limit", None)
     return found == roles.LIMITS

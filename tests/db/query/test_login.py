@@ -172,12 +172,19 @@ def test_a_reader_with_another_password_is_done_without(embedded_engine: Engine)
     assert session(embedded_engine) == "registry_reader"
 
 
-@pytest.mark.parametrize("setting", ["statement_timeout = 1", "work_mem = '1GB'"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "SET statement_timeout = 1",
+        "SET work_mem = '1GB'",
+        "IN DATABASE registry SET search_path = nowhere",
+    ],
+)
 def test_what_a_reader_sets_for_its_role_reaches_no_statement(
     embedded_engine: Engine, setting: str
 ) -> None:
     with login.opened(embedded_engine) as reading, reading.begin() as connection:
-        connection.exec_driver_sql(f"ALTER ROLE CURRENT_USER SET {setting}")
+        connection.exec_driver_sql(f"ALTER ROLE CURRENT_USER {setting}")
     assert session(embedded_engine).startswith("registry_query_")
     upgrades.upgrade(embedded_engine, embedded=True)
     assert session(embedded_engine) == "registry_reader"
