@@ -103,7 +103,8 @@ def end_readers(connection: Connection, refused: set[str]) -> int:
     ended = 0
     for row in connection.execute(_IN_THE_WAY, limits).all():
         reason = "blocked this job" if row.blocks else "left a transaction open"
-        ended += _end(connection, row, reason, refused)
+        # Without waiting for each to be gone: many are ended at once, and looked at again.
+        ended += _end(connection, row, reason, refused, wait=0)
     return ended
 
 
@@ -126,11 +127,15 @@ def _end(
     reason: str,
     refused: set[str],
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    *,
+    wait: int = 1000,
 ) -> int:
     pid, reader = session.pid, session.usename
     try:
         with around():
-            ended = connection.scalar(text("SELECT pg_terminate_backend(:pid, 1000)"), {"pid": pid})
+            ended = connection.scalar(
+                text("SELECT pg_terminate_backend(:pid, :wait)"), {"pid": pid, "wait": wait}
+            )
     except DBAPIError as error:
         if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
             raise

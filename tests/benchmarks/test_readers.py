@@ -34,9 +34,10 @@ def test_readers_get_whole_answers_while_jobs_run(own_server: Path, tmp_path: Pa
         jobs = Disturbed(own_server, tmp_path, hub, 0, LEARNING)
         jobs.prepare("sync", "import", "train", "place")
         jobs.run("db", "start")
-        with embedded.running(own_server) as server:
+        with embedded.running(own_server):
             # Some models are of the catalog alone, and nothing is known of a few.
-            readers = Readers(server.url, least=jobs.counts()["vectors"])
+            url = jobs.run("db", "url", "--reader").stdout.strip()
+            readers = Readers(url, least=jobs.counts()["vectors"])
             readers.start()
             time.sleep(WARM + SECONDS)
             spans = {"idle": (time.time() - SECONDS, time.time())}

@@ -24,7 +24,7 @@ _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SETTINGS = {
     "work_mem": "32MB",
     "maintenance_work_mem": "512MB",
-    "max_connections": "50",
+    "max_connections": "64",
     "max_wal_size": "4GB",
     "join_collapse_limit": "20",  # the views join; a query of several is planned whole
     "from_collapse_limit": "20",

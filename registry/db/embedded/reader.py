@@ -10,8 +10,8 @@ from sqlalchemy.engine import URL
 from registry.db import roles
 from registry.db.embedded.directory import DataDirectory
 
-CONNECTIONS = 20
-"""Sessions of readers at a time, of the 50 that the server has."""
+CONNECTIONS = 40
+"""Sessions of readers at a time, of the 64 that the server has (50 in older data directories)."""
 
 _NOTIFICATIONS = "8192"  # pages of 8 kB
 _WORKERS = 8  # processes that may help in parallel plans, and spill to disk as sessions do

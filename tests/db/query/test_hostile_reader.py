@@ -38,7 +38,7 @@ def crowd(url: str) -> Iterator[list[psycopg.Connection]]:
     with ExitStack() as stack:
         sessions: list[psycopg.Connection] = []
         with suppress(psycopg.OperationalError):
-            while len(sessions) < 50:
+            while len(sessions) < 64:
                 sessions.append(stack.enter_context(closing(psycopg.connect(url))))
                 sessions[-1].autocommit = True
                 for setting in STUBBORN:
@@ -49,7 +49,7 @@ def crowd(url: str) -> Iterator[list[psycopg.Connection]]:
 def test_sessions_that_sleep_in_transactions_delay_no_job(
     embedded_engine: Engine, crowd: list[psycopg.Connection]
 ) -> None:
-    assert 0 < len(crowd) < 40
+    assert 32 < len(crowd) <= reader.CONNECTIONS
     with embedded_engine.connect() as connection:
         views = rows(connection, "SELECT identity FROM store.sql_objects WHERE kind = 'VIEW'")
     for number, session in enumerate(crowd):
