@@ -114,12 +114,12 @@ def read_password(directory: DataDirectory) -> str:
     """
     try:
         password = directory.password.read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, UnicodeDecodeError):
         password = ""
     if not password:
         raise EmbeddedServerError(
-            f"The file {directory.password} with the database's password is missing or empty: "
-            f"restore it, or move {directory.postgres} away to start an empty database."
+            f"The file {directory.password} with the database's password is missing, empty or "
+            f"damaged: restore it, or move {directory.postgres} away to start an empty database."
         )
     return password
 

@@ -102,5 +102,5 @@ def _path(directory: DataDirectory) -> Path:
 def _read(directory: DataDirectory) -> str | None:
     try:
         return _path(directory).read_text().strip() or None
-    except FileNotFoundError:
+    except (FileNotFoundError, UnicodeDecodeError):  # damaged: it is made again
         return None

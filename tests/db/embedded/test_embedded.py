@@ -360,6 +360,9 @@ def test_a_lost_password_is_reported_and_leaves_no_server(spare_dir: Path) -> No
     with pytest.raises(EmbeddedServerError, match="password authentication failed"):
         embedded.start(spare_dir, keep=True, settings=FAST)
     assert not (spare_dir / "postgres" / "postmaster.pid").exists()
+    password.write_bytes(b"\xff\xfe")
+    with pytest.raises(EmbeddedServerError, match=r"postgres\.password .* or damaged"):
+        embedded.start(spare_dir, keep=True, settings=FAST)
     password.unlink()
     with pytest.raises(EmbeddedServerError, match=r"postgres\.password .* is missing"):
         embedded.start(spare_dir, keep=True, settings=FAST)

@@ -172,6 +172,15 @@ def test_a_reader_with_another_password_is_done_without(embedded_engine: Engine)
     assert session(embedded_engine) == "registry_reader"
 
 
+def test_a_damaged_password_of_the_reader_is_done_without_and_made_again(
+    embedded_engine: Engine,
+) -> None:
+    Path(os.environ["REGISTRY_DATA_DIR"], "postgres.reader").write_bytes(b"\xff\xfe")
+    assert session(embedded_engine).startswith("registry_query_")
+    upgrades.upgrade(embedded_engine, embedded=True)
+    assert session(embedded_engine) == "registry_reader"
+
+
 @pytest.mark.parametrize(
     "setting",
     [
