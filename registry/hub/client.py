@@ -19,7 +19,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, unty
     parse_ratelimit_headers,
 )
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.deadlines import Opened
 from registry.hub.decode import Rejected, decode_page

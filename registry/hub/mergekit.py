@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from registry import yaml_text
+from registry.bounded import yaml_text
 from registry.coerce import short_text
 
 _KEYS = ("merge_config", "mergekit_config", "mergekit", "merge", "config", "yaml")

@@ -10,7 +10,7 @@ import orjson
 from huggingface_hub import parse_hf_uri
 from huggingface_hub.errors import HfUriError
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import HubError, UsageError
 from registry.hub.client import Hub, HubReply, origin, reply_error
 

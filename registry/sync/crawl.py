@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
+from registry.bounded.limits import EMPTY_PAGES, PAGES
 from registry.enums import SyncKind
 from registry.errors import HubError
 from registry.hub.client import ListingQuery
-from registry.limits import EMPTY_PAGES, PAGES
 from registry.sync.options import SyncOptions
 from registry.sync.page import RecordPage
 from registry.sync.prefetch import PAGES_AHEAD, PageSource, Prefetcher

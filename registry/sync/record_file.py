@@ -17,7 +17,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from registry import limits, parquet
+from registry.bounded import limits, parquet
 from registry.coerce import timestamp
 from registry.errors import HubError, UnreadableFileError, UsageError
 from registry.hub.client import LISTED_FIELDS, ListingQuery, RawPage

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub, ListingQuery, Lookup, Wait
 from registry.hub.decode import decode_page

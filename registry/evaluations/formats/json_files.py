@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 import orjson
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import UnreadableFileError
 
 _Kind = TypeVar("_Kind")

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import UnreadableFileError
 
 ENDINGS = (".pkl", ".pickle")

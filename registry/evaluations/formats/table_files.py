@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from registry import parquet
+from registry.bounded import parquet
 from registry.errors import UnreadableFileError
 
 Encoding: TypeAlias = Literal["parquet", "csv"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from registry import yaml_text
+from registry.bounded import yaml_text
 from registry.coerce import short_text
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.hub.records import HUB, read_eval_results, read_model_index

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import msgspec
 import pyarrow as pa
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 
-from registry import parquet
+from registry.bounded import parquet
 from registry.coerce import number, short_text, storable
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.json_files import members

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from registry.bounded.limits import COLUMNS, too_many_columns
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import pickles
 from registry.evaluations.formats.tables.sources import ParquetTable, PickledTable, Table
 from registry.evaluations.formats.tables.text_sources import CsvTable, JsonlTable
-from registry.limits import COLUMNS, too_many_columns
 
 ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", *pickles.ENDINGS)
 """Endings of the names of tables; text files may have .gz after theirs."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from registry import yaml_text
+from registry.bounded import yaml_text
+from registry.bounded.limits import MAPPING
 from registry.errors import UnreadableFileError, UsageError
 from registry.evaluations.formats.tables.mapping import (
     SHARES,
@@ -23,7 +24,6 @@ from registry.evaluations.formats.tables.mapping_parser import LAYOUT_KEYS, pars
 from registry.evaluations.formats.tables.open import open_table
 from registry.evaluations.formats.tables.roles import FACT, ITEM_TEXTS, ROLES, Text, roles_of
 from registry.evaluations.scales.stated import StatedScale
-from registry.limits import MAPPING
 
 GENERAL = "long"
 """Mapping of tables of any origin, by the names of their columns alone."""

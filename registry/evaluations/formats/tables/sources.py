@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from registry import parquet
+from registry.bounded import parquet
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import pickles
 from registry.evaluations.formats.tables.cells import text_of

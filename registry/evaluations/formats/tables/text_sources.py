@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats.tables.cells import BadCellError, text_of
 from registry.evaluations.formats.tables.sources import CellBatch, field_at

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from registry import limits
+from registry.bounded import limits
 from registry.errors import UnreadableFileError
 
 _SMALL = 1 << 12  # compressed bytes that unpack to less than a page's limit, however well packed

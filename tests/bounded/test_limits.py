@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from registry import limits, yaml_text
+from registry.bounded import limits, yaml_text
 from registry.errors import UnreadableFileError
 from registry.evaluations.formats import json_files, pickles
 from registry.evaluations.formats.inspect_logs.log import InspectLog

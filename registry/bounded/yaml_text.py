@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from registry.limits import YAML_DEPTH, YAML_NODES
+from registry.bounded.limits import YAML_DEPTH, YAML_NODES
 
 
 def load(text: str, loader: type[Any]) -> object:

@@ -1,0 +1,1 @@
+"""Input of unknown origin, read in bounded memory and time."""
