@@ -97,10 +97,17 @@ def publish(
 def _finalized(
     engine: Engine, number: int, verdict: Verdict, before: int | None
 ) -> EmbeddingVersion | None:
-    """Promote or refuse a candidate; None where it was judged beside a version that has gone."""
+    """Promote or refuse a candidate, but for one that was promoted by hand meanwhile.
+
+    None where it was judged beside a version that is not current any more.
+    """
     versions.wait_for_readers(engine)
     with engine.begin() as connection:
-        if versions.current_number(connection) != before:
+        current = versions.current_number(connection)
+        if current == number:
+            # Somebody has promoted it meanwhile: that stands.
+            return versions.read_version(connection, number)
+        if current != before:
             return None
         return versions.finalize(connection, number, verdict)
 

@@ -353,6 +353,20 @@ def test_a_version_is_judged_beside_the_one_that_is_current_then(trained: Engine
         assert versions.previous(connection) == other.version
 
 
+def test_a_version_that_is_promoted_by_hand_while_it_is_placed_stays_so(trained: Engine) -> None:
+    def on_progress(what: str, done: int, total: int) -> None:
+        del done, total
+        if what == "reading the catalog":
+            with trained.begin() as connection:
+                versions.promote(connection, 2)
+
+    report = training.train_and_place(trained, replace(IRT, margin=1), on_progress=on_progress)
+    assert report.version is not None
+    assert (report.version.version, report.version.current, report.refused) == (2, True, False)
+    with trained.connect() as connection:
+        assert counts(connection) == [(2, 63)]
+
+
 @pytest.mark.parametrize("stage", ["judging the version", "placing models"])
 def test_a_version_whose_training_was_interrupted_is_judged_by_the_next(
     trained: Engine, trained_commands: Commands, stage: str
