@@ -19,3 +19,14 @@ def test_a_file_with_a_long_name_has_its_suffix_while_it_is_written(tmp_path: Pa
     with new_file(target) as place:
         assert place.suffix == ".parquet"
     assert target.is_file()
+
+
+def test_what_another_process_writes_stays_and_what_a_killed_one_left_goes(tmp_path: Path) -> None:
+    target, left = tmp_path / "vectors.npz", tmp_path / ".partial-0123abcd-vectors.npz"
+    left.touch()
+    with new_file(target) as first:
+        assert not left.exists()
+        with pytest.raises(KeyboardInterrupt), new_file(target):
+            raise KeyboardInterrupt
+        assert first.exists()
+    assert target.is_file()

@@ -1,6 +1,7 @@
 """Files that would take gigabytes of memory, refused in bounded memory with a sentence."""
 
 import gzip
+import io
 import json
 import pickle
 import zipfile
@@ -149,6 +150,15 @@ def test_records_behind_a_line_without_end_are_read(tmp_path: Path) -> None:
             "records.jsonl, line 2"
         ]
         assert json.loads(file.page(None, 0, 10)) == [{"id": "a/a"}, {"id": "a/b"}]
+
+
+def test_the_beginning_of_a_document_counts_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DOCUMENT", 10)
+    assert limits.content(tmp_path, io.BytesIO(b"3456789"), b"012") == b"0123456789"
+    with pytest.raises(UnreadableFileError, match="the limit of a document"):
+        limits.content(tmp_path, io.BytesIO(b"3456789x"), b"012")
 
 
 def test_millions_of_values_are_no_document(tmp_path: Path) -> None:

@@ -66,6 +66,17 @@ def test_a_writer_is_left_alone(engine: Engine) -> None:
         assert writer.scalar(text("SELECT 1")) == 1
 
 
+def test_an_owner_that_has_the_role_of_readers_is_left_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "OLDEST", 0)
+    with reader(engine, "IN ROLE registry_owner") as url, opened(url) as writer:
+        writer.execute("SELECT count(*) FROM registry.models")
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            assert end_readers(connection, set()) == 0
+        writer.execute("SELECT 1")
+
+
 def test_a_reader_does_not_hold_up_an_upgrade(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE store.sql_objects SET fingerprint = 'another version'")

@@ -6,11 +6,13 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
+from databases import Databases
 from factories import rows
 from readers import reader
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
+from registry.db import connection as database
 from registry.db import migrate
 from registry.db.jobs import Lock, exclusive, job
 from registry.errors import LockHeldError
@@ -64,6 +66,19 @@ def test_the_message_says_who_holds_a_lock(engine: Engine) -> None:
     said = str(raised.value)
     assert said.startswith(f"Another evals import is running: evals remove, process {os.getpid()} ")
     assert f" UTC (server process {pid}); try again" in said
+
+
+def test_the_holder_of_a_lock_in_another_database_is_not_named(
+    engine: Engine, databases: Databases
+) -> None:
+    with databases.made(template=databases.template()) as url:
+        other = database.create_engine(url)
+        with exclusive(other, Lock.CATALOG, name="theirs"):
+            with exclusive(engine, Lock.CATALOG, name="ours"):
+                with pytest.raises(LockHeldError, match="is running: ours, process "):
+                    with exclusive(engine, Lock.CATALOG):
+                        pass
+        other.dispose()
 
 
 def test_a_held_lock_has_no_snapshot_and_no_limit_of_time(engine: Engine) -> None:

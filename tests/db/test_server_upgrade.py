@@ -1,6 +1,8 @@
 """The embedded server brought to another major version of Postgres."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -45,11 +47,25 @@ def old_cluster(root: Path) -> DataDirectory:
     return directory
 
 
+@contextmanager
+def _of_old_version(directory: DataDirectory) -> Iterator[psycopg.Connection]:
+    server = startup.start(directory, FAST, OLD)
+    with psycopg.connect(server.url) as connection:
+        yield connection
+    embedded.stop(directory.root)
+
+
 @pytest.mark.skipif(not OLD.exists(), reason="needs the programs of PostgreSQL 15")
 def test_data_of_an_older_server_are_brought_to_the_installed_one(own_server: Path) -> None:
     directory = old_cluster(own_server)
     place = {"REGISTRY_DATA_DIR": str(own_server)}
     assert "registry db upgrade-server" in Commands(None).refused(4, "db", "start", **place)
+    with _of_old_version(directory) as connection:
+        connection.execute("SELECT lo_create(7)")
+    assert "has 1 large objects" in Commands(None).refused(1, "db", "upgrade-server", **place)
+    assert cluster.stored_version(directory) == 15
+    with _of_old_version(directory) as connection:
+        connection.execute("SELECT lo_unlink(7)")
     done = Commands(None)("db", "upgrade-server", **place)
     assert done.exit_code == 0, done.output
     assert "from PostgreSQL 15 to 18: 999 rows, verified" in done.stderr

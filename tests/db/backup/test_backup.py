@@ -219,6 +219,10 @@ HELD = {
         "rows in table store.job_runs",
         "DELETE FROM store.job_runs",
     ),
+    "INSERT INTO store.benchmark_aliases VALUES ('mine', 'mmlu', NULL, 'user', 1)": (
+        "aliases of benchmarks",
+        "DELETE FROM store.benchmark_aliases WHERE source = 'user'",
+    ),
 }
 
 
@@ -517,6 +521,24 @@ def test_an_owner_of_a_database_restores_without_other_rights(
             with database.create_engine(url).connect() as connection:
                 connection.exec_driver_sql("SET ROLE registry_reader")
                 assert all(connection.exec_driver_sql(READER_SEES).one())
+    finally:
+        with databases.administration() as connection:
+            connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+def test_a_role_that_is_there_gets_no_rights_by_a_restore(
+    saved: Path, target: Engine, databases: Databases, tmp_path: Path
+) -> None:
+    name = f"{databases.prefix}_known"
+    given = archive.Role(name, login=True, superuser=False, member_of=["registry_reader"])
+    file = altered(saved, tmp_path / "of another", roles=[*archive.read(saved).roles, given])
+    with databases.administration() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name}")
+    try:
+        assert restore(setting(target), file).created == []
+        with target.connect() as connection:
+            member = text("SELECT pg_has_role(:name, 'registry_reader', 'MEMBER')")
+            assert connection.scalar(member, {"name": name}) is False
     finally:
         with databases.administration() as connection:
             connection.exec_driver_sql(f"DROP ROLE {name}")

@@ -16,7 +16,7 @@ import pytest
 from servers import FAST, ROOT, START, kill, on_linux, process, processes_of, query, until
 
 from registry.db import embedded, waiting
-from registry.db.embedded import directory, postmaster, processes, shutdown
+from registry.db.embedded import directory, postmaster, processes, shutdown, startup
 from registry.db.embedded.directory import DataDirectory
 from registry.errors import EmbeddedServerError
 
@@ -161,6 +161,23 @@ def test_a_server_that_is_killed_while_it_starts_is_started_again(
         again = started.result(timeout=30)
     assert query(again, "SELECT value FROM kept") == 42
     assert again.pid != found.pid
+
+
+def test_a_start_that_is_interrupted_leaves_no_server_that_recovers(
+    gate: Gate, server: embedded.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill(server)
+    gate.close()
+
+    def interrupted(*_: object, **__: object) -> None:
+        until(lambda: "database system was interrupted" in gate.log())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(startup, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embedded.start(gate.data_dir, keep=True, settings=gate.settings)
+    assert postmaster.find(gate.data_dir / "postgres") is None
+    gate.open()
 
 
 def test_a_recovery_without_end_does_not_keep_the_server_from_stopping(

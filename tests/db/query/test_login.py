@@ -130,6 +130,11 @@ def test_logins_that_a_killed_command_left_are_dropped(engine: Engine) -> None:
         assert (left,) not in rows(connection, MADE)
 
 
+def test_the_login_of_a_statement_that_runs_is_left_to_it(engine: Engine) -> None:
+    with run_query(engine, "SELECT session_user", timeout=10, max_rows=1) as result:
+        assert session(engine) != str(next(result.rows)[0])
+
+
 def test_the_reader_of_the_embedded_server_is_limited(embedded_engine: Engine) -> None:
     with login.opened(embedded_engine) as reading, reading.connect() as connection:
         assert reading.url.username == "registry_reader"
