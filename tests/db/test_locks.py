@@ -21,7 +21,8 @@ from registry.evaluations import upgrades
 HELD = """
 SELECT a.backend_xid IS NULL AND a.backend_xmin IS NULL AND a.state = 'idle in transaction'
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
- WHERE l.relation = 'store.lock_catalog'::regclass AND l.granted"""
+ WHERE l.relation = 'store.lock_catalog'::regclass AND l.granted
+   AND a.datname = current_database()"""
 MODES = (
     "ACCESS SHARE",
     "ROW SHARE",
@@ -60,7 +61,8 @@ def test_the_message_says_who_holds_a_lock(engine: Engine) -> None:
         with engine.connect() as connection:
             ((pid,),) = rows(
                 connection,
-                "SELECT pid FROM pg_locks WHERE mode = 'ExclusiveLock' AND granted"
+                "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE mode = 'ExclusiveLock' AND granted AND datname = current_database()"
                 " AND relation = 'store.lock_evaluations'::regclass",
             )
     said = str(raised.value)
@@ -125,8 +127,9 @@ def test_a_reader_does_not_stop_an_upgrade_by_the_locks_of_older_versions(
 
 def test_a_lock_is_free_when_its_session_is_gone(engine: Engine) -> None:
     end = text(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
         " WHERE relation = 'store.lock_catalog'::regclass AND granted"
+        " AND datname = current_database()"
     )
     with exclusive(engine, Lock.TRAINING), suppress(OperationalError):
         with exclusive(engine, Lock.CATALOG):

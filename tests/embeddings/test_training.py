@@ -217,7 +217,10 @@ def test_a_killed_training_leaves_no_half_version(
     url = filled.url.render_as_string(hide_password=False)
     command = ["-m", "registry", "--database-url", url, "train", "--encoder", "none"]
     running = "SELECT count(*) FROM store.job_runs WHERE job = 'train' AND status = 'running'"
-    saving = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NOT NULL"
+    saving = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE NOT granted AND datname = current_database()"
+    )
     with filled.connect() as held:
         # So it cannot end, however fast the machine is.
         held.exec_driver_sql("LOCK TABLE store.embeddings IN SHARE MODE")
