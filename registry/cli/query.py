@@ -118,7 +118,8 @@ def query(
         if fields:
             output.rows(fields, rows, empty=None if result.cut_off else "No rows.")
         if result.cut_off:
-            say(_cut_off(result.cut_off, result.count, table=output.format == "table"))
+            full = output.format == "table" and (result.cut_off == "cells" or most == TABLE_BYTES)
+            say(_cut_off(result.cut_off, result.count, full_table=full))
 
 
 def _tabled(result: QueryResult, most: int) -> Iterator[Sequence[object]]:
@@ -130,10 +131,10 @@ def _tabled(result: QueryResult, most: int) -> Iterator[Sequence[object]]:
         yield row
 
 
-def _cut_off(by: str, count: int, *, table: bool) -> str:
+def _cut_off(by: str, count: int, *, full_table: bool) -> str:
     if by == "rows":
         more = "--max-rows allows more"
-    elif table:
+    elif full_table:
         more = f"a table has {TABLE_CELLS:,} cells and {TABLE_BYTES >> 20} MB at most; "
         more += "--format csv writes all"
     else:

@@ -173,7 +173,7 @@ def test_cut_off(sample: Commands) -> None:
     assert cut.stdout.count("\n") == 3
     assert cut.stderr == "Cut off after 2 rows; --max-bytes allows more.\n"
     command = ("query", "SELECT repeat('x', 1000) FROM models", "--max-bytes", "0.002")
-    assert sample(*command, "--format", "table").stderr.startswith("Cut off after 2 rows; ")
+    assert sample(*command, "--format", "table").stderr == cut.stderr
     whole = sample("query", "SELECT generate_series(1, 3)", "--max-rows", "3")
     assert whole.stderr == ""
 
