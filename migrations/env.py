@@ -74,14 +74,14 @@ def prepare(connection: Connection) -> None:
         == context.get_revision_argument()
         == revisions.head_revision()
     )
-    if not (stays and sql.is_current(connection)):
+    if not stays or sql.must_install(connection):
         sql.drop(connection)
 
 
 def finish(connection: Connection, revision: str | None) -> None:
     """Rebuild views and functions at head; below head there are none."""
     if revision == revisions.head_revision():
-        if not sql.is_current(connection):
+        if sql.must_install(connection):
             sql.install(connection)
             roles.grant(connection)
             renew_shown_runs(connection)

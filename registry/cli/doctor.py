@@ -171,9 +171,10 @@ def _open_rights(connection: Connection) -> Finding:
     return Finding(
         "readers",
         "warn",
-        "Every login may connect to other databases here, make temporary tables, or call functions "
-        "that write to disk or lock. Where no other program needs that, revoke it "
-        "(docs/operations.md, Roles and limits): " + "; ".join(map(_beginning, statements)),
+        "Every login may connect to other databases here, make temporary tables, call functions "
+        "that write to disk or lock, or has rights that somebody gave to PUBLIC. "
+        "Where no other program needs that, revoke it (docs/operations.md, Roles and limits): "
+        + "; ".join(map(_beginning, statements)),
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from registry.db import roles
+from registry.db import excess, roles
 from registry.db.roles import OWNER, READER
 from registry.db.schema import metadata
 
@@ -123,6 +123,10 @@ def differences(connection: Connection) -> list[str]:
         found.append(f"{READER} has {' and '.join(attributes)}.")
     if above:
         found.append(f"{READER} is a member of {', '.join(above)}.")
+    beyond = list(dict.fromkeys(map(str, excess.of_role(connection, READER))))
+    if beyond:
+        more = f" and {len(beyond) - _SHOWN:,} more" if len(beyond) > _SHOWN else ""
+        found.append(f"{READER} {', '.join(beyond[:_SHOWN])}{more}.")
     return found
 
 
@@ -187,6 +191,7 @@ def _take_rights(connection: Connection) -> None:
     attributes, above = _rights(connection)
     statements = [f"ALTER ROLE {READER} NO{each}" for each in attributes]
     statements += [f"REVOKE {each} FROM {READER}" for each in above]
+    statements += [each.revoked(READER) for each in excess.of_role(connection, READER)]
     for statement in statements:
         with suppress(DBAPIError), connection.begin_nested():
             connection.exec_driver_sql(statement)

@@ -9,6 +9,8 @@ import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from registry.db import excess
+
 OWNER = "registry_owner"
 READER = "registry_reader"
 
@@ -108,7 +110,8 @@ def revoke_from_public(connection: Connection) -> None:
 def open_to_all(connection: Connection) -> list[str]:
     """Return the statements that revoke what every login may do here; none where it may nothing.
 
-    That is to connect to other databases, create temporary tables, and call functions that write.
+    That is to connect to other databases, create temporary tables, call functions that write, and
+    what somebody granted to PUBLIC beside.
     """
     databases = connection.scalars(
         text("""
@@ -127,7 +130,7 @@ def open_to_all(connection: Connection) -> list[str]:
     )
     if functions:
         found.append(f"REVOKE EXECUTE ON FUNCTION {functions} FROM PUBLIC")
-    return found
+    return found + [each.revoked("PUBLIC") for each in excess.of_all(connection)]
 
 
 def let_in(connection: Connection, password: str, connections: int) -> None:

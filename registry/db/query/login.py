@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from registry.db import embedded, roles
+from registry.db import embedded, excess, roles
 from registry.db.connection import create_engine, postgres_url
 from registry.db.embedded import reader
 from registry.db.revisions import require_head
@@ -134,7 +134,10 @@ def _connects(url: URL) -> bool:
 def too_much(connection: Connection) -> str | None:
     """Return why the login of a session has more rights than a reader, or None."""
     reason: str | None = connection.scalar(_TOO_MUCH)
-    return reason
+    if reason is not None:
+        return reason
+    beyond = excess.of_session(connection)
+    return None if beyond is None else str(beyond)
 
 
 def can_make(connection: Connection) -> bool:

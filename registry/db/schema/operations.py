@@ -111,7 +111,7 @@ class ObjectTable(TypedColumns):
     ordinal = Column(Integer, primary_key=True, autoincrement=False)
     kind: Named[str] = Column(Text, comment="VIEW or FUNCTION")
     identity: Named[str] = Column(Text, comment="name, with argument types for a function")
-    fingerprint: Named[str] = Column(Text, comment="of all SQL files together")
+    fingerprint: Named[str] = Column(Text, comment="digest of all SQL files, server, digests of it")
 
 
 sql_objects = Table("sql_objects", metadata, ObjectTable)

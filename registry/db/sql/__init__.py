@@ -6,25 +6,35 @@ user's view that depends on one of these makes the drop fail, with the name of t
 """
 
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from registry.db.sql.definitions import OBJECTS, digests, restored_digests, server
 from registry.errors import SchemaNotAtHeadError
 
-_OBJECTS = """
-SELECT 'VIEW' AS kind,
-       quote_ident(nspname) || '.' || quote_ident(relname) AS identity,
-       c.oid::bigint AS made
-  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
- WHERE nspname IN ('registry', 'store') AND relkind = 'v'
-UNION ALL
-SELECT 'FUNCTION',
-       quote_ident(nspname) || '.' || quote_ident(proname)
-           || '(' || pg_get_function_identity_arguments(p.oid) || ')',
-       p.oid::bigint
-  FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
- WHERE nspname IN ('registry', 'store')"""
+_SHOWN = 5
+"""Objects that a sentence names at most."""
+
+
+class _Installed(NamedTuple):
+    """What `store.sql_objects` says of a view or function.
+
+    Attributes:
+        kind: VIEW or FUNCTION.
+        identity: its name, with the types of arguments.
+        files: digest of all SQL files.
+        server: major version of the server that it was installed by.
+        definitions: digests of what that server said of it, and says once it is restored.
+    """
+
+    kind: str
+    identity: str
+    files: str
+    server: str
+    definitions: Sequence[str]
 
 
 def files() -> dict[str, str]:
@@ -47,21 +57,50 @@ def fingerprint() -> str:
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether the installed views and functions are those of this version, and all there."""
-    if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
+    """Return whether the views and functions are this version's, all there, and unaltered."""
+    return _is_of_this_version(connection) and not lost(connection) and not altered(connection)
+
+
+def must_install(connection: Connection) -> bool:
+    """Return whether an upgrade has to install the views and functions again.
+
+    Also where another major version of Postgres installed them, with which they cannot be compared;
+    not while objects of users depend on them, which would make a server's upgrade fail.
+    """
+    if not is_current(connection):
+        return True
+    if all(each.server == server(connection) for each in _installed(connection)):
         return False
-    digests = connection.scalars(text("SELECT DISTINCT fingerprint FROM store.sql_objects")).all()
-    return digests == [fingerprint()] and not lost(connection)
+    depend = dependents(connection)
+    find_types(connection)
+    return not depend
 
 
 def lost(connection: Connection) -> list[str]:
     """Return the installed views and functions that are no longer there."""
     find_types(connection)
     present = set(_objects(connection))
-    recorded = connection.execute(
-        text("SELECT kind, identity FROM store.sql_objects ORDER BY ordinal")
-    )
-    return [row.identity for row in recorded if (row.kind, row.identity) not in present]
+    return [
+        each.identity
+        for each in _installed(connection)
+        if (each.kind, each.identity) not in present
+    ]
+
+
+def altered(connection: Connection) -> list[str]:
+    """Return the installed views and functions that are defined otherwise than they were.
+
+    Those that another major version of Postgres installed are taken as they are.
+    """
+    find_types(connection)
+    current = server(connection)
+    installed = [each for each in _installed(connection) if each.server == current]
+    found = digests(connection, [each.identity for each in installed])
+    return [
+        f"{each.kind.lower()} {each.identity}"
+        for each in installed
+        if found.get((each.kind, each.identity), each.definitions[0]) not in each.definitions
+    ]
 
 
 def find_types(connection: Connection) -> None:
@@ -80,9 +119,16 @@ def require_current(connection: Connection) -> None:
     Raises:
         SchemaNotAtHeadError: when they are not.
     """
-    if not is_current(connection):
+    if not _is_of_this_version(connection) or lost(connection):
         raise SchemaNotAtHeadError(
             "The views and functions are not those of this version; run `registry db upgrade`."
+        )
+    found = altered(connection)
+    if found:
+        more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+        raise SchemaNotAtHeadError(
+            f"Changed since they were installed: {', '.join(found[:_SHOWN])}{more}. "
+            "`registry db upgrade` restores that."
         )
 
 
@@ -113,7 +159,7 @@ def dependents(connection: Connection) -> list[str]:
             WITH ours AS (
                 SELECT CASE kind WHEN 'VIEW' THEN 'pg_class'::regclass
                                  ELSE 'pg_proc'::regclass END AS classid, made::oid AS objid
-                  FROM ({_OBJECTS}) AS o JOIN store.sql_objects USING (kind, identity)
+                  FROM ({OBJECTS}) AS o JOIN store.sql_objects USING (kind, identity)
             )
             SELECT DISTINCT pg_describe_object(theirs.classid, theirs.objid, 0) || ' depends on '
                             || pg_describe_object(d.refclassid, d.refobjid, 0)
@@ -143,19 +189,49 @@ def install(connection: Connection) -> None:
             if created not in before:
                 before.add(created)
                 ordered.append(created)
-    digest = fingerprint()
+    _record(connection, ordered)
+
+
+def _record(connection: Connection, ordered: Sequence[tuple[str, str]]) -> None:
+    identities = [identity for _, identity in ordered]
+    found, restored = digests(connection, identities), restored_digests(connection, identities)
+    common = f"{fingerprint()} {server(connection)}"
     connection.execute(
         text(
             "INSERT INTO store.sql_objects (ordinal, kind, identity, fingerprint)"
             " VALUES (:ordinal, :kind, :identity, :fingerprint)"
         ),
         [
-            {"ordinal": ordinal, "kind": kind, "identity": identity, "fingerprint": digest}
+            {
+                "ordinal": ordinal,
+                "kind": kind,
+                "identity": identity,
+                "fingerprint": (f"{common} {found[kind, identity]} {restored[kind, identity]}"),
+            }
             for ordinal, (kind, identity) in enumerate(ordered)
         ],
     )
 
 
+def _installed(connection: Connection) -> list[_Installed]:
+    if connection.scalar(text("SELECT to_regclass('store.sql_objects')")) is None:
+        return []
+    rows = connection.execute(
+        text("SELECT kind, identity, fingerprint FROM store.sql_objects ORDER BY ordinal")
+    )
+    found = []
+    for row in rows:
+        # Versions of before wrote the digest of the files alone.
+        parts: list[str] = [*row.fingerprint.split(" "), ""]
+        found.append(_Installed(row.kind, row.identity, parts[0], parts[1], parts[2:]))
+    return found
+
+
+def _is_of_this_version(connection: Connection) -> bool:
+    files = {each.files if each.server else None for each in _installed(connection)}
+    return files == {fingerprint()}
+
+
 def _objects(connection: Connection) -> list[tuple[str, str]]:
-    rows = connection.execute(text(f"{_OBJECTS} ORDER BY made"))
+    rows = connection.execute(text(f"{OBJECTS} ORDER BY made"))
     return [(row.kind, row.identity) for row in rows]

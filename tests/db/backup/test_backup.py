@@ -703,6 +703,17 @@ def test_a_check_finds_what_an_upgrade_restores(engine: Engine) -> None:
         ("GRANT registry_owner TO registry_reader", "is a member of registry_owner"),
         ("GRANT pg_read_server_files TO registry_reader", "is a member of pg_read_server_files"),
         ("GRANT UPDATE (name) ON store.models TO registry_reader", "may change table store.models"),
+        ("GRANT SELECT ON pg_authid TO registry_reader", "may use pg_authid"),
+        ("GRANT SELECT (passwd) ON pg_shadow TO registry_reader", "may use pg_shadow"),
+        ("GRANT SELECT (subconninfo) ON pg_subscription TO registry_reader", "pg_subscription"),
+        ("GRANT UPDATE ON pg_database TO registry_reader", "may use pg_database"),
+        ("GRANT EXECUTE ON FUNCTION pg_read_file(text) TO registry_reader", "call pg_read_file"),
+        ("GRANT SET ON PARAMETER temp_file_limit TO registry_reader", "may set temp_file_limit"),
+        (
+            """DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %%I TO registry_reader',
+               current_database()); END$$""",
+            "may create schemas in database",
+        ),
     ],
 )
 def test_rights_of_the_reader_are_found_and_taken(

@@ -13,6 +13,7 @@ from readers import reader
 from sqlalchemy import Engine, text
 
 from registry.db import connection as database
+from registry.db import roles
 from registry.db.query import login, run_query
 from registry.errors import DatabaseUnreachableError, RegistryError, SchemaNotAtHeadError
 from registry.evaluations import upgrades
@@ -108,6 +109,34 @@ def test_a_login_that_may_write_to_a_table_is_refused(
             session(plain)
         with engine.begin() as connection:
             connection.exec_driver_sql(f"REVOKE DELETE ON store.lookups FROM {name}")
+
+
+@pytest.mark.parametrize(
+    ("right", "reason"),
+    [
+        ("CREATE ON DATABASE {database}", "may create schemas in database"),
+        ("SELECT ON pg_authid", "may use pg_authid, which Postgres keeps from users"),
+        ("SELECT (passwd) ON pg_shadow", "may use pg_shadow"),
+        ("EXECUTE ON FUNCTION pg_read_file(text)", "may call pg_read_file"),
+    ],
+)
+@pytest.mark.parametrize("to", ["login", "PUBLIC"])
+def test_a_login_that_may_do_more_in_the_database_or_its_catalogs_is_refused(
+    engine: Engine, right: str, reason: str, to: str
+) -> None:
+    right = right.format(database=engine.url.database)
+    with reader(engine) as url:
+        grantee = "PUBLIC" if to == "PUBLIC" else database.create_engine(url).url.username
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"GRANT {right} TO {grantee}")
+        with pytest.raises(RegistryError, match=reason):
+            login.checked(database.postgres_url(url, "test")).__enter__()
+        with engine.begin() as connection:
+            begin, end = f"REVOKE {right.split(' ON ')[0]} ON ", f"{right.split()[-1]} FROM PUBLIC"
+            open_ = roles.open_to_all(connection)
+            found = [each for each in open_ if each.startswith(begin) and each.endswith(end)]
+            assert bool(found) == (to == "PUBLIC")
+            connection.exec_driver_sql(f"REVOKE {right} FROM {grantee}")
 
 
 def test_a_login_that_cannot_connect_says_why_without_its_password(
