@@ -69,6 +69,9 @@ PAGES = 1_000_000
 """Pages of a listing; all models of the Hub are in about 3,000."""
 
 
+_PART = 1 << 20
+
+
 def megabytes(size: int) -> str:
     """Return a limit as messages state it."""
     return f"{size / 2**20:,.0f} MB"
@@ -129,14 +132,18 @@ def content(path: Path, file: IO[bytes], begun: bytes = b"") -> bytes:
         UnreadableFileError: when it is larger than a document may be.
         OSError, EOFError, zlib.error: when it cannot be read.
     """
-    rest = file.read(DOCUMENT + 1 - len(begun))
-    if len(begun) + len(rest) > DOCUMENT:
-        raise UnreadableFileError(
-            path,
-            f"it has more than {megabytes(DOCUMENT)}, the limit of a document that is read as a "
-            "whole. Split it, or write JSON lines or Parquet.",
-        )
-    return begun + rest if begun else rest
+    # Not in one call: that allocates as many bytes as it is asked for.
+    read = io.BytesIO()
+    read.write(begun)
+    while part := file.read(_PART):
+        read.write(part)
+        if read.tell() > DOCUMENT:
+            raise UnreadableFileError(
+                path,
+                f"it has more than {megabytes(DOCUMENT)}, the limit of a document that is read as "
+                "a whole. Split it, or write JSON lines or Parquet.",
+            )
+    return read.getvalue()
 
 
 def lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
