@@ -21,6 +21,18 @@ _SMALL = 1 << 12  # compressed bytes that unpack to less than a page's limit, ho
 _HEADER = 1 << 10  # bytes of a page's header: with statistics of long texts it is larger
 _LARGEST_HEADER = 1 << 24
 _TAIL = 8  # the length of the description, and PAR1
+_INT64, _BINARY, _LIST, _SET, _MAP, _STRUCT = 6, 8, 9, 10, 11, 12  # types of Thrift's protocol
+_UNPACKED, _PACKED, _DATA, _DICTIONARY = 6, 7, 9, 11  # numbers of fields of a column's description
+
+
+class _Chunk(NamedTuple):
+    """A column in a group of rows: its number and name, bytes unpacked and packed, and where."""
+
+    column: int
+    name: str
+    unpacked: int
+    packed: int
+    start: int
 
 
 class _Page(NamedTuple):
@@ -72,7 +84,7 @@ def batches(
         UnreadableFileError: when reading it would take more memory than data do.
         pa.ArrowException, OSError: when it cannot be read.
     """
-    size = _unpacked_size(path, file.metadata, columns)
+    size = _unpacked_size(path, file, columns)
     count = file.metadata.num_rows
     if size > limits.BATCH and count:
         rows = max(min(rows, int(limits.BATCH / size * count)), 1)
@@ -125,33 +137,97 @@ def _text_size(array: pa.Array) -> int:
     return int(array.nbytes)
 
 
-def _unpacked_size(path: Path, metadata: Any, columns: Sequence[str] | None) -> int:
+def _unpacked_size(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None) -> int:
     """Return how many bytes the pages of columns have, each page being of bounded size."""
-    if metadata.num_columns > limits.COLUMNS:
+    schema = file.schema
+    if len(schema) > limits.COLUMNS:
         raise limits.too_many_columns(path)
     size = 0
-    with path.open("rb") as file:
-        for group in range(metadata.num_row_groups):
-            of_group = metadata.row_group(group)
-            for number in range(of_group.num_columns):
-                chunk = of_group.column(number)
-                if columns is None or _is_below(chunk.path_in_schema, columns):
-                    repeated = metadata.schema.column(number).max_repetition_level > 0
-                    size += _chunk_size(path, file.fileno(), chunk, repeated=repeated)
+    with path.open("rb") as opened_file:
+        descriptor = opened_file.fileno()
+        try:
+            for chunk in _chunks(_description(descriptor)):
+                if columns is None or _is_below(chunk.name, columns):
+                    repeated = schema.column(chunk.column).max_repetition_level > 0
+                    size += _chunk_size(path, descriptor, chunk, repeated=repeated)
+        except (IndexError, ValueError, RecursionError):
+            raise OSError("its description is damaged") from None
     return size
+
+
+def _description(descriptor: int) -> bytes:
+    """Return the description at the end of a file, as `opened` has found it to be."""
+    end = os.fstat(descriptor).st_size - _TAIL
+    length = int.from_bytes(os.pread(descriptor, 4, end), "little")
+    return os.pread(descriptor, length, max(end - length, 0))
+
+
+def _chunks(description: bytes) -> Iterator[_Chunk]:
+    """Yield the columns of all groups of rows.
+
+    Arrow's own description of a column ends the process where its statistics are damaged
+    (`RowGroupMetaData.column` of pyarrow 26), while reading the column raises an error.
+
+    Raises:
+        IndexError, ValueError, RecursionError: when it is damaged.
+    """
+    reader = _Thrift(description)
+    for number, kind in reader.fields():
+        if (number, kind) != (4, _LIST):
+            reader.skip(kind)
+            continue
+        for of_group in reader.items():
+            yield from _of_group(reader, of_group)
+
+
+def _of_group(reader: "_Thrift", kind: int) -> Iterator[_Chunk]:
+    if kind != _STRUCT:
+        raise ValueError(kind)
+    for number, of_field in reader.fields():
+        if (number, of_field) != (1, _LIST):
+            reader.skip(of_field)
+            continue
+        for column, of_item in enumerate(reader.items()):
+            if of_item != _STRUCT:
+                raise ValueError(of_item)
+            for field, of_value in reader.fields():
+                if (field, of_value) == (3, _STRUCT):
+                    yield _chunk(reader, column)
+                else:
+                    reader.skip(of_value)
+
+
+def _chunk(reader: "_Thrift", column: int) -> _Chunk:
+    names: list[str] = []
+    sizes: dict[int, int] = {}
+    for number, kind in reader.fields():
+        if (number, kind) == (3, _LIST):
+            for of_item in reader.items():
+                if of_item != _BINARY:
+                    raise ValueError(of_item)
+                names.append(reader.binary().decode("utf-8", "replace"))
+        elif number in {_UNPACKED, _PACKED, _DATA, _DICTIONARY} and kind == _INT64:
+            sizes[number] = reader.integer()
+        else:
+            reader.skip(kind)
+    data = sizes.get(_DATA, 0)
+    start = min(data, sizes.get(_DICTIONARY) or data)
+    name = ".".join(names)
+    return _Chunk(column, name, sizes.get(_UNPACKED, 0), sizes.get(_PACKED, 0), start)
 
 
 def _is_below(name: str, columns: Sequence[str]) -> bool:
     return name in columns or any(name.startswith(f"{each}.") for each in columns)
 
 
-def _chunk_size(path: Path, descriptor: int, chunk: Any, *, repeated: bool) -> int:
+def _chunk_size(path: Path, descriptor: int, chunk: _Chunk, *, repeated: bool) -> int:
     """Return the size of a column in a group of rows, unpacked."""
-    if chunk.total_compressed_size <= _SMALL and not repeated:
-        return int(chunk.total_uncompressed_size)
-    starts = [chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset]
-    position = min(starts)
-    end = position + chunk.total_compressed_size
+    if chunk.packed <= _SMALL and not repeated:
+        return chunk.unpacked
+    position = chunk.start
+    if position < 0:
+        raise ValueError(position)
+    end = position + chunk.packed
     size = values = 0
     while position < end:
         page = _page(descriptor, position)
@@ -169,7 +245,7 @@ def _chunk_size(path: Path, descriptor: int, chunk: Any, *, repeated: bool) -> i
                 path,
                 f"it has {what}, more than can be read ({limits.megabytes(limits.PARQUET_PAGE)} a "
                 "page); write it again with smaller groups of rows.",
-                field=chunk.path_in_schema,
+                field=chunk.name,
             )
         position += page.length + page.packed
     return size
@@ -206,13 +282,50 @@ class _Thrift:
 
     def struct(self) -> dict[int, Any]:
         """Return the fields of a struct by their numbers."""
-        fields: dict[int, Any] = {}
+        return {number: self._value(kind) for number, kind in self.fields()}
+
+    def fields(self) -> Iterator[tuple[int, int]]:
+        """Yield the number and type of each field of a struct, to be read or skipped."""
         number = 0
         while head := self._byte():
             delta, kind = head >> 4, head & 15
-            number = number + delta if delta else self._zigzag()
-            fields[number] = self._value(kind)
-        return fields
+            number = number + delta if delta else self.integer()
+            yield number, kind
+
+    def items(self) -> Iterator[int]:
+        """Yield the type of each item of a list, to be read or skipped."""
+        head = self._byte()
+        count = head >> 4
+        if count == 15:  # noqa: PLR2004 - it follows
+            count = self._varint()
+        for _ in range(count):
+            yield head & 15
+
+    def binary(self) -> bytes:
+        """Return bytes."""
+        length = self._varint()
+        self._skip(length)
+        return self._data[self.place - length : self.place]
+
+    def skip(self, kind: int) -> None:
+        """Pass over a value."""
+        if kind in {_LIST, _SET}:
+            for of_item in self.items():
+                if of_item in {1, 2}:
+                    self._byte()
+                else:
+                    self.skip(of_item)
+        elif kind == _MAP:
+            if count := self._varint():
+                kinds = self._byte()
+                for _ in range(count):
+                    self.skip(kinds >> 4)
+                    self.skip(kinds & 15)
+        elif kind == _STRUCT:
+            for _, of_field in self.fields():
+                self.skip(of_field)
+        else:
+            self._value(kind)
 
     def _value(self, kind: int) -> Any:
         match kind:
@@ -221,7 +334,7 @@ class _Thrift:
             case 3:
                 return self._byte()
             case 4 | 5 | 6:
-                return self._zigzag()
+                return self.integer()
             case 7:
                 self.place += 8
                 return None
@@ -254,6 +367,7 @@ class _Thrift:
             if shift > 63:  # noqa: PLR2004 - of 64 bits
                 raise ValueError(shift)
 
-    def _zigzag(self) -> int:
+    def integer(self) -> int:
+        """Return an integer."""
         value = self._varint()
         return (value >> 1) ^ -(value & 1)
