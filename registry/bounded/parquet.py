@@ -15,14 +15,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from registry.bounded import limits
+from registry.bounded.thrift import BINARY, INT32, INT64, LIST, STRUCT, CompactReader
 from registry.errors import UnreadableFileError
 
 _SMALL = 1 << 12  # compressed bytes that unpack to less than a page's limit, however well packed
 _HEADER = 1 << 10  # bytes of a page's header: with statistics of long texts it is larger
 _LARGEST_HEADER = 1 << 24
 _TAIL = 8  # the length of the description, and PAR1
-_INT64, _BINARY, _LIST, _SET, _MAP, _STRUCT = 6, 8, 9, 10, 11, 12  # types of Thrift's protocol
-_UNPACKED, _PACKED, _DATA, _DICTIONARY = 6, 7, 9, 11  # numbers of fields of a column's description
+
+# Numbers of fields of ColumnMetaData: path_in_schema, total_uncompressed_size, ...
+_PATH, _UNPACKED, _PACKED, _DATA, _DICTIONARY = 3, 6, 7, 9, 11
 
 
 class _Chunk(NamedTuple):
@@ -171,42 +173,34 @@ def _chunks(description: bytes) -> Iterator[_Chunk]:
     Raises:
         IndexError, ValueError, RecursionError: when it is damaged.
     """
-    reader = _Thrift(description)
-    for number, kind in reader.fields():
-        if (number, kind) != (4, _LIST):
-            reader.skip(kind)
-            continue
-        for of_group in reader.items():
-            yield from _of_group(reader, of_group)
-
-
-def _of_group(reader: "_Thrift", kind: int) -> Iterator[_Chunk]:
-    if kind != _STRUCT:
-        raise ValueError(kind)
-    for number, of_field in reader.fields():
-        if (number, of_field) != (1, _LIST):
-            reader.skip(of_field)
-            continue
-        for column, of_item in enumerate(reader.items()):
-            if of_item != _STRUCT:
-                raise ValueError(of_item)
-            for field, of_value in reader.fields():
-                if (field, of_value) == (3, _STRUCT):
+    reader = CompactReader(description)
+    # FileMetaData.row_groups, RowGroup.columns, ColumnChunk.meta_data
+    for _ in _listed(reader, 4):
+        for column, _ in enumerate(_listed(reader, 1)):
+            for field in reader.fields():
+                if field == (3, STRUCT):
                     yield _chunk(reader, column)
                 else:
-                    reader.skip(of_value)
+                    reader.skip(field[1])
 
 
-def _chunk(reader: "_Thrift", column: int) -> _Chunk:
+def _listed(reader: CompactReader, number: int) -> Iterator[None]:
+    """Yield once for each struct of a list in a field of a struct, of which the rest is skipped."""
+    for field in reader.fields():
+        if field == (number, LIST):
+            yield from reader.items(STRUCT)
+        else:
+            reader.skip(field[1])
+
+
+def _chunk(reader: CompactReader, column: int) -> _Chunk:
+    """Read a ColumnMetaData."""
     names: list[str] = []
     sizes: dict[int, int] = {}
     for number, kind in reader.fields():
-        if (number, kind) == (3, _LIST):
-            for of_item in reader.items():
-                if of_item != _BINARY:
-                    raise ValueError(of_item)
-                names.append(reader.binary().decode("utf-8", "replace"))
-        elif number in {_UNPACKED, _PACKED, _DATA, _DICTIONARY} and kind == _INT64:
+        if (number, kind) == (_PATH, LIST):
+            names = [reader.binary().decode("utf-8", "replace") for _ in reader.items(BINARY)]
+        elif number in {_UNPACKED, _PACKED, _DATA, _DICTIONARY} and kind == INT64:
             sizes[number] = reader.integer()
         else:
             reader.skip(kind)
@@ -255,119 +249,30 @@ def _page(descriptor: int, position: int) -> _Page | None:
     """Read the header of a page; None where there is none."""
     length = _HEADER
     while length <= _LARGEST_HEADER:
-        reader = _Thrift(os.pread(descriptor, length, position))
         try:
-            fields = reader.struct()
+            return _header(CompactReader(os.pread(descriptor, length, position)))
         except IndexError:
             length *= 16
-            continue
         except (ValueError, RecursionError):
             return None
-        unpacked, packed = fields.get(2), fields.get(3)
-        if not isinstance(unpacked, int) or not isinstance(packed, int) or packed < 0:
-            return None
-        kind: Any = next(
-            (fields[key] for key in (5, 8) if key in fields), {}
-        )  # of data, version 1 or 2
-        values = kind.get(1, 0) if isinstance(kind, dict) else 0
-        return _Page(unpacked, packed, reader.place, values if isinstance(values, int) else 0)
     return None
 
 
-class _Thrift:
-    """Reader of Thrift's compact protocol, as far as headers of pages use it."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self.place = data, 0
-
-    def struct(self) -> dict[int, Any]:
-        """Return the fields of a struct by their numbers."""
-        return {number: self._value(kind) for number, kind in self.fields()}
-
-    def fields(self) -> Iterator[tuple[int, int]]:
-        """Yield the number and type of each field of a struct, to be read or skipped."""
-        number = 0
-        while head := self._byte():
-            delta, kind = head >> 4, head & 15
-            number = number + delta if delta else self.integer()
-            yield number, kind
-
-    def items(self) -> Iterator[int]:
-        """Yield the type of each item of a list, to be read or skipped."""
-        head = self._byte()
-        count = head >> 4
-        if count == 15:  # noqa: PLR2004 - it follows
-            count = self._varint()
-        for _ in range(count):
-            yield head & 15
-
-    def binary(self) -> bytes:
-        """Return bytes."""
-        length = self._varint()
-        self._skip(length)
-        return self._data[self.place - length : self.place]
-
-    def skip(self, kind: int) -> None:
-        """Pass over a value."""
-        if kind in {_LIST, _SET}:
-            for of_item in self.items():
-                if of_item in {1, 2}:
-                    self._byte()
+def _header(reader: CompactReader) -> _Page:
+    """Read a PageHeader."""
+    sizes: dict[int, int] = {}
+    values = 0
+    for number, kind in reader.fields():
+        if number in {2, 3} and kind == INT32:  # uncompressed_page_size, compressed_page_size
+            sizes[number] = reader.integer()
+        elif number in {5, 8} and kind == STRUCT:  # of data, version 1 or 2: num_values
+            for field in reader.fields():
+                if field == (1, INT32):
+                    values = reader.integer()
                 else:
-                    self.skip(of_item)
-        elif kind == _MAP:
-            if count := self._varint():
-                kinds = self._byte()
-                for _ in range(count):
-                    self.skip(kinds >> 4)
-                    self.skip(kinds & 15)
-        elif kind == _STRUCT:
-            for _, of_field in self.fields():
-                self.skip(of_field)
+                    reader.skip(field[1])
         else:
-            self._value(kind)
-
-    def _value(self, kind: int) -> Any:
-        match kind:
-            case 1 | 2:
-                return kind == 1
-            case 3:
-                return self._byte()
-            case 4 | 5 | 6:
-                return self.integer()
-            case 7:
-                self.place += 8
-                return None
-            case 8:
-                self._skip(self._varint())
-                return None
-            case 12:
-                return self.struct()
-            case _:
-                raise ValueError(kind)
-
-    def _skip(self, length: int) -> None:
-        self.place += length
-        if self.place > len(self._data):
-            raise IndexError
-
-    def _byte(self) -> int:
-        value = self._data[self.place]
-        self.place += 1
-        return value
-
-    def _varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:  # noqa: PLR2004 - the last
-                return value
-            shift += 7
-            if shift > 63:  # noqa: PLR2004 - of 64 bits
-                raise ValueError(shift)
-
-    def integer(self) -> int:
-        """Return an integer."""
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)
+            reader.skip(kind)
+    if len(sizes) < 2 or sizes[3] < 0:  # noqa: PLR2004 - both
+        raise ValueError(sizes)
+    return _Page(sizes[2], sizes[3], reader.place, values)
