@@ -1,5 +1,6 @@
 """Errors that the registry raises on purpose; each message is a sentence for a person."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -138,3 +139,18 @@ def shortened(value: object) -> str:
     """Return a value as a message shows it: its representation, cut when long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def first_of(names: Sequence[str], most: int = 3, *, noun: str = "") -> str:
+    """Return the first names of many for a sentence, and how many more there are.
+
+    Args:
+        names: of things, or what is said of each.
+        most: how many are named.
+        noun: what they are, in the singular, where the sentence does not say it.
+    """
+    more = len(names) - most
+    if more <= 0:
+        return ", ".join(names)
+    named = f" {noun}{'s' if more > 1 else ''}" if noun else ""
+    return f"{', '.join(names[:most])} and {more:,} more{named}"

@@ -6,10 +6,8 @@ REGISTRY_TEST_DATABASE_URL names a server to use instead, by the URL of a superu
 
 import os
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,10 @@ import hypothesis
 import pytest
 from databases import REPOSITORY, Databases, claim_directory
 from forks import Forks
+from servers import own_directory
 from sqlalchemy import Connection, Engine
 
 from registry.db import connection as database
-from registry.db import embedded
 
 pytest_plugins = ["cli_commands"]
 
@@ -112,14 +110,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def own_server() -> Iterator[Path]:
     """A directory for an embedded server of one's own, that may be killed."""
-    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
-    # Not pytest's own directory: run by root, the server has an account that cannot go there.
-    directory.chmod(0o755)
-    try:
+    with own_directory() as directory:
         yield directory
-    finally:
-        embedded.stop(directory)
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Input of unknown origin, read in bounded memory and time."""
+"""Bounds: input of unknown origin read in bounded memory and time, and waits that end."""

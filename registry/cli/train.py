@@ -14,6 +14,7 @@ from registry.cli.output import Field, Output, decimals, output_options
 from registry.cli.parameters import SEED, Finite, OneOf
 from registry.cli.progress import trainings
 from registry.enums import VECTOR_METHODS, MethodName
+from registry.errors import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,24 +151,25 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
         with application.engine() as engine:
             application.set_up(engine)
             report = train_and_place(engine, options, place=place, on_progress=on_progress)
+    new = None if report.unchanged else report.version
     if report.version is not None:
         _print(output, report.version)
+    if new is not None:
+        # Of an earlier version it was said then: each night's mail would repeat it.
+        _say_of(new)
     if report.note is not None:
         say(report.note)
     if report.cut:
         say(_cut(report.cut))
     if report.placement is not None:
         say(f"{report.placement.sentence()[:-1]}; {figures.span(report.placement.seconds)}.")
-    # The refusal of an earlier version was reported at its time.
-    if report.refused:
+    if new is not None and new.state == "refused":
         ctx.exit(REFUSED)
 
 
 def _cut(items: Mapping[str, int]) -> str:
     """Return a sentence on texts that are longer than the encoder reads."""
-    from registry.embeddings.judging.changes import first_benchmarks
-
-    named = first_benchmarks([f"{count:,} of {name}" for name, count in items.items()])
+    named = first_of([f"{count:,} of {name}" for name, count in items.items()], noun="benchmark")
     return (
         f"The texts of {sum(items.values()):,} items are longer than the encoder reads, so that "
         f"only their ends count: {named}."
@@ -175,8 +177,6 @@ def _cut(items: Mapping[str, int]) -> str:
 
 
 def _print(output: Output, version: EmbeddingVersion) -> None:
-    from registry.embeddings.judging.sentences import warnings_of
-
     held = version.metrics["held_out"]
     output.rows(
         VERSION,
@@ -196,6 +196,12 @@ def _print(output: Output, version: EmbeddingVersion) -> None:
             ]
         ],
     )
+
+
+def _say_of(version: EmbeddingVersion) -> None:
+    """Say whether a version was refused, and what to be careful of."""
+    from registry.embeddings.judging.sentences import warnings_of
+
     if version.state == "refused":
         say(f"Version {version.version} is stored, but not current: {version.reason}.")
         say(f"registry embeddings promote {version.version} --force makes it current all the same.")

@@ -20,7 +20,9 @@ from registry.db.guard import guarded
 from registry.db.revisions import current_revision, require_head
 from registry.errors import UsageError
 
-_CROWDED = 5.0  # seconds
+_CROWDED = 5.0
+"""Seconds for which a server whose sessions are all taken is asked again."""
+
 # libpq gives no SQLSTATE of a refused connection.
 _FULL = re.compile("too many clients|too many connections|connection slots are reserved")
 
@@ -134,9 +136,7 @@ def _connect(_: object, __: object, arguments: list[Any], options: dict[str, Any
         try:
             return psycopg.connect(*arguments, **options)
         except psycopg.OperationalError as error:
-            if not _FULL.search(str(error)):
-                raise
-            if time.monotonic() > deadline:
+            if not _FULL.search(str(error)) or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from registry.db import excess, roles
 from registry.db.roles import OWNER, READER
 from registry.db.schema import metadata
+from registry.errors import first_of
 
 _SHOWN = 5
 """Objects that a sentence names at most."""
@@ -125,8 +126,7 @@ def differences(connection: Connection) -> list[str]:
         found.append(f"{READER} is a member of {', '.join(above)}.")
     beyond = list(dict.fromkeys(map(str, excess.of_role(connection, READER))))
     if beyond:
-        more = f" and {len(beyond) - _SHOWN:,} more" if len(beyond) > _SHOWN else ""
-        found.append(f"{READER} {', '.join(beyond[:_SHOWN])}{more}.")
+        found.append(f"{READER} {first_of(beyond, _SHOWN)}.")
     return found
 
 
@@ -213,6 +213,4 @@ def _owner(connection: Connection, objects: Sequence[_Object]) -> str | None:
 
 
 def _named(objects: Sequence[_Object]) -> str:
-    names = [f"{each.kind.lower()} {each.name}" for each in objects[:_SHOWN]]
-    more = len(objects) - len(names)
-    return ", ".join(names) + (f" and {more:,} more" if more else "")
+    return first_of([f"{each.kind.lower()} {each.name}" for each in objects], _SHOWN)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, event
 
-from registry.db import waiting
+from registry.bounded import waiting
 
 logger = logging.getLogger("registry.db.lock_waits")
 

@@ -77,14 +77,14 @@ class TrainingReport:
         version: current or not; None without outcomes, and in all processes of torchrun but the
             first.
         note: a sentence on what was not done, and why; None where all was.
-        refused: whether this training had the version judged, and it was refused.
+        unchanged: whether the version is an earlier one, as no outcome is new since.
         placement: None where no models were placed.
         cut: numbers of items whose text is longer than the encoder reads, by benchmark.
     """
 
     version: EmbeddingVersion | None = None
     note: str | None = None
-    refused: bool = False
+    unchanged: bool = False
     cut: Mapping[str, int] = field(default_factory=dict)
     placement: PlacementReport | None = None
 
@@ -240,7 +240,7 @@ def _trained(
         with engine.connect() as connection:
             same = versions.trained_on(connection, data.fingerprint(), options.method)
         if same is not None:
-            return TrainingReport(version=same, note=_unchanged(same))
+            return TrainingReport(version=same, note=_unchanged(same), unchanged=True)
     if stored is None:
         stored = _new(engine, data, options, device, on_progress)
     if not options.promote:
@@ -248,11 +248,7 @@ def _trained(
             return TrainingReport(version=versions.read_version(connection, stored.number))
     limits = Limits(options.margin, options.most_churn)
     published = publish(engine, stored, limits, place=place, on_progress=on_progress)
-    version = published.version
-    refused = version.state == VersionState.REFUSED
-    return TrainingReport(
-        version=version, note=note, refused=refused, placement=published.placement
-    )
+    return TrainingReport(version=published.version, note=note, placement=published.placement)
 
 
 def _unchanged(version: EmbeddingVersion) -> str:

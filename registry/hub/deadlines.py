@@ -1,6 +1,6 @@
 """Deadlines of replies: a server that sends its headers byte by byte keeps nobody waiting."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar
@@ -40,6 +40,7 @@ class Opened(Generic[_T]):
         except BaseException as reason:
             with self._lock:
                 self._abandoned = True
+            self._leave_late()
             if isinstance(reason, Empty):
                 raise httpx.ReadTimeout(f"no headers after {self._seconds:.0f} s") from None
             raise
@@ -50,6 +51,13 @@ class Opened(Generic[_T]):
     def __exit__(self, *problem: object) -> None:
         self._reply.__exit__(*problem)  # type: ignore[arg-type] # as it was passed
 
+    def _leave_late(self) -> None:
+        """Leave a reply whose headers came just when time was up."""
+        with suppress(Empty):
+            _, error = self._results.get_nowait()
+            if error is None:
+                self._reply.__exit__(None, None, None)
+
     def _enter(self) -> None:
         try:
             entered = self._reply.__enter__()
@@ -58,6 +66,7 @@ class Opened(Generic[_T]):
             return
         with self._lock:
             late = self._abandoned
-            self._results.put((entered, None))
+            if not late:
+                self._results.put((entered, None))
         if late:
             self._reply.__exit__(None, None, None)

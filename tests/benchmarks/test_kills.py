@@ -6,18 +6,15 @@ order and the moments.
 
 import os
 import random
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle, product
 from pathlib import Path
 
 import pytest
 from generated_hub.models import generate
 from kills import LEARNING, MODELS, TARGETS, Disturbed
+from servers import own_directory
 
-from registry.db import embedded
 from registry.demo.hub.server import HubServer
 
 KILLS = int(os.environ.get("KILLS", "50"))
@@ -30,26 +27,15 @@ pytestmark = pytest.mark.benchmark
 @pytest.fixture(name="undisturbed")
 def undisturbed_fixture() -> Iterator[Path]:
     """A directory for another server."""
-    with directory_of_server() as directory:
+    with own_directory() as directory:
         yield directory
 
 
 @pytest.fixture(name="restored")
 def restored_fixture() -> Iterator[Path]:
     """A directory for another server."""
-    with directory_of_server() as directory:
+    with own_directory() as directory:
         yield directory
-
-
-@contextmanager
-def directory_of_server() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        embedded.stop(directory)
-        shutil.rmtree(directory)
 
 
 def test_after_each_of_fifty_kills_the_next_command_works_and_nothing_is_lost_or_doubled(

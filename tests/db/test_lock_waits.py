@@ -5,8 +5,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
+from registry.bounded import waiting
 from registry.db import connection as database
-from registry.db import lock_waits, waiting
+from registry.db import lock_waits
 
 
 def test_a_command_says_for_which_lock_it_waits(

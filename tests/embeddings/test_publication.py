@@ -301,7 +301,7 @@ def test_a_refused_version_is_placed_only_when_it_is_forced(trained: Engine) -> 
     placement.place(trained)
     report = training.train_and_place(trained, replace(IRT, margin=-0.1))
     assert report.version is not None
-    assert (report.version.state, report.placement, report.refused) == ("refused", None, True)
+    assert (report.version.state, report.placement, report.unchanged) == ("refused", None, False)
     assert report.version.placed_at is None
     assert number_of(trained, "store.embeddings_2") == 60
     with pytest.raises(UsageError, match="was refused"):
@@ -362,7 +362,7 @@ def test_a_version_that_is_promoted_by_hand_while_it_is_placed_stays_so(trained:
 
     report = training.train_and_place(trained, replace(IRT, margin=1), on_progress=on_progress)
     assert report.version is not None
-    assert (report.version.version, report.version.current, report.refused) == (2, True, False)
+    assert (report.version.version, report.version.current) == (2, True)
     with trained.connect() as connection:
         assert counts(connection) == [(2, 63)]
 

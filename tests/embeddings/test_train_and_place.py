@@ -95,6 +95,7 @@ def test_a_refused_version_ends_with_an_exit_code_that_cron_reports(
     code, said = train()
     assert code == 0, said
     assert f"since version {number + 1}, which was refused, so nothing was trained" in said
+    assert "is stored, but not current" not in said
     done = commands("train", "--method", "irt", "--no-promote")
     assert (done.exit_code, "candidate" in done.stdout) == (0, True), done.output
     assert "is stored, but not current" in commands.refused(3, "train", "--method", "irt")

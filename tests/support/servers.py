@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +41,21 @@ with embedded.running(Path(sys.argv[1]), settings={"fsync": "off"}) as server:
     print(server.pid, flush=True)
     sys.stdin.readline()
 """
+
+
+@contextlib.contextmanager
+def own_directory() -> Iterator[Path]:
+    """Make a directory for an embedded server of one's own; stop that at the end.
+
+    Not pytest's own directory: run by root, the server has an account that cannot go there.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        embedded.stop(directory)
+        shutil.rmtree(directory)
 
 
 @contextlib.contextmanager

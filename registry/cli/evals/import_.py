@@ -19,7 +19,7 @@ from registry.cli.failures import INTERRUPTED, Failure
 from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.parameters import BYTES, FormatName
 from registry.cli.progress import drawn
-from registry.errors import UsageError, was_interrupted
+from registry.errors import UsageError, first_of, was_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,9 +205,8 @@ def _say_details(report: FileReport) -> None:
         say(report.error if report.path in report.error else f"{report.path}: {report.error}")
     for what, times in report.left_out.items():
         names = report.left_out_names.get(what, ())
-        listed = f": {', '.join(names[:_NAMED])}" if names else ""
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        say(f"{report.path}: left out {times:,} {what}{listed}{more}")
+        listed = f": {first_of(names, _NAMED)}" if names else ""
+        say(f"{report.path}: left out {times:,} {what}{listed}")
     for other, times in report.replaced.items():
         former = "its earlier version" if other == report.place else other
         say(f"{report.path}: replaced {times:,} runs of {former}")

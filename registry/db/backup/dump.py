@@ -26,7 +26,7 @@ _ATTEMPTS = 20
 """Times that tables are listed and locked, where jobs drop some between the two."""
 
 _LOCK_LIMIT = "60s"
-"""How long pg_dump waits for a table that somebody else has locked, or waits to lock."""
+"""How long this and pg_dump wait for a table that somebody else has locked, or waits to lock."""
 
 _COMPRESSION = 1
 """Level of gzip. With pg_dump's own, 6, it took twice the time and a tenth less space."""
@@ -94,7 +94,7 @@ def _snapshot(engine: Engine) -> Iterator[tuple[Connection, Mapping[str, int | N
 
 def _locked(connection: Connection, tables: Mapping[str, int | None]) -> bool:
     """Lock tables against being dropped; return False where one has gone already."""
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_LIMIT}'")
     try:
         connection.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
     except DBAPIError as error:

@@ -88,17 +88,20 @@ def _exists(engine: Engine, url: URL) -> bool:
         with engine.connect():
             return True
     except DBAPIError:
-        administration = database.create_engine(url.set(database="postgres"))
-        try:
-            with administration.connect() as connection:
-                query = text("SELECT EXISTS (SELECT FROM pg_database WHERE datname = :name)")
-                if connection.scalar(query, {"name": url.database}):
-                    raise
-        except DBAPIError:
-            pass
-        else:
+        # Another database of the server knows whether it is that.
+        if _is_listed(url) is False:
             return False
         raise
+
+
+def _is_listed(url: URL) -> bool | None:
+    """Return whether the server lists a database; None where it does not say."""
+    query = text("SELECT EXISTS (SELECT FROM pg_database WHERE datname = :name)")
+    try:
+        with database.create_engine(url.set(database="postgres")).connect() as connection:
+            return bool(connection.scalar(query, {"name": url.database}))
+    except DBAPIError:
+        return None
 
 
 def _administer(url: URL, statement: str) -> None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from platformdirs import user_data_path
 
+from registry.bounded.waiting import try_lock
 from registry.db.embedded import postmaster, shutdown, startup
 from registry.db.embedded.answers import Server, ask, is_recovering
 from registry.db.embedded.directory import (
@@ -23,7 +24,6 @@ from registry.db.embedded.directory import (
     explaining,
     mentions_full_disk,
 )
-from registry.db.waiting import try_lock
 
 __all__ = ["Server", "default_data_directory", "running", "start", "status", "stop"]
 

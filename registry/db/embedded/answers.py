@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 from psycopg import pq
 
+from registry.bounded.waiting import attempts
 from registry.db.embedded import cluster, postmaster, processes
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.postmaster import Postmaster
-from registry.db.waiting import attempts
 from registry.errors import EmbeddedServerError
 
 DATABASE = "registry"

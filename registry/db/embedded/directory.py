@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.db.waiting import lock
+from registry.bounded.waiting import lock
 from registry.errors import EmbeddedServerError
 
 # A socket's whole path has 107 bytes on Linux and 103 on macOS.

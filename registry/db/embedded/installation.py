@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.bounded.waiting import attempts
 from registry.db.embedded.directory import DataDirectory, user_name
-from registry.db.waiting import attempts
 from registry.errors import EmbeddedServerError
 
 logger = logging.getLogger("registry.db.embedded")

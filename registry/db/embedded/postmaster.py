@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from registry.bounded.waiting import attempts, try_lock
 from registry.db.embedded import processes
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.installation import Account
-from registry.db.waiting import attempts, try_lock
 from registry.errors import EmbeddedServerError
 
 logger = logging.getLogger("registry.db.embedded")

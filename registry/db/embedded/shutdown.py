@@ -10,11 +10,11 @@ import logging
 import signal
 import time
 
+from registry.bounded.waiting import attempts
 from registry.db.embedded import answers, processes
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.installation import find_account
 from registry.db.embedded.postmaster import Postmaster, claimed, find
-from registry.db.waiting import attempts
 from registry.errors import EmbeddedServerError
 
 logger = logging.getLogger("registry.db.embedded")

@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from registry.bounded.waiting import attempts
 from registry.db.embedded import cluster, postmaster, processes, shutdown
 from registry.db.embedded.answers import DATABASE, Server, ask, connect, one_line
 from registry.db.embedded.directory import DataDirectory, disk_full, mentions_full_disk
 from registry.db.embedded.installation import find_account, find_binaries
-from registry.db.waiting import attempts
 from registry.errors import EmbeddedServerError
 
 logger = logging.getLogger("registry.db.embedded")

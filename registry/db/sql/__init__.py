@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from registry.db.sql.definitions import OBJECTS, digests, restored_digests, server
-from registry.errors import SchemaNotAtHeadError
+from registry.errors import SchemaNotAtHeadError, first_of
 
 _SHOWN = 5
 """Objects that a sentence names at most."""
@@ -125,9 +125,8 @@ def require_current(connection: Connection) -> None:
         )
     found = altered(connection)
     if found:
-        more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
         raise SchemaNotAtHeadError(
-            f"Changed since they were installed: {', '.join(found[:_SHOWN])}{more}. "
+            f"Changed since they were installed: {first_of(found, _SHOWN)}. "
             "`registry db upgrade` restores that."
         )
 

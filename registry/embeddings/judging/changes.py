@@ -1,8 +1,10 @@
 """Changes between two trainings that are no noise: of method, rank, kind of settings, coverage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from registry.errors import first_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ def changes(before: Making, after: Making) -> list[str]:
     if before.method == after.method and kind(before.settings) != kind(after.settings):
         said.append("settings of another kind")
     if before.benchmarks - after.benchmarks:
-        said.append(f"without {first_benchmarks(sorted(before.benchmarks - after.benchmarks))}")
+        gone = sorted(before.benchmarks - after.benchmarks)
+        said.append(f"without {first_of(gone, noun='benchmark')}")
     if before.models - after.models:
         said.append(f"without {len(before.models - after.models):,} of its models")
     return said
@@ -57,17 +60,3 @@ def kind(settings: Any) -> Any:
             return [each for each in kinds if each is not None]
         case _:
             return None
-
-
-_NAMED = 3
-
-
-def first_benchmarks(names: Sequence[str]) -> str:
-    """Return the first three benchmarks, and how many more there are, for a sentence.
-
-    Args:
-        names: of benchmarks, or what is said of each.
-    """
-    rest = len(names) - _NAMED
-    more = f" and {rest:,} more benchmark{'s' if rest > 1 else ''}" if rest > 0 else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.embeddings.judging.changes import Making, changes, first_benchmarks
+from registry.embeddings.judging.changes import Making, changes
 from registry.embeddings.judging.churn import neighbour_churn
 from registry.embeddings.judging.gain import SEEDS, Gain
 from registry.embeddings.versions import Verdict
-from registry.errors import UsageError
+from registry.errors import UsageError, first_of
 
 MARGIN = SEEDS
 """Log loss by which a candidate may be worse: seeds alone make as much difference."""
@@ -154,7 +154,7 @@ def _cause(current: Contender, candidate: Contender, *, expected: bool) -> str:
 
 
 def _named(lost: Sequence[str], gains: Gains) -> str:
-    return first_benchmarks([f"{name} ({gains.benchmarks[name]})" for name in lost])
+    return first_of([f"{name} ({gains.benchmarks[name]})" for name in lost], noun="benchmark")
 
 
 def check_limits(margin: float, most_churn: float) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry.embeddings.versions import EmbeddingVersion
+from registry.errors import first_of
 
 MOST_RATIO = 3.0
 """Times that an exam's models may be among their own neighbours, against the catalog alone."""
@@ -111,9 +112,7 @@ def ratio(exam: Mapping[str, Any]) -> float:
 
 def exam_name(exam: Mapping[str, Any]) -> str:
     """Return the benchmarks of an exam, the first ones by name."""
-    names = exam["benchmarks"]
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+    return first_of(exam["benchmarks"])
 
 
 def _warning(exam: Mapping[str, Any]) -> str:

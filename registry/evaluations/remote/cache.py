@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from registry.db.waiting import lock
+from registry.bounded.waiting import lock
 from registry.errors import RemoteError, RemoteUnavailableError, UsageError
 from registry.evaluations.remote.files import RemoteFile
 from registry.hub.transfer import RestartError

@@ -1,11 +1,9 @@
 """Backups and restores: everything comes back, or nothing happens."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ import pytest
 from cli_commands import Commands, start
 from databases import REPOSITORY, Databases
 from exported import exported
+from servers import own_directory
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
@@ -558,13 +557,8 @@ def test_programs_are_found_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def new_server() -> Iterator[Path]:
     """A server that has never known the registry, nor its roles."""
-    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
-    directory.chmod(0o755)
-    try:
+    with own_directory() as directory:
         yield directory
-    finally:
-        embedded.stop(directory)
-        shutil.rmtree(directory)
 
 
 def test_on_a_new_server_roles_come_back_and_a_plain_dump_is_repaired(

@@ -28,7 +28,8 @@ from servers import (
     until,
 )
 
-from registry.db import embedded, waiting
+from registry.bounded import waiting
+from registry.db import embedded
 from registry.db.embedded import cluster, installation
 from registry.db.embedded.directory import DataDirectory
 from registry.db.embedded.installation import Account, find_binaries

@@ -1,12 +1,10 @@
 """Servers that users' SQL is tried on: an embedded one, and one that is reached by URL."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from databases import SETTINGS, Databases
+from servers import own_directory
 from sqlalchemy import Engine
 
 from registry.db import connection as database
@@ -17,9 +15,7 @@ from registry.evaluations import upgrades
 @pytest.fixture(scope="module")
 def embedded_engine() -> Iterator[Engine]:
     """The owner's engine of an embedded server, whose reader logs in by its own password."""
-    directory = Path(tempfile.mkdtemp(prefix="registry-own-"))
-    directory.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
+    with own_directory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("REGISTRY_DATA_DIR", str(directory))
         server = embedded.start(directory, keep=True, settings=SETTINGS)
         engine = database.create_engine(server.url)
@@ -28,8 +24,6 @@ def embedded_engine() -> Iterator[Engine]:
             yield engine
         finally:
             engine.dispose()
-            embedded.stop(directory)
-            shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")

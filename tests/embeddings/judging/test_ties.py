@@ -44,7 +44,11 @@ def test_exams_that_nothing_joins_are_named(engine: Engine, commands: Commands) 
         f"and the catalog explain {share} of what its models answer. Distances between its models "
         "and others say little."
     )
-    assert said[0] in commands("train", "--encoder", "none", "--method", "irt").stderr
+    train = ("train", "--encoder", "none", "--method", "irt")
+    assert said[0] in commands(*train).stderr
+    unchanged = commands(*train, "--if-changed").stderr
+    assert "so nothing was trained" in unchanged
+    assert said[0] not in unchanged, "it was said when the version was trained"
     shown = commands("embeddings", "show", "1")
     assert said[0] in shown.stderr
     near = commands("nearest", "org/m0", "-k", "29", "--version", "1")

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from remote_files import Web, sent_again
 
-from registry.db import waiting
+from registry.bounded import waiting
 from registry.demo.hub.http import Reply, Request
 from registry.errors import RemoteError, RemoteUnavailableError, UsageError
 from registry.evaluations.remote import cache, web_files

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-logger = logging.getLogger("registry.db.waiting")
+logger = logging.getLogger("registry.bounded.waiting")
 
 EVERY = 10.0
 """Seconds after which a wait says what it is for, and then again: none is silent for longer."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from databases import REPOSITORY
 
-from registry.db import waiting
-from registry.db.waiting import attempts, lock
+from registry.bounded import waiting
+from registry.bounded.waiting import attempts, lock
 
 
 @pytest.fixture
