@@ -24,7 +24,9 @@ from registry.cli.failures import explained
 from registry.cli.parameters import LARGEST
 
 SECRET = "sesame-open-7"
-SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+SLEEPING = """
+    SELECT pid FROM pg_stat_activity
+     WHERE query = 'SELECT pg_sleep(60)' AND datname = current_database()"""
 
 
 def test_malformed_url() -> None:
