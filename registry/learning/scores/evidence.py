@@ -1,0 +1,93 @@
+"""What a prediction rests on: other models with scores, and other scores of the model."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from registry.learning.arrays import Places, Reals
+from registry.learning.scores.score_estimate import ScoreAbilities, ScoreEstimate
+
+
+class EvidenceWeights(NamedTuple):
+    """Places of models or benchmarks, the heaviest first, with their weights.
+
+    Attributes:
+        places: intp, n.
+        weights: float64, n, may be negative.
+    """
+
+    places: Places
+    weights: Reals
+
+    @classmethod
+    def of(cls, places: Places, weights: Reals, most: int) -> "EvidenceWeights":
+        """Return those with the largest absolute weights, none of them 0."""
+        order = np.argsort(-np.abs(weights), kind="stable")[:most]
+        order = order[weights[order] != 0]
+        return cls(places[order], weights[order])
+
+
+def relatives(
+    estimate: ScoreEstimate,
+    features: Reals,
+    column: int,
+    ability: ScoreAbilities,
+    *,
+    row: int | None = None,
+    most: int = 10,
+) -> EvidenceWeights:
+    """Return which models with scores weigh most in the prediction for one model and benchmark.
+
+    A weight is the derivative of the prediction by the ability of the other model, in the direction
+    of the benchmark's loadings: if the other's own prediction on this benchmark rose by 1 on the
+    working scale, this one would by the weight.
+
+    Args:
+        estimate: the fit.
+        features: f, of the model.
+        column: benchmark.
+        ability: of the model alone.
+        row: the model's own row, if it is of the fit; it is left out.
+        most: models, at most.
+    """
+    loadings = estimate.loadings[column]
+    length = float(loadings @ loadings)
+    if not length:
+        return EvidenceWeights.of(estimate.measured, np.zeros(len(estimate.measured)), most)
+    known = np.flatnonzero(estimate.measured == row)
+    if row is not None and len(known):
+        share = 1 - estimate.prior.leverages()[known[0]]
+        variance = estimate.prior.noise / share
+        of_known = estimate.prior.weights(features) / share
+        of_known[known[0]] = 0
+    else:
+        _, variances = estimate.prior.predict(features[None])
+        variance, of_known = variances[0], estimate.prior.weights(features)
+    passed = loadings @ ability.covariances[0] / variance * loadings / length
+    return EvidenceWeights.of(estimate.measured, of_known @ passed, most)
+
+
+def own_scores(
+    estimate: ScoreEstimate,
+    column: int,
+    ability: ScoreAbilities,
+    columns: Places,
+    variances: Reals,
+    *,
+    most: int = 10,
+) -> EvidenceWeights:
+    """Return which scores of a model weigh most in the prediction for it on one benchmark.
+
+    A weight is the derivative of the prediction by the score, both on the working scale.
+
+    Args:
+        estimate: the fit.
+        column: benchmark.
+        ability: of the model alone, its posterior given these scores.
+        columns: s, benchmarks of its scores.
+        variances: s, of each score's own error.
+        most: scores, at most.
+    """
+    precisions = 1 / (estimate.residuals[columns] + variances)
+    passed = estimate.loadings[column] @ ability.covariances[0]
+    return EvidenceWeights.of(columns, (estimate.loadings[columns] @ passed) * precisions, most)

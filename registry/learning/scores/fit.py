@@ -1,0 +1,175 @@
+"""Fit of a model of scores, with intervals measured on scores that inner fits do not see."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.learning.arrays import Places, Reals
+from registry.learning.factorization.problem import CPU, Context
+from registry.learning.metrics import calibration_error
+from registry.learning.scores.conformal import GROUPS, ScoreCalibration, ScorePredictions
+from registry.learning.scores.links import ScoreLinks
+from registry.learning.scores.names import name_features
+from registry.learning.scores.observations import ScoreObservations
+from registry.learning.scores.score_estimate import ScoreEstimate
+from registry.learning.scores.score_fit import HeldOutFigures, ScoreFit, intervals, trust
+
+DIMENSIONS = 6
+"""Dimensions, at most; the priors turn off those that are not needed."""
+
+FOLDS = 5
+"""Parts of the scores, and of the models, that inner fits do not see."""
+
+TOLERANCE = 0.05
+"""Tolerance at which the calibration of trust is measured."""
+
+COVERED = 0.9
+"""Level at which coverage is measured."""
+
+
+class _HeldOut(NamedTuple):
+    """Predictions of scores that were held out: which score each is of, and in which fold."""
+
+    places: Places
+    folds: Places
+    predictions: ScorePredictions
+
+
+def fit(observations: ScoreObservations, context: Context = CPU) -> ScoreFit:
+    """Fit a model of scores.
+
+    Args:
+        observations: scores on the working scale, with features of models.
+        context: its seed draws the folds; steps of progress are the fits.
+
+    Raises:
+        UsageError: for too few scores, or scores of one model only.
+    """
+    observations.check_enough()
+    similar = name_features(observations.names)
+    dimensions = max(1, min(DIMENSIONS, observations.benchmarks, len(set(observations.rows)) - 1))
+    rng = np.random.default_rng(context.seed)
+    by_cell = _folds(rng, len(observations))
+    by_model = _folds(rng, observations.models)[observations.rows]
+    estimate = ScoreEstimate.of(observations, dimensions, similar)
+    cells = _held_out(observations, by_cell, dimensions, similar)
+    models = _held_out(observations, by_model, dimensions, similar)
+    both = _joined(cells, models)
+    links = observations.scales
+    calibration = ScoreCalibration.of(
+        both.predictions, observations.values[both.places], observations.benchmarks
+    )
+    figures = _figures(both, observations, links)
+    left_out = cells.predictions.only(np.argsort(cells.places))
+    fields = {name: getattr(estimate, name) for name in ScoreEstimate.__slots__}
+    return ScoreFit(
+        **fields, links=links, calibration=calibration, held_out=figures, left_out=left_out
+    )
+
+
+def _folds(rng: np.random.Generator, count: int) -> Places:
+    """Return the fold of each of some scores or models, in equal parts."""
+    return np.asarray(rng.permutation(count) % FOLDS, np.intp)
+
+
+def _held_out(
+    observations: ScoreObservations, folds: Places, dimensions: int, similar: Reals
+) -> _HeldOut:
+    """Return predictions of each fold's scores by a fit to those of the others."""
+    places, parts = [], []
+    for fold in np.unique(folds):
+        hidden = folds == fold
+        rows, columns = observations.rows[hidden], observations.columns[hidden]
+        rest = observations.only(~hidden)
+        if len(rest):
+            parts.append(ScoreEstimate.of(rest, dimensions, similar).predict(rows, columns))
+            places.append(np.flatnonzero(hidden))
+    which = np.concatenate(places)
+    return _HeldOut(which, folds[which], _stacked(parts))
+
+
+def _joined(*several: _HeldOut) -> _HeldOut:
+    return _HeldOut(
+        np.concatenate([each.places for each in several]),
+        np.concatenate([each.folds for each in several]),
+        _stacked([each.predictions for each in several]),
+    )
+
+
+def _stacked(several: list[ScorePredictions]) -> ScorePredictions:
+    return ScorePredictions(
+        *(
+            np.concatenate([getattr(each, name) for each in several])
+            for name in ScorePredictions.__slots__
+        )
+    )
+
+
+def _figures(
+    held: _HeldOut, observations: ScoreObservations, links: ScoreLinks
+) -> Mapping[str, HeldOutFigures]:
+    """Return figures overall and by group, each fold calibrated by the others."""
+    values, columns = observations.values[held.places], held.predictions.columns
+    judged = _Judged.empty(links.scores(values, columns), links.bounded[columns])
+    for fold in np.unique(held.folds):
+        own = held.folds == fold
+        calibration = ScoreCalibration.of(
+            held.predictions.only(~own), values[~own], observations.benchmarks
+        )
+        judged.judge(own, held.predictions.only(own), calibration, links)
+    found = {"all": judged.figures(np.ones(len(values), bool))}
+    for group, name in enumerate(GROUPS):
+        own = held.predictions.groups == group
+        if own.any():
+            found[name] = judged.figures(own)
+    return found
+
+
+class _Judged(NamedTuple):
+    """Held-out scores beside their predictions, n each."""
+
+    truth: Reals
+    shares: NDArray[np.bool_]
+    within: NDArray[np.bool_]
+    widths: Reals
+    errors: Reals
+    trust: Reals
+
+    @classmethod
+    def empty(cls, truth: Reals, shares: NDArray[np.bool_]) -> "_Judged":
+        size = len(truth)
+        return cls(
+            truth, shares, np.zeros(size, bool), np.empty(size), np.empty(size), np.empty(size)
+        )
+
+    def judge(
+        self,
+        own: NDArray[np.bool_],
+        predictions: ScorePredictions,
+        calibration: ScoreCalibration,
+        links: ScoreLinks,
+    ) -> None:
+        """Set what is known of some scores by their predictions."""
+        score, lower, upper = intervals(calibration, links, predictions, COVERED)
+        truth = self.truth[own]
+        self.within[own] = (lower <= truth) & (truth <= upper)
+        self.widths[own], self.errors[own] = upper - lower, np.abs(score - truth)
+        self.trust[own] = trust(calibration, links, predictions, TOLERANCE)
+
+    def figures(self, own: NDArray[np.bool_]) -> HeldOutFigures:
+        """Return the figures of some scores; errors and widths are of those that are shares."""
+        coverage, count = float(self.within[own].mean()), int(own.sum())
+        own = own & self.shares
+        if not own.any():
+            return HeldOutFigures(count, coverage, *(float("nan"),) * 4)
+        errors = self.errors[own]
+        return HeldOutFigures(
+            count,
+            coverage,
+            float(np.median(self.widths[own])),
+            float(errors.mean()),
+            float(np.median(errors)),
+            calibration_error((errors <= TOLERANCE).astype(np.float64), self.trust[own]),
+        )

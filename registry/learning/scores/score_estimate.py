@@ -1,0 +1,211 @@
+"""Estimated factors of a table of scores, which predict and take in other models."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from registry.learning.arrays import Places, Reals
+from registry.learning.scores import factors as factor_model
+from registry.learning.scores.conformal import ScorePredictions, evidence_groups
+from registry.learning.scores.factors import FilledCells, LinearFactors
+from registry.learning.scores.feature_prior import FeaturePrior
+from registry.learning.scores.observations import ScoreObservations
+from registry.learning.scores.packed import pack, squares
+
+FOLDING_ROUNDS = 8
+"""Rounds in which scores of a new model get precisions by Student's t."""
+
+
+class ScoreAbilities(NamedTuple):
+    """ScoreAbilities of n models.
+
+    Attributes:
+        means: float64, n x k.
+        covariances: float64, n x k x k.
+        own: intp, n: scores of the model that they rest on; with 0, they are the prior.
+    """
+
+    means: Reals
+    covariances: Reals
+    own: Places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreEstimate:
+    """Factors of the scores of M models on B benchmarks, of k dimensions.
+
+    On the working scale, a score is intercepts[b] + loadings[b] . means[m]; its variance is
+    w'Cw + x'Sx + tr(SC) + residuals[b], where w are the loadings, C the covariance of the
+    abilities, S that of intercept and loadings, and x the abilities behind a 1. That is an inner
+    product of a vector of the model and one of the benchmark, see `model_vectors`.
+
+    Attributes:
+        means: float64, M x k: abilities.
+        covariances: float64, M x k x k.
+        own: intp, M: scores of each model.
+        intercepts: float64, B.
+        loadings: float64, B x k.
+        loading_covariances: float64, B x (k + 1) x (k + 1): the intercept comes first.
+        residuals: float64, B: variance of a score around its prediction.
+        of_benchmarks: intp, B: scores of each benchmark.
+        prior: of abilities given features; its rows are the models with scores.
+        measured: intp: those models.
+    """
+
+    means: Reals
+    covariances: Reals
+    own: Places
+    intercepts: Reals
+    loadings: Reals
+    loading_covariances: Reals
+    residuals: Reals
+    of_benchmarks: Places
+    prior: FeaturePrior
+    measured: Places
+
+    @classmethod
+    def of(cls, observations: ScoreObservations, dimensions: int, similar: Reals) -> Self:
+        """Return the estimate; models without scores get their prior.
+
+        Args:
+            observations: scores, and features of models.
+            dimensions: k.
+            similar: B x g, features of benchmarks.
+        """
+        own, of_benchmarks = observations.counts()
+        measured = np.flatnonzero(own)
+        factors = factor_model.factorize(observations.of_models(measured), dimensions, similar)
+        means, variances = factors.of_models.predict(observations.features)
+        covariances = _diagonal(variances)
+        means[measured], covariances[measured] = factors.abilities, factors.covariances
+        return cls(
+            means,
+            covariances,
+            own,
+            factors.loadings[:, 0],
+            factors.loadings[:, 1:],
+            factors.loading_covariances,
+            factors.residuals,
+            of_benchmarks,
+            factors.of_models,
+            measured,
+        )
+
+    @property
+    def dimensions(self) -> int:
+        """Number of dimensions k."""
+        return len(self.loadings.T)
+
+    @property
+    def abilities(self) -> ScoreAbilities:
+        """ScoreAbilities of the M models."""
+        return ScoreAbilities(self.means, self.covariances, self.own)
+
+    def predict(
+        self, rows: Places, columns: Places, of: ScoreAbilities | None = None
+    ) -> ScorePredictions:
+        """Predict scores on the working scale, n.
+
+        Args:
+            rows: n, models.
+            columns: n, benchmarks.
+            of: abilities of other models, which `rows` are then of.
+        """
+        abilities = of or self.abilities
+        mean, variance = factor_model.moments(self._linear(abilities), rows, columns)
+        groups = evidence_groups(abilities.own[rows], self.of_benchmarks[columns])
+        return ScorePredictions(columns, mean, np.sqrt(variance + self.residuals[columns]), groups)
+
+    def place(self, features: Reals) -> ScoreAbilities:
+        """Return the prior of models without scores.
+
+        Args:
+            features: n x f, of the space of the observations' features.
+        """
+        means, variances = self.prior.predict(features)
+        return ScoreAbilities(means, _diagonal(variances), np.zeros(len(means), np.intp))
+
+    def fold_in(
+        self, features: Reals, rows: Places, columns: Places, values: Reals, variances: Reals
+    ) -> ScoreAbilities:
+        """Return the posterior of new models, with all else as it is.
+
+        Args:
+            features: n x f, of n models.
+            rows: s, which of the models each score is of.
+            columns: s, benchmarks.
+            values: s, on the working scale.
+            variances: s, of each value's own error; 0 where exact.
+
+        Raises:
+            ValueError: for features of another width, benchmarks that are unknown, or values that
+                are not finite.
+        """
+        self._check(features, rows, columns, values, variances)
+        prior = self.place(features)
+        own = np.bincount(rows, minlength=len(features))
+        variance = np.einsum("nii->ni", prior.covariances)
+        total = self.residuals[columns] + variances
+        precisions = np.ones(len(values))
+        cells = FilledCells.of(rows, columns, (len(features), len(self.intercepts)))
+        means, covariances = prior.means, prior.covariances
+        for _ in range(FOLDING_ROUNDS):
+            information, evidence = factor_model.ability_information(
+                cells, values, precisions / total, self._extended, self.loading_covariances
+            )
+            means, covariances = factor_model.posterior(
+                information, evidence, prior.means, variance
+            )
+            mean, spread = factor_model.moments(
+                self._linear(ScoreAbilities(means, covariances, own)), rows, columns
+            )
+            precisions = factor_model.student_precisions((values - mean) ** 2 + spread, total)
+        return ScoreAbilities(means, covariances, own)
+
+    def model_vectors(self, of: ScoreAbilities | None = None) -> Reals:
+        """Return vectors of models whose products with `benchmark_vectors` are variances.
+
+        They are the packed covariance, and the packed squares of the abilities behind a 1:
+        n x (k (k + 1) / 2 + (k + 1) (k + 2) / 2). `residuals` add to the product.
+        """
+        abilities = of or self.abilities
+        extended = np.column_stack([np.ones(len(abilities.means)), abilities.means])
+        return np.concatenate([pack(abilities.covariances), squares(extended)], axis=1)
+
+    def benchmark_vectors(self) -> Reals:
+        """Return vectors of benchmarks, B x (k (k + 1) / 2 + (k + 1) (k + 2) / 2)."""
+        covariances = self.loading_covariances
+        second = squares(self.loadings) + pack(covariances[:, 1:, 1:])
+        return np.concatenate([second, pack(covariances)], axis=1)
+
+    @property
+    def _extended(self) -> Reals:
+        """Loadings behind the intercepts, B x (k + 1)."""
+        return np.column_stack([self.intercepts, self.loadings])
+
+    def _linear(self, abilities: ScoreAbilities) -> LinearFactors:
+        return LinearFactors(
+            abilities.means, abilities.covariances, self._extended, self.loading_covariances
+        )
+
+    def _check(
+        self, features: Reals, rows: Places, columns: Places, values: Reals, variances: Reals
+    ) -> None:
+        if features.ndim != 2 or features.shape[1] != len(self.prior.axes):  # noqa: PLR2004
+            raise ValueError(f"features are to have {len(self.prior.axes)} columns")
+        if not len(rows) == len(columns) == len(values) == len(variances):
+            raise ValueError("rows, columns, values and variances are to have one length")
+        if len(columns) and not (columns.min() >= 0 and columns.max() < len(self.intercepts)):
+            raise ValueError(f"columns are to be from 0 to {len(self.intercepts) - 1}")
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(features)):
+            raise ValueError(f"rows are to be from 0 to {len(features) - 1}")
+        if not np.isfinite(values).all():
+            raise ValueError("values are to be finite")
+        if not (np.isfinite(variances).all() and (variances >= 0).all()):
+            raise ValueError("variances are to be finite and at least 0")
+
+
+def _diagonal(variances: Reals) -> Reals:
+    """Return diagonal matrices, n x k to n x k x k."""
+    return np.asarray(variances[:, :, None] * np.eye(variances.shape[1]))
