@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from registry.errors import UsageError
 from registry.learning.arrays import Reals
+from registry.learning.axes import Axes
 from registry.learning.coldstart.gp import VectorEstimate
 
 LEAST_VARIANCE = 1e-6
@@ -41,6 +42,18 @@ class ItemParameters:
 
     vectors: NDArray[np.floating[Any]]
     offsets: NDArray[np.floating[Any]]
+
+    def flattened(self, variance: float) -> "ItemParameters":
+        """Return the items with a variance of their logits integrated out.
+
+        An outcome says less of a model where the item's parameters are uncertain themselves. By the
+        probit approximation, as `registry.learning.intervals`.
+
+        Args:
+            variance: of each logit, apart from the model's.
+        """
+        factor = 1 / np.sqrt(1 + np.pi / 8 * variance)
+        return ItemParameters(self.vectors * factor, self.offsets * factor)
 
 
 def error_correlation(left_out: VectorEstimate, vectors: Reals) -> Reals:
@@ -90,6 +103,7 @@ def fold(
     correlation: Reals | None = None,
     *,
     degrees: float | None = None,
+    axes: Axes | None = None,
 ) -> VectorEstimate:
     """Return the posterior of n models' vectors, given some outcomes.
 
@@ -100,6 +114,7 @@ def fold(
         correlation: float64, d x d, of the prior's errors; None for independent ones.
         degrees: of freedom of a prior with the tails of Student's t, which outcomes that contradict
             the catalog overcome; None for a normal prior.
+        axes: along which the posterior has variances too; the prior needs them then.
 
     Raises:
         UsageError: for an outcome out of range.
@@ -112,10 +127,11 @@ def fold(
         raise UsageError("Outcomes must be within 0 and 1.")
     mean, variance = prior.mean.copy(), np.maximum(prior.variance, LEAST_VARIANCE)
     inverse = np.linalg.inv(np.eye(mean.shape[1]) if correlation is None else correlation)
+    along = None if axes is None or prior.along is None else prior.along.copy()
     for model in np.flatnonzero(observed.any(axis=1)):
         columns = np.flatnonzero(observed[model])
         deviation = np.sqrt(variance[model])
-        mean[model], variance[model] = _laplace(
+        mean[model], covariance = _laplace(
             mean[model],
             inverse / np.outer(deviation, deviation),
             items.vectors[columns].astype(np.float64),
@@ -123,7 +139,10 @@ def fold(
             outcomes[model, columns].astype(np.float64),
             degrees,
         )
-    return VectorEstimate(mean, variance, prior.support)
+        variance[model] = np.diagonal(covariance)
+        if axes is not None and along is not None:
+            along[model] = axes.along(covariance)
+    return VectorEstimate(mean, variance, prior.support, along)
 
 
 def _laplace(  # noqa: PLR0917 - a model's prior and outcomes
@@ -134,7 +153,7 @@ def _laplace(  # noqa: PLR0917 - a model's prior and outcomes
     outcomes: Reals,
     degrees: float | None,
 ) -> tuple[Reals, Reals]:
-    """Return the mode and the marginal variances, d each, of one model's posterior.
+    """Return the mode, d, and the covariance, d x d, of one model's posterior.
 
     Args:
         centre: d, mean of the prior.
@@ -159,4 +178,4 @@ def _laplace(  # noqa: PLR0917 - a model's prior and outcomes
         mode = mode + step / max(1.0, length / 2)
         if length < CONVERGED:
             break
-    return mode, np.diagonal(covariance)
+    return mode, covariance

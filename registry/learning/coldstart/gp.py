@@ -53,11 +53,14 @@ class VectorEstimate:
         variance: float64, n x r, marginal.
         support: float64, n, in [0, 1]: share of a model's own similarity that the known models
             explain; near 0, the mean is that of all models and not specific to this one.
+        along: float64, n x k: variances along the axes of `registry.learning.axes`; None where no
+            axes are known.
     """
 
     mean: Reals
     variance: Reals
     support: Reals
+    along: Reals | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

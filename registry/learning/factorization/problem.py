@@ -166,6 +166,8 @@ class Factors:
             model's coordinates; None for a method without a posterior.
         unexplained: float64, d x d: covariance of models' vectors about what the catalog and
             nothing else predicts; None where the vectors do not depend on the catalog.
+        axes: float64, d x k, as `registry.learning.axes`; None for a method without a posterior.
+        variances: float32, M x k: posterior variances of models along the axes; None without them.
         evidence: what the outcomes say of the models' vectors; None for a method without it.
     """
 
@@ -174,6 +176,8 @@ class Factors:
     offsets: Matrix
     uncertainties: Matrix | None = None
     unexplained: NDArray[np.float64] | None = None
+    axes: NDArray[np.float64] | None = None
+    variances: Matrix | None = None
     evidence: VectorEvidence | None = None
 
 

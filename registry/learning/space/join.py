@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from registry.learning.arrays import Reals
+from registry.learning.axes import Axes
 from registry.learning.factorization.irt import ItemResponse
 from registry.learning.factorization.portions import cost, portions
 from registry.learning.factorization.problem import (
@@ -26,7 +27,7 @@ from registry.learning.space.abilities import Abilities, abilities_of
 from registry.learning.space.exams import Exam, exams_of
 from registry.learning.space.posterior import posteriors
 from registry.learning.space.prior import JointPrior, joint_prior
-from registry.learning.space.reference import coordinates, item_weights
+from registry.learning.space.reference import coordinates, information, item_weights
 
 _JOINING = 0.1
 """Share of the fits' time in which exams are joined, about."""
@@ -88,13 +89,18 @@ def _part(check: Matrix | None, exam: Exam) -> Matrix | None:
 
 
 class _Space(NamedTuple):
-    """Vectors of all models and items: logits are `models @ items.T + offsets`."""
+    """Vectors of all models and items: logits are `models @ items.T + offsets`.
+
+    `variances` are those along the axes, M x k; `uncertainties` those of a mean coordinate, M.
+    """
 
     models: Reals
     variances: Matrix
+    uncertainties: Matrix
     items: Reals
     offsets: Matrix
     unexplained: Reals
+    axes: Axes
 
 
 def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: Context) -> Fit:
@@ -117,7 +123,7 @@ def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: 
 
     def predict(columns: Columns) -> Matrix:
         items = space.items[columns]
-        variance = space.variances @ (items**2).T
+        variance = space.variances @ space.axes.squares(items).T
         logits = space.models @ items.T + space.offsets[columns]
         probabilities = sigmoid(logits / np.sqrt(1 + np.pi / 8 * variance))
         for exam, fit in zip(exams, fits, strict=True):
@@ -131,8 +137,10 @@ def join(problem: Problem, exams: Sequence[Exam], fits: Sequence[Fit], context: 
         space.models.astype(np.float32),
         space.items.astype(np.float32),
         space.offsets,
-        np.sqrt(space.variances.mean(axis=1)),
+        np.sqrt(space.uncertainties),
         space.unexplained,
+        space.axes.directions,
+        space.variances,
     )
     method = Joined(tuple(fit.method for fit in fits))
     return Fit(method, predict, factors, notes=_notes(exams, fits, prior))
@@ -173,16 +181,16 @@ def _placed(
         context.on_progress("placing models in the common space", int(part.rows[-1]) + 1, models)
     weights = item_weights(problem.groups, problem.observed_items)
     forth, back = coordinates(mean, items, offsets.astype(np.float64), weights)
+    mean, items = mean @ forth, items @ back
+    unexplained = forth.T @ prior.of_abilities.covariance @ forth
+    axes = Axes.of(unexplained, information(mean, items, offsets.astype(np.float64), weights))
     # Computed again, since the covariances of all models would take too much memory. The variance
-    # of each coordinate D' a is that of a along a column of D.
-    variances = np.empty((models, forth.shape[1]), np.float32)
+    # of a coordinate D' a, or of an error along an axis, is that of a along a column.
+    turned = forth @ axes.inverse.T
+    variances = np.empty((models, turned.shape[1]), np.float32)
+    uncertainties = np.empty(models, np.float32)
     for part in posteriors(exams, prior.of_abilities, rows, context.device):
-        variances[part.rows] = ((part.covariance @ forth) * forth).sum(1)
+        variances[part.rows] = ((part.covariance @ turned) * turned).sum(1)
+        uncertainties[part.rows] = ((part.covariance @ forth) * forth).sum(1).mean(1)
         context.on_progress("measuring uncertainties", int(part.rows[-1]) + 1, models)
-    return _Space(
-        mean @ forth,
-        variances,
-        items @ back,
-        offsets,
-        forth.T @ prior.of_abilities.covariance @ forth,
-    )
+    return _Space(mean, variances, uncertainties, items, offsets, unexplained, axes)

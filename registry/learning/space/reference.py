@@ -53,3 +53,22 @@ def coordinates(models: Reals, items: Reals, offsets: Reals, weights: Reals) -> 
     squares, directions = np.linalg.eigh(scaled.T @ scaled)
     squares = np.maximum(squares, max(float(squares[-1]), 1e-12) * LEAST)
     return directions * np.sqrt(squares), directions / np.sqrt(squares)
+
+
+def information(models: Reals, items: Reals, offsets: Reals, weights: Reals) -> Reals:
+    """Return the mean Fisher information of a reference item about a model's vector, D x D.
+
+    Args:
+        models: M x D, over which it is averaged.
+        items: N x D.
+        offsets: N.
+        weights: N, of sum 1, as `item_weights`.
+    """
+    total = np.zeros((models.shape[1], models.shape[1]))
+    chosen = np.flatnonzero(weights)
+    for start in range(0, len(chosen), 1024):
+        part = chosen[start : start + 1024]
+        p = expit(models @ items[part].T + offsets[part])
+        curvature = (p * (1 - p)).mean(axis=0) * weights[part]
+        total += (items[part] * curvature[:, None]).T @ items[part]
+    return total
