@@ -24,16 +24,20 @@ from registry.learning.scores.feature_prior import FeaturePrior
 from registry.learning.scores.observations import ScoreObservations
 from registry.learning.scores.packed import pack, squares, unpack
 
-DEGREES = 3.0
+DEGREES = 4.0
 """Degrees of freedom of Student's t."""
 
-ROUNDS = 60
+ROUNDS = 40
 """Rounds of updates."""
 
-ROTATED = 20
+ROTATED = 5
 """Rounds after each of which coordinates are rotated."""
 
-RESIDUAL_WEIGHT = 3.0
+EVERY_ROUND, SELDOM = 10, 4
+"""Rounds in each of which variances of the priors are updated, and later every how many: each
+update inverts matrices of the features."""
+
+RESIDUAL_WEIGHT = 20.0
 """Scores of a benchmark that the residual variance of others is worth for its own."""
 
 RESIDUAL_SHARE = 0.1
@@ -51,6 +55,18 @@ LOADING_PULL = 1.0
 """Benchmarks that a common loading of 0 is worth."""
 
 INTERCEPT_PULL = 0.01
+
+EXPECTED_LOADING = 0.1
+"""Share of the variance of scores that each dimension's learned variance is drawn towards.
+
+With 0.01 the prior turns off dimensions that are needed; with 0.2 it keeps noise.
+"""
+
+EXPECTED_INTERCEPT = 0.1
+"""Share of the variance of intercepts, likewise."""
+
+MODEL_WEIGHT, BENCHMARK_WEIGHT = 1.0, 6.0
+"""Rows that the expected variances of the priors of models and of benchmarks are worth."""
 
 FIRST_SHRINKAGE = 0.7
 """Factor on principal components of the scores, whose holes count as 0."""
@@ -146,6 +162,8 @@ def factorize(
             _rotate(factors)
         _standardize(factors)
         _update_loadings(factors, observations, cells)
+        if step < EVERY_ROUND or step % SELDOM == 0:
+            _update_variances(factors)
         _update_residuals(factors, observations)
     _update_abilities(factors, observations, cells, alone=True)
     return factors
@@ -172,7 +190,7 @@ def _start(
     loadings[:, 2 : 1 + others] = axes * lengths * FIRST_SHRINKAGE
     total = float(left.var())
     scale = np.append(intercepts.var() + LEAST_RESIDUAL, np.full(size, total * LOADING_SHARE))
-    drawn = np.append(scale[0] * 0.1, np.full(size, total * 0.01))
+    drawn = np.append(scale[0] * EXPECTED_INTERCEPT, np.full(size, total * EXPECTED_LOADING))
     half = np.full(size, 0.5)
     return ScoreFactors(
         abilities,
@@ -181,8 +199,17 @@ def _start(
         np.tile(np.eye(size + 1) * 0.02, (benchmarks, 1, 1)),
         np.full(benchmarks, max(RESIDUAL_SHARE * total, LEAST_RESIDUAL)),
         np.ones(len(values)),
-        FeaturePrior.of(observations.features, half, half, expected=(half, half)),
-        FeaturePrior.of(similar, scale * 0.7, scale * 0.3, expected=(drawn, drawn)),
+        FeaturePrior.of(
+            observations.features,
+            half,
+            half,
+            expected=(half, half),
+            groups=observations.groups,
+            weight=MODEL_WEIGHT,
+        ),
+        FeaturePrior.of(
+            similar, scale * 0.7, scale * 0.3, expected=(drawn, drawn), weight=BENCHMARK_WEIGHT
+        ),
     )
 
 
@@ -293,9 +320,8 @@ def _transform(factors: ScoreFactors, matrix: Reals) -> None:
 def _update_loadings(
     factors: ScoreFactors, observations: ScoreObservations, cells: FilledCells
 ) -> None:
-    own = np.einsum("nii->ni", factors.covariances)
-    size = own.shape[1]
-    factors.of_models.learn(factors.abilities, own, pull=np.zeros(size))
+    size = factors.abilities.shape[1]
+    factors.of_models.learn(factors.abilities, pull=np.zeros(size))
     precisions = _precisions(factors, observations)
     extended = _extended(factors.abilities)
     second = squares(extended) + pack(_bordered(factors.covariances))
@@ -305,9 +331,15 @@ def _update_loadings(
     factors.loadings, _ = posterior(information, evidence, prior.means(), prior.noise)
     alone = prior.noise / (1 - prior.leverages())
     _, factors.loading_covariances = posterior(information, evidence, prior.means(), alone)
-    variances = np.einsum("nii->ni", factors.loading_covariances)
     pull = np.append(INTERCEPT_PULL, np.full(size, LOADING_PULL))
-    prior.learn(factors.loadings, variances, pull=pull)
+    prior.learn(factors.loadings, pull=pull)
+
+
+def _update_variances(factors: ScoreFactors) -> None:
+    own = np.einsum("nii->ni", factors.covariances)
+    factors.of_models.learn_variances(factors.abilities, own)
+    own = np.einsum("nii->ni", factors.loading_covariances)
+    factors.of_benchmarks.learn_variances(factors.loadings, own)
 
 
 def _update_residuals(factors: ScoreFactors, observations: ScoreObservations) -> None:

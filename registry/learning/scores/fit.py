@@ -16,7 +16,7 @@ from registry.learning.scores.observations import ScoreObservations
 from registry.learning.scores.score_estimate import ScoreEstimate
 from registry.learning.scores.score_fit import HeldOutFigures, ScoreFit, intervals, trust
 
-DIMENSIONS = 6
+DIMENSIONS = 9
 """Dimensions, at most; the priors turn off those that are not needed."""
 
 FOLDS = 5

@@ -30,6 +30,8 @@ class ScoreObservations:
             see `registry.learning.coldstart.kernel_features`; zero columns where nothing is known.
         names: of the benchmarks, B.
         links: of the benchmarks; without them, all scores are shares.
+        groups: intp, f: group of each feature, from 0; the slopes of each group have variances of
+            their own. Without them, there is one group.
     """
 
     rows: Places
@@ -41,6 +43,7 @@ class ScoreObservations:
     features: Reals
     names: Sequence[str]
     links: ScoreLinks | None = None
+    groups: Places | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes and values.
@@ -66,6 +69,8 @@ class ScoreObservations:
             raise ValueError(f"There are {len(self.names)} names for {self.benchmarks} benchmarks.")
         if self.links and len(self.links.bounded) != self.benchmarks:
             raise ValueError(f"links are to be of {self.benchmarks} benchmarks")
+        if self.groups is not None and len(self.groups) != self.features.shape[1]:
+            raise ValueError(f"groups are to be of {self.features.shape[1]} features")
         self._check_twice()
 
     def __len__(self) -> int:

@@ -192,8 +192,8 @@ class ScoreEstimate:
     def _check(
         self, features: Reals, rows: Places, columns: Places, values: Reals, variances: Reals
     ) -> None:
-        if features.ndim != 2 or features.shape[1] != len(self.prior.axes):  # noqa: PLR2004
-            raise ValueError(f"features are to have {len(self.prior.axes)} columns")
+        if features.ndim != 2 or features.shape[1] != len(self.prior.groups):  # noqa: PLR2004
+            raise ValueError(f"features are to have {len(self.prior.groups)} columns")
         if not len(rows) == len(columns) == len(values) == len(variances):
             raise ValueError("rows, columns, values and variances are to have one length")
         if len(columns) and not (columns.min() >= 0 and columns.max() < len(self.intercepts)):

@@ -1,0 +1,84 @@
+"""Features of models: similarities, and trends that go on beyond the known models."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from registry.learning.coldstart.features import Description, FeatureBlocks, Featurizer
+from registry.learning.coldstart.kernel import Kernel
+from registry.learning.scores.fit import fit
+from registry.learning.scores.model_features import ModelFeatureSpace
+from registry.learning.scores.observations import ScoreObservations
+
+
+def described(count: int, *, dated: bool = True) -> list[Description]:
+    rng = np.random.default_rng(0)
+    makers = ("alpha", "beta", "gamma")
+    return [
+        Description(
+            f"{makers[place % 3]}/{makers[place % 3]}-{place}",
+            int(rng.choice([1, 7, 70])) * 10**9,
+            makers[place % 3],
+            created=float(10 * place) if dated else None,
+        )
+        for place in range(count)
+    ]
+
+
+def blocks(models: list[Description]) -> FeatureBlocks:
+    return Featurizer.of([models]).blocks(models)
+
+
+def test_inner_products_are_similarities() -> None:
+    of_models = blocks(described(40))
+    space = ModelFeatureSpace.of(of_models)
+    features = space.features(of_models)[:, space.groups == 0]
+    similar = Kernel().between(of_models, of_models).astype(np.float64)
+    centring = np.eye(40) - 1 / 40
+    expected = centring @ similar @ centring / Kernel().own(of_models).mean()
+    assert np.allclose(features @ features.T, expected, atol=1e-3)
+    assert np.allclose(features.mean(axis=0), 0, atol=1e-9)
+
+
+def test_new_models_fit_in() -> None:
+    models = described(40)
+    of_models = blocks(models)
+    space = ModelFeatureSpace.of(of_models, most=20)
+    whole = space.features(of_models)
+    part = space.features(of_models.rows(np.arange(5, 9)))
+    assert np.allclose(part, whole[5:9], atol=1e-6)
+    assert whole.shape == (40, len(space.groups))
+    assert (space.groups == 0).sum() == 20
+
+
+def test_trends_are_in_standard_deviations_and_unknown_ones_are_the_mean() -> None:
+    of_models = blocks(described(30))
+    dates = of_models.dates.copy()
+    dates[4] = np.nan
+    of_models = replace(of_models, dates=dates)
+    space = ModelFeatureSpace.of(of_models)
+    trend = space.features(of_models)[:, np.flatnonzero(space.groups == 1)[0]]
+    known = np.arange(30) != 4
+    assert np.isclose(trend[known].mean(), 0)
+    assert np.isclose(trend[known].std(), 1)
+    assert trend[4] == 0
+    none = replace(of_models, dates=np.full(30, np.nan))
+    unknown = ModelFeatureSpace.of(none).features(none)
+    assert (unknown[:, -2] == 0).all()
+
+
+def test_a_trend_goes_on_beyond_the_known_models() -> None:
+    of_models = blocks(described(60))
+    space = ModelFeatureSpace.of(of_models)
+    features = space.features(of_models)
+    rng = np.random.default_rng(1)
+    truth = np.arange(60)[:, None] * 0.05 + np.linspace(-1, 1, 8)
+    rows, columns = np.nonzero(np.ones((45, 8), bool))
+    values = truth[rows, columns] + rng.normal(size=len(rows)) * 0.1
+    names = [f"{place:02d}" for place in range(8)]
+    observations = ScoreObservations(
+        rows, columns, values, np.zeros(len(rows)), 60, 8, features, names, groups=space.groups
+    )
+    newest = np.repeat(np.arange(50, 60), 8)
+    found = fit(observations).predict(newest, np.tile(np.arange(8), 10)).mean.reshape(10, 8)
+    assert np.abs(found - truth[50:]).mean() < 0.3 * (truth[50:].mean() - truth[:45].mean())
