@@ -125,6 +125,20 @@ def select(
     return OutcomeSelection(columns, spans, _keys(connection, models))
 
 
+def select_keys(
+    connection: Connection, benchmarks: Sequence[int], models: Sequence[int] | None = None
+) -> OutcomeSelection:
+    """Return the columns of outcomes on benchmarks by their keys; those without outcomes have none.
+
+    Args:
+        connection: to read from.
+        benchmarks: keys.
+        models: keys; None is all that have outcomes.
+    """
+    columns, spans = _columns(connection, benchmarks)
+    return OutcomeSelection(columns, spans, models)
+
+
 def of_benchmark(key: int, items: int) -> OutcomeSelection:
     """Return the selection of all outcomes on one version of a benchmark, without columns."""
     return OutcomeSelection((), [_Span(key, 0, items)], None)
@@ -239,7 +253,15 @@ def read_outcomes(
     Raises:
         UsageError: naming a benchmark or model that does not exist.
     """
-    selection = select(connection, models=models, benchmarks=benchmarks)
+    return read_selection(
+        connection, select(connection, models=models, benchmarks=benchmarks), path
+    )
+
+
+def read_selection(
+    connection: Connection, selection: OutcomeSelection, path: Path | None = None
+) -> OutcomeMatrix:
+    """Read selected outcomes into one array, or into a new file (.npy) that is mapped."""
     count = connection.scalar(
         text("""
         SELECT count(DISTINCT model_id) FROM store.runs

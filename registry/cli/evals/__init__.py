@@ -1,4 +1,4 @@
-"""Commands `registry evals`: import, export and removal of evaluations, and leaderboards."""
+"""Commands `registry evals`: import, export and removal of evaluations, leaderboards, plans."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import click
 from registry.cli.console import say
 from registry.cli.evals.benchmarks import benchmarks
 from registry.cli.evals.check import check
+from registry.cli.evals.estimate import estimate
 from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
 from registry.cli.evals.leaderboard import leaderboard
+from registry.cli.evals.plan import plan
 from registry.cli.evals.remove import remove
 from registry.cli.evals.sources import sources
 from registry.cli.output import Field, Output, output_options
@@ -25,7 +27,11 @@ def evals() -> None:
     """
 
 
-for command in (import_, export, remove, benchmarks, check, leaderboard, sources):
+COMMANDS = (
+    import_, export, remove, benchmarks, check, leaderboard, sources, plan, estimate,
+)  # fmt: skip
+
+for command in COMMANDS:
     evals.add_command(command)
 
 

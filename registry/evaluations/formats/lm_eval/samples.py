@@ -1,17 +1,15 @@
 """Files of lm-eval's samples: the items of one task, and a model's outcomes on them."""
 
-import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import orjson
 
 from registry.coerce import count, number, short_text, storable
 from registry.errors import UnreadableFileError
+from registry.evaluations.formats.lm_eval.documents import Documents, document_name
 from registry.evaluations.formats.lm_eval.filters import Sample, SampleFilters, Samples
 from registry.evaluations.formats.lm_eval.item_spool import ItemSpool
 from registry.evaluations.formats.lm_eval.questions import Prompting, question
@@ -67,11 +65,11 @@ def read_samples(
             its filter and nothing else shows which it is.
     """
     task = short_text(task) or _raise(path, "the name of the task cannot be stored.")
-    items, documents = ItemSpool(), _Documents()
+    items, documents = ItemSpool(), Documents()
     prompting = results.prompting(task)
     filters = SampleFilters(path, results.filters(task), notes)
     for line, row in rows:
-        name, number_ = _name(path, line, row), count(row.get("doc_id"))
+        name, number_ = document_name(path, line, row), count(row.get("doc_id"))
         place = documents.place(name, number_)
         if place == len(items):
             items.append(_item(name, row, prompting))
@@ -96,41 +94,6 @@ def read_samples(
             for run in runs.of(samples, filtered, stated)
         ],
     )
-
-
-class _Documents:
-    """Places of a file's documents, in order of appearance.
-
-    The same document under another `doc_id` has a place of its own.
-    """
-
-    def __init__(self) -> None:
-        self._first: dict[str, int] = {}
-        self._further: dict[str, dict[int, int]] = {}
-        self._numbers: list[int | None] = []
-
-    def place(self, name: str, number: int | None) -> int:
-        """Return the place of a document, new or existing."""
-        place = self._first.setdefault(name, len(self._numbers))
-        if place < len(self._numbers):
-            if number is None or self._numbers[place] in (None, number):
-                return place
-            place = self._further.setdefault(name, {}).setdefault(number, len(self._numbers))
-        if place == len(self._numbers):
-            self._numbers.append(number)
-        return place
-
-    def repeated(self) -> dict[int, str]:
-        """Return the names of documents with several places, by place."""
-        names = {}
-        for name, places in self._further.items():
-            by_number = sorted([self._first[name], *places.values()], key=self._number)
-            for nth, place in enumerate(by_number, 1):
-                names[place] = name if nth == 1 else f"{name}/{nth}"
-        return names
-
-    def _number(self, place: int) -> int:
-        return self._numbers[place] or 0
 
 
 class _Runs:
@@ -201,20 +164,6 @@ def _outcomes(measure: Measure, values: Iterable[float], notes: Notes) -> Outcom
     return None if np.isnan(outcomes).all() else outcomes
 
 
-def _name(path: Path, line: int, row: Mapping[str, object]) -> str:
-    name = row.get("doc_hash")
-    if name is None:
-        if "doc" not in row:
-            raise UnreadableFileError(
-                path, "a sample needs this, or else its doc.", line=line, field="doc_hash"
-            )
-        name = _hash(path, line, row["doc"])
-    name = short_text(name)
-    if name is None:
-        raise UnreadableFileError(path, "this is not a hash.", line=line, field="doc_hash")
-    return name
-
-
 def _item(name: str, row: Mapping[str, object], prompting: Prompting) -> Item:
     target = row.get("target")
     if isinstance(target, int | float) and not isinstance(target, bool):
@@ -226,19 +175,6 @@ def _item(name: str, row: Mapping[str, object], prompting: Prompting) -> Item:
         choices=_choices(row.get("doc")),
         answer=storable(target) if isinstance(target, str) else None,
     )
-
-
-def _hash(path: Path, line: int, document: object) -> str:
-    try:
-        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # lone surrogates, huge integers
-        try:
-            content = json.dumps(document, sort_keys=True).encode()
-        except (RecursionError, ValueError) as error:
-            raise UnreadableFileError(
-                path, "this is nested too deeply.", line=line, field="doc"
-            ) from error
-    return sha256(content).hexdigest()
 
 
 def _choices(document: object) -> tuple[str, ...]:

@@ -1,0 +1,213 @@
+"""Locally weighted regression of a score on a few answers, over known models that answered alike.
+
+A ridge regression over all known models locates the model on the scale of scores; the known models
+are then weighted by how near they are on it, and a second regression is fitted with these weights
+(Cleveland, Robust locally weighted regression and smoothing scatterplots, 1979; Atkeson, Moore and
+Schaal, Locally weighted learning, 1997, sections 3 and 6.1).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from registry.learning.adaptive_testing.known import KnownOutcomes, Singles
+from registry.learning.arrays import Places, Reals
+
+RIDGE = 1.0
+"""Ridge penalty of a regressor of unit variance, times regressors per effective model."""
+
+NARROWEST = 0.1
+"""Bandwidth in standard deviations of the known scores, where the location is certain."""
+
+SPREAD = 0.5
+"""Further bandwidth, in standard deviations of the error of the location."""
+
+LEAST_NEIGHBOURS = 100
+"""Effective number of models in a neighbourhood, at least; most models where there are fewer."""
+
+WIDENED = 1.7
+"""Factor on the squared bandwidth of a neighbourhood with too few models."""
+
+LEAST_VARIANCE = 1e-3
+"""Least variance of an item, of which almost all known models answer alike."""
+
+LEAST_LEFT = 0.05
+"""Least share of a model's error that its own weight in the regression leaves."""
+
+FARTHEST = 1e-3
+"""Weight, relative to the largest, below which a model is left out of a neighbourhood."""
+
+MOST_REGRESSORS = 384
+"""Answers that are regressors of their own; of more, the others count by their mean."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Answers of one model.
+
+    Attributes:
+        places: intp, p: the items, no two alike.
+        outcomes: float64, p, in [0, 1].
+    """
+
+    places: Places
+    outcomes: Reals
+
+
+NO_ANSWERS = Answers(np.zeros(0, np.intp), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regressors:
+    """Answers as regressors.
+
+    Attributes:
+        known: float32, M x r, of the known models.
+        own: float64, r, of the model.
+    """
+
+    known: Singles
+    own: Reals
+
+    @classmethod
+    def of(cls, known: KnownOutcomes, answers: Answers) -> "Regressors":
+        """Return the regressors that the answers of a model are."""
+        values = known.values[:, answers.places]
+        if len(answers.places) <= MOST_REGRESSORS:
+            return cls(values, answers.outcomes)
+        level = known.scores.mean(axis=1)
+        covariances = (level - level.mean()) @ values / len(level)
+        said = covariances**2 / np.maximum(values.var(axis=0), LEAST_VARIANCE)
+        order = np.argsort(-said, kind="stable")
+        single, joined = order[:MOST_REGRESSORS], order[MOST_REGRESSORS:]
+        return cls(
+            np.column_stack([values[:, single], values[:, joined].mean(axis=1)]),
+            np.append(answers.outcomes[single], answers.outcomes[joined].mean()),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedRegression:
+    """Ridge regression over weighted models.
+
+    Attributes:
+        means: float64, r, of the regressors.
+        slopes: float64, r.
+        centre: mean of the target.
+        rows: intp, m: models with a weight.
+        weights: float64, m, whose sum is 1.
+        left_out: float64, m: errors of the predictions of each model without itself.
+        extents: float64, m: variance of such an error, in residual variances.
+        inverse: float64, r x r: of the penalised covariance of the regressors.
+    """
+
+    means: Reals
+    slopes: Reals
+    centre: float
+    rows: Places
+    weights: Reals
+    left_out: Reals
+    extents: Reals
+    inverse: Reals
+
+    def predict(self, regressors: Reals) -> Reals:
+        """Return predictions for n models, by their regressors, n x r."""
+        return np.asarray(self.centre + (regressors - self.means) @ self.slopes)
+
+    def extent(self, own: Reals) -> float:
+        """Return the variance of the error of a prediction, in residual variances.
+
+        Args:
+            own: regressors of the model, r.
+        """
+        away = own - self.means
+        return float(1 + (self.weights @ self.weights) * (1 + away @ self.inverse @ away))
+
+
+def regress(regressors: Singles, targets: Singles, weights: Reals) -> WeightedRegression:
+    """Fit a ridge regression to weighted models.
+
+    Args:
+        regressors: M x r.
+        targets: M.
+        weights: M, at least 0.
+    """
+    rows = np.flatnonzero(weights > FARTHEST * weights.max())
+    kept = weights[rows] / weights[rows].sum()
+    values, wanted = regressors[rows].astype(np.float64), targets[rows].astype(np.float64)
+    means, centre = kept @ values, float(kept @ wanted)
+    away, errors = values - means, wanted - centre
+    covariance = (away * kept[:, None]).T @ away
+    inverse = np.linalg.inv(covariance + penalty(covariance.diagonal(), kept))
+    slopes = inverse @ (away.T @ (kept * errors))
+    shares = 1 + ((away @ inverse) * away).sum(axis=1)
+    left_out = (errors - away @ slopes) / np.maximum(1 - kept * shares, LEAST_LEFT)
+    extents = 1 + (kept @ kept) * shares
+    return WeightedRegression(means, slopes, centre, rows, kept, left_out, extents, inverse)
+
+
+def penalty(variances: Reals, weights: Reals) -> Reals:
+    """Return the ridge penalty of regressors, float64, r x r, by their variances, r."""
+    share = RIDGE * len(variances) / effective(weights)
+    return np.asarray(np.diag(np.maximum(variances, LEAST_VARIANCE) * share))
+
+
+def effective(weights: Reals) -> float:
+    """Return the effective number of weighted models, whose weights have sum 1 (Kish 1965)."""
+    return float(1 / (weights @ weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreScale:
+    """The known models on the scale of a score, by a regression on the answers.
+
+    Attributes:
+        known: float64, M: their predicted scores.
+        error: standard deviation of the predictions' errors.
+        spread: standard deviation of the scores.
+    """
+
+    known: Reals
+    error: float
+    spread: float
+
+    def near(self, at: float) -> Reals:
+        """Return weights of the known models near a score, float64, M, whose sum is 1."""
+        distances = (self.known - at) ** 2
+        distances -= distances.min()
+        squared = max((NARROWEST * self.spread) ** 2 + (SPREAD * self.error) ** 2, 1e-9)
+        least = min(LEAST_NEIGHBOURS, 0.9 * len(distances))
+        while True:
+            weights = np.exp(-distances / (2 * squared))
+            weights /= weights.sum()
+            if effective(weights) >= least:
+                return np.asarray(weights)
+            squared *= WIDENED
+
+
+def located(regressors: Regressors, scores: Singles) -> tuple[ScoreScale, float]:
+    """Return the scale of a score, and the model's place on it; scores are float32, M."""
+    fitted = regress(regressors.known, scores, uniform(len(scores)))
+    known = fitted.predict(regressors.known.astype(np.float64))
+    error = float(np.sqrt(np.mean(fitted.left_out**2)))
+    scale = ScoreScale(known, error, float(np.std(scores.astype(np.float64))))
+    return scale, float(fitted.predict(regressors.own[None, :])[0])
+
+
+def uniform(count: int) -> Reals:
+    """Return equal weights, float64, whose sum is 1."""
+    return np.full(count, 1 / count)
+
+
+def neighbourhood(known: KnownOutcomes, group: int, regressors: Regressors) -> Reals:
+    """Return weights of the known models by how near the model they are, float64, M.
+
+    Args:
+        known: outcomes.
+        group: the benchmark on whose scale they are near.
+        regressors: answers of the model; without one, all weights are equal.
+    """
+    if not len(regressors.own):
+        return uniform(len(known.values))
+    scale, at = located(regressors, known.scores[:, group])
+    return scale.near(at)

@@ -1,0 +1,141 @@
+"""Estimates of whole scores: exact at the end, and intervals that hold what they say."""
+
+import numpy as np
+import pytest
+from banks import planted
+
+from registry.learning.adaptive_testing import neighbourhood
+from registry.learning.adaptive_testing.estimation import estimate, expected_width
+from registry.learning.adaptive_testing.item_selection import fixed_order
+from registry.learning.adaptive_testing.known import KnownOutcomes, known_outcomes
+from registry.learning.adaptive_testing.neighbourhood import (
+    NO_ANSWERS,
+    Answers,
+    Regressors,
+    effective,
+    regress,
+    uniform,
+)
+
+
+def of(model: np.ndarray, places: np.ndarray) -> Answers:
+    return Answers(np.asarray(places, np.intp), model[places].astype(np.float64))
+
+
+@pytest.fixture(scope="module")
+def split() -> tuple[KnownOutcomes, np.ndarray]:
+    outcomes = planted(1100, 80)
+    return known_outcomes(outcomes[:800]), outcomes[800:]
+
+
+def test_without_answers_it_is_the_mean_of_the_known_models(
+    split: tuple[KnownOutcomes, np.ndarray],
+) -> None:
+    bank, _ = split
+    [found] = estimate(bank, NO_ANSWERS)
+    assert found.mean == pytest.approx(bank.scores.mean(), abs=1e-5)
+    assert found.lower < np.quantile(bank.scores, 0.2)
+    assert found.upper > np.quantile(bank.scores, 0.8)
+
+
+def test_with_all_answers_it_is_the_score(split: tuple[KnownOutcomes, np.ndarray]) -> None:
+    bank, held = split
+    [found] = estimate(bank, of(held[0], np.random.default_rng(0).permutation(80)))
+    assert found.mean == pytest.approx(held[0].mean())
+    assert (found.lower, found.upper, found.deviation) == (found.mean, found.mean, 0.0)
+
+
+@pytest.mark.parametrize("count", [1, 10, 40])
+def test_intervals_are_possible_and_hold_nine_in_ten(
+    split: tuple[KnownOutcomes, np.ndarray], count: int
+) -> None:
+    bank, held = split
+    rng = np.random.default_rng(count)
+    inside, widths, deviations, errors = [], [], [], []
+    for model in held:
+        places = rng.permutation(80)[:count]
+        [found] = estimate(bank, of(model, places))
+        answered = float(model[places].sum()) / 80
+        assert answered - 1e-9 <= found.lower <= found.mean <= found.upper
+        assert found.upper <= answered + (80 - count) / 80 + 1e-9
+        inside.append(found.lower - 1e-9 <= model.mean() <= found.upper + 1e-9)
+        widths.append(found.width)
+        deviations.append(found.deviation)
+        errors.append(found.mean - model.mean())
+    assert 0.86 <= np.mean(inside) <= 0.97
+    assert np.std(errors) == pytest.approx(np.mean(deviations), rel=0.25)
+
+
+def test_a_lower_level_is_narrower(split: tuple[KnownOutcomes, np.ndarray]) -> None:
+    bank, held = split
+    answers = of(held[0], np.arange(10))
+    widths = [estimate(bank, answers, level)[0].width for level in (0.5, 0.8, 0.95)]
+    assert widths[0] < widths[1] < widths[2]
+    held_by_half = np.mean(
+        [
+            found.lower <= model.mean() <= found.upper
+            for model in held
+            for [found] in [estimate(bank, of(model, np.arange(10)), 0.5)]
+        ]
+    )
+    assert 0.42 <= held_by_half <= 0.6
+
+
+def test_chosen_items_keep_their_intervals(split: tuple[KnownOutcomes, np.ndarray]) -> None:
+    bank, held = split
+    order = fixed_order(bank, 15)
+    found = [estimate(bank, of(model, order))[0] for model in held]
+    inside = [each.lower <= model.mean() <= each.upper
+              for each, model in zip(found, held, strict=True)]  # fmt: skip
+    assert 0.85 <= np.mean(inside) <= 0.96
+    expected = expected_width(bank, order)
+    assert expected == pytest.approx(np.mean([each.width for each in found]), rel=0.15)
+    assert expected_width(bank, np.arange(80)) == 0
+    assert expected_width(bank, order[:3]) > expected > expected_width(bank, order[:0]) * 0.1
+
+
+def test_answers_on_one_benchmark_count_for_another() -> None:
+    outcomes = planted(900, 80)
+    groups = np.repeat([0, 1], 40)
+    bank, held = known_outcomes(outcomes[:800], groups), outcomes[800:]
+    found = [estimate(bank, of(model, np.arange(40))) for model in held]
+    assert [each[0].mean for each in found] == pytest.approx(held[:, :40].mean(axis=1), abs=1e-6)
+    guessed = np.array([each[1].mean for each in found])
+    truth = held[:, 40:].mean(axis=1)
+    assert np.abs(guessed - truth).mean() < 0.7 * np.abs(truth - bank.scores[:, 1].mean()).mean()
+
+
+def test_of_many_answers_some_count_by_their_mean(
+    monkeypatch: pytest.MonkeyPatch, split: tuple[KnownOutcomes, np.ndarray]
+) -> None:
+    bank, held = split
+    places = np.arange(60)
+    whole = [estimate(bank, of(model, places))[0].mean for model in held[:20]]
+    monkeypatch.setattr(neighbourhood, "MOST_REGRESSORS", 12)
+    assert Regressors.of(bank, of(held[0], places)).known.shape == (800, 13)
+    ours = [estimate(bank, of(model, places))[0].mean for model in held[:20]]
+    assert np.abs(np.array(ours) - whole).max() < 0.05
+    assert ours != whole
+
+
+def test_errors_left_out_are_those_of_fits_without_the_model() -> None:
+    outcomes = planted(60, 20)
+    targets = outcomes.mean(axis=1)
+    known = outcomes[:, :4]
+    weights = np.random.default_rng(0).random(60)
+    fitted = regress(known, targets, weights)
+    for row in (0, 30, 59):
+        without = weights.copy()
+        without[row] = 0
+        alone = regress(known, targets, without)
+        wanted = targets[row] - alone.predict(known[row : row + 1].astype(float))[0]
+        place = fitted.rows.tolist().index(row)
+        # The penalty differs a little without the model.
+        assert fitted.left_out[place] == pytest.approx(wanted, rel=0.08, abs=2e-3)
+    assert effective(uniform(50)) == pytest.approx(50)
+
+
+def test_few_models_give_an_answer_too() -> None:
+    outcomes = planted(12, 30)
+    [found] = estimate(known_outcomes(outcomes[:10]), of(outcomes[11], np.arange(20)))
+    assert 0 <= found.lower < found.mean < found.upper <= 1
