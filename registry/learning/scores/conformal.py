@@ -34,8 +34,14 @@ GROUPS = ("no other scores", "few other scores", "benchmark with few scores", "m
 LEAST_IN_GROUP = 40
 """Held-out scores that a group's own quantiles need; smaller groups use those of all."""
 
-BENCHMARK_WEIGHT = 30.0
-"""Held-out scores that no difference between benchmarks is worth."""
+MEAN_WEIGHT, TAIL_WEIGHT = 10.0, 100.0
+"""Held-out scores that no difference between benchmarks is worth: in the mean logarithm of ratios,
+and, beyond that, in their quantile at `JUDGED`, which takes many scores to know."""
+
+LEAST_RATIO = 0.01
+"""Smaller ratios of error to deviation count as this in means of logarithms."""
+
+LEAST_QUANTILE = 1e-9
 
 JUDGED = 0.9
 """Level at which benchmarks are compared."""
@@ -111,16 +117,18 @@ class ScoreCalibration:
         """
         ratios = np.abs(held.mean - values) / held.sd
         warm = (held.groups > 0).astype(np.intp)
-        factors = np.ones((2, benchmarks))
-        for kind in range(2):
-            own = warm == kind
-            factors[kind] = _factors(ratios[own], held.columns[own], benchmarks)
-        ratios = ratios / factors[warm, held.columns]
+        factors = _factors(ratios, warm, held.columns, benchmarks)
+        # Quantiles are of scores whose benchmark's factor others gave, as those to come are.
+        half = np.random.default_rng(0).permutation(len(ratios)) % 2 == 0
+        scaled = np.empty(len(ratios))
+        for own in (half, ~half):
+            others = _factors(ratios[~own], warm[~own], held.columns[~own], benchmarks)
+            scaled[own] = ratios[own] / others[warm[own], held.columns[own]]
         counts = np.bincount(held.groups, minlength=len(GROUPS))
         quantiles = np.empty((len(GROUPS), len(LEVELS)))
         for group, count in enumerate(counts):
             enough = count >= LEAST_IN_GROUP
-            quantiles[group] = _quantiles(ratios[held.groups == group] if enough else ratios)
+            quantiles[group] = _quantiles(scaled[held.groups == group] if enough else scaled)
         return cls(LEVELS, quantiles, factors, counts)
 
     def deviations(self, predictions: ScorePredictions) -> Reals:
@@ -176,16 +184,19 @@ def _quantiles(ratios: Reals) -> Reals:
     return np.asarray(np.maximum.accumulate(found + 1e-9 * np.arange(len(found))))
 
 
-def _factors(ratios: Reals, columns: Places, benchmarks: int) -> Reals:
-    """Return the factor of each benchmark: its quantile over that of all, drawn towards 1."""
-    factors = np.ones(benchmarks)
-    if not len(ratios):
-        return factors
-    of_all = max(float(np.quantile(ratios, JUDGED)), 1e-9)
-    order = np.argsort(columns, kind="stable")
-    counts = np.bincount(columns, minlength=benchmarks)
-    for column, own in enumerate(np.split(ratios[order], counts.cumsum()[:-1])):
-        if len(own):
-            ratio = max(float(np.quantile(own, JUDGED)), 1e-9) / of_all
-            factors[column] = ratio ** (len(own) / (len(own) + BENCHMARK_WEIGHT))
+def _factors(ratios: Reals, warm: Places, columns: Places, benchmarks: int) -> Reals:
+    """Return the factor of each benchmark, 2 x B, drawn towards 1."""
+    factors = np.ones((2, benchmarks))
+    for kind in np.unique(warm):
+        those, own = ratios[warm == kind], columns[warm == kind]
+        counts = np.bincount(own, minlength=benchmarks)
+        logs = np.log(np.maximum(those, LEAST_RATIO))
+        sums = np.bincount(own, logs - logs.mean(), benchmarks)
+        factors[kind] = np.exp(sums / (counts + MEAN_WEIGHT))
+        those = those / factors[kind, own]
+        of_all = max(float(np.quantile(those, JUDGED)), LEAST_QUANTILE)
+        parts = np.split(those[np.argsort(own, kind="stable")], counts.cumsum()[:-1])
+        for column in np.flatnonzero(counts):
+            ratio = max(float(np.quantile(parts[column], JUDGED)), LEAST_QUANTILE) / of_all
+            factors[kind, column] *= ratio ** (counts[column] / (counts[column] + TAIL_WEIGHT))
     return factors

@@ -1,6 +1,7 @@
 """Fit of a model of scores, with intervals measured on scores that inner fits do not see."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import CPU, Context
 from registry.learning.metrics import calibration_error
 from registry.learning.scores.conformal import GROUPS, ScoreCalibration, ScorePredictions
+from registry.learning.scores.error_scales import ErrorScales
 from registry.learning.scores.links import ScoreLinks
 from registry.learning.scores.names import name_features
 from registry.learning.scores.observations import ScoreObservations
@@ -57,16 +59,35 @@ def fit(observations: ScoreObservations, context: Context = CPU) -> ScoreFit:
     cells = _held_out(observations, by_cell, dimensions, similar)
     models = _held_out(observations, by_model, dimensions, similar)
     both = _joined(cells, models)
+    scales = _error_scales(both, observations)
+    both, cells = (_scaled(each, observations, scales) for each in (both, cells))
     links = observations.scales
-    calibration = ScoreCalibration.of(
-        both.predictions, observations.values[both.places], observations.benchmarks
-    )
-    figures = _figures(both, observations, links)
-    left_out = cells.predictions.only(np.argsort(cells.places))
     fields = {name: getattr(estimate, name) for name in ScoreEstimate.__slots__}
     return ScoreFit(
-        **fields, links=links, calibration=calibration, held_out=figures, left_out=left_out
+        **{**fields, "scales": scales.scales(observations.features)},
+        links=links,
+        error_scales=scales,
+        calibration=ScoreCalibration.of(
+            both.predictions, observations.values[both.places], observations.benchmarks
+        ),
+        held_out=_figures(both, observations, links),
+        left_out=cells.predictions.only(np.argsort(cells.places)),
     )
+
+
+def _error_scales(held: _HeldOut, observations: ScoreObservations) -> ErrorScales:
+    """Return scales learned from errors of held-out scores."""
+    predictions = held.predictions
+    ratios = np.abs(predictions.mean - observations.values[held.places]) / predictions.sd
+    kinds = (predictions.groups > 0).astype(np.intp)
+    return ErrorScales.of(observations, observations.rows[held.places], kinds, ratios)
+
+
+def _scaled(held: _HeldOut, observations: ScoreObservations, scales: ErrorScales) -> _HeldOut:
+    """Return predictions with scales that leave each model's own errors out."""
+    kinds = (held.predictions.groups > 0).astype(np.intp)
+    own = scales.alone[observations.rows[held.places], kinds]
+    return held._replace(predictions=replace(held.predictions, sd=held.predictions.sd * own))
 
 
 def _folds(rng: np.random.Generator, count: int) -> Places:

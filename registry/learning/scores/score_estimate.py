@@ -24,11 +24,19 @@ class ScoreAbilities(NamedTuple):
         means: float64, n x k.
         covariances: float64, n x k x k.
         own: intp, n: scores of the model that they rest on; with 0, they are the prior.
+        scales: float64, n x 2: factors on deviations of predictions, without and with own scores.
     """
 
     means: Reals
     covariances: Reals
     own: Places
+    scales: Reals
+
+    def only(self, rows: Places) -> Self:
+        """Return the abilities of some of the models."""
+        return type(self)(
+            self.means[rows], self.covariances[rows], self.own[rows], self.scales[rows]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +46,15 @@ class ScoreEstimate:
     On the working scale, a score is intercepts[b] + loadings[b] . means[m]; its variance is
     w'Cw + x'Sx + tr(SC) + residuals[b], where w are the loadings, C the covariance of the
     abilities, S that of intercept and loadings, and x the abilities behind a 1. That is an inner
-    product of a vector of the model and one of the benchmark, see `model_vectors`.
+    product of a vector of the model and one of the benchmark, see `model_vectors`. Deviations of
+    predictions, its roots, are multiplied by the model's scale.
 
     Attributes:
         means: float64, M x k: abilities.
         covariances: float64, M x k x k.
         own: intp, M: scores of each model.
+        scales: float64, M x 2: factors on deviations of predictions, without and with own scores;
+            1 where they were not learned, see `error_scales`.
         intercepts: float64, B.
         loadings: float64, B x k.
         loading_covariances: float64, B x (k + 1) x (k + 1): the intercept comes first.
@@ -56,6 +67,7 @@ class ScoreEstimate:
     means: Reals
     covariances: Reals
     own: Places
+    scales: Reals
     intercepts: Reals
     loadings: Reals
     loading_covariances: Reals
@@ -83,6 +95,7 @@ class ScoreEstimate:
             means,
             covariances,
             own,
+            np.ones((len(own), 2)),
             factors.loadings[:, 0],
             factors.loadings[:, 1:],
             factors.loading_covariances,
@@ -100,7 +113,7 @@ class ScoreEstimate:
     @property
     def abilities(self) -> ScoreAbilities:
         """ScoreAbilities of the M models."""
-        return ScoreAbilities(self.means, self.covariances, self.own)
+        return ScoreAbilities(self.means, self.covariances, self.own, self.scales)
 
     def predict(
         self, rows: Places, columns: Places, of: ScoreAbilities | None = None
@@ -115,7 +128,9 @@ class ScoreEstimate:
         abilities = of or self.abilities
         mean, variance = factor_model.moments(self._linear(abilities), rows, columns)
         groups = evidence_groups(abilities.own[rows], self.of_benchmarks[columns])
-        return ScorePredictions(columns, mean, np.sqrt(variance + self.residuals[columns]), groups)
+        deviation = np.sqrt(variance + self.residuals[columns])
+        scales = abilities.scales[rows, (groups > 0).astype(np.intp)]
+        return ScorePredictions(columns, mean, deviation * scales, groups)
 
     def place(self, features: Reals) -> ScoreAbilities:
         """Return the prior of models without scores.
@@ -124,7 +139,9 @@ class ScoreEstimate:
             features: n x f, of the space of the observations' features.
         """
         means, variances = self.prior.predict(features)
-        return ScoreAbilities(means, _diagonal(variances), np.zeros(len(means), np.intp))
+        return ScoreAbilities(
+            means, _diagonal(variances), np.zeros(len(means), np.intp), np.ones((len(means), 2))
+        )
 
     def fold_in(
         self, features: Reals, rows: Places, columns: Places, values: Reals, variances: Reals
@@ -158,10 +175,10 @@ class ScoreEstimate:
                 information, evidence, prior.means, variance
             )
             mean, spread = factor_model.moments(
-                self._linear(ScoreAbilities(means, covariances, own)), rows, columns
+                self._linear(ScoreAbilities(means, covariances, own, prior.scales)), rows, columns
             )
             precisions = factor_model.student_precisions((values - mean) ** 2 + spread, total)
-        return ScoreAbilities(means, covariances, own)
+        return ScoreAbilities(means, covariances, own, prior.scales)
 
     def model_vectors(self, of: ScoreAbilities | None = None) -> Reals:
         """Return vectors of models whose products with `benchmark_vectors` are variances.
