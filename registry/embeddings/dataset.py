@@ -146,11 +146,13 @@ class FoldInOutcomes:
         items: parameters of the N items.
         outcomes: float32, n x N; NaN where not observed.
         rows: row of each model, by its key.
+        groups: N, number of the benchmark of each item.
     """
 
     items: ItemParameters
     outcomes: NDArray[np.float32]
     rows: Mapping[int, int] = field(default_factory=dict)
+    groups: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
     def of(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the outcomes of models by their keys."""
@@ -177,7 +179,8 @@ def read_fold_in(
         for row, name in enumerate(matrix.models)
         if not np.isnan(outcomes[row]).all()
     }
-    return FoldInOutcomes(ItemParameters(items[:, :-1], items[:, -1]), outcomes, rows)
+    _, groups = np.unique([each.benchmark for each in columns], return_inverse=True)
+    return FoldInOutcomes(ItemParameters(items[:, :-1], items[:, -1]), outcomes, rows, groups)
 
 
 def evaluated_models(connection: Connection, keys: Sequence[int] | None = None) -> dict[str, int]:

@@ -19,10 +19,17 @@ from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.db.jobs import JobRun, Lock, job
 from registry.embeddings import dataset, model_features, pending, placement_state, versions
+from registry.embeddings.model_features import ModelBatch
 from registry.embeddings.partitions import delete_rows, replace_placed, versioned
 from registry.embeddings.placement_state import FittedPlacement
-from registry.embeddings.posterior import VectorPredictor, embedding_rows
+from registry.embeddings.posterior import (
+    DEGREES,
+    VectorPredictor,
+    embedding_rows,
+    with_least,
+)
 from registry.embeddings.read import Embeddings, read_embeddings
+from registry.embeddings.version_uncertainty import read_uncertainty
 from registry.embeddings.versions import EmbeddingVersion
 from registry.errors import LockHeldError, RegistryError
 from registry.learning.coldstart import fold_in, gp
@@ -30,10 +37,14 @@ from registry.learning.coldstart.calibration import coordinate_scale
 from registry.learning.coldstart.features import Featurizer
 from registry.learning.coldstart.gp import LEAST_MODELS
 from registry.learning.coldstart.kernel import Kernel
+from registry.learning.coldstart.variance_scales import MOST_MODELS, Placing, learn_scales
 from registry.workers import Progress, no_progress
 
 MOST_PENDING = 50_000
 """Pending models up to which they alone are placed; beyond, all models are."""
+
+_JITTER = 1e-6
+"""Share of the correlation of errors that is taken off, so that it can be inverted."""
 
 _POLL = 0.5
 """Seconds between two looks at whether another placement has ended."""
@@ -209,6 +220,7 @@ def _place_all(engine: Engine, number: int | None, on_progress: Progress) -> Pla
         report.left_out = catalog.models - report.trained - report.folded - report.cold
         placement_state.save(connection, version.version, fitted, catalog.newest)
         versions.mark_placed(connection, version, catalog.read_at, fitted.prior.kernel.weights)
+        versions.keep_scales(connection, version.version, fitted.scales.by_count())
     report.seconds = perf_counter() - began
     return report
 
@@ -269,9 +281,36 @@ def _fitted(
     # Learned with what the catalog says, trained vectors are nearer to predictions than true ones.
     least = np.maximum(unexplained.diagonal(), fold_in.LEAST_VARIANCE)
     deviation = np.sqrt(least)
-    together = unexplained / np.outer(deviation, deviation)
+    # Vectors that were padded with zeros vary in fewer directions than they have dimensions.
+    together = (1 - _JITTER) * unexplained / np.outer(deviation, deviation)
     np.fill_diagonal(together, 1)
-    return replace(fitted, together=together, least=least)
+    fitted = replace(fitted, together=together, least=least)
+    return _calibrated(connection, fitted, version, batch)
+
+
+def _calibrated(
+    connection: Connection,
+    fitted: FittedPlacement,
+    version: EmbeddingVersion,
+    batch: ModelBatch,
+) -> FittedPlacement:
+    """Return the state with factors that calibrate variances, learned from trained models."""
+    kept = read_uncertainty(connection, version.version)
+    together = fitted.together
+    if kept.axes is None or together is None:
+        return fitted
+    fitted = replace(fitted, axes=kept.axes, item_variance=kept.item_variance)
+    drawn = np.random.default_rng(version.seed).permutation(len(batch.keys))[:MOST_MODELS]
+    names = {batch.descriptions[row].name: batch.keys[row] for row in drawn.tolist()}
+    outcomes = dataset.read_fold_in(connection, version, names)
+    rows = np.array([row for row in drawn.tolist() if batch.keys[row] in outcomes.rows], np.intp)
+    if not len(rows):
+        return fitted
+    left_out = with_least(fitted.prior.left_out.rows(rows), fitted)
+    placing = Placing(outcomes.items, together, DEGREES, kept.axes, kept.item_variance)
+    shown = outcomes.of(np.array(batch.keys, np.int64)[rows])
+    scales = learn_scales(left_out, shown, outcomes.groups, placing, version.seed)
+    return replace(fitted, scales=scales)
 
 
 def _counted(

@@ -7,7 +7,7 @@ fitted prior, and the influence of each trained model.
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from scipy.sparse import csr_array, issparse
 from sqlalchemy import Connection, text
 
 from registry.learning.arrays import Reals
+from registry.learning.axes import Axes
 from registry.learning.coldstart.features import FeatureBlocks, Featurizer
 from registry.learning.coldstart.gp import Prior, VectorEstimate
 from registry.learning.coldstart.influence import Influence
 from registry.learning.coldstart.kernel import Kernel
 from registry.learning.coldstart.ngrams import WIDTH
+from registry.learning.coldstart.variance_scales import VarianceScales
 
 _REALS = ("spread", "slopes", "noise", "signal", "centre")
 
@@ -40,6 +42,9 @@ class FittedPlacement:
             it, whose errors count as independent.
         least: float64, d: least variance of a prediction; None where the trained vectors do not
             depend on the catalog, so that their distance from predictions is its measure.
+        axes: of the version, along which variances are kept; None where it has none.
+        item_variance: of each logit, apart from the model's.
+        scales: factors that calibrate variances along the axes.
     """
 
     featurizer: Featurizer
@@ -49,6 +54,17 @@ class FittedPlacement:
     scale: float = 1.0
     together: Reals | None = None
     least: Reals | None = None
+    axes: Axes | None = None
+    item_variance: float = 0.0
+    scales: VarianceScales = field(default_factory=VarianceScales)
+
+    @property
+    def covariance(self) -> Reals | None:
+        """Covariance of vectors about what the catalog predicts, d x d."""
+        if self.least is None or self.together is None:
+            return None
+        deviation = np.sqrt(self.least)
+        return np.asarray(self.together * np.outer(deviation, deviation), np.float64)
 
 
 def save(connection: Connection, version: int, fitted: FittedPlacement, newest: int) -> None:
@@ -109,11 +125,22 @@ def read(connection: Connection, version: int) -> FittedPlacement | None:
         profiles=csr_array((0, WIDTH)),
     )
     influence, scale = Influence(stored["kept"], stored["influence"]), float(stored["scale"])
-    together, least = (
+    together, least, directions = (
         stored[name].astype(np.float64) if name in stored else None
-        for name in ("together", "least")
+        for name in ("together", "least", "axes")
     )
-    return FittedPlacement(featurizer, prior, influence, stored["trained"], scale, together, least)
+    fitted = FittedPlacement(
+        featurizer, prior, influence, stored["trained"], scale, together, least
+    )
+    if directions is None:
+        return fitted
+    counts, factors = stored["scale counts"].tolist(), stored["scale factors"].tolist()
+    return replace(
+        fitted,
+        axes=Axes(directions),
+        item_variance=float(stored["item variance"]),
+        scales=VarianceScales(tuple(counts), tuple(factors)),
+    )
 
 
 def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -133,6 +160,11 @@ def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "together", fitted.together
     if fitted.least is not None:
         yield "least", fitted.least
+    if fitted.axes is not None:
+        yield "axes", fitted.axes.directions
+        yield "item variance", np.array(fitted.item_variance)
+        yield "scale counts", np.array(fitted.scales.counts, np.int64)
+        yield "scale factors", np.array(fitted.scales.factors)
     for block in fields(FeatureBlocks):
         values = getattr(prior.landmarks, block.name)
         if not issparse(values):

@@ -11,6 +11,7 @@ from registry.db.binary_copy import Arrays, Column
 from registry.embeddings.dataset import FoldInOutcomes
 from registry.embeddings.model_features import ModelBatch
 from registry.embeddings.placement_state import FittedPlacement
+from registry.embeddings.version_uncertainty import stored_variances
 from registry.learning.arrays import Reals
 from registry.learning.coldstart import fold_in
 from registry.learning.coldstart.features import Description
@@ -77,13 +78,15 @@ class VectorPredictor:
         features = self._predictor.features(blocks)
         prediction = self._predictor.predict(blocks, features)
         if self._fitted.least is not None:
-            variance = np.maximum(prediction.variance, self._fitted.least)
-            prediction = replace(prediction, variance=variance)
+            prediction = with_least(prediction, self._fitted)
         near = self._fitted.influence.strongest(features)
         evaluated = np.array([key in self._evaluated for key in keys.tolist()], bool)
 
         def vectors(rows: NDArray[np.bool_], variance: Reals) -> _Vectors:
-            chosen = VectorEstimate(prediction.mean[rows], variance[rows], prediction.support[rows])
+            along = None if prediction.along is None else prediction.along[rows]
+            chosen = VectorEstimate(
+                prediction.mean[rows], variance[rows], prediction.support[rows], along
+            )
             near_ids = self._fitted.trained[near.places[rows]]
             return _Vectors(keys[rows], chosen, near_ids, near.weights[rows])
 
@@ -104,23 +107,48 @@ def embedding_rows(
                 seen = outcomes.of(folded.keys)
                 posterior = fold_in.fold(
                     folded.prediction,
-                    outcomes.items,
+                    outcomes.items.flattened(fitted.item_variance),
                     seen,
                     fitted.together,
                     degrees=None if fitted.least is None else DEGREES,
+                    axes=fitted.axes,
                 )
-                scale = fitted.scale**FOLDED_SCALE
-                yield _columns("folded", folded._replace(prediction=posterior), scale)
+                counts = np.count_nonzero(~np.isnan(seen), axis=1)
+                corrected = folded._replace(prediction=_scaled(posterior, fitted, counts))
+                yield _columns("folded", corrected, fitted.scale**FOLDED_SCALE)
             if len(cold.keys):
-                yield _columns("cold", cold, fitted.scale)
+                none = np.zeros(len(cold.keys), np.intp)
+                scaled = cold._replace(prediction=_scaled(cold.prediction, fitted, none))
+                yield _columns("cold", scaled, fitted.scale)
+
+
+def with_least(prediction: VectorEstimate, fitted: FittedPlacement) -> VectorEstimate:
+    """Return predictions whose variances are at least those about what the catalog predicts."""
+    assert fitted.least is not None
+    variance = np.maximum(prediction.variance, fitted.least)
+    along = None
+    if fitted.axes is not None and fitted.covariance is not None:
+        along = fitted.axes.of_prior(variance, fitted.covariance)
+    return replace(prediction, variance=variance, along=along)
+
+
+def _scaled(
+    estimate: VectorEstimate, fitted: FittedPlacement, counts: NDArray[np.intp]
+) -> VectorEstimate:
+    """Return an estimate with calibrated variances along the axes, of models with outcomes."""
+    if estimate.along is None:
+        return estimate
+    return replace(estimate, along=estimate.along * fitted.scales.of(counts)[:, None])
 
 
 def _columns(kind: str, vectors: _Vectors, scale: float) -> Mapping[str, Column]:
     deviation = scale * np.sqrt(vectors.prediction.variance.mean(axis=1))
+    along = vectors.prediction.along
     return {
         "model_id": vectors.keys,
         "kind": kind,
         "vector": vectors.prediction.mean.astype(np.float32),
+        "variances": None if along is None else stored_variances(along),
         "uncertainty": deviation.astype(np.float32),
         "support": vectors.prediction.support.astype(np.float32),
         "near_ids": Arrays(vectors.near_ids),

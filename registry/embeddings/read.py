@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
-from registry.db.binary_copy import copy_out
+from registry.db.binary_copy import Kind, copy_out
 from registry.db.errors import translated_errors
 from registry.embeddings.versions import EmbeddingVersion, read_version
 from registry.enums import VectorKind
@@ -35,6 +35,8 @@ class Embeddings:
         kind: (M,), of `enums.VectorKind`.
         uncertainty: float32, (M,): standard deviation of a coordinate; NaN where the method gives
             none.
+        variances: float32, (M, k): variances along the axes of the version, as
+            `version_uncertainty`; None of a version that has none.
         support: float32, (M,): share of a folded or cold model's own similarity that trained models
             explain; NaN for trained models.
         provenance: version, method, dimension, encoder, data_fingerprint, code_version, created_at,
@@ -49,6 +51,7 @@ class Embeddings:
     uncertainty: NDArray[np.float32]
     support: NDArray[np.float32]
     provenance: Mapping[str, Any]
+    variances: NDArray[np.float32] | None = None
 
     def to_arrow(self) -> pa.Table:
         """Return a table of model, kind, uncertainty, support and vector.
@@ -129,18 +132,23 @@ def read_embeddings(
         f"store.embeddings WHERE version_id = {chosen.version:d}"
         f" AND kind = ANY (ARRAY{_checked(kinds)}::text[])"
     )
+    along = _axes(connection, chosen.version)
+    columns: dict[str, Kind] = {
+        "model": "i8",
+        "kind": "i4",
+        "uncertainty": "f4",
+        "support": "f4",
+        "vector": ("f4", chosen.dimension),
+    }
+    if along:
+        columns["variances"] = ("f2", along)
     rows = copy_out(
         connection,
         f"SELECT model_id, array_position(ARRAY{_KINDS}, kind)::integer,"  # noqa: S608
         "       coalesce(uncertainty, 'NaN'), coalesce(support, 'NaN'), vector"
+        f"       {', variances' if along else ''}"
         f"  FROM {source} ORDER BY model_id",
-        {
-            "model": "i8",
-            "kind": "i4",
-            "uncertainty": "f4",
-            "support": "f4",
-            "vector": ("f4", chosen.dimension),
-        },
+        columns,
     )
     names, order = _by_name(connection, source, rows["model"])
     rows = rows[order]
@@ -152,7 +160,21 @@ def read_embeddings(
         uncertainty=rows["uncertainty"].astype(np.float32),
         support=rows["support"].astype(np.float32),
         provenance=provenance(chosen),
+        variances=rows["variances"].astype(np.float32) if along else None,
     )
+
+
+def _axes(connection: Connection, version: int) -> int:
+    """Return the number of axes along which each vector of a version has a variance, or 0."""
+    found = connection.scalar(
+        text("""
+        SELECT cardinality(axes) FROM store.embedding_versions
+         WHERE version_id = :version
+           AND NOT EXISTS (SELECT FROM store.embeddings
+                            WHERE version_id = :version AND variances IS NULL)"""),
+        {"version": version},
+    )
+    return int(found or 0)
 
 
 def _by_name(

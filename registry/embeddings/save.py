@@ -1,7 +1,7 @@
 """Storage of a trained version, whole or not at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from registry.db.binary_copy import copy_out
 from registry.embeddings.partitions import create_partition
+from registry.embeddings.version_uncertainty import VersionUncertainty, stored_variances
 from registry.embeddings.versions import EmbeddingVersion, current_version
 from registry.enums import VectorKind
 from registry.errors import RegistryError
@@ -37,6 +38,9 @@ class TrainedVersion:
         vectors: float32, (M, d), their embeddings.
         uncertainties: float32, (M,), at least 0: standard deviation of a coordinate of each
             vector; None where the method gives none.
+        variances: float32, (M, k), at least 0: of each vector along the axes of `uncertainty`;
+            None where it has none.
+        uncertainty: of the version, in the coordinates of the vectors.
         serving: float32, (M, t + 1): the logit of model m on a prompt with the encoder's vector q
             of t dimensions is the inner product of serving[m] and [q, 1]; None where the method
             cannot route.
@@ -64,6 +68,8 @@ class TrainedVersion:
     models: Sequence[str]
     vectors: Floats
     uncertainties: Floats | None = None
+    variances: Floats | None = None
+    uncertainty: VersionUncertainty = field(default_factory=VersionUncertainty)
     serving: Floats | None = None
     encoder: str | None = None
     items: Sequence[Column] = ()
@@ -133,7 +139,13 @@ def _aligned(trained: TrainedVersion, rotation: alignment.Alignment) -> TrainedV
         # Of a mean coordinate, and there is nothing uncertain about zeros.
         share = np.float32(np.sqrt(dimension / vectors.shape[1]))
         uncertainties = uncertainties * share
-    return replace(trained, vectors=vectors, item_vectors=items, uncertainties=uncertainties)
+    return replace(
+        trained,
+        vectors=vectors,
+        item_vectors=items,
+        uncertainties=uncertainties,
+        uncertainty=trained.uncertainty.rotated(rotation),
+    )
 
 
 def _rotated(items: Floats, dimension: int, rotation: alignment.Alignment) -> Floats:
@@ -158,6 +170,7 @@ def _check(trained: TrainedVersion) -> None:
         _check_array("uncertainties", trained.uncertainties, count, 1)
         if trained.uncertainties.min() < 0:
             raise RegistryError("An uncertainty is negative; they are standard deviations.")
+    _check_variances(trained, count)
     if trained.item_vectors is not None:
         _check_array("item vectors", trained.item_vectors, len(trained.items), 2, of="items")
     if trained.kinds is not None:
@@ -167,6 +180,17 @@ def _check(trained: TrainedVersion) -> None:
                 f"Each of the {count:,} models needs one of the kinds {', '.join(VectorKind)}; "
                 f"there are {len(trained.kinds):,}, {', '.join(unknown) or 'all known'}."
             )
+
+
+def _check_variances(trained: TrainedVersion, count: int) -> None:
+    variances, axes = trained.variances, trained.uncertainty.axes
+    if variances is not None:
+        _check_array("variances", variances, count, 2)
+        if variances.min() < 0:
+            raise RegistryError("A variance is negative.")
+    along = None if axes is None else axes.directions.shape[1]
+    if along != (None if variances is None else variances.shape[1]):
+        raise RegistryError("There is to be a variance of each model along each axis.")
 
 
 def _check_array(what: str, array: Floats, count: int, axes: int, *, of: str = "models") -> None:
@@ -293,10 +317,10 @@ def _add_version(
         "aligned_to": None if onto is None else onto.version,
         "alignment_residual": None if rotation is None else rotation.residual,
         "unexplained": _unexplained(trained, rotation),
+        **trained.uncertainty.columns(),
     }
     placeholders = ", ".join(
-        f"CAST(:{name} AS jsonb)" if name in {"settings", "trials", "metrics"} else f":{name}"
-        for name in values
+        f"CAST(:{name} AS {_TYPES[name]})" if name in _TYPES else f":{name}" for name in values
     )
     version = connection.scalar(
         text(f"""
@@ -306,6 +330,14 @@ def _add_version(
     )
     assert isinstance(version, int)
     return version
+
+
+_TYPES = {
+    **dict.fromkeys(("settings", "trials", "metrics"), "jsonb"),
+    **dict.fromkeys(("axes", "text_map", "text_residual"), "vector[]"),
+    "text_spread": "vector",
+}
+"""Types of columns whose values are texts."""
 
 
 def _unexplained(
@@ -338,6 +370,7 @@ def _write_embeddings(
     """Write the models' vectors, those of each kind together."""
     kinds = np.array(trained.kinds or ["trained"] * len(keys))
     uncertainties = trained.uncertainties
+    variances = None if trained.variances is None else stored_variances(trained.variances)
     parts = []
     for kind in map(str, VectorKind):
         of_kind = kinds == kind
@@ -347,5 +380,6 @@ def _write_embeddings(
                 "uncertainty": None if uncertainties is None else uncertainties[of_kind],
                 "kind": kind,
                 "vector": vectors[of_kind],
+                "variances": None if variances is None else variances[of_kind],
             })  # fmt: skip
     create_partition(connection, "embeddings", version, *parts)

@@ -5,7 +5,7 @@ is written after it in one transaction, and judged in the next.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -28,13 +28,16 @@ from registry.embeddings.judging.evidence import Evidence
 from registry.embeddings.judging.promotion import MARGIN, MOST_CHURN, check_limits
 from registry.embeddings.placement import PlacementReport
 from registry.embeddings.save import TrainedVersion
+from registry.embeddings.version_uncertainty import VersionUncertainty
 from registry.embeddings.versions import NOT_JUDGED, EmbeddingVersion
 from registry.enums import VECTOR_METHODS, VersionState
 from registry.errors import NoOutcomesError, UsageError
 from registry.evaluations.outcomes import any_outcomes, select
+from registry.learning.axes import Axes
+from registry.learning.calibrated_variances import IntervalFigures, learn_intervals
 from registry.learning.encoders import open_encoder
 from registry.learning.factorization import devices, distributed
-from registry.learning.factorization.problem import Context, Fit, Problem
+from registry.learning.factorization.problem import Context, Factors, Fit, Matrix, Problem
 from registry.learning.factorization.selection import METHODS, SelectionResult
 from registry.learning.space import learner
 from registry.learning.space.choices import Choices
@@ -292,11 +295,16 @@ def _new(
         options.method: evidence.measured(fit.predict),
         "validation": learned.validation,
     }
+    intervals = learn_intervals(fit.factors, evidence.cells())
+    if intervals is not None:
+        metrics["intervals"] = asdict(intervals)
     trained = TrainedVersion(
         method=options.method,
         models=data.matrix.models,
         vectors=fit.factors.models,
         uncertainties=fit.factors.uncertainties,
+        variances=_variances(fit.factors, intervals),
+        uncertainty=_uncertainty(fit, intervals),
         unexplained=fit.factors.unexplained,
         serving=fit.serving,
         encoder=data.encoder,
@@ -319,6 +327,20 @@ def _new(
         if choices is not None:
             choices.forget(connection)
     return Candidate(number, trained, evidence)
+
+
+def _variances(factors: Factors, intervals: IntervalFigures | None) -> Matrix | None:
+    """Return the calibrated variances of trained models; None without."""
+    if factors.variances is None or intervals is None:
+        return None
+    return (factors.variances * intervals.scale).astype(np.float32)
+
+
+def _uncertainty(fit: Fit, intervals: IntervalFigures | None) -> VersionUncertainty:
+    factors = fit.factors
+    if factors is None or factors.axes is None or intervals is None:
+        return VersionUncertainty(texts=fit.text_map)
+    return VersionUncertainty(Axes(factors.axes), intervals.item_variance, fit.text_map)
 
 
 def _exams(fit: Fit) -> list[dict[str, object]]:

@@ -61,6 +61,7 @@ class EmbeddingVersion:
     seconds: float
     placed_at: datetime | None
     likeness: Mapping[str, float] | None
+    calibrated: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,20 @@ def mark_placed(
             "at": read_at,
             "likeness": orjson.dumps(dict(kernel_weights)).decode(),
         },
+    )
+
+
+def keep_scales(connection: Connection, version: int, scales: Mapping[str, float]) -> None:
+    """Store the factors that calibrate variances of placed models, with the metrics of a version.
+
+    Only of a version whose intervals were measured.
+    """
+    connection.execute(
+        text("""
+        UPDATE store.embedding_versions
+           SET metrics = jsonb_set(metrics, '{intervals,scales}', CAST(:scales AS jsonb))
+         WHERE version_id = :version AND metrics ? 'intervals'"""),
+        {"version": version, "scales": orjson.dumps(dict(scales)).decode()},
     )
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-from scipy.special import expit
 from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
@@ -14,25 +14,25 @@ from registry.db import connection as database
 from registry.db.connection import reading
 from registry.db.errors import translated_errors
 from registry.embeddings.read import Embeddings, read_embeddings, read_items
-from registry.embeddings.versions import read_version
+from registry.embeddings.version_uncertainty import VersionUncertainty, read_uncertainty
+from registry.embeddings.versions import EmbeddingVersion, read_version
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.outcomes import Column
+from registry.learning.intervals import ends, expected
+from registry.prediction.logits import ItemVectors, ModelVectors, logits
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NORMAL_90 = 1.6448536269514722
-"""Standard deviations from the mean to each end of a 90% interval of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutcomePredictions:
     """Predicted outcomes of M models on N items, by the vectors of one version.
 
-    The logit of a model with vector p on an item with vector [v, c] is p.v + c. Of its uncertainty
-    the model's alone counts, not the item's: a version stores the root mean square of the standard
-    deviations of a model's coordinates, so that the logit's standard deviation is taken as
-    uncertainty x |v|, as if all coordinates were equally uncertain and independent.
+    The logit of a model with vector p on an item with vector [v, c] is p.v + c. Its variance is
+    that of p along v, by the model's variances along the axes of the version, and one of the item's
+    own. A version that was stored before variances were kept has one standard deviation for all
+    coordinates of a model: the logit's is taken as uncertainty x |v| then, which is too small.
 
     Attributes:
         version: number of the version.
@@ -45,6 +45,11 @@ class OutcomePredictions:
         upper: float64, M x N: its upper end.
         kind: (M,), of `enums.VectorKind`.
         uncertainty: float32, (M,): of the models' vectors; NaN where the method gives none.
+        deviation: float64, M x N: standard deviation of the logit; NaN where there is none.
+        basis: (N,): outcomes, or text for an item without outcomes in the version, whose vector is
+            predicted from its text.
+        calibrated: whether variances are kept and the version's intervals hold on held-out
+            outcomes; False where they do not, or were not measured.
     """
 
     version: int
@@ -55,6 +60,9 @@ class OutcomePredictions:
     upper: NDArray[np.float64]
     kind: NDArray[np.str_]
     uncertainty: NDArray[np.float32]
+    deviation: NDArray[np.float64]
+    basis: NDArray[np.str_]
+    calibrated: bool
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a frame with a row for each model and item, model by model."""
@@ -71,6 +79,8 @@ class OutcomePredictions:
             "upper": self.upper.reshape(-1),
             "kind": np.repeat(self.kind.astype(object), across),
             "uncertainty": np.repeat(self.uncertainty, across),
+            "basis": self.basis.tolist() * len(self.models),
+            "calibrated": self.calibrated,
         })  # fmt: skip
 
 
@@ -102,7 +112,8 @@ def predict_outcomes(
         connection: in a transaction with one snapshot (REPEATABLE READ).
         models: any names; None for all models with a vector.
         items: names as benchmark:item or benchmark@version:item, of any name of the benchmark; None
-            for all items with a vector.
+            for all items with a vector. One without outcomes in the version is predicted from its
+            text, where that has a vector.
         version: number of a version; by default the current one.
 
     Raises:
@@ -118,59 +129,135 @@ def predict_outcomes(
             f"Version {chosen.version} of the embeddings ({chosen.method}) has no vectors of items "
             "in the space of its models; `registry train --method irt` learns both."
         )
-    places = _item_places(connection, items, columns, chosen.version)
+    kept = read_uncertainty(connection, chosen.version)
+    asked = _items(connection, items, (columns, item_vectors), chosen, kept)
     embeddings = read_embeddings(connection, chosen.version)
-    rows = _model_places(connection, models, embeddings)
-    vectors, asked = embeddings.vectors[rows].astype(np.float64), item_vectors[places]
-    uncertainty = embeddings.uncertainty[rows]
-    probability, lower, upper = probabilities(vectors, asked.astype(np.float64), uncertainty)
+    rows = model_places(connection, models, embeddings)
+    mean, deviation = logits(model_vectors(embeddings, rows), asked.vectors, kept)
+    lower, upper = ends(mean, np.square(deviation))
     return OutcomePredictions(
         version=chosen.version,
         models=[embeddings.models[row] for row in rows],
-        items=[columns[place] for place in places],
-        probability=probability,
+        items=asked.columns,
+        probability=expected(mean, np.nan_to_num(np.square(deviation))),
         lower=lower,
         upper=upper,
         kind=embeddings.kind[rows],
-        uncertainty=uncertainty,
+        uncertainty=embeddings.uncertainty[rows],
+        deviation=deviation,
+        basis=np.where(asked.vectors.of_text, "text", "outcomes"),
+        calibrated=bool(chosen.calibrated) and embeddings.variances is not None,
     )
 
 
-def probabilities(
-    models: NDArray[np.float64], items: NDArray[np.float64], uncertainty: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the probabilities of outcomes and the ends of their 90% intervals, each M x N.
+def model_vectors(embeddings: Embeddings, rows: Sequence[int]) -> ModelVectors:
+    """Return the vectors of models by their rows, in double precision."""
+    variances = embeddings.variances
+    return ModelVectors(
+        embeddings.vectors[rows].astype(np.float64),
+        None if variances is None else variances[rows].astype(np.float64),
+        embeddings.uncertainty[rows].astype(np.float64),
+    )
 
-    Args:
-        models: M x d.
-        items: N x (d + 1).
-        uncertainty: (M,), NaN where unknown.
-    """
-    logits = models @ items[:, :-1].T + items[:, -1]
-    deviation = np.outer(uncertainty.astype(np.float64), np.linalg.norm(items[:, :-1], axis=1))
-    # The mean of a logistic function of a normal variable (MacKay 1992).
-    flattened = logits / np.sqrt(1 + np.pi / 8 * np.nan_to_num(deviation) ** 2)
-    lower, upper = logits - NORMAL_90 * deviation, logits + NORMAL_90 * deviation
-    return expit(flattened), expit(lower), expit(upper)
+
+class _Items(NamedTuple):
+    """Items that were asked for, and their vectors."""
+
+    columns: list[Column]
+    vectors: ItemVectors
+
+
+def _items(
+    connection: Connection,
+    names: str | Sequence[str] | None,
+    learned: tuple[Sequence[Column], NDArray[np.float32]],
+    version: EmbeddingVersion,
+    kept: VersionUncertainty,
+) -> _Items:
+    """Return the items asked for: learned ones, else those with the vector of a text."""
+    columns, vectors = learned
+    if names is None:
+        none = np.zeros(len(columns), np.bool_)
+        return _Items(list(columns), ItemVectors(vectors.astype(np.float64), none))
+    names = [names] if isinstance(names, str) else list(names)
+    found = _item_places(connection, names, columns)
+    missing = [name for name in names if name not in found]
+    texts = _text_items(connection, missing, version, kept)
+    chosen: list[tuple[Column, NDArray[np.float64], bool]] = []
+    for name in names:
+        if name in found:
+            place = _single(name, found[name], columns)
+            chosen.append((columns[place], vectors[place].astype(np.float64), False))
+        elif name in texts:
+            column, vector = texts[name]
+            chosen.append((column, vector, True))
+        else:
+            raise UsageError(
+                f"No item named {name!r} has a vector in version {version.version} of the "
+                "embeddings; an item is named as benchmark:item or benchmark@version:item, and "
+                "`registry train` learns vectors of items with outcomes."
+            )
+    stacked = np.array([each[1] for each in chosen], np.float64).reshape(-1, vectors.shape[1])
+    of_text = np.array([each[2] for each in chosen], np.bool_)
+    return _Items([each[0] for each in chosen], ItemVectors(stacked, of_text))
+
+
+def _single(name: str, places: Sequence[int], columns: Sequence[Column]) -> int:
+    """Return the one place that a name stands for."""
+    if len(places) > 1:
+        several = sorted(
+            f"{columns[place].benchmark}@{columns[place].version}".rstrip("@") for place in places
+        )
+        raise UsageError(
+            f"Item {name!r} is in several benchmarks: {', '.join(several)}; name one of them as "
+            "benchmark@version:item."
+        )
+    return places[0]
+
+
+def _text_items(
+    connection: Connection,
+    names: Sequence[str],
+    version: EmbeddingVersion,
+    kept: VersionUncertainty,
+) -> dict[str, tuple[Column, NDArray[np.float64]]]:
+    """Return items that have the vector of a text, by name, with vectors predicted from it."""
+    if not names or kept.texts is None:
+        return {}
+    rows = connection.execute(
+        text("""
+        SELECT n.name AS asked, b.name, b.version, i.item, t.vector::text AS vector
+          FROM store.named_items(CAST(:names AS text[])) AS n
+          JOIN store.items i ON i.benchmark_id = n.benchmark_id AND i.ordinal = n.ordinal
+          JOIN store.benchmarks b ON b.benchmark_id = n.benchmark_id
+          JOIN store.encoders c ON c.name = :encoder
+          JOIN store.text_vectors t ON t.encoder_id = c.encoder_id
+                                   AND t.content_hash = i.content_hash"""),
+        {"names": list(names), "encoder": version.encoder},
+    ).all()
+    columns = [Column(row.name, row.version, row.item) for row in rows]
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row.asked, []).append(place)
+    found = {}
+    for name, several in places.items():
+        place = _single(name, several, columns)
+        vector = np.array(orjson.loads(rows[place].vector), np.float32)
+        found[name] = columns[place], kept.texts.items(vector[None])[0]
+    return found
 
 
 def _item_places(
-    connection: Connection,
-    items: str | Sequence[str] | None,
-    columns: Sequence[Column],
-    version: int,
-) -> list[int]:
-    """Return the place of each item asked for among those of the version."""
-    if items is None:
-        return list(range(len(columns)))
-    names = [items] if isinstance(items, str) else list(items)
+    connection: Connection, names: Sequence[str], columns: Sequence[Column]
+) -> dict[str, list[int]]:
+    """Return the places among the items of a version that names stand for."""
     rows = connection.execute(
         text("""
         SELECT n.name AS asked, b.name, b.version, i.item
           FROM store.named_items(CAST(:names AS text[])) AS n
           JOIN store.items i ON i.benchmark_id = n.benchmark_id AND i.ordinal = n.ordinal
           JOIN store.benchmarks b ON b.benchmark_id = n.benchmark_id"""),
-        {"names": names},
+        {"names": list(names)},
     )
     there = {column: place for place, column in enumerate(columns)}
     found: dict[str, list[int]] = {}
@@ -178,26 +265,10 @@ def _item_places(
         place = there.get(Column(row.name, row.version, row.item))
         if place is not None:
             found.setdefault(row.asked, []).append(place)
-    for name in names:
-        several = sorted(
-            f"{columns[place].benchmark}@{columns[place].version}".rstrip("@")
-            for place in found.get(name, [])
-        )
-        if not several:
-            raise UsageError(
-                f"No item named {name!r} has a vector in version {version} of the embeddings; an "
-                "item is named as benchmark:item or benchmark@version:item, and `registry train` "
-                "learns vectors of items with outcomes."
-            )
-        if len(several) > 1:
-            raise UsageError(
-                f"Item {name!r} is in several benchmarks: {', '.join(several)}; name one of them "
-                "as benchmark@version:item."
-            )
-    return [found[name][0] for name in names]
+    return found
 
 
-def _model_places(
+def model_places(
     connection: Connection, models: str | Sequence[str] | None, embeddings: Embeddings
 ) -> list[int]:
     """Return the place of each model asked for among those with a vector."""

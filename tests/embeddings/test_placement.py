@@ -1,5 +1,6 @@
 """Vectors of models that a version was not trained on."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from registry.learning.coldstart.features import Description, Featurizer
 from registry.learning.coldstart.fold_in import ItemParameters
 from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.kernel import Kernel
+from registry.learning.coldstart.variance_scales import VarianceScales
 
 
 @pytest.fixture
@@ -100,6 +102,46 @@ def test_outcomes_that_came_later_count_more_than_the_name(trained: Engine) -> N
     with trained.connect() as connection:
         assert kinds(connection)[name] == "folded"
         assert sum("otter" in each for each in near(connection, name)) >= 8
+
+
+VARIANCES = """
+    SELECT model, kind, variances::text FROM registry.embeddings WHERE variances IS NOT NULL"""
+
+
+def test_variances_fall_with_outcomes_and_are_scaled_as_was_learned(trained: Engine) -> None:
+    cold, few, many = (f"falconlab/falcon-7b-{each}" for each in ("cold", "few", "many"))
+    outcomes = told("falcon", 3, np.random.default_rng(5))
+    with trained.begin() as connection:
+        for name in (cold, few, many):
+            model(connection, name, parameters=7_000_000_000, model_type="falcon")
+        asked = [Item(f"i{n}") for n in range(ITEMS)]
+        seen = [each if n < 5 else None for n, each in enumerate(outcomes)]
+        write(connection, block("exam", run(few, seen), run(many, outcomes), asked=asked))
+    placement.place(trained)
+
+    def variances() -> dict[str, np.ndarray]:
+        with trained.connect() as connection:
+            found = rows(connection, VARIANCES)
+        return {name: np.array(json.loads(each)) for name, _, each in found}
+
+    found = variances()
+    assert len(found) == 63
+    assert (found[few] > found[many]).all()
+    assert (found[many] > 0).all()
+    with trained.begin() as connection:
+        version = versions.read_version(connection)
+        fitted = placement_state.read(connection, 1)
+        assert fitted is not None
+        # What was learned is stored, with the metrics too.
+        assert version.metrics["intervals"]["scales"] == fitted.scales.by_count()
+        assert fitted.scales.counts[0] == 0
+        twice = VarianceScales((0, ITEMS), (2 * fitted.scales.factors[0], 1.0))
+        placement_state.save(connection, 1, replace(fitted, scales=twice), 0)
+        before = fitted.scales.of(np.array([ITEMS]))[0]
+    assert placement.place_pending(trained) is not None
+    again = variances()
+    np.testing.assert_allclose(again[cold], 2 * found[cold], rtol=3e-3)
+    np.testing.assert_allclose(again[many], found[many] / before, rtol=3e-3)
 
 
 def test_outcomes_correct_half_of_the_scale_of_deviations(trained: Engine) -> None:

@@ -20,9 +20,11 @@ from registry.catalog.merge import merge_stub
 from registry.db import binary_copy, migrate
 from registry.embeddings import read as vectors
 from registry.embeddings import save, versions
+from registry.embeddings.version_uncertainty import VersionUncertainty, read_uncertainty
 from registry.embeddings.versions import Verdict
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluations.outcomes import Column
+from registry.learning.axes import Axes
 
 PARTITIONS = """
 SELECT count(*) FROM pg_class
@@ -230,6 +232,30 @@ def test_what_the_catalog_does_not_explain_is_turned_as_the_vectors_are(
         rtol=1e-4,
     )
     assert versions.read_unexplained(connection, kept(connection, new)) is None
+
+
+def test_variances_need_axes_and_are_not_negative(connection: Connection) -> None:
+    axes = VersionUncertainty(Axes(np.eye(4)[:, :2]))
+    made = np.full((3, 2), 0.5, np.float32)
+    for variances, kept_, problem in (
+        (made, VersionUncertainty(), "a variance of each model along each axis"),
+        (None, axes, "a variance of each model along each axis"),
+        (made[:, :1], axes, "a variance of each model along each axis"),
+        (-made, axes, "A variance is negative"),
+        (made * np.float32(np.nan), axes, "not finite"),
+    ):
+        with pytest.raises(RegistryError, match=problem):
+            kept(connection, drawn(3), variances=variances, uncertainty=kept_)
+    large = made * np.float32(1e9)
+    version = kept(connection, drawn(3), variances=large, uncertainty=axes)
+    found = vectors.read_embeddings(connection, version).variances
+    assert found is not None
+    assert np.isfinite(found).all()
+    back = read_uncertainty(connection, version)
+    assert back.axes is not None
+    np.testing.assert_allclose(back.axes.directions, np.eye(4)[:, :2])
+    assert (back.item_variance, back.texts) == (0, None)
+    assert vectors.read_embeddings(connection, kept(connection, drawn(3))).variances is None
 
 
 def test_the_newest_version_of_a_method_and_outcomes_is_found(connection: Connection) -> None:

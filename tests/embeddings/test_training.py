@@ -71,6 +71,15 @@ def test_a_training_becomes_the_current_version(filled: Engine) -> None:
         )
         [shown] = rows(connection, str(example).partition("Example:")[2])
     assert float(shown[-1]) == version.metrics["held_out"]["log_loss"]
+    intervals = version.metrics["intervals"]
+    assert intervals["cells"] == data.held_out.sum()
+    assert 0.75 <= intervals["coverage"] <= 1
+    assert 0 < intervals["calibration_error"] < 0.15
+    assert version.calibrated is (
+        0.85 <= intervals["coverage"] <= 0.95 and intervals["calibration_error"] <= 0.05
+    )
+    assert found.variances is not None
+    assert (found.variances > 0).all()
     assert found.models == list(data.matrix.models)
     assert columns == list(data.matrix.columns)
     assert len(nearest) == 5

@@ -131,6 +131,12 @@ ROWS: dict[str, tuple[str, ...]] = {
     "0014": ("INSERT INTO store.training_choices VALUES ('ab', :t, '{}')",),
     # Its views have no rows.
     "0015": (),
+    "0017": (
+        """UPDATE store.embedding_versions
+              SET axes = ARRAY[vector '[1,0]'], item_variance = 0.5, text_residual = '{}',
+                  text_map = ARRAY[vector '[1,0,1]'], text_spread = '[1]'""",
+        "UPDATE store.embeddings SET variances = '[0.5]'",
+    ),
 }
 
 SAMPLES = {
@@ -396,6 +402,8 @@ def test_all_sql_files_are_installed_at_head_and_none_below(engine: Engine) -> N
             "complete_search_documents",
             "renew_search_document",
             "renew_shown_runs",
+            *(f"lock_{name}" for name in ("catalog", "evaluations", "placement", "schema")),
+            *(f"lock_{name}" for name in ("training", "versions")),
         }
         assert connection.scalar(text("SELECT count(*) FROM store.sql_objects")) == 0
 

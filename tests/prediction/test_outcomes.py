@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 import registry
+from registry.embeddings.version_uncertainty import VersionUncertainty
 from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluations.outcomes import Column
+from registry.evaluations.records import Item
+from registry.learning.axes import Axes
+from registry.learning.factorization.problem import TextMap
 from registry.prediction.outcomes import predict_outcomes
 
 QUERY = "SELECT * FROM registry.predict_outcome(:model, :item, :version)"
@@ -82,13 +87,148 @@ def test_sql_numpy_and_a_hand_computation_agree(connection: Connection) -> None:
             assert found[0][3:8] == pytest.approx(wanted, abs=1e-5)
             there = ITEMS[column]
             assert (*found[0][:3], *found[0][8:]) == (
-                name, there.benchmark, there.item, "trained", version)  # fmt: skip
+                name, there.benchmark, there.item, "trained", version, "outcomes", False
+            )  # fmt: skip
     # Uncertain models are expected nearer to a half, between the ends; sure ones have no width.
     certain = np.array([by_hand(models[2], each, 0)[0] for each in vectors])
     assert (abs(predicted.probability[0] - 0.5) < abs(certain - 0.5)).all()
     assert (predicted.lower[:2] < predicted.probability[:2]).all()
     assert (predicted.probability[:2] < predicted.upper[:2]).all()
     assert predicted.lower[2] == pytest.approx(predicted.upper[2])
+
+
+HELD = {"coverage": 0.9, "calibration_error": 0.01}
+
+
+def uncertain(models: int = 3, d: int = 4) -> dict[str, Any]:
+    """Return what a version with variances of models along three axes is stored with."""
+    return {
+        "variances": np.abs(drawn(models, 3, seed=8)) + np.float32(0.1),
+        "uncertainty": VersionUncertainty(Axes(drawn(d, 3, seed=9).astype(np.float64)), 0.4),
+        "metrics": {"intervals": HELD},
+    }
+
+
+def own_variance(connection: Connection, version: int, model_: str) -> NDArray[Any]:
+    """Return the covariance of a model's vector by what is stored, number by number."""
+    query = """
+        SELECT v.axes::text[], e.variances::text FROM store.embedding_versions v
+          JOIN store.embeddings e USING (version_id) JOIN store.models USING (model_id)
+         WHERE v.version_id = :version AND name = :model"""
+    axes, variances = rows(connection, query, version=version, model=model_)[0]
+    found = [(np.array(json.loads(a)), s) for a, s in zip(axes, json.loads(variances), strict=True)]
+    return sum((s * np.outer(a, a) for a, s in found), np.zeros((4, 4)))
+
+
+def by_covariance(
+    p: NDArray[Any], item: NDArray[Any], covariance: NDArray[Any], more: float
+) -> tuple[float, ...]:
+    deviation = math.sqrt(item[:-1] @ covariance @ item[:-1] + more)
+    length = math.sqrt(sum(b * b for b in item[:-1]))
+    return by_hand(p, item, deviation / length)
+
+
+def test_variances_along_axes_and_the_items_own_make_the_interval(connection: Connection) -> None:
+    """Stored beside a current version, so that vectors, axes and items are rotated together."""
+    kept(connection, drawn(3, seed=1))
+    version = stored(connection, **uncertain(), uncertainties=np.full(3, 9, np.float32))
+    models, vectors = stored_vectors(connection, version)
+    assert abs(models - drawn(3)).max() > 0.1, "they were rotated"
+    asked = ["arc:i0", "arc:i2", "a:b@2:i1"]
+    predicted = predict_outcomes(connection, names(3), asked)
+    assert predicted.calibrated
+    assert predicted.basis.tolist() == ["outcomes"] * 3
+    for row, name in enumerate(names(3)):
+        covariance = own_variance(connection, version, name)
+        for column, item in enumerate(asked):
+            wanted = by_covariance(models[row], vectors[column], covariance, 0.4)
+            ours = predicted.probability, predicted.lower, predicted.upper
+            assert [each[row, column] for each in ours] == pytest.approx(wanted[:3], abs=1e-5)
+            assert predicted.deviation[row, column] == pytest.approx(wanted[4], rel=1e-5)
+            found = rows(connection, QUERY, model=name, item=item, version=None)[0]
+            assert found[3:8] == pytest.approx(wanted, abs=1e-5)
+            assert found[8:] == ("trained", version, "outcomes", True)
+    # As the vectors were given, before they were rotated.
+    given = uncertain()
+    directions = given["uncertainty"].axes.directions
+    covariance = (directions * given["variances"][1]) @ directions.T
+    before = by_covariance(drawn(3)[1], drawn(3, 5, seed=3)[0], covariance, 0.4)
+    assert predicted.deviation[1, 0] == pytest.approx(before[4], rel=1e-3)
+    frame = predicted.to_pandas()
+    assert frame["basis"].tolist() == ["outcomes"] * 9
+    assert frame["calibrated"].all()
+
+
+@pytest.mark.parametrize(
+    ("intervals", "calibrated"),
+    [
+        ({"coverage": 0.85, "calibration_error": 0.05}, True),
+        ({"coverage": 0.95, "calibration_error": 0.0}, True),
+        ({"coverage": 0.84, "calibration_error": 0.01}, False),
+        ({"coverage": 0.96, "calibration_error": 0.01}, False),
+        ({"coverage": 0.9, "calibration_error": 0.051}, False),
+        ({"coverage": float("nan"), "calibration_error": 0.01}, None),
+        ({}, None),
+    ],
+)
+def test_a_version_whose_intervals_do_not_hold_is_marked(
+    connection: Connection,
+    intervals: dict[str, float],
+    calibrated: bool | None,  # noqa: FBT001 - a column's value
+) -> None:
+    version = stored(connection, **{**uncertain(), "metrics": {"intervals": intervals}})
+    query = "SELECT calibrated FROM registry.embedding_versions WHERE version = :version"
+    assert rows(connection, query, version=version) == [(calibrated,)]
+    assert predict_outcomes(connection, "org/m0", "arc:i0").calibrated is bool(calibrated)
+    found = rows(connection, QUERY, model="org/m0", item="arc:i0", version=None)[0]
+    assert found[-1] is bool(calibrated)
+
+
+TEXT_MAP = TextMap(drawn(4, 5, seed=11), np.cov(drawn(5, 40, seed=12)).astype(np.float64))
+
+
+def with_texts(connection: Connection) -> int:
+    """Store a version that predicts items from texts, and a text of an item without outcomes."""
+    made = uncertain()
+    kept_ = replace(made["uncertainty"], texts=TEXT_MAP)
+    serving = drawn(3, 4, seed=13)
+    version = stored(connection, **{**made, "uncertainty": kept_, "serving": serving})
+    asked = [Item("i0"), Item("i1"), Item("i2"), Item("new", "What is new?")]
+    write(connection, block("arc", run("org/m0", [1, 0, 1, None]), asked=asked))
+    rows(
+        connection,
+        """WITH e AS (INSERT INTO store.encoders (name, dimension) VALUES ('test-encoder', 3)
+                      RETURNING encoder_id)
+           INSERT INTO store.text_vectors (encoder_id, content_hash, vector)
+           SELECT e.encoder_id, i.content_hash, '[0.6,0,-0.8]'
+             FROM e, store.items i WHERE i.item = 'new' RETURNING 1""",
+    )
+    return version
+
+
+def test_an_item_without_outcomes_is_predicted_from_its_text(connection: Connection) -> None:
+    version = with_texts(connection)
+    models, vectors = stored_vectors(connection, version)
+    item = np.array([0.6, 0, -0.8, 1]) @ TEXT_MAP.weights
+    predicted = predict_outcomes(connection, names(3), ["arc:i0", "arc:new"])
+    assert predicted.basis.tolist() == ["outcomes", "text"]
+    assert predicted.items[1] == Column("arc", "", "new")
+    for row, name in enumerate(names(3)):
+        covariance = own_variance(connection, version, name)
+        known = by_covariance(models[row], vectors[0], covariance, 0.4)
+        assert predicted.deviation[row, 0] == pytest.approx(known[4], rel=1e-4)
+        extended = np.append(models[row], 1)
+        more = extended @ TEXT_MAP.residual @ extended
+        more += np.trace(TEXT_MAP.residual[:-1, :-1] @ covariance)
+        wanted = by_covariance(models[row], item, covariance, more)
+        ours = predicted.probability, predicted.lower, predicted.upper
+        assert [each[row, 1] for each in ours] == pytest.approx(wanted[:3], abs=1e-3)
+        found = rows(connection, QUERY, model=name, item="arc:new", version=None)[0]
+        assert found[3:8] == pytest.approx(wanted, abs=2e-3)
+        assert (*found[:3], *found[8:]) == (
+            name, "arc", "new", "trained", version, "text", True)  # fmt: skip
+    with pytest.raises(UsageError, match="No item named 'arc:i1' has a vector"):
+        predict_outcomes(connection, "org/m0", ["arc:new", "arc:i1"])
 
 
 def test_the_probit_approximation_is_near_the_mean_over_the_uncertainty() -> None:

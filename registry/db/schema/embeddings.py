@@ -112,6 +112,28 @@ class VersionTable(TypedColumns):
         nullable=True,
         comment="covariance of vectors about what the catalog predicts; null if independent of it",
     )
+    axes: Named[Any] = Column(
+        ARRAY(VECTOR()),
+        nullable=True,
+        comment="along which errors of vectors are uncorrelated; null where models have no "
+        "variances",
+    )
+    item_variance: Named[float | None] = Column(
+        REAL, comment="of a logit, apart from the model's; null where unknown"
+    )
+    text_map: Named[Any] = Column(
+        ARRAY(VECTOR()),
+        nullable=True,
+        comment="weights of an item's entries, and of its offset, on its text's vector and 1",
+    )
+    text_residual: Named[Any] = Column(
+        ARRAY(VECTOR()),
+        nullable=True,
+        comment="rows whose outer products add up to the covariance of items about text_map",
+    )
+    text_spread: Named[Any] = Column(
+        VECTOR(), nullable=True, comment="variance of items about text_map along each axis"
+    )
 
 
 embedding_versions = Table(
@@ -145,6 +167,9 @@ class EmbeddingTable(TypedColumns):
         comment="trained models that weigh most in the guess, the heaviest first",
     )
     near_weights: Named[Any] = Column(ARRAY(REAL), nullable=True, comment="their weights")
+    variances: Named[Any] = Column(
+        HALFVEC(), nullable=True, comment="along the axes of the version; null where unknown"
+    )
 
 
 embeddings = Table(

@@ -13,6 +13,7 @@ from registry.embeddings.judging.benchmarks import Benchmarks, canonical_names
 from registry.embeddings.judging.held_out import HeldOut
 from registry.embeddings.judging.mixing import NEIGHBOURS, catalog_similarity, mixing
 from registry.embeddings.judging.ties import Ties
+from registry.learning.calibrated_variances import Cells
 from registry.learning.coldstart.features import Description
 from registry.learning.factorization.problem import Columns, Mask, Matrix
 from registry.learning.space.exams import Exam
@@ -84,6 +85,11 @@ class Evidence:
             "coverage": self._coverage(observed, took),
             "reference": self._reference(observed),
         }
+
+    def cells(self) -> Cells:
+        """Return the held-out outcomes, their items by benchmark."""
+        codes = np.asarray(self.benchmarks.codes, np.intp)
+        return Cells(self.held.models, self.held.items, self.held.outcomes, codes)
 
     def measured(self, predict: Callable[[Columns], Matrix]) -> dict[str, float]:
         """Return the metrics of a fit's own predictions on held-out outcomes."""

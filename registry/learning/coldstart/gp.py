@@ -62,6 +62,11 @@ class VectorEstimate:
     support: Reals
     along: Reals | None = None
 
+    def rows(self, chosen: NDArray[np.intp]) -> "VectorEstimate":
+        """Return the estimates of some models."""
+        along = None if self.along is None else self.along[chosen]
+        return VectorEstimate(self.mean[chosen], self.variance[chosen], self.support[chosen], along)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:

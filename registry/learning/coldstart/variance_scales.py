@@ -51,6 +51,10 @@ class VarianceScales:
         between = np.interp(np.log1p(counts), np.log1p(self.counts), self.factors)
         return np.asarray(between, np.float64)
 
+    def by_count(self) -> dict[str, float]:
+        """Return the factors by their counts, as JSON has them."""
+        return dict(zip(map(str, self.counts), self.factors, strict=True))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placing:
@@ -98,7 +102,7 @@ def learn_scales(
         usable = np.flatnonzero(observed.sum(axis=1) >= max(2 * count, LEAST_ITEMS))
         shown = np.where(ranks[usable] < count, outcomes[usable], np.nan)
         rest = observed[usable] & np.isnan(shown)
-        prior = _rows(left_out, usable)
+        prior = left_out.rows(usable)
         folded = fold(
             prior,
             placing.items.flattened(placing.item_variance),
@@ -113,13 +117,6 @@ def learn_scales(
             counts.append(count)
             factors.append(max(factor, LEAST_FOLDED if count else 0.0))
     return VarianceScales(tuple(counts), tuple(factors))
-
-
-def _rows(estimate: VectorEstimate, rows: NDArray[np.intp]) -> VectorEstimate:
-    assert estimate.along is not None
-    return VectorEstimate(
-        estimate.mean[rows], estimate.variance[rows], estimate.support[rows], estimate.along[rows]
-    )
 
 
 def _factor(

@@ -182,6 +182,31 @@ class Factors:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TextMap:
+    """Vectors of items, of d entries and the offset, from vectors of their texts.
+
+    Attributes:
+        weights: float32, (T + 1) x (d + 1): an item whose text has vector q has about the vector
+            [q, 1] @ weights.
+        residual: float64, (d + 1) x (d + 1): covariance of items' vectors about that.
+    """
+
+    weights: Matrix
+    residual: NDArray[np.float64]
+
+    def items(self, vectors: Matrix) -> NDArray[np.float64]:
+        """Return vectors of items, with offsets, of those of their texts, n x T: n x (d + 1)."""
+        found = vectors @ self.weights[:-1] + self.weights[-1]
+        return np.asarray(found, np.float64)
+
+    def variances(self, models: Matrix) -> NDArray[np.float64]:
+        """Return the variance that residuals give to logits of models, M x d: float64, M."""
+        extended = np.column_stack([models, np.ones(len(models))]).astype(np.float64)
+        found = ((extended @ self.residual) * extended).sum(1)
+        return np.asarray(np.maximum(found, 0), np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Fit:
     """A fitted method.
 
@@ -192,6 +217,7 @@ class Fit:
         factors: vectors, where the method has any.
         serving: float32, M x (T + 1), where the method has any: the logit of model m on a text
             with vector q is `serving[m] . [q, 1]`.
+        text_map: of items' vectors on their texts, where the method has vectors and texts.
         notes: figures of the fit, such as the log loss on validation by epoch.
     """
 
@@ -200,6 +226,7 @@ class Fit:
     factors: Factors | None = None
     serving: Matrix | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
+    text_map: TextMap | None = None
 
     def probabilities(self, items: int) -> Matrix:
         """Return the probabilities of the first `items` items, float32, M x items."""

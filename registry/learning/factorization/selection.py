@@ -31,7 +31,7 @@ from registry.learning.factorization.problem import (
     Method,
     Problem,
 )
-from registry.learning.factorization.serving import serving_vectors
+from registry.learning.factorization.serving import serving_vectors, text_map
 from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import holdout_metrics, log_loss
 from registry.workers import Stage
@@ -171,11 +171,14 @@ def check(problem: Problem) -> None:
 
 
 def with_serving(fit: Fit, problem: Problem) -> Fit:
-    """Return a fit with serving vectors, where it has vectors and there are texts."""
-    if fit.serving is not None or fit.factors is None or problem.texts is None:
+    """Return a fit with serving vectors, and what they are made of, where there are texts."""
+    if fit.factors is None or problem.texts is None:
         return fit
-    vectors = serving_vectors(fit.factors, problem.texts, problem.observed_items)
-    return replace(fit, serving=vectors)
+    found = text_map(fit.factors, problem.texts, problem.outcomes)
+    if found is None:
+        return fit
+    serving = serving_vectors(fit.factors, found) if fit.serving is None else fit.serving
+    return replace(fit, serving=serving, text_map=found)
 
 
 def validation_mask(problem: Problem, seed: int) -> Mask:

@@ -24,7 +24,7 @@ from registry.learning.factorization.problem import (
     Method,
     Problem,
 )
-from registry.learning.factorization.serving import serving_vectors
+from registry.learning.factorization.serving import serving_vectors, text_map
 from registry.learning.factorization.text_gp import TextRegression
 from registry.learning.metrics import log_loss
 
@@ -152,8 +152,9 @@ def test_serving_vectors_predict_new_items_linearly() -> None:
     assert problem.texts is not None
     fit = ItemResponse(rank=2, sweeps=20).fit(problem)
     assert fit.factors is not None
-    served = serving_vectors(fit.factors, problem.texts, problem.observed_items)
-    assert served is not None
+    found = text_map(fit.factors, problem.texts, problem.outcomes)
+    assert found is not None
+    served = serving_vectors(fit.factors, found)
     text = np.column_stack([problem.texts.vectors, np.ones(600, np.float32)])
     predicted = 1 / (1 + np.exp(-(served @ text.T)))
     rmse = float(np.sqrt(((predicted - made.probabilities)[new] ** 2).mean()))

@@ -4,7 +4,9 @@ SELECT version_id AS version, method, state = 'current' AS current, created_at, 
        reason, dimension, serving_dimension, model_count AS models, item_count AS items,
        outcome_count AS outcomes, encoder, promoted_at, churn,
        aligned_to, alignment_residual, settings, trials, data_fingerprint, code_version, device,
-       seed, seconds, placed_at, likeness
+       seed, seconds, placed_at, likeness,
+       (metrics #>> '{intervals,coverage}')::double precision BETWEEN 0.85 AND 0.95
+           AND (metrics #>> '{intervals,calibration_error}')::double precision <= 0.05 AS calibrated
   FROM store.embedding_versions;
 
 COMMENT ON VIEW registry.embedding_versions IS
@@ -18,7 +20,7 @@ COMMENT ON COLUMN registry.embedding_versions.version IS 'Number of the version;
 COMMENT ON COLUMN registry.embedding_versions.method IS 'Training method.';
 COMMENT ON COLUMN registry.embedding_versions.current IS 'True for the one version that embeddings, nearest_models and route use.';
 COMMENT ON COLUMN registry.embedding_versions.created_at IS 'When it was stored (UTC).';
-COMMENT ON COLUMN registry.embedding_versions.metrics IS 'Metrics on held-out outcomes, as JSON; log losses are in nats, shares in [0, 1]: held_out of the stored vectors, by_benchmark likewise, under the name of the method those of its own predictions, baseline of items'' means; mixing, the share of nearest neighbours that took the same exam, beside chance and the catalog; coverage, the numbers of models, items and benchmarks.';
+COMMENT ON COLUMN registry.embedding_versions.metrics IS 'Metrics on held-out outcomes, as JSON; log losses are in nats, shares in [0, 1]: held_out of the stored vectors, by_benchmark likewise, intervals of 90% intervals and probabilities, under the name of the method those of its own predictions, baseline of items'' means; mixing, the share of nearest neighbours that took the same exam, beside chance and the catalog; coverage, the numbers of models, items and benchmarks.';
 COMMENT ON COLUMN registry.embedding_versions.state IS 'candidate (not judged yet), current, retired (was current before) or refused (when it was judged, or by a rollback from it).';
 COMMENT ON COLUMN registry.embedding_versions.reason IS 'Why it was promoted, refused or rolled back; null where no reason was given.';
 COMMENT ON COLUMN registry.embedding_versions.dimension IS 'Dimension of its vectors.';
@@ -40,3 +42,4 @@ COMMENT ON COLUMN registry.embedding_versions.seed IS 'Seed of its random number
 COMMENT ON COLUMN registry.embedding_versions.seconds IS 'Duration of the training in seconds.';
 COMMENT ON COLUMN registry.embedding_versions.placed_at IS 'When other models were last placed in it (UTC); null if never.';
 COMMENT ON COLUMN registry.embedding_versions.likeness IS 'Weights of the parts of models'' similarity by which they were placed, as JSON: parts of names, authors, sizes, families, lineage, dates, tags; null before.';
+COMMENT ON COLUMN registry.embedding_versions.calibrated IS 'Whether its intervals hold: on held-out outcomes, 90% intervals hold 85 to 95% of models'' mean outcomes on the items of a benchmark, and probabilities of single outcomes have a calibration error of at most 0.05 (metrics, intervals). Null where that was not measured: a method without uncertainties, too few held-out outcomes, or a version of before.';
