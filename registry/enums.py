@@ -206,7 +206,12 @@ class SplitKind(StrEnum):
 
 
 class Metric(StrEnum):
-    """Metric of predicted outcomes, as in `registry.learning.metrics`."""
+    """Metric of predicted outcomes, as in `registry.learning.metrics`.
+
+    Coverage is the share of models' mean outcomes on the held-out items of a benchmark that 90%
+    intervals hold, of methods whose vectors have variances: see
+    `registry.learning.calibrated_variances`.
+    """
 
     ACCURACY = "accuracy"
     AUC = "auc"
@@ -216,6 +221,7 @@ class Metric(StrEnum):
     RMSE_Q = "rmse_q"
     CALIBRATION_ERROR = "calibration_error"
     KENDALL_TAU = "kendall_tau"
+    COVERAGE = "coverage"
 
 
 class CommunityKind(StrEnum):

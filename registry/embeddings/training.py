@@ -298,6 +298,8 @@ def _new(
     intervals = learn_intervals(fit.factors, evidence.cells())
     if intervals is not None:
         metrics["intervals"] = asdict(intervals)
+        if fit.text_map is not None:
+            metrics["intervals"]["text_calibration_error"] = fit.text_map.calibration_error
     trained = TrainedVersion(
         method=options.method,
         models=data.matrix.models,

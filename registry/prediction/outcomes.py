@@ -24,6 +24,9 @@ from registry.prediction.logits import ItemVectors, ModelVectors, logits
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ERROR = 0.05
+"""Calibration error up to which probabilities count as calibrated, as in embedding_versions."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutcomePredictions:
@@ -48,8 +51,9 @@ class OutcomePredictions:
         deviation: float64, M x N: standard deviation of the logit; NaN where there is none.
         basis: (N,): outcomes, or text for an item without outcomes in the version, whose vector is
             predicted from its text.
-        calibrated: whether variances are kept and the version's intervals hold on held-out
-            outcomes; False where they do not, or were not measured.
+        calibrated: bool, (N,): whether variances are kept and the version's intervals hold on
+            held-out outcomes, for an item of text on items that were left out; False where they do
+            not, or were not measured.
     """
 
     version: int
@@ -62,7 +66,7 @@ class OutcomePredictions:
     uncertainty: NDArray[np.float32]
     deviation: NDArray[np.float64]
     basis: NDArray[np.str_]
-    calibrated: bool
+    calibrated: NDArray[np.bool_]
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a frame with a row for each model and item, model by model."""
@@ -80,7 +84,7 @@ class OutcomePredictions:
             "kind": np.repeat(self.kind.astype(object), across),
             "uncertainty": np.repeat(self.uncertainty, across),
             "basis": self.basis.tolist() * len(self.models),
-            "calibrated": self.calibrated,
+            "calibrated": self.calibrated.tolist() * len(self.models),
         })  # fmt: skip
 
 
@@ -146,8 +150,24 @@ def predict_outcomes(
         uncertainty=embeddings.uncertainty[rows],
         deviation=deviation,
         basis=np.where(asked.vectors.of_text, "text", "outcomes"),
-        calibrated=bool(chosen.calibrated) and embeddings.variances is not None,
+        calibrated=calibrated(chosen, embeddings, asked.vectors.of_text),
     )
+
+
+def calibrated(
+    version: EmbeddingVersion, embeddings: Embeddings, of_text: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return whether intervals on items hold on held-out outcomes, bool, (N,).
+
+    Args:
+        version: that predicts.
+        embeddings: its vectors.
+        of_text: (N,): which items are predicted from their texts.
+    """
+    known = bool(version.calibrated) and embeddings.variances is not None
+    error = version.metrics.get("intervals", {}).get("text_calibration_error")
+    of_texts = known and error is not None and error <= MOST_ERROR
+    return np.where(of_text, of_texts, known)
 
 
 def model_vectors(embeddings: Embeddings, rows: Sequence[int]) -> ModelVectors:

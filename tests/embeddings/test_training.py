@@ -301,6 +301,11 @@ def test_methods_are_compared_on_the_same_held_out_outcomes(filled: Engine) -> N
         assert told.lower is not None
         assert told.upper is not None
         assert told.lower <= told.mean <= told.upper
+    held = figures["cell", "blend", "coverage"]
+    assert 0.75 <= held.mean <= 1
+    # Baselines have no intervals, and items without outcomes no vectors.
+    with_intervals = {key[:2] for key in figures if key[2] == "coverage"}
+    assert with_intervals == {("cell", "irt"), ("cell", "blend")}
     # On new items without anything to tell them by, models' means are all there is.
     assert figures["benchmark", "item-mean", "log_loss"] == replace(
         figures["benchmark", "model-mean", "log_loss"], method="item-mean"

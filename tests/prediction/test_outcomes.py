@@ -136,7 +136,7 @@ def test_variances_along_axes_and_the_items_own_make_the_interval(connection: Co
     assert abs(models - drawn(3)).max() > 0.1, "they were rotated"
     asked = ["arc:i0", "arc:i2", "a:b@2:i1"]
     predicted = predict_outcomes(connection, names(3), asked)
-    assert predicted.calibrated
+    assert predicted.calibrated.tolist() == [True] * 3
     assert predicted.basis.tolist() == ["outcomes"] * 3
     for row, name in enumerate(names(3)):
         covariance = own_variance(connection, version, name)
@@ -179,7 +179,7 @@ def test_a_version_whose_intervals_do_not_hold_is_marked(
     version = stored(connection, **{**uncertain(), "metrics": {"intervals": intervals}})
     query = "SELECT calibrated FROM registry.embedding_versions WHERE version = :version"
     assert rows(connection, query, version=version) == [(calibrated,)]
-    assert predict_outcomes(connection, "org/m0", "arc:i0").calibrated is bool(calibrated)
+    assert predict_outcomes(connection, "org/m0", "arc:i0").calibrated[0] == bool(calibrated)
     found = rows(connection, QUERY, model="org/m0", item="arc:i0", version=None)[0]
     assert found[-1] is bool(calibrated)
 
@@ -187,12 +187,14 @@ def test_a_version_whose_intervals_do_not_hold_is_marked(
 TEXT_MAP = TextMap(drawn(4, 5, seed=11), np.cov(drawn(5, 40, seed=12)).astype(np.float64))
 
 
-def with_texts(connection: Connection) -> int:
+def with_texts(connection: Connection, error: float | None = 0.02) -> int:
     """Store a version that predicts items from texts, and a text of an item without outcomes."""
     made = uncertain()
     kept_ = replace(made["uncertainty"], texts=TEXT_MAP)
     serving = drawn(3, 4, seed=13)
-    version = stored(connection, **{**made, "uncertainty": kept_, "serving": serving})
+    intervals = {**HELD, "text_calibration_error": error}
+    fields = {"uncertainty": kept_, "serving": serving, "metrics": {"intervals": intervals}}
+    version = stored(connection, **{**made, **fields})
     asked = [Item("i0"), Item("i1"), Item("i2"), Item("new", "What is new?")]
     write(connection, block("arc", run("org/m0", [1, 0, 1, None]), asked=asked))
     rows(
@@ -229,6 +231,22 @@ def test_an_item_without_outcomes_is_predicted_from_its_text(connection: Connect
             name, "arc", "new", "trained", version, "text", True)  # fmt: skip
     with pytest.raises(UsageError, match="No item named 'arc:i1' has a vector"):
         predict_outcomes(connection, "org/m0", ["arc:new", "arc:i1"])
+
+
+@pytest.mark.parametrize(("error", "holds"), [(0.05, True), (0.051, False), (None, False)])
+def test_items_of_texts_are_calibrated_where_left_out_items_are(
+    connection: Connection,
+    error: float | None,
+    holds: bool,  # noqa: FBT001 - a column's value
+) -> None:
+    with_texts(connection, error)
+    predicted = predict_outcomes(connection, "org/m0", ["arc:new", "arc:i0"])
+    assert predicted.calibrated.tolist() == [holds, True]
+    found = [
+        rows(connection, QUERY, model="org/m0", item=item, version=None)[0][-1]
+        for item in ("arc:new", "arc:i0")
+    ]
+    assert found == [holds, True]
 
 
 def test_the_probit_approximation_is_near_the_mean_over_the_uncertainty() -> None:

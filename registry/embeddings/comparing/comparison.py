@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,12 @@ from registry.embeddings.comparing import comparison_results
 from registry.embeddings.comparing.comparison_results import Figure, MethodComparison
 from registry.embeddings.dataset import TrainingData
 from registry.embeddings.training import TrainingOptions, read_data_and_catalog
-from registry.enums import MethodName, SplitKind
+from registry.enums import MethodName, Metric, SplitKind
 from registry.errors import UsageError
 from registry.learning import splits
+from registry.learning.calibrated_variances import Cells, IntervalFigures, learn_intervals
 from registry.learning.factorization import devices, selection
-from registry.learning.factorization.problem import Context, Mask, Matrix, Problem
+from registry.learning.factorization.problem import Context, Factors, Mask, Matrix, Problem
 from registry.learning.factorization.selection import METHODS
 from registry.learning.metrics import holdout_metrics, summary
 from registry.learning.space import learner
@@ -75,8 +77,8 @@ def compare(
             for method in methods:
                 on_progress(f"{method}, split by {kind}", done, trainings)
                 done += 1
-                predictions = _predicted(data.problem, folds, method, device, seed)
-                for metric, value in _measured(data, predictions).items():
+                predicted = _predicted(data.problem, folds, method, device, seed)
+                for metric, value in _measured(data, predicted).items():
                     values.setdefault((kind, method, metric), []).append(value)
     settings = {
         **asdict(options),
@@ -101,10 +103,23 @@ def compare(
     return next(each for each in stored if each.comparison == number)
 
 
-def _measured(data: TrainingData, predictions: Matrix) -> dict[str, float]:
-    """Return the metrics of predictions, M x N, NaN where nothing was held out."""
-    hidden = ~np.isnan(predictions)
-    return holdout_metrics(np.nan_to_num(data.matrix.values), np.nan_to_num(predictions), hidden)
+class _Predicted(NamedTuple):
+    """Predictions of held-out outcomes, M x N, NaN elsewhere; figures of intervals by fold."""
+
+    values: Matrix
+    intervals: Sequence[IntervalFigures]
+
+
+def _measured(data: TrainingData, predicted: _Predicted) -> dict[str, float]:
+    """Return the metrics of predictions, with the coverage of intervals where there are any."""
+    hidden = ~np.isnan(predicted.values)
+    truth, values = np.nan_to_num(data.matrix.values), np.nan_to_num(predicted.values)
+    metrics = holdout_metrics(truth, values, hidden)
+    held = [(each.coverage, each.means) for each in predicted.intervals if each.means]
+    if held:
+        shares, weights = zip(*held, strict=True)
+        metrics[Metric.COVERAGE] = float(np.average(shares, weights=weights))
+    return metrics
 
 
 def _figure(split: str, method: str, metric: str, values: Sequence[float]) -> Figure:
@@ -147,8 +162,9 @@ def _groups(data: TrainingData, kind: str) -> list[str]:
 
 def _predicted(
     problem: Problem, folds: Sequence[Mask], method: str, device: str, seed: int
-) -> Matrix:
-    """Return predictions of the held-out outcomes, M x N; NaN elsewhere."""
+) -> _Predicted:
+    """Return predictions of the held-out outcomes."""
+    intervals: list[IntervalFigures] = []
     predictions: NDArray[np.float32] = np.full(problem.outcomes.shape, np.nan, np.float32)
     for hidden in folds:
         items = np.flatnonzero(hidden.any(axis=0))
@@ -162,4 +178,16 @@ def _predicted(
             fit = METHODS[method].fit(rest, context=context)
         predicted = fit.predict(items)
         predictions[:, items] = np.where(hidden[:, items], predicted, predictions[:, items])
-    return predictions
+        if fit.factors is not None and (figures := _intervals(problem, fit.factors, hidden)):
+            intervals.append(figures)
+    return _Predicted(predictions, intervals)
+
+
+def _intervals(problem: Problem, factors: Factors, hidden: Mask) -> IntervalFigures | None:
+    """Return the figures of intervals of the held-out outcomes of items that have vectors."""
+    learned = (problem.observed & ~hidden).any(axis=0)
+    models, items = np.nonzero(hidden & learned)
+    count = problem.outcomes.shape[1]
+    groups = np.zeros(count, np.intp) if problem.groups is None else problem.groups
+    outcomes = problem.outcomes[models, items]
+    return learn_intervals(factors, Cells(models, items, outcomes, groups))

@@ -189,10 +189,12 @@ class TextMap:
         weights: float32, (T + 1) x (d + 1): an item whose text has vector q has about the vector
             [q, 1] @ weights.
         residual: float64, (d + 1) x (d + 1): covariance of items' vectors about that.
+        calibration_error: of outcomes on items that were left out; NaN where it is not known.
     """
 
     weights: Matrix
     residual: NDArray[np.float64]
+    calibration_error: float = np.nan
 
     def items(self, vectors: Matrix) -> NDArray[np.float64]:
         """Return vectors of items, with offsets, of those of their texts, n x T: n x (d + 1)."""

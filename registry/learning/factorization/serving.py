@@ -15,7 +15,7 @@ import torch
 from registry.learning.factorization.problem import Factors, ItemTexts, Matrix, TextMap
 from registry.learning.factorization.ridge import ridge
 from registry.learning.intervals import expected
-from registry.learning.metrics import log_loss
+from registry.learning.metrics import calibration_error, log_loss
 
 LEAST_ITEMS = 20
 """Items with texts and outcomes that the regression needs."""
@@ -61,7 +61,8 @@ def text_map(factors: Factors, texts: ItemTexts, outcomes: Matrix, seed: int = 0
     spread = found.variances(factors.models)[rows]
     truth = outcomes[rows, places[columns]].astype(np.float64)
     scale = min(SCALES, key=lambda each: log_loss(truth, expected(logits, each * spread)))
-    return replace(found, residual=scale * found.residual)
+    error = calibration_error(truth, expected(logits, scale * spread))
+    return replace(found, residual=scale * found.residual, calibration_error=error)
 
 
 def serving_vectors(factors: Factors, found: TextMap) -> Matrix:

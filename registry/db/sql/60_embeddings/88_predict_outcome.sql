@@ -24,7 +24,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT v.version_id AS number, v.axes, v.item_variance, v.text_map, v.text_residual,
-           v.text_spread, v.encoder, e.calibrated INTO used
+           v.text_spread, v.encoder, e.calibrated,
+           (v.metrics #>> '{intervals,text_calibration_error}')::double precision AS text_error
+      INTO used
       FROM store.embedding_versions AS v
       JOIN registry.embedding_versions AS e ON e.version = v.version_id
      WHERE CASE WHEN predict_outcome.version IS NULL THEN v.state = 'current'
@@ -102,7 +104,8 @@ BEGIN
            store.logistic(mean - 1.6448536269514722 * spread),
            store.logistic(mean + 1.6448536269514722 * spread),
            mean, spread, own.kind, used.number, rests_on,
-           own.variances IS NOT NULL AND coalesce(used.calibrated, false);
+           own.variances IS NOT NULL AND coalesce(used.calibrated, false)
+               AND (rests_on = 'outcomes' OR coalesce(used.text_error <= 0.05, false));
 END;
 $$;
 
@@ -122,7 +125,7 @@ deviation: standard deviation of the logit; null where the method gives no uncer
 kind: kind of the model''s vector, as in embeddings
 of_version: number of the version used
 basis: what the item''s vector rests on: outcomes, or text (predicted from it, as the item has no outcomes in the version)
-calibrated: true where variances are kept and the version''s intervals hold on held-out outcomes, as in embedding_versions; false where they do not, or were not measured
+calibrated: true where variances are kept and the version''s intervals hold on held-out outcomes, as in embedding_versions, for basis text on items that were left out of the regression too; false where they do not, or were not measured
 
 Example:
 SELECT m.model, p.probability, p.lower, p.upper
