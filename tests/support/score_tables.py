@@ -161,7 +161,8 @@ def benchpress_folds(table: RealTable) -> list[NDArray[np.bool_]]:
 def livebench(*releases: str) -> RealTable:
     """LiveBench, the named releases: the newest score of a model on a task counts."""
     scores = pd.read_csv(DATA / "livebench-tables" / "scores.csv.gz")
-    scores = scores[scores["release"].isin(releases)].sort_values("release", kind="stable")
+    scores = scores[scores["release"].isin(releases) & scores["score"].notna()]
+    scores = scores.sort_values("release", kind="stable")
     scores = scores.drop_duplicates(["model", "task"], keep="last")
     models, tasks = sorted(scores["model"].unique()), sorted(scores["task"].unique())
     return RealTable(

@@ -5,5 +5,5 @@ catalog says of models; `factors` fits abilities of models and loadings of bench
 uncertainty, each side with the prior of its features (`feature_prior`); `error_scales` and
 `conformal` calibrate intervals on held-out scores; `fit` is the whole, whose result predicts,
 places and folds in models (`score_estimate`, `score_fit`), and `evidence` states what a prediction
-rests on. `baselines` are the methods to compare with. No module here uses the database.
+rests on. `score_baselines` are the methods to compare with. No module here uses the database.
 """

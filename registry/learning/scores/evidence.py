@@ -91,3 +91,32 @@ def own_scores(
     precisions = 1 / (estimate.residuals[columns] + variances)
     passed = estimate.loadings[column] @ ability.covariances[0]
     return EvidenceWeights.of(columns, (estimate.loadings[columns] @ passed) * precisions, most)
+
+
+def informative_benchmarks(
+    estimate: ScoreEstimate, ability: ScoreAbilities, candidates: Places, count: int
+) -> Places:
+    """Return the benchmarks whose scores would say most of a model's other scores, in order.
+
+    Each next one minimizes the sum of the variances of all benchmarks' predictions, in units of
+    their residuals, given scores on those before (greedy A-optimal design).
+
+    Args:
+        estimate: the fit.
+        ability: of the model alone.
+        candidates: benchmarks to choose from.
+        count: of benchmarks, at most.
+    """
+    covariance, left = ability.covariances[0], [int(each) for each in candidates]
+    chosen: list[int] = []
+    weighted = estimate.loadings / np.sqrt(estimate.residuals)[:, None]
+    uncertain = np.einsum("bii->b", estimate.loading_covariances[:, 1:, 1:])
+    while left and len(chosen) < count:
+        passed = estimate.loadings[left] @ covariance
+        noise = estimate.residuals[left] + uncertain[left]
+        spread = noise + np.einsum("bi,bi->b", passed, estimate.loadings[left])
+        gains = ((passed @ weighted.T) ** 2).sum(axis=1) / spread
+        best = int(gains.argmax())
+        covariance = covariance - np.outer(passed[best], passed[best]) / spread[best]
+        chosen.append(left.pop(best))
+    return np.array(chosen, np.intp)

@@ -335,6 +335,27 @@ def test_groups_of_features_have_weights_of_their_own() -> None:
     assert error[0] < 0.95 * error[1]
 
 
+def test_informative_benchmarks_say_most_of_the_others(known: Table, fitted: ScoreFit) -> None:
+    features = known.observations.features[:1]
+    new = fitted.place(features)
+    every = np.arange(16)
+    chosen = evidence.informative_benchmarks(fitted, new, every, 4)
+    assert len(set(chosen)) == 4
+    assert set(evidence.informative_benchmarks(fitted, new, every[3:6], 9)) == {3, 4, 5}
+
+    def left(columns: NDArray[np.intp]) -> float:
+        count = len(columns)
+        values = fitted.intercepts[columns]
+        rows, none = np.zeros(count, np.intp), np.zeros(count)
+        folded = fitted.fold_in(features, rows, columns, values, none)
+        spread = np.einsum("bi,ij,bj->b", fitted.loadings, folded.covariances[0], fitted.loadings)
+        return float((spread / fitted.residuals).sum())
+
+    rng = np.random.default_rng(0)
+    drawn = [left(rng.permutation(every)[:4]) for _ in range(30)]
+    assert left(chosen) < np.quantile(drawn, 0.2)
+
+
 def test_working_scales_and_back() -> None:
     bounded = np.array([True, False, False])
     columns = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2], np.intp)
