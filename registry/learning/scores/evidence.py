@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from registry.learning.arrays import Places, Reals
-from registry.learning.scores.score_estimate import ScoreAbilities, ScoreEstimate
+from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
 
 
 class EvidenceWeights(NamedTuple):
@@ -28,7 +28,7 @@ class EvidenceWeights(NamedTuple):
 
 
 def relatives(
-    estimate: ScoreEstimate,
+    estimate: EstimatedFactors,
     features: Reals,
     column: int,
     ability: ScoreAbilities,
@@ -68,7 +68,7 @@ def relatives(
 
 
 def own_scores(
-    estimate: ScoreEstimate,
+    estimate: EstimatedFactors,
     column: int,
     ability: ScoreAbilities,
     columns: Places,
@@ -94,7 +94,7 @@ def own_scores(
 
 
 def informative_benchmarks(
-    estimate: ScoreEstimate, ability: ScoreAbilities, candidates: Places, count: int
+    estimate: EstimatedFactors, ability: ScoreAbilities, candidates: Places, count: int
 ) -> Places:
     """Return the benchmarks whose scores would say most of a model's other scores, in order.
 

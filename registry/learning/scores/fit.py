@@ -15,7 +15,7 @@ from registry.learning.scores.error_scales import ErrorScales
 from registry.learning.scores.links import ScoreLinks
 from registry.learning.scores.names import name_features
 from registry.learning.scores.observations import ScoreObservations
-from registry.learning.scores.score_estimate import ScoreEstimate
+from registry.learning.scores.score_estimate import EstimatedFactors
 from registry.learning.scores.score_fit import HeldOutFigures, ScoreFit, intervals, trust
 
 DIMENSIONS = 9
@@ -55,14 +55,14 @@ def fit(observations: ScoreObservations, context: Context = CPU) -> ScoreFit:
     rng = np.random.default_rng(context.seed)
     by_cell = _folds(rng, len(observations))
     by_model = _folds(rng, observations.models)[observations.rows]
-    estimate = ScoreEstimate.of(observations, dimensions, similar)
+    estimate = EstimatedFactors.of(observations, dimensions, similar)
     cells = _held_out(observations, by_cell, dimensions, similar)
     models = _held_out(observations, by_model, dimensions, similar)
     both = _joined(cells, models)
     scales = _error_scales(both, observations)
     both, cells = (_scaled(each, observations, scales) for each in (both, cells))
     links = observations.scales
-    fields = {name: getattr(estimate, name) for name in ScoreEstimate.__slots__}
+    fields = {name: getattr(estimate, name) for name in EstimatedFactors.__slots__}
     return ScoreFit(
         **{**fields, "scales": scales.scales(observations.features)},
         links=links,
@@ -105,7 +105,7 @@ def _held_out(
         rows, columns = observations.rows[hidden], observations.columns[hidden]
         rest = observations.only(~hidden)
         if len(rest):
-            parts.append(ScoreEstimate.of(rest, dimensions, similar).predict(rows, columns))
+            parts.append(EstimatedFactors.of(rest, dimensions, similar).predict(rows, columns))
             places.append(np.flatnonzero(hidden))
     which = np.concatenate(places)
     return _HeldOut(which, folds[which], _stacked(parts))

@@ -40,7 +40,7 @@ class ScoreAbilities(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreEstimate:
+class EstimatedFactors:
     """Factors of the scores of M models on B benchmarks, of k dimensions.
 
     On the working scale, a score is intercepts[b] + loadings[b] . means[m]; its variance is
@@ -226,3 +226,7 @@ class ScoreEstimate:
 def _diagonal(variances: Reals) -> Reals:
     """Return diagonal matrices, n x k to n x k x k."""
     return np.asarray(variances[:, :, None] * np.eye(variances.shape[1]))
+
+
+ScoreEstimate = EstimatedFactors
+"""The former name."""

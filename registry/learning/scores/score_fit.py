@@ -14,7 +14,7 @@ from registry.learning.scores.conformal import (
 )
 from registry.learning.scores.error_scales import ErrorScales
 from registry.learning.scores.links import ScoreLinks
-from registry.learning.scores.score_estimate import ScoreAbilities, ScoreEstimate
+from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
 
 
 class HeldOutFigures(NamedTuple):
@@ -38,7 +38,7 @@ class HeldOutFigures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreFit(ScoreEstimate):
+class ScoreFit(EstimatedFactors):
     """Estimate with the calibration of its predictions.
 
     Attributes:
