@@ -52,7 +52,7 @@ FIELDS = (
 @click.option(
     "--batch",
     type=AT_LEAST_ONE,
-    default=10,
+    default=5,
     show_default=True,
     help="Items at a time, with --adaptive.",
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from registry.learning.adaptive_testing.item_selection import fixed_order
 from registry.learning.adaptive_testing.known import KnownOutcomes
 from registry.learning.adaptive_testing.neighbourhood import (
     Answers,
@@ -19,6 +20,12 @@ from registry.learning.arrays import Places, Reals
 
 LEVEL = 0.9
 """Coverage of intervals, unless another is asked for."""
+
+FOLDS = 5
+"""Parts of few known models, each of which is predicted by the others."""
+
+MOST_REFITTED = 100
+"""Items that are chosen again without a part of few known models: errors by more are smaller."""
 
 BANDS = 5
 """Places of the scale at which the widths of intervals are expected."""
@@ -81,11 +88,15 @@ def _score(
     rest = float(np.clip(fitted.predict(regressors.own[None, :])[0], 0, left))
     half, deviation = _error(fitted, known.calibrating, level)
     extent = float(np.sqrt(fitted.extent(regressors.own)))
+    half, deviation = half * extent, deviation * extent
+    if not known.is_honest:
+        refitted = _refitted(known, group, len(answers.places), level)
+        half, deviation = max(half, refitted[0]), max(deviation, refitted[1])
     return ScoreEstimate(
         mean=answered + rest,
-        deviation=deviation * extent,
-        lower=answered + max(rest - half * extent, 0),
-        upper=answered + min(rest + half * extent, left),
+        deviation=deviation,
+        lower=answered + max(rest - half, 0),
+        upper=answered + min(rest + half, left),
     )
 
 
@@ -116,6 +127,37 @@ def _error(
     return float(errors[order[place]]), float(np.sqrt(weights @ errors**2))
 
 
+def _refitted(known: KnownOutcomes, group: int, count: int, level: float) -> tuple[float, float]:
+    """Return what `_error` does, of models that had no say in the choice of items.
+
+    Where all models choose and calibrate, their errors are too small for items that were chosen by
+    them. So items are chosen again without some of the models, and those are predicted.
+    """
+    errors = np.zeros(len(known.values))
+    of = np.arange(len(errors)) % min(FOLDS, len(errors))
+    for fold in range(int(of.max()) + 1):
+        others, out = known.part(np.flatnonzero(of != fold)), np.flatnonzero(of == fold)
+        places = fixed_order(others, min(count, MOST_REFITTED))
+        values = known.values[np.ix_(out, places)].astype(np.float64)
+        for row, outcomes in zip(out.tolist(), values, strict=True):
+            answers = Answers(places, outcomes)
+            errors[row] = _mean(others, group, answers) - known.scores[row, group]
+    ranked = np.sort(np.abs(errors))
+    place = min(int(np.ceil(level * (len(ranked) + 1))), len(ranked)) - 1
+    return float(ranked[place]), float(np.sqrt(np.mean(errors**2)))
+
+
+def _mean(known: KnownOutcomes, group: int, answers: Answers) -> float:
+    """Return the estimated mean outcome, without an interval."""
+    inside = known.groups[answers.places] == group
+    regressors = Regressors.of(known, answers)
+    weights = neighbourhood(known, group, regressors)
+    fitted = _of_the_rest(known, group, answers.places[inside], regressors, weights)
+    size = int(known.sizes[group])
+    rest = np.clip(fitted.predict(regressors.own[None, :])[0], 0, 1 - inside.sum() / size)
+    return float(answers.outcomes[inside].sum() / size + rest)
+
+
 def expected_width(
     known: KnownOutcomes, places: Places, group: int = 0, level: float = LEVEL
 ) -> float:
@@ -144,4 +186,7 @@ def expected_width(
         fitted = _of_the_rest(known, group, inside, regressors, weights)
         half, _ = _error(fitted, known.calibrating, level)
         widths.append(2 * half * float(np.sqrt(fitted.weights @ fitted.extents)))
-    return min(float(np.mean(widths)), 1.0)
+    width = float(np.mean(widths))
+    if not known.is_honest:
+        width = max(width, 2 * _refitted(known, group, len(places), level)[0])
+    return min(width, 1.0)

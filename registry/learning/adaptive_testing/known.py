@@ -59,6 +59,17 @@ class KnownOutcomes:
         """Return the number of items of each benchmark, int64, B."""
         return np.bincount(self.groups, minlength=self.scores.shape[1])
 
+    def part(self, rows: Places) -> "KnownOutcomes":
+        """Return some of the known models."""
+        return KnownOutcomes(
+            self.values[rows],
+            self.groups,
+            self.scores[rows],
+            self.rows[rows],
+            self.choosing[rows],
+            self.calibrating[rows],
+        )
+
     @property
     def is_honest(self) -> bool:
         """Return whether intervals are of models that had no say in the choice of items."""

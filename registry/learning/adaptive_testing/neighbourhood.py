@@ -4,6 +4,9 @@ A ridge regression over all known models locates the model on the scale of score
 are then weighted by how near they are on it, and a second regression is fitted with these weights
 (Cleveland, Robust locally weighted regression and smoothing scatterplots, 1979; Atkeson, Moore and
 Schaal, Locally weighted learning, 1997, sections 3 and 6.1).
+
+The mean of the answers is a regressor of its own, which is not penalised: what the few known models
+do not say of single answers is shrunk towards a slope that all answers share.
 """
 
 from dataclasses import dataclass
@@ -30,6 +33,9 @@ WIDENED = 1.7
 
 LEAST_VARIANCE = 1e-3
 """Least variance of an item, of which almost all known models answer alike."""
+
+NEGLIGIBLE = 1e-6
+"""Penalty that only keeps regressors of which one follows from others solvable."""
 
 LEAST_LEFT = 0.05
 """Least share of a model's error that its own weight in the regression leaves."""
@@ -91,7 +97,7 @@ class WeightedRegression:
     """Ridge regression over weighted models.
 
     Attributes:
-        means: float64, r, of the regressors.
+        means: float64, r, of the regressors: the mean of the answers, and p answers.
         slopes: float64, r.
         centre: mean of the target.
         rows: intp, m: models with a weight.
@@ -110,31 +116,38 @@ class WeightedRegression:
     extents: Reals
     inverse: Reals
 
-    def predict(self, regressors: Reals) -> Reals:
-        """Return predictions for n models, by their regressors, n x r."""
-        return np.asarray(self.centre + (regressors - self.means) @ self.slopes)
+    def predict(self, answers: Reals) -> Reals:
+        """Return predictions for n models, by their answers, n x p."""
+        return np.asarray(self.centre + (with_mean(answers) - self.means) @ self.slopes)
 
     def extent(self, own: Reals) -> float:
         """Return the variance of the error of a prediction, in residual variances.
 
         Args:
-            own: regressors of the model, r.
+            own: answers of the model, p.
         """
-        away = own - self.means
+        away = with_mean(own[None, :])[0] - self.means
         return float(1 + (self.weights @ self.weights) * (1 + away @ self.inverse @ away))
 
 
-def regress(regressors: Singles, targets: Singles, weights: Reals) -> WeightedRegression:
+def with_mean(answers: Reals) -> Reals:
+    """Return answers, n x p, with their mean before them; without answers, none."""
+    if not answers.shape[1]:
+        return answers
+    return np.column_stack([answers.mean(axis=1), answers])
+
+
+def regress(answers: Singles, targets: Singles, weights: Reals) -> WeightedRegression:
     """Fit a ridge regression to weighted models.
 
     Args:
-        regressors: M x r.
+        answers: M x p.
         targets: M.
         weights: M, at least 0.
     """
     rows = np.flatnonzero(weights > FARTHEST * weights.max())
     kept = weights[rows] / weights[rows].sum()
-    values, wanted = regressors[rows].astype(np.float64), targets[rows].astype(np.float64)
+    values, wanted = with_mean(answers[rows].astype(np.float64)), targets[rows].astype(np.float64)
     means, centre = kept @ values, float(kept @ wanted)
     away, errors = values - means, wanted - centre
     covariance = (away * kept[:, None]).T @ away
@@ -147,9 +160,14 @@ def regress(regressors: Singles, targets: Singles, weights: Reals) -> WeightedRe
 
 
 def penalty(variances: Reals, weights: Reals) -> Reals:
-    """Return the ridge penalty of regressors, float64, r x r, by their variances, r."""
-    share = RIDGE * len(variances) / effective(weights)
-    return np.asarray(np.diag(np.maximum(variances, LEAST_VARIANCE) * share))
+    """Return the ridge penalty of regressors, float64, r x r, by their variances, r.
+
+    That of the first one, the mean of the answers, is negligible.
+    """
+    share = RIDGE * (len(variances) - 1) / effective(weights)
+    penalties = np.maximum(variances, LEAST_VARIANCE) * share
+    penalties[:1] = NEGLIGIBLE
+    return np.asarray(np.diag(penalties + NEGLIGIBLE))
 
 
 def effective(weights: Reals) -> float:

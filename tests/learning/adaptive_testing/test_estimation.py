@@ -139,3 +139,28 @@ def test_few_models_give_an_answer_too() -> None:
     outcomes = planted(12, 30)
     [found] = estimate(known_outcomes(outcomes[:10]), of(outcomes[11], np.arange(20)))
     assert 0 <= found.lower < found.mean < found.upper <= 1
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_of_few_models_intervals_hold_for_chosen_and_random_items(chosen: bool) -> None:  # noqa: FBT001
+    """Errors of the models by which items are chosen are a third of those of others."""
+    outcomes = planted(24, 300, seed=3, graded=True)
+    rng = np.random.default_rng(0)
+    inside = []
+    for row in range(24):
+        bank = known_outcomes(np.delete(outcomes, row, axis=0))
+        places = fixed_order(bank, 15) if chosen else rng.permutation(300)[:15]
+        [found] = estimate(bank, of(outcomes[row], places))
+        inside.append(found.lower <= outcomes[row].mean() <= found.upper)
+    assert sum(inside) >= 20
+
+
+def test_answers_share_a_slope_where_little_is_known() -> None:
+    """Models that answer all alike, as no known model does, have a score about that answer."""
+    outcomes = planted(10, 60)
+    bank = known_outcomes(outcomes)
+    rows = np.full(60, 1, np.float32)
+    places = np.random.default_rng(1).permutation(60)[:30]
+    high, low = (estimate(bank, of(value * rows, places))[0].mean for value in (1, 0))
+    assert high > 0.8
+    assert low < 0.2
