@@ -1,18 +1,25 @@
 """Estimates of whole scores from answers to a few items, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.catalog import names as model_names
 from registry.errors import ModelNotFoundError, UsageError
-from registry.learning.adaptive_testing.estimation import LEVEL, ScoreEstimate, estimate
+from registry.learning.adaptive_testing.estimation import (
+    LEVEL,
+    ScoreEstimate,
+    estimate,
+    estimate_alike,
+)
 from registry.learning.adaptive_testing.known import LEAST_MODELS, known_outcomes
 from registry.learning.adaptive_testing.neighbourhood import Answers
+from registry.learning.arrays import Places
 from registry.prediction.answers import read_answers, stored_answers
 from registry.prediction.item_bank import BankBenchmark, ItemBank, hashes, read_bank, read_complete
 
@@ -196,25 +203,25 @@ def partial_scores(
     names = [matrix.models[place] for place in complete.tolist()]
     known = known_outcomes(matrix.values[complete], keys=hashes(names))
     wanted = [matrix.models[place] for place in parts.tolist()]
-    rows = connection.execute(
+    stored = connection.execute(
         text("SELECT name, model_id FROM store.models WHERE name = ANY (:names)"), {"names": wanted}
     )
-    keys = {row.name: row.model_id for row in rows}
+    keys = {row.name: row.model_id for row in stored}
+    items = matrix.mask.shape[1]
     scores = []
-    for place, name in zip(parts.tolist(), wanted, strict=True):
-        items = np.flatnonzero(mask[place])
-        given = Answers(items, matrix.values[place, items].astype(np.float64))
-        [found] = estimate(known, given, level)
-        scores.append(
-            PartialScore(
-                keys[name],
-                name,
-                found.mean,
-                found.deviation,
-                found.lower,
-                found.upper,
-                len(items),
-                mask.shape[1],
-            )
-        )
-    return scores
+    for rows, answered in _alike(mask[parts]):
+        outcomes = matrix.values[np.ix_(parts[rows], answered)].astype(np.float64)
+        found = estimate_alike(known, answered, outcomes, level)
+        for row, [each] in zip(rows.tolist(), found, strict=True):
+            name = wanted[row]
+            ends = (each.mean, each.deviation, each.lower, each.upper)
+            scores.append(PartialScore(keys[name], name, *ends, len(answered), items))
+    return sorted(scores, key=lambda each: each.model)
+
+
+def _alike(mask: NDArray[np.bool_]) -> Iterator[tuple[Places, Places]]:
+    """Yield rows with the same items, and these items."""
+    patterns, of = np.unique(np.packbits(mask, axis=1), axis=0, return_inverse=True)
+    for pattern in range(len(patterns)):
+        rows = np.flatnonzero(of.reshape(-1) == pattern)
+        yield rows, np.flatnonzero(mask[rows[0]])

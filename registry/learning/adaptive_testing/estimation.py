@@ -1,18 +1,18 @@
 """Estimate of a whole score from a few answers, with its interval."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from registry.learning.adaptive_testing.item_selection import fixed_order
-from registry.learning.adaptive_testing.known import KnownOutcomes
+from registry.learning.adaptive_testing.known import KnownOutcomes, Singles
 from registry.learning.adaptive_testing.neighbourhood import (
     Answers,
     Regressors,
     WeightedRegression,
     located,
-    neighbourhood,
     regress,
     uniform,
 )
@@ -26,6 +26,12 @@ FOLDS = 5
 
 MOST_REFITTED = 100
 """Items that are chosen again without a part of few known models: errors by more are smaller."""
+
+MOST_CENTRES = 40
+"""Neighbourhoods of models that answered the same items, at most."""
+
+ROUNDING = 1e-9
+"""Tolerance of sums of weights."""
 
 BANDS = 5
 """Places of the scale at which the widths of intervals are expected."""
@@ -56,7 +62,15 @@ class ScoreEstimate:
 def estimate(
     known: KnownOutcomes, answers: Answers, level: float = LEVEL
 ) -> tuple[ScoreEstimate, ...]:
-    """Estimate a model's mean outcome over all items of each benchmark.
+    """Estimate a model's mean outcome over all items of each benchmark; see `estimate_alike`."""
+    [found] = estimate_alike(known, answers.places, answers.outcomes[None, :], level)
+    return found
+
+
+def estimate_alike(
+    known: KnownOutcomes, places: Places, outcomes: Reals, level: float = LEVEL
+) -> list[tuple[ScoreEstimate, ...]]:
+    """Estimate the mean outcomes of n models that answered the same items.
 
     Answered items count as they are; the mean outcome of the others is regressed on the answers.
     The interval is as wide as the errors in the neighbourhood are (conformal prediction with
@@ -65,66 +79,123 @@ def estimate(
 
     Args:
         known: outcomes of known models.
-        answers: of the model.
+        places: p items, no two alike.
+        outcomes: n x p, in [0, 1].
         level: coverage of the intervals, in (0, 1).
+
+    Returns:
+        For each model an estimate for each benchmark.
     """
-    regressors = Regressors.of(known, answers)
-    return tuple(
-        _score(known, group, regressors, answers, level) for group in range(known.scores.shape[1])
-    )
+    regressors = Regressors.of(known, places, outcomes)
+    groups = [
+        _of_group(known, group, regressors, places=places, outcomes=outcomes, level=level)
+        for group in range(known.scores.shape[1])
+    ]
+    return list(zip(*groups, strict=True))
 
 
-def _score(
-    known: KnownOutcomes, group: int, regressors: Regressors, answers: Answers, level: float
-) -> ScoreEstimate:
+def _of_group(
+    known: KnownOutcomes,
+    group: int,
+    regressors: Regressors,
+    *,
+    places: Places,
+    outcomes: Reals,
+    level: float,
+) -> list[ScoreEstimate]:
+    """Return estimates for one benchmark, one a model."""
     size = int(known.sizes[group])
-    inside = known.groups[answers.places] == group
-    answered = float(answers.outcomes[inside].sum()) / size
+    inside = known.groups[places] == group
+    answered = outcomes[:, inside].sum(axis=1) / size
     left = (size - int(inside.sum())) / size
     if not left:
-        return ScoreEstimate(answered, 0.0, answered, answered)
-    weights = neighbourhood(known, group, regressors)
-    fitted = _of_the_rest(known, group, answers.places[inside], regressors, weights)
-    rest = float(np.clip(fitted.predict(regressors.own[None, :])[0], 0, left))
-    half, deviation = _error(fitted, known.calibrating, level)
-    extent = float(np.sqrt(fitted.extent(regressors.own)))
-    half, deviation = half * extent, deviation * extent
+        return [ScoreEstimate(each, 0.0, each, each) for each in answered.tolist()]
+    rest, half, deviation = _rest(known, group, regressors, places[inside], level)
     if not known.is_honest:
-        refitted = _refitted(known, group, len(answers.places), level)
-        half, deviation = max(half, refitted[0]), max(deviation, refitted[1])
-    return ScoreEstimate(
-        mean=answered + rest,
-        deviation=deviation,
-        lower=answered + max(rest - half, 0),
-        upper=answered + min(rest + half, left),
+        least = _refitted(known, group, len(places), level)
+        half, deviation = np.maximum(half, least[0]), np.maximum(deviation, least[1])
+    rest = np.clip(rest, 0, left)
+    columns = (
+        answered + rest,
+        deviation,
+        answered + np.maximum(rest - half, 0),
+        answered + np.minimum(rest + half, left),
     )
+    return [ScoreEstimate(*row) for row in zip(*(each.tolist() for each in columns), strict=True)]
+
+
+def _rest(
+    known: KnownOutcomes, group: int, regressors: Regressors, answered: Places, level: float
+) -> tuple[Reals, Reals, Reals]:
+    """Predict what the other items add to the scores of n models.
+
+    Returns:
+        Predictions, half widths of their intervals, and standard deviations of their errors.
+    """
+    rest, half, deviation = np.zeros((3, len(regressors.own)))
+    for rows, weights in _neighbourhoods(known.scores[:, group], regressors):
+        fitted = _of_the_rest(known, group, answered, regressors, weights)
+        own = regressors.own[rows]
+        spread = fitted.spread(own)
+        width, error = _error(fitted, known.calibrating, level)
+        rest[rows], half[rows], deviation[rows] = (
+            fitted.predict(own),
+            width * spread,
+            error * spread,
+        )
+    return rest, half, deviation
+
+
+def _neighbourhoods(scores: Singles, regressors: Regressors) -> Iterator[tuple[Places, Reals]]:
+    """Yield models in one neighbourhood, and the weights of the known models there.
+
+    Each model has its own, unless there are many: then those at about the same place share one.
+    """
+    count = len(regressors.own)
+    if not regressors.count:
+        yield np.arange(count), uniform(len(scores))
+        return
+    scale, at = located(regressors, scores)
+    centres = at if count <= MOST_CENTRES else np.quantile(at, np.linspace(0, 1, MOST_CENTRES))
+    nearest = np.abs(at[:, None] - centres).argmin(axis=1)
+    for place in np.unique(nearest).tolist():
+        yield np.flatnonzero(nearest == place), scale.near(float(centres[place]))
 
 
 def _of_the_rest(
-    known: KnownOutcomes, group: int, places: Places, regressors: Regressors, weights: Reals
+    known: KnownOutcomes, group: int, answered: Places, regressors: Regressors, weights: Reals
 ) -> WeightedRegression:
     """Regress what the items of a benchmark that are not answered add to its score."""
-    answered = known.values[:, places].sum(axis=1) / np.float32(known.sizes[group])
-    return regress(regressors.known, known.scores[:, group] - answered, weights)
+    sums = known.values[:, answered].sum(axis=1) / np.float32(known.sizes[group])
+    return regress(regressors.known, known.scores[:, group] - sums, weights)
 
 
 def _error(
     fitted: WeightedRegression, calibrating: NDArray[np.bool_], level: float
 ) -> tuple[float, float]:
-    """Return half the width of an interval, and the standard deviation of errors.
-
-    Both are of an error with extent 1.
-    """
+    """Return the quantile of errors, and their standard deviation, where a prediction is exact."""
     weights = np.where(calibrating[fitted.rows], fitted.weights, 0)
     if not weights.any():
         weights = fitted.weights
     weights = weights / weights.sum()
     errors = np.abs(fitted.left_out) / np.sqrt(fitted.extents)
+    return weighted_quantile(errors, weights, level), float(np.sqrt(weights @ errors**2))
+
+
+def weighted_quantile(errors: Reals, weights: Reals, level: float) -> float:
+    """Return the error that a new one does not exceed with a probability.
+
+    The new error counts as one more, and as the largest.
+
+    Args:
+        errors: n, at least 0.
+        weights: n, whose sum is 1; the new error has the largest of them.
+        level: the probability.
+    """
     order = np.argsort(errors)
-    # The model itself counts as one more neighbour, with the largest error.
     reached = np.cumsum(weights[order]) / (1 + weights.max())
-    place = min(int(np.searchsorted(reached, level)), len(order) - 1)
-    return float(errors[order[place]]), float(np.sqrt(weights @ errors**2))
+    place = int(np.searchsorted(reached, level - ROUNDING))
+    return float(errors[order[min(place, len(order) - 1)]])
 
 
 def _refitted(known: KnownOutcomes, group: int, count: int, level: float) -> tuple[float, float]:
@@ -133,29 +204,20 @@ def _refitted(known: KnownOutcomes, group: int, count: int, level: float) -> tup
     Where all models choose and calibrate, their errors are too small for items that were chosen by
     them. So items are chosen again without some of the models, and those are predicted.
     """
-    errors = np.zeros(len(known.values))
-    of = np.arange(len(errors)) % min(FOLDS, len(errors))
-    for fold in range(int(of.max()) + 1):
-        others, out = known.part(np.flatnonzero(of != fold)), np.flatnonzero(of == fold)
+    scores = known.scores[:, group].astype(np.float64)
+    errors = np.zeros(len(scores))
+    fold_of = np.arange(len(scores)) % FOLDS
+    for fold in range(FOLDS):
+        others, out = known.part(np.flatnonzero(fold_of != fold)), fold_of == fold
         places = fixed_order(others, min(count, MOST_REFITTED))
-        values = known.values[np.ix_(out, places)].astype(np.float64)
-        for row, outcomes in zip(out.tolist(), values, strict=True):
-            answers = Answers(places, outcomes)
-            errors[row] = _mean(others, group, answers) - known.scores[row, group]
-    ranked = np.sort(np.abs(errors))
-    place = min(int(np.ceil(level * (len(ranked) + 1))), len(ranked)) - 1
-    return float(ranked[place]), float(np.sqrt(np.mean(errors**2)))
-
-
-def _mean(known: KnownOutcomes, group: int, answers: Answers) -> float:
-    """Return the estimated mean outcome, without an interval."""
-    inside = known.groups[answers.places] == group
-    regressors = Regressors.of(known, answers)
-    weights = neighbourhood(known, group, regressors)
-    fitted = _of_the_rest(known, group, answers.places[inside], regressors, weights)
-    size = int(known.sizes[group])
-    rest = np.clip(fitted.predict(regressors.own[None, :])[0], 0, 1 - inside.sum() / size)
-    return float(answers.outcomes[inside].sum() / size + rest)
+        inside = places[known.groups[places] == group]
+        values = known.values[out].astype(np.float64)
+        regressors = Regressors.of(others, places, values[:, places])
+        rest, _, _ = _rest(others, group, regressors, inside, level)
+        answered = values[:, inside].sum(axis=1) / known.sizes[group]
+        errors[out] = np.abs(answered + rest - scores[out])
+    quantile = weighted_quantile(errors, uniform(len(errors)), level)
+    return quantile, float(np.sqrt(np.mean(errors**2)))
 
 
 def expected_width(
@@ -174,10 +236,10 @@ def expected_width(
     inside = places[known.groups[places] == group]
     if len(inside) == known.sizes[group]:
         return 0.0
-    regressors = Regressors.of(known, Answers(places, np.full(len(places), 0.5)))
+    regressors = Regressors.of_known(known, places)
     scores = known.scores[:, group]
     bands = [uniform(len(scores))]
-    if len(regressors.own):
+    if regressors.count:
         scale, _ = located(regressors, scores)
         places_of = np.quantile(scale.known, (np.arange(BANDS) + 0.5) / BANDS)
         bands = [scale.near(float(at)) for at in places_of]

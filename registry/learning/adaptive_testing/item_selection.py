@@ -15,14 +15,12 @@ from registry.learning.adaptive_testing.known import KnownOutcomes, Singles
 from registry.learning.adaptive_testing.neighbourhood import (
     FARTHEST,
     LEAST_VARIANCE,
-    NO_ANSWERS,
     RIDGE,
     Answers,
     Regressors,
     ScoreScale,
     effective,
     located,
-    neighbourhood,
     uniform,
 )
 from registry.learning.arrays import Places, Reals
@@ -32,6 +30,9 @@ BANDS = 6
 
 STAGES = (1, 3, 6, 12, 24, 48, 96)
 """Lengths of a fixed order at which the bands are drawn again, by the items so far."""
+
+MOST_SCORES = 8
+"""Benchmarks whose scores count one by one; of more, their mean counts."""
 
 NOISE = 0.01
 """Variance of an outcome that no other outcome says anything of."""
@@ -45,7 +46,7 @@ class View:
 
     Args:
         known: outcomes.
-        group: the benchmark whose score counts.
+        scores: M, the score that counts.
         weights: M, of the known models.
         regressors: those that are given.
         candidates: items that may be chosen.
@@ -54,7 +55,7 @@ class View:
     def __init__(
         self,
         known: KnownOutcomes,
-        group: int,
+        scores: Singles,
         weights: Reals,
         regressors: Regressors,
         candidates: Places,
@@ -65,9 +66,9 @@ class View:
         values = known.values[np.ix_(rows, candidates)]
         self._centred = values - self._weights @ values
         self._near = effective(self._weights.astype(np.float64))
-        scores = known.scores[rows, group]
-        errors = self._weights * (scores - self._weights @ scores)
-        self.whole = float(errors @ (scores - self._weights @ scores))
+        off = scores[rows] - self._weights @ scores[rows]
+        errors = self._weights * off
+        self.whole = float(errors @ off)
         self._spread = self._weights @ self._centred**2
         self.variance, self.covariance = self._spread.copy(), errors @ self._centred
         given = regressors.known[rows]
@@ -122,12 +123,15 @@ def next_items(
         count: of items; fewer where there are no more.
         costs: float64, N, above 0; items are chosen by information per cost. None for equal ones.
     """
-    regressors = Regressors.of(known, answers)
+    regressors = Regressors.of(known, answers.places, answers.outcomes[None, :])
     candidates = _candidates(known, answers.places)
-    views = [
-        View(known, group, neighbourhood(known, group, regressors), regressors, candidates)
-        for group in range(known.scores.shape[1])
-    ]
+    views = []
+    for scores in _scores(known):
+        weights = uniform(len(scores))
+        if regressors.count:
+            scale, at = located(regressors, scores)
+            weights = scale.near(float(at[0]))
+        views.append(View(known, scores, weights, regressors, candidates))
     return _greedy(views, candidates, answers.places, count, costs)
 
 
@@ -143,20 +147,27 @@ def fixed_order(known: KnownOutcomes, count: int, costs: Reals | None = None) ->
     count = min(count, known.values.shape[1])
     candidates = _candidates(known, chosen)
     for stage in (*(each for each in STAGES if each < count), count):
-        regressors = Regressors.of(known, Answers(chosen, np.zeros(len(chosen))))
+        regressors = Regressors.of_known(known, chosen)
         views = [
-            View(known, group, weights, regressors, candidates)
-            for group in range(known.scores.shape[1])
-            for weights in _bands(regressors, known.scores[:, group])
+            View(known, scores, weights, regressors, candidates)
+            for scores in _scores(known)
+            for weights in _bands(regressors, scores)
         ]
         more = _greedy(views, candidates, chosen, stage - len(chosen), costs)
         chosen = np.concatenate([chosen, more])
     return chosen
 
 
+def _scores(known: KnownOutcomes) -> list[Singles]:
+    """Return the scores that count, each M: those of the benchmarks, of many their mean."""
+    if known.scores.shape[1] > MOST_SCORES:
+        return [known.scores.mean(axis=1)]
+    return list(known.scores.T)
+
+
 def _bands(regressors: Regressors, scores: Singles) -> list[Reals]:
     """Return weights of the known models near some places of the scale of scores."""
-    if not len(regressors.own):
+    if not regressors.count:
         return [uniform(len(scores))]
     return _spread(located(regressors, scores)[0])
 
@@ -166,15 +177,15 @@ def _candidates(known: KnownOutcomes, chosen: Places) -> Places:
 
     They are as many of each band of the scale: a hard item says little of most models.
     """
-    count, groups = known.values.shape[1], range(known.scores.shape[1])
+    count, several = known.values.shape[1], _scores(known)
     if count <= MOST_CANDIDATES:
         return np.arange(count)
-    none, every = Regressors.of(known, NO_ANSWERS), np.arange(count)
+    none, every = Regressors.of_known(known, chosen[:0]), np.arange(count)
     best = [chosen]
-    for group in groups:
-        for weights in _bands_of_scores(known.scores[:, group]):
-            gains = View(known, group, weights, none, every).gains()
-            most = MOST_CANDIDATES // (BANDS * len(groups))
+    for scores in several:
+        for weights in _bands_of_scores(scores):
+            gains = View(known, scores, weights, none, every).gains()
+            most = MOST_CANDIDATES // (BANDS * len(several))
             best.append(np.argsort(-gains, kind="stable")[: max(most, 1)])
     return np.unique(np.concatenate(best)).astype(np.intp)
 

@@ -68,19 +68,19 @@ class Regressors:
     """Answers as regressors.
 
     Attributes:
-        known: float32, M x r, of the known models.
-        own: float64, r, of the model.
+        known: float32, M x p, of the known models.
+        own: float64, n x p, of n models that answered the same items.
     """
 
     known: Singles
     own: Reals
 
     @classmethod
-    def of(cls, known: KnownOutcomes, answers: Answers) -> "Regressors":
-        """Return the regressors that the answers of a model are."""
-        values = known.values[:, answers.places]
-        if len(answers.places) <= MOST_REGRESSORS:
-            return cls(values, answers.outcomes)
+    def of(cls, known: KnownOutcomes, places: Places, outcomes: Reals) -> "Regressors":
+        """Return the regressors that the answers of n models to the same items, n x p, are."""
+        values = known.values[:, places]
+        if len(places) <= MOST_REGRESSORS:
+            return cls(values, outcomes)
         level = known.scores.mean(axis=1)
         covariances = (level - level.mean()) @ values / len(level)
         said = covariances**2 / np.maximum(values.var(axis=0), LEAST_VARIANCE)
@@ -88,8 +88,18 @@ class Regressors:
         single, joined = order[:MOST_REGRESSORS], order[MOST_REGRESSORS:]
         return cls(
             np.column_stack([values[:, single], values[:, joined].mean(axis=1)]),
-            np.append(answers.outcomes[single], answers.outcomes[joined].mean()),
+            np.column_stack([outcomes[:, single], outcomes[:, joined].mean(axis=1)]),
         )
+
+    @classmethod
+    def of_known(cls, known: KnownOutcomes, places: Places) -> "Regressors":
+        """Return the regressors of items that no model has answered yet."""
+        return cls.of(known, places, np.zeros((0, len(places))))
+
+    @property
+    def count(self) -> int:
+        """Number of regressors."""
+        return int(self.known.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,14 +130,15 @@ class WeightedRegression:
         """Return predictions for n models, by their answers, n x p."""
         return np.asarray(self.centre + (with_mean(answers) - self.means) @ self.slopes)
 
-    def extent(self, own: Reals) -> float:
-        """Return the variance of the error of a prediction, in residual variances.
+    def spread(self, answers: Reals) -> Reals:
+        """Return standard deviations of errors of predictions, in residual ones.
 
         Args:
-            own: answers of the model, p.
+            answers: of n models, n x p.
         """
-        away = with_mean(own[None, :])[0] - self.means
-        return float(1 + (self.weights @ self.weights) * (1 + away @ self.inverse @ away))
+        away = with_mean(answers) - self.means
+        shares = 1 + ((away @ self.inverse) * away).sum(axis=1)
+        return np.asarray(np.sqrt(1 + (self.weights @ self.weights) * shares))
 
 
 def with_mean(answers: Reals) -> Reals:
@@ -203,29 +214,20 @@ class ScoreScale:
             squared *= WIDENED
 
 
-def located(regressors: Regressors, scores: Singles) -> tuple[ScoreScale, float]:
-    """Return the scale of a score, and the model's place on it; scores are float32, M."""
+def located(regressors: Regressors, scores: Singles) -> tuple[ScoreScale, Reals]:
+    """Return the scale of a score, and the places of the n models on it.
+
+    Args:
+        regressors: at least one.
+        scores: of the known models, float32, M.
+    """
     fitted = regress(regressors.known, scores, uniform(len(scores)))
     known = fitted.predict(regressors.known.astype(np.float64))
     error = float(np.sqrt(np.mean(fitted.left_out**2)))
     scale = ScoreScale(known, error, float(np.std(scores.astype(np.float64))))
-    return scale, float(fitted.predict(regressors.own[None, :])[0])
+    return scale, fitted.predict(regressors.own)
 
 
 def uniform(count: int) -> Reals:
     """Return equal weights, float64, whose sum is 1."""
     return np.full(count, 1 / count)
-
-
-def neighbourhood(known: KnownOutcomes, group: int, regressors: Regressors) -> Reals:
-    """Return weights of the known models by how near the model they are, float64, M.
-
-    Args:
-        known: outcomes.
-        group: the benchmark on whose scale they are near.
-        regressors: answers of the model; without one, all weights are equal.
-    """
-    if not len(regressors.own):
-        return uniform(len(known.values))
-    scale, at = located(regressors, known.scores[:, group])
-    return scale.near(at)

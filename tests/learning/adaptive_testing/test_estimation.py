@@ -1,17 +1,25 @@
 """Estimates of whole scores: exact at the end, and intervals that hold what they say."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from banks import planted
 
-from registry.learning.adaptive_testing import neighbourhood
-from registry.learning.adaptive_testing.estimation import estimate, expected_width
+from registry.learning.adaptive_testing import estimation, neighbourhood
+from registry.learning.adaptive_testing.estimation import (
+    estimate,
+    estimate_alike,
+    expected_width,
+    weighted_quantile,
+)
 from registry.learning.adaptive_testing.item_selection import fixed_order
 from registry.learning.adaptive_testing.known import KnownOutcomes, known_outcomes
 from registry.learning.adaptive_testing.neighbourhood import (
     NO_ANSWERS,
     Answers,
     Regressors,
+    WeightedRegression,
     effective,
     regress,
     uniform,
@@ -112,26 +120,32 @@ def test_of_many_answers_some_count_by_their_mean(
     places = np.arange(60)
     whole = [estimate(bank, of(model, places))[0].mean for model in held[:20]]
     monkeypatch.setattr(neighbourhood, "MOST_REGRESSORS", 12)
-    assert Regressors.of(bank, of(held[0], places)).known.shape == (800, 13)
+    reduced = Regressors.of_known(bank, places).known
+    assert reduced.shape == (800, 13)
+    # Items of even number say more.
+    evens = [any((column == bank.values[:, each]).all() for each in range(0, 60, 2))
+             for column in reduced.T]  # fmt: skip
+    assert sum(evens) >= 11
     ours = [estimate(bank, of(model, places))[0].mean for model in held[:20]]
     assert np.abs(np.array(ours) - whole).max() < 0.05
     assert ours != whole
 
 
 def test_errors_left_out_are_those_of_fits_without_the_model() -> None:
-    outcomes = planted(60, 20)
+    outcomes = planted(40, 30)
     targets = outcomes.mean(axis=1)
-    known = outcomes[:, :4]
-    weights = np.random.default_rng(0).random(60)
+    known = outcomes[:, :8]
+    weights = np.random.default_rng(0).uniform(0.5, 1, 40)
     fitted = regress(known, targets, weights)
-    for row in (0, 30, 59):
+    left_out, residuals = [], targets - fitted.predict(known.astype(float))
+    for row in range(40):
         without = weights.copy()
         without[row] = 0
         alone = regress(known, targets, without)
-        wanted = targets[row] - alone.predict(known[row : row + 1].astype(float))[0]
-        place = fitted.rows.tolist().index(row)
-        # The penalty differs a little without the model.
-        assert fitted.left_out[place] == pytest.approx(wanted, rel=0.08, abs=2e-3)
+        left_out.append(targets[row] - alone.predict(known[row : row + 1].astype(float))[0])
+    # The penalty differs a little without the model.
+    off = np.abs(fitted.left_out - left_out).mean()
+    assert off < 0.15 * np.abs(np.array(left_out) - residuals).mean()
     assert effective(uniform(50)) == pytest.approx(50)
 
 
@@ -162,5 +176,66 @@ def test_answers_share_a_slope_where_little_is_known() -> None:
     rows = np.full(60, 1, np.float32)
     places = np.random.default_rng(1).permutation(60)[:30]
     high, low = (estimate(bank, of(value * rows, places))[0].mean for value in (1, 0))
-    assert high > 0.8
-    assert low < 0.2
+    assert high > 0.95
+    assert low < 0.05
+
+
+def test_models_that_answered_alike_are_estimated_together(
+    monkeypatch: pytest.MonkeyPatch, split: tuple[KnownOutcomes, np.ndarray]
+) -> None:
+    bank, held = split
+    places = np.arange(0, 40, 2)
+    together = estimate_alike(bank, places, held[:30, places].astype(float))
+    for found, model in zip(together, held, strict=False):
+        for ours, alone in zip(found, estimate(bank, of(model, places)), strict=True):
+            assert astuple(ours) == pytest.approx(astuple(alone))
+    monkeypatch.setattr(estimation, "MOST_CENTRES", 10)
+    shared = estimate_alike(bank, places, held[:30, places].astype(float))
+    off = [abs(a.mean - b.mean) for [a], [b] in zip(shared, together, strict=True)]
+    assert 0 < max(off) < 0.03
+
+
+def test_the_quantile_counts_the_new_error() -> None:
+    errors = np.array([0.3, 0.1, 0.2, 0.4, 0.0, 0.5, 0.6, 0.7, 0.8])
+    equal = np.full(9, 1 / 9)
+    assert weighted_quantile(errors, equal, 0.9) == 0.8
+    assert weighted_quantile(errors, equal, 0.8) == 0.7
+    assert weighted_quantile(errors, equal, 0.1) == 0.0
+    assert weighted_quantile(errors, equal, 0.99) == 0.8
+    # The second error alone counts.
+    assert weighted_quantile(errors, np.eye(9)[1], 0.4) == 0.1
+
+
+def test_errors_are_those_of_models_that_calibrate() -> None:
+    outcomes = planted(200, 40)
+    fitted = regress(outcomes[:, :5], outcomes.mean(axis=1), uniform(200))
+    errors = np.abs(fitted.left_out)
+    large = np.zeros(200, bool)
+    large[fitted.rows] = errors > np.median(errors)
+    [above, spread], [below, less] = (
+        estimation._error(fitted, chosen, 0.9) for chosen in (large, ~large)
+    )
+    assert below < above
+    assert less < spread
+    assert below <= np.median(errors)
+
+
+def test_intervals_are_wider_where_slopes_are_uncertain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes = planted(700, 150)
+    bank, held = known_outcomes(outcomes[:250]), outcomes[250:]
+    assert bank.is_honest
+    places = np.random.default_rng(0).permutation(150)[:60]
+    found = [each for [each] in estimate_alike(bank, places, held[:, places].astype(float))]
+    inside = [
+        each.lower <= model.mean() <= each.upper for each, model in zip(found, held, strict=True)
+    ]
+    assert 0.88 <= np.mean(inside) <= 0.97
+    monkeypatch.setattr(WeightedRegression, "spread", lambda _, answers: np.full(len(answers), 9.0))
+    [[wide]] = estimate_alike(bank, places, held[:1, places].astype(float))
+    monkeypatch.undo()
+    fitted = regress(bank.values[:, places], bank.scores[:, 0], uniform(250))
+    assert 3 * found[0].deviation < wide.deviation
+    usual, odd = fitted.spread(np.stack([bank.values[:, places].mean(axis=0), np.ones(60)]))
+    assert 1 < usual < odd

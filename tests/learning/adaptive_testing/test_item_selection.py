@@ -23,7 +23,9 @@ def answers(places: list[int], outcomes: list[float]) -> Answers:
 def view(bank: KnownOutcomes, given: Answers = NO_ANSWERS) -> View:
     count = bank.values.shape[1]
     weights = uniform(len(bank.values))
-    return View(bank, 0, weights, Regressors.of(bank, given), np.arange(count))
+    return View(
+        bank, bank.scores[:, 0], weights, Regressors.of_known(bank, given.places), np.arange(count)
+    )
 
 
 def naive_gains(outcomes: np.ndarray, given: list[int]) -> np.ndarray:
@@ -154,3 +156,10 @@ def test_each_benchmark_counts_alike() -> None:
     bank = known_outcomes(outcomes, np.repeat([0, 1], [60, 10]))
     order = fixed_order(bank, 12)
     assert 3 <= (order >= 60).sum() <= 9
+
+
+def test_of_many_benchmarks_the_mean_counts() -> None:
+    outcomes = planted(400, 60)
+    one = fixed_order(known_outcomes(outcomes), 6)
+    many = known_outcomes(outcomes, np.repeat(np.arange(20), 3))
+    np.testing.assert_array_equal(fixed_order(many, 6), one)
