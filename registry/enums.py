@@ -177,6 +177,24 @@ class VectorKind(StrEnum):
     COLD = "cold"
 
 
+class PredictionState(StrEnum):
+    """State of a version of predicted scores."""
+
+    CURRENT = "current"
+    RETIRED = "retired"
+
+
+class EvidenceKind(StrEnum):
+    """Evidence of a model's predicted scores: outcomes, scores on other benchmarks, or neither.
+
+    Without either, a prediction rests on what the catalog says: lineage and metadata.
+    """
+
+    OUTCOMES = "outcomes"
+    SCORES = "scores"
+    CATALOG = "catalog"
+
+
 class MethodName(StrEnum):
     """Method of learning from outcomes; blend chooses and combines the others."""
 

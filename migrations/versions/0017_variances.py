@@ -4,16 +4,13 @@ Why: one standard deviation for all coordinates makes intervals of outcomes and 
 fewer of them than they state.
 """
 
-from pathlib import Path
-
 import pgvector.sqlalchemy
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0017"
-# Scores are predicted in tables of their own, which another revision makes before this one.
-down_revision = "0016" if [*Path(__file__).parent.glob("0016_*.py")] else "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

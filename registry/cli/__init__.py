@@ -23,8 +23,9 @@ from registry.cli.failures import RegistryGroup
 from registry.cli.jobs import jobs
 from registry.cli.lineage import lineage
 from registry.cli.models import models
+from registry.cli.prediction.predict import predict
+from registry.cli.prediction.route import route
 from registry.cli.query import query
-from registry.cli.route import route
 from registry.cli.similar import similar
 from registry.cli.status import status
 from registry.cli.sync import sync
@@ -81,6 +82,7 @@ for command in (
     embeddings,
     nearest,
     explain,
+    predict,
     route,
     train,
     evals,

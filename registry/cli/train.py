@@ -19,8 +19,12 @@ from registry.errors import first_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from registry.embeddings.training import TrainingOptions
+    from sqlalchemy import Engine
+
+    from registry.embeddings.training import TrainingOptions, TrainingReport
     from registry.embeddings.versions import EmbeddingVersion
+    from registry.prediction.scores.fitting import PredictionReport
+    from registry.workers import Progress
 
 REFUSED = 3
 """Exit code of a training whose version is stored but does not become current, as of a sync that is
@@ -129,6 +133,9 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
     by `registry embeddings place`: the version before serves until then. A training that was
     interrupted is gone on with by the next one of the same outcomes.
 
+    Then the model that predicts scores (`registry predict`) is fitted to all scores; where there
+    are scores and no outcomes, that alone. Not with --no-promote or --benchmark.
+
     Settings and methods are chosen on other held-out outcomes; `registry embeddings compare`
     compares methods. Under torchrun, every process computes a share.
 
@@ -144,13 +151,11 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
     require("torch", "sklearn", doing="Training")
     # Loading torch takes seconds, in which the command already says what it does.
     with trainings("loading torch") as on_progress:
-        from registry.embeddings.training import train_and_place
-
         application = ctx.ensure_object(Application)
         options = training_options(**chosen)
         with application.engine() as engine:
             application.set_up(engine)
-            report = train_and_place(engine, options, place=place, on_progress=on_progress)
+            report, predicted = _trained(engine, options, place=place, on_progress=on_progress)
     new = None if report.unchanged else report.version
     if report.version is not None:
         _print(output, report.version)
@@ -163,8 +168,56 @@ def train(ctx: click.Context, /, output: Output, *, place: bool, **chosen: Any) 
         say(_cut(report.cut))
     if report.placement is not None:
         say(f"{report.placement.sentence()[:-1]}; {figures.span(report.placement.seconds)}.")
+    if predicted is not None and predicted.version is not None:
+        _say_of_scores(predicted)
     if new is not None and new.state == "refused":
         ctx.exit(REFUSED)
+
+
+def _trained(
+    engine: Engine, options: TrainingOptions, *, place: bool, on_progress: Progress
+) -> tuple[TrainingReport, PredictionReport | None]:
+    """Train embeddings, and fit the score model to all scores; without outcomes, that alone.
+
+    The score model is left as it is by trainings that are no candidates, or of some benchmarks.
+    """
+    from registry.embeddings.training import TrainingReport, train_and_place
+    from registry.errors import NoOutcomesError
+    from registry.learning.factorization import distributed
+    from registry.prediction.scores.fitting import fit_scores
+
+    def fit() -> PredictionReport:
+        return fit_scores(
+            engine, seed=options.seed, if_changed=options.if_changed, on_progress=on_progress
+        )
+
+    whole = options.promote and options.benchmarks is None
+    try:
+        report = train_and_place(engine, options, place=place, on_progress=on_progress)
+    except NoOutcomesError:
+        predicted = fit() if whole else None
+        if predicted is None or not (predicted.version or predicted.unchanged):
+            raise
+        return TrainingReport(
+            note="No outcomes are stored, so no embeddings were trained."
+        ), predicted
+    return report, fit() if whole and not distributed.rank() else None
+
+
+def _say_of_scores(report: PredictionReport) -> None:
+    """Say what scores are predicted from, and whether their intervals can be trusted."""
+    assert report.held_out is not None
+    held = report.held_out["all"]
+    say(
+        f"Scores of {report.models + report.placed:,} models on {report.benchmarks:,} benchmarks "
+        f"are predicted from {report.scores:,} scores of {report.models:,} models: 90% intervals "
+        f"held {held['coverage']:.1%} of held-out ones; {figures.span(report.seconds)}."
+    )
+    if not report.reliable:
+        say(
+            "Some kinds of predictions have intervals that held too few or too many held-out "
+            "scores: predictions are marked (`SELECT metrics FROM prediction_versions`)."
+        )
 
 
 def _cut(items: Mapping[str, int]) -> str:

@@ -64,9 +64,14 @@ def markdown(connection: Connection) -> str:
     lines = [_INTRODUCTION, "## Views", ""]
     lines += [f"- [`{name}`](#{name}): {summary}" for name, (summary, _) in views.items()]
     lines += ["", "## Functions", ""]
-    lines += [f"- [`{name}`](#{name}): {summary}" for name, (summary, _) in functions.items()]
-    for name, (_, body) in (views | functions).items():
+    for name, (summary, _) in functions.items():
+        # The second heading of a name has this anchor.
+        anchor = f"{name}-1" if name in views else name
+        lines.append(f"- [`{name}`](#{anchor}): {summary}")
+    for name, (_, body) in views.items():
         lines += ["", f"### {name}", "", *body]
+    for name, (_, body) in functions.items():
+        lines += ["", f"### {name}()" if name in views else f"### {name}", "", *body]
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import scored
 from databases import REPOSITORY
 from evaluated import block, run, write
 from factories import model
@@ -62,6 +63,13 @@ def test_every_object_has_its_section(connection: Connection) -> None:
     ).all():
         assert page.count(f"\n### {name}\n") == 1
         assert f"- [`{name}`](#{name}): " in page
+
+
+def test_a_function_of_a_views_name_has_a_section_of_its_own(connection: Connection) -> None:
+    page = dictionary.markdown(connection)
+    assert page.count("\n### leaderboard()\n\n`leaderboard(benchmarks text[], ") == 1
+    assert "- [`leaderboard`](#leaderboard-1): Models on benchmarks, " in page
+    assert "| `canonical` | text | " in page.partition("\n### leaderboard\n")[2].partition("###")[0]
 
 
 def test_a_view_is_told_with_types_and_meanings(connection: Connection) -> None:
@@ -128,5 +136,7 @@ def test_every_example_runs(connection: Connection, example: str) -> None:
         items=[Column("gsm8k", "", "0")],
         item_vectors=drawn(1, 5),
     )
-    model(connection, "TheBloke/zephyr-7B-beta-AWQ")
+    for name in ("TheBloke/zephyr-7B-beta-AWQ", "mistralai/Mistral-7B-v0.1"):
+        model(connection, name)
+    scored.version(connection)
     connection.exec_driver_sql(example)

@@ -131,6 +131,19 @@ ROWS: dict[str, tuple[str, ...]] = {
     "0014": ("INSERT INTO store.training_choices VALUES ('ab', :t, '{}')",),
     # Its views have no rows.
     "0015": (),
+    "0016": (
+        """INSERT INTO store.prediction_versions
+               (state, created_at, placed_at, newest_model_id, dimension, model_count,
+                benchmark_count, score_count, reliable, data_fingerprint, code_version, seed,
+                seconds, settings, metrics, fitted)
+           VALUES ('current', :t, :t, 1, 1, 1, 1, 1, true, 'ab', '0', 0, 1, '{}', '{}', 'ab')""",
+        "INSERT INTO store.prediction_intervals VALUES (1, 3, 50, '{0.9}', '{1.6}', 1.6)",
+        """INSERT INTO store.benchmark_loadings
+           VALUES (1, 1, 1, 1, 0, 1, 1, 1, 1, 1, NULL, NULL, '[1]', '[1,0,0,0]')""",
+        """INSERT INTO store.abilities VALUES (1, 1, 'scores', 1, 0.5, '[1]', '[1,1,1,1]', 1, 1,
+           '{1}', '{1}')""",
+        "INSERT INTO store.fitted_scores VALUES (1, 1, 1, 0.5, 0, 0.4, 1, 3)",
+    ),
     "0017": (
         """UPDATE store.embedding_versions
               SET axes = ARRAY[vector '[1,0]'], item_variance = 0.5, text_residual = '{}',
@@ -452,6 +465,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "sql_objects",
         # By benchmark, by setup or by spelling: reference tables.
         "benchmark_aliases",
+        "benchmark_loadings",
         "benchmarks",
         "measures",
         "items",
@@ -462,6 +476,9 @@ def test_every_other_table_is_small_by_nature() -> None:
         "evaluated_names",
         # Of the runs that more than one file states, which are few.
         "restated_runs",
+        # By version of predictions, and by benchmark.
+        "prediction_versions",
+        "prediction_intervals",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

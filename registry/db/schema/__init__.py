@@ -60,12 +60,21 @@ from registry.db.schema.operations import (
     sweep_pages,
     sync_passes,
 )
+from registry.db.schema.predictions import (
+    abilities,
+    benchmark_loadings,
+    fitted_scores,
+    prediction_intervals,
+    prediction_versions,
+)
 
 __all__ = [
     "LARGE_TABLES",
     "VERSIONED_TABLES",
+    "abilities",
     "answers",
     "benchmark_aliases",
+    "benchmark_loadings",
     "benchmarks",
     "counters",
     "documents",
@@ -75,6 +84,7 @@ __all__ = [
     "encoders",
     "evaluated_names",
     "feature_sets",
+    "fitted_scores",
     "imports",
     "item_embeddings",
     "item_statistics",
@@ -92,6 +102,8 @@ __all__ = [
     "pending_edges",
     "pending_evaluations",
     "pending_renames",
+    "prediction_intervals",
+    "prediction_versions",
     "priors",
     "quarantine",
     "restated_runs",
@@ -130,5 +142,7 @@ LARGE_TABLES = (
     shown_runs,
     embeddings,
     serving_vectors,
+    abilities,
+    fitted_scores,
 )
 """Tables that grow with the catalog."""

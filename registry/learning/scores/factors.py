@@ -48,6 +48,11 @@ MOST_VOTES = 20
 
 LEAST_RESIDUAL = 1e-4
 
+LEAST_SCORE_VARIANCE = 0.01
+"""Least residual variance of a benchmark: that of a score of some hundred items. A benchmark and
+its copy, or the mean of its parts, would else be without noise, and differences between them decide
+on scores of all others."""
+
 LOADING_SHARE = 0.15
 """Share of the variance of scores that is each dimension's, before any round."""
 
@@ -354,7 +359,7 @@ def _update_residuals(factors: ScoreFactors, observations: ScoreObservations) ->
     weights = np.minimum(counts, MOST_VOTES)
     common = RESIDUAL_WEIGHT * np.exp(np.average(np.log(factors.residuals), weights=weights))
     total = np.bincount(columns, squared, len(counts)) + common
-    factors.residuals = np.maximum(total / (counts + RESIDUAL_WEIGHT), LEAST_RESIDUAL)
+    factors.residuals = np.maximum(total / (counts + RESIDUAL_WEIGHT), LEAST_SCORE_VARIANCE)
     total_variances = factors.residuals[columns] + observations.variances
     factors.precisions = student_precisions(error, total_variances)
 

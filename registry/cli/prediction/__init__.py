@@ -1,0 +1,1 @@
+"""Commands on predictions: `predict` of scores, and `route` of prompts."""

@@ -1,0 +1,17 @@
+-- raw_of_working(value, ...): the raw score of a value on the working scale of predicted scores.
+CREATE FUNCTION store.raw_of_working(
+    value double precision, centre double precision, scale double precision,
+    lower double precision, upper double precision, higher_is_better boolean
+)
+RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN centre IS NOT NULL THEN centre + scale * value
+    WHEN higher_is_better THEN lower + (upper - lower) * store.working_share(value)
+    ELSE upper - (upper - lower) * store.working_share(value)
+END;
+
+COMMENT ON FUNCTION store.raw_of_working(
+    double precision, double precision, double precision, double precision, double precision,
+    boolean) IS
+    'The raw score of a value on the working scale of predicted scores.';

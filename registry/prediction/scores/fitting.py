@@ -1,0 +1,199 @@
+"""Fitting workflow: the score model of all scores, with abilities of all models of the catalog."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, text
+
+from registry.db.binary_copy import Column
+from registry.db.connection import reading
+from registry.db.errors import translated_errors
+from registry.db.jobs import Lock, job
+from registry.embeddings import model_features
+from registry.enums import EvidenceKind
+from registry.learning.arrays import Reals
+from registry.learning.coldstart.features import Featurizer
+from registry.learning.factorization.problem import Context
+from registry.learning.scores.blocks import CrossedBlocks, crossed
+from registry.learning.scores.fit import fit
+from registry.learning.scores.model_features import ModelFeatureSpace
+from registry.learning.scores.observations import LEAST_SCORES, ScoreObservations
+from registry.learning.scores.score_fit import ScoreFit
+from registry.prediction.scores import placing, storage
+from registry.prediction.scores.placing import AbilityPlacer, PlacedModels
+from registry.prediction.scores.table import ScoreTable, read
+from registry.workers import Progress, no_progress
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionReport:
+    """What a fit of the score model was of.
+
+    Attributes:
+        version: its number; None where there are too few scores.
+        models: with scores.
+        benchmarks: that it predicts.
+        scores: that it was fitted to.
+        placed: models without scores that it predicts scores of.
+        reliable: whether its intervals held as many held-out scores as they should.
+        held_out: figures on held-out scores.
+        seconds: duration.
+        unchanged: whether the scores are those of the current version, so that nothing was fitted.
+    """
+
+    version: int | None = None
+    models: int = 0
+    benchmarks: int = 0
+    scores: int = 0
+    placed: int = 0
+    reliable: bool = True
+    held_out: Mapping[str, Mapping[str, Any]] | None = None
+    seconds: float = 0.0
+    unchanged: bool = False
+
+
+def fit_scores(
+    engine: Engine,
+    *,
+    seed: int = 0,
+    if_changed: bool = False,
+    on_progress: Progress = no_progress,
+) -> PredictionReport:
+    """Fit the score model to all scores, and store it as the current version.
+
+    Args:
+        engine: of a database at head.
+        seed: of the folds that it is calibrated on.
+        if_changed: do nothing where the current version was fitted to the same scores.
+        on_progress: receives the progress.
+
+    Returns:
+        A report without a version where there are too few scores.
+
+    Raises:
+        LockHeldError: when a training is running.
+    """
+    with translated_errors("predict scores"), reading(engine) as connection:
+        table = read(connection)
+        if _too_few(table):
+            # Not a failed job: a catalog begins without scores.
+            return PredictionReport(scores=len(table.values))
+        current = _current(connection)
+    if if_changed and current == table.fingerprint():
+        return PredictionReport(unchanged=True)
+    with job(engine, "predict", lock=Lock.TRAINING, doing="predict scores") as run:
+        report = _fitted(engine, table, seed, on_progress)
+        run.summary = {
+            "version": report.version,
+            "scores": report.scores,
+            "placed": report.placed,
+            "reliable": report.reliable,
+        }
+        return report
+
+
+def _too_few(table: ScoreTable) -> bool:
+    return len(table.values) < LEAST_SCORES or len(table.models) < 2  # noqa: PLR2004
+
+
+def _current(connection: Connection) -> str | None:
+    """Return the fingerprint of the scores that the current version was fitted to."""
+    current: str | None = connection.scalar(
+        text("SELECT data_fingerprint FROM store.prediction_versions WHERE state = 'current'")
+    )
+    return current
+
+
+def _fitted(
+    engine: Engine, table: ScoreTable, seed: int, on_progress: Progress
+) -> PredictionReport:
+    began = perf_counter()
+    on_progress("reading the catalog", 0, 0)
+    featurizer = Featurizer.fitted(model_features.census(engine))
+    with engine.connect() as connection:
+        extent = model_features.read_extent(connection)
+        batch = model_features.read(connection, table.models.tolist())
+    blocks = featurizer.blocks(batch.descriptions)
+    space = ModelFeatureSpace.of(blocks, seed=seed)
+    features = space.features(blocks)
+    observations = _observations(table, features, space)
+    context = Context(seed=seed, on_progress=on_progress)
+    found = fit(observations, context)
+    across = crossed(observations, found, context)
+    placer = AbilityPlacer(featurizer, space, found, table.models)
+    placed = 0
+    with engine.begin() as connection:
+        number = storage.create(
+            connection,
+            found,
+            across,
+            table,
+            fitted=b"",
+            newest=extent.newest,
+            seed=seed,
+            seconds=round(perf_counter() - began, 3),
+            settings={"dimensions": found.dimensions},
+        )
+        storage.add_abilities(
+            connection, number, _with_scores(placer, found, across, table, features)
+        )
+        on_progress("placing models", len(table.models), extent.models)
+        for part in model_features.map_catalog(engine, placing.place, placer):
+            if len(part.keys):
+                rows = placing.rows(part, placer, EvidenceKind.CATALOG)
+                storage.add_abilities(connection, number, [rows])
+                placed += len(part.keys)
+            on_progress("placing models", len(table.models) + placed, extent.models)
+        for name in ("abilities", "fitted_scores", "benchmark_loadings"):
+            connection.exec_driver_sql(f"ANALYZE store.{name}")
+    held_out = storage.figures(found, across)
+    return PredictionReport(
+        version=number,
+        models=len(table.models),
+        benchmarks=len(table.benchmarks),
+        scores=len(table.values),
+        placed=placed,
+        reliable=storage.reliable(held_out),
+        held_out=held_out,
+        seconds=perf_counter() - began,
+    )
+
+
+def _observations(
+    table: ScoreTable, features: Reals, space: ModelFeatureSpace
+) -> ScoreObservations:
+    return ScoreObservations(
+        rows=table.rows,
+        columns=table.columns,
+        values=table.values,
+        variances=table.variances,
+        models=len(table.models),
+        benchmarks=len(table.benchmarks),
+        features=features,
+        names=[f"{each.name} {each.version}".rstrip() for each in table.benchmarks],
+        links=table.links,
+        groups=space.groups,
+    )
+
+
+def _with_scores(
+    placer: AbilityPlacer,
+    found: ScoreFit,
+    across: CrossedBlocks,
+    table: ScoreTable,
+    features: Reals,
+) -> Iterator[Mapping[str, Column]]:
+    """Yield the abilities of models with scores, by kind of evidence."""
+    near, weights = placer.nearest(features)
+    placed = PlacedModels(table.models, found.abilities, near, weights)
+    estimated = np.zeros(len(table.models), bool)
+    estimated[table.rows[table.variances > 0]] = True
+    blocks = np.zeros(len(table.models), np.int64)
+    np.bitwise_or.at(blocks, table.rows, storage.bits(across.blocks)[table.columns])
+    for kind, which in ((EvidenceKind.OUTCOMES, estimated), (EvidenceKind.SCORES, ~estimated)):
+        if which.any():
+            own = np.flatnonzero(which)
+            yield placing.rows(placing.those(placed, own), placer, kind, blocks[own])

@@ -1,0 +1,129 @@
+"""Abilities of models in a version: those with scores, and all others by the catalog."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.db.binary_copy import Arrays, Column
+from registry.embeddings.model_features import ModelBatch
+from registry.enums import EvidenceKind
+from registry.learning.arrays import Places, Reals
+from registry.learning.coldstart.features import Description, Featurizer
+from registry.learning.coldstart.influence import Influence
+from registry.learning.scores.model_features import ModelFeatureSpace
+from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
+
+
+class PlacedModels(NamedTuple):
+    """Abilities of n models, and what they rest on.
+
+    Attributes:
+        keys: int64, n.
+        abilities: of the models.
+        near: places of the models with scores that weigh most in the prior, n x s.
+        weights: theirs, float32, n x s.
+    """
+
+    keys: NDArray[np.int64]
+    abilities: ScoreAbilities
+    near: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AbilityPlacer:
+    """Function from the catalog's descriptions of models to their abilities; can be pickled.
+
+    Attributes:
+        featurizer: extracts features of models.
+        space: maps them to features of the score model.
+        estimate: the fitted factors.
+        keys: int64, M: keys of the models with scores, ascending, the rows of its prior.
+    """
+
+    featurizer: Featurizer
+    space: ModelFeatureSpace
+    estimate: EstimatedFactors
+    keys: NDArray[np.int64]
+
+    def features(self, descriptions: list[Description]) -> Reals:
+        """Return features of models, n x f."""
+        return self.space.features(self.featurizer.blocks(descriptions))
+
+    def place(self, batch: ModelBatch) -> PlacedModels:
+        """Return the abilities of those models of a batch that have no scores."""
+        keys = np.array(batch.keys, np.int64)
+        new = np.flatnonzero(~np.isin(keys, self.keys))
+        features = self.features([batch.descriptions[place] for place in new.tolist()])
+        near, weights = self.nearest(features)
+        return PlacedModels(keys[new], self.estimate.place(features), near, weights)
+
+    def nearest(self, features: Reals) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the models with scores that weigh most in the prior of others, n x s each."""
+        if not len(features):
+            return np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32)
+        prior = self.estimate.prior
+        worth = np.square(self.estimate.loadings).mean(axis=0)
+        inverse = np.tensordot(worth / max(float(worth.sum()), 1e-30), prior.inverses, axes=1)
+        influence = Influence(
+            np.arange(len(inverse)),
+            np.ascontiguousarray((prior.features @ inverse).T, np.float32),
+        )
+        found = influence.strongest(features.astype(np.float32))
+        return found.places, found.weights
+
+
+def place(placer: AbilityPlacer, batch: ModelBatch) -> PlacedModels:
+    """Place the models of a batch; a function of a module, for worker processes."""
+    return placer.place(batch)
+
+
+def support(estimate: EstimatedFactors, abilities: ScoreAbilities) -> NDArray[np.float32]:
+    """Return the share of the variance of abilities that is known, n, in [0, 1].
+
+    Dimensions count as much as they do in scores; over models with scores, abilities have a mean
+    square of about 1.
+    """
+    worth = np.square(estimate.loadings).mean(axis=0)
+    share = worth / max(float(worth.sum()), 1e-30)
+    open_ = np.einsum("nii->ni", abilities.covariances) @ share
+    known: NDArray[np.float32] = np.clip(1 - open_, 0, 1).astype(np.float32)
+    return known
+
+
+def rows(
+    placed: PlacedModels,
+    placer: AbilityPlacer,
+    kind: EvidenceKind,
+    blocks: NDArray[np.int64] | None = None,
+) -> Mapping[str, Column]:
+    """Return rows of `store.abilities` of models with one kind of evidence, without version_id.
+
+    Args:
+        placed: n models.
+        placer: that placed them.
+        kind: of evidence.
+        blocks: int64, n, bits of the blocks that they have scores in; None for none.
+    """
+    abilities, rows = placed.abilities, np.arange(len(placed.keys))
+    return {
+        "model_id": placed.keys,
+        "kind": str(kind),
+        "score_count": abilities.own.astype(np.int32),
+        "support": support(placer.estimate, abilities),
+        "vector": abilities.means.astype(np.float32),
+        "scale": abilities.scales[rows, (abilities.own > 0).astype(np.intp)].astype(np.float32),
+        "blocks": np.zeros(len(placed.keys), np.int64) if blocks is None else blocks,
+        "spread": placer.estimate.model_vectors(abilities).astype(np.float32),
+        "near_ids": Arrays(placer.keys[placed.near]),
+        "near_weights": Arrays(placed.weights.astype(np.float32)),
+    }
+
+
+def those(placed: PlacedModels, which: Places) -> PlacedModels:
+    """Return some of the placed models."""
+    abilities = placed.abilities.only(which)
+    return PlacedModels(placed.keys[which], abilities, placed.near[which], placed.weights[which])
