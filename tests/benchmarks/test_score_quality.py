@@ -8,7 +8,7 @@ intervals: over models by the bootstrap, which keeps each model's scores togethe
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -68,9 +68,9 @@ class Measured:
         table = self.table
         cells = np.flatnonzero(hidden if judged is None else judged)
         observations = self.observations(~hidden)
-        began = perf_counter()
+        began = process_time()
         fitted = fit(observations)
-        self.seconds += perf_counter() - began
+        self.seconds += process_time() - began
         self.judge(fitted, cells)
         if baselines:
             blocks = self.blocks
@@ -330,9 +330,9 @@ def test_time_of_a_fit() -> None:
     table = joined([score_tables.v1(), score_tables.subtasks()])
     measured = Measured(table)
     observations = measured.observations(np.ones(len(table), bool))
-    began = perf_counter()
+    began = process_time()
     fitted = fit(observations)
-    seconds = perf_counter() - began
+    seconds = process_time() - began
     print(f"\n{len(observations):,} scores of {len(table.models):,} models: {seconds:.0f} s")
     assert len(fitted.means) == len(table.models)
     assert seconds < 60

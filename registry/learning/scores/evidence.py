@@ -54,15 +54,8 @@ def relatives(
     length = float(loadings @ loadings)
     if not length:
         return EvidenceWeights.of(estimate.measured, np.zeros(len(estimate.measured)), most)
-    known = np.flatnonzero(estimate.measured == row)
-    if row is not None and len(known):
-        share = 1 - estimate.prior.leverages()[known[0]]
-        variance = estimate.prior.noise / share
-        of_known = estimate.prior.weights(features) / share
-        of_known[known[0]] = 0
-    else:
-        _, variances = estimate.prior.predict(features[None])
-        variance, of_known = variances[0], estimate.prior.weights(features)
+    known = np.flatnonzero(estimate.measured == (-1 if row is None else row))
+    of_known, variance = estimate.prior_weights(features, int(known[0]) if len(known) else -1)
     passed = loadings @ ability.covariances[0] / variance * loadings / length
     return EvidenceWeights.of(estimate.measured, of_known @ passed, most)
 

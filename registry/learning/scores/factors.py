@@ -21,10 +21,11 @@ from scipy.sparse import csr_array
 
 from registry.learning.arrays import Places, Reals
 from registry.learning.scores.feature_prior import FeaturePrior
+from registry.learning.scores.local_prior import LocalPrior
 from registry.learning.scores.observations import ScoreObservations
 from registry.learning.scores.packed import pack, squares, unpack
 
-DEGREES = 4.0
+DEGREES = 3.0
 """Degrees of freedom of Student's t."""
 
 ROUNDS = 40
@@ -106,6 +107,7 @@ class ScoreFactors:
         precisions: float64, n: factor on the precision of each score, low for outliers.
         of_models: prior of abilities.
         of_benchmarks: prior of intercepts and loadings.
+        local: what neighbours add to the prior of abilities, once all rounds are done.
     """
 
     abilities: Reals
@@ -116,6 +118,7 @@ class ScoreFactors:
     precisions: Reals
     of_models: FeaturePrior
     of_benchmarks: FeaturePrior
+    local: LocalPrior | None = None
 
     @property
     def linear(self) -> LinearFactors:
@@ -170,6 +173,8 @@ def factorize(
         if step < EVERY_ROUND or step % SELDOM == 0:
             _update_variances(factors)
         _update_residuals(factors, observations)
+    _update_abilities(factors, observations, cells, alone=True)
+    _use_neighbours(factors)
     _update_abilities(factors, observations, cells, alone=True)
     return factors
 
@@ -243,7 +248,22 @@ def _update_abilities(
     )
     prior = factors.of_models
     mean, variance = prior.others(factors.abilities) if alone else (prior.means(), prior.noise)
+    if factors.local:
+        added, taken = factors.local.others()
+        mean, variance = mean + added, variance - taken
     factors.abilities, factors.covariances = posterior(information, evidence, mean, variance)
+
+
+def _use_neighbours(factors: ScoreFactors) -> None:
+    """Let neighbours explain what features leave of the abilities."""
+    prior, abilities = factors.of_models, factors.abilities
+    factors.local = LocalPrior.of(
+        prior.features[:, prior.groups == 0],
+        abilities - prior.means(),
+        np.einsum("nii->ni", factors.covariances),
+        prior.noise,
+        abilities - prior.others(abilities)[0],
+    )
 
 
 def ability_information(

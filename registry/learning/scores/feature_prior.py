@@ -116,12 +116,13 @@ class FeaturePrior:
         return np.asarray(self.mean + features @ self.slopes), np.asarray(variance)
 
     def weights(self, features: Reals) -> Reals:
-        """Return the weights of the n known vectors in the prior mean of one other, n x d.
+        """Return the weights of the n known vectors in the function at one other row, n x d.
 
         Args:
-            features: f.
+            features: f x d, of the row, in each dimension.
         """
-        return np.asarray(self.features @ (self.inverses @ features).T)
+        found = np.einsum("dij,jd->id", self.inverses, features)
+        return np.asarray(self.features @ found)
 
     def learn(self, vectors: Reals, *, pull: Reals) -> None:
         """Update mean and slopes by the vectors' posterior means.

@@ -10,6 +10,7 @@ from registry.learning.scores import factors as factor_model
 from registry.learning.scores.conformal import ScorePredictions, evidence_groups
 from registry.learning.scores.factors import FilledCells, LinearFactors
 from registry.learning.scores.feature_prior import FeaturePrior
+from registry.learning.scores.local_prior import LocalPrior
 from registry.learning.scores.observations import ScoreObservations
 from registry.learning.scores.packed import pack, squares
 
@@ -61,6 +62,7 @@ class EstimatedFactors:
         residuals: float64, B: variance of a score around its prediction.
         of_benchmarks: intp, B: scores of each benchmark.
         prior: of abilities given features; its rows are the models with scores.
+        local: what neighbours among them add to it.
         measured: intp: those models.
     """
 
@@ -74,6 +76,7 @@ class EstimatedFactors:
     residuals: Reals
     of_benchmarks: Places
     prior: FeaturePrior
+    local: LocalPrior
     measured: Places
 
     @classmethod
@@ -88,8 +91,14 @@ class EstimatedFactors:
         own, of_benchmarks = observations.counts()
         measured = np.flatnonzero(own)
         factors = factor_model.factorize(observations.of_models(measured), dimensions, similar)
-        means, variances = factors.of_models.predict(observations.features)
-        covariances = _diagonal(variances)
+        unmeasured = np.flatnonzero(own == 0)
+        assert factors.local is not None
+        means = np.empty((len(own), dimensions))
+        covariances = np.empty((len(own), dimensions, dimensions))
+        means[unmeasured], variances = _prior(
+            factors.of_models, factors.local, observations.features[unmeasured]
+        )
+        covariances[unmeasured] = _diagonal(variances)
         means[measured], covariances[measured] = factors.abilities, factors.covariances
         return cls(
             means,
@@ -102,6 +111,7 @@ class EstimatedFactors:
             factors.residuals,
             of_benchmarks,
             factors.of_models,
+            factors.local,
             measured,
         )
 
@@ -138,7 +148,7 @@ class EstimatedFactors:
         Args:
             features: n x f, of the space of the observations' features.
         """
-        means, variances = self.prior.predict(features)
+        means, variances = _prior(self.prior, self.local, features)
         return ScoreAbilities(
             means, _diagonal(variances), np.zeros(len(means), np.intp), np.ones((len(means), 2))
         )
@@ -179,6 +189,32 @@ class EstimatedFactors:
             )
             precisions = factor_model.student_precisions((values - mean) ** 2 + spread, total)
         return ScoreAbilities(means, covariances, own, prior.scales)
+
+    def prior_weights(self, features: Reals, own: int = -1) -> tuple[Reals, Reals]:
+        """Return weights of measured models in the prior mean of one model, and its variance.
+
+        Args:
+            features: f.
+            own: place among the measured models of the model itself, which is left out; -1 where it
+                is not among them.
+
+        Returns:
+            Derivatives of the prior mean by the abilities of the measured models, n x k, each in
+            its dimension; and the prior variance, k.
+        """
+        prior, similar = self.prior, self.prior.groups == 0
+        near = self.local.weights(features[similar], own)
+        # Neighbours count by what the linear function leaves of their abilities.
+        beyond = features[:, None] - prior.features.T @ near
+        weights = prior.weights(beyond)
+        if own >= 0:
+            share = 1 - prior.leverages()[own]
+            _, taken = self.local.others()
+            weights, variance = weights / share, prior.noise / share - taken[own]
+            weights[own] = 0
+        else:
+            variance = _prior(prior, self.local, features[None])[1][0]
+        return weights + near, variance
 
     def model_vectors(self, of: ScoreAbilities | None = None) -> Reals:
         """Return vectors of models whose products with `benchmark_vectors` are variances.
@@ -221,6 +257,13 @@ class EstimatedFactors:
             raise ValueError("values are to be finite")
         if not (np.isfinite(variances).all() and (variances >= 0).all()):
             raise ValueError("variances are to be finite and at least 0")
+
+
+def _prior(prior: FeaturePrior, local: LocalPrior, features: Reals) -> tuple[Reals, Reals]:
+    """Return means and variances of the abilities of models without scores, n x k each."""
+    means, variances = prior.predict(features)
+    added, taken = local.predict(features[:, prior.groups == 0])
+    return means + added, variances - taken
 
 
 def _diagonal(variances: Reals) -> Reals:

@@ -280,14 +280,20 @@ def test_weights_of_relatives_are_derivatives(known: Table, fitted: ScoreFit) ->
     assert len(near.places) == 5
     assert (np.diff(np.abs(near.weights)) <= 0).all()
     loadings = fitted.loadings[column]
-    vectors = fitted.means[fitted.measured].copy()
-    places = np.searchsorted(fitted.measured, near.places)
-    for place, weight in zip(places, near.weights, strict=True):
+    prior, local = fitted.prior, fitted.local
+    vectors = local.left + prior.means()
+    assert local.shares.any()
+
+    def placed(abilities: Reals) -> Reals:
+        products = prior.features.T @ (abilities - prior.mean)
+        moved = replace(prior, slopes=np.einsum("dij,jd->id", prior.inverses, products))
+        left = replace(local, left=abilities - moved.means())
+        return np.asarray(replace(fitted, prior=moved, local=left).place(feature[None]).means[0])
+
+    for place, weight in zip(near.places, near.weights, strict=True):
         raised = vectors.copy()
-        raised[place] += loadings / (loadings @ loadings)
-        moved = fitted.prior.weights(feature).T
-        change = np.einsum("kn,nk->k", moved, raised - vectors) @ loadings
-        assert weight == pytest.approx(change)
+        raised[np.searchsorted(fitted.measured, place)] += loadings / (loadings @ loadings)
+        assert weight == pytest.approx(float((placed(raised) - placed(vectors)) @ loadings))
 
 
 def test_a_model_is_no_relative_of_its_own(known: Table, fitted: ScoreFit) -> None:
