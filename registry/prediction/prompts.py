@@ -16,7 +16,7 @@ from registry.embeddings.versions import EmbeddingVersion, read_version
 from registry.errors import RegistryError, UnreadableFileError, UsageError, shortened
 from registry.evaluations.formats import json_files
 from registry.learning.encoders import open_encoder
-from registry.learning.intervals import ends, expected
+from registry.learning.intervals import LEVEL, ends, expected
 from registry.prediction.logits import ItemVectors, logits
 from registry.prediction.outcomes import calibrated, model_places, model_vectors
 
@@ -43,8 +43,8 @@ class PromptPredictions:
         models: names of the models, in the order asked for.
         prompts: identifiers, in the order given.
         probability: float64, M x P: expected outcome of an item like those of the version.
-        lower: float64, M x P: lower end of the 90% interval of the probability; NaN where the
-            version keeps no variances.
+        lower: float64, M x P: lower end of the interval of the probability, of 90% unless asked
+            otherwise; NaN where the version keeps no variances.
         upper: float64, M x P: its upper end.
         kind: (M,), of `enums.VectorKind`.
         cut: bool, P: whether the prompt is longer than the encoder reads, so that a part counts.
@@ -69,6 +69,7 @@ def predict_prompts(
     prompts: Sequence[Prompt],
     *,
     version: int | None = None,
+    level: float = LEVEL,
 ) -> PromptPredictions:
     """Predict the outcomes of models on prompts.
 
@@ -79,6 +80,7 @@ def predict_prompts(
         models: any names.
         prompts: at least one, none of them empty.
         version: number of a version; by default the current one.
+        level: share of probabilities that intervals are to hold.
 
     Raises:
         ModelNotFoundError: for an unknown model, with the nearest names there are.
@@ -97,7 +99,7 @@ def predict_prompts(
     asked = [each.text for each in prompts]
     items = ItemVectors(kept.texts.items(encoder.encode(asked)), np.ones(len(asked), np.bool_))
     mean, deviation = logits(model_vectors(embeddings, rows), items, kept)
-    lower, upper = ends(mean, np.square(deviation))
+    lower, upper = ends(mean, np.square(deviation), level)
     measured = calibrated(chosen, embeddings, items.of_text)
     return PromptPredictions(
         version=chosen.version,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_commands import Commands
 from evaluated import block, run, write
 from planted import fill
 from sqlalchemy import Engine
@@ -44,6 +45,9 @@ def test_a_prompt_is_predicted_as_a_stored_item_of_its_text(engine: Engine) -> N
     assert (found.probability < found.upper).all()
     assert not found.cut[1]
     assert abs(found.probability[:, 0] - found.probability[:, 1]).max() > 1e-4
+    half = predict_prompts(engine, models, prompts, level=0.5)
+    assert (half.probability == found.probability).all()
+    assert (half.upper - half.lower < 0.6 * (found.upper - found.lower)).all()
     for wrong, problem in (
         ([], "There is no prompt"),
         ([Prompt("x", " \n")], "Prompt 'x' is empty"),
@@ -53,6 +57,32 @@ def test_a_prompt_is_predicted_as_a_stored_item_of_its_text(engine: Engine) -> N
             predict_prompts(engine, models, wrong)
     with pytest.raises(ModelNotFoundError):
         predict_prompts(engine, "nobody/x", prompts)
+
+
+def test_the_command_prints_a_row_a_model_and_prompt(engine: Engine, tmp_path: Path) -> None:
+    fill(engine)
+    training.train(engine, TrainingOptions(method="irt", encoder="hashing"))
+    file = tmp_path / "prompts.jsonl"
+    file.write_text("".join(json.dumps({"id": n, "prompt": f"{TEXT} {n}"}) + "\n" for n in (1, 2)))
+    command = Commands(engine.url.render_as_string(hide_password=False))
+    asked = ("predict", "org/m1", "--prompts", str(file), "--format", "json")
+    done = command(*asked, "--only", "org/m0")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [(row["model"], row["id"]) for row in found] == [
+        ("org/m1", "1"), ("org/m1", "2"), ("org/m0", "1"), ("org/m0", "2")]  # fmt: skip
+    expected = predict_prompts(engine, ["org/m1", "org/m0"], read_prompts(file))
+    for name in ("probability", "lower", "upper"):
+        ours = [row[name] for row in found]
+        np.testing.assert_allclose(ours, getattr(expected, name).reshape(-1))
+    assert {row["calibrated"] for row in found} == {expected.calibrated}
+    assert ("take them as weak" in done.stderr) is not expected.calibrated
+    narrow = json.loads(command(*asked, "--level", "0.5").stdout)
+    assert narrow[0]["upper"] < found[0]["upper"]
+    assert "Give a MODEL" in command.refused(2, "predict", "--prompts", str(file))
+    refused = command.refused(2, "predict", "org/m1", "--prompts", str(file), "--missing")
+    assert "--prompts goes with" in refused
+    assert "no-such" in command.refused(1, "predict", "org/m1", "--prompts", "no-such.jsonl")
 
 
 def test_a_version_without_texts_predicts_no_prompts(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, decimals, output_options, plain
 from registry.cli.parameters import Finite
+from registry.cli.prediction.prompts_table import print_prompt_predictions
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,14 +68,22 @@ MISSING = (
     "models",
     multiple=True,
     metavar="MODEL",
-    help="With --missing: only this model, also one without any score; repeatable.",
+    help="With --missing: only this model, also one without any score; with --prompts: this model "
+    "too. Repeatable.",
+)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Predict the outcomes of MODEL on the prompts of a file instead: JSON lines with the "
+    "fields id and prompt.",
 )
 @click.option(
     "--level",
     type=Finite(0.5, 0.99),
     default=0.9,
     show_default=True,
-    help="Share of scores that intervals are to hold.",
+    help="Share of scores, or of probabilities, that intervals are to hold.",
 )
 @output_options
 @pass_application
@@ -85,6 +95,7 @@ def predict(
     model: str | None,
     benchmarks: tuple[str, ...],
     models: tuple[str, ...],
+    prompts: Path | None,
     level: float,
     missing: bool,
 ) -> None:
@@ -98,14 +109,26 @@ def predict(
     scores that models lack, as columns model, benchmark, score, lower, upper, kind: predictions,
     which leaderboards do not count.
 
+    With --prompts, the probability that MODEL answers each prompt of a file well, as columns model,
+    id, probability, lower, upper, kind, calibrated, version: of an item like those that the current
+    version of the embeddings was trained on, and from its text alone, which leaves much open.
+
     \b
     Examples:
       registry predict TheBloke/zephyr-7B-beta-AWQ --benchmark gsm8k
       registry predict mistralai/Mistral-7B-v0.1 --level 0.5
       registry predict --missing --benchmark gsm8k --benchmark mmlu_pro --format csv > holes.csv
+      registry predict mistralai/Mistral-7B-v0.1 --prompts prompts.jsonl
     """
     from registry.prediction.scores import forecasts
 
+    if prompts is not None:
+        if missing or benchmarks:
+            raise UsageError("--prompts goes with MODEL, --only and --level alone.")
+        print_prompt_predictions(
+            application, output, [*([model] if model else []), *models], prompts, level
+        )
+        return
     if missing == (model is not None):
         raise UsageError("Give a MODEL, or --missing for the scores that models lack.")
     if models and not missing:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from registry.cli.application import Application
 from registry.cli.console import say
 from registry.cli.output import Field, Output, decimals, plain
+from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.prediction.prompts import PromptPredictions
@@ -27,7 +28,7 @@ FIELDS = (
 
 
 def print_prompt_predictions(
-    application: Application, output: Output, models: Sequence[str], file: Path
+    application: Application, output: Output, models: Sequence[str], file: Path, level: float
 ) -> None:
     """Print the probability of a right answer of each model on each prompt, with its interval.
 
@@ -36,15 +37,19 @@ def print_prompt_predictions(
         output: to print to.
         models: any names.
         file: JSON lines with the fields id and prompt.
+        level: share of probabilities that intervals are to hold.
 
     Raises:
+        UsageError: without a model.
         RegistryError: as `registry.prediction.prompts.read_prompts` and `predict_prompts`.
     """
     from registry.prediction.prompts import predict_prompts, read_prompts
 
+    if not models:
+        raise UsageError("Give a MODEL, or models by --only, to predict outcomes of.")
     prompts = read_prompts(file)
     with application.engine() as engine:
-        found = predict_prompts(engine, models, prompts)
+        found = predict_prompts(engine, models, prompts, level=level)
     output.rows(FIELDS, _rows(found))
     if found.cut.any():
         count = int(found.cut.sum())
