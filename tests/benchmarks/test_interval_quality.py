@@ -7,6 +7,7 @@ on which time and space are measured.
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from evaluated import block, run, write
+from factories import model
 from filling import fill
 from learned import trained
 from metabench import DATA, FILES, catalog, responses
@@ -24,9 +27,12 @@ from sqlalchemy.engine import make_url
 
 from registry.db import connection as database
 from registry.db import migrate
-from registry.embeddings import placement, save, versions
+from registry.embeddings import placement, save, training, versions
 from registry.embeddings.posterior import DEGREES
-from registry.embeddings.version_uncertainty import VersionUncertainty
+from registry.embeddings.read import read_embeddings, read_items
+from registry.embeddings.training import TrainingOptions
+from registry.embeddings.version_uncertainty import VersionUncertainty, read_uncertainty
+from registry.evaluations.records import Item
 from registry.learning import text_features
 from registry.learning.arrays import Reals
 from registry.learning.axes import Axes
@@ -49,6 +55,7 @@ from registry.learning.intervals import expected, mean_outcome
 from registry.learning.metrics import calibration_error
 from registry.learning.space import learner
 from registry.learning.text_features import ItemText
+from registry.prediction.outcomes import predict_outcomes
 
 SEEDS = range(int(os.environ.get("SEEDS", "3")))
 TRAINED = int(os.environ.get("TRAINED", "1000"))
@@ -290,24 +297,130 @@ def test_few_models_and_items_that_are_known_by_their_texts(pytestconfig: pytest
     assert np.mean(of_texts) <= 0.03
 
 
-@pytest.fixture
-def generated(benchmark_server: str) -> Iterator[Engine]:
-    alone = database.create_engine(benchmark_server).execution_options(isolation_level="AUTOCOMMIT")
+@contextmanager
+def made(server: str, name: str) -> Iterator[Engine]:
+    """Make a database at head, and drop it."""
+    alone = database.create_engine(server).execution_options(isolation_level="AUTOCOMMIT")
     with alone.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE intervals")
-    engine = database.create_engine(make_url(benchmark_server).set(database="intervals"))
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine = database.create_engine(make_url(server).set(database=name))
     migrate.upgrade(engine)
-    with engine.begin() as connection:
-        fill(connection, PLACED)
     yield engine
     engine.dispose()
     with alone.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE intervals WITH (FORCE)")
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     alone.dispose()
 
 
-def test_time_and_space_of_variances(generated: Engine) -> None:
+class Served(NamedTuple):
+    """What is to be held of a model: its hidden outcomes, by the names of items."""
+
+    seen: int
+    hidden: dict[str, NDArray[np.float32]]
+
+
+def imported(engine: Engine, seed: int) -> dict[str, Served]:
+    """Store models and outcomes of some, train, and import a few outcomes of others.
+
+    Returns:
+        The others, by name.
+    """
+    whole, files = responses()
+    described = catalog()
+    whole = whole.loc[sorted(name for name in whole.index if name in described)]
+    names = np.array([name.removesuffix("_secondary") for name in FILES])[files]
+    order = np.random.default_rng(seed).permutation(len(whole))
+    known, others = order[:TRAINED], order[TRAINED : TRAINED + HELD]
+    counts = np.array(COUNTS)[np.arange(len(others)) % len(COUNTS)]
+    truth = whole.to_numpy(np.float32)
+    ranks = np.random.default_rng(seed + 50).random((len(others), truth.shape[1]))
+    shown = np.where(ranks.argsort(1).argsort(1) < counts[:, None], truth[others], np.nan)
+
+    def stored(rows: NDArray[np.intp], outcomes: NDArray[np.floating]) -> None:
+        with engine.begin() as connection:
+            for benchmark in np.unique(names):
+                columns = np.flatnonzero(names == benchmark)
+                asked = [Item(f"i{column}") for column in columns]
+                runs = [
+                    run(str(whole.index[row]), outcomes[place, columns])
+                    for place, row in enumerate(rows)
+                    if not np.isnan(outcomes[place, columns]).all()
+                ]
+                write(connection, block(str(benchmark), *runs, asked=asked))
+
+    with engine.begin() as connection:
+        for name in whole.index[np.concatenate([known, others])]:
+            facts = described[name]
+            model(connection, str(name), parameters=facts.parameters, model_type=facts.family)
+    stored(known, truth[known])
+    report = training.train_and_place(engine, TrainingOptions(method="irt", seed=seed), place=False)
+    assert report.version is not None
+    print(f"\n{report.version.metrics['intervals']}, calibrated: {report.version.calibrated}")
+    assert report.version.calibrated
+    stored(others, shown)
+    print(placement.place(engine).sentence())
+    found = {}
+    for place, row in enumerate(others):
+        hidden = np.where(np.isnan(shown[place]), truth[row], np.nan)
+        by_benchmark = {str(each): np.where(names == each, hidden, np.nan) for each in set(names)}
+        found[str(whole.index[row])] = Served(int(counts[place]), by_benchmark)
+    return found
+
+
+def test_intervals_of_what_the_database_serves(benchmark_server: str) -> None:
+    """From imports to stored vectors: trained, placed and read as any program would."""
+    with made(benchmark_server, "served") as engine:
+        others = imported(engine, 0)
+        with engine.connect() as connection:
+            outcomes = predict_outcomes(connection, list(others))
+            found = read_embeddings(connection)
+            columns, items = read_items(connection, found.version)
+            kept = read_uncertainty(connection, found.version)
+    assert kept.axes is not None
+    assert found.variances is not None
+    assert outcomes.calibrated.all()
+    places = [int(each.item[1:]) for each in columns]
+    sides = items[:, :-1] @ kept.axes.directions
+    rows = {name: row for row, name in enumerate(found.models)}
+    held: dict[int, list[bool]] = {count: [] for count in COUNTS}
+    cells: dict[int, list[NDArray[np.float64]]] = {count: [] for count in COUNTS}
+    for at, (name, served) in enumerate(others.items()):
+        row = rows[name]
+        assert found.kind[row] == ("folded" if served.seen else "cold")
+        logits = items[:, :-1] @ found.vectors[row] + items[:, -1]
+        for benchmark_outcomes in served.hidden.values():
+            truth = benchmark_outcomes[places]
+            rest = np.flatnonzero(~np.isnan(truth))
+            predicted = mean_outcome(
+                logits[rest].astype(np.float64),
+                sides[rest],
+                found.variances[row].astype(np.float64),
+                kept.item_variance,
+            )
+            low, high = predicted.interval()
+            held[served.seen].append(low <= truth[rest].mean() <= high)
+            cells[served.seen].append(np.stack([truth[rest], outcomes.probability[at, rest]]))
+    for count in COUNTS:
+        share = float(np.mean(held[count]))
+        truth, p = np.concatenate(cells[count], axis=1)
+        error = calibration_error(truth, p)
+        means = len(held[count])
+        print(f"  {count:3d} outcomes: {share:.3f} of {means:,} means held, ECE {error:.4f}")
+        # 1,000 means of 200 models: 0.9 within three standard errors, as those of a model go
+        # together.
+        assert 0.86 <= share <= 0.94
+        assert error <= 0.04
+
+
+def test_time_and_space_of_variances(benchmark_server: str) -> None:
     """Placement of a generated catalog with variances beside the same without."""
+    with made(benchmark_server, "generated") as engine:
+        with engine.begin() as connection:
+            fill(connection, PLACED)
+        compare_placements(engine)
+
+
+def compare_placements(generated: Engine) -> None:
     draw = np.random.default_rng(0)
     dimension, count = 33, 2_000
     with generated.connect() as connection:
