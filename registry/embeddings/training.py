@@ -335,7 +335,7 @@ def _variances(factors: Factors, intervals: IntervalFigures | None) -> Matrix | 
     """Return the calibrated variances of trained models; None without."""
     if factors.variances is None or intervals is None:
         return None
-    return (factors.variances * intervals.scale).astype(np.float32)
+    return intervals.scaled(factors.variances)
 
 
 def _uncertainty(fit: Fit, intervals: IntervalFigures | None) -> VersionUncertainty:

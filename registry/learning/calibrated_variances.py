@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from registry.learning.arrays import Floats, Places, Reals
 from registry.learning.axes import Axes
-from registry.learning.factorization.problem import Factors
+from registry.learning.factorization.problem import Factors, Matrix
 from registry.learning.intervals import LEVEL, MeanOutcome, expected, mean_outcome
 from registry.learning.metrics import calibration_error, log_loss
 
@@ -76,6 +76,10 @@ class IntervalFigures:
     calibration_error: float
     means: int
     cells: int
+
+    def scaled(self, variances: Matrix) -> Matrix:
+        """Return the calibrated variances of trained models, of those of the fit."""
+        return np.asarray(variances * self.scale, np.float32)
 
 
 def learn_intervals(factors: Factors, cells: Cells) -> IntervalFigures | None:

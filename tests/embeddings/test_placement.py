@@ -142,6 +142,13 @@ def test_variances_fall_with_outcomes_and_are_scaled_as_was_learned(trained: Eng
     again = variances()
     np.testing.assert_allclose(again[cold], 2 * found[cold], rtol=3e-3)
     np.testing.assert_allclose(again[many], found[many] / before, rtol=3e-3)
+    with trained.begin() as connection:
+        blurred = replace(fitted, scales=twice, item_variance=fitted.item_variance + 20)
+        placement_state.save(connection, 1, blurred, 0)
+    assert placement.place_pending(trained) is not None
+    # Outcomes on items that leave much open say less.
+    assert (variances()[many] > again[many]).all()
+    np.testing.assert_allclose(variances()[cold], again[cold], rtol=3e-3)
 
 
 def test_outcomes_correct_half_of_the_scale_of_deviations(trained: Engine) -> None:

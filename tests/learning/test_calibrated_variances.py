@@ -11,8 +11,10 @@ from scipy.special import expit
 from registry.learning.axes import Axes
 from registry.learning.calibrated_variances import (
     LEAST_CELLS,
+    LEAST_ITEMS,
     LEAST_MEANS,
     Cells,
+    IntervalFigures,
     factor_of,
     learn_intervals,
 )
@@ -25,6 +27,8 @@ from registry.learning.coldstart.variance_scales import (
     learn_scales,
 )
 from registry.learning.factorization.problem import Factors
+from registry.learning.intervals import expected
+from registry.learning.metrics import calibration_error
 
 MODELS, ITEMS, D = 300, 160, 3
 PRIOR = np.array([[1.0, 0.4, 0.0], [0.4, 0.6, 0.1], [0.0, 0.1, 0.3]])
@@ -86,6 +90,59 @@ def test_variances_that_are_too_small_are_scaled_up() -> None:
     within = learn_intervals(shrunk(made.factors, 300), made.cells)
     assert within is not None
     assert within.scale == 4
+
+
+def test_variances_are_stored_as_scaled() -> None:
+    figures = IntervalFigures(0.0, 2.5, 0.9, 0.01, 40, 400)
+    assert figures.scaled(np.array([[2.0, 4.0]], np.float32)).tolist() == [[5, 10]]
+
+
+def test_each_half_is_measured_by_what_the_other_says() -> None:
+    """Models in even rows are too sure, so that the halves say different things."""
+    made = generated()
+    vectors = made.factors.models.copy()
+    vectors[::2] *= 2
+    factors, cells = replace(made.factors, models=vectors), made.cells
+    assert factors.variances is not None
+    figures = learn_intervals(factors, cells)
+    assert figures is not None
+    logits = vectors.astype(np.float64) @ factors.items.T + factors.offsets
+    spread = factors.variances @ made.axes.squares(factors.items.astype(np.float64)).T
+    found, own = [], []
+    for half in (0, 1):
+        ours, theirs = cells.models % 2 == half, cells.models % 2 != half
+        other = learn_intervals(factors, subset(cells, theirs))
+        assert other is not None
+        own.append(other.item_variance)
+        total = other.scale * spread + other.item_variance
+        found.append(expected(logits, total)[cells.models[ours], cells.items[ours]])
+    assert own[1] > own[0] + 0.5
+    outcomes = [cells.outcomes[cells.models % 2 == half] for half in (0, 1)]
+    error = calibration_error(np.concatenate(outcomes), np.concatenate(found))
+    assert figures.calibration_error == pytest.approx(error, abs=1e-4)
+
+
+def subset(cells: Cells, chosen: NDArray[np.bool_]) -> Cells:
+    return Cells(cells.models[chosen], cells.items[chosen], cells.outcomes[chosen], cells.groups)
+
+
+def test_means_of_few_outcomes_and_other_benchmarks_are_kept_apart() -> None:
+    made = generated()
+    chosen = made.cells.models < 4
+    rows, columns = made.cells.models[chosen], made.cells.items[chosen]
+    # Model 0 has four outcomes of the first benchmark, one fewer than a mean takes.
+    first = made.cells.groups[columns] == 0
+    drop = np.flatnonzero((rows == 0) & first)[LEAST_ITEMS - 1 :]
+    keep = np.setdiff1d(np.arange(len(rows)), drop)
+    cells = Cells(rows[keep], columns[keep], made.cells.outcomes[chosen][keep], made.cells.groups)
+    figures = learn_intervals(made.factors, cells)
+    assert figures is not None
+    assert figures.means == 4 * 2 - 1
+    keep = np.append(keep, drop[0])
+    more = Cells(rows[keep], columns[keep], made.cells.outcomes[chosen][keep], made.cells.groups)
+    figures = learn_intervals(made.factors, more)
+    assert figures is not None
+    assert figures.means == 4 * 2
 
 
 def test_what_items_leave_open_is_their_own_variance() -> None:

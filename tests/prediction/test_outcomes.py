@@ -159,6 +159,24 @@ def test_variances_along_axes_and_the_items_own_make_the_interval(connection: Co
     assert frame["calibrated"].all()
 
 
+def test_a_model_without_variances_has_its_one_number_and_says_so(connection: Connection) -> None:
+    version = stored(connection, **uncertain(), uncertainties=np.full(3, 0.7, np.float32))
+    rows(
+        connection,
+        """UPDATE store.embeddings e SET variances = NULL FROM store.models m
+            WHERE m.model_id = e.model_id AND m.name = 'org/m1' RETURNING 1""",
+    )
+    models, vectors = stored_vectors(connection, version)
+    wanted = by_hand(models[1], vectors[0], 0.7)
+    found = rows(connection, QUERY, model="org/m1", item="arc:i0", version=None)[0]
+    assert found[3:8] == pytest.approx(wanted, abs=1e-5)
+    assert found[-1] is False
+    assert rows(connection, QUERY, model="org/m0", item="arc:i0", version=None)[0][-1] is True
+    predicted = predict_outcomes(connection, "org/m1", "arc:i0")
+    assert predicted.probability[0, 0] == pytest.approx(wanted[0], abs=1e-5)
+    assert not predicted.calibrated[0]
+
+
 @pytest.mark.parametrize(
     ("intervals", "calibrated"),
     [

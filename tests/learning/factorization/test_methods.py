@@ -26,7 +26,8 @@ from registry.learning.factorization.problem import (
 )
 from registry.learning.factorization.serving import serving_vectors, text_map
 from registry.learning.factorization.text_gp import TextRegression
-from registry.learning.metrics import log_loss
+from registry.learning.intervals import expected
+from registry.learning.metrics import calibration_error, log_loss
 
 WITH_VECTORS: list[Method] = [
     ItemResponse(rank=3, sweeps=8),
@@ -159,6 +160,34 @@ def test_serving_vectors_predict_new_items_linearly() -> None:
     predicted = 1 / (1 + np.exp(-(served @ text.T)))
     rmse = float(np.sqrt(((predicted - made.probabilities)[new] ** 2).mean()))
     assert rmse < 0.5 * error(made, MeanScore("models").fit(problem), new)
+
+
+def test_what_texts_leave_open_of_new_items_is_measured_on_items_that_were_left_out() -> None:
+    made = planted(40, 400, rank=2, text=0.6, seen=1.0)
+    new = np.zeros((40, 400), bool)
+    new[:, 300:] = True
+    problem = made.problem.without(new)
+    assert problem.texts is not None
+    factors = ItemResponse(rank=2, sweeps=20).fit(problem).factors
+    assert factors is not None
+    found = text_map(factors, problem.texts, problem.outcomes)
+    assert found is not None
+    sides = found.items(problem.texts.vectors[300:])
+    logits = factors.models @ sides[:, :-1].T + sides[:, -1]
+    truth = made.problem.outcomes[:, 300:]
+    spread = found.variances(factors.models)[:, None] + np.zeros_like(logits)
+    ours, sure = (calibration_error(truth, expected(logits, s)) for s in (spread, 0 * spread))
+    assert ours < 0.06
+    assert ours < 0.7 * sure
+    assert found.calibration_error < 0.05
+    # A regression is nearer to the items that it was fitted to.
+    known = np.column_stack([factors.items[:300], factors.offsets[:300]])
+    errors = known - found.items(problem.texts.vectors[:300])
+    assert np.trace(found.residual) > 1.05 * np.trace(errors.T @ errors / 300)
+    few = problem.part(np.arange(40), np.arange(19))
+    assert few.texts is not None
+    part = replace(factors, items=factors.items[:19], offsets=factors.offsets[:19])
+    assert text_map(part, few.texts, few.outcomes) is None
 
 
 def test_items_without_text_or_outcomes_get_the_models_mean() -> None:
