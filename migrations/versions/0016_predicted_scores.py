@@ -170,7 +170,7 @@ def _loadings() -> None:
             sa.Integer(),
             autoincrement=False,
             nullable=False,
-            comment="of several names, the first key",
+            comment="of several names, the first; negative: a part of its items",
         ),
         sa.Column(
             "measure_id", sa.Integer(), nullable=False, comment="of measures: that of the scores"

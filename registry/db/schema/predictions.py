@@ -114,7 +114,10 @@ class LoadingTable(TypedColumns):
 
     version_id = _version_key()
     benchmark_id = Column(
-        Integer, primary_key=True, autoincrement=False, comment="of several names, the first key"
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="of several names, the first; negative: of a part that is stored of it",
     )
     measure_id: Named[int] = Column(Integer, comment="of measures: that of the scores")
     score_count: Named[int] = Column(Integer, comment="scores that it was fitted to")

@@ -23,6 +23,7 @@ from registry.learning.scores.model_features import ModelFeatureSpace
 from registry.learning.scores.observations import LEAST_SCORES, ScoreObservations
 from registry.learning.scores.score_fit import ScoreFit
 from registry.prediction.scores import placing, storage
+from registry.prediction.scores.partial import with_estimates
 from registry.prediction.scores.placing import AbilityPlacer, PlacedModels
 from registry.prediction.scores.table import ScoreTable, read
 from registry.workers import Progress, no_progress
@@ -76,8 +77,9 @@ def fit_scores(
     Raises:
         LockHeldError: when a training is running.
     """
-    with translated_errors("predict scores"), reading(engine) as connection:
-        table = read(connection)
+    with translated_errors("predict scores"), reading(engine, snapshot=True) as connection:
+        on_progress("reading scores", 0, 0)
+        table = with_estimates(connection, read(connection), on_progress)
         if _too_few(table):
             # Not a failed job: a catalog begins without scores.
             return PredictionReport(scores=len(table.values))
@@ -153,7 +155,7 @@ def _fitted(
     return PredictionReport(
         version=number,
         models=len(table.models),
-        benchmarks=len(table.benchmarks),
+        benchmarks=sum(each.key > 0 for each in table.benchmarks),
         scores=len(table.values),
         placed=placed,
         reliable=storage.reliable(held_out),
@@ -190,7 +192,8 @@ def _with_scores(
     near, weights = placer.nearest(features)
     placed = PlacedModels(table.models, found.abilities, near, weights)
     estimated = np.zeros(len(table.models), bool)
-    estimated[table.rows[table.variances > 0]] = True
+    keys = np.array([each.key for each in table.benchmarks])
+    estimated[table.rows[(table.variances > 0) | (keys[table.columns] < 0)]] = True
     blocks = np.zeros(len(table.models), np.int64)
     np.bitwise_or.at(blocks, table.rows, storage.bits(across.blocks)[table.columns])
     for kind, which in ((EvidenceKind.OUTCOMES, estimated), (EvidenceKind.SCORES, ~estimated)):

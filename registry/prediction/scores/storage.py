@@ -100,7 +100,7 @@ def create(
             "newest": newest,
             "dimension": fit.dimensions,
             "models": len(table.models),
-            "benchmarks": len(table.benchmarks),
+            "benchmarks": sum(each.key > 0 for each in table.benchmarks),
             "scores": len(table.values),
             "reliable": reliable(held_out),
             "fingerprint": table.fingerprint(),

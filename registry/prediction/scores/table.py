@@ -15,11 +15,15 @@ LEAST_MODELS = 5
 """Models with a score on a benchmark that predicting others takes."""
 
 
+LEAST_OF_PART = 20
+"""Models with a run on the same part of a benchmark's items, for the part to count."""
+
+
 class ScoredBenchmark(NamedTuple):
-    """A canonical benchmark in one version, by one measure.
+    """A canonical benchmark in one version, by one measure, or a part of its items.
 
     Attributes:
-        key: of its row in `store.benchmarks`; of several names, the first.
+        key: of its row in `store.benchmarks`; of several names, the first; negative of a part.
         measure: key of the measure of most of its scores.
         name: canonical.
         version: empty where no source states one.
@@ -74,19 +78,48 @@ _SCORES = text("""
                 AND (c.raw_score < k.lower OR c.raw_score > k.upper) IS NOT TRUE))
      ORDER BY r.model_id, c.benchmark, c.version""")
 
+# Runs limited to the same of a benchmark's items. Their mean is no score of the benchmark, and says
+# much of it.
+_PARTS = text("""
+    SELECT model_id, benchmark, version, -1000 * benchmark_id - place AS benchmark_id, measure_id,
+           share, raw, higher_is_better
+      FROM (SELECT p.*, dense_rank() OVER (PARTITION BY p.benchmark_id ORDER BY p.items) AS place
+              FROM (SELECT DISTINCT ON (r.model_id, r.benchmark_id, i.items)
+                           r.model_id, r.benchmark_id, r.measure_id, i.items,
+                           coalesce(b.canonical, b.name) AS benchmark, b.version, r.score AS raw,
+                           store.share(r.score, k.lower, k.upper, k.higher_is_better) AS share,
+                           k.higher_is_better,
+                           count(*) OVER (PARTITION BY r.benchmark_id, i.items) AS models
+                      FROM store.runs r
+                      JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+                      JOIN store.measures k ON k.measure_id = r.measure_id
+                      JOIN store.setups t ON t.setup_id = r.setup_id
+                     CROSS JOIN LATERAL (
+                           SELECT md5(coalesce(r.present_bits,
+                                               r.right_bits | ~r.right_bits)::text) AS items) i
+                     WHERE NOT r.complete AND r.right_bits IS NOT NULL AND t.variant IS NULL
+                     ORDER BY r.model_id, r.benchmark_id, i.items, r.evaluated_at DESC NULLS LAST,
+                           r.run_id) p
+             WHERE p.models >= :least AND p.share IS NOT NULL) q
+     WHERE place < 1000
+     ORDER BY model_id, benchmark_id DESC""")
+
 
 def read(connection: Connection) -> ScoreTable:
-    """Read the scores of complete runs, by the measure that leaderboards show.
+    """Read the scores of complete runs, by the measure that leaderboards show, and of parts.
 
-    Without benchmarks that fewer than `LEAST_MODELS` models have scores on, those whose scores are
-    without bounds and of no known direction, and scores outside their bounds.
+    A part is some of a benchmark's items that runs of enough models are limited to. Left out are
+    benchmarks that fewer than `LEAST_MODELS` models have scores on, those whose scores are without
+    bounds and of no known direction, and scores outside their bounds.
 
     Args:
         connection: to read from.
     """
     grouped: dict[tuple[str, str, bool], list[tuple[int, int, int, float, bool | None]]] = {}
-    for row in connection.execute(_SCORES):
-        of = row.benchmark, row.version, row.share is not None
+    parts = connection.execute(_PARTS, {"least": LEAST_OF_PART})
+    for row in (*connection.execute(_SCORES), *parts):
+        part = f" (part {-row.benchmark_id % 1000})" if row.benchmark_id < 0 else ""
+        of = row.benchmark + part, row.version, row.share is not None
         value = row.raw if row.share is None else row.share
         own = row.model_id, row.benchmark_id, row.measure_id, float(value), row.higher_is_better
         grouped.setdefault(of, []).append(own)
@@ -97,7 +130,7 @@ def read(connection: Connection) -> ScoreTable:
         measures = [each[2] for each in own_rows]
         benchmarks.append(
             ScoredBenchmark(
-                min(each[1] for each in own_rows),
+                min((each[1] for each in own_rows), key=abs),
                 max(sorted(set(measures)), key=measures.count),
                 name,
                 version,

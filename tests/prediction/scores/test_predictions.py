@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_commands import Commands
 from databases import Databases
-from evaluated import run, write
+from evaluated import block, run, setup, write
 from factories import model, rows
 from scipy.stats import norm
 from scored import PERPLEXITY, SHARES, filled, hidden, truth
@@ -479,6 +479,81 @@ class TestChanges:
                 assert rows(connection, f"SELECT DISTINCT version_id FROM store.{table}") == [(2,)]
             assert predicted(connection, "new/one", "alpha")["kind"] == "catalog"
             assert predicted(connection, NAMES[0], "alpha")["score"] == 0.31
+
+    def test_outcomes_on_some_items_count_with_their_error(self, engine: Engine) -> None:
+        filled(engine)
+        rng = np.random.default_rng(3)
+        easy = rng.normal(size=40)
+        level = np.log(TRUE["beta"] / (1 - TRUE["beta"]))
+        right = rng.random((len(level), 40)) < 1 / (1 + np.exp(-level[:, None] - easy))
+        runs = [run(NAMES[place], right[place].astype(float).tolist()) for place in range(40)]
+        few: list[float | None] = [float(each) for each in right[40][:12]] + [None] * 28
+        limited = run(NAMES[40], few, complete=False)
+        with engine.begin() as connection:
+            write(connection, block("asked", *runs, limited))
+        fit_scores(engine)
+        with engine.connect() as connection:
+            row = predicted(connection, NAMES[40], "asked")
+            assert row["kind"] == "outcomes"
+            assert row["lower"] < row["score"] < row["upper"]
+            assert row["lower"] <= right[40].mean() <= row["upper"]
+            ((value, variance),) = rows(
+                connection,
+                """SELECT f.value, f.variance FROM store.fitted_scores f
+                     JOIN store.models m USING (model_id)
+                     JOIN store.benchmarks b USING (benchmark_id)
+                    WHERE m.name = :name AND b.name = 'asked'""",
+                name=NAMES[40],
+            )
+            assert variance > 0
+            assert np.isfinite(value)
+            other = predicted(connection, NAMES[41], "asked")
+            assert other["kind"] == "scores"
+            assert row["upper"] - row["lower"] < other["upper"] - other["lower"]
+            assert "asked" not in {each["benchmark"] for each in row["evidence"]["scores"]}
+            (board,) = rows(
+                connection,
+                "SELECT kind FROM registry.leaderboard(ARRAY['asked'], true) WHERE model = :name",
+                name=NAMES[40],
+            )
+            assert board == ("outcomes",)
+
+    def test_runs_on_the_same_part_of_a_benchmark_are_evidence(self, engine: Engine) -> None:
+        filled(engine)
+        rng = np.random.default_rng(4)
+        chosen = [*range(20), len(NAMES) - 1]
+        runs = [
+            run(NAMES[place], (rng.random(60) < TRUE["alpha"][place]).astype(float).tolist(),
+                complete=False, setup=setup(items="some"))
+            for place in chosen
+        ]  # fmt: skip
+        with engine.begin() as connection:
+            write(connection, block("alpha", *runs))
+            table = read(connection)
+        assert [each.name for each in table.benchmarks if each.key < 0] == ["alpha (part 1)"]
+        report = fit_scores(engine)
+        assert report.benchmarks == 6
+        with engine.connect() as connection:
+            row = predicted(connection, NAMES[-1], "alpha")
+            assert row["kind"] == "outcomes"
+            other = predicted(connection, NAMES[-2], "alpha")
+            assert other["kind"] == "catalog"
+            assert row["support"] > other["support"] + 0.1
+            assert row["lower"] <= TRUE["alpha"][-1] <= row["upper"]
+            # A part is no benchmark that is predicted.
+            found = rows(connection, "SELECT DISTINCT benchmark FROM registry.predictions")
+            assert {name for (name,) in found} == {*SHARES, "arena", "wiki"}
+
+    def test_a_part_of_few_models_does_not_count(self, engine: Engine) -> None:
+        filled(engine)
+        part = setup(items="some")
+        runs = [run(NAMES[place], [1.0, 0.0], complete=False, setup=part) for place in range(19)]
+        with engine.begin() as connection:
+            write(connection, block("alpha", *runs))
+            assert all(each.key > 0 for each in read(connection).benchmarks)
+            one_more = run(NAMES[19], [0.0, 0.0], complete=False, setup=part)
+            write(connection, block("alpha", one_more))
+            assert any(each.key < 0 for each in read(connection).benchmarks)
 
     def test_a_score_unlike_all_others_of_its_model_surprises(self, own: Engine) -> None:
         with own.begin() as connection:
