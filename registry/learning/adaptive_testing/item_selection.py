@@ -3,8 +3,8 @@
 Greedy: each item is the one that most reduces the variance of the score that is left, under the
 normal distribution of a neighbourhood's outcomes, given the items before it (A-optimal design; the
 greedy order of a Gaussian process: Krause, Singh and Guestrin, Near-optimal sensor placements,
-2008). An adaptive choice uses the neighbourhood of the answers so far; a fixed order is for models
-of all levels, and so for the mean reduction over bands of the scale.
+2008). An adaptive choice uses the neighbourhood of the answers so far, a fixed order all known
+models: bands of the scale, whose mean reduction counts, gave no better one.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,15 @@ from registry.learning.adaptive_testing.known import KnownOutcomes, Singles
 from registry.learning.adaptive_testing.neighbourhood import (
     FARTHEST,
     LEAST_VARIANCE,
+    NO_ANSWERS,
     RIDGE,
     Answers,
     Regressors,
-    ScoreScale,
     effective,
     located,
     uniform,
 )
 from registry.learning.arrays import Places, Reals
-
-BANDS = 6
-"""Bands of the scale that a fixed order is for."""
-
-STAGES = (1, 3, 6, 12, 24, 48, 96)
-"""Lengths of a fixed order at which the bands are drawn again, by the items so far."""
 
 MOST_SCORES = 8
 """Benchmarks whose scores count one by one; of more, their mean counts."""
@@ -38,7 +32,7 @@ NOISE = 0.01
 """Variance of an outcome that no other outcome says anything of."""
 
 MOST_CANDIDATES = 1536
-"""Items that are compared at each step; of more, those that say most by themselves."""
+"""Items of which a fixed order is made; of more, those that say most by themselves."""
 
 
 class View:
@@ -124,15 +118,15 @@ def next_items(
         costs: float64, N, above 0; items are chosen by information per cost. None for equal ones.
     """
     regressors = Regressors.of(known, answers.places, answers.outcomes[None, :])
-    candidates = _candidates(known, answers.places)
+    every = np.arange(known.values.shape[1])
     views = []
     for scores in _scores(known):
         weights = uniform(len(scores))
         if regressors.count:
             scale, at = located(regressors, scores)
             weights = scale.near(float(at[0]))
-        views.append(View(known, scores, weights, regressors, candidates))
-    return _greedy(views, candidates, answers.places, count, costs)
+        views.append(View(known, scores, weights, regressors, every))
+    return _greedy(views, every, answers.places, count, costs)
 
 
 def fixed_order(known: KnownOutcomes, count: int, costs: Reals | None = None) -> Places:
@@ -143,19 +137,16 @@ def fixed_order(known: KnownOutcomes, count: int, costs: Reals | None = None) ->
         count: of items; fewer where there are no more.
         costs: as of `next_items`.
     """
-    chosen = np.zeros(0, np.intp)
-    count = min(count, known.values.shape[1])
-    candidates = _candidates(known, chosen)
-    for stage in (*(each for each in STAGES if each < count), count):
-        regressors = Regressors.of_known(known, chosen)
-        views = [
-            View(known, scores, weights, regressors, candidates)
-            for scores in _scores(known)
-            for weights in _bands(regressors, scores)
-        ]
-        more = _greedy(views, candidates, chosen, stage - len(chosen), costs)
-        chosen = np.concatenate([chosen, more])
-    return chosen
+    none, weights = Regressors.of_known(known, NO_ANSWERS.places), uniform(len(known.values))
+    every, several = np.arange(known.values.shape[1]), _scores(known)
+    candidates = every
+    if len(every) > MOST_CANDIDATES:
+        views = [View(known, scores, weights, none, every) for scores in several]
+        gains = np.sum([view.gains() for view in views], axis=0)
+        gains = gains if costs is None else gains / costs
+        candidates = np.sort(np.argsort(-gains, kind="stable")[: max(MOST_CANDIDATES, count)])
+    views = [View(known, scores, weights, none, candidates) for scores in several]
+    return _greedy(views, candidates, NO_ANSWERS.places, count, costs)
 
 
 def _scores(known: KnownOutcomes) -> list[Singles]:
@@ -165,42 +156,6 @@ def _scores(known: KnownOutcomes) -> list[Singles]:
     return list(known.scores.T)
 
 
-def _bands(regressors: Regressors, scores: Singles) -> list[Reals]:
-    """Return weights of the known models near some places of the scale of scores."""
-    if not regressors.count:
-        return [uniform(len(scores))]
-    return _spread(located(regressors, scores)[0])
-
-
-def _candidates(known: KnownOutcomes, chosen: Places) -> Places:
-    """Return the items that may be chosen, in order: of many, those that say most by themselves.
-
-    They are as many of each band of the scale: a hard item says little of most models.
-    """
-    count, several = known.values.shape[1], _scores(known)
-    if count <= MOST_CANDIDATES:
-        return np.arange(count)
-    none, every = Regressors.of_known(known, chosen[:0]), np.arange(count)
-    best = [chosen]
-    for scores in several:
-        for weights in _bands_of_scores(scores):
-            gains = View(known, scores, weights, none, every).gains()
-            most = MOST_CANDIDATES // (BANDS * len(several))
-            best.append(np.argsort(-gains, kind="stable")[: max(most, 1)])
-    return np.unique(np.concatenate(best)).astype(np.intp)
-
-
-def _bands_of_scores(scores: Singles) -> list[Reals]:
-    """Return weights of the known models near some places of the scale, by their true scores."""
-    known = scores.astype(np.float64)
-    return _spread(ScoreScale(known, 0.0, float(np.std(known))))
-
-
-def _spread(scale: ScoreScale) -> list[Reals]:
-    places = np.quantile(scale.known, (np.arange(BANDS) + 0.5) / BANDS)
-    return [scale.near(float(at)) for at in places]
-
-
 def _greedy(
     views: Sequence[View],
     candidates: Places,
@@ -208,7 +163,7 @@ def _greedy(
     count: int,
     costs: Reals | None,
 ) -> Places:
-    """Take items one after another; views of several bands and scores count alike."""
+    """Take items one after another; views of several scores count alike."""
     open_ = ~np.isin(candidates, taken)
     chosen: list[int] = []
     for _ in range(min(count, int(open_.sum()))):

@@ -19,7 +19,7 @@ would be imputed."""
 LEAST_MODELS = 8
 """Known models that a plan and an estimate need."""
 
-CALIBRATING = 3
+CALIBRATING = 4
 """One known model in this many has no say in the choice of items, so that its errors are honest:
 those of models that choose are too small (Athey and Imbens, Recursive partitioning for
 heterogeneous causal effects, 2016, on honest estimation)."""

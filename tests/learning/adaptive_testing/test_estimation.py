@@ -223,8 +223,8 @@ def test_errors_are_those_of_models_that_calibrate() -> None:
 def test_intervals_are_wider_where_slopes_are_uncertain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    outcomes = planted(700, 150)
-    bank, held = known_outcomes(outcomes[:250]), outcomes[250:]
+    outcomes = planted(750, 150)
+    bank, held = known_outcomes(outcomes[:300]), outcomes[300:]
     assert bank.is_honest
     places = np.random.default_rng(0).permutation(150)[:60]
     found = [each for [each] in estimate_alike(bank, places, held[:, places].astype(float))]
@@ -232,10 +232,11 @@ def test_intervals_are_wider_where_slopes_are_uncertain(
         each.lower <= model.mean() <= each.upper for each, model in zip(found, held, strict=True)
     ]
     assert 0.88 <= np.mean(inside) <= 0.97
-    monkeypatch.setattr(WeightedRegression, "spread", lambda _, answers: np.full(len(answers), 9.0))
+    monkeypatch.setattr(WeightedRegression, "spread", lambda _, answers: np.full(len(answers), 2.0))
     [[wide]] = estimate_alike(bank, places, held[:1, places].astype(float))
     monkeypatch.undo()
-    fitted = regress(bank.values[:, places], bank.scores[:, 0], uniform(250))
-    assert 3 * found[0].deviation < wide.deviation
+    fitted = regress(bank.values[:, places], bank.scores[:, 0], uniform(300))
+    assert 1.4 * found[0].deviation < wide.deviation
+    assert 1.4 * found[0].width < wide.width
     usual, odd = fitted.spread(np.stack([bank.values[:, places].mean(axis=0), np.ones(60)]))
     assert 1 < usual < odd

@@ -121,25 +121,15 @@ def test_costs_count() -> None:
     np.testing.assert_array_equal(fixed_order(bank, 5, np.full(60, 7.0)), first)
 
 
-def test_of_many_items_those_that_say_most_are_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fixed_order_is_of_the_items_that_say_most(monkeypatch: pytest.MonkeyPatch) -> None:
     bank = known_outcomes(planted(400, 60))
-    whole = fixed_order(bank, 6)
-    monkeypatch.setattr(item_selection, "MOST_CANDIDATES", 30)
-    candidates = item_selection._candidates(bank, np.array([1, 3], np.intp))
-    assert {1, 3} < set(candidates.tolist())
-    assert len(candidates) <= 32
-    assert len(set(fixed_order(bank, 6).tolist()) & set(whole.tolist())) >= 4
-    given = answers([1, 3], [1, 0])
-    assert not set(next_items(bank, given, 30).tolist()) & {1, 3}
-
-
-def test_candidates_tell_apart_models_of_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An item that the best tenth alone answer says little of most models, and all of those."""
-    outcomes = planted(1000, 60)
-    level = np.delete(outcomes, 7, axis=1).mean(axis=1)
-    outcomes[:, 7] = level > np.quantile(level, 0.92)
-    monkeypatch.setattr(item_selection, "MOST_CANDIDATES", 12)
-    assert 7 in item_selection._candidates(known_outcomes(outcomes), np.zeros(0, np.intp))
+    whole, gains = fixed_order(bank, 6), view(bank).gains()
+    monkeypatch.setattr(item_selection, "MOST_CANDIDATES", 20)
+    order = fixed_order(bank, 20)
+    assert sorted(order.tolist()) == sorted(np.argsort(-gains)[:20].tolist())
+    assert order[0] == whole[0]
+    assert len(fixed_order(bank, 30)) == 30
+    assert len(next_items(bank, answers([1], [1]), 59)) == 59
 
 
 def test_models_that_calibrate_do_not_choose() -> None:
