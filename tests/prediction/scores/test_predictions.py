@@ -538,7 +538,9 @@ class TestChanges:
             assert row["kind"] == "outcomes"
             other = predicted(connection, NAMES[-2], "alpha")
             assert other["kind"] == "catalog"
-            assert row["support"] > other["support"] + 0.1
+            counts = "SELECT DISTINCT model, model_scores FROM registry.predictions"
+            scores = dict(rows(connection, counts))
+            assert (scores[NAMES[-1]], scores[NAMES[-2]]) == (1, 0)
             assert row["lower"] <= TRUE["alpha"][-1] <= row["upper"]
             # A part is no benchmark that is predicted.
             found = rows(connection, "SELECT DISTINCT benchmark FROM registry.predictions")
