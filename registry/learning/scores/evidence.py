@@ -7,13 +7,15 @@ import numpy as np
 from registry.learning.arrays import Places, Reals
 from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
 
+LEAST_WORTH = 1e-30
+
 
 class EvidenceWeights(NamedTuple):
     """Places of models or benchmarks, the heaviest first, with their weights.
 
     Attributes:
-        places: intp, n.
-        weights: float64, n, may be negative.
+        places: intp, n; or a row a model.
+        weights: float64, likewise; may be negative.
     """
 
     places: Places
@@ -58,6 +60,42 @@ def relatives(
     of_known, variance = estimate.prior_weights(features, int(known[0]) if len(known) else -1)
     passed = loadings @ ability.covariances[0] / variance * loadings / length
     return EvidenceWeights.of(estimate.measured, of_known @ passed, most)
+
+
+def strongest(
+    estimate: EstimatedFactors, features: Reals, own: Places, *, most: int = 5
+) -> EvidenceWeights:
+    """Return which models with scores weigh most in the priors of many models, over benchmarks.
+
+    As `relatives` weighs them for a model without scores, averaged over dimensions by the mean
+    square of their loadings.
+
+    Args:
+        estimate: the fit.
+        features: n x f.
+        own: n, place among `estimate.measured` of the model itself, which is left out; -1 for none.
+        most: models, at most.
+
+    Returns:
+        Places among `estimate.measured`, and weights, n x s each, the heaviest first.
+    """
+    prior, similar = estimate.prior, estimate.prior.groups == 0
+    worth = np.square(estimate.loadings).mean(axis=0)
+    worth = worth / max(float(worth.sum()), LEAST_WORTH)
+    near, added = estimate.local.near(features[:, similar], own, worth)
+    # Neighbours count by what the linear function leaves of their abilities.
+    beyond = features - np.einsum("ns,nsf->nf", added, prior.features[near])
+    weights = beyond @ np.tensordot(worth, prior.inverses, axes=1) @ prior.features.T
+    rows = np.arange(len(features))
+    weights[rows[:, None], near] += added
+    weights[rows[own >= 0], own[own >= 0]] = 0
+    most = min(most, weights.shape[1])
+    places = np.argpartition(np.abs(weights), -most, axis=1)[:, -most:]
+    sizes = np.take_along_axis(weights, places, axis=1)
+    order = np.argsort(-np.abs(sizes), axis=1, kind="stable")
+    return EvidenceWeights(
+        np.take_along_axis(places, order, axis=1), np.take_along_axis(sizes, order, axis=1)
+    )
 
 
 def own_scores(

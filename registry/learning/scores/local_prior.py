@@ -114,6 +114,23 @@ class LocalPrior:
                 weights[near[0], dimension] = self._solved(near, squared, int(dimension))[0][0]
         return weights
 
+    def near(self, features: Reals, own: Places, worth: Reals) -> tuple[Places, Reals]:
+        """Return the neighbours of n rows, n x s, and their weights over dimensions, n x s.
+
+        Args:
+            features: n x f.
+            own: n, the known vector that is the row's own and left out; -1 for none.
+            worth: d, weights of the dimensions.
+        """
+        near = np.zeros((len(features), 0), np.intp)
+        weights = np.zeros(near.shape)
+        if self.shares.any():
+            near, squared = self._neighbours(features, own)
+            weights = np.zeros(near.shape)
+            for dimension in np.flatnonzero(self.shares):
+                weights += worth[dimension] * self._solved(near, squared, int(dimension))[0]
+        return near, weights
+
     def _predicted(self, features: Reals, own: Places) -> tuple[Reals, Reals]:
         mean, taken = np.zeros((2, len(features), self.left.shape[1]))
         if not self.shares.any():

@@ -269,7 +269,3 @@ def _prior(prior: FeaturePrior, local: LocalPrior, features: Reals) -> tuple[Rea
 def _diagonal(variances: Reals) -> Reals:
     """Return diagonal matrices, n x k to n x k x k."""
     return np.asarray(variances[:, :, None] * np.eye(variances.shape[1]))
-
-
-ScoreEstimate = EstimatedFactors
-"""The former name."""

@@ -189,7 +189,7 @@ def _with_scores(
     features: Reals,
 ) -> Iterator[Mapping[str, Column]]:
     """Yield the abilities of models with scores, by kind of evidence."""
-    near, weights = placer.nearest(features)
+    near, weights = placer.nearest(features, np.arange(len(features)))
     placed = PlacedModels(table.models, found.abilities, near, weights)
     estimated = np.zeros(len(table.models), bool)
     keys = np.array([each.key for each in table.benchmarks])

@@ -12,7 +12,7 @@ from registry.embeddings.model_features import ModelBatch
 from registry.enums import EvidenceKind
 from registry.learning.arrays import Places, Reals
 from registry.learning.coldstart.features import Description, Featurizer
-from registry.learning.coldstart.influence import Influence
+from registry.learning.scores import evidence
 from registry.learning.scores.model_features import ModelFeatureSpace
 from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
 
@@ -58,22 +58,22 @@ class AbilityPlacer:
         keys = np.array(batch.keys, np.int64)
         new = np.flatnonzero(~np.isin(keys, self.keys))
         features = self.features([batch.descriptions[place] for place in new.tolist()])
-        near, weights = self.nearest(features)
+        near, weights = self.nearest(features, np.full(len(new), -1))
         return PlacedModels(keys[new], self.estimate.place(features), near, weights)
 
-    def nearest(self, features: Reals) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the models with scores that weigh most in the prior of others, n x s each."""
+    def nearest(
+        self, features: Reals, own: Places
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the models with scores that weigh most in the prior of others, n x s each.
+
+        Args:
+            features: n x f.
+            own: n, place in `keys` of the model itself; -1 where it is not there.
+        """
         if not len(features):
             return np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32)
-        prior = self.estimate.prior
-        worth = np.square(self.estimate.loadings).mean(axis=0)
-        inverse = np.tensordot(worth / max(float(worth.sum()), 1e-30), prior.inverses, axes=1)
-        influence = Influence(
-            np.arange(len(inverse)),
-            np.ascontiguousarray((prior.features @ inverse).T, np.float32),
-        )
-        found = influence.strongest(features.astype(np.float32))
-        return found.places, found.weights
+        found = evidence.strongest(self.estimate, features, own)
+        return found.places.astype(np.int64), found.weights.astype(np.float32)
 
 
 def place(placer: AbilityPlacer, batch: ModelBatch) -> PlacedModels:

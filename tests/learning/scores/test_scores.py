@@ -310,6 +310,24 @@ def test_a_model_is_no_relative_of_its_own(known: Table, fitted: ScoreFit) -> No
     assert np.abs(others.weights).sum() < np.abs(unknown.weights).sum()
 
 
+def test_the_strongest_of_many_are_relatives(known: Table, fitted: ScoreFit) -> None:
+    features = known.observations.features[:30]
+    places = np.append(np.full(20, -1), np.arange(10))
+    found = evidence.strongest(fitted, features, places, most=100)
+    assert found.places.shape == (30, 100)
+    assert (np.diff(np.abs(found.weights), axis=1) <= 0).all()
+    for row in (0, 25):
+        worth = np.square(fitted.loadings).mean(axis=0)
+        expected, _ = fitted.prior_weights(features[row], int(places[row]))
+        weights = np.zeros(100)
+        weights[found.places[row]] = found.weights[row]
+        # A model's own prior leaves it out, which makes the weights of others larger.
+        assert np.corrcoef(weights, expected @ worth)[0, 1] > 0.99
+    assert not found.weights[25][found.places[25] == 5].any()
+    few = evidence.strongest(fitted, features, places, most=3)
+    assert np.array_equal(few.places, found.places[:, :3])
+
+
 def test_own_scores_are_weighted_as_derivatives(known: Table, fitted: ScoreFit) -> None:
     features = known.observations.features[:1]
     columns = np.arange(2, 8)
