@@ -7,6 +7,7 @@ import pytest
 from banks import planted
 from cli_commands import Commands
 from evaluated import long_table
+from harness_runs import HarnessRun
 
 OUTCOMES = planted(60, 20)
 
@@ -99,3 +100,48 @@ def test_wrong_names_and_numbers_are_refused(imported: Commands) -> None:
     assert "No model named" in imported.refused(
         1, "evals", "estimate", "org/new", "--benchmark", "b"
     )
+
+
+def test_a_part_that_lm_eval_ran_is_imported_and_estimated(
+    commands: Commands, tmp_path: Path
+) -> None:
+    """Documents are named by hashes, and places are those of the data set, not of the file."""
+    questions = [f"What is {place} and {place}?" for place in range(20)]
+    order = [*range(10, 20), *range(10)]
+    for row in range(12):
+        run = HarnessRun(
+            questions=questions,
+            outcomes={"none": OUTCOMES[row].tolist()},
+            model=f"org/m{row}",
+            task="sums",
+            lines=order,
+        )
+        run.write(tmp_path / f"m{row}")
+    commands.done("evals", "import", str(tmp_path))
+    out = tmp_path / "items.json"
+    plan = ("evals", "plan", "org/new", "--benchmark", "sums", "--budget", "6", "--out", str(out))
+    assert "--doc-ids samples_TASK" in commands.refused(2, *plan)
+    [samples] = (tmp_path / "m3").glob("samples_*")
+    result = commands(*plan, "--doc-ids", str(samples), "--format", "json")
+    places = orjson.loads(out.read_bytes())["sums"]
+    ordinals = [each["ordinal"] for each in orjson.loads(result.stdout)]
+    assert [order[each] for each in ordinals] == places
+    truth = OUTCOMES[30]
+    HarnessRun(
+        questions=questions,
+        outcomes={"none": truth.tolist()},
+        scores={"none": float(truth[places].mean())},
+        model="org/new",
+        task="sums",
+        lines=sorted(places),
+    ).write(tmp_path / "new")
+    commands.done("evals", "import", str(tmp_path / "new"))
+    [found] = commands.json("evals", "estimate", "org/new", "--benchmark", "sums")
+    assert (found["answers"], found["items"], found["known_models"]) == (6, 20, 12)
+    assert found["measured"] is None
+    assert found["lower"] <= truth.mean() <= found["upper"]
+    # The next items are others, by the answers that were imported.
+    more = commands("evals", "plan", "org/new", "--benchmark", "sums", "--adaptive", "--batch", "4",
+                    "--format", "json")  # fmt: skip
+    assert not {each["ordinal"] for each in orjson.loads(more.stdout)} & set(ordinals)
+    assert "6 of these items, which count as its answers so far" in more.stderr

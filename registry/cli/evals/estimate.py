@@ -27,7 +27,6 @@ FIELDS = (
     Field("items", look=grouped, right=True),
     Field("known_models", look=grouped, right=True),
     Field("measured", "measured %", look=_share, right=True),
-    Field("enough"),
 )
 
 
@@ -90,7 +89,7 @@ def estimate(
 
     with application.engine() as engine, reading(engine, snapshot=True) as connection:
         report = estimate_scores(connection, model, benchmarks, answers=answers, **chosen)
-    output.rows(FIELDS, report.rows)
+    output.rows((*FIELDS, Field("enough", tabled=chosen["stop_at"] is not None)), report.rows)
     for note in report.notes:
         say(note)
     for row in report.rows:

@@ -116,8 +116,8 @@ def plan(
     Prints the items to run, the first ones first; `registry evals estimate` turns their outcomes
     into the score of the whole. They are learned from the outcomes of other models on the same
     items. Without --adaptive the order is the same for every model. With it, the items depend on
-    the answers so far: run the items, add their outcomes to FILE, and ask again; about half as
-    many items give the same interval. MODEL need not be in the catalog.
+    the answers so far: run the items, add their outcomes to FILE, and ask again; two thirds as many
+    items give the same interval. MODEL need not be in the catalog.
 
     \b
     Examples:
