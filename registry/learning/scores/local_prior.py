@@ -19,7 +19,7 @@ NEIGHBOURS = 16
 LENGTHS = (0.1, 0.2, 0.4)
 """Candidate lengths of the process, in units of the features' root mean square length."""
 
-SHARES = (0.0, 0.3, 0.6, 0.85, 0.95)
+SHARES = (0.3, 0.6, 0.85, 0.95, 0.99)
 """Candidate shares of the variance around the linear function that the process explains."""
 
 TRIED_ON = 800
@@ -58,7 +58,7 @@ class LocalPrior:
     def of(
         cls, features: Reals, left: Reals, uncertain: Reals, noise: Reals, errors: Reals
     ) -> Self:
-        """Choose length and share of each dimension by leave-one-out errors.
+        """Choose length and share of each dimension by absolute leave-one-out errors.
 
         Args:
             features: n x f.
@@ -74,15 +74,15 @@ class LocalPrior:
         tried = np.sort(np.random.default_rng(0).permutation(count)[:TRIED_ON])
         near, squared = prior._neighbours(features[tried], tried)
         scale = float((features**2).sum(axis=1).mean())
-        weights = 1 / (noise + uncertain[tried])
-        least = (weights * errors[tried] ** 2).sum(axis=0)
+        weights = 1 / np.sqrt(noise + uncertain[tried])
+        least = (weights * np.abs(errors[tried])).sum(axis=0)
         for length in np.sqrt(scale) * np.array(LENGTHS):
-            for share in SHARES[1:]:
+            for share in SHARES:
                 fixed = cls(
                     features, left, uncertain, noise, np.full(size, length), np.full(size, share)
                 )
                 mean, _ = fixed._process(near, squared)
-                error = (weights * (errors[tried] - mean) ** 2).sum(axis=0)
+                error = (weights * np.abs(errors[tried] - mean)).sum(axis=0)
                 better = error < least
                 least = np.where(better, error, least)
                 prior.lengths[better], prior.shares[better] = length, share
