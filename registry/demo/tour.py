@@ -22,6 +22,9 @@ from registry.errors import RegistryError
 BASE = "mistralai/Mistral-7B-v0.1"
 DERIVED = "HuggingFaceH4/zephyr-7b-beta"
 
+NEVER_RUN = "TheBloke/zephyr-7B-beta-AWQ"
+ASKED = "demo-sums"
+
 GROWTH = """\
 SELECT now.model, now.downloads, now.downloads - before.downloads AS more_than_a_month_ago
   FROM registry.model_history AS now
@@ -94,6 +97,13 @@ LEARNED = (
     ),
 )
 
+PREDICTED = Step(
+    f"What {NEVER_RUN} would score, which nobody evaluated (of made-up scores)",
+    f"predict {NEVER_RUN} --benchmark {ASKED} --format table",
+)
+
+ANSWERS = "ten-answers.csv"
+
 MAP = "map.html"
 
 NEXT = (
@@ -142,8 +152,9 @@ def run(directory: Path | None = None) -> None:
         for step in OUTCOMES:
             _show(directory, step)
         if can_train():
-            for step in LEARNED:
+            for step in (*LEARNED, PREDICTED):
                 _show(directory, step)
+            _estimate(directory)
             _draw(directory)
         else:
             print("\nLearning vectors of models needs more: pip install 'llm-registry[train]'")
@@ -152,6 +163,25 @@ def run(directory: Path | None = None) -> None:
     for command in (*NEXT_LEARNED, *NEXT) if can_train() else NEXT:
         print(f"  registry {command}")
     print("Then `unset REGISTRY_DATA_DIR` and run `registry sync --limit 10000` for the real Hub.")
+
+
+def _estimate(directory: Path) -> None:
+    """Choose ten items, and estimate the score of all from a model's answers to them."""
+    plan = f"evals plan {DERIVED} --benchmark {ASKED} --budget 10"
+    _show(directory, Step(f"The ten items that say most of {DERIVED} on {ASKED}", plan))
+    chosen = _output(directory, f"{plan} --format quiet").splitlines()
+    listed = ", ".join(f"'{item}'" for item in chosen)
+    answered = (
+        "SELECT item, outcome FROM registry.outcomes"  # noqa: S608 - items of the tour's own
+        f" WHERE model = '{DERIVED}' AND benchmark = '{ASKED}' AND item IN ({listed})"
+    )
+    answers = directory / ANSWERS
+    answers.write_text(_output(directory, f"query {shlex.quote(answered)} --format csv"))
+    command = (
+        f"evals estimate {DERIVED} --benchmark {ASKED} --answers {shlex.quote(str(answers))} "
+        "--format table"
+    )
+    _show(directory, Step("Its score on all items, estimated from its answers to these", command))
 
 
 def _draw(directory: Path) -> None:
@@ -205,6 +235,17 @@ def _show(directory: Path, step: Step, endpoint: str | None = None) -> None:
 def _call(directory: Path, command: str, endpoint: str | None = None) -> None:
     """Run one command as a user would, on the tour's catalog."""
     print(f"$ registry {command}", flush=True)
+    _run(directory, command, endpoint)
+
+
+def _output(directory: Path, command: str) -> str:
+    """Return what a command writes to stdout."""
+    return _run(directory, command, shown=False).stdout
+
+
+def _run(
+    directory: Path, command: str, endpoint: str | None = None, *, shown: bool = True
+) -> subprocess.CompletedProcess[str]:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -214,5 +255,10 @@ def _call(directory: Path, command: str, endpoint: str | None = None) -> None:
     if endpoint is not None:
         environment["HF_ENDPOINT"] = endpoint
     arguments = [sys.executable, "-m", "registry", *shlex.split(command)]
-    if subprocess.run(arguments, env=environment, check=False).returncode != 0:  # noqa: S603 - fixed
+    ran = subprocess.run(  # noqa: S603 - fixed
+        arguments, env=environment, check=False, capture_output=not shown, text=True
+    )
+    if ran.returncode != 0:
+        print(ran.stderr or "", file=sys.stderr)
         raise RegistryError(f"The tour ends here: `registry {command}` failed.")
+    return ran

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import scored
 from databases import REPOSITORY
 from evaluated import block, items, run, write
 from factories import NOON, alias, counters, edge, history, model, refresh_features, rows, stub
@@ -338,6 +339,65 @@ def test_strengths_by_domain(catalog: Connection) -> None:
         ("sums", 2, 1.0, 0.5, 0.5),
         ("logic", 2, 0.5, 0.75, -0.25),
     ]
+
+
+@pytest.fixture
+def forecast(catalog: Connection) -> Connection:
+    """The catalog with predictions made by hand: of one ability a model, on gsm8k."""
+    write(catalog, block("gsm8k", run(BASE, score=0.5)))
+    scored.version(catalog)
+    for name, ability, deviation in (
+        (BASE, 0.0, 0.1), ("me/chat", 1.0, 0.1), ("me/chat-2", 1.2, 3.0), ("other/root", 2.0, 0.1),
+    ):  # fmt: skip
+        catalog.execute(
+            text("""
+            UPDATE store.abilities SET vector = CAST(:ability AS vector), scale = :scale
+             WHERE model_id = registry.model_id(:name)"""),
+            {"ability": f"[{ability}]", "scale": deviation, "name": name},
+        )
+    catalog.execute(
+        text("""
+        UPDATE store.abilities SET kind = 'scores', score_count = 4, blocks = 1
+         WHERE model_id = registry.model_id(:name)"""),
+        {"name": BASE},
+    )
+    catalog.execute(
+        text("""
+        INSERT INTO store.fitted_scores
+        SELECT registry.model_id(:name), version_id, benchmark_id, 3, 0, 0, 0.5, 3
+          FROM store.benchmark_loadings"""),
+        {"name": BASE},
+    )
+    return catalog
+
+
+def test_the_best_small_models_evaluated_or_not(forecast: Connection) -> None:
+    found = answer(forecast, "The best small models on a benchmark, evaluated or not")
+    # The larger model is left out; the most uncertain one comes last.
+    assert [(row[0], row[5]) for row in found] == [
+        (BASE, "measured"),
+        ("me/chat", "catalog"),
+        ("me/closed", "catalog"),
+        ("me/chat-2", "catalog"),
+    ]
+    assert found[0][3] is None
+    assert all(row[3] < row[2] < row[4] for row in found[1:])
+
+
+def test_scores_that_nothing_else_explains(forecast: Connection) -> None:
+    ((name, benchmark, score, predicted, direction, distance, *_, source),) = answer(
+        forecast, "Scores that nothing else explains"
+    )
+    assert (name, benchmark, direction, source) == (BASE, "gsm8k", "higher", "tests")
+    assert score > 0.9 > predicted == 0.5
+    assert distance == pytest.approx(3 / 0.5 / 1.6)
+
+
+def test_what_to_evaluate_next(forecast: Connection) -> None:
+    found = answer(forecast, "What to evaluate next")
+    assert found[0][:3] == ("me/chat-2", "gsm8k", 200)
+    assert BASE not in [row[0] for row in found]
+    assert not {"q/gone-GGUF", "other/unseen"} & {row[0] for row in found}
 
 
 @pytest.mark.parametrize("title", QUERIES)

@@ -30,15 +30,16 @@ SELECT m.name AS model, coalesce(b.canonical, b.name) AS benchmark,
   JOIN store.benchmarks b ON b.benchmark_id = p.benchmark_id
   JOIN store.measures k ON k.measure_id = p.measure_id
  CROSS JOIN LATERAL (
+       SELECT 1 - store.interval_level(i.levels, i.ratios,
+                                       abs(p.observed - p.mean) / p.deviation) AS tail
+       OFFSET 0) t
+ CROSS JOIN LATERAL (
        -- Of n held-out scores, nobody can say that something is rarer than one in n + 1.
-       SELECT greatest(1 - store.interval_level(i.levels, i.ratios,
-                                                abs(p.observed - p.mean) / p.deviation),
-                       1.0 / (i.held_out + 1)) AS probability
-       OFFSET 0) z
- WHERE p.observed_variance = 0 AND z.probability < 0.01;
+       SELECT greatest(t.tail, 1.0 / (i.held_out + 1)) AS probability) z
+ WHERE p.observed_variance = 0 AND t.tail < 0.01;
 
 COMMENT ON VIEW registry.surprises IS
-    'Measured scores that are unlikely by all else that is known of the model: leaked benchmarks, swapped models, wrong scales and prompts that fit badly show up here. At a probability of less than 0.01; order by distance, and compare with expected: that many scores of all are as unlikely by chance. A model with one or two scores surprises by the catalog alone.
+    'Measured scores that are unlikely by all else that is known of the model: leaked benchmarks, swapped models, wrong scales and prompts that fit badly show up here. Those beyond what intervals of 0.99 hold; order by distance, and compare with expected: that many scores of all are as unlikely by chance. A model with one or two scores surprises by the catalog alone.
 
 Example:
 SELECT model, benchmark, score, predicted, direction, probability, expected
