@@ -18,16 +18,17 @@ from registry.learning.calibrated_variances import (
     factor_of,
     learn_intervals,
 )
-from registry.learning.coldstart.fold_in import ItemParameters
+from registry.learning.coldstart.fold_in import ItemParameters, fold
 from registry.learning.coldstart.gp import VectorEstimate
 from registry.learning.coldstart.variance_scales import (
     LEAST_FOLDED,
+    ROUNDS,
     Placing,
     VarianceScales,
     learn_scales,
 )
 from registry.learning.factorization.problem import Factors
-from registry.learning.intervals import expected
+from registry.learning.intervals import expected, mean_outcome
 from registry.learning.metrics import calibration_error
 
 MODELS, ITEMS, D = 300, 160, 3
@@ -154,6 +155,12 @@ def test_what_items_leave_open_is_their_own_variance() -> None:
     count = LEAST_CELLS // 2
     cells = made.cells
     few = Cells(cells.models[:count], cells.items[:count], cells.outcomes[:count], cells.groups)
+    sure = replace(made.factors, models=made.factors.models * np.float32(4))
+    every = np.arange(len(cells.models))
+    for number, known in ((LEAST_CELLS, True), (LEAST_CELLS - 1, False)):
+        found = learn_intervals(sure, subset(cells, every < number))
+        assert found is not None
+        assert (found.item_variance > 0) is known
     unknown = learn_intervals(made.factors, few)
     assert unknown is not None
     assert (unknown.item_variance, unknown.scale) == (0.0, 1.0)
@@ -172,6 +179,7 @@ def test_vectors_without_variances_have_no_figures_and_no_cells_no_coverage() ->
 def test_the_factor_is_the_conformal_quantile_within_its_range() -> None:
     excesses = np.arange(1, 41) / 10
     assert factor_of(excesses) == 3.7
+    assert factor_of(excesses[:LEAST_MEANS]) == 2.8
     assert factor_of(excesses[: LEAST_MEANS - 1]) == 1
     assert factor_of(excesses * 10) == 10
     assert factor_of(excesses * 0 - np.inf) == 0.1
@@ -202,6 +210,42 @@ def test_scales_of_models_without_outcomes_are_learned(
     assert middle[:2] == pytest.approx(scales.factors[:2])
     assert middle[3] == scales.factors[2]
     assert min(scales.factors[1:]) <= middle[2] <= max(scales.factors[1:])
+
+
+def test_factors_are_of_hidden_outcomes_after_a_fold_in_of_flattened_items() -> None:
+    """The first round again, by hand, for models that are predicted as if nearly known."""
+    made = generated(own=1.0)
+    items = ItemParameters(made.factors.items, made.factors.offsets)
+    deviation = np.sqrt(PRIOR.diagonal())
+    placing = Placing(items, PRIOR / np.outer(deviation, deviation), 4.0, made.axes, 1.0)
+    groups = np.arange(ITEMS) % 2
+    prior = left_out(made, 0.2)
+    scales = learn_scales(prior, made.truth, groups, placing, seed=3)
+    assert scales.counts == (0, 10, 50)
+    ranks = np.random.default_rng(3).random(made.truth.shape).argsort(1).argsort(1)
+    shown = np.where(ranks < 50, made.truth, np.nan)
+    folded = fold(
+        prior,
+        items.flattened(1.0),
+        shown,
+        placing.correlation,
+        degrees=4.0,
+        axes=made.axes,
+    )
+    assert folded.along is not None
+    logits = folded.mean @ items.vectors.T + items.offsets
+    sides = items.vectors @ made.axes.directions
+    factor = 1.0
+    for _ in range(ROUNDS):
+        excesses = []
+        for row, outcomes in enumerate(made.truth):
+            for group in (0, 1):
+                rest = np.flatnonzero((groups == group) & np.isnan(shown[row]))
+                mean = mean_outcome(logits[row, rest], sides[rest], factor * folded.along[row], 1.0)
+                excesses.append(mean.excess(float(outcomes[rest].mean())))
+        factor *= factor_of(np.array(excesses))
+    assert factor > LEAST_FOLDED
+    assert scales.factors[2] == pytest.approx(factor)
 
 
 def test_too_few_models_leave_variances_as_they_are() -> None:
