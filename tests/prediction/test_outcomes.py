@@ -206,7 +206,11 @@ TEXT_MAP = TextMap(drawn(4, 5, seed=11), np.cov(drawn(5, 40, seed=12)).astype(np
 
 
 def with_texts(connection: Connection, error: float | None = 0.02) -> int:
-    """Store a version that predicts items from texts, and a text of an item without outcomes."""
+    """Store a version that predicts items from texts, and a text of an item without outcomes.
+
+    Beside a current version, onto which it is rotated.
+    """
+    kept(connection, drawn(3, seed=1))
     made = uncertain()
     kept_ = replace(made["uncertainty"], texts=TEXT_MAP)
     serving = drawn(3, 4, seed=13)
@@ -228,23 +232,28 @@ def with_texts(connection: Connection, error: float | None = 0.02) -> int:
 
 def test_an_item_without_outcomes_is_predicted_from_its_text(connection: Connection) -> None:
     version = with_texts(connection)
-    models, vectors = stored_vectors(connection, version)
+    assert abs(stored_vectors(connection, version)[0] - drawn(3)).max() > 0.1, "it was rotated"
+    # As all was given, before it was rotated.
+    models, vectors, given = drawn(3), drawn(3, 5, seed=3), uncertain()
+    directions = given["uncertainty"].axes.directions
     item = np.array([0.6, 0, -0.8, 1]) @ TEXT_MAP.weights
     predicted = predict_outcomes(connection, names(3), ["arc:i0", "arc:new"])
     assert predicted.basis.tolist() == ["outcomes", "text"]
     assert predicted.items[1] == Column("arc", "", "new")
     for row, name in enumerate(names(3)):
-        covariance = own_variance(connection, version, name)
+        covariance = (directions * given["variances"][row]) @ directions.T
         known = by_covariance(models[row], vectors[0], covariance, 0.4)
-        assert predicted.deviation[row, 0] == pytest.approx(known[4], rel=1e-4)
+        assert predicted.deviation[row, 0] == pytest.approx(known[4], rel=1e-3)
         extended = np.append(models[row], 1)
         more = extended @ TEXT_MAP.residual @ extended
         more += np.trace(TEXT_MAP.residual[:-1, :-1] @ covariance)
         wanted = by_covariance(models[row], item, covariance, more)
         ours = predicted.probability, predicted.lower, predicted.upper
         assert [each[row, 1] for each in ours] == pytest.approx(wanted[:3], abs=1e-3)
+        assert predicted.deviation[row, 1] == pytest.approx(wanted[4], rel=1e-3)
         found = rows(connection, QUERY, model=name, item="arc:new", version=None)[0]
         assert found[3:8] == pytest.approx(wanted, abs=2e-3)
+        assert found[7] == pytest.approx(wanted[4], rel=1e-3)
         assert (*found[:3], *found[8:]) == (
             name, "arc", "new", "trained", version, "text", True)  # fmt: skip
     with pytest.raises(UsageError, match="No item named 'arc:i1' has a vector"):

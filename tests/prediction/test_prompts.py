@@ -8,7 +8,7 @@ import pytest
 from cli_commands import Commands
 from evaluated import block, run, write
 from planted import fill
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from registry.embeddings import item_vectors, training
 from registry.embeddings.training import TrainingOptions
@@ -45,6 +45,25 @@ def test_a_prompt_is_predicted_as_a_stored_item_of_its_text(engine: Engine) -> N
     assert (found.probability < found.upper).all()
     assert not found.cut[1]
     assert abs(found.probability[:, 0] - found.probability[:, 1]).max() > 1e-4
+    for error, holds in ((0.05, True), (0.06, False)):
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE store.embedding_versions SET metrics = metrics || CAST(:held AS jsonb)"
+                ),
+                {
+                    "held": json.dumps(
+                        {
+                            "intervals": {
+                                "coverage": 0.9,
+                                "calibration_error": 0.01,
+                                "text_calibration_error": error,
+                            }
+                        }
+                    )
+                },
+            )
+        assert predict_prompts(engine, models, prompts).calibrated is holds
     half = predict_prompts(engine, models, prompts, level=0.5)
     assert (half.probability == found.probability).all()
     assert (half.upper - half.lower < 0.6 * (found.upper - found.lower)).all()
