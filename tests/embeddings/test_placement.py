@@ -27,6 +27,7 @@ from registry.embeddings import (
     versions,
 )
 from registry.embeddings import read as vectors
+from registry.embeddings.posterior import with_least
 from registry.embeddings.training import TrainingOptions
 from registry.errors import LockHeldError, RegistryError, UsageError
 from registry.evaluations.records import Item
@@ -135,6 +136,15 @@ def test_variances_fall_with_outcomes_and_are_scaled_as_was_learned(trained: Eng
         # What was learned is stored, with the metrics too.
         assert version.metrics["intervals"]["scales"] == fitted.scales.by_count()
         assert fitted.scales.counts[0] == 0
+        assert fitted.least is not None
+        extremes = np.stack([0.1 * fitted.least, 3 * fitted.least])
+        estimate = VectorEstimate(np.zeros_like(extremes), extremes, np.ones(2))
+        bounded = with_least(estimate, fitted)
+        np.testing.assert_allclose(bounded.variance, [fitted.least, 3 * fitted.least])
+        assert bounded.along is not None
+        np.testing.assert_allclose(
+            bounded.along, [[1.0], [3.0]] * np.ones_like(extremes), rtol=0.02
+        )
         twice = VarianceScales((0, ITEMS), (2 * fitted.scales.factors[0], 1.0))
         placement_state.save(connection, 1, replace(fitted, scales=twice), 0)
         before = fitted.scales.of(np.array([ITEMS]))[0]
