@@ -79,9 +79,10 @@ def filled(benchmark_server: str) -> Iterator[Engine]:
         engine = database.create_engine(url)
         migrate.upgrade(engine)
         with engine.begin() as connection:
+            raw = connection.execution_options(no_parameters=True)
             for statement in FILL.split(";\n"):
                 if statement.strip():
-                    connection.exec_driver_sql(statement)
+                    raw.exec_driver_sql(statement)
         yield engine
         engine.dispose()
 

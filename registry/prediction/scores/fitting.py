@@ -42,7 +42,8 @@ class PredictionReport:
         reliable: whether its intervals held as many held-out scores as they should.
         held_out: figures on held-out scores.
         seconds: duration.
-        unchanged: whether the scores are those of the current version, so that nothing was fitted.
+        unchanged: whether scores and models are those of the current version, so that nothing was
+            fitted.
     """
 
     version: int | None = None
@@ -68,7 +69,8 @@ def fit_scores(
     Args:
         engine: of a database at head.
         seed: of the folds that it is calibrated on.
-        if_changed: do nothing where the current version was fitted to the same scores.
+        if_changed: do nothing where the current version was fitted to the same scores, and no
+            model is new or changed since.
         on_progress: receives the progress.
 
     Returns:
@@ -83,8 +85,8 @@ def fit_scores(
         if _too_few(table):
             # Not a failed job: a catalog begins without scores.
             return PredictionReport(scores=len(table.values))
-        current = _current(connection)
-    if if_changed and current == table.fingerprint():
+        unchanged = if_changed and _is_current(connection, table)
+    if unchanged:
         return PredictionReport(unchanged=True)
     with job(engine, "predict", lock=Lock.TRAINING, doing="predict scores") as run:
         report = _fitted(engine, table, seed, on_progress)
@@ -101,12 +103,17 @@ def _too_few(table: ScoreTable) -> bool:
     return len(table.values) < LEAST_SCORES or len(table.models) < 2  # noqa: PLR2004
 
 
-def _current(connection: Connection) -> str | None:
-    """Return the fingerprint of the scores that the current version was fitted to."""
-    current: str | None = connection.scalar(
-        text("SELECT data_fingerprint FROM store.prediction_versions WHERE state = 'current'")
+def _is_current(connection: Connection, table: ScoreTable) -> bool:
+    """Return whether the current version is of these scores, and of all models as they are."""
+    found = connection.scalar(
+        text("""
+        SELECT v.data_fingerprint = :fingerprint
+               AND NOT EXISTS (SELECT FROM store.models m
+                                WHERE m.model_id > v.newest_model_id OR m.changed_at > v.placed_at)
+          FROM store.prediction_versions v WHERE v.state = 'current'"""),
+        {"fingerprint": table.fingerprint()},
     )
-    return current
+    return bool(found)
 
 
 def _fitted(
@@ -134,7 +141,7 @@ def _fitted(
             across,
             table,
             fitted=b"",
-            newest=extent.newest,
+            extent=extent,
             seed=seed,
             seconds=round(perf_counter() - began, 3),
             settings={"dimensions": found.dimensions},

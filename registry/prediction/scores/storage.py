@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from registry.db.binary_copy import Column, copy_in
+from registry.embeddings.model_features import CatalogExtent
 from registry.learning.arrays import Places
 from registry.learning.scores import blocks
 from registry.learning.scores.blocks import CrossedBlocks
@@ -58,7 +59,7 @@ def create(
     table: ScoreTable,
     *,
     fitted: bytes,
-    newest: int,
+    extent: CatalogExtent,
     seed: int,
     seconds: float,
     settings: Mapping[str, Any],
@@ -71,7 +72,7 @@ def create(
         crossed: its predictions from scores of other blocks.
         table: of the scores that it was fitted to.
         fitted: state that places other models.
-        newest: greatest key of the catalog.
+        extent: of the catalog, as it was read for placing.
         seed: of the fit.
         seconds: that it took.
         settings: of the fit.
@@ -93,11 +94,12 @@ def create(
                (state, created_at, placed_at, newest_model_id, dimension, model_count,
                 benchmark_count, score_count, reliable, data_fingerprint, code_version, seed,
                 seconds, settings, metrics, fitted)
-        VALUES ('current', now(), now(), :newest, :dimension, :models, :benchmarks, :scores,
+        VALUES ('current', now(), :read_at, :newest, :dimension, :models, :benchmarks, :scores,
                 :reliable, :fingerprint, :code, :seed, :seconds, :settings, :metrics, :fitted)
         RETURNING version_id"""),
         {
-            "newest": newest,
+            "read_at": extent.read_at,
+            "newest": extent.newest,
             "dimension": fit.dimensions,
             "models": len(table.models),
             "benchmarks": sum(each.key > 0 for each in table.benchmarks),

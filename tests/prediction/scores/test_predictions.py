@@ -469,14 +469,23 @@ class TestChanges:
             write(connection, Block(benchmark=Benchmark(name="alpha"), items=[], runs=[other]))
         report = fit_scores(own, if_changed=True)
         assert (report.version, report.unchanged, report.placed) == (2, False, 3)
+        assert fit_scores(own, if_changed=True).unchanged
+        with own.begin() as connection:
+            model(connection, "newer/one")
+        assert fit_scores(own, if_changed=True).version == 3
+        with own.begin() as connection:
+            connection.execute(
+                text("UPDATE store.models SET changed_at = now() WHERE name = 'newer/one'")
+            )
+        assert fit_scores(own, if_changed=True).version == 4
         with own.connect() as connection:
             assert rows(
                 connection, "SELECT version, current FROM registry.prediction_versions ORDER BY 1"
-            ) == [(1, False), (2, True)]
+            ) == [(1, False), (2, False), (3, False), (4, True)]
             for table in (
                 "abilities", "fitted_scores", "benchmark_loadings", "prediction_intervals",
             ):  # fmt: skip
-                assert rows(connection, f"SELECT DISTINCT version_id FROM store.{table}") == [(2,)]
+                assert rows(connection, f"SELECT DISTINCT version_id FROM store.{table}") == [(4,)]
             assert predicted(connection, "new/one", "alpha")["kind"] == "catalog"
             assert predicted(connection, NAMES[0], "alpha")["score"] == 0.31
 

@@ -47,8 +47,8 @@ BEGIN
          WHERE s.model_id = id AND s.benchmark_id = key;
         IF NOT FOUND THEN
             RAISE no_data_found USING MESSAGE = format(
-                'Scores of model %L are not predicted: it is new since the last `registry train` or '
-                '`registry sync`', predict.model);
+                'Scores of model %L are not predicted: it is new since the last `registry train`',
+                predict.model);
         END IF;
         half := store.interval_ratio(p.levels, p.ratios, predict.level) * p.deviation;
         IF half IS NULL THEN
