@@ -74,6 +74,9 @@ EXPECTED_INTERCEPT = 0.1
 MODEL_WEIGHT, BENCHMARK_WEIGHT = 1.0, 6.0
 """Rows that the expected variances of the priors of models and of benchmarks are worth."""
 
+DENSE = 8
+"""Cells of a table for each of its scores, up to which products of all cells are faster."""
+
 FIRST_SHRINKAGE = 0.7
 """Factor on principal components of the scores, whose holes count as 0."""
 
@@ -404,10 +407,16 @@ def moments(factors: LinearFactors, rows: Places, columns: Places) -> tuple[Real
     abilities, of_abilities, loadings, of_loadings = factors
     extended = _extended(abilities)
     second = squares(loadings[:, 1:]) + pack(of_loadings[:, 1:, 1:])
-    mean = np.einsum("ni,ni->n", extended[rows], loadings[columns])
-    variance = np.einsum("ni,ni->n", pack(of_abilities)[rows], second[columns])
-    variance += np.einsum("ni,ni->n", squares(extended)[rows], pack(of_loadings)[columns])
-    return mean, variance
+    mean = _products(extended, loadings, rows, columns)
+    variance = _products(pack(of_abilities), second, rows, columns)
+    return mean, variance + _products(squares(extended), pack(of_loadings), rows, columns)
+
+
+def _products(left: Reals, right: Reals, rows: Places, columns: Places) -> Reals:
+    """Return inner products of rows of two matrices, s."""
+    if len(left) * len(right) <= DENSE * len(rows):
+        return np.asarray((left @ right.T)[rows, columns])
+    return np.asarray(np.einsum("ni,ni->n", left[rows], right[columns]))
 
 
 def _extended(abilities: Reals) -> Reals:

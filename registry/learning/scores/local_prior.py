@@ -143,21 +143,21 @@ class LocalPrior:
 
     def _neighbours(self, features: Reals, own: Places) -> tuple[Places, tuple[Reals, Reals]]:
         """Return the nearest known models, and squared distances to them and among them."""
-        lengths = (self.features**2).sum(axis=1)
-        near = np.empty((len(features), min(NEIGHBOURS, len(self.features) - 1)), np.intp)
-        for start in range(0, len(features), AT_ONCE):
+        # Single precision: twice as fast, and exact enough for distances.
+        known, rows = self.features.astype(np.float32), features.astype(np.float32)
+        lengths = (known**2).sum(axis=1)
+        near = np.empty((len(rows), min(NEIGHBOURS, len(known) - 1)), np.intp)
+        for start in range(0, len(rows), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            distance = lengths - 2 * (features[part] @ self.features.T)
-            rows = np.flatnonzero(own[part] >= 0)
-            distance[rows, own[part][rows]] = np.inf
+            distance = lengths - 2 * (rows[part] @ known.T)
+            itself = np.flatnonzero(own[part] >= 0)
+            distance[itself, own[part][itself]] = np.inf
             near[part] = np.argpartition(distance, near.shape[1] - 1, axis=1)[:, : near.shape[1]]
-        around = self.features[near]
-        products = around @ around.transpose(0, 2, 1)
-        squares = np.einsum("nii->ni", products)
-        among = squares[:, :, None] + squares[:, None] - 2 * products
-        towards = (features**2).sum(axis=1)[:, None] + squares
-        towards -= 2 * np.einsum("nif,nf->ni", around, features)
-        return near, (np.maximum(towards, 0), np.maximum(among, 0))
+        around = known[near] - rows[:, None]
+        products = (around @ around.transpose(0, 2, 1)).astype(np.float64)
+        towards = np.einsum("nii->ni", products)
+        among = towards[:, :, None] + towards[:, None] - 2 * products
+        return near, (towards, np.maximum(among, 0))
 
     def _process(self, near: Places, squared: tuple[Reals, Reals]) -> tuple[Reals, Reals]:
         mean, taken = np.zeros((2, len(near), self.left.shape[1]))
