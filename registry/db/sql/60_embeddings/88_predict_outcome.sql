@@ -23,8 +23,8 @@ BEGIN
     IF predict_outcome.model IS NULL OR predict_outcome.item IS NULL THEN
         RETURN;
     END IF;
-    SELECT v.version_id AS number, v.axes, v.item_variance, v.text_map, v.text_residual,
-           v.text_spread, v.encoder, e.calibrated,
+    SELECT v.version_id AS number, v.item_variance, v.text_map IS NOT NULL AS has_texts, v.encoder,
+           e.calibrated,
            (v.metrics #>> '{intervals,text_calibration_error}')::double precision AS text_error
       INTO used
       FROM store.embedding_versions AS v
@@ -60,12 +60,13 @@ BEGIN
        AND vector_dims(v.vector) = dimension + 1
       JOIN store.items AS i ON i.benchmark_id = n.benchmark_id AND i.ordinal = n.ordinal
       JOIN store.benchmarks AS b ON b.benchmark_id = n.benchmark_id;
-    IF asked.items = 0 AND used.text_map IS NOT NULL THEN
+    IF asked.items = 0 AND used.has_texts THEN
         rests_on := 'text';
         SELECT count(*) AS items, min(b.name) AS benchmark, min(i.item) AS item,
                string_agg(concat_ws('@', b.name, nullif(b.version, '')), ', '
                           ORDER BY b.name, b.version) AS found,
-               store.item_of_text(used.text_map, (array_agg(t.vector))[1]::vector) AS vector
+               (SELECT store.item_of_text(v.text_map, (array_agg(t.vector))[1]::vector)
+                  FROM store.embedding_versions AS v WHERE v.version_id = used.number) AS vector
           INTO asked
           FROM store.named_items(ARRAY[predict_outcome.item]) AS n
           JOIN store.items AS i ON i.benchmark_id = n.benchmark_id AND i.ordinal = n.ordinal
@@ -89,14 +90,15 @@ BEGIN
     IF own.variances IS NULL THEN
         spread := own.uncertainty * vector_norm(subvector(asked.vector, 1, dimension));
     ELSE
-        spread := store.logit_variance(used.axes, own.variances, subvector(asked.vector, 1, dimension));
-        IF rests_on = 'outcomes' THEN
-            spread := sqrt(spread + used.item_variance);
-        ELSE
-            spread := sqrt(spread - (used.text_spread <#> own.variances::vector) + (
-                SELECT sum((r.row <#> (own.vector || '[1]'::vector)) ^ 2)
-                  FROM unnest(used.text_residual) AS r (row)));
-        END IF;
+        -- What is large of a version is read where it is needed.
+        SELECT store.logit_variance(v.axes, own.variances, subvector(asked.vector, 1, dimension))
+               + CASE rests_on WHEN 'outcomes' THEN v.item_variance ELSE (
+                     SELECT sum((r.row <#> (own.vector || '[1]'::vector)) ^ 2)
+                       FROM unnest(v.text_residual) AS r (row))
+                   - (v.text_spread <#> own.variances::vector) END
+          INTO spread
+          FROM store.embedding_versions AS v WHERE v.version_id = used.number;
+        spread := sqrt(spread);
     END IF;
     RETURN QUERY
     SELECT own.name, asked.benchmark, asked.item,
