@@ -20,9 +20,6 @@ from registry.prediction.item_bank import ItemBank, read_bank
 BATCH = 5
 """Items that an adaptive plan names at a time: one at a time is no better, ten are worse."""
 
-LENGTHS = 40
-"""Lengths of a fixed plan, at most, of which the width of the interval is computed."""
-
 
 class PlannedItem(NamedTuple):
     """An item to run.
@@ -221,12 +218,16 @@ def _stopped(
         return enough, items[:0] if enough else items, widths
     if options.adaptive:
         return False, items, widths
-    lengths = np.unique(np.linspace(1, len(items), min(LENGTHS, len(items))).astype(int))
-    for length in lengths.tolist():
-        expected = _widths(bank, answers, items[:length], options)
-        if max(expected) <= asked:
-            return True, items[:length], expected
-    return False, items, widths
+    # The width falls with the length, so the least one is found by halving.
+    short, long = 0, len(items)
+    while short + 1 < long:
+        middle = (short + long) // 2
+        if max(_widths(bank, answers, items[:middle], options)) <= asked:
+            long = middle
+        else:
+            short = middle
+    widths = _widths(bank, answers, items[:long], options)
+    return max(widths) <= asked, items[:long], widths
 
 
 def _planned(bank: ItemBank, place: int, lengths: Sequence[int | None]) -> PlannedItem:

@@ -147,6 +147,7 @@ def test_plans_stop_where_intervals_are_narrow_enough(bank: Connection, tmp_path
     assert made.enough is True
     assert 5 < len(made.items) <= 15
     assert made.benchmarks[0].width <= widths[15]
+    assert plan(bank, budget=len(made.items) - 1).benchmarks[0].width > widths[15]
     assert plan(bank, budget=5, stop_at=widths[15]).enough is False
     path = answered(tmp_path / "a.csv", [(item, 1) for item in chosen(plan(bank, budget=30))])
     done = plan(bank, budget=40, adaptive=True, answers=path, stop_at=0.5)

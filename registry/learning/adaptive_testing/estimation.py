@@ -30,9 +30,6 @@ MOST_REFITTED = 100
 MOST_CENTRES = 40
 """Neighbourhoods of models that answered the same items, at most."""
 
-ROUNDING = 1e-9
-"""Tolerance of sums of weights."""
-
 BANDS = 5
 """Places of the scale at which the widths of intervals are expected."""
 
@@ -111,6 +108,9 @@ def _of_group(
     if not left:
         return [ScoreEstimate(each, 0.0, each, each) for each in answered.tolist()]
     rest, half, deviation = _rest(known, group, regressors, places[inside], level)
+    # A new model may be unlike all known ones, even where these are all alike.
+    half = np.maximum(half, left / (len(known.rows) + 1))
+    deviation = np.maximum(deviation, left / (len(known.rows) + 1) / 2)
     if not known.is_honest:
         least = _refitted(known, group, len(places), level)
         half, deviation = np.maximum(half, least[0]), np.maximum(deviation, least[1])
@@ -185,7 +185,7 @@ def _error(
 def weighted_quantile(errors: Reals, weights: Reals, level: float) -> float:
     """Return the error that a new one does not exceed with a probability.
 
-    The new error counts as one more, and as the largest.
+    The new error counts as one more, the largest; between two errors it is interpolated.
 
     Args:
         errors: n, at least 0.
@@ -193,9 +193,9 @@ def weighted_quantile(errors: Reals, weights: Reals, level: float) -> float:
         level: the probability.
     """
     order = np.argsort(errors)
+    order = order[weights[order] > 0]
     reached = np.cumsum(weights[order]) / (1 + weights.max())
-    place = int(np.searchsorted(reached, level - ROUNDING))
-    return float(errors[order[min(place, len(order) - 1)]])
+    return float(np.interp(level, reached, errors[order]))
 
 
 def _refitted(known: KnownOutcomes, group: int, count: int, level: float) -> tuple[float, float]:

@@ -25,6 +25,9 @@ from registry.learning.adaptive_testing.neighbourhood import (
 )
 from registry.learning.arrays import Places, Reals
 
+MOST_GREEDY = 512
+"""Items that are taken one after another; more are taken at once, by what each still says."""
+
 MOST_SCORES = 8
 """Benchmarks whose scores count one by one; of more, their mean counts."""
 
@@ -126,7 +129,7 @@ def next_items(
             scale, at = located(regressors, scores)
             weights = scale.near(float(at[0]))
         views.append(View(known, scores, weights, regressors, every))
-    return _greedy(views, every, answers.places, count, costs)
+    return _greedy(known, views, candidates=every, taken=answers.places, count=count, costs=costs)
 
 
 def fixed_order(known: KnownOutcomes, count: int, costs: Reals | None = None) -> Places:
@@ -143,10 +146,11 @@ def fixed_order(known: KnownOutcomes, count: int, costs: Reals | None = None) ->
     if len(every) > MOST_CANDIDATES:
         views = [View(known, scores, weights, none, every) for scores in several]
         gains = np.sum([view.gains() for view in views], axis=0)
-        gains = gains if costs is None else gains / costs
+        gains = np.where(known.askable, gains if costs is None else gains / costs, -1)
         candidates = np.sort(np.argsort(-gains, kind="stable")[: max(MOST_CANDIDATES, count)])
     views = [View(known, scores, weights, none, candidates) for scores in several]
-    return _greedy(views, candidates, NO_ANSWERS.places, count, costs)
+    taken = NO_ANSWERS.places
+    return _greedy(known, views, candidates=candidates, taken=taken, count=count, costs=costs)
 
 
 def _scores(known: KnownOutcomes) -> list[Singles]:
@@ -157,22 +161,29 @@ def _scores(known: KnownOutcomes) -> list[Singles]:
 
 
 def _greedy(
+    known: KnownOutcomes,
     views: Sequence[View],
+    *,
     candidates: Places,
     taken: Places,
     count: int,
     costs: Reals | None,
 ) -> Places:
     """Take items one after another; views of several scores count alike."""
-    open_ = ~np.isin(candidates, taken)
+    open_ = known.askable[candidates] & ~np.isin(candidates, taken)
+    count = min(count, int(open_.sum()))
     chosen: list[int] = []
-    for _ in range(min(count, int(open_.sum()))):
+
+    def worth() -> Reals:
         gains = np.sum([view.gains() for view in views], axis=0)
-        if costs is not None:
-            gains = gains / costs[candidates]
-        place = int(np.where(open_, gains, -np.inf).argmax())
+        gains = gains if costs is None else gains / costs[candidates]
+        return np.where(open_, gains, -np.inf)
+
+    for _ in range(min(count, MOST_GREEDY)):
+        place = int(worth().argmax())
         open_[place] = False
         chosen.append(int(candidates[place]))
         for view in views:
             view.take(place)
-    return np.array(chosen, np.intp)
+    rest = np.argsort(-worth(), kind="stable")[: count - len(chosen)]
+    return np.concatenate([np.array(chosen, np.intp), candidates[rest]])

@@ -27,8 +27,14 @@ heterogeneous causal effects, 2016, on honest estimation)."""
 LEAST_CALIBRATING = 60
 """Models that calibrate intervals, at least; where there are fewer, all choose and calibrate."""
 
+LEAST_OBSERVED = 0.5
+"""Share of the known models that an item needs outcomes of to be chosen."""
+
 RANK = 48
 """Components by which unobserved outcomes are imputed, at most."""
+
+SEED = 0
+"""Of the outcomes that are drawn: the same ones in each call."""
 
 ROUNDS = 8
 """Rounds of imputation."""
@@ -39,10 +45,13 @@ class KnownOutcomes:
     """Outcomes of M known models on N items of B benchmarks.
 
     Attributes:
-        values: float32, M x N, in [0, 1]; imputed where the model was not observed.
+        values: float32, M x N, in [0, 1]; drawn where the model was not observed: a mean would have
+            less variance than an outcome, and the item would seem to say more.
         groups: intp, N: benchmark of each item, from 0 to B - 1.
-        scores: float32, M x B: mean outcome over the items of each benchmark.
+        scores: float32, M x B: mean outcome over the items of each benchmark, of those not observed
+            the expected one.
         rows: intp, M: the known models among those that were given.
+        askable: bool, N: items on which enough of the known models were observed to be chosen.
         choosing: bool, M: models that items are chosen by.
         calibrating: bool, M: models whose errors make intervals.
     """
@@ -51,6 +60,7 @@ class KnownOutcomes:
     groups: Places
     scores: Singles
     rows: Places
+    askable: NDArray[np.bool_]
     choosing: NDArray[np.bool_]
     calibrating: NDArray[np.bool_]
 
@@ -66,6 +76,7 @@ class KnownOutcomes:
             self.groups,
             self.scores[rows],
             self.rows[rows],
+            self.askable,
             self.choosing[rows],
             self.calibrating[rows],
         )
@@ -104,26 +115,31 @@ def known_outcomes(
             f"Only {len(rows)} models have outcomes on at least {LEAST_SHARE:.0%} of the items; "
             f"{LEAST_MODELS} are needed."
         )
-    complete = imputed(np.asarray(outcomes[rows], np.float32))
+    taken = np.asarray(outcomes[rows], np.float32)
+    complete = imputed(taken)
     scores = [complete[:, of == group].mean(axis=1) for group in range(int(of.max()) + 1)]
-    calibrating = _calibrating(rows.astype(np.uint64) if keys is None else keys[rows])
+    apart = _apart(rows.astype(np.uint64) if keys is None else keys[rows])
     return KnownOutcomes(
-        complete,
+        drawn(taken, complete),
         of,
         np.stack(scores, axis=1),
         rows,
-        choosing=~calibrating | calibrating.all(),
-        calibrating=calibrating,
+        askable=observed[rows].mean(axis=0) >= LEAST_OBSERVED,
+        choosing=~apart | apart.all(),
+        calibrating=apart,
     )
 
 
-def _calibrating(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def _apart(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which models have no say in the choice of items; all, where they would be too few."""
     drawn: NDArray[np.bool_] = mix(keys.copy()) % np.uint64(CALIBRATING) == 0
     return drawn if drawn.sum() >= LEAST_CALIBRATING else np.ones(len(keys), np.bool_)
 
 
 def imputed(outcomes: Singles) -> Singles:
-    """Return outcomes, M x N, with those not observed imputed by principal components.
+    """Return outcomes, M x N, of which those not observed are expected ones.
+
+    They are imputed by principal components.
 
     The components are those of the observed outcomes and the last imputation (Mazumder, Hastie and
     Tibshirani, Spectral regularization algorithms for learning large incomplete matrices, 2010,
@@ -142,6 +158,28 @@ def imputed(outcomes: Singles) -> Singles:
     for _ in range(ROUNDS):
         filled = np.where(observed, centred, _projected(filled))
     return np.where(observed, outcomes, np.clip(filled + means, 0, 1)).astype(np.float32)
+
+
+def drawn(outcomes: Singles, expected: Singles) -> Singles:
+    """Return outcomes, M x N, of which those not observed are drawn.
+
+    Their variance about the expected ones is that of right and wrong answers, or a share of it
+    where the outcomes of an item are graded.
+
+    Args:
+        outcomes: M x N; NaN where not observed.
+        expected: M x N, see `imputed`.
+    """
+    observed = ~np.isnan(outcomes)
+    if observed.all():
+        return outcomes
+    counts = np.maximum(observed.sum(axis=0), 1)
+    means = np.where(observed, outcomes, 0).sum(axis=0) / counts
+    variances = np.where(observed, outcomes - means, 0) ** 2
+    most = np.maximum(means * (1 - means), 1e-6)
+    shares = np.sqrt(np.minimum(variances.sum(axis=0) / counts / most, 1))
+    binary = np.random.default_rng(SEED).random(outcomes.shape) < expected
+    return np.where(observed, outcomes, expected + shares * (binary - expected)).astype(np.float32)
 
 
 def _projected(centred: Reals) -> Reals:

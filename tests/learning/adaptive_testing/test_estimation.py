@@ -198,12 +198,11 @@ def test_models_that_answered_alike_are_estimated_together(
 def test_the_quantile_counts_the_new_error() -> None:
     errors = np.array([0.3, 0.1, 0.2, 0.4, 0.0, 0.5, 0.6, 0.7, 0.8])
     equal = np.full(9, 1 / 9)
-    assert weighted_quantile(errors, equal, 0.9) == 0.8
-    assert weighted_quantile(errors, equal, 0.8) == 0.7
-    assert weighted_quantile(errors, equal, 0.1) == 0.0
-    assert weighted_quantile(errors, equal, 0.99) == 0.8
-    # The second error alone counts.
-    assert weighted_quantile(errors, np.eye(9)[1], 0.4) == 0.1
+    for level, wanted in ((0.9, 0.8), (0.8, 0.7), (0.85, 0.75), (0.1, 0.0), (0.99, 0.8)):
+        assert weighted_quantile(errors, equal, level) == pytest.approx(wanted)
+    weights = np.array([0, 0, 0.5, 0.5, 0, 0, 0, 0, 0])
+    assert weighted_quantile(errors, weights, 1 / 3) == pytest.approx(0.2)
+    assert weighted_quantile(errors, weights, 2 / 3) == pytest.approx(0.4)
 
 
 def test_errors_are_those_of_models_that_calibrate() -> None:
@@ -240,3 +239,10 @@ def test_intervals_are_wider_where_slopes_are_uncertain(
     assert 1.4 * found[0].width < wide.width
     usual, odd = fitted.spread(np.stack([bank.values[:, places].mean(axis=0), np.ones(60)]))
     assert 1 < usual < odd
+
+
+def test_models_that_are_all_alike_say_nothing_for_sure() -> None:
+    bank = known_outcomes(np.tile(planted(1, 30), (50, 1)))
+    [found] = estimate(bank, Answers(np.array([0, 1]), np.array([1.0, 0.0])))
+    assert found.width > 0.02
+    assert found.deviation > 0.005

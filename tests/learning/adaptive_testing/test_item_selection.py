@@ -152,3 +152,14 @@ def test_of_many_benchmarks_the_mean_counts() -> None:
     one = fixed_order(known_outcomes(outcomes), 6)
     many = known_outcomes(outcomes, np.repeat(np.arange(20), 3))
     np.testing.assert_array_equal(fixed_order(many, 6), one)
+
+
+def test_of_very_many_items_the_last_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = known_outcomes(planted(200, 40))
+    whole = fixed_order(bank, 40)
+    monkeypatch.setattr(item_selection, "MOST_GREEDY", 10)
+    order = fixed_order(bank, 30)
+    np.testing.assert_array_equal(order[:11], whole[:11])
+    assert len(set(order.tolist())) == 30
+    assert sorted(fixed_order(bank, 99).tolist()) == list(range(40))
+    assert not set(next_items(bank, answers([1, 2], [0, 1]), 38).tolist()) & {1, 2}

@@ -6,7 +6,9 @@ from banks import planted
 
 from registry.errors import UsageError
 from registry.learning.adaptive_testing import known
+from registry.learning.adaptive_testing.item_selection import fixed_order, next_items
 from registry.learning.adaptive_testing.known import imputed, known_outcomes
+from registry.learning.adaptive_testing.neighbourhood import Answers
 
 
 def with_holes(seed: int = 1, share: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +24,6 @@ def test_scores_are_means_by_benchmark() -> None:
     assert bank.sizes.tolist() == [4, 6]
     np.testing.assert_allclose(bank.scores[:, 0], outcomes[:, :4].mean(axis=1), rtol=1e-6)
     np.testing.assert_allclose(bank.scores[:, 1], outcomes[:, 4:].mean(axis=1), rtol=1e-6)
-    assert bank.values is not None
     np.testing.assert_array_equal(bank.values, outcomes)
 
 
@@ -36,6 +37,38 @@ def test_what_was_observed_is_kept_and_holes_are_filled_better_than_by_means() -
     means = np.broadcast_to(np.nanmean(outcomes, axis=0), whole.shape)
     errors = [np.abs(each - whole)[holes].mean() for each in (filled, means)]
     assert errors[0] < 0.8 * errors[1]
+
+
+def test_outcomes_are_drawn_with_the_variance_of_outcomes() -> None:
+    whole, outcomes = with_holes(share=0.3)
+    bank = known_outcomes(outcomes)
+    holes = np.isnan(outcomes[bank.rows])
+    values, truth = bank.values[holes], whole[bank.rows][holes]
+    assert set(np.unique(values.round(6))) == {0, 1}
+    assert values.mean() == pytest.approx(truth.mean(), abs=0.03)
+    assert values.var() == pytest.approx(truth.var(), rel=0.05)
+    expected = imputed(outcomes[bank.rows])
+    np.testing.assert_allclose(bank.scores[:, 0], expected.mean(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(bank.values, known_outcomes(outcomes).values)
+    graded = planted(400, 20, graded=True)
+    holes = np.random.default_rng(0).random(graded.shape) < 0.2
+    bank = known_outcomes(np.where(holes, np.nan, graded))
+    kept = holes[bank.rows]
+    binary = (bank.scores.mean() * (1 - bank.scores.mean())).item()
+    assert bank.values[kept].var() == pytest.approx(graded[bank.rows][kept].var(), rel=0.3)
+    assert bank.values[kept].var() < 0.8 * binary
+
+
+def test_an_item_of_few_models_is_not_chosen() -> None:
+    outcomes = planted(60, 20)
+    outcomes[:, 3] = np.nan
+    outcomes[5:40, 4] = np.nan
+    outcomes[30:, 5] = np.nan
+    bank = known_outcomes(outcomes)
+    assert np.flatnonzero(~bank.askable).tolist() == [3, 4]
+    assert sorted(fixed_order(bank, 20).tolist()) == [0, 1, 2, *range(5, 20)]
+    given = Answers(np.array([3, 7], np.intp), np.array([1.0, 0.0]))
+    assert not set(next_items(bank, given, 20).tolist()) & {3, 4, 7}
 
 
 @pytest.mark.parametrize("shape", [(40, 120), (120, 40)])
