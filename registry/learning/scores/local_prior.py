@@ -69,11 +69,11 @@ class LocalPrior:
         """
         count, size = left.shape
         prior = cls(features, left, uncertain, noise, np.ones(size), np.zeros(size))
-        if count < LEAST_MODELS or not features.shape[1]:
+        scale = float((features**2).sum(axis=1).mean())
+        if count < LEAST_MODELS or scale < LEAST**2:
             return prior
         tried = np.sort(np.random.default_rng(0).permutation(count)[:TRIED_ON])
         near, squared = prior._neighbours(features[tried], tried)
-        scale = float((features**2).sum(axis=1).mean())
         weights = 1 / np.sqrt(noise + uncertain[tried])
         least = (weights * np.abs(errors[tried])).sum(axis=0)
         for length in np.sqrt(scale) * np.array(LENGTHS):

@@ -46,6 +46,8 @@ def test_noise_is_left_alone() -> None:
     prior = learned(features, rng.normal(size=(240, 3)))
     mean, _ = prior.predict(features)
     assert (mean**2).mean() < 0.05
+    none = learned(np.zeros((240, 2)), values)
+    assert not none.predict(np.ones((3, 2)))[0].any()
     few = learned(features[:20], values[:20])
     assert not few.shares.any()
     assert not few.predict(features)[0].any()
