@@ -51,19 +51,19 @@ INSERT INTO store.prediction_intervals
 SELECT 1, g, 50, '{{0,0.5,0.9,0.99}}', '{{0,0.7,1.6,2.6}}', 1.6 FROM generate_series(0, 4) g;
 INSERT INTO store.benchmark_loadings
 SELECT 1, b.benchmark_id, b.measure_id, 100, random(), 0.1, 1, 1, 1, 1, NULL, NULL,
-       (SELECT array_agg(random() + 0 * b.benchmark_id)
-          FROM generate_series(1, {DIMENSIONS}))::vector,
-       (SELECT array_agg(random() / 100 + 0 * b.benchmark_id)
-          FROM generate_series(1, {SPREAD}))::vector
+       (SELECT array_agg(random() + 0 * g * b.benchmark_id)
+          FROM generate_series(1, {DIMENSIONS}) AS g)::vector,
+       (SELECT array_agg(random() / 100 + 0 * g * b.benchmark_id)
+          FROM generate_series(1, {SPREAD}) AS g)::vector
   FROM store.benchmarks b;
 INSERT INTO store.abilities (model_id, version_id, kind, score_count, support, vector, spread,
                              scale, blocks, near_ids, near_weights)
 SELECT m.model_id, 1, CASE WHEN m.model_id <= {SCORED} THEN 'scores' ELSE 'catalog' END,
        CASE WHEN m.model_id <= {SCORED} THEN 20 ELSE 0 END, 0.5,
-       (SELECT array_agg(random() - 0.5 + 0 * m.model_id)
-          FROM generate_series(1, {DIMENSIONS}))::vector,
-       (SELECT array_agg(random() / 100 + 0 * m.model_id)
-          FROM generate_series(1, {SPREAD}))::vector,
+       (SELECT array_agg(random() - 0.5 + 0 * g * m.model_id)
+          FROM generate_series(1, {DIMENSIONS}) AS g)::vector,
+       (SELECT array_agg(random() / 100 + 0 * g * m.model_id)
+          FROM generate_series(1, {SPREAD}) AS g)::vector,
        1, 1, ARRAY[1, 2, 3, 4, 5], ARRAY[0.5, 0.2, 0.1, 0.1, 0.1]::real[]
   FROM store.models m;
 INSERT INTO store.fitted_scores
