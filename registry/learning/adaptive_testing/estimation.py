@@ -12,6 +12,7 @@ from registry.learning.adaptive_testing.neighbourhood import (
     Answers,
     Regressors,
     WeightedRegression,
+    effective,
     located,
     regress,
     uniform,
@@ -189,12 +190,12 @@ def weighted_quantile(errors: Reals, weights: Reals, level: float) -> float:
 
     Args:
         errors: n, at least 0.
-        weights: n, whose sum is 1; the new error has the largest of them.
+        weights: n, whose sum is 1; the new error has the weight that equal ones would have.
         level: the probability.
     """
     order = np.argsort(errors)
     order = order[weights[order] > 0]
-    reached = np.cumsum(weights[order]) / (1 + weights.max())
+    reached = np.cumsum(weights[order]) / (1 + 1 / effective(weights))
     return float(np.interp(level, reached, errors[order]))
 
 
