@@ -131,11 +131,15 @@ def estimates(
     ]
 
 
-def stratified(known: KnownOutcomes, count: int, rng: np.random.Generator) -> Items:
-    """Return items drawn one from each of as many strata of difficulty."""
+def stratified(
+    known: KnownOutcomes, count: int, rng: np.random.Generator
+) -> tuple[Items, NDArray[np.float64]]:
+    """Return items drawn one from each of as many strata of difficulty, and the strata's shares."""
     means = matrix(known).mean(axis=0)
     order = np.argsort(means + 1e-6 * rng.random(len(means)))
-    return np.array([rng.choice(each) for each in np.array_split(order, count)], np.intp)
+    strata = np.array_split(order, count)
+    drawn = np.array([rng.choice(each) for each in strata], np.intp)
+    return drawn, np.array([len(each) for each in strata]) / len(means)
 
 
 def core_set(known: KnownOutcomes, count: int, seed: int) -> tuple[Items, NDArray[np.float64]]:
@@ -190,8 +194,9 @@ def measured(
     for count in counts:
         raw = [model[places[:count]].mean() for model, places in zip(held, drawn, strict=True)]
         found["random, raw mean", count] = Found(np.array(raw) - truth)
-        strata = [model[stratified(known, count, rng)].mean() for model in held]
-        found["strata, raw mean", count] = Found(np.array(strata) - truth)
+        strata = [stratified(known, count, rng) for _ in held]
+        means = [model[drawn] @ shares for model, (drawn, shares) in zip(held, strata, strict=True)]
+        found["strata, mean", count] = Found(np.array(means) - truth)
         anchors, weights = core_set(known, count, seed)
         found["core set", count] = Found(held[:, anchors] @ weights - truth)
         for name, order in orders.items():
