@@ -31,6 +31,9 @@ AT_ONCE = 1024
 LEAST_MODELS = 30
 """Models with scores, from which on neighbours are used."""
 
+LEAST_LEFT = 0.25
+"""Least share of the variance around the linear function that any neighbours leave."""
+
 LEAST = 1e-6
 
 
@@ -164,7 +167,9 @@ class LocalPrior:
         for dimension in np.flatnonzero(self.shares):
             weights, kernel = self._solved(near, squared, int(dimension))
             mean[:, dimension] = (weights * self.left[near, dimension]).sum(axis=1)
-            taken[:, dimension] = (weights * kernel).sum(axis=1)
+            explained = (weights * kernel).sum(axis=1)
+            most = self.noise[dimension] * (1 - LEAST_LEFT)
+            taken[:, dimension] = np.minimum(explained, most)
         return mean, taken
 
     def _solved(

@@ -33,8 +33,9 @@ def test_values_of_neighbours_are_found_where_there_are_some() -> None:
     assert prior.shares[0] >= 0.85
     mean, taken = prior.predict(features[200:])
     assert np.abs(mean[:, 0] - values[200:, 0]).mean() < 0.2
-    assert (taken[:, 0] > 0.8).all()
-    assert (taken < 1).all()
+    # A quarter of the variance is left, however near the neighbours are.
+    assert (taken[:, 0] > 0.6).all()
+    assert (taken <= 0.75).all()
     far = prior.predict(features[200:] + 50)
     assert np.allclose(far[0], 0)
     assert np.allclose(far[1], 0)
