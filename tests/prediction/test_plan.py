@@ -185,6 +185,7 @@ def test_several_benchmarks_are_planned_together(bank: Connection) -> None:
     assert min(each.planned for each in made.benchmarks) >= 2
     of_code = {each.item for each in made.items if each.benchmark == "code"}
     assert of_code <= {f"i{place}" for place in range(12)}
+    assert all(int(each.item.removeprefix("i")) == each.ordinal for each in made.items)
     report = estimate_scores(bank, "org/m0", ["code", "math"])
     assert [each.answers for each in report.rows] == [12, 15]
     assert report.rows[0].lower == report.rows[0].score == pytest.approx(other[0].mean())

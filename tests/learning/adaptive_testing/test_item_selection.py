@@ -129,6 +129,9 @@ def test_a_fixed_order_is_of_the_items_that_say_most(monkeypatch: pytest.MonkeyP
     assert sorted(order.tolist()) == sorted(np.argsort(-gains)[:20].tolist())
     assert order[0] == whole[0]
     assert len(fixed_order(bank, 30)) == 30
+    # By cost, an item that says little by itself is a candidate if it costs next to nothing.
+    costs = np.where(np.arange(60) == np.argmin(gains), 1e-9, 1.0)
+    assert fixed_order(bank, 1, costs).tolist() == [np.argmin(gains)]
     assert len(next_items(bank, answers([1], [1]), 59)) == 59
 
 
