@@ -385,9 +385,11 @@ def test_the_best_small_models_evaluated_or_not(forecast: Connection) -> None:
 
 
 def test_scores_that_nothing_else_explains(forecast: Connection) -> None:
-    ((name, benchmark, score, predicted, direction, distance, *_, source),) = answer(
+    ((name, benchmark, score, predicted, direction, distance, *chances, source),) = answer(
         forecast, "Scores that nothing else explains"
     )
+    # Of 50 held-out scores, nothing rarer than one in 51 can be told.
+    assert chances == [pytest.approx(1 / 51), pytest.approx(1 / 51)]
     assert (name, benchmark, direction, source) == (BASE, "gsm8k", "higher", "tests")
     assert score > 0.9 > predicted == 0.5
     assert distance == pytest.approx(3 / 0.5 / 1.6)

@@ -21,7 +21,7 @@ from registry.errors import ModelNotFoundError, RegistryError, UsageError
 from registry.evaluations.records import Benchmark, Block
 from registry.learning.scores.links import ScoreLinks
 from registry.learning.scores.packed import unpack
-from registry.prediction.scores import forecasts
+from registry.prediction.scores import forecasts, storage
 from registry.prediction.scores.fitting import fit_scores
 from registry.prediction.scores.table import read
 
@@ -178,7 +178,10 @@ def test_evidence_is_the_change_of_a_prediction_with_a_score(fitted: Engine) -> 
         evidence = predicted(connection, NAMES[0], "alpha")["evidence"]
         assert {each["benchmark"] for each in evidence["scores"]} <= {*SHARES, "arena", "wiki"}
         assert "alpha" not in {each["benchmark"] for each in evidence["scores"]}
-        assert NAMES[0] not in {each["model"] for each in evidence["relatives"]}
+        for name in (NAMES[0], NAMES[1]):
+            relatives = predicted(connection, name, "alpha")["evidence"]["relatives"]
+            assert relatives
+            assert name not in {each["model"] for each in relatives}
         stored = dict(
             rows(
                 connection,
@@ -703,3 +706,21 @@ def test_a_catalog_of_scores_alone_is_trained(commands: Commands, engine: Engine
     result = commands("train", "--if-changed")
     assert (result.exit_code, "are predicted from" in result.stderr) == (0, False)
     commands.refused(2, "train", "--no-promote")
+    commands.refused(2, "train", "--benchmark", "alpha")
+
+
+def test_every_large_group_of_held_out_scores_decides_on_a_version() -> None:
+    held: dict[str, dict[str, float | int | None]] = {
+        "all": {"scores": 50, "coverage": 0.9},
+        "few": {"scores": 99, "coverage": 0.2},
+        "many": {"scores": 100, "coverage": 0.85},
+    }
+    assert storage.reliable(held)
+    assert not storage.reliable({**held, "many": {"scores": 100, "coverage": 0.84}})
+    assert not storage.reliable({**held, "many": {"scores": 100, "coverage": 0.96}})
+    assert not storage.reliable({**held, "all": {"scores": 50, "coverage": 0.84}})
+
+
+def test_blocks_have_a_bit_each_as_far_as_there_are_bits() -> None:
+    found = storage.bits(np.array([0, 1, 61, 62, 63, 200])).tolist()
+    assert found == [1, 2, 1 << 61, 1 << 62, 1 << 62, 1 << 62]
