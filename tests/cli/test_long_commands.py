@@ -82,6 +82,9 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "saving the version",
         "judging the version",
         *placing,
+        "reading scores",
+        "estimating scores from some items",
+        "fitting predicted scores",
     ]
     computing = training[6 : 6 + len(training) - len(kept)]
     candidates = [each for each in computing if each.startswith("choosing settings: ")]

@@ -55,9 +55,10 @@ def fit(observations: ScoreObservations, context: Context = CPU) -> ScoreFit:
     rng = np.random.default_rng(context.seed)
     by_cell = _folds(rng, len(observations))
     by_model = _folds(rng, observations.models)[observations.rows]
+    step = _Steps(context)
     estimate = EstimatedFactors.of(observations, dimensions, similar)
-    cells = _held_out(observations, by_cell, dimensions, similar)
-    models = _held_out(observations, by_model, dimensions, similar)
+    cells = _held_out(observations, by_cell, dimensions, similar, step)
+    models = _held_out(observations, by_model, dimensions, similar, step)
     both = _joined(cells, models)
     scales = _error_scales(both, observations)
     both, cells = (_scaled(each, observations, scales) for each in (both, cells))
@@ -73,6 +74,19 @@ def fit(observations: ScoreObservations, context: Context = CPU) -> ScoreFit:
         held_out=_figures(both, observations, links),
         left_out=cells.predictions.only(np.argsort(cells.places)),
     )
+
+
+class _Steps:
+    """Progress of the fits: one of all scores, and those that do not see some."""
+
+    def __init__(self, context: Context) -> None:
+        self.on_progress, self.done = context.on_progress, -1
+        self()
+
+    def __call__(self) -> None:
+        """Count the fit before as done."""
+        self.done += 1
+        self.on_progress("fitting predicted scores", self.done, 1 + 2 * FOLDS)
 
 
 def _error_scales(held: _HeldOut, observations: ScoreObservations) -> ErrorScales:
@@ -96,11 +110,16 @@ def _folds(rng: np.random.Generator, count: int) -> Places:
 
 
 def _held_out(
-    observations: ScoreObservations, folds: Places, dimensions: int, similar: Reals
+    observations: ScoreObservations,
+    folds: Places,
+    dimensions: int,
+    similar: Reals,
+    step: "_Steps",
 ) -> _HeldOut:
     """Return predictions of each fold's scores by a fit to those of the others."""
     places, parts = [], []
     for fold in np.unique(folds):
+        step()
         hidden = folds == fold
         rows, columns = observations.rows[hidden], observations.columns[hidden]
         rest = observations.only(~hidden)

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from registry.errors import UsageError
+from registry.learning.factorization.problem import Context
 from registry.learning.scores import evidence
 from registry.learning.scores.conformal import GROUPS, LEVELS
 from registry.learning.scores.fit import fit
@@ -25,6 +26,15 @@ class Table(NamedTuple):
     values: Reals
     """With noise, M x B."""
     known: NDArray[np.bool_]
+
+
+def test_progress_is_of_the_fits() -> None:
+    said: list[tuple[str, int, int]] = []
+    fit(
+        table(models=40, unmeasured=4).observations,
+        Context(on_progress=lambda *each: said.append(each)),
+    )
+    assert said == [("fitting predicted scores", done, 11) for done in range(11)]
 
 
 def table(
