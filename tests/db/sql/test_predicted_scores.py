@@ -9,6 +9,8 @@ from evaluated import block, run, write
 from factories import model
 from sqlalchemy import Connection, text
 
+from registry.evaluations.records import Setup
+
 BY_HAND = math.sqrt(0.1 + 0.4)
 
 
@@ -127,3 +129,58 @@ def test_evidence_weighs_scores_by_the_covariance_of_abilities(by_hand: Connecti
     assert of_b[0]["weight"] == pytest.approx(0.2 / (0.1 + 0.3), rel=1e-5)
     (of_c,) = by_hand.execute(text(query), {"name": "c"}).one()
     assert of_c == []
+
+
+@pytest.mark.parametrize(
+    ("centre", "scale", "better", "raw"),
+    [
+        (None, None, True, 10 + 40 * (1.02 / (1 + math.exp(-0.7)) - 0.01)),
+        (None, None, False, 50 - 40 * (1.02 / (1 + math.exp(-0.7)) - 0.01)),
+        (1000.0, 200.0, True, 1140.0),
+        (12.0, -2.0, False, 10.6),
+    ],
+)
+def test_raw_scores_and_back(
+    connection: Connection, *, centre: float | None, scale: float | None, better: bool, raw: float
+) -> None:
+    bounds = {"lower": None if centre else 10.0, "upper": None if centre else 50.0}
+    write(connection, block("b", run("org/a", score=20.0)))
+    connection.execute(
+        text(
+            "UPDATE store.measures SET lower = :lower, upper = :upper, higher_is_better = :better"
+        ),
+        {**bounds, "better": better},
+    )
+    found, back = connection.execute(
+        text("""
+        SELECT r.raw, store.working_value(r.raw, k.measure_id, :centre, :scale)
+          FROM store.measures k
+         CROSS JOIN LATERAL (
+               SELECT store.raw_of_working(CAST(0.7 AS float8), CAST(:centre AS float8),
+                                           CAST(:scale AS float8), k.lower, k.upper,
+                                           k.higher_is_better) AS raw) r"""),
+        {"centre": centre, "scale": scale},
+    ).one()
+    assert found == pytest.approx(raw)
+    assert back == pytest.approx(0.7)
+
+
+def test_a_leaderboard_shows_the_plain_model_before_a_system_around_it(
+    connection: Connection,
+) -> None:
+    system = Setup(variant="best-of-16")
+    write(
+        connection,
+        block("gsm8k", run("org/a", score=0.9, setup=system)),
+        block("gsm8k_cot", run("org/a", score=0.4)),
+        block("gsm8k_cot", run("org/b", score=0.3)),
+        block("gsm8k", run("org/b", score=0.2)),
+    )
+    found = connection.execute(
+        text("SELECT model, score, kind FROM registry.leaderboard(ARRAY['gsm8k'])")
+    ).all()
+    # And of two plain runs the one with the plain prompt.
+    assert [tuple(row) for row in found] == [
+        ("org/a", 0.4, "measured"),
+        ("org/b", 0.2, "measured"),
+    ]
