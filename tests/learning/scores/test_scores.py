@@ -320,6 +320,35 @@ def test_a_model_is_no_relative_of_its_own(known: Table, fitted: ScoreFit) -> No
     assert np.abs(others.weights).sum() < np.abs(unknown.weights).sum()
 
 
+def test_weights_without_the_model_itself_give_the_prior_of_the_others(
+    known: Table, fitted: ScoreFit
+) -> None:
+    prior, local = fitted.prior, fitted.local
+    vectors = local.left + prior.means()
+    products = prior.features.T @ (vectors - prior.mean)
+    prior = replace(prior, slopes=np.einsum("dij,jd->id", prior.inverses, products))
+    linear = replace(fitted, prior=prior, local=replace(local, shares=np.zeros(len(prior.mean))))
+    place = 10
+    feature = known.observations.features[fitted.measured[place]]
+    weights, variance = linear.prior_weights(feature, place)
+    mean, spread = prior.others(vectors)
+    found = prior.mean + (weights * (vectors - prior.mean)).sum(axis=0)
+    assert found == pytest.approx(mean[place])
+    assert variance == pytest.approx(spread[place])
+
+
+def test_neighbours_make_the_prior_narrower(known: Table, fitted: ScoreFit) -> None:
+    features = known.observations.features[:20]
+    variances = np.einsum("nii->ni", fitted.place(features).covariances)
+    of_features = fitted.prior.predict(features)[1]
+    on = fitted.local.shares > 0
+    assert on.any()
+    assert (variances[:, on] <= of_features[:, on]).all()
+    assert (variances[:, on] < of_features[:, on]).any(axis=0).all()
+    assert np.allclose(variances[:, ~on], of_features[:, ~on])
+    assert np.array_equal(fitted.covariances[:20], fitted.place(features).covariances)
+
+
 def test_the_strongest_of_many_are_relatives(known: Table, fitted: ScoreFit) -> None:
     features = known.observations.features[:30]
     places = np.append(np.full(20, -1), np.arange(10))
