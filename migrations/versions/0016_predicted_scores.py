@@ -207,6 +207,12 @@ def _loadings() -> None:
             comment="one bit: that of benchmarks which the same models took",
         ),
         sa.Column(
+            "tied_blocks",
+            sa.BigInteger(),
+            nullable=False,
+            comment="bits of the blocks with enough models in common with its own",
+        ),
+        sa.Column(
             "centre",
             sa.Double(),
             nullable=True,
@@ -264,7 +270,7 @@ def _abilities() -> None:
             "blocks",
             sa.BigInteger(),
             nullable=False,
-            comment="bits of the blocks that it has scores in",
+            comment="bits of the blocks that it, or without scores those near, have scores in",
         ),
         sa.Column(
             "near_ids",

@@ -50,7 +50,7 @@ VALUES ('current', now(), now(), {MODELS}, {DIMENSIONS}, {SCORED}, {BENCHMARKS},
 INSERT INTO store.prediction_intervals
 SELECT 1, g, 50, '{{0,0.5,0.9,0.99}}', '{{0,0.7,1.6,2.6}}', 1.6 FROM generate_series(0, 4) g;
 INSERT INTO store.benchmark_loadings
-SELECT 1, b.benchmark_id, b.measure_id, 100, random(), 0.1, 1, 1, 1, 1, NULL, NULL,
+SELECT 1, b.benchmark_id, b.measure_id, 100, random(), 0.1, 1, 1, 1, 1, 1, NULL, NULL,
        (SELECT array_agg(random() + 0 * g * b.benchmark_id)
           FROM generate_series(1, {DIMENSIONS}) AS g)::vector,
        (SELECT array_agg(random() / 100 + 0 * g * b.benchmark_id)

@@ -139,7 +139,7 @@ ROWS: dict[str, tuple[str, ...]] = {
            VALUES ('current', :t, :t, 1, 1, 1, 1, 1, true, 'ab', '0', 0, 1, '{}', '{}', 'ab')""",
         "INSERT INTO store.prediction_intervals VALUES (1, 3, 50, '{0.9}', '{1.6}', 1.6)",
         """INSERT INTO store.benchmark_loadings
-           VALUES (1, 1, 1, 1, 0, 1, 1, 1, 1, 1, NULL, NULL, '[1]', '[1,0,0,0]')""",
+           VALUES (1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, NULL, NULL, '[1]', '[1,0,0,0]')""",
         """INSERT INTO store.abilities VALUES (1, 1, 'scores', 1, 0.5, '[1]', '[1,1,1,1]', 1, 1,
            '{1}', '{1}')""",
         "INSERT INTO store.fitted_scores VALUES (1, 1, 1, 0.5, 0, 0.4, 1, 3)",

@@ -79,12 +79,12 @@ def version(connection: Connection) -> None:
         SELECT v.version_id, g, 50, '{0,0.5,0.9,0.99}', '{0,0.7,1.6,2.6}', 1.6
           FROM store.prediction_versions v, generate_series(0, 4) g;
         INSERT INTO store.benchmark_loadings
-        SELECT v.version_id, b.benchmark_id, b.measure_id, 20, 0, 0.1, 1, 1, 1, 1, NULL, NULL,
+        SELECT v.version_id, b.benchmark_id, b.measure_id, 20, 0, 0.1, 1, 1, 1, 1, 3, NULL, NULL,
                '[1]',
                '[1,0,0,0]'
           FROM store.prediction_versions v, store.benchmarks b;
         INSERT INTO store.abilities
-        SELECT m.model_id, v.version_id, 'catalog', 0, 0.5, '[0.3]', '[0.4,1,0.424,0.09]', 1, 0,
+        SELECT m.model_id, v.version_id, 'catalog', 0, 0.5, '[0.3]', '[0.4,1,0.424,0.09]', 1, 1,
                '{}', '{}'
           FROM store.prediction_versions v, store.models m"""
     )

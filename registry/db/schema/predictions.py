@@ -133,6 +133,9 @@ class LoadingTable(TypedColumns):
     block: Named[int] = Column(
         BigInteger, comment="one bit: that of benchmarks which the same models took"
     )
+    tied_blocks: Named[int] = Column(
+        BigInteger, comment="bits of the blocks with enough models in common with its own"
+    )
     centre: Named[float | None] = Column(
         Double, comment="of raw scores without bounds; null where the scale has bounds"
     )
@@ -167,7 +170,10 @@ class AbilityTable(TypedColumns):
         comment="upper triangles of their covariance, and of products of them and 1",
     )
     scale: Named[float] = Column(REAL, comment="factor on deviations of its predictions")
-    blocks: Named[int] = Column(BigInteger, comment="bits of the blocks that it has scores in")
+    blocks: Named[int] = Column(
+        BigInteger,
+        comment="bits of the blocks that it, or without scores those near, have scores in",
+    )
     near_ids: Named[Any] = Column(
         ARRAY(BigInteger), nullable=False, comment="models with scores that weigh most in the prior"
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import CPU, Context
@@ -28,6 +29,11 @@ PARTS = 3
 LEAST_HIDDEN = 40
 """Hidden scores that quantiles of their own need."""
 
+LEAST_TIES = 10
+"""Models with scores in both of two blocks that predictions from one to the other take. With fewer,
+nobody knows how their populations compare: models of a board of the best ones would be predicted as
+the middle of one of all models."""
+
 NAME = "only scores of other blocks"
 """Of the evidence, as those in `conformal.GROUPS`."""
 
@@ -39,6 +45,7 @@ class CrossedBlocks(NamedTuple):
 
     Attributes:
         blocks: intp, B: block of each benchmark, from 0.
+        tied: bool, K x K: which of the K blocks have enough models in common.
         quantiles: float64, L: |error| / deviation of hidden scores at `conformal.LEVELS`; those of
             scores hidden at random where there are too few.
         factors: float64, B: on deviations, before quantiles.
@@ -48,6 +55,7 @@ class CrossedBlocks(NamedTuple):
     """
 
     blocks: Places
+    tied: NDArray[np.bool_]
     quantiles: Reals
     factors: Reals
     hidden: int
@@ -76,6 +84,19 @@ def blocks_of(observations: ScoreObservations) -> Places:
     return blocks
 
 
+def tied(observations: ScoreObservations, blocks: Places) -> NDArray[np.bool_]:
+    """Return which blocks have enough models in common, K x K; each is tied to itself.
+
+    Args:
+        observations: scores of M models.
+        blocks: B, of the benchmarks.
+    """
+    count = int(blocks.max()) + 1
+    took = np.zeros((observations.models, count))
+    took[observations.rows, blocks[observations.columns]] = 1
+    return np.asarray((took.T @ took >= LEAST_TIES) | np.eye(count, dtype=bool))
+
+
 def crossed(
     observations: ScoreObservations, fit: ScoreFit, context: Context = CPU
 ) -> CrossedBlocks:
@@ -87,11 +108,13 @@ def crossed(
         context: its seed draws the blocks that are hidden.
     """
     blocks = blocks_of(observations)
+    ties = tied(observations, blocks)
     part = _hidden_parts(observations, blocks, np.random.default_rng(context.seed))
     hidden = int((part >= 0).sum())
     if hidden < LEAST_HIDDEN:
         usual = fit.calibration
-        return CrossedBlocks(blocks, usual.quantiles[-1], usual.factors[1], hidden, {})
+        quantiles, factors = usual.quantiles[-1], usual.factors[1]
+        return CrossedBlocks(blocks, ties, quantiles, factors, hidden, {})
     similar = name_features(observations.names)
     places, parts = [], []
     for number in range(PARTS):
@@ -108,6 +131,7 @@ def crossed(
     calibration = ScoreCalibration.of(found, values, observations.benchmarks)
     return CrossedBlocks(
         blocks,
+        ties,
         calibration.quantiles[GROUP],
         calibration.factors[1],
         hidden,

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
 from registry.db.binary_copy import Column
@@ -132,7 +133,7 @@ def _fitted(
     context = Context(seed=seed, on_progress=on_progress)
     found = fit(observations, context)
     across = crossed(observations, found, context)
-    placer = AbilityPlacer(featurizer, space, found, table.models)
+    placer = AbilityPlacer(featurizer, space, found, table.models, _blocks(table, across))
     placed = 0
     with engine.begin() as connection:
         number = storage.create(
@@ -146,9 +147,7 @@ def _fitted(
             seconds=round(perf_counter() - began, 3),
             settings={"dimensions": found.dimensions},
         )
-        storage.add_abilities(
-            connection, number, _with_scores(placer, found, across, table, features)
-        )
+        storage.add_abilities(connection, number, _with_scores(placer, found, table, features))
         on_progress("placing models", len(table.models), extent.models)
         for part in model_features.map_catalog(engine, placing.place, placer):
             if len(part.keys):
@@ -188,22 +187,26 @@ def _observations(
     )
 
 
+def _blocks(table: ScoreTable, across: CrossedBlocks) -> NDArray[np.int64]:
+    """Return the bits of the blocks that each model has scores in, M."""
+    blocks = np.zeros(len(table.models), np.int64)
+    np.bitwise_or.at(blocks, table.rows, storage.bits(across.blocks)[table.columns])
+    return blocks
+
+
 def _with_scores(
     placer: AbilityPlacer,
     found: ScoreFit,
-    across: CrossedBlocks,
     table: ScoreTable,
     features: Reals,
 ) -> Iterator[Mapping[str, Column]]:
     """Yield the abilities of models with scores, by kind of evidence."""
     near, weights = placer.nearest(features, np.arange(len(features)))
-    placed = PlacedModels(table.models, found.abilities, near, weights)
+    placed = PlacedModels(table.models, found.abilities, near, weights, placer.blocks)
     estimated = np.zeros(len(table.models), bool)
     keys = np.array([each.key for each in table.benchmarks])
     estimated[table.rows[(table.variances > 0) | (keys[table.columns] < 0)]] = True
-    blocks = np.zeros(len(table.models), np.int64)
-    np.bitwise_or.at(blocks, table.rows, storage.bits(across.blocks)[table.columns])
     for kind, which in ((EvidenceKind.OUTCOMES, estimated), (EvidenceKind.SCORES, ~estimated)):
         if which.any():
             own = np.flatnonzero(which)
-            yield placing.rows(placing.those(placed, own), placer, kind, blocks[own])
+            yield placing.rows(placing.those(placed, own), placer, kind)

@@ -25,12 +25,15 @@ class PlacedModels(NamedTuple):
         abilities: of the models.
         near: places of the models with scores that weigh most in the prior, n x s.
         weights: theirs, float32, n x s.
+        blocks: int64, n: bits of the blocks that they, or without scores those near, have scores
+            in.
     """
 
     keys: NDArray[np.int64]
     abilities: ScoreAbilities
     near: NDArray[np.int64]
     weights: NDArray[np.float32]
+    blocks: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +45,14 @@ class AbilityPlacer:
         space: maps them to features of the score model.
         estimate: the fitted factors.
         keys: int64, M: keys of the models with scores, ascending, the rows of its prior.
+        blocks: int64, M: bits of the blocks that they have scores in.
     """
 
     featurizer: Featurizer
     space: ModelFeatureSpace
     estimate: EstimatedFactors
     keys: NDArray[np.int64]
+    blocks: NDArray[np.int64]
 
     def features(self, descriptions: list[Description]) -> Reals:
         """Return features of models, n x f."""
@@ -59,7 +64,8 @@ class AbilityPlacer:
         new = np.flatnonzero(~np.isin(keys, self.keys))
         features = self.features([batch.descriptions[place] for place in new.tolist()])
         near, weights = self.nearest(features, np.full(len(new), -1))
-        return PlacedModels(keys[new], self.estimate.place(features), near, weights)
+        blocks = np.bitwise_or.reduce(self.blocks[near], axis=1)
+        return PlacedModels(keys[new], self.estimate.place(features), near, weights, blocks)
 
     def nearest(
         self, features: Reals, own: Places
@@ -98,7 +104,6 @@ def rows(
     placed: PlacedModels,
     placer: AbilityPlacer,
     kind: EvidenceKind,
-    blocks: NDArray[np.int64] | None = None,
 ) -> Mapping[str, Column]:
     """Return rows of `store.abilities` of models with one kind of evidence, without version_id.
 
@@ -106,7 +111,6 @@ def rows(
         placed: n models.
         placer: that placed them.
         kind: of evidence.
-        blocks: int64, n, bits of the blocks that they have scores in; None for none.
     """
     abilities, rows = placed.abilities, np.arange(len(placed.keys))
     return {
@@ -116,7 +120,7 @@ def rows(
         "support": support(placer.estimate, abilities),
         "vector": abilities.means.astype(np.float32),
         "scale": abilities.scales[rows, (abilities.own > 0).astype(np.intp)].astype(np.float32),
-        "blocks": np.zeros(len(placed.keys), np.int64) if blocks is None else blocks,
+        "blocks": placed.blocks,
         "spread": placer.estimate.model_vectors(abilities).astype(np.float32),
         "near_ids": Arrays(placer.keys[placed.near]),
         "near_weights": Arrays(placed.weights.astype(np.float32)),
@@ -126,4 +130,10 @@ def rows(
 def those(placed: PlacedModels, which: Places) -> PlacedModels:
     """Return some of the placed models."""
     abilities = placed.abilities.only(which)
-    return PlacedModels(placed.keys[which], abilities, placed.near[which], placed.weights[which])
+    return PlacedModels(
+        placed.keys[which],
+        abilities,
+        placed.near[which],
+        placed.weights[which],
+        placed.blocks[which],
+    )

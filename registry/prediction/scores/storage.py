@@ -167,6 +167,7 @@ def _store_loadings(
                 "warm_factor": warm,
                 "crossed_factor": crossed.factors,
                 "block": bits(crossed.blocks),
+                "tied_blocks": _masks(crossed.tied)[crossed.blocks],
                 "vector": fit.loadings.astype(np.float32),
                 "spread": fit.benchmark_vectors().astype(np.float32),
             },
@@ -190,6 +191,12 @@ def _store_loadings(
             "scales": links.spreads[~links.bounded].tolist(),
         },
     )
+
+
+def _masks(tied: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the bits of the blocks that each block is tied to."""
+    of_blocks = bits(np.arange(len(tied)))
+    return np.array([np.bitwise_or.reduce(of_blocks[row]) for row in tied], np.int64)
 
 
 def _store_scores(connection: Connection, number: int, fit: ScoreFit, table: ScoreTable) -> None:

@@ -8,6 +8,7 @@ import scored
 from evaluated import block, run, write
 from factories import model
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.evaluations.records import Setup
 
@@ -34,7 +35,8 @@ def changed(connection: Connection, table: str, **columns: Any) -> dict[str, Any
 @pytest.mark.parametrize(
     ("scores", "blocks", "of_benchmark", "group"),
     [
-        (0, 0, 20, 0),
+        (0, 1, 20, 0),
+        (0, 2, 20, 0),
         (1, 1, 20, 1),
         (4, 1, 20, 1),
         (5, 1, 20, 3),
@@ -54,7 +56,7 @@ def test_groups_of_evidence(
     assert row["evidence"] == ("catalog" if group == 0 else "scores")
 
 
-@pytest.mark.parametrize(("scores", "blocks", "factor"), [(0, 0, 2), (5, 1, 3), (5, 2, 5)])
+@pytest.mark.parametrize(("scores", "blocks", "factor"), [(0, 1, 2), (5, 1, 3), (5, 2, 5)])
 def test_deviations_have_the_factors_of_their_evidence(
     by_hand: Connection, scores: int, blocks: int, factor: float
 ) -> None:
@@ -90,6 +92,16 @@ def test_an_estimate_from_some_items_counts_by_its_error(by_hand: Connection) ->
     assert row["deviation"] == pytest.approx(math.sqrt(1 / precision))
 
 
+def test_nothing_is_predicted_from_blocks_without_ties(by_hand: Connection) -> None:
+    update = "UPDATE store.abilities SET kind = 'scores', score_count = 5, blocks = :blocks"
+    ask = text("SELECT count(*) FROM store.predicted_scores")
+    for blocks, there in ((3, 1), (2, 1), (4, 0), (6, 1), (0, 0)):
+        by_hand.execute(text(update), {"blocks": blocks})
+        assert by_hand.scalar(ask) == there
+    with pytest.raises(DBAPIError, match="fewer than 10 models have scores both"):
+        by_hand.execute(text("SELECT * FROM registry.predict('org/a', 'b')"))
+
+
 def test_of_another_version_nothing_is_served(by_hand: Connection) -> None:
     by_hand.execute(text("UPDATE store.prediction_versions SET state = 'retired'"))
     assert by_hand.execute(text("SELECT * FROM store.predicted_scores")).all() == []
@@ -101,7 +113,7 @@ def test_evidence_weighs_scores_by_the_covariance_of_abilities(by_hand: Connecti
         text("""
         DELETE FROM store.benchmark_loadings;
         INSERT INTO store.benchmark_loadings
-        SELECT version_id, benchmark_id, measure_id, 20, 0, 0.1, 1, 1, 1, 1, NULL, NULL,
+        SELECT version_id, benchmark_id, measure_id, 20, 0, 0.1, 1, 1, 1, 1, 3, NULL, NULL,
                CASE name WHEN 'b' THEN '[1,0]' ELSE '[0,1]' END::vector,
                '[0,0,0,0,0,0,0,0,0]'
           FROM store.prediction_versions, store.benchmarks;

@@ -1,7 +1,9 @@
 -- predicted_scores: each model's predicted score on each benchmark, on the working scale, by the
 -- current version; of a score that the version was fitted to, by a fit without it. Mean and variance
 -- are inner products of vectors of the model and of the benchmark. Lateral queries end with OFFSET 0,
--- so that no product is computed twice.
+-- so that no product is computed twice. Nothing is predicted where too few models have scores both on
+-- the benchmark's block and where the model, or those like it, was evaluated: how the two populations
+-- compare is not known.
 CREATE VIEW store.predicted_scores AS
 SELECT a.version_id, a.model_id, w.benchmark_id, w.measure_id, w.centre, w.scale,
        w.score_count AS benchmark_scores, a.score_count AS model_scores, a.support,
@@ -43,7 +45,8 @@ SELECT a.version_id, a.model_id, w.benchmark_id, w.measure_id, w.centre, w.scale
                    ELSE p.deviation END AS deviation
        OFFSET 0) o
  WHERE w.version_id = (SELECT c.version_id FROM store.prediction_versions c
-                        WHERE c.state = 'current');
+                        WHERE c.state = 'current')
+   AND (a.blocks & w.tied_blocks <> 0 OR f.value IS NOT NULL);
 
 COMMENT ON VIEW store.predicted_scores IS
     'Each model''s predicted score on each benchmark, on the working scale, by the current version; of a score that it was fitted to, by a fit without it.';

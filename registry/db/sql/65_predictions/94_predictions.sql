@@ -39,7 +39,7 @@ SELECT m.name AS model, coalesce(b.canonical, b.name) AS benchmark,
                                    k.higher_is_better) AS high) r;
 
 COMMENT ON VIEW registry.predictions IS
-    'Score of each model of the catalog on each benchmark with enough scores: the measured one where there is one, beside what would have been predicted without it; else a prediction with its 90% interval. By the current version of the score model; a score that came since its fit is not in it (function predict sees that). Predictions are no scores: leaderboards do not count them.
+    'Score of each model of the catalog on each benchmark with enough scores: the measured one where there is one, beside what would have been predicted without it; else a prediction with its 90% interval. Without pairs that too few models tie: where fewer than 10 have scores both on the benchmark and where the model, or those like it, was evaluated. By the current version of the score model; a score that came since its fit is not in it (function predict sees that). Predictions are no scores: leaderboards do not count them.
 
 Example:
 SELECT model, score, lower, upper, kind

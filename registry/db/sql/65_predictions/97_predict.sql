@@ -45,7 +45,14 @@ BEGIN
           JOIN store.benchmarks b ON b.benchmark_id = s.benchmark_id
           JOIN store.measures k ON k.measure_id = s.measure_id
          WHERE s.model_id = id AND s.benchmark_id = key;
-        IF NOT FOUND THEN
+        IF NOT FOUND AND EXISTS (SELECT FROM store.abilities a
+                                  JOIN store.prediction_versions v USING (version_id)
+                                 WHERE a.model_id = id AND v.state = 'current') THEN
+            RAISE no_data_found USING MESSAGE = format(
+                'The score of model %L on %L is not predicted: fewer than 10 models have scores both '
+                'there and where this model, or those like it, was evaluated, so that nobody knows '
+                'how they compare', predict.model, predict.benchmark);
+        ELSIF NOT FOUND THEN
             RAISE no_data_found USING MESSAGE = format(
                 'Scores of model %L are not predicted: it is new since the last `registry train`',
                 predict.model);
@@ -91,7 +98,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.predict(text, text, double precision) IS
-    'The score of a model on a benchmark, in one row for each version of the benchmark: measured where there is a complete run, beside what would have been predicted without it; else a prediction, with its interval and what it rests on. For any model of the catalog and any benchmark with scores of at least 5 models. An error where the model or the benchmark is unknown, the benchmark has too few scores, or nothing is fitted yet (`registry train` does it).
+    'The score of a model on a benchmark, in one row for each version of the benchmark: measured where there is a complete run, beside what would have been predicted without it; else a prediction, with its interval and what it rests on. For any model of the catalog and any benchmark with scores of at least 5 models. An error where the model or the benchmark is unknown, the benchmark has too few scores, fewer than 10 models have scores both there and where the model was evaluated, or nothing is fitted yet (`registry train` does it).
 model: any name of the model
 benchmark: any name of the benchmark, with all versions, or name@version
 level: share of scores that intervals are to hold, from 0.5 to 0.99

@@ -170,7 +170,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.leaderboard(text[], boolean, double precision, text[]) IS
-    'Models on benchmarks, in one row for each, the best first: measured scores of complete runs and, with predictions, predicted ones of the models that lack them, as such: kind says which is which. Of the models with a measured score there and, with predictions, with one on any benchmark; or of the models given. Ranks have the range that intervals allow: at best one more than the number of models whose interval is wholly above, at worst the number of those whose interval reaches its lower end; a measured score is an interval of no width.
+    'Models on benchmarks, in one row for each, the best first: measured scores of complete runs and, with predictions, predicted ones of the models that lack them, as such: kind says which is which. Of the models with a measured score there and, with predictions, with one on any benchmark; or of the models given, as far as they can be predicted. Ranks have the range that intervals allow: at best one more than the number of models whose interval is wholly above, at worst the number of those whose interval reaches its lower end; a measured score is an interval of no width.
 benchmarks: any names of benchmarks, each with all its versions, or name@version
 with_predictions: whether holes are filled
 level: share of scores that intervals are to hold, from 0.5 to 0.99
