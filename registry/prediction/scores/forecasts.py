@@ -1,10 +1,13 @@
 """Predicted scores for people and programs: of one model, and of the holes of leaderboards."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.catalog.names import model_id
 from registry.errors import RegistryError, UsageError
@@ -76,10 +79,18 @@ def predict(
     Raises:
         ModelNotFoundError: for an unknown model, with the nearest names there are.
         UsageError: for an unknown benchmark, or another level.
-        RegistryError: where nothing is fitted, or a benchmark has too few scores.
+        RegistryError: where nothing is fitted, a benchmark has too few scores, or too few models
+            tie it to where the model was evaluated.
     """
     _check(connection, benchmarks, level)
     model_id(connection, model)
+    with _refusals():
+        return _read(connection, model, benchmarks, level)
+
+
+def _read(
+    connection: Connection, model: str, benchmarks: Sequence[str], level: float
+) -> list[Forecast]:
     return [
         Forecast(*row)
         for benchmark in benchmarks
@@ -142,17 +153,29 @@ def missing(
     for model in models:
         model_id(connection, model)
     chosen = list(benchmarks) or usual_benchmarks(connection)
-    rows = connection.execution_options(yield_per=10_000).execute(
-        text("""
+    with _refusals():
+        rows = connection.execution_options(yield_per=10_000).execute(
+            text("""
         SELECT model, benchmark || coalesce('@' || nullif(benchmark_version, ''), ''),
                coalesce(score, raw_score), coalesce(lower, raw_lower),
                coalesce(upper, raw_upper), kind
           FROM registry.leaderboard(:benchmarks, true, :level, :models)
          WHERE kind <> 'measured'"""),
-        {"benchmarks": chosen, "level": level, "models": list(models) or None},
-    )
+            {"benchmarks": chosen, "level": level, "models": list(models) or None},
+        )
     for row in rows:
         yield tuple(row)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Raise what the functions refuse in a block, in their own words."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.NoDataFound) and error.orig.diag.message_primary:
+            raise RegistryError(f"{error.orig.diag.message_primary}.") from error
+        raise
 
 
 def usual_benchmarks(connection: Connection) -> list[str]:

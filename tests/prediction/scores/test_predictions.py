@@ -681,6 +681,12 @@ class TestCommand:
     def test_usage(self, commands: Commands, arguments: list[str], said: str) -> None:
         assert said in commands.refused(2, "predict", *arguments)
 
+    def test_a_benchmark_of_few_scores(self, commands: Commands) -> None:
+        for arguments in ([NAMES[0], "--benchmark", "rare"], ["--missing", "--benchmark", "rare"]):
+            said = commands.refused(1, "predict", *arguments)
+            assert said.startswith("Error: Scores on benchmark 'rare' are not predicted: it has ")
+            assert said.endswith("at the time of the last `registry train`.\n")
+
     def test_an_unknown_model(self, commands: Commands) -> None:
         assert "nobody" in commands.refused(1, "predict", "nobody/x", "--benchmark", "alpha")
 
