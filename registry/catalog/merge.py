@@ -80,6 +80,10 @@ _MERGE = tuple(
              FROM (SELECT version_id FROM store.embeddings
                     WHERE model_id = :stub AND kind = 'trained' OFFSET 0) v
             WHERE e.version_id = v.version_id AND :stub = ANY (e.near_ids)""",
+        # Abilities of the one whose scores count, until the next fit.
+        """DELETE FROM store.abilities own USING store.abilities t
+            WHERE own.model_id = :model AND t.model_id = :stub
+              AND t.version_id = own.version_id AND t.score_count > own.score_count""",
         *(statement for key, column in KEYS.items() for statement in _move(key, column)),
         "DELETE FROM store.models WHERE model_id = :stub",
     )

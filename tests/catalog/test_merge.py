@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import scored
 from evaluated import grid, write
 from factories import NOON, alias, edge, model, rows, stub
 from learned import drawn, kept
-from sqlalchemy import BigInteger, Column, Connection, func, select
+from sqlalchemy import BigInteger, Column, Connection, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from registry.catalog.merge import DERIVED, KEPT, KEYS, STATED, drop_stubs, merge_stub
@@ -27,8 +28,11 @@ NOT_MOVED = {
     "model_families.primary_parent_id",
     # Moved with the vector of the stub.
     "embeddings.near_ids",
-    # A watermark.
+    # Watermarks.
     "priors.newest_model_id",
+    "prediction_versions.newest_model_id",
+    # Evidence is of models that are there; the next fit names them again.
+    "abilities.near_ids",
     # Of listed models alone.
     "pending_edges.child_id",
     "sweep_pages.model_ids",
@@ -63,6 +67,13 @@ def filled(connection: Connection) -> Connection:
     alias(connection, key, "nickname")
     edge(connection, "org/child", key)
     edge(connection, key, "org/parent")
+    scored.version(connection)
+    connection.execute(
+        text("""
+        INSERT INTO store.fitted_scores
+        SELECT :key, version_id, 1, 0.5, 0, 0.4, 1, 3 FROM store.prediction_versions"""),
+        {"key": key},
+    )
     for column in KEYS.values():
         if _count(connection, column, key) == 0:
             connection.execute(column.table.insert().values(_row(column, key)))
@@ -100,6 +111,34 @@ def test_no_row_of_a_merged_stub_is_lost_or_left(filled: Connection) -> None:
         **before, **dict.fromkeys(DERIVED, 0), "model_aliases.model_id": 2, "shown_runs.model_id": 1
     }  # fmt: skip
     assert rows(filled, "SELECT name FROM store.models WHERE state = 'stub'") == []
+
+
+@pytest.mark.parametrize(("of_stub", "of_model", "kept_of"), [(3, 1, "stub"), (1, 3, "model")])
+def test_abilities_are_those_of_more_scores(
+    filled: Connection, of_stub: int, of_model: int, kept_of: str
+) -> None:
+    keys = dict(rows(filled, "SELECT name, model_id FROM store.models"))
+    gone, into = keys["org/stub"], model(filled, "org/model")
+    filled.execute(
+        text("""
+        INSERT INTO store.abilities
+        SELECT :into, version_id, kind, score_count, support, '[7]', spread, scale, blocks,
+               near_ids, near_weights
+          FROM store.abilities WHERE model_id = :gone"""),
+        {"into": into, "gone": gone},
+    )
+    for key, count in ((gone, of_stub), (into, of_model)):
+        filled.execute(
+            text("UPDATE store.abilities SET score_count = :count WHERE model_id = :key"),
+            {"key": key, "count": count},
+        )
+    merge_stub(filled, gone, into=into, source="user", as_of=NOON)
+    ((count, vector),) = rows(
+        filled,
+        "SELECT score_count, vector::text FROM store.abilities WHERE model_id = :key",
+        key=into,
+    )
+    assert (count, vector) == (3, "[0.3]" if kept_of == "stub" else "[7]")
 
 
 def test_a_model_keeps_its_own_rows(filled: Connection) -> None:

@@ -583,7 +583,8 @@ def test_on_a_new_server_roles_come_back_and_a_plain_dump_is_repaired(
     place = {"REGISTRY_DATA_DIR": str(new_server)}
     done = Commands(None)("restore", str(tmp_path / "saved"), **place)
     assert done.exit_code == 0, done.output
-    assert f"Created the roles {databases.prefix}_alice, {databases.prefix}_bob," in done.stderr
+    # Which ones, is checked below: roles are the whole server's, and other tests' may be named.
+    assert "Created the roles " in done.stderr
     assert "Left out" not in done.stderr
     asked = Commands(None).done("query", "SELECT count(*) > 0 AS some FROM models", **place)
     assert asked == "some\ntrue\n"
