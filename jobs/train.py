@@ -1,4 +1,4 @@
-"""Nightly training (41 4 * * *): a version of embeddings from new outcomes, if there are any."""
+"""Nightly training (41 4 * * *): embeddings from new outcomes, and predictions from new scores."""
 
 from registry.cli import main
 

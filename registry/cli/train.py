@@ -120,7 +120,8 @@ def training_options(encoder: str, benchmarks: tuple[str, ...], **chosen: Any) -
 @click.option(
     "--if-changed",
     is_flag=True,
-    help="Train only if the outcomes differ from those of the method's versions.",
+    help="Train only if the outcomes differ from those of the method's versions; predict scores "
+    "again only if scores or models are new or changed.",
 )
 @output_options
 @click.pass_context
