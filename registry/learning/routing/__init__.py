@@ -1,0 +1,1 @@
+"""Routing: which model should answer a prompt, learned from outcomes on other prompts."""
