@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from registry.cli.application import Application, pass_application
+from registry.cli.default_command import DefaultCommandGroup
 from registry.cli.output import Field, Output, decimals, output_options, plain
 from registry.cli.parameters import AT_LEAST_ONE
 from registry.errors import UsageError
@@ -25,7 +26,7 @@ FIELDS = (
 )
 @output_options
 @pass_application
-def route(
+def route_prompt(
     application: Application, prompt: str, k: int, pool: tuple[str, ...], output: Output
 ) -> None:
     """Print the models most likely to answer PROMPT well.
@@ -38,12 +39,15 @@ def route(
       registry route "What is the derivative of x^2?"
       registry route - --pool mistralai/Mistral-7B-v0.1 --pool google/gemma-7b < prompt.txt
     """
-    from registry.prediction.routing.route import route_prompt
+    from registry.prediction.routing import route as routing
 
     if prompt == "-":
         prompt = click.open_file("-", errors="replace").read()
     if not prompt.strip():
         raise UsageError("There is no prompt: give a text, or - and a text on stdin.")
     with application.engine() as engine:
-        routes = route_prompt(engine, prompt, k, pool=pool or None)
+        routes = routing.route_prompt(engine, prompt, k, pool=pool or None)
     output.rows(FIELDS, ([row[field.name] for field in FIELDS] for row in routes))
+
+
+route = DefaultCommandGroup("route", route_prompt)
