@@ -94,6 +94,20 @@ class NameMethod(StrEnum):
     UNRESOLVED = "unresolved"
 
 
+class OfferMethod(StrEnum):
+    """How the name of a priced model was resolved.
+
+    As a name in an evaluation is (exact, alias, case); by what is left without what providers add
+    to names (spelling); or to the model of that name of the maker whom the name means (maker).
+    """
+
+    EXACT = "exact"
+    ALIAS = "alias"
+    CASE = "case"
+    SPELLING = "spelling"
+    MAKER = "maker"
+
+
 class SearchOrder(StrEnum):
     """Order of the models that a search returns."""
 

@@ -65,6 +65,7 @@ def test_an_option_takes_the_values_of_its_enumeration(
         ("edges", "relation", enums.Relation),
         ("edges", "source", enums.EdgeSource),
         ("evaluated_names", "method", enums.NameMethod),
+        ("price_offers", "method", enums.OfferMethod),
         ("embedding_versions", "state", enums.VersionState),
         ("embeddings", "kind", enums.VectorKind),
         ("sync_passes", "kind", enums.SyncKind),

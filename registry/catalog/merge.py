@@ -41,6 +41,9 @@ STATED = (
 KEPT = ("score_changes.model_id",)
 """Keys whose rows outlive a stub: they have its name."""
 
+RELEASED = ("price_offers.model_id",)
+"""Keys whose rows outlive a stub that nothing else names: their names resolve to no model then."""
+
 
 def _move(key: str, column: Column[int]) -> Iterable[str]:
     """Return the statements that move the rows of a stub to a model."""
@@ -169,7 +172,14 @@ def drop_stubs(connection: Connection, model_ids: Sequence[int]) -> list[str]:
     ).all()
     keys = {"models": [row.model_id for row in dropped]}
     for key, column in KEYS.items() if dropped else ():
-        if key not in (*STATED, *KEPT):
+        if key in RELEASED:
+            connection.execute(
+                text(f"""
+                UPDATE {column.table} SET {column.name} = NULL, method = NULL, confidence = NULL
+                 WHERE {column.name} = ANY (:models)"""),  # noqa: S608
+                keys,
+            )
+        elif key not in (*STATED, *KEPT):
             connection.execute(
                 text(f"DELETE FROM {column.table} WHERE {column.name} = ANY (:models)"),  # noqa: S608
                 keys,

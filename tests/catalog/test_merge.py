@@ -8,6 +8,7 @@ import scored
 from evaluated import grid, write
 from factories import NOON, alias, edge, model, rows, stub
 from learned import drawn, kept
+from priced import offer
 from sqlalchemy import BigInteger, Column, Connection, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -74,6 +75,7 @@ def filled(connection: Connection) -> Connection:
         SELECT :key, version_id, 1, 0.5, 0, 0.4, 1, 3 FROM store.prediction_versions"""),
         {"key": key},
     )
+    offer(connection, "org/stub", key)
     for column in KEYS.values():
         if _count(connection, column, key) == 0:
             connection.execute(column.table.insert().values(_row(column, key)))
@@ -139,6 +141,14 @@ def test_abilities_are_those_of_more_scores(
         key=into,
     )
     assert (count, vector) == (3, "[0.3]" if kept_of == "stub" else "[7]")
+
+
+def test_prices_outlive_a_stub_that_nothing_names(connection: Connection) -> None:
+    gone = stub(connection, "gpt-4o")
+    offer(connection, "gpt-4o", gone)
+    assert drop_stubs(connection, [gone]) == ["gpt-4o"]
+    offers = rows(connection, "SELECT name, model_id, method, confidence FROM store.price_offers")
+    assert offers == [("gpt-4o", None, None, None)]
 
 
 def test_a_model_keeps_its_own_rows(filled: Connection) -> None:

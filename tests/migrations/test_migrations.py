@@ -150,6 +150,12 @@ ROWS: dict[str, tuple[str, ...]] = {
                   text_map = ARRAY[vector '[1,0,1]'], text_spread = '[1]'""",
         "UPDATE store.embeddings SET variances = '[0.5]'",
     ),
+    "0018": (
+        """INSERT INTO store.price_offers
+               (source, provider, name, model_id, method, confidence, seen_at)
+           VALUES ('litellm', 'openrouter', 'org/base', 1, 'exact', 1, :t)""",
+        "INSERT INTO store.prices VALUES (1, :t, NULL, 0.5, 1.5, 0.1, 4096, 'USD', false)",
+    ),
 }
 
 SAMPLES = {

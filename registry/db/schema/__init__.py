@@ -67,6 +67,7 @@ from registry.db.schema.predictions import (
     prediction_intervals,
     prediction_versions,
 )
+from registry.db.schema.prices import price_offers, prices
 
 __all__ = [
     "LARGE_TABLES",
@@ -104,6 +105,8 @@ __all__ = [
     "pending_renames",
     "prediction_intervals",
     "prediction_versions",
+    "price_offers",
+    "prices",
     "priors",
     "quarantine",
     "restated_runs",
