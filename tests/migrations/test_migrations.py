@@ -482,6 +482,9 @@ def test_every_other_table_is_small_by_nature() -> None:
         "evaluated_names",
         # Of the runs that more than one file states, which are few.
         "restated_runs",
+        # Of what providers sell.
+        "price_offers",
+        "prices",
         # By version of predictions, and by benchmark.
         "prediction_versions",
         "prediction_intervals",
