@@ -130,8 +130,9 @@ def sync(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
     _comment(report, since_asked=chosen["since"] is not None)
     for note in report.notes:
         say(note)
-    if report.vectors:
-        say(report.vectors)
+    for sentence in (report.vectors, report.predictions):
+        if sentence:
+            say(sentence)
     if report.counts.quarantined:
         say('Some records could not be read: registry query "SELECT * FROM quarantine"')
         ctx.exit(SOME_QUARANTINED)

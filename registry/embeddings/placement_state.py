@@ -5,24 +5,30 @@ catalog when the version was placed, and is stored with it: rarity of words and 
 fitted prior, and the influence of each trained model.
 """
 
-import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 from sqlalchemy import Connection, text
 
+from registry.embeddings.stored_features import (
+    block_arrays,
+    featurizer_arrays,
+    json_array,
+    of_json,
+    packed,
+    stored_blocks,
+    stored_featurizer,
+    unpacked,
+)
 from registry.learning.arrays import Reals
 from registry.learning.axes import Axes
-from registry.learning.coldstart.features import FeatureBlocks, Featurizer
+from registry.learning.coldstart.features import Featurizer
 from registry.learning.coldstart.gp import Prior, VectorEstimate
 from registry.learning.coldstart.influence import Influence
 from registry.learning.coldstart.kernel import Kernel
-from registry.learning.coldstart.ngrams import WIDTH
 from registry.learning.coldstart.variance_scales import VarianceScales
 
 _REALS = ("spread", "slopes", "noise", "signal", "centre")
@@ -76,16 +82,13 @@ def save(connection: Connection, version: int, fitted: FittedPlacement, newest: 
         fitted: the state.
         newest: greatest key of the catalog that was placed.
     """
-    packed = io.BytesIO()
-    arrays: dict[str, Any] = dict(_arrays(fitted))
-    np.savez_compressed(packed, **arrays)
     connection.execute(
         text("""
         INSERT INTO store.priors (version_id, newest_model_id, fitted)
         VALUES (:version, :newest, :fitted)
         ON CONFLICT (version_id) DO UPDATE
            SET newest_model_id = excluded.newest_model_id, fitted = excluded.fitted"""),
-        {"version": version, "newest": newest, "fitted": packed.getvalue()},
+        {"version": version, "newest": newest, "fitted": packed(_arrays(fitted))},
     )
 
 
@@ -99,30 +102,23 @@ def advance(connection: Connection, version: int, newest: int) -> None:
 
 def read(connection: Connection, version: int) -> FittedPlacement | None:
     """Read the fitted state of a version; None without one, or where the features have changed."""
-    packed = connection.scalar(
+    file = connection.scalar(
         text("SELECT fitted FROM store.priors WHERE version_id = :version"), {"version": version}
     )
-    if packed is None:
+    if file is None:
         return None
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        stored = dict(arrays)
-    if len(stored["pieces"]) != WIDTH:
+    stored = unpacked(file)
+    featurizer = stored_featurizer(stored)
+    if featurizer is None:
         return None
     reals = {name: stored[name].astype(np.float64) for name in _REALS}
     rank = len(reals["noise"])
     prior = Prior(
-        kernel=Kernel(orjson.loads(stored["kernel"].tobytes())),
-        landmarks=_blocks(stored),
+        kernel=Kernel(of_json(stored["kernel"])),
+        landmarks=stored_blocks(stored),
         root=stored["root"].astype(np.float64),
         left_out=VectorEstimate(np.zeros((0, rank)), np.zeros((0, rank)), np.zeros(0)),
         **reals,
-    )
-    featurizer = Featurizer(
-        pieces=stored["pieces"].astype(np.float64),
-        words=stored["words"].astype(np.float64),
-        families=frozenset(orjson.loads(stored["families"].tobytes())),
-        authors={},
-        profiles=csr_array((0, WIDTH)),
     )
     influence, scale = Influence(stored["kept"], stored["influence"]), float(stored["scale"])
     together, least, directions = (
@@ -145,10 +141,8 @@ def read(connection: Connection, version: int) -> FittedPlacement | None:
 
 def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
     featurizer, prior = fitted.featurizer, fitted.prior
-    yield "pieces", featurizer.pieces.astype(np.float32)
-    yield "words", featurizer.words.astype(np.float32)
-    yield "families", _json(sorted(featurizer.families))
-    yield "kernel", _json(dict(prior.kernel.weights))
+    yield from featurizer_arrays(featurizer)
+    yield "kernel", json_array(dict(prior.kernel.weights))
     yield "root", prior.root.astype(np.float32)
     for name in _REALS:
         yield name, getattr(prior, name)
@@ -165,31 +159,4 @@ def _arrays(fitted: FittedPlacement) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "item variance", np.array(fitted.item_variance)
         yield "scale counts", np.array(fitted.scales.counts, np.int64)
         yield "scale factors", np.array(fitted.scales.factors)
-    for block in fields(FeatureBlocks):
-        values = getattr(prior.landmarks, block.name)
-        if not issparse(values):
-            yield f"landmarks {block.name}", values
-            continue
-        yield f"landmarks {block.name} data", values.data.astype(np.float32)
-        yield f"landmarks {block.name} indices", values.indices.astype(np.int32)
-        yield f"landmarks {block.name} indptr", values.indptr
-        yield f"landmarks {block.name} shape", np.array(values.shape)
-
-
-def _json(value: object) -> NDArray[np.uint8]:
-    return np.frombuffer(orjson.dumps(value), np.uint8)
-
-
-def _blocks(stored: Mapping[str, NDArray[Any]]) -> FeatureBlocks:
-    blocks: dict[str, Any] = {}
-    for block in fields(FeatureBlocks):
-        name = f"landmarks {block.name}"
-        if name in stored:
-            blocks[block.name] = stored[name]
-            continue
-        data = stored[f"{name} data"].astype(np.float64)
-        blocks[block.name] = csr_array(
-            (data, stored[f"{name} indices"], stored[f"{name} indptr"]),
-            shape=tuple(stored[f"{name} shape"]),
-        )
-    return FeatureBlocks(**blocks)
+    yield from block_arrays(prior.landmarks)

@@ -12,7 +12,6 @@ from registry.catalog import listing
 from registry.catalog.rows import Entry, model_field
 from registry.coerce import timestamp
 from registry.db.jobs import Lock, job
-from registry.embeddings.refresh import refresh_vectors
 from registry.enums import SyncKind
 from registry.errors import HubError
 from registry.hub.parents import model_name
@@ -24,7 +23,14 @@ from registry.sync.options import SyncOptions
 from registry.sync.page import RecordPage
 from registry.sync.record_file import DayPages, RecordFile
 from registry.sync.state import SyncCounts, SyncState
-from registry.sync.sync import SyncReport, begin_load, load_keys, report_counts, store_pages
+from registry.sync.sync import (
+    SyncReport,
+    begin_load,
+    load_keys,
+    refreshed,
+    report_counts,
+    store_pages,
+)
 from registry.workers import Progress, no_progress
 
 _SCOPE = "file"
@@ -83,7 +89,7 @@ def sync_file(
         watermark=None,
         notes=_notes(file),
     )
-    return report if options.dry_run else replace(report, vectors=refresh_vectors(engine))
+    return report if options.dry_run else refreshed(engine, report)
 
 
 def _notes(file: RecordFile) -> list[str]:

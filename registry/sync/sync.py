@@ -21,6 +21,7 @@ from registry.embeddings.refresh import refresh_vectors
 from registry.enums import SyncKind
 from registry.errors import CursorExpiredError, HubError, HubUnavailableError, UsageError
 from registry.hub.client import Hub
+from registry.prediction.scores.refresh import refresh_predictions
 from registry.sync import ingest, initial_load, tombstones
 from registry.sync import state as sync_state
 from registry.sync.crawl import Crawler
@@ -55,6 +56,7 @@ class SyncReport:
         watermark: of the next delta.
         vectors: a sentence for people about the vectors of the models that it brought; None where
             there is nothing to say.
+        predictions: likewise about their predicted scores.
         notes: sentences about the records of a file.
     """
 
@@ -65,6 +67,7 @@ class SyncReport:
     dry_run: bool
     watermark: datetime | None
     vectors: str | None = None
+    predictions: str | None = None
     notes: Sequence[str] = ()
 
 
@@ -78,7 +81,8 @@ def sync_models(
     """Bring the catalog up to date with the Hub.
 
     An unfinished sync that goes back at least as far as requested is resumed, whatever `since`
-    says. At the end the models that it brought get vectors of the current version.
+    says. At the end the models that it brought get vectors and predicted scores, of the current
+    versions.
 
     Args:
         engine: of a database at head.
@@ -112,7 +116,21 @@ def sync_models(
         }
     if options.dry_run:
         return report
-    return replace(report, vectors=refresh_vectors(engine))
+    return refreshed(engine, report)
+
+
+def refreshed(engine: Engine, report: SyncReport) -> SyncReport:
+    """Give the models that a sync brought vectors and predicted scores; say so in the report.
+
+    Args:
+        engine: of a database at head.
+        report: of a sync that changed the database.
+    """
+    counts = report.counts
+    moved = counts.new + counts.changed + counts.looked_up + counts.edges_changed
+    # Whether scores changed is found by comparing all of them.
+    predicted = refresh_predictions(engine) if moved + counts.scores_changed else None
+    return replace(report, vectors=refresh_vectors(engine), predictions=predicted)
 
 
 def _run(engine: Engine, source: Hub, options: SyncOptions, on_progress: Progress) -> SyncReport:

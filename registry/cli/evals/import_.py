@@ -130,8 +130,9 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
       registry evals import questions.csv --column item=id --column prompt=question --benchmark b
       registry evals import names.csv --column name=label --column model=repository
     """
-    from registry.embeddings import refresh
+    from registry.embeddings.refresh import refresh_vectors
     from registry.evaluations.importer import ImportOptions, import_files
+    from registry.prediction.scores.refresh import refresh_predictions
 
     application = ctx.ensure_object(Application)
     roles = dict(_role(each) for each in chosen.pop("columns"))
@@ -145,7 +146,9 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
                 reports = import_files(
                     engine, paths, options, on_progress=on_progress, on_problem=say
                 )
-            placed = None if options.dry_run else refresh.refresh_vectors(engine)
+            placed = (
+                () if options.dry_run else (refresh_vectors(engine), refresh_predictions(engine))
+            )
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
             raise Failure(
@@ -153,8 +156,9 @@ def import_(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
             ) from None
         raise
     _report(output, reports, time.monotonic() - began, dry_run=options.dry_run)
-    if placed:
-        say(placed)
+    for sentence in placed:
+        if sentence:
+            say(sentence)
     failed = [report for report in reports if report.status == "failed"]
     if all(report.status == "skipped" for report in reports):
         raise Failure("Nothing was imported: no file there is in a known format.", 1)

@@ -8,6 +8,7 @@ import numpy as np
 from registry.learning.arrays import Places, Reals
 from registry.learning.scores import factors as factor_model
 from registry.learning.scores.conformal import ScorePredictions, evidence_groups
+from registry.learning.scores.error_scales import ErrorScales
 from registry.learning.scores.factors import FilledCells, LinearFactors
 from registry.learning.scores.feature_prior import FeaturePrior
 from registry.learning.scores.local_prior import LocalPrior
@@ -169,13 +170,51 @@ class EstimatedFactors:
             ValueError: for features of another width, benchmarks that are unknown, or values that
                 are not finite.
         """
-        self._check(features, rows, columns, values, variances)
-        prior = self.place(features)
-        own = np.bincount(rows, minlength=len(features))
+        if features.ndim != 2 or features.shape[1] != len(self.prior.groups):  # noqa: PLR2004
+            raise ValueError(f"features are to have {len(self.prior.groups)} columns")
+        return self.update(self.place(features), rows, columns, values, variances)
+
+    def measured_prior(self, places: Places) -> ScoreAbilities:
+        """Return the prior of models with scores, each by what is known of all others.
+
+        Args:
+            places: n, of the models among `measured`.
+        """
+        mean, variance = self.prior.others(self.means[self.measured])
+        added, taken = self.local.others()
+        return ScoreAbilities(
+            (mean + added)[places],
+            _diagonal((variance - taken)[places]),
+            np.zeros(len(places), np.intp),
+            self.scales[self.measured][places],
+        )
+
+    def update(
+        self,
+        prior: ScoreAbilities,
+        rows: Places,
+        columns: Places,
+        values: Reals,
+        variances: Reals,
+    ) -> ScoreAbilities:
+        """Return the posterior of n models given scores, with all else as it is.
+
+        Args:
+            prior: of the models, with diagonal covariances.
+            rows: s, which of the models each score is of.
+            columns: s, benchmarks.
+            values: s, on the working scale.
+            variances: s, of each value's own error; 0 where exact.
+
+        Raises:
+            ValueError: for benchmarks that are unknown, or values that are not finite.
+        """
+        self._check(len(prior.means), rows, columns, values, variances)
+        own = np.bincount(rows, minlength=len(prior.means))
         variance = np.einsum("nii->ni", prior.covariances)
         total = self.residuals[columns] + variances
         precisions = np.ones(len(values))
-        cells = FilledCells.of(rows, columns, (len(features), len(self.intercepts)))
+        cells = FilledCells.of(rows, columns, (len(prior.means), len(self.intercepts)))
         means, covariances = prior.means, prior.covariances
         for _ in range(FOLDING_ROUNDS):
             information, evidence = factor_model.ability_information(
@@ -243,20 +282,38 @@ class EstimatedFactors:
         )
 
     def _check(
-        self, features: Reals, rows: Places, columns: Places, values: Reals, variances: Reals
+        self, models: int, rows: Places, columns: Places, values: Reals, variances: Reals
     ) -> None:
-        if features.ndim != 2 or features.shape[1] != len(self.prior.groups):  # noqa: PLR2004
-            raise ValueError(f"features are to have {len(self.prior.groups)} columns")
         if not len(rows) == len(columns) == len(values) == len(variances):
             raise ValueError("rows, columns, values and variances are to have one length")
         if len(columns) and not (columns.min() >= 0 and columns.max() < len(self.intercepts)):
             raise ValueError(f"columns are to be from 0 to {len(self.intercepts) - 1}")
-        if len(rows) and not (rows.min() >= 0 and rows.max() < len(features)):
-            raise ValueError(f"rows are to be from 0 to {len(features) - 1}")
+        if len(rows) and not (rows.min() >= 0 and rows.max() < models):
+            raise ValueError(f"rows are to be from 0 to {models - 1}")
         if not np.isfinite(values).all():
             raise ValueError("values are to be finite")
         if not (np.isfinite(variances).all() and (variances >= 0).all()):
             raise ValueError("variances are to be finite and at least 0")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaledFactors(EstimatedFactors):
+    """Estimated factors whose deviations were compared with errors of held-out scores.
+
+    Attributes:
+        error_scales: from which the models' scales follow.
+    """
+
+    error_scales: ErrorScales
+
+    def place(self, features: Reals) -> ScoreAbilities:
+        """Return the prior of models without scores.
+
+        Args:
+            features: n x f, of the space of the observations' features.
+        """
+        prior = super(ScaledFactors, self).place(features)
+        return prior._replace(scales=self.error_scales.scales(features))
 
 
 def _prior(prior: FeaturePrior, local: LocalPrior, features: Reals) -> tuple[Reals, Reals]:

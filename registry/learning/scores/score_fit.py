@@ -12,9 +12,8 @@ from registry.learning.scores.conformal import (
     ScoreInterval,
     ScorePredictions,
 )
-from registry.learning.scores.error_scales import ErrorScales
 from registry.learning.scores.links import ScoreLinks
-from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
+from registry.learning.scores.score_estimate import ScaledFactors
 
 
 class HeldOutFigures(NamedTuple):
@@ -38,12 +37,11 @@ class HeldOutFigures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreFit(EstimatedFactors):
+class ScoreFit(ScaledFactors):
     """Estimate with the calibration of its predictions.
 
     Attributes:
         links: working scales.
-        error_scales: from which the models' scales follow.
         calibration: of intervals.
         held_out: figures of inner cross-validation, of all scores as `all`, and of each group of
             `conformal.GROUPS`; each with the calibration by the other folds.
@@ -51,19 +49,9 @@ class ScoreFit(EstimatedFactors):
     """
 
     links: ScoreLinks
-    error_scales: ErrorScales
     calibration: ScoreCalibration
     held_out: Mapping[str, HeldOutFigures]
     left_out: ScorePredictions
-
-    def place(self, features: Reals) -> ScoreAbilities:
-        """Return the prior of models without scores.
-
-        Args:
-            features: n x f, of the space of the observations' features.
-        """
-        prior = super(ScoreFit, self).place(features)
-        return prior._replace(scales=self.error_scales.scales(features))
 
     def intervals(self, predictions: ScorePredictions, level: float = 0.9) -> ScoreInterval:
         """Return scores with central intervals, in the units of scores, n each.

@@ -25,6 +25,7 @@ from registry.learning.scores.observations import LEAST_SCORES, ScoreObservation
 from registry.learning.scores.score_fit import ScoreFit
 from registry.prediction.scores import placing, storage
 from registry.prediction.scores.partial import with_estimates
+from registry.prediction.scores.placer_state import state
 from registry.prediction.scores.placing import AbilityPlacer, PlacedModels
 from registry.prediction.scores.table import ScoreTable, read
 from registry.workers import Progress, no_progress
@@ -105,12 +106,21 @@ def _too_few(table: ScoreTable) -> bool:
 
 
 def _is_current(connection: Connection, table: ScoreTable) -> bool:
-    """Return whether the current version is of these scores, and of all models as they are."""
+    """Return whether the current version is of these scores, and of all models as they are.
+
+    Models that came since, and that a sync placed, need no new fit.
+    """
     found = connection.scalar(
         text("""
         SELECT v.data_fingerprint = :fingerprint
                AND NOT EXISTS (SELECT FROM store.models m
                                 WHERE m.model_id > v.newest_model_id OR m.changed_at > v.placed_at)
+               -- Models that it was fitted to, and was not placed again for, as its fit read them.
+               AND NOT EXISTS (SELECT FROM store.models m
+                                WHERE m.changed_at > v.created_at - v.seconds * interval '1 second'
+                                  AND EXISTS (SELECT FROM store.fitted_scores f
+                                               WHERE f.model_id = m.model_id
+                                                 AND f.version_id = v.version_id))
           FROM store.prediction_versions v WHERE v.state = 'current'"""),
         {"fingerprint": table.fingerprint()},
     )
@@ -133,7 +143,9 @@ def _fitted(
     context = Context(seed=seed, on_progress=on_progress)
     found = fit(observations, context)
     across = crossed(observations, found, context)
-    placer = AbilityPlacer(featurizer, space, found, table.models, _blocks(table, across))
+    benchmarks = np.array([each.key for each in table.benchmarks], np.int64)
+    taken = _blocks(table, across)
+    placer = AbilityPlacer(featurizer, space, found, table.models, taken, benchmarks)
     placed = 0
     with engine.begin() as connection:
         number = storage.create(
@@ -141,7 +153,7 @@ def _fitted(
             found,
             across,
             table,
-            fitted=b"",
+            fitted=state(placer),
             extent=extent,
             seed=seed,
             seconds=round(perf_counter() - began, 3),
@@ -195,18 +207,12 @@ def _blocks(table: ScoreTable, across: CrossedBlocks) -> NDArray[np.int64]:
 
 
 def _with_scores(
-    placer: AbilityPlacer,
-    found: ScoreFit,
-    table: ScoreTable,
-    features: Reals,
+    placer: AbilityPlacer, found: ScoreFit, table: ScoreTable, features: Reals
 ) -> Iterator[Mapping[str, Column]]:
     """Yield the abilities of models with scores, by kind of evidence."""
     near, weights = placer.nearest(features, np.arange(len(features)))
     placed = PlacedModels(table.models, found.abilities, near, weights, placer.blocks)
     estimated = np.zeros(len(table.models), bool)
-    keys = np.array([each.key for each in table.benchmarks])
-    estimated[table.rows[(table.variances > 0) | (keys[table.columns] < 0)]] = True
-    for kind, which in ((EvidenceKind.OUTCOMES, estimated), (EvidenceKind.SCORES, ~estimated)):
-        if which.any():
-            own = np.flatnonzero(which)
-            yield placing.rows(placing.those(placed, own), placer, kind)
+    of_parts = placer.benchmarks[table.columns] < 0
+    estimated[table.rows[(table.variances > 0) | of_parts]] = True
+    yield from placing.by_kind(placed, placer, estimated)

@@ -119,8 +119,8 @@ def of_model(connection: Connection, model: str) -> Sequence[Mapping[str, Any]]:
     found = [dict(row) for row in rows.mappings()]
     if not found:
         raise RegistryError(
-            f"Scores of model {model!r} are not predicted: it is new since the last `registry "
-            "train`, which predicts those of all models."
+            f"Scores of model {model!r} are not predicted: it is new since they last were; "
+            "`registry train` predicts those of all models."
         )
     return found
 

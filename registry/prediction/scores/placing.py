@@ -1,7 +1,7 @@
 """Abilities of models in a version: those with scores, and all others by the catalog."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,11 @@ from registry.learning.arrays import Places, Reals
 from registry.learning.coldstart.features import Description, Featurizer
 from registry.learning.scores import evidence
 from registry.learning.scores.model_features import ModelFeatureSpace
-from registry.learning.scores.score_estimate import EstimatedFactors, ScoreAbilities
+from registry.learning.scores.score_estimate import (
+    EstimatedFactors,
+    ScaledFactors,
+    ScoreAbilities,
+)
 
 
 class PlacedModels(NamedTuple):
@@ -46,17 +50,23 @@ class AbilityPlacer:
         estimate: the fitted factors.
         keys: int64, M: keys of the models with scores, ascending, the rows of its prior.
         blocks: int64, M: bits of the blocks that they have scores in.
+        benchmarks: int64, B: keys of the benchmarks of the estimate.
     """
 
     featurizer: Featurizer
     space: ModelFeatureSpace
-    estimate: EstimatedFactors
+    estimate: ScaledFactors
     keys: NDArray[np.int64]
     blocks: NDArray[np.int64]
+    benchmarks: NDArray[np.int64]
 
     def features(self, descriptions: list[Description]) -> Reals:
         """Return features of models, n x f."""
         return self.space.features(self.featurizer.blocks(descriptions))
+
+    def within(self, models: ModelBatch) -> "AbilityPlacer":
+        """Return one that knows the authors and lineage of these models alone."""
+        return replace(self, featurizer=self.featurizer.within(models.descriptions))
 
     def place(self, batch: ModelBatch) -> PlacedModels:
         """Return the abilities of those models of a batch that have no scores."""
@@ -127,8 +137,27 @@ def rows(
     }
 
 
-def those(placed: PlacedModels, which: Places) -> PlacedModels:
-    """Return some of the placed models."""
+def by_kind(
+    placed: PlacedModels, placer: AbilityPlacer, estimated: NDArray[np.bool_]
+) -> Iterator[Mapping[str, Column]]:
+    """Yield rows of `store.abilities` of models with and without scores, by kind of evidence.
+
+    Args:
+        placed: n models.
+        placer: that placed them.
+        estimated: bool, n: those with a score from some of a benchmark's items.
+    """
+    scored = placed.abilities.own > 0
+    for kind, which in (
+        (EvidenceKind.OUTCOMES, scored & estimated),
+        (EvidenceKind.SCORES, scored & ~estimated),
+        (EvidenceKind.CATALOG, ~scored),
+    ):
+        if which.any():
+            yield rows(_those(placed, np.flatnonzero(which)), placer, kind)
+
+
+def _those(placed: PlacedModels, which: Places) -> PlacedModels:
     abilities = placed.abilities.only(which)
     return PlacedModels(
         placed.keys[which],

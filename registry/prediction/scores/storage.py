@@ -13,6 +13,7 @@ from registry.embeddings.model_features import CatalogExtent
 from registry.learning.arrays import Places
 from registry.learning.scores import blocks
 from registry.learning.scores.blocks import CrossedBlocks
+from registry.learning.scores.conformal import GROUPS
 from registry.learning.scores.score_fit import ScoreFit
 from registry.prediction.scores.table import ScoreTable
 from registry.version import __version__
@@ -24,6 +25,10 @@ COVERED = (0.85, 0.95)
 
 JUDGED = 100
 """Held-out scores from which a group of them alone can make a version unreliable."""
+
+
+CROSSED = len(GROUPS)
+"""Group of evidence of predictions from scores of other blocks alone, after those of `GROUPS`."""
 
 
 def figures(fit: ScoreFit, crossed: CrossedBlocks) -> dict[str, dict[str, float | int | None]]:
@@ -156,7 +161,7 @@ def _store_loadings(
     copy_in(
         connection,
         "store.benchmark_loadings",
-        _versioned(
+        versioned(
             {
                 "benchmark_id": np.array([each.key for each in table.benchmarks], np.int32),
                 "measure_id": np.array([each.measure for each in table.benchmarks], np.int32),
@@ -205,7 +210,7 @@ def _store_scores(connection: Connection, number: int, fit: ScoreFit, table: Sco
     copy_in(
         connection,
         "store.fitted_scores",
-        _versioned(
+        versioned(
             {
                 "model_id": table.models[table.rows],
                 "benchmark_id": keys[table.columns],
@@ -225,10 +230,11 @@ def add_abilities(
 ) -> None:
     """Store abilities of models in a version, part by part."""
     for columns in parts:
-        copy_in(connection, "store.abilities", _versioned(columns, number))
+        copy_in(connection, "store.abilities", versioned(columns, number))
 
 
-def _versioned(columns: Mapping[str, Column], number: int) -> Mapping[str, Column]:
+def versioned(columns: Mapping[str, Column], number: int) -> Mapping[str, Column]:
+    """Return columns with the version's number beside each row."""
     count = next(len(each) for each in columns.values() if isinstance(each, np.ndarray))
     version: NDArray[np.int32] = np.broadcast_to(np.int32(number), count)
     return {**columns, "version_id": version}

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from registry.learning.arrays import Places, Reals
 from registry.learning.scores.links import ScoreLinks
@@ -40,7 +40,7 @@ class ScoreTable(NamedTuple):
 
     Attributes:
         models: int64, M: keys, ascending.
-        benchmarks: B.
+        benchmarks: B, in order of their keys.
         rows: n, place of each score's model.
         columns: n, place of its benchmark.
         values: n, on the working scale of `links`.
@@ -105,6 +105,14 @@ _PARTS = text("""
      ORDER BY model_id, benchmark_id DESC""")
 
 
+def measured_scores(connection: Connection) -> Sequence[Row[Any]]:
+    """Read scores of complete runs: one of each model on each canonical benchmark and version.
+
+    Rows have model_id, benchmark, version, share (None where the measure has no bounds) and raw.
+    """
+    return connection.execute(_SCORES).all()
+
+
 def read(connection: Connection) -> ScoreTable:
     """Read the scores of complete runs, by the measure that leaderboards show, and of parts.
 
@@ -117,20 +125,20 @@ def read(connection: Connection) -> ScoreTable:
     """
     grouped: dict[tuple[str, str, bool], list[tuple[int, int, int, float, bool | None]]] = {}
     parts = connection.execute(_PARTS, {"least": LEAST_OF_PART})
-    for row in (*connection.execute(_SCORES), *parts):
+    for row in (*measured_scores(connection), *parts):
         part = f" (part {-row.benchmark_id % 1000})" if row.benchmark_id < 0 else ""
         of = row.benchmark + part, row.version, row.share is not None
         value = row.raw if row.share is None else row.share
         own = row.model_id, row.benchmark_id, row.measure_id, float(value), row.higher_is_better
         grouped.setdefault(of, []).append(own)
-    chosen = _one_scale(grouped)
+    chosen = sorted(_one_scale(grouped), key=lambda of: _key(grouped[of]))
     benchmarks, rows, columns, scores, better = [], [], [], [], []
     for place, (name, version, _) in enumerate(chosen):
         own_rows = grouped[name, version, _]
         measures = [each[2] for each in own_rows]
         benchmarks.append(
             ScoredBenchmark(
-                min((each[1] for each in own_rows), key=abs),
+                _key(own_rows),
                 max(sorted(set(measures)), key=measures.count),
                 name,
                 version,
@@ -155,6 +163,11 @@ def read(connection: Connection) -> ScoreTable:
     )
 
 
+def _key(rows: Sequence[tuple[int, int, int, float, bool | None]]) -> int:
+    """Return the key of a benchmark of these scores: of several names, the first."""
+    return min((each[1] for each in rows), key=abs)
+
+
 def _one_scale(
     grouped: dict[tuple[str, str, bool], list[tuple[int, int, int, float, bool | None]]],
 ) -> list[tuple[str, str, bool]]:
@@ -164,4 +177,4 @@ def _one_scale(
         before = kept.get(of[:2])
         if len(rows) >= LEAST_MODELS and (before is None or len(rows) > len(grouped[before])):
             kept[of[:2]] = of
-    return sorted(kept.values())
+    return list(kept.values())

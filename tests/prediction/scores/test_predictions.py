@@ -457,11 +457,11 @@ class TestChanges:
     def test_a_model_that_came_since_is_an_error(self, own: Engine) -> None:
         with own.begin() as connection:
             model(connection, "new/one")
-            with pytest.raises(Exception, match="new since the last"):
+            with pytest.raises(Exception, match="new since they last were"):
                 predicted(connection, "new/one", "alpha")
         with own.begin() as connection:
             model(connection, "new/one")
-            with pytest.raises(RegistryError, match="new since the last"):
+            with pytest.raises(RegistryError, match="new since they last were"):
                 forecasts.of_model(connection, "new/one")
 
     def test_a_new_fit_takes_the_place_of_the_one_before(self, own: Engine) -> None:
@@ -601,7 +601,11 @@ def test_scores_of_two_directions_and_scales(engine: Engine) -> None:
     with engine.connect() as connection:
         table = read(connection)
     names = [each.name for each in table.benchmarks]
-    assert names == ["alpha", "arena", "beta", "delta", "gamma", "wiki"]
+    keys = [each.key for each in table.benchmarks]
+    assert (sorted(names), sorted(keys)) == (
+        ["alpha", "arena", "beta", "delta", "gamma", "wiki"],
+        keys,
+    )
     assert table.links.bounded.tolist() == [True, False, True, True, True, False]
     assert (table.links.spreads > 0).tolist() == [True] * 5 + [False]
     assert PERPLEXITY.higher_is_better is False

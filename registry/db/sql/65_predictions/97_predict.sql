@@ -54,7 +54,8 @@ BEGIN
                 'how they compare', predict.model, predict.benchmark);
         ELSIF NOT FOUND THEN
             RAISE no_data_found USING MESSAGE = format(
-                'Scores of model %L are not predicted: it is new since the last `registry train`',
+                'Scores of model %L are not predicted: it is new since they last were; `registry train` '
+                'predicts those of all models',
                 predict.model);
         END IF;
         half := store.interval_ratio(p.levels, p.ratios, predict.level) * p.deviation;
