@@ -88,6 +88,7 @@ class Measured:
         links = ScoreLinks.of(table.columns[kept], table.scores[kept], table.bounded)
         measured = np.unique(table.rows[kept])
         space = ModelFeatureSpace.of(self.blocks.rows(measured))
+        features = space.features(self.blocks)
         return ScoreObservations(
             table.rows[kept],
             table.columns[kept],
@@ -95,10 +96,11 @@ class Measured:
             np.zeros(int(kept.sum())),
             len(table.models),
             len(table.benchmarks),
-            space.features(self.blocks),
+            features,
             table.benchmarks,
             links,
             space.groups,
+            space.apart(self.blocks, features),
         )
 
     def points(self, scores: Reals, cells: Places) -> Reals:

@@ -35,12 +35,16 @@ class ModelFeatureSpace:
         axes: float64, landmarks x f: from similarities to features.
         centre: float64, f: mean of those features.
         trends: float64, 2 x t: mean and standard deviation of each trend.
+        scale: float64, (): mean of the kernel of a model with itself, which counts as 1.
+        lacking: float64, (): mean of what the features of the fit lack of it, likewise.
     """
 
     similarities: SimilaritiesTo
     axes: Reals
     centre: Reals
     trends: Reals
+    scale: Reals
+    lacking: Reals
 
     @classmethod
     def of(cls, models: FeatureBlocks, *, most: int = MOST_FEATURES, seed: int = 0) -> Self:
@@ -59,11 +63,12 @@ class ModelFeatureSpace:
         kept = values > max(float(values[-1]), 0.0) * NEGLIGIBLE
         root = vectors[:, kept] / np.sqrt(values[kept])
         features = similar @ root
-        scale = np.sqrt(max(float(kernel.own(models).mean()), NEGLIGIBLE))
+        own = kernel.own(models)
+        scale = max(float(own.mean()), NEGLIGIBLE)
         centred = features - features.mean(axis=0)
         squares, principal = np.linalg.eigh(centred.T @ centred)
         kept = squares[::-1][:most] > NEGLIGIBLE * max(float(squares[-1]), NEGLIGIBLE)
-        axes = root @ principal[:, ::-1][:, :most][:, kept] / scale
+        axes = root @ principal[:, ::-1][:, :most][:, kept] / np.sqrt(scale)
         known = [getattr(models, name) for name in TRENDS]
         known = [values[~np.isnan(values)] for values in known]
         trends = np.array(
@@ -72,7 +77,9 @@ class ModelFeatureSpace:
                 [(each.std() if len(each) else 0.0) or 1.0 for each in known],
             ]
         )
-        return cls(towards, axes, (similar @ axes).mean(axis=0), trends)
+        found = similar @ axes
+        lacking = float(np.maximum(own / scale - np.square(found).sum(axis=1), 0).mean())
+        return cls(towards, axes, found.mean(axis=0), trends, np.array(scale), np.array(lacking))
 
     @property
     def groups(self) -> Places:
@@ -87,3 +94,20 @@ class ModelFeatureSpace:
         similar = self.similarities(models).astype(np.float64) @ self.axes - self.centre
         trends = np.column_stack([getattr(models, name) for name in TRENDS])
         return np.column_stack([similar, np.nan_to_num((trends - self.trends[0]) / self.trends[1])])
+
+    def apart(self, models: FeatureBlocks, features: Reals) -> Reals:
+        """Return how much features lack of models that are unlike those of the fit, n, from 0 up.
+
+        It is the kernel of a model with itself minus the square of its features, beyond the mean of
+        that in the fit: the variance that the features alone would leave out (the fully independent
+        training conditional: Snelson and Ghahramani 2006). A model of which less is stated than
+        usual has the kernel of the mean.
+
+        Args:
+            models: n.
+            features: of the models, n x f.
+        """
+        known = features[:, : len(self.centre)] + self.centre
+        own = np.maximum(Kernel().own(models) / self.scale, 1)
+        lacking: Reals = own - np.square(known).sum(axis=1) - self.lacking
+        return np.maximum(lacking, 0)

@@ -32,6 +32,8 @@ class ScoreObservations:
         links: of the benchmarks; without them, all scores are shares.
         groups: intp, f: group of each feature, from 0; the slopes of each group have variances of
             their own. Without them, there is one group.
+        apart: float64, M: how much the features of each model lack, in units of the mean square of
+            features, see `ModelFeatureSpace.apart`; 0 without it.
     """
 
     rows: Places
@@ -44,6 +46,7 @@ class ScoreObservations:
     names: Sequence[str]
     links: ScoreLinks | None = None
     groups: Places | None = None
+    apart: Reals | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes and values.
@@ -99,7 +102,13 @@ class ScoreObservations:
         """
         places = np.full(self.models, -1, np.intp)
         places[rows] = np.arange(len(rows))
-        return replace(self, rows=places[self.rows], models=len(rows), features=self.features[rows])
+        return replace(
+            self,
+            rows=places[self.rows],
+            models=len(rows),
+            features=self.features[rows],
+            apart=None if self.apart is None else self.apart[rows],
+        )
 
     def counts(self) -> tuple[Places, Places]:
         """Return the number of scores of each model, M, and of each benchmark, B."""

@@ -97,7 +97,10 @@ class EstimatedFactors:
         means = np.empty((len(own), dimensions))
         covariances = np.empty((len(own), dimensions, dimensions))
         means[unmeasured], variances = _prior(
-            factors.of_models, factors.local, observations.features[unmeasured]
+            factors.of_models,
+            factors.local,
+            observations.features[unmeasured],
+            None if observations.apart is None else observations.apart[unmeasured],
         )
         covariances[unmeasured] = _diagonal(variances)
         means[measured], covariances[measured] = factors.abilities, factors.covariances
@@ -143,13 +146,14 @@ class EstimatedFactors:
         scales = abilities.scales[rows, (groups > 0).astype(np.intp)]
         return ScorePredictions(columns, mean, deviation * scales, groups)
 
-    def place(self, features: Reals) -> ScoreAbilities:
+    def place(self, features: Reals, apart: Reals | None = None) -> ScoreAbilities:
         """Return the prior of models without scores.
 
         Args:
             features: n x f, of the space of the observations' features.
+            apart: n, as in `ScoreObservations`; None for 0.
         """
-        means, variances = _prior(self.prior, self.local, features)
+        means, variances = _prior(self.prior, self.local, features, apart)
         return ScoreAbilities(
             means, _diagonal(variances), np.zeros(len(means), np.intp), np.ones((len(means), 2))
         )
@@ -252,7 +256,7 @@ class EstimatedFactors:
             weights, variance = weights / share, prior.noise / share - taken[own]
             weights[own] = 0
         else:
-            variance = _prior(prior, self.local, features[None])[1][0]
+            variance = _prior(prior, self.local, features[None], None)[1][0]
         return weights + near, variance
 
     def model_vectors(self, of: ScoreAbilities | None = None) -> Reals:
@@ -306,21 +310,27 @@ class ScaledFactors(EstimatedFactors):
 
     error_scales: ErrorScales
 
-    def place(self, features: Reals) -> ScoreAbilities:
+    def place(self, features: Reals, apart: Reals | None = None) -> ScoreAbilities:
         """Return the prior of models without scores.
 
         Args:
             features: n x f, of the space of the observations' features.
+            apart: n, as in `ScoreObservations`; None for 0.
         """
-        prior = super(ScaledFactors, self).place(features)
+        prior = super(ScaledFactors, self).place(features, apart)
         return prior._replace(scales=self.error_scales.scales(features))
 
 
-def _prior(prior: FeaturePrior, local: LocalPrior, features: Reals) -> tuple[Reals, Reals]:
+def _prior(
+    prior: FeaturePrior, local: LocalPrior, features: Reals, apart: Reals | None
+) -> tuple[Reals, Reals]:
     """Return means and variances of the abilities of models without scores, n x k each."""
     means, variances = prior.predict(features)
     added, taken = local.predict(features[:, prior.groups == 0])
-    return means + added, variances - taken
+    variances = variances - taken
+    if apart is not None:
+        variances = variances + apart[:, None] * prior.signal[0]
+    return means + added, variances
 
 
 def _diagonal(variances: Reals) -> Reals:

@@ -15,7 +15,7 @@ from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
 from registry.embeddings import model_features
 from registry.enums import EvidenceKind
-from registry.learning.arrays import Reals
+from registry.learning.arrays import Places, Reals
 from registry.learning.coldstart.features import Featurizer
 from registry.learning.factorization.problem import Context
 from registry.learning.scores.blocks import CrossedBlocks, crossed
@@ -139,7 +139,7 @@ def _fitted(
     blocks = featurizer.blocks(batch.descriptions)
     space = ModelFeatureSpace.of(blocks, seed=seed)
     features = space.features(blocks)
-    observations = _observations(table, features, space)
+    observations = _observations(table, features, space.apart(blocks, features), space.groups)
     context = Context(seed=seed, on_progress=on_progress)
     found = fit(observations, context)
     across = crossed(observations, found, context)
@@ -183,7 +183,7 @@ def _fitted(
 
 
 def _observations(
-    table: ScoreTable, features: Reals, space: ModelFeatureSpace
+    table: ScoreTable, features: Reals, apart: Reals, groups: Places
 ) -> ScoreObservations:
     return ScoreObservations(
         rows=table.rows,
@@ -195,7 +195,8 @@ def _observations(
         features=features,
         names=[f"{each.name} {each.version}".rstrip() for each in table.benchmarks],
         links=table.links,
-        groups=space.groups,
+        groups=groups,
+        apart=apart,
     )
 
 

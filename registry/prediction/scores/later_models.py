@@ -15,7 +15,6 @@ from registry.db.jobs import Lock, job
 from registry.embeddings import model_features
 from registry.embeddings.model_features import CatalogExtent
 from registry.errors import RegistryError
-from registry.learning.arrays import Reals
 from registry.learning.scores import later_scores
 from registry.learning.scores.conformal import ScorePredictions
 from registry.learning.scores.later_scores import LaterScores
@@ -166,8 +165,8 @@ def _place(
     known = np.array(batch.keys, np.int64)
     own = np.searchsorted(placer.keys, known)
     own = np.where(placer.keys[np.minimum(own, len(placer.keys) - 1)] == known, own, -1)
-    features = placer.within(context).features(list(batch.descriptions))
-    prior = _prior(placer, features, own)
+    features, prior = placer.within(context).prior(batch.descriptions)
+    _leave_out(prior, placer, own)
     of_these = scores.only(np.isin(scores.models, known))
     later = LaterScores(np.searchsorted(known, of_these.models), *of_these[1:])
     abilities = later_scores.fold_in(placer.estimate, prior, later)
@@ -191,14 +190,12 @@ def _place(
     return len(known)
 
 
-def _prior(placer: AbilityPlacer, features: Reals, own: NDArray[np.intp]) -> ScoreAbilities:
-    """Return the prior of models, of those that the version was fitted to without themselves."""
-    prior = placer.estimate.place(features)
+def _leave_out(prior: ScoreAbilities, placer: AbilityPlacer, own: NDArray[np.intp]) -> None:
+    """Set the prior of models that the version was fitted to: it is to leave themselves out."""
     fitted = np.flatnonzero(own >= 0)
     alone = placer.estimate.measured_prior(own[fitted])
     for part, of_fitted in zip(prior, alone, strict=True):
         part[fitted] = of_fitted
-    return prior
 
 
 def _fitted_scores(

@@ -28,7 +28,7 @@ from registry.prediction.scores.placing import AbilityPlacer
 _PRIOR = ("mean", "slopes", "inverses", "noise", "signal")
 _LOCAL = ("left", "uncertain", "noise", "lengths", "shares")
 _ESTIMATE = ("means", "scales", "intercepts", "loadings", "loading_covariances", "residuals")
-_SPACE = ("axes", "centre", "trends")
+_SPACE = ("axes", "centre", "trends", "scale", "lacking")
 
 _UNUSED: Mapping[str, Reals] = {name: np.zeros(0) for name in ("inverses", "noise", "signal")}
 """Of the prior of error scales, which gives means alone."""

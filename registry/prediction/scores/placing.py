@@ -1,6 +1,6 @@
 """Abilities of models in a version: those with scores, and all others by the catalog."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -60,9 +60,11 @@ class AbilityPlacer:
     blocks: NDArray[np.int64]
     benchmarks: NDArray[np.int64]
 
-    def features(self, descriptions: list[Description]) -> Reals:
-        """Return features of models, n x f."""
-        return self.space.features(self.featurizer.blocks(descriptions))
+    def prior(self, descriptions: Sequence[Description]) -> tuple[Reals, ScoreAbilities]:
+        """Return features of models, n x f, and the prior of their abilities."""
+        blocks = self.featurizer.blocks(descriptions)
+        features = self.space.features(blocks)
+        return features, self.estimate.place(features, self.space.apart(blocks, features))
 
     def within(self, models: ModelBatch) -> "AbilityPlacer":
         """Return one that knows the authors and lineage of these models alone."""
@@ -72,10 +74,10 @@ class AbilityPlacer:
         """Return the abilities of those models of a batch that have no scores."""
         keys = np.array(batch.keys, np.int64)
         new = np.flatnonzero(~np.isin(keys, self.keys))
-        features = self.features([batch.descriptions[place] for place in new.tolist()])
+        features, prior = self.prior([batch.descriptions[place] for place in new.tolist()])
         near, weights = self.nearest(features, np.full(len(new), -1))
         blocks = np.bitwise_or.reduce(self.blocks[near], axis=1)
-        return PlacedModels(keys[new], self.estimate.place(features), near, weights, blocks)
+        return PlacedModels(keys[new], prior, near, weights, blocks)
 
     def nearest(
         self, features: Reals, own: Places

@@ -82,3 +82,58 @@ def test_a_trend_goes_on_beyond_the_known_models() -> None:
     newest = np.repeat(np.arange(50, 60), 8)
     found = fit(observations).predict(newest, np.tile(np.arange(8), 10)).mean.reshape(10, 8)
     assert np.abs(found - truth[50:]).mean() < 0.3 * (truth[50:].mean() - truth[:45].mean())
+
+
+def test_features_lack_what_is_unlike_the_models_of_the_fit() -> None:
+    models = described(40)
+    of_models = blocks(models)
+    space = ModelFeatureSpace.of(of_models)
+    # Each of them is a landmark: nothing is lacking but rounding.
+    assert np.allclose(space.apart(of_models, space.features(of_models)), 0, atol=1e-3)
+    few = ModelFeatureSpace.of(of_models, most=3)
+    lacking = Kernel().own(of_models) / Kernel().own(of_models).mean()
+    near = few.features(of_models)[:, :3] + few.centre
+    lacking = lacking - (near**2).sum(axis=1)
+    # The kernel of a model with itself is that of the mean here, where all is stated.
+    assert np.allclose(Kernel().own(of_models), Kernel().own(of_models)[0], atol=1e-5)
+    expected = np.maximum(lacking - np.maximum(lacking, 0).mean(), 0)
+    assert np.allclose(few.apart(of_models, few.features(of_models)), expected, atol=1e-4)
+    assert expected.max() > 0.05
+    others = Featurizer.of([models]).blocks(
+        [
+            Description("alpha/alpha-7", 7 * 10**9, "alpha", created=70.0),
+            Description("zeta/unheard-of", None, "omega", created=10**5),
+        ]
+    )
+    like, unlike = space.apart(others, space.features(others))
+    assert like < 0.5 < unlike
+
+
+def test_a_model_of_which_nothing_is_stated_lacks_as_much_as_any() -> None:
+    space = ModelFeatureSpace.of(blocks(described(40)))
+    nothing = Featurizer.of([described(40)]).blocks([Description("x")])
+    assert Kernel().own(nothing)[0] < 0.6 * space.scale
+    assert space.apart(nothing, space.features(nothing))[0] > 0.6
+
+
+def test_what_is_lacking_makes_predictions_less_certain_and_scores_count_more() -> None:
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(60, 3))
+    features -= features.mean(axis=0)
+    values = features @ rng.normal(size=(3, 8)) + rng.normal(size=(60, 8)) * 0.1
+    rows, columns = np.nonzero(np.ones((50, 8), bool))
+    apart = np.zeros(60)
+    apart[55:] = 0.7
+    names = [f"{place:02d}" for place in range(8)]
+    observations = ScoreObservations(
+        rows, columns, values[rows, columns], np.zeros(400), 60, 8, features, names, apart=apart
+    )
+    found = fit(observations)
+    own = np.einsum("nii->ni", found.covariances)
+    plain = found.place(features[50:])
+    assert np.allclose(own[50:55], np.einsum("nii->ni", plain.covariances)[:5])
+    added = own[55:] - np.einsum("nii->ni", plain.covariances)[5:]
+    assert np.allclose(added, 0.7 * found.prior.signal[0])
+    placed = found.place(features[50:], apart[50:])
+    assert np.allclose(placed.covariances, found.covariances[50:])
+    assert np.allclose(placed.means, found.means[50:])
