@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from registry.learning.arrays import Floats, Places, Reals
+from registry.learning.routing.answer_odds import answer_probabilities
 from registry.learning.routing.picks import at
-from registry.learning.routing.voting import NONE, Ballot, log_odds
+from registry.learning.routing.voting import Ballot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,53 +87,39 @@ def by_probability(ballot: Ballot, costs: Reals, models: Places, threshold: floa
 
 
 def by_agreement(
-    ballot: Ballot, costs: Reals, models: Places, threshold: float, choices: int | Reals
+    ballot: Ballot,
+    costs: Reals,
+    models: Places,
+    threshold: float,
+    *,
+    choices: Reals,
+    overlap: float = 1.0,
 ) -> CascadeResult:
     """Ask one model after another until an answer is likely enough to be right.
 
-    After each, the probability of every answer given so far follows from who gave it, as if models
-    erred independently: its log-odds are the sum of the weights of `voting.log_odds`, less those of
-    the other possible answers (softmax). The most probable answer is the result.
+    After each, the most probable answer so far is the result; see
+    `answer_odds.answer_probabilities`.
 
     Args:
         ballot: of all M models, with their answers.
         costs: P x M, dollars.
         models: of the chain, in order.
-        threshold: least probability of an answer to stop at, in [0, 1].
-        choices: number of possible answers, of all prompts or of each (P); at least 2.
+        threshold: least probability of an answer to stop at.
+        choices: P, number of possible answers.
+        overlap: as of `voting.support`; learned by `answer_odds.learn_overlap`.
     """
     prompts = len(ballot.answers)
-    answers = ballot.answers[:, models]
-    weights = log_odds(ballot.probabilities[:, models], choices)
-    weights = np.where(answers == NONE, 0.0, weights)
-    possible = np.broadcast_to(np.maximum(np.asarray(choices, np.float64), 2), prompts)
-    same = (answers[:, :, None] == answers[:, None, :]) & (answers != NONE)[:, None, :]
     running = np.ones(prompts, np.bool_)
     outcomes, paid = np.zeros(prompts), np.zeros(prompts)
     asked = np.zeros(prompts, np.intp)
-    rows = np.arange(prompts)
     for step, model in enumerate(models):
+        so_far = models[: step + 1]
         paid += np.where(running, costs[:, model], 0)
         asked += running
-        totals = (same[:, : step + 1, : step + 1] * weights[:, None, : step + 1]).sum(axis=2)
-        totals = np.where(answers[:, : step + 1] == NONE, -np.inf, totals)
-        leader = totals.argmax(axis=1)
-        outcomes = np.where(running, ballot.outcomes[rows, models[leader]], outcomes)
-        probability = _probability(totals, same[:, : step + 1, : step + 1], leader, possible)
-        running &= probability < threshold
+        found = answer_probabilities(
+            ballot.answers[:, so_far], ballot.probabilities[:, so_far], choices, overlap
+        )
+        leader = found.argmax(axis=1)
+        outcomes = np.where(running, at(ballot.outcomes, so_far[leader]), outcomes)
+        running &= found.max(axis=1) < threshold
     return CascadeResult(outcomes, paid, asked)
-
-
-def _probability(
-    totals: Reals,
-    same: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    leader: Places,
-    choices: Reals,
-) -> Reals:
-    """Return the probability of the leading answer: the softmax over all possible ones."""
-    # Of models with the same answer, the first stands for it; answers of nobody have weight 0.
-    first = ~np.tril(same, -1).any(axis=2) & np.isfinite(totals)
-    weights = np.where(first, np.exp(np.minimum(totals, 700)), 0)
-    others = np.maximum(choices - first.sum(axis=1), 0)
-    top = np.exp(np.minimum(totals[np.arange(len(leader)), leader], 700))
-    return np.where(np.isfinite(top), top / (weights.sum(axis=1) + others), 0)

@@ -64,10 +64,11 @@ def aiq(curve: Curve, least: float, most: float) -> float:
         most: cost where it ends, such as that of the dearest.
 
     Returns:
-        A mean outcome, in [0, 1]; nan where the range is empty or begins before the curve.
+        A mean outcome, in [0, 1]; nan where the range is empty, or more than a hundredth of it is
+        below the curve's costs.
     """
     frontier = hull(curve)
-    if not most > least or frontier.costs[0] > least * (1 + 1e-9):
+    if not most > least or frontier.costs[0] > least + (most - least) / 100:
         return float("nan")
     inner = frontier.costs[(frontier.costs > least) & (frontier.costs < most)]
     costs = np.concatenate([[least], inner, [most]])
@@ -225,23 +226,44 @@ class Optimality(NamedTuple):
 def optimality(outcomes: Floats, costs: Reals, picks: Places) -> Optimality:
     """Return RouterArena's optimal selection, cost and accuracy (arXiv 2510.00202).
 
-    Selection and cost are over the prompts that a model gets right, from an outcome of 0.5; equally
-    cheap right models are all optimal.
+    Selection and cost are over the prompts that a model gets right; see `optimality_by_prompt`.
 
     Args:
         outcomes: P x M.
         costs: P x M, dollars.
         picks: int, P.
     """
+    selection, cost = optimality_by_prompt(outcomes, costs, picks)
+    oracle = float(outcomes.max(axis=1).mean())
+    solvable = ~np.isnan(selection)
+    return Optimality(
+        float(selection[solvable].mean()) if solvable.any() else float("nan"),
+        float(cost[solvable].mean()) if solvable.any() else float("nan"),
+        float(at(outcomes, picks).mean()) / oracle if oracle else float("nan"),
+    )
+
+
+def optimality_by_prompt(outcomes: Floats, costs: Reals, picks: Places) -> tuple[Reals, Reals]:
+    """Return RouterArena's optimal selection and cost, for each prompt.
+
+    Models are right from an outcome of 0.5; equally cheap right models are all optimal.
+
+    Args:
+        outcomes: P x M.
+        costs: P x M, dollars.
+        picks: int, P.
+
+    Returns:
+        Whether the pick is optimal, and the optimal cost over the pick's, at most 1: float64, P;
+        NaN where no model is right.
+    """
     right = outcomes >= RIGHT_FROM
     solvable = right.any(axis=1)
-    best = np.where(right, costs, np.inf).min(axis=1)[solvable]
-    paid = at(costs, picks)[solvable]
-    optimal = at(right.astype(np.float64), picks)[solvable] * (paid <= best * (1 + 1e-9))
+    best = np.where(right, costs, np.inf).min(axis=1)
+    paid = at(costs, picks)
+    is_optimal = at(right.astype(np.float64), picks) * (paid <= best * (1 + 1e-9))
     ratios = np.divide(best, paid, out=np.ones(len(best)), where=paid > 0)
-    oracle = float(outcomes.max(axis=1).mean())
-    return Optimality(
-        float(optimal.mean()) if len(optimal) else float("nan"),
-        float(np.minimum(ratios, 1).mean()) if len(optimal) else float("nan"),
-        float(at(outcomes, picks).mean()) / oracle if oracle else float("nan"),
+    return (
+        np.where(solvable, is_optimal, np.nan),
+        np.where(solvable, np.minimum(ratios, 1), np.nan),
     )

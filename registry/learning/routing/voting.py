@@ -86,7 +86,7 @@ def check_comparable(answers: Codes, outcomes: Floats) -> None:
         )
 
 
-def vote(ballot: Ballot, weights: Floats | None = None) -> Reals:
+def vote(ballot: Ballot, weights: Floats | None = None, overlap: float | Reals = 1.0) -> Reals:
     """Return the outcome of the answer with most votes, for each prompt.
 
     Of answers with equally many, the one wins that the model with the highest probability gave; on
@@ -96,30 +96,55 @@ def vote(ballot: Ballot, weights: Floats | None = None) -> Reals:
     Args:
         ballot: of the models that are asked.
         weights: P x M, of their votes; None is 1 each. An answer's total may be below 0.
+        overlap: as of `support`.
 
     Returns:
         float64, P.
     """
-    if weights is None:
-        weights = np.ones(ballot.answers.shape)
     prompts, models = ballot.answers.shape
+    weights = np.ones((prompts, models)) if weights is None else weights
+    overlaps = np.broadcast_to(np.asarray(overlap, np.float64), prompts)
     step = max(1, _AT_ONCE // max(1, models * models))
     parts = [np.arange(start, min(start + step, prompts)) for start in range(0, prompts, step)]
-    counted = [_count(ballot.only(part), weights[part]) for part in parts]
+    counted = [_count(ballot.only(part), weights[part], overlaps[part]) for part in parts]
     return np.concatenate([np.zeros(0), *counted])
 
 
-def _count(ballot: Ballot, weights: Floats) -> Reals:
+def _count(ballot: Ballot, weights: Floats, overlaps: Reals) -> Reals:
     order = np.argsort(-_known(ballot.probabilities), axis=1, kind="stable")
     ranked = ballot.part(order)
-    votes = np.take_along_axis(weights, order, axis=1)
-    given = (ranked.answers != NONE) & ~np.isnan(ranked.probabilities)
-    same = (ranked.answers[:, :, None] == ranked.answers[:, None, :]) & given[:, None, :]
-    totals = np.where(given, (same * votes[:, None, :]).sum(axis=2), -np.inf)
+    given = np.where(np.isnan(ranked.probabilities), NONE, ranked.answers)
+    totals = support(given, np.take_along_axis(weights, order, axis=1), overlaps)
     # Sums of the same votes in another order may differ in the last digits.
     leading = totals >= totals.max(axis=1, keepdims=True) - 1e-9
-    winner = np.where(given.any(axis=1), (leading & given).argmax(axis=1), 0)
+    winner = np.where((given != NONE).any(axis=1), leading.argmax(axis=1), 0)
     return at(ranked.outcomes, winner)
+
+
+def support(answers: Codes, weights: Floats, overlap: float | Reals) -> Reals:
+    """Return the votes for each model's answer: the largest, and a share of each further one.
+
+    Models that learned from the same texts err alike, so that a second vote for an answer says less
+    than the first.
+
+    Args:
+        answers: P x M, codes.
+        weights: P x M, of the votes.
+        overlap: share of further votes that counts, in [0, 1], of all prompts or of each (P): 1 is
+            plain voting, by 0 the heaviest vote decides.
+
+    Returns:
+        float64, P x M; minus infinity for a model without an answer.
+    """
+    given = answers != NONE
+    same = (answers[:, :, None] == answers[:, None, :]) & given[:, None, :]
+    sums = (same * weights[:, None, :]).sum(axis=2)
+    largest = np.where(same, weights[:, None, :], -np.inf).max(axis=2, initial=-np.inf)
+    share = np.broadcast_to(np.asarray(overlap, np.float64), len(answers))[:, None]
+    totals: Reals = np.full(answers.shape, -np.inf)
+    mixed = np.where(given, largest, 0) + share * (sums - np.where(given, largest, 0))
+    totals[given] = mixed[given]
+    return totals
 
 
 def top(probabilities: Floats, w: int) -> Places:
@@ -146,16 +171,23 @@ def log_odds(probabilities: Floats, choices: int | Reals) -> Reals:
     return weights
 
 
-def routed_votes(ballot: Ballot, w: int, choices: int | Reals | None = None) -> Reals:
+def routed_votes(
+    ballot: Ballot,
+    w: int,
+    choices: int | Reals | None = None,
+    overlap: float | Reals = 1.0,
+) -> Reals:
     """Return the outcome of the vote of the w likeliest models, for each prompt.
 
     Args:
         ballot: of all models.
         w: number of models asked.
         choices: votes are weighted by log-odds with it; None weighs all equally.
+        overlap: as of `support`.
     """
     asked = ballot.part(top(ballot.probabilities, w))
-    return vote(asked, None if choices is None else log_odds(asked.probabilities, choices))
+    weights = None if choices is None else log_odds(asked.probabilities, choices)
+    return vote(asked, weights, overlap)
 
 
 def random_votes(ballot: Ballot, w: int, *, draws: int = 8, seed: int = 0) -> Reals:

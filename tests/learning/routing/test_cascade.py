@@ -44,12 +44,12 @@ def test_by_probability_asks_one_model() -> None:
 
 def test_by_agreement_stops_where_two_agree() -> None:
     voters = ballot([[0, 0, 1], [0, 1, 1], [0, 1, 2], [-1, 1, 1]], [0, 1, 2, 1], [0.6, 0.6, 0.8])
-    found = cascade.by_agreement(voters, COSTS, CHAIN, 0.85, choices=5)
+    found = cascade.by_agreement(voters, COSTS, CHAIN, 0.85, choices=np.full(4, 5.0))
     # The third prompt's answers differ: the last model is the likeliest.
     assert found.asked.tolist() == [2, 3, 3, 3]
     assert found.costs.tolist() == [4, 14, 14, 14]
     assert found.outcomes.tolist() == [1, 1, 1, 1]
-    at_once = cascade.by_agreement(voters, COSTS, CHAIN, 0.6 - 1e-9, choices=5)
+    at_once = cascade.by_agreement(voters, COSTS, CHAIN, 0.6 - 1e-9, choices=np.full(4, 5.0))
     assert at_once.asked.tolist() == [1, 1, 1, 2]
     assert at_once.outcomes.tolist() == [1, 0, 0, 1]
 
@@ -70,5 +70,5 @@ def test_probabilities_of_answers_are_bayes(
 ) -> None:
     voters = ballot([answers], [2], [*probabilities, 0.9])
     for threshold, asked in ((expected - 1e-6, 2), (expected + 1e-6, 3)):
-        found = cascade.by_agreement(voters, COSTS[:1], CHAIN, threshold, choices=4)
+        found = cascade.by_agreement(voters, COSTS[:1], CHAIN, threshold, choices=np.array([4.0]))
         assert found.asked.tolist() == [asked]

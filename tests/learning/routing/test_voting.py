@@ -88,3 +88,16 @@ def test_answers_must_be_comparable() -> None:
         voting.check_comparable(texts, np.ones((200, 5)))
     with pytest.raises(UsageError, match="right of one model and wrong of another"):
         voting.check_comparable(ballot.answers, np.random.default_rng(2).choice([0.0, 1], (200, 5)))
+
+
+def test_further_votes_for_an_answer_count_by_their_share() -> None:
+    answers = np.array([[0, 0, 1, -1], [0, 0, 1, -1]])
+    weights = np.array([[2.0, 1, 2.4, 9]] * 2)
+    found = voting.support(answers, weights, np.array([1.0, 0.25]))
+    assert found[0].tolist() == [3, 3, 2.4, -np.inf]
+    assert found[1].tolist() == [2.25, 2.25, 2.4, -np.inf]
+    ballot = Ballot(np.tile([0.6, 0.5, 0.7, 0.1], (2, 1)), answers, np.tile([1.0, 1, 0, 0], (2, 1)))
+    assert voting.vote(ballot, weights, np.array([1.0, 0.25])).tolist() == [1, 0]
+    p = Ballot(np.array([[0.7, 0.6, 0.6]]), np.array([[0, 1, 1]]), np.array([[0.0, 1, 1]]))
+    assert voting.routed_votes(p, 3, 4, 1.0).tolist() == [1]
+    assert voting.routed_votes(p, 3, 4, 0.0).tolist() == [0]
