@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from registry.learning.routing import routing_intervals as intervals
-from registry.learning.routing.routing_intervals import ItemSums
+from registry.learning.routing_evaluation import routing_intervals as intervals
+from registry.learning.routing_evaluation.routing_intervals import ItemSums
 
 NAN = float("nan")
 

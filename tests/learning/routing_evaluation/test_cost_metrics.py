@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from registry.learning.routing import cost_metrics as metrics
-from registry.learning.routing.cost_metrics import Curve
+from registry.learning.routing_evaluation import cost_metrics as metrics
+from registry.learning.routing_evaluation.cost_metrics import Curve
 
 
 def curve(*points: tuple[float, float]) -> Curve:

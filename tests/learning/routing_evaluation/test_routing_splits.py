@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from registry.errors import UsageError
-from registry.learning.routing.routing_splits import hold_out_groups, hold_out_items
+from registry.learning.routing_evaluation.routing_splits import hold_out_groups, hold_out_items
 
 GROUPS = np.repeat([0, 1, 2], [40, 20, 1])
 VECTORS = np.arange(61, dtype=np.float32)[:, None]

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from registry.learning import metrics
-from registry.learning.routing import cost_metrics, pick_metrics
 from registry.learning.routing.picks import at, cost_weights, pick_at
-from registry.learning.routing.scorecard import METRICS, HeldOut, score_router
+from registry.learning.routing_evaluation import cost_metrics, pick_metrics
+from registry.learning.routing_evaluation.scorecard import METRICS, HeldOutPrompts, score_router
 
 NAN = float("nan")
 
 
-def held_out(models: int = 4) -> tuple[HeldOut, np.ndarray]:
+def held_out(models: int = 4) -> tuple[HeldOutPrompts, np.ndarray]:
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.1, 0.9, (150, models))
     expected = np.linspace(1e-3, 9e-3, models)
-    held = HeldOut(
+    held = HeldOutPrompts(
         items=rng.permutation(np.repeat(np.arange(75), 2)),
         splits=np.repeat([0, 1, 2], 50),
         outcomes=(rng.random((150, models)) < truth).astype(np.float32),
@@ -127,9 +127,9 @@ def test_two_models_are_strong_and_weak() -> None:
 def test_splits_are_joined() -> None:
     held, _ = held_out()
     parts = [
-        HeldOut(*(getattr(held, name)[rows] for name in HeldOut.__slots__))
+        HeldOutPrompts(*(getattr(held, name)[rows] for name in HeldOutPrompts.__slots__))
         for rows in (slice(0, 90), slice(90, 150))
     ]
-    joined = HeldOut.joined(parts)
-    for name in HeldOut.__slots__:
+    joined = HeldOutPrompts.joined(parts)
+    for name in HeldOutPrompts.__slots__:
         assert (getattr(joined, name) == getattr(held, name)).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from registry.learning.routing import pick_metrics as metrics
+from registry.learning.routing_evaluation import pick_metrics as metrics
 
 
 def drawn(prompts: int = 60, models: int = 6) -> tuple[np.ndarray, np.ndarray]:

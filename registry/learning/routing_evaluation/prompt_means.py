@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 
 from registry.learning.arrays import Places, Reals
-from registry.learning.routing.cost_metrics import Curve
-from registry.learning.routing.routing_intervals import (
+from registry.learning.routing_evaluation.cost_metrics import Curve
+from registry.learning.routing_evaluation.routing_intervals import (
     REPLICATES,
     Estimate,
     ItemSums,

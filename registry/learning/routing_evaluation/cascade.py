@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from registry.learning.arrays import Floats, Places, Reals
-from registry.learning.routing.answer_odds import answer_probabilities
 from registry.learning.routing.picks import at
-from registry.learning.routing.voting import Ballot
+from registry.learning.routing_evaluation.answer_odds import answer_probabilities
+from registry.learning.routing_evaluation.voting import Ballot
 
 
 @dataclass(frozen=True, slots=True, eq=False)

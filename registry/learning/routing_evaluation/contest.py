@@ -9,9 +9,9 @@ import numpy as np
 from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import Context, Matrix
 from registry.learning.routing import route_baselines as baselines
-from registry.learning.routing.cascade import chain
 from registry.learning.routing.routing_problem import RouterMethod, RoutingProblem
-from registry.learning.routing.scorecard import HeldOut
+from registry.learning.routing_evaluation.cascade import chain
+from registry.learning.routing_evaluation.scorecard import HeldOutPrompts
 from registry.workers import Progress, no_progress
 
 Predictor: TypeAlias = Callable[[RoutingProblem, RoutingProblem, Context], Matrix]
@@ -19,7 +19,7 @@ Predictor: TypeAlias = Callable[[RoutingProblem, RoutingProblem, Context], Matri
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class RoutingContender:
     """What is compared.
 
     Attributes:
@@ -31,16 +31,16 @@ class Contender:
     predict: Predictor
 
 
-def contender(method: RouterMethod) -> Contender:
+def contender(method: RouterMethod) -> RoutingContender:
     """Return a method as a contender: it is given the vectors of held-out items alone."""
 
     def predict(known: RoutingProblem, held: RoutingProblem, context: Context) -> Matrix:
         return method.fit(known, context).predict(held.vectors).probabilities
 
-    return Contender(method.name, predict)
+    return RoutingContender(method.name, predict)
 
 
-def oracles(*, priced: bool) -> list[Contender]:
+def oracles(*, priced: bool) -> list[RoutingContender]:
     """Return the oracles by task, by instance and, where costs are known, by cost."""
 
     def by_task(known: RoutingProblem, held: RoutingProblem, _: Context) -> Matrix:
@@ -52,8 +52,11 @@ def oracles(*, priced: bool) -> list[Contender]:
     def by_cost(_: RoutingProblem, held: RoutingProblem, __: Context) -> Matrix:
         return baselines.oracle_by_cost(held.outcomes.T, held.costs.T).probabilities
 
-    found = [Contender("oracle-by-task", by_task), Contender("oracle-by-instance", by_instance)]
-    return [*found, Contender("oracle-by-cost", by_cost)] if priced else found
+    found = [
+        RoutingContender("oracle-by-task", by_task),
+        RoutingContender("oracle-by-instance", by_instance),
+    ]
+    return [*found, RoutingContender("oracle-by-cost", by_cost)] if priced else found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,7 @@ class ContestResult:
         chains: of each split, the models that a cascade asks, in order; empty without costs.
     """
 
-    held: HeldOut
+    held: HeldOutPrompts
     probabilities: Mapping[str, Matrix]
     means: Reals
     chains: Sequence[Places]
@@ -76,7 +79,7 @@ class ContestResult:
 def run_contest(
     problem: RoutingProblem,
     folds: Sequence[Places],
-    contenders: Sequence[Contender],
+    contenders: Sequence[RoutingContender],
     *,
     seed: int = 0,
     device: str = "cpu",
@@ -110,14 +113,14 @@ def run_contest(
             predictions[each.name].append(predicted)
     on_progress("all routers", total, total)
     return ContestResult(
-        HeldOut.joined(parts),
+        HeldOutPrompts.joined(parts),
         {name: np.concatenate(each) for name, each in predictions.items()},
         np.stack(averages),
         chains,
     )
 
 
-def singles(held: HeldOut) -> Iterator[tuple[int, Reals, Reals]]:
+def singles(held: HeldOutPrompts) -> Iterator[tuple[int, Reals, Reals]]:
     """Yield each model's number, costs and outcomes on the held-out prompts: float64, n each."""
     for model in range(held.outcomes.shape[1]):
         yield model, held.costs[:, model], np.asarray(held.outcomes[:, model], np.float64)
@@ -125,9 +128,9 @@ def singles(held: HeldOut) -> Iterator[tuple[int, Reals, Reals]]:
 
 def _held_out(
     held: RoutingProblem, items: Places, split: int, expected: Reals, best: int
-) -> HeldOut:
+) -> HeldOutPrompts:
     count = len(items)
-    return HeldOut(
+    return HeldOutPrompts(
         items=items,
         splits=np.full(count, split, np.intp),
         outcomes=held.outcomes.T,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from registry.errors import UsageError
-from registry.learning.routing import voting
-from registry.learning.routing.voting import Ballot
+from registry.learning.routing_evaluation import voting
+from registry.learning.routing_evaluation.voting import Ballot
 
 NAN = float("nan")
 

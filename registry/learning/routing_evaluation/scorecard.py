@@ -12,12 +12,12 @@ import numpy as np
 
 from registry.learning.arrays import Floats, Places, Reals
 from registry.learning.metrics import auc, calibration_error, summary
-from registry.learning.routing import cost_metrics, pick_metrics
-from registry.learning.routing.cost_metrics import Curve
 from registry.learning.routing.picks import at, cost_weights, pick, pick_at
-from registry.learning.routing.prompt_means import MeanMetric, PromptMeans
 from registry.learning.routing.route_baselines import same_frequencies
-from registry.learning.routing.routing_intervals import REPLICATES, Estimate
+from registry.learning.routing_evaluation import cost_metrics, pick_metrics
+from registry.learning.routing_evaluation.cost_metrics import Curve
+from registry.learning.routing_evaluation.prompt_means import MeanMetric, PromptMeans
+from registry.learning.routing_evaluation.routing_intervals import REPLICATES, Estimate
 
 METRICS: Mapping[str, str] = {
     "avg_acc": "AvgAcc: mean outcome of the picks",
@@ -51,7 +51,7 @@ METRICS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
+class HeldOutPrompts:
     """Held-out prompts of several splits, n in all, by M models.
 
     Attributes:
@@ -71,7 +71,7 @@ class HeldOut:
     best_single: Places
 
     @classmethod
-    def joined(cls, parts: Sequence["HeldOut"]) -> "HeldOut":
+    def joined(cls, parts: Sequence["HeldOutPrompts"]) -> "HeldOutPrompts":
         """Return the prompts of several splits together."""
         return cls(
             *(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls))
@@ -103,7 +103,7 @@ class Scorecard:
 
 
 def score_router(
-    held: HeldOut, probabilities: Floats, *, replicates: int = REPLICATES, seed: int = 0
+    held: HeldOutPrompts, probabilities: Floats, *, replicates: int = REPLICATES, seed: int = 0
 ) -> Scorecard:
     """Return all metrics of a router's predictions.
 
@@ -136,7 +136,7 @@ def score_router(
     )
 
 
-def operating_points(held: HeldOut, probabilities: Floats) -> tuple[Reals, Reals]:
+def operating_points(held: HeldOutPrompts, probabilities: Floats) -> tuple[Reals, Reals]:
     """Return costs and outcomes of the picks at each weight of costs: float64, n x L each."""
     picks = [
         pick_at(probabilities, held.expected_costs, float(weight))
@@ -148,13 +148,13 @@ def operating_points(held: HeldOut, probabilities: Floats) -> tuple[Reals, Reals
     )
 
 
-def _pick_columns(held: HeldOut, picks: Places) -> dict[str, Reals]:
+def _pick_columns(held: HeldOutPrompts, picks: Places) -> dict[str, Reals]:
     routed = at(held.outcomes, picks)
     same = same_frequencies(held.outcomes, picks)
     return {"routed": routed, "same": same, **outcome_columns(held)}
 
 
-def _ranking_columns(held: HeldOut, probabilities: Floats) -> dict[str, Reals]:
+def _ranking_columns(held: HeldOutPrompts, probabilities: Floats) -> dict[str, Reals]:
     return {
         "spearman": pick_metrics.spearman_by_prompt(probabilities, held.outcomes),
         "ndcg_5": pick_metrics.ndcg_by_prompt(probabilities, held.outcomes),
@@ -163,7 +163,7 @@ def _ranking_columns(held: HeldOut, probabilities: Floats) -> dict[str, Reals]:
     }
 
 
-def _cost_columns(held: HeldOut, picks: Places) -> dict[str, Reals]:
+def _cost_columns(held: HeldOutPrompts, picks: Places) -> dict[str, Reals]:
     selection, cost = cost_metrics.optimality_by_prompt(held.outcomes, held.costs, picks)
     return {
         "paid": at(held.costs, picks),
@@ -224,7 +224,7 @@ def mean_metrics(table: PromptMeans) -> dict[str, MeanMetric]:
     }
 
 
-def outcome_columns(held: HeldOut) -> dict[str, Reals]:
+def outcome_columns(held: HeldOutPrompts) -> dict[str, Reals]:
     """Return outcomes that a router's are compared with, and what the best single model costs."""
     outcomes = np.asarray(held.outcomes, np.float64)
     columns = {
@@ -241,7 +241,7 @@ def outcome_columns(held: HeldOut) -> dict[str, Reals]:
     return columns
 
 
-def _over_splits(held: HeldOut, probabilities: Floats) -> dict[str, Estimate]:
+def _over_splits(held: HeldOutPrompts, probabilities: Floats) -> dict[str, Estimate]:
     """Return metrics that are of no mean over prompts, with Student's interval over splits."""
     values: dict[str, list[float]] = {}
     outcomes = np.asarray(held.outcomes, np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 
 from registry.learning.arrays import Codes, Floats, Reals
 from registry.learning.metrics import RIGHT_FROM
-from registry.learning.routing.voting import NONE, Ballot, log_odds, support
+from registry.learning.routing_evaluation.voting import NONE, Ballot, log_odds, support
 
 OVERLAPS = np.linspace(0, 1, 21)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from registry.learning.routing import cascade
-from registry.learning.routing.voting import Ballot
+from registry.learning.routing_evaluation import cascade
+from registry.learning.routing_evaluation.voting import Ballot
 
 NAN = float("nan")
 CHAIN = np.array([0, 1, 2])

@@ -1,6 +1,6 @@
 """Voting: the answer of most of the likeliest models (METHODS.md section 3).
 
-Arrays are of P prompts by M models. Answers are codes: on one prompt, equal codes are the same
+Arrays are of P prompts by M models. ItemAnswers are codes: on one prompt, equal codes are the same
 answer; -1 is none.
 """
 

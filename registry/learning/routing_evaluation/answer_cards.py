@@ -6,15 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from registry.learning.arrays import Codes, Floats, Places, Reals
-from registry.learning.routing.answer_odds import learn_overlap
-from registry.learning.routing.cascade import CascadeResult, by_agreement, by_probability
-from registry.learning.routing.contest import ContestResult
-from registry.learning.routing.cost_metrics import Curve
-from registry.learning.routing.prompt_means import MeanMetric, PromptMeans
-from registry.learning.routing.routing_intervals import REPLICATES, Estimate
 from registry.learning.routing.routing_problem import RoutingProblem
-from registry.learning.routing.scorecard import HeldOut, mean_metrics, outcome_columns
-from registry.learning.routing.voting import Ballot, random_votes, routed_votes
+from registry.learning.routing_evaluation.answer_odds import learn_overlap
+from registry.learning.routing_evaluation.cascade import CascadeResult, by_agreement, by_probability
+from registry.learning.routing_evaluation.contest import ContestResult
+from registry.learning.routing_evaluation.cost_metrics import Curve
+from registry.learning.routing_evaluation.prompt_means import MeanMetric, PromptMeans
+from registry.learning.routing_evaluation.routing_intervals import REPLICATES, Estimate
+from registry.learning.routing_evaluation.scorecard import (
+    HeldOutPrompts,
+    mean_metrics,
+    outcome_columns,
+)
+from registry.learning.routing_evaluation.voting import Ballot, random_votes, routed_votes
 
 WIDTHS = (1, 2, 3, 4, 5, 7, 9)
 """Numbers of models that vote, as far as there are as many."""
@@ -27,7 +31,7 @@ CONTENT = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class ItemAnswers:
     """Answers of M models to N items.
 
     Attributes:
@@ -38,9 +42,9 @@ class Answers:
     codes: Codes
     choices: Reals
 
-    def only(self, items: Places) -> "Answers":
+    def only(self, items: Places) -> "ItemAnswers":
         """Return the answers to some items."""
-        return Answers(self.codes[items], self.choices[items])
+        return ItemAnswers(self.codes[items], self.choices[items])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +60,9 @@ class Overlaps:
     chains: Sequence[float]
 
 
-def learn_overlaps(problem: RoutingProblem, contest: ContestResult, answers: Answers) -> Overlaps:
+def learn_overlaps(
+    problem: RoutingProblem, contest: ContestResult, answers: ItemAnswers
+) -> Overlaps:
     """Learn from each split's known items what a further vote for the same answer is worth.
 
     Models are those with the highest mean outcomes, which stand for the probabilities.
@@ -91,9 +97,9 @@ def widths(models: int) -> list[int]:
 
 
 def vote_metrics(
-    held: HeldOut,
+    held: HeldOutPrompts,
     probabilities: Floats,
-    answers: Answers,
+    answers: ItemAnswers,
     overlaps: Overlaps,
     *,
     replicates: int = REPLICATES,
@@ -152,7 +158,7 @@ class CascadeCard:
 def score_cascade(
     contest: ContestResult,
     probabilities: Floats,
-    answers: Answers | None,
+    answers: ItemAnswers | None,
     overlaps: Overlaps | None,
     *,
     replicates: int = REPLICATES,
@@ -191,7 +197,7 @@ class _Cascade:
 
     contest: ContestResult
     probabilities: Floats
-    answers: Answers | None
+    answers: ItemAnswers | None
     overlaps: Overlaps | None
 
     def at(self, threshold: float) -> CascadeResult:

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from registry.learning.factorization.problem import CPU, Context, Matrix
-from registry.learning.routing import answer_cards, answer_odds, voting
-from registry.learning.routing.answer_cards import Answers
-from registry.learning.routing.contest import contender, oracles, run_contest, singles
 from registry.learning.routing.picks import at, pick
 from registry.learning.routing.route_baselines import BestSingle, ModelMeans, mean_costs
 from registry.learning.routing.routing_problem import RoutePredictions, RoutingProblem
-from registry.learning.routing.routing_splits import hold_out_items
 from registry.learning.routing.similar_items import SimilarItems
-from registry.learning.routing.voting import Ballot
+from registry.learning.routing_evaluation import answer_cards, answer_odds, voting
+from registry.learning.routing_evaluation.answer_cards import ItemAnswers
+from registry.learning.routing_evaluation.contest import contender, oracles, run_contest, singles
+from registry.learning.routing_evaluation.routing_splits import hold_out_items
+from registry.learning.routing_evaluation.voting import Ballot
 
 
-def planted(items: int = 240, seed: int = 0) -> tuple[RoutingProblem, Answers]:
+def planted(items: int = 240, seed: int = 0) -> tuple[RoutingProblem, ItemAnswers]:
     """Return three tasks, each with a model that is good at it; the last one is good at all."""
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 3, items)
@@ -30,7 +30,7 @@ def planted(items: int = 240, seed: int = 0) -> tuple[RoutingProblem, Answers]:
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return (
         RoutingProblem(outcomes, vectors, groups, costs),
-        Answers(codes, np.full(items, 5.0)),
+        ItemAnswers(codes, np.full(items, 5.0)),
     )
 
 

@@ -1,0 +1,1 @@
+"""Evaluation of routers: contests on held-out prompts, by the metrics that the field reports."""
