@@ -18,6 +18,7 @@ from registry.embeddings.stored_features import (
 )
 from registry.learning.arrays import Places, Reals
 from registry.learning.coldstart.kernel import Kernel
+from registry.learning.coldstart.kernel_features import KernelSpace
 from registry.learning.scores.error_scales import KINDS, ErrorScales
 from registry.learning.scores.feature_prior import FeaturePrior
 from registry.learning.scores.local_prior import LocalPrior
@@ -28,7 +29,7 @@ from registry.prediction.scores.placing import AbilityPlacer
 _PRIOR = ("mean", "slopes", "inverses", "noise", "signal")
 _LOCAL = ("left", "uncertain", "noise", "lengths", "shares")
 _ESTIMATE = ("means", "scales", "intercepts", "loadings", "loading_covariances", "residuals")
-_SPACE = ("axes", "centre", "trends", "scale", "lacking")
+_SIMILAR = ("axes", "centre", "scale", "lacking")
 
 _UNUSED: Mapping[str, Reals] = {name: np.zeros(0) for name in ("inverses", "noise", "signal")}
 """Of the prior of error scales, which gives means alone."""
@@ -43,7 +44,7 @@ def _arrays(placer: AbilityPlacer) -> Iterator[tuple[str, NDArray[Any]]]:
     estimate, space = placer.estimate, placer.space
     prior, scales = estimate.prior, estimate.error_scales.prior
     yield from featurizer_arrays(placer.featurizer)
-    yield from block_arrays(space.similarities.models)
+    yield from block_arrays(space.similar.similarities.models)
     yield "kernel", json_array(dict(Kernel().weights))
     yield "models", placer.keys
     yield "blocks", placer.blocks
@@ -51,10 +52,11 @@ def _arrays(placer: AbilityPlacer) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "groups", prior.groups
     yield "of benchmarks", estimate.of_benchmarks
     yield "features", prior.features.astype(np.float32)
+    yield "trends", space.trends
     yield "scale mean", scales.mean
     yield "scale slopes", scales.slopes
     for part, names, of in (
-        ("space", _SPACE, space),
+        ("similar", _SIMILAR, space.similar),
         ("prior", _PRIOR, prior),
         ("local", _LOCAL, estimate.local),
         ("estimate", _ESTIMATE, estimate),
@@ -78,9 +80,9 @@ def placer_of(file: bytes) -> AbilityPlacer | None:
     featurizer, kernel = stored_featurizer(stored), Kernel()
     if featurizer is None or of_json(stored["kernel"]) != dict(kernel.weights):
         return None
-    space = ModelFeatureSpace(
-        kernel.towards(stored_blocks(stored)), **_parts(stored, "space", _SPACE)
-    )
+    landmarks = kernel.towards(stored_blocks(stored))
+    similar = KernelSpace(landmarks, **_parts(stored, "similar", _SIMILAR))
+    space = ModelFeatureSpace(similar, stored["trends"])
     return AbilityPlacer(
         featurizer,
         space,

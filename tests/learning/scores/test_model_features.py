@@ -92,7 +92,7 @@ def test_features_lack_what_is_unlike_the_models_of_the_fit() -> None:
     assert np.allclose(space.apart(of_models, space.features(of_models)), 0, atol=1e-3)
     few = ModelFeatureSpace.of(of_models, most=3)
     lacking = Kernel().own(of_models) / Kernel().own(of_models).mean()
-    near = few.features(of_models)[:, :3] + few.centre
+    near = few.features(of_models)[:, :3] + few.similar.centre
     lacking = lacking - (near**2).sum(axis=1)
     # The kernel of a model with itself is that of the mean here, where all is stated.
     assert np.allclose(Kernel().own(of_models), Kernel().own(of_models)[0], atol=1e-5)
@@ -112,7 +112,7 @@ def test_features_lack_what_is_unlike_the_models_of_the_fit() -> None:
 def test_a_model_of_which_nothing_is_stated_lacks_as_much_as_any() -> None:
     space = ModelFeatureSpace.of(blocks(described(40)))
     nothing = Featurizer.of([described(40)]).blocks([Description("x")])
-    assert Kernel().own(nothing)[0] < 0.6 * space.scale
+    assert Kernel().own(nothing)[0] < 0.6 * space.similar.scale
     assert space.apart(nothing, space.features(nothing))[0] > 0.6
 
 
