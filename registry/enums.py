@@ -152,6 +152,26 @@ class ImportFormat(StrEnum):
     TABLE = "table"
 
 
+class PriceFormat(StrEnum):
+    """Format of a file of prices."""
+
+    LITELLM = "litellm"
+    MODELS_DEV = "models.dev"
+    GENAI_PRICES = "genai-prices"
+    EVENTS = "events"
+
+
+class PriceChange(StrEnum):
+    """Kind of a change of an offer's price, as in view `registry.price_changes`."""
+
+    CHEAPER = "cheaper"
+    DEARER = "dearer"
+    BOTH = "both"
+    OTHER_CURRENCY = "other currency"
+    NEW = "new"
+    GONE = "gone"
+
+
 class ExportFormat(StrEnum):
     """Format of exported evaluations."""
 

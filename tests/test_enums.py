@@ -43,6 +43,8 @@ def option(path: str, name: str) -> click.ParamType[object]:
         ("train", "--method", (enums.MethodName.BLEND, *enums.VECTOR_METHODS)),
         ("embeddings compare", "--method", enums.MethodName),
         ("embeddings compare", "--split", enums.SplitKind),
+        ("prices import", "--as", enums.PriceFormat),
+        ("prices changes", "--change", enums.PriceChange),
     ],
 )
 def test_an_option_takes_the_values_of_its_enumeration(

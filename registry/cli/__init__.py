@@ -25,6 +25,7 @@ from registry.cli.lineage import lineage
 from registry.cli.models import models
 from registry.cli.prediction.predict import predict
 from registry.cli.prediction.route import route
+from registry.cli.prices import prices
 from registry.cli.query import query
 from registry.cli.similar import similar
 from registry.cli.status import status
@@ -86,6 +87,7 @@ for command in (
     route,
     train,
     evals,
+    prices,
     query,
     jobs,
     demo,

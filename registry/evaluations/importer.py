@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from registry.catalog import resolution
 from registry.catalog.facts import statements
 from registry.catalog.facts.values import ModelFact
+from registry.catalog.prices.offers import resolve_offers
 from registry.db.errors import translated_errors
 from registry.db.jobs import Lock, job
 from registry.enums import ImportFormat
@@ -184,6 +185,9 @@ def _finish(connection: Connection, reports: Sequence[FileReport]) -> None:
     touched = {key for report in reports for key in report.written.benchmarks}
     benchmarks.choose_measures(connection, sorted(touched))
     item_statistics.refresh(connection)
+    if any(report.written.unresolved for report in reports):
+        # What is priced may be known by name from now on.
+        resolve_offers(connection)
     if changes := sum(report.written.changes for report in reports):
         load.gather_statistics(connection, changes)
 

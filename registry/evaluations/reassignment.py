@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from registry.catalog import names as model_names
 from registry.catalog import resolution
 from registry.catalog.aliases import Alias, add_alias, read_aliases, remove_alias
+from registry.catalog.prices.offers import resolve_offers
 from registry.db.jobs import Lock, locked
 from registry.evaluations import item_statistics
 
@@ -43,6 +44,7 @@ def change_aliases(
         lost = sum([remove_alias(connection, key, alias) for alias in removed])
         gained = sum([add_alias(connection, key, alias) for alias in added])
         item_statistics.refresh(connection)
+        resolve_offers(connection)
         return AliasChange(read_aliases(connection, key), gained, lost)
 
 
@@ -55,4 +57,5 @@ def resolve_names(engine: Engine) -> int:
     with locked(engine, Lock.EVALUATIONS, doing="resolve names"), engine.begin() as connection:
         resolved = resolution.resolve_again(connection)
         item_statistics.refresh(connection)
+        resolve_offers(connection)
         return resolved

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 
 from registry.catalog import feature_sets, indexes, resolution
+from registry.catalog.prices.offers import resolve_offers
 from registry.db.connection import prefer_indexes
 from registry.db.jobs import Lock, exclusive
 from registry.errors import LockHeldError
@@ -42,6 +43,7 @@ def import_scores(engine: Engine, connection: Connection, state: SyncState) -> N
                 with connection.begin():
                     prefer_indexes(connection)
                     resolution.resolve_again(connection)
+                    resolve_offers(connection)
                 with connection.begin():
                     item_statistics.refresh(connection)
             if state.counts.scores_changed:

@@ -121,3 +121,55 @@ def test_cost_is_that_of_the_cheapest_offer_for_these_tokens(connection: Connect
     assert cost(connection, "org/a", -1.0, 1e5) is None
     assert cost(connection, "org/a", 1e6, -1.0) is None
     assert cost(connection, "nobody", 1e6, 1e5) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ((2.0, 2.0), (1.0, 2.0), "cheaper"),
+        ((2.0, 2.0), (2.0, 1.0), "cheaper"),
+        ((2.0, 2.0), (3.0, 2.0), "dearer"),
+        ((2.0, 2.0), (2.0, 3.0), "dearer"),
+        ((2.0, 2.0), (1.0, 3.0), "both"),
+        ((2.0, 2.0), (3.0, 1.0), "both"),
+        ((2.0, 2.0), None, "gone"),
+        ((2.0, 2.0), (2.0, 2.0), None),
+    ],
+)
+def test_kinds_of_changes(
+    connection: Connection,
+    before: tuple[float, float],
+    after: tuple[float, float] | None,
+    change: str | None,
+) -> None:
+    offer(connection, "a", None, before, after)
+    found = rows(connection, "SELECT change, input_before, input_after FROM registry.price_changes")
+    assert found == ([(change, before[0], after and after[0])] if change else [])
+
+
+def test_what_a_list_had_at_first_is_not_new_and_what_comes_back_is(
+    connection: Connection,
+) -> None:
+    offer(connection, "first", None, (1.0, 1.0), None, (1.0, 1.0))
+    offer(connection, "later", None, (1.0, 1.0), since=NOON + DAY)
+    offer(connection, "of another list", None, (1.0, 1.0), since=NOON + DAY, source="other")
+    found = rows(
+        connection,
+        "SELECT offered_as, change FROM registry.price_changes ORDER BY changed_at, offered_as",
+    )
+    assert found == [("first", "gone"), ("later", "new"), ("first", "new")]
+
+
+def test_of_lists_that_disagree_on_a_provider_the_last_seen_counts(connection: Connection) -> None:
+    key = model(connection, "org/a")
+    offer(connection, "a", key, (1.0, 1.0), source="old", provider="p", since=NOON - DAY)
+    offer(connection, "a", key, (2.0, 2.0), source="new", provider="p", seen_at=NOON + DAY)
+    offer(connection, "a", key, (3.0, 3.0), source="old", provider="q")
+    assert current(connection) == [("org/a", "p", 2.0, 2.0, None)]
+    counting = "SELECT source FROM registry.price_at('org/a', :at) WHERE counts ORDER BY 1"
+    assert rows(connection, counting, at=NOON + DAY) == [("new",), ("old",)]
+    assert cost(connection, "org/a", 1e6, 0.0, NOON + DAY) == 2.0
+    # On a day that both have seen, the one that states the later change.
+    assert cost(connection, "org/a", 1e6, 0.0, NOON) == 2.0
+    # Before it, there was no other.
+    assert cost(connection, "org/a", 1e6, 0.0, NOON - DAY / 2) == 1.0

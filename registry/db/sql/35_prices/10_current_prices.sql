@@ -1,17 +1,24 @@
 -- current_prices: for each model of the catalog with a paid offer in dollars, the cheapest of today's.
 -- Cheapest for three tokens of input to one of output, as most chats use.
 CREATE VIEW store.current_prices AS
-SELECT DISTINCT ON (o.model_id)
-       o.model_id, o.provider, p.input_per_million, p.output_per_million, p.context
-  FROM store.price_offers o
-  JOIN store.prices p ON p.offer_id = o.offer_id AND p.valid_to IS NULL
- WHERE o.model_id IS NOT NULL AND p.currency = 'USD'
-   -- A free offer is rationed, or part of a subscription: nothing can be planned by it.
-   AND p.input_per_million + p.output_per_million > 0
- ORDER BY o.model_id, 3 * p.input_per_million + p.output_per_million, o.provider, o.source;
+SELECT DISTINCT ON (w.model_id)
+       w.model_id, w.provider, w.input_per_million, w.output_per_million, w.context
+  FROM (SELECT o.model_id, o.provider, o.source, o.name, p.input_per_million,
+               p.output_per_million, p.context,
+               -- Where lists disagree on a provider, the cheaper price may be the older one.
+               first_value(o.source) OVER (
+                   PARTITION BY o.model_id, o.provider
+                   ORDER BY o.seen_at DESC, p.valid_from DESC, o.source) AS newest
+          FROM store.price_offers o
+          JOIN store.prices p ON p.offer_id = o.offer_id AND p.valid_to IS NULL
+         WHERE o.model_id IS NOT NULL AND p.currency = 'USD'
+           -- A free offer is rationed, or part of a subscription: nothing can be planned by it.
+           AND p.input_per_million + p.output_per_million > 0) w
+ WHERE w.source = w.newest
+ ORDER BY w.model_id, 3 * w.input_per_million + w.output_per_million, w.provider, w.name;
 
 COMMENT ON VIEW store.current_prices IS
-    'The cheapest paid price in US dollars of each model today, for three tokens of input to one of output.';
+    'The cheapest paid price in US dollars of each model today, for three tokens of input to one of output; of each provider by the list that was seen last.';
 COMMENT ON COLUMN store.current_prices.model_id IS 'Key of the model.';
 COMMENT ON COLUMN store.current_prices.provider IS 'Who sells it at that price.';
 COMMENT ON COLUMN store.current_prices.input_per_million IS 'Dollars for a million input tokens.';

@@ -4,12 +4,16 @@ CREATE FUNCTION registry.price_at(
     model text, at timestamptz DEFAULT now(), sold_by text DEFAULT NULL)
 RETURNS TABLE (provider text, input_per_million double precision, output_per_million double precision,
                cached_input_per_million double precision, currency text, context bigint, free boolean,
-               valid_from timestamptz, valid_to timestamptz, offered_as text, source text)
+               valid_from timestamptz, valid_to timestamptz, offered_as text, source text, counts boolean)
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
     SELECT o.provider, p.input_per_million, p.output_per_million, p.cached_input_per_million,
            p.currency, p.context, p.input_per_million + p.output_per_million = 0,
-           p.valid_from, p.valid_to, o.name, o.source
+           p.valid_from, p.valid_to, o.name, o.source,
+           o.source = first_value(o.source) OVER (
+               PARTITION BY o.provider
+               ORDER BY p.input_per_million + p.output_per_million = 0, p.currency <> 'USD',
+                        least(o.seen_at, price_at.at) DESC, p.valid_from DESC, o.source)
       FROM store.price_offers o
       JOIN store.prices p USING (offer_id)
      WHERE (o.model_id = registry.model_id(price_at.model)
@@ -37,6 +41,7 @@ valid_from: since when it is the price (UTC)
 valid_to: until when (UTC); null for the present price
 offered_as: how the provider names the model
 source: list that states the price
+counts: whether the list is the one that was last seen, by then, to state a price of the provider; function cost takes these
 
 Example:
 SELECT provider, input_per_million, output_per_million

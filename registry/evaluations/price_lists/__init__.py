@@ -1,0 +1,1 @@
+"""Lists of prices in files: their formats, and their import."""
