@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 def changes(
     application: Application, /, output: Output, since: datetime, limit: int, **chosen: Any
 ) -> None:
-    """List what became cheaper or dearer, is new, or gone, the last first.
+    """List what became cheaper or dearer, is new, or gone.
 
-    Dates are those of a dated list, else those as of which lists were imported. What a list had
-    when it was imported for the first time is not new. The same in SQL: view `price_changes`.
+    The last come first. Dates are those of a dated list, else those as of which lists were
+    imported. What a list had when it was imported for the first time is not new. The same in SQL:
+    view `price_changes`.
 
     \b
     Examples:

@@ -1,6 +1,6 @@
 """What a list changes, and the history that it leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ def price(given: float, taken: float = 2.0, **others: Any) -> TokenPrice:
 def store(
     connection: Connection,
     as_of: datetime,
-    prices: dict[str, TokenPrice | None],
+    prices: Mapping[str, TokenPrice | None],
     *,
     complete: bool = True,
     source: str = "list",
