@@ -1,11 +1,12 @@
 """Scales of errors by model: how far predictions of models like this one are off."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from registry.learning.arrays import Places, Reals
+from registry.learning.scores.drift import Drift
 from registry.learning.scores.factors import posterior
 from registry.learning.scores.feature_prior import FeaturePrior
 from registry.learning.scores.observations import ScoreObservations
@@ -38,11 +39,13 @@ class ErrorScales:
         prior: of the two log scales, one a kind; its rows are the models with held-out scores.
         known: intp: those models.
         alone: float64, M x 2: scales without the model's own errors.
+        drift: of later models without scores.
     """
 
     prior: FeaturePrior
     known: Places
     alone: Reals
+    drift: Drift = field(default_factory=Drift)
 
     @classmethod
     def of(
@@ -86,4 +89,6 @@ class ErrorScales:
         Args:
             features: n x f.
         """
-        return np.asarray(np.exp(self.prior.mean + features @ self.prior.slopes))
+        scales = np.exp(self.prior.mean + features @ self.prior.slopes)
+        scales[:, 0] *= self.drift.factors(features, self.prior.groups)
+        return np.asarray(scales)

@@ -11,6 +11,7 @@ from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import CPU, Context
 from registry.learning.metrics import calibration_error
 from registry.learning.scores.conformal import GROUPS, ScoreCalibration, ScorePredictions
+from registry.learning.scores.drift import Drift, latest_scores
 from registry.learning.scores.error_scales import ErrorScales
 from registry.learning.scores.links import ScoreLinks
 from registry.learning.scores.names import name_features
@@ -62,22 +63,26 @@ def fit(observations: ScoreObservations, context: Context = CPU) -> ScoreFit:
     both = _joined(cells, models)
     scales = _error_scales(both, observations)
     both, cells = (_scaled(each, observations, scales) for each in (both, cells))
+    calibration = ScoreCalibration.of(
+        both.predictions, observations.values[both.places], observations.benchmarks
+    )
+    step()
+    factor = _later_ratio(observations, dimensions, similar, scales, calibration)
+    scales = replace(scales, drift=Drift.of(observations, factor))
     links = observations.scales
     fields = {name: getattr(estimate, name) for name in EstimatedFactors.__slots__}
     return ScoreFit(
         **{**fields, "scales": scales.scales(observations.features)},
         links=links,
         error_scales=scales,
-        calibration=ScoreCalibration.of(
-            both.predictions, observations.values[both.places], observations.benchmarks
-        ),
+        calibration=calibration,
         held_out=_figures(both, observations, links),
         left_out=cells.predictions.only(np.argsort(cells.places)),
     )
 
 
 class _Steps:
-    """Progress of the fits: one of all scores, and those that do not see some."""
+    """Progress of the fits: one of all scores, and those that do not see some, or the latest."""
 
     def __init__(self, context: Context) -> None:
         self.on_progress, self.done = context.on_progress, -1
@@ -86,7 +91,7 @@ class _Steps:
     def __call__(self) -> None:
         """Count the fit before as done."""
         self.done += 1
-        self.on_progress("fitting predicted scores", self.done, 1 + 2 * FOLDS)
+        self.on_progress("fitting predicted scores", self.done, 1 + 2 * FOLDS + 1)
 
 
 def _error_scales(held: _HeldOut, observations: ScoreObservations) -> ErrorScales:
@@ -102,6 +107,29 @@ def _scaled(held: _HeldOut, observations: ScoreObservations, scales: ErrorScales
     kinds = (held.predictions.groups > 0).astype(np.intp)
     own = scales.alone[observations.rows[held.places], kinds]
     return held._replace(predictions=replace(held.predictions, sd=held.predictions.sd * own))
+
+
+def _later_ratio(
+    observations: ScoreObservations,
+    dimensions: int,
+    similar: Reals,
+    scales: ErrorScales,
+    calibration: ScoreCalibration,
+) -> float:
+    """Return how much wider intervals of the latest models are to be to hold as many scores.
+
+    Their scores are predicted by a fit to those of all earlier models; 1 where too few are late.
+    """
+    later = latest_scores(observations)
+    if later is None:
+        return 1.0
+    rows, columns = observations.rows[later], observations.columns[later]
+    found = EstimatedFactors.of(observations.only(~later), dimensions, similar)
+    predictions = found.predict(rows, columns)
+    scaled = replace(predictions, sd=predictions.sd * scales.alone[rows, 0])
+    ratios = np.abs(scaled.mean - observations.values[later]) / calibration.deviations(scaled)
+    usual = np.interp(COVERED, calibration.levels, calibration.quantiles[0])
+    return float(np.quantile(ratios, COVERED) / usual)
 
 
 def _folds(rng: np.random.Generator, count: int) -> Places:

@@ -1,6 +1,7 @@
 """Stored state of a version that places models that came since: its prior of abilities."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from registry.embeddings.stored_features import (
 from registry.learning.arrays import Places, Reals
 from registry.learning.coldstart.kernel import Kernel
 from registry.learning.coldstart.kernel_features import KernelSpace
+from registry.learning.scores.drift import Drift
 from registry.learning.scores.error_scales import KINDS, ErrorScales
 from registry.learning.scores.feature_prior import FeaturePrior
 from registry.learning.scores.local_prior import LocalPrior
@@ -55,6 +57,7 @@ def _arrays(placer: AbilityPlacer) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "trends", space.trends
     yield "scale mean", scales.mean
     yield "scale slopes", scales.slopes
+    yield "drift", np.array(astuple(estimate.error_scales.drift))
     for part, names, of in (
         ("similar", _SIMILAR, space.similar),
         ("prior", _PRIOR, prior),
@@ -111,7 +114,9 @@ def _estimate(stored: Mapping[str, NDArray[Any]]) -> ScaledFactors:
         prior=prior,
         local=local,
         measured=np.arange(count),
-        error_scales=ErrorScales(scales, np.zeros(0, np.intp), np.zeros((0, KINDS))),
+        error_scales=ErrorScales(
+            scales, np.zeros(0, np.intp), np.zeros((0, KINDS)), Drift(*stored["drift"].tolist())
+        ),
         **_parts(stored, "estimate", _ESTIMATE),
     )
 

@@ -34,7 +34,7 @@ def test_progress_is_of_the_fits() -> None:
         table(models=40, unmeasured=4).observations,
         Context(on_progress=lambda *each: said.append(each)),
     )
-    assert said == [("fitting predicted scores", done, 11) for done in range(11)]
+    assert said == [("fitting predicted scores", done, 12) for done in range(12)]
 
 
 def table(
