@@ -72,7 +72,9 @@ class TextRegression:
         context.on_progress(self.name, 2, 3)
         level = means.predict(past[:1])[:, :1]
         residuals = _filled(problem.outcomes[:, past] - level)
-        rotation, targets = _components(torch.from_numpy(residuals.T.copy()).to(context.device))
+        rotation, targets = principal_components(
+            torch.from_numpy(residuals.T.copy()).to(context.device)
+        )
         weights = ridge(features, targets)
         context.on_progress(self.name, 3, 3)
 
@@ -152,7 +154,7 @@ def _filled(residuals: Matrix) -> Matrix:
     return np.where(observed, residuals, means[None]).astype(np.float32)
 
 
-def _components(residuals: Tensor) -> tuple[Tensor, Tensor]:
+def principal_components(residuals: Tensor) -> tuple[Tensor, Tensor]:
     """Return principal directions, M x r, and the residuals (n x M) projected on them, n x r."""
     rank = min(*residuals.shape, COMPONENTS)
     if min(residuals.shape) <= 4 * COMPONENTS:
