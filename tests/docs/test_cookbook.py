@@ -1,7 +1,7 @@
 """Every query of the cookbook, on a catalog small enough to know the answers by eye."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import scored
 from databases import REPOSITORY
 from evaluated import block, items, run, write
 from factories import NOON, alias, counters, edge, history, model, refresh_features, rows, stub
+from priced import offer
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -400,6 +401,46 @@ def test_what_to_evaluate_next(forecast: Connection) -> None:
     assert found[0][:3] == ("me/chat-2", "gsm8k", 200)
     assert BASE not in [row[0] for row in found]
     assert not {"q/gone-GGUF", "other/unseen"} & {row[0] for row in found}
+
+
+@pytest.fixture
+def priced(catalog: Connection) -> Connection:
+    """Prices of three models, of which the base has become cheaper now, and runs of two."""
+    keys = dict(rows(catalog, "SELECT name, model_id FROM store.models"))
+    now = datetime.now(UTC)
+    offer(catalog, "m", keys[BASE], (4.0, 4.0), (2.0, 2.0), provider="dear", since=now - 1.5 * DAY)
+    offer(catalog, "m", keys[BASE], (1.0, 1.0), provider="cheap", since=now - 90 * DAY)
+    offer(catalog, "m:free", keys[BASE], (0.0, 0.0), provider="free")
+    offer(catalog, "c", keys["me/chat"], (0.5, 0.5))
+    offer(catalog, "r", keys["other/root"], (5.0, 5.0), provider="dear", since=now - 90 * DAY)
+    asked = items(2, prompt="x" * 41)
+    runs = [run(BASE, [1, 0]), run("me/chat", [0, 0]), run("other/root", [0, 1])]
+    write(catalog, block("gsm8k", *runs, asked=asked))
+    return catalog
+
+
+def test_the_cheapest_provider(priced: Connection) -> None:
+    found = answer(priced, "The cheapest provider of a model")
+    assert [row[:3] for row in found] == [("cheap", 1.0, 1.0), ("dear", 2.0, 2.0)]
+
+
+def test_what_runs_cost(priced: Connection) -> None:
+    found = answer(priced, "What runs cost on their dates")
+    tokens = 20 + 20 / 3
+    assert [row[0] for row in found] == ["other/root", BASE, "me/chat"]
+    assert [row[1] for row in found] == pytest.approx([5e-6 * tokens, 1e-6 * tokens, 5e-7 * tokens])
+    assert {row[3] for row in found} == {"estimated"}
+
+
+def test_the_best_score_for_the_money(priced: Connection) -> None:
+    assert answer(priced, "The best score for the money") == [
+        ("me/chat", 0.0, 0.5), (BASE, 0.5, 1.0), ("other/root", 0.5, 5.0)
+    ]  # fmt: skip
+
+
+def test_what_became_cheaper(priced: Connection) -> None:
+    found = answer(priced, "What became cheaper this month")
+    assert [row[1:] for row in found] == [(BASE, "dear", 4.0, 2.0, 4.0, 2.0)]
 
 
 @pytest.mark.parametrize("title", QUERIES)
