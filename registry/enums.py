@@ -257,6 +257,14 @@ class SplitKind(StrEnum):
     DOMAIN = "domain"
 
 
+class RoutingSplit(StrEnum):
+    """What an evaluation of routers holds out: items of each subject, or whole groups of them."""
+
+    ITEM = "item"
+    SUBJECT = "subject"
+    BENCHMARK = "benchmark"
+
+
 class Metric(StrEnum):
     """Metric of predicted outcomes, as in `registry.learning.metrics`.
 

@@ -38,7 +38,7 @@ STATED = (
 """Keys whose rows name a stub; one that has none of them is removed, with all its other rows."""
 
 
-KEPT = ("score_changes.model_id",)
+KEPT = ("score_changes.model_id", "route_decisions.model_id")
 """Keys whose rows outlive a stub: they have its name."""
 
 RELEASED = ("price_offers.model_id",)

@@ -17,8 +17,8 @@ from registry.db import schema
 
 OTHER_KEYS = {
     "answers.run_id", "feature_sets.feature_set_id", "job_runs.job_run_id",
-    "model_features.feature_set_id", "runs.run_id", "restated_runs.run_id", "score_changes.run_id",
-    "shown_runs.run_id",
+    "model_features.feature_set_id", "route_decisions.decision_id", "runs.run_id",
+    "restated_runs.run_id", "score_changes.run_id", "shown_runs.run_id",
 }  # fmt: skip
 """Keys of other things than models."""
 

@@ -156,6 +156,16 @@ ROWS: dict[str, tuple[str, ...]] = {
            VALUES ('litellm', 'openrouter', 'org/base', 1, 'exact', 1, :t)""",
         "INSERT INTO store.prices VALUES (1, :t, NULL, 0.5, 1.5, 0.1, 4096, 'USD', false)",
     ),
+    "0019": (
+        """INSERT INTO store.routing_evaluations
+               (evaluated_at, data_fingerprint, code_version, seed, seeds, seconds, settings,
+                details)
+           VALUES (:t, 'ab', '0', 0, 5, 1, '{}', '{}')""",
+        "INSERT INTO store.routing_results VALUES (1, 'item', 'knn', 'aiq', 0.5, 0.4, 0.6, 9)",
+        """INSERT INTO store.route_decisions
+               (decided_at, model_id, name, router, version, prompt_hash, alternatives, outcome)
+           VALUES (:t, 1, 'org/base', 'knn', 1, 'ab', '[]', 0.5)""",
+    ),
 }
 
 SAMPLES = {
@@ -488,6 +498,10 @@ def test_every_other_table_is_small_by_nature() -> None:
         # By version of predictions, and by benchmark.
         "prediction_versions",
         "prediction_intervals",
+        # By evaluation of routers; by use of them, where that is logged.
+        "routing_evaluations",
+        "routing_results",
+        "route_decisions",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

@@ -8,6 +8,7 @@ from registry.cli.application import Application, pass_application
 from registry.cli.default_command import DefaultCommandGroup
 from registry.cli.output import Field, Output, decimals, output_options, plain
 from registry.cli.parameters import AT_LEAST_ONE
+from registry.cli.prediction.route_evaluate import evaluate
 from registry.errors import UsageError
 
 FIELDS = (
@@ -51,3 +52,4 @@ def route_prompt(
 
 
 route = DefaultCommandGroup("route", route_prompt)
+route.add_command(evaluate)

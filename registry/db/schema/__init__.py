@@ -68,6 +68,7 @@ from registry.db.schema.predictions import (
     prediction_versions,
 )
 from registry.db.schema.prices import price_offers, prices
+from registry.db.schema.routing import route_decisions, routing_evaluations, routing_results
 
 __all__ = [
     "LARGE_TABLES",
@@ -110,6 +111,9 @@ __all__ = [
     "priors",
     "quarantine",
     "restated_runs",
+    "route_decisions",
+    "routing_evaluations",
+    "routing_results",
     "runs",
     "score_changes",
     "search_vocabulary",

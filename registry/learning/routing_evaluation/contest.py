@@ -107,11 +107,10 @@ def run_contest(
         priced = not np.isnan(expected).any()
         chains.append(chain(means[None], expected) if priced else np.zeros(0, np.intp))
         for place, each in enumerate(contenders):
-            on_progress(f"{each.name}, split {split + 1} of {len(folds)}",
-                        split * len(contenders) + place, total)  # fmt: skip
+            on_progress("fitting routers", split * len(contenders) + place, total)
             predicted = each.predict(known, held, Context(device, seed + split))
             predictions[each.name].append(predicted)
-    on_progress("all routers", total, total)
+    on_progress("fitting routers", total, total)
     return ContestResult(
         HeldOutPrompts.joined(parts),
         {name: np.concatenate(each) for name, each in predictions.items()},

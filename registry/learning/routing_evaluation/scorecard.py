@@ -39,6 +39,7 @@ METRICS: Mapping[str, str] = {
     "quality_gain": "quality gained at the best single model's cost",
     "aiq": "AIQ: area under the hull of operating points, by the range of costs",
     "pareto_dist": "ParetoDist: mean distance of operating points to the frontier of all compared",
+    "models_dominated": "share of single models that the operating points dominate",
     "arena_score": "RouterArena's score of accuracy and cost",
     "optimal_selection": "RouterArena's optimal selection",
     "optimal_cost": "RouterArena's optimal cost",

@@ -66,7 +66,7 @@ def test_each_split_learns_from_the_rest() -> None:
     assert held.items.tolist() == np.concatenate(folds).tolist()
     assert held.splits.tolist() == [0] * len(folds[0]) + [1] * len(folds[1])
     assert [seed for _, seed in spy.seen] == [3, 4]
-    assert steps[0] == ("spy, split 1 of 2", 0, 10)
+    assert steps[0] == ("fitting routers", 0, 10)
     assert steps[-1][1:] == (10, 10)
     start = 0
     for (known, _), fold, chain, means in zip(

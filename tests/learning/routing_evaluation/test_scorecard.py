@@ -71,7 +71,13 @@ def test_every_metric_is_that_of_its_function() -> None:
         "optimal_accuracy": optimal.accuracy,
     }
     assert {name: each.value for name, each in card.estimates.items()} == pytest.approx(expected)
-    assert set(expected) == set(METRICS) - {"pareto_dist", "apgr", "cpt_50", "cpt_80"}
+    assert set(expected) == set(METRICS) - {
+        "pareto_dist",
+        "models_dominated",
+        "apgr",
+        "cpt_50",
+        "cpt_80",
+    }
     for name, each in card.estimates.items():
         assert each.lower <= each.upper, name
         assert np.isfinite([each.lower, each.upper]).all(), name
