@@ -83,10 +83,18 @@ _MERGE = tuple(
              FROM (SELECT version_id FROM store.embeddings
                     WHERE model_id = :stub AND kind = 'trained' OFFSET 0) v
             WHERE e.version_id = v.version_id AND :stub = ANY (e.near_ids)""",
-        # Abilities of the one whose scores count, until the next fit.
+        # Abilities of the one with more scores, and these scores alone, until all are counted: what
+        # counts then is found by comparing them with those of runs.
         """DELETE FROM store.abilities own USING store.abilities t
             WHERE own.model_id = :model AND t.model_id = :stub
               AND t.version_id = own.version_id AND t.score_count > own.score_count""",
+        """DELETE FROM store.fitted_scores f USING store.abilities t
+            WHERE f.model_id = :model AND t.model_id = :stub AND t.version_id = f.version_id
+              AND NOT EXISTS (SELECT FROM store.abilities own
+                               WHERE own.model_id = :model AND own.version_id = f.version_id)""",
+        """DELETE FROM store.fitted_scores f USING store.abilities own
+            WHERE f.model_id = :stub AND own.model_id = :model
+              AND own.version_id = f.version_id""",
         *(statement for key, column in KEYS.items() for statement in _move(key, column)),
         "DELETE FROM store.models WHERE model_id = :stub",
     )

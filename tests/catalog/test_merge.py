@@ -134,7 +134,20 @@ def test_abilities_are_those_of_more_scores(
             text("UPDATE store.abilities SET score_count = :count WHERE model_id = :key"),
             {"key": key, "count": count},
         )
+    filled.execute(text("DELETE FROM store.fitted_scores"))
+    filled.execute(
+        text("""
+        INSERT INTO store.fitted_scores
+        SELECT k.key, v.version_id, k.benchmark, 0.5, 0, 0, 1, 1
+          FROM store.prediction_versions v
+         CROSS JOIN (VALUES (CAST(:gone AS bigint), 1), (:gone, 2), (:into, 2), (:into, 3))
+                    AS k (key, benchmark)"""),
+        {"into": into, "gone": gone},
+    )
     merge_stub(filled, gone, into=into, source="user", as_of=NOON)
+    # With the scores that they rest on: those of the other are found to have come.
+    scores = rows(filled, "SELECT model_id, benchmark_id FROM store.fitted_scores ORDER BY 2")
+    assert scores == [(into, each) for each in ((1, 2) if kept_of == "stub" else (2, 3))]
     ((count, vector),) = rows(
         filled,
         "SELECT score_count, vector::text FROM store.abilities WHERE model_id = :key",

@@ -119,6 +119,7 @@ def add(
     """
     from registry.evaluations.identity.aliases import canonical_name, own_aliases
     from registry.evaluations.identity.changes import change_benchmark_aliases
+    from registry.prediction.scores.refresh import refresh_predictions
 
     with application.reading() as connection:
         moving = own_aliases(connection, canonical_name(connection, benchmark), names)
@@ -126,7 +127,8 @@ def add(
         _confirm(benchmark, moving.items())
     with application.engine() as engine:
         change = change_benchmark_aliases(engine, benchmark, added=names, variant=variant)
-    _report(output, change)
+        predicted = refresh_predictions(engine)
+    _report(output, change, predicted)
 
 
 def _confirm(benchmark: str, moving: Iterable[tuple[str, int]]) -> None:
@@ -155,18 +157,22 @@ def remove(
       registry evals benchmarks alias remove arc_challenge arc
     """
     from registry.evaluations.identity.changes import change_benchmark_aliases
+    from registry.prediction.scores.refresh import refresh_predictions
 
     with application.engine() as engine:
         change = change_benchmark_aliases(engine, benchmark, removed=names)
-    _report(output, change)
+        predicted = refresh_predictions(engine)
+    _report(output, change, predicted)
 
 
-def _report(output: Output, change: BenchmarkAliasChange) -> None:
+def _report(output: Output, change: BenchmarkAliasChange, predicted: str | None) -> None:
     _print_aliases(output, change.aliases)
     say(f"Stored as {change.benchmark}: {', '.join(change.names) or 'nothing yet'}.")
     if len(set(change.items.values())) > 1:
         counts = ", ".join(f"{name} {count:,}" for name, count in change.items.items())
         say(f"They differ in their numbers of known items: {counts}.")
+    if predicted:
+        say(predicted)
 
 
 def _print_aliases(output: Output, aliases: Sequence[BenchmarkAlias]) -> None:

@@ -68,9 +68,11 @@ def remove(application: Application, /, output: Output, *, dry_run: bool, **sele
     """
     from registry.evaluations.removal import RemovalSelection
     from registry.evaluations.removal import remove as remove_runs
+    from registry.prediction.scores.refresh import refresh_predictions
 
     with application.engine() as engine:
         report = remove_runs(engine, RemovalSelection(**selected), dry_run=dry_run)
+        predicted = None if dry_run else refresh_predictions(engine)
     output.rows(REMOVED, report.removed, empty="No run fits all of these options.")
     for path in report.files:
         say(f"Nothing is left of {path}.")
@@ -80,3 +82,5 @@ def remove(application: Application, /, output: Output, *, dry_run: bool, **sele
         say(f"{report.runs:,} runs would be removed. A dry run: nothing was changed.")
     else:
         say(f"{report.runs:,} runs removed.")
+    if predicted:
+        say(predicted)

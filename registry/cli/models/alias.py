@@ -73,6 +73,7 @@ def add(
     """
     from registry.catalog.aliases import absorbed_stubs
     from registry.evaluations.reassignment import change_aliases
+    from registry.prediction.scores.refresh import refresh_predictions
 
     with application.reading() as connection:
         absorbed = absorbed_stubs(connection, model, names)
@@ -80,8 +81,10 @@ def add(
         _confirm(model, absorbed)
     with application.engine() as engine:
         change = change_aliases(engine, model, added=names)
+        predicted = refresh_predictions(engine)
     _print_aliases(output, change.aliases)
     say(f"{change.gained:,} runs moved to {model}.")
+    _report(predicted)
     for each in absorbed:
         names_of_it = " ".join(map(shlex.quote, each.aliases))
         say(
@@ -116,11 +119,14 @@ def remove(application: Application, model: str, names: tuple[str, ...], output:
       registry models alias remove mistralai/Mistral-7B-v0.1 mistral-7b
     """
     from registry.evaluations.reassignment import change_aliases
+    from registry.prediction.scores.refresh import refresh_predictions
 
     with application.engine() as engine:
         change = change_aliases(engine, model, removed=names)
+        predicted = refresh_predictions(engine)
     _print_aliases(output, change.aliases)
     say(f"{change.lost:,} runs moved away from {model}.")
+    _report(predicted)
 
 
 @alias.command()
@@ -160,13 +166,21 @@ def resolve(application: Application, output: Output) -> None:
     """
     from registry.catalog.resolution import list_unresolved
     from registry.evaluations.reassignment import resolve_names
+    from registry.prediction.scores.refresh import refresh_predictions
 
     with application.engine() as engine:
         resolved = resolve_names(engine)
+        predicted = refresh_predictions(engine)
     with application.reading() as connection:
         names = list_unresolved(connection)
     say(f"{resolved:,} names were resolved.")
+    _report(predicted)
     _print_unresolved(output, names)
+
+
+def _report(predicted: str | None) -> None:
+    if predicted:
+        say(predicted)
 
 
 def _print_aliases(output: Output, aliases: Sequence[Alias]) -> None:

@@ -101,13 +101,13 @@ def predict(
 ) -> None:
     """Print scores of MODEL: measured, or predicted with an interval.
 
-    A prediction rests on outcomes (of a part of the benchmark's items), on scores of the model on
-    other benchmarks, or on the catalog alone (lineage and metadata): kind says which. Beside a
-    measured score stands what would have been predicted without it. With --benchmark, the models
-    and scores that a prediction rests on are shown as well. `registry train` fits the model that
-    predicts; function `predict` and view `predictions` are the same in SQL. With --missing, the
-    scores that models lack, as columns model, benchmark, score, lower, upper, kind: predictions,
-    which leaderboards do not count.
+    A prediction rests on outcomes (on a part of the items, of this benchmark or of others), on
+    scores of the model on other benchmarks, or on the catalog alone (lineage and metadata): kind
+    says which. Beside a measured score stands what would have been predicted without it. With
+    --benchmark, the models and scores that a prediction rests on are shown as well. `registry
+    train` fits the model that predicts; function `predict` and view `predictions` are the same in
+    SQL. With --missing, the scores that models lack, as columns model, benchmark, score, lower,
+    upper, kind: predictions, which leaderboards do not count.
 
     With --prompts, the probability that MODEL answers each prompt of a file well, as columns model,
     id, probability, lower, upper, kind, calibrated, version: of an item like those that the current
@@ -183,7 +183,7 @@ def _sentence(of: Forecast) -> str:
         without = f"; {predicted} without it" if of.predicted is not None else ""
         return f"{of.model} scores {_number(of, of.score)} on {benchmark}, measured{without}.{weak}"
     basis = {
-        "outcomes": "its outcomes on a part of the items",
+        "outcomes": "its outcomes on parts of benchmarks and its scores",
         "scores": "its scores on other benchmarks",
         "catalog": "lineage and metadata alone",
     }[of.kind]

@@ -102,24 +102,25 @@ def own_scores(
     estimate: EstimatedFactors,
     column: int,
     ability: ScoreAbilities,
-    columns: Places,
-    variances: Reals,
+    scores: tuple[Places, Reals, Reals],
     *,
     most: int = 10,
 ) -> EvidenceWeights:
     """Return which scores of a model weigh most in the prediction for it on one benchmark.
 
-    A weight is the derivative of the prediction by the score, both on the working scale.
+    A weight is the derivative of the prediction by the score, both on the working scale, where the
+    score counts as much as it does: one that is unlike all others of its model counts less.
 
     Args:
         estimate: the fit.
         column: benchmark.
         ability: of the model alone, its posterior given these scores.
-        columns: s, benchmarks of its scores.
-        variances: s, of each score's own error.
+        scores: of the model: benchmarks, values on the working scale, and variances of each value's
+            own error, s each.
         most: scores, at most.
     """
-    precisions = 1 / (estimate.residuals[columns] + variances)
+    columns, values, variances = scores
+    precisions = estimate.score_precisions(ability, columns, values, variances)
     passed = estimate.loadings[column] @ ability.covariances[0]
     return EvidenceWeights.of(columns, (estimate.loadings[columns] @ passed) * precisions, most)
 

@@ -233,6 +233,23 @@ class EstimatedFactors:
             precisions = factor_model.student_precisions((values - mean) ** 2 + spread, total)
         return ScoreAbilities(means, covariances, own, prior.scales)
 
+    def score_precisions(
+        self, ability: ScoreAbilities, columns: Places, values: Reals, variances: Reals
+    ) -> Reals:
+        """Return how much scores count in the abilities of their model: inverse variances, s.
+
+        Args:
+            ability: of the model alone, its posterior given these scores.
+            columns: s, benchmarks.
+            values: s, on the working scale.
+            variances: s, of each value's own error; 0 where exact.
+        """
+        rows = np.zeros(len(columns), np.intp)
+        mean, spread = factor_model.moments(self._linear(ability), rows, columns)
+        total = self.residuals[columns] + variances
+        precisions = factor_model.student_precisions((values - mean) ** 2 + spread, total)
+        return np.asarray(precisions / total)
+
     def prior_weights(self, features: Reals, own: int = -1) -> tuple[Reals, Reals]:
         """Return weights of measured models in the prior mean of one model, and its variance.
 

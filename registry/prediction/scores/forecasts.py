@@ -91,7 +91,7 @@ def predict(
 def _read(
     connection: Connection, model: str, benchmarks: Sequence[str], level: float
 ) -> list[Forecast]:
-    return [
+    found = [
         Forecast(*row)
         for benchmark in benchmarks
         for row in connection.execute(
@@ -99,6 +99,8 @@ def _read(
             {"model": model, "benchmark": benchmark, "level": level},
         )
     ]
+    # Two names may be of one benchmark.
+    return list({(each.benchmark, each.benchmark_version): each for each in found}.values())
 
 
 def of_model(connection: Connection, model: str) -> Sequence[Mapping[str, Any]]:
@@ -118,10 +120,9 @@ def of_model(connection: Connection, model: str) -> Sequence[Mapping[str, Any]]:
     )
     found = [dict(row) for row in rows.mappings()]
     if not found:
-        raise RegistryError(
-            f"Scores of model {model!r} are not predicted: it is new since they last were; "
-            "`registry train` predicts those of all models."
-        )
+        with _refusals():
+            _read(connection, model, usual_benchmarks(connection)[:1], 0.9)
+        raise RegistryError(f"Scores of model {model!r} are not predicted.")
     return found
 
 
@@ -189,10 +190,9 @@ def usual_benchmarks(connection: Connection) -> list[str]:
         connection.scalars(
             text("""
             SELECT coalesce(b.canonical, b.name) || coalesce('@' || nullif(b.version, ''), '')
-              FROM store.benchmark_loadings w
-              JOIN store.prediction_versions v ON v.version_id = w.version_id
+              FROM store.served_loadings w
               JOIN store.benchmarks b ON b.benchmark_id = w.benchmark_id
-             WHERE v.state = 'current' AND w.centre IS NULL
+             WHERE w.centre IS NULL
              ORDER BY w.score_count DESC, 1 LIMIT :count"""),
             {"count": COLUMNS},
         )

@@ -312,8 +312,9 @@ def test_a_model_is_no_relative_of_its_own(known: Table, fitted: ScoreFit) -> No
     others = evidence.relatives(fitted, feature, 3, one, row=30, most=200)
     assert 30 not in others.places
     assert set(others.places) <= set(range(20, 120))
-    columns = known.observations.columns[known.observations.rows == 30]
-    own = evidence.own_scores(fitted, 3, one, columns, np.zeros(len(columns)))
+    own_rows = known.observations.rows == 30
+    columns, values = known.observations.columns[own_rows], known.observations.values[own_rows]
+    own = evidence.own_scores(fitted, 3, one, (columns, values, np.zeros(len(columns))))
     # Its own scores say more of a model than others' do.
     assert np.abs(own.weights).sum() > np.abs(others.weights).sum()
     unknown = evidence.relatives(fitted, feature, 3, fitted.place(feature[None]), most=200)
@@ -373,7 +374,7 @@ def test_own_scores_are_weighted_as_derivatives(known: Table, fitted: ScoreFit) 
     values = fitted.intercepts[columns] + 0.1
     zero, rows = np.zeros(6), np.zeros(6, np.intp)
     folded = fitted.fold_in(features, rows, columns, values, zero)
-    own = evidence.own_scores(fitted, 12, folded, columns, zero)
+    own = evidence.own_scores(fitted, 12, folded, (columns, values, zero))
     heaviest = own.places[0]
     moved = fitted.fold_in(features, rows, columns, values + 0.01 * (columns == heaviest), zero)
     means = [
@@ -381,6 +382,19 @@ def test_own_scores_are_weighted_as_derivatives(known: Table, fitted: ScoreFit) 
     ]
     assert (means[1] - means[0]) / 0.01 == pytest.approx(own.weights[0], rel=0.6)
     assert np.sign(means[1] - means[0]) == np.sign(own.weights[0])
+
+
+def test_an_own_score_unlike_all_others_weighs_little(fitted: ScoreFit, known: Table) -> None:
+    features = known.observations.features[:1]
+    columns, zero, rows = np.arange(2, 8), np.zeros(6), np.zeros(6, np.intp)
+    values = fitted.intercepts[columns] + 0.1
+    unlike = values + 8 * np.sqrt(fitted.residuals[columns[2]]) * (columns == columns[2])
+    weights = []
+    for each in (values, unlike):
+        folded = fitted.fold_in(features, rows, columns, each, zero)
+        own = evidence.own_scores(fitted, 12, folded, (columns, each, zero))
+        weights.append(dict(zip(own.places.tolist(), own.weights.tolist(), strict=True)))
+    assert abs(weights[1][4]) < 0.25 * abs(weights[0][4])
 
 
 def test_groups_of_features_have_weights_of_their_own() -> None:

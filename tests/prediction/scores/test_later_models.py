@@ -208,6 +208,75 @@ def test_a_model_whose_scores_are_gone_is_predicted_from_the_catalog(engine: Eng
     assert WARM not in [each["model"] for each in row["evidence"]["relatives"]]
 
 
+@pytest.fixture
+def commands(engine: Engine) -> Commands:
+    return Commands(engine.url.render_as_string(hide_password=False))
+
+
+def kinds(engine: Engine, name: str) -> dict[str, str]:
+    with engine.connect() as connection:
+        return dict(
+            rows(
+                connection,
+                "SELECT benchmark, kind FROM registry.predictions WHERE model = :name",
+                name=name,
+            )
+        )
+
+
+def test_commands_that_move_scores_predict_again(engine: Engine, commands: Commands) -> None:
+    """Removed runs, names of a model and of a benchmark: what they changed is predicted at once."""
+    assert kinds(engine, NAMES[1])["alpha"] == "measured"
+    said = commands("evals", "remove", "--model", NAMES[1], "--benchmark", "alpha", "--dry-run")
+    assert "Version 1" not in said.stderr
+    said = commands("evals", "remove", "--model", NAMES[1], "--benchmark", "alpha")
+    assert "Version 1 predicts scores of 1 new or changed models." in said.stderr
+    assert kinds(engine, NAMES[1])["alpha"] == "scores"
+    score(engine, "short-name", "alpha", 0.3)
+    assert refresh_predictions(engine) is not None
+    assert kinds(engine, "short-name")["alpha"] == "measured"
+    said = commands("models", "alias", "add", NAMES[1], "short-name", "--yes")
+    assert "Version 1 predicts scores" in said.stderr
+    assert kinds(engine, NAMES[1])["alpha"] == "measured"
+    said = commands("models", "alias", "remove", NAMES[1], "short-name")
+    assert "Version 1 predicts scores" in said.stderr
+    assert kinds(engine, NAMES[1])["alpha"] == "scores"
+    # The scores of one benchmark become those of another, and back.
+    score(engine, NAMES[1], "own-alpha", 0.4)
+    assert refresh_predictions(engine) is None
+    said = commands("evals", "benchmarks", "alias", "add", "alpha", "own-alpha")
+    assert "Version 1 predicts scores of 1 new or changed models." in said.stderr
+    assert predicted(engine, NAMES[1], "alpha")["score"] == 0.4
+    assert kinds(engine, NAMES[1])["alpha"] == "measured"
+    said = commands("evals", "benchmarks", "alias", "remove", "alpha", "own-alpha")
+    assert "Version 1 predicts scores of 1 new or changed models." in said.stderr
+    assert kinds(engine, NAMES[1])["alpha"] == "scores"
+
+
+def test_names_that_are_resolved_are_predicted_again(engine: Engine, commands: Commands) -> None:
+    said = commands("models", "alias", "resolve")
+    assert "Version 1" not in said.stderr
+    with engine.begin() as connection:
+        model(connection, "new/one")
+    said = commands("models", "alias", "resolve")
+    assert "Version 1 predicts scores of 1 new or changed models." in said.stderr
+
+
+def test_two_names_of_a_benchmark_are_predicted_once(engine: Engine, commands: Commands) -> None:
+    said = commands(
+        "predict", COLD, "--benchmark", "alpha", "--benchmark", "Alpha", "--format", "csv"
+    )
+    assert len(said.stdout.splitlines()) == 2
+
+
+def test_a_model_that_nothing_ties_to_any_benchmark_is_not_called_new(
+    engine: Engine, commands: Commands
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE store.benchmark_loadings SET tied_blocks = 0")
+    assert "fewer than 10 models" in commands.refused(1, "predict", COLD)
+
+
 def test_a_version_of_another_release_waits_for_a_training(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE store.prediction_versions SET fitted = ''")

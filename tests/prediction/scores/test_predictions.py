@@ -191,6 +191,7 @@ def test_evidence_is_the_change_of_a_prediction_with_a_score(fitted: Engine) -> 
                 name=NAMES[0],
             )
         )
+        # Of a hole: its ability rests on all of its scores, and what is predicted too.
         vector, spread, loading = rows(
             connection,
             """SELECT a.vector::real[], a.spread::real[], w.vector::real[]
@@ -201,19 +202,21 @@ def test_evidence_is_the_change_of_a_prediction_with_a_score(fitted: Engine) -> 
             name=NAMES[0],
         )[0]
         others = {
-            name: (np.array(own), residual)
-            for name, own, residual in rows(
+            name: (np.array(own), residual, intercept, np.array(of_own))
+            for name, own, residual, intercept, of_own in rows(
                 connection,
-                """SELECT b.name, w.vector::real[], w.residual FROM store.benchmark_loadings w
+                """SELECT b.name, w.vector::real[], w.residual, w.intercept, w.spread::real[]
+                     FROM store.benchmark_loadings w
                      JOIN store.benchmarks b USING (benchmark_id)""",
             )
         }
         half = len(vector) * (len(vector) + 1) // 2
         towards = unpack(np.array(spread[:half])) @ np.array(loading)
         for each in evidence["scores"]:
-            own, residual = others[each["benchmark"]]
-            assert each["weight"] == pytest.approx(towards @ own / residual, rel=1e-3, abs=1e-5)
-            assert each["benchmark"] in stored
+            own, residual, intercept, of_own = others[each["benchmark"]]
+            error = stored[each["benchmark"]] - intercept - np.array(vector) @ own
+            counted = 4 / (3 * residual + error**2 + np.array(spread) @ of_own)
+            assert each["weight"] == pytest.approx(towards @ own * counted, rel=1e-3, abs=1e-5)
 
 
 def test_levels_widen_intervals(reading: Connection) -> None:

@@ -12,7 +12,7 @@ SELECT a.version_id, a.model_id, w.benchmark_id, w.measure_id, w.centre, w.scale
             WHEN g.evidence_group = 0 THEN 'catalog'
             ELSE a.kind END AS evidence,
        g.evidence_group, o.mean, o.deviation
-  FROM store.benchmark_loadings w
+  FROM store.served_loadings w
   JOIN store.abilities a ON a.version_id = w.version_id
   LEFT JOIN store.fitted_scores f
          ON f.model_id = a.model_id AND f.version_id = w.version_id
@@ -44,9 +44,7 @@ SELECT a.version_id, a.model_id, w.benchmark_id, w.measure_id, w.centre, w.scale
                    THEN sqrt(1 / (1 / p.deviation ^ 2 + 1 / f.variance))
                    ELSE p.deviation END AS deviation
        OFFSET 0) o
- WHERE w.version_id = (SELECT c.version_id FROM store.prediction_versions c
-                        WHERE c.state = 'current')
-   AND (a.blocks & w.tied_blocks <> 0 OR f.value IS NOT NULL);
+ WHERE (a.blocks & w.tied_blocks <> 0 OR f.value IS NOT NULL);
 
 COMMENT ON VIEW store.predicted_scores IS
     'Each model''s predicted score on each benchmark, on the working scale, by the current version; of a score that it was fitted to, by a fit without it.';

@@ -7,8 +7,7 @@ RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN centre IS NOT NULL THEN centre + scale * value
-    WHEN higher_is_better THEN lower + (upper - lower) * store.working_share(value)
-    ELSE upper - (upper - lower) * store.working_share(value)
+    ELSE store.raw_of_share(store.working_share(value), lower, upper, higher_is_better)
 END;
 
 COMMENT ON FUNCTION store.raw_of_working(

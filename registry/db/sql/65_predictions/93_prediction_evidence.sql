@@ -1,7 +1,8 @@
 -- prediction_evidence(version, model, benchmark): what a prediction rests on, as JSON: relatives, the
 -- models with a score on the benchmark that weigh most in what the catalog says of the model; and
 -- scores, those of the model itself on other benchmarks, with the change of the prediction, on the
--- working scale, when that score moves by 1 there. Planning would take longer than finding it.
+-- working scale, when that score moves by 1 there and counts as much as it does: one that is unlike all
+-- others of its model counts less. Planning would take longer than finding it.
 CREATE FUNCTION store.prediction_evidence(version integer, model bigint, benchmark integer)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -19,13 +20,19 @@ DECLARE
     towards real[];
     place integer := 0;
     entry double precision;
+    rest double precision := 1;
     relatives jsonb;
     scores jsonb;
 BEGIN
     SELECT a.vector, a.spread, a.near_ids, a.near_weights, a.score_count INTO own
       FROM store.abilities a WHERE a.version_id = $1 AND a.model_id = $2;
-    SELECT w.vector, w.centre, w.scale INTO asked
-      FROM store.benchmark_loadings w WHERE w.version_id = $1 AND w.benchmark_id = $3;
+    SELECT w.vector, w.centre, w.scale, f.variance, f.deviation,
+           store.score_precision(f.value, f.variance, w.intercept, w.residual, own.vector,
+                                 own.spread, w.vector, w.spread) AS precision INTO asked
+      FROM store.benchmark_loadings w
+      LEFT JOIN store.fitted_scores f ON f.version_id = $1 AND f.model_id = $2
+                                     AND f.benchmark_id = $3
+     WHERE w.version_id = $1 AND w.benchmark_id = $3;
     SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                'model', m.name,
                'relation', CASE
@@ -67,22 +74,40 @@ BEGIN
                 END IF;
             END LOOP;
         END LOOP;
+        IF asked.precision IS NOT NULL THEN
+            -- What is predicted leaves the model's score there out, and abilities do not.
+            rest := 1 / greatest(1 + (towards::vector <#> asked.vector) * asked.precision, 0.01);
+        END IF;
+        IF asked.variance > 0 THEN
+            -- The rest is what the estimate from some items says.
+            rest := rest * asked.variance / (asked.variance + asked.deviation ^ 2);
+        END IF;
         SELECT jsonb_agg(jsonb_build_object(
-                   'benchmark', coalesce(b.canonical, b.name),
+                   'benchmark', coalesce(b.canonical, b.name)
+                                || coalesce('@' || nullif(b.version, ''), '')
+                                || CASE WHEN s.benchmark_id < 0
+                                        THEN format(' (part %s)', -s.benchmark_id % 1000) ELSE '' END,
                    'score', CASE WHEN s.centre IS NULL THEN store.working_share(s.value)
                                  ELSE s.centre + s.scale * s.value END,
                    'weight', s.weight) ORDER BY abs(s.weight) DESC, s.benchmark_id)
           INTO scores
-          FROM (SELECT f.benchmark_id, f.value, w.centre, w.scale,
-                       -(towards::vector <#> w.vector) / (w.residual + f.variance) AS weight
+          FROM (SELECT f.benchmark_id, f.value, w.centre, w.scale, e.weight
                   FROM store.fitted_scores f
                   JOIN store.benchmark_loadings w
                     ON w.version_id = $1 AND w.benchmark_id = f.benchmark_id
+                 CROSS JOIN LATERAL (
+                       SELECT -(towards::vector <#> w.vector) * rest
+                              * store.score_precision(f.value, f.variance, w.intercept, w.residual,
+                                                      own.vector, own.spread, w.vector, w.spread)
+                                  AS weight
+                       OFFSET 0) e
                  WHERE f.version_id = $1 AND f.model_id = $2 AND f.benchmark_id <> $3
-                 ORDER BY abs(-(towards::vector <#> w.vector) / (w.residual + f.variance)) DESC,
-                       f.benchmark_id
+                 ORDER BY abs(e.weight) DESC, f.benchmark_id
                  LIMIT 5) s
-          JOIN store.benchmarks b ON b.benchmark_id = s.benchmark_id;
+          -- Keys of parts of a benchmark's items, as `registry.prediction.scores.table` makes them.
+          JOIN store.benchmarks b
+            ON b.benchmark_id = CASE WHEN s.benchmark_id < 0 THEN -s.benchmark_id / 1000
+                                     ELSE s.benchmark_id END;
     END IF;
     RETURN jsonb_build_object('relatives', coalesce(relatives, '[]'),
                               'scores', coalesce(scores, '[]'));

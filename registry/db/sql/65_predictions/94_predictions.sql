@@ -53,7 +53,7 @@ COMMENT ON COLUMN registry.predictions.benchmark_version IS 'Version of the benc
 COMMENT ON COLUMN registry.predictions.score IS 'Share in [0, 1], higher being better: measured or else predicted, the middle of what is likely; null where the measure has no bounds: see raw_score.';
 COMMENT ON COLUMN registry.predictions.lower IS 'Lower end of the 90% interval of a predicted score; null of a measured one.';
 COMMENT ON COLUMN registry.predictions.upper IS 'Its upper end.';
-COMMENT ON COLUMN registry.predictions.kind IS 'measured, or what the prediction rests on: outcomes (on a part of the items), scores (of the model on other benchmarks) or catalog (lineage and metadata).';
+COMMENT ON COLUMN registry.predictions.kind IS 'measured, or what the prediction rests on: outcomes (on a part of the items, of this benchmark or of others), scores (of the model on other benchmarks) or catalog (lineage and metadata).';
 COMMENT ON COLUMN registry.predictions.predicted IS 'Predicted share; of a measured score, what would have been predicted without it.';
 COMMENT ON COLUMN registry.predictions.predicted_lower IS 'Lower end of the 90% interval of predicted.';
 COMMENT ON COLUMN registry.predictions.predicted_upper IS 'Its upper end.';

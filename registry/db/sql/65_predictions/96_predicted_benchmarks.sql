@@ -17,8 +17,8 @@ BEGIN
     -- The name that scores are listed under needs no search.
     RETURN QUERY
     SELECT b.benchmark_id FROM store.benchmarks b
-      JOIN store.benchmark_loadings w ON w.version_id = used AND w.benchmark_id = b.benchmark_id
-     WHERE coalesce(b.canonical, b.name) = predicted_benchmarks.name AND b.variant IS NULL;
+      JOIN store.served_loadings w ON w.benchmark_id = b.benchmark_id
+     WHERE coalesce(b.canonical, b.name) = predicted_benchmarks.name;
     IF FOUND THEN
         RETURN;
     END IF;
@@ -32,7 +32,7 @@ BEGIN
       FROM store.benchmarks asked
       JOIN store.benchmarks b ON coalesce(b.canonical, b.name) = coalesce(asked.canonical, asked.name)
                              AND b.version = asked.version
-      JOIN store.benchmark_loadings w ON w.version_id = used AND w.benchmark_id = b.benchmark_id
+      JOIN store.served_loadings w ON w.benchmark_id = b.benchmark_id
      WHERE asked.benchmark_id = ANY (keys);
     IF NOT FOUND THEN
         SELECT count(DISTINCT s.model_id) INTO most FROM store.shown_runs s

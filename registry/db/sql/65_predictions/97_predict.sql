@@ -65,8 +65,9 @@ BEGIN
                 predict.level, p.levels[cardinality(p.levels)]);
         END IF;
         -- Also one that came since the fit.
-        SELECT c.score, c.raw_score INTO measured
+        SELECT c.score, c.raw_score, c.unit, r.measure_id = p.measure_id AS same INTO measured
           FROM registry.canonical_leaderboard c
+          JOIN store.runs r ON r.run_id = c.run
          WHERE c.model = p.name AND c.benchmark = p.benchmark AND c.version = p.benchmark_version
            AND c.complete
          LIMIT 1;
@@ -77,15 +78,23 @@ BEGIN
                CASE WHEN NOT w.is_measured THEN w.high END,
                CASE WHEN w.is_measured THEN 'measured' ELSE p.evidence END,
                w.middle, w.low, w.high,
-               CASE WHEN w.is_measured THEN measured.raw_score
-                    ELSE store.raw_of_working(p.mean, p.centre, p.scale, p.least, p.most,
-                                              p.higher_is_better) END,
+               CASE WHEN NOT w.is_measured
+                    THEN store.raw_of_working(p.mean, p.centre, p.scale, p.least, p.most,
+                                              p.higher_is_better)
+                    WHEN w.is_converted
+                    THEN store.raw_of_share(measured.score, p.least, p.most, p.higher_is_better)
+                    ELSE measured.raw_score END,
                CASE WHEN NOT w.is_measured THEN least(r.low, r.high) END,
                CASE WHEN NOT w.is_measured THEN greatest(r.low, r.high) END,
-               p.unit, store.prediction_evidence(p.version_id, id, key), p.support,
+               CASE WHEN NOT w.is_measured OR measured.same OR w.is_converted THEN p.unit
+                    ELSE measured.unit END,
+               store.prediction_evidence(p.version_id, id, key), p.support,
                store.prediction_caution(p.reliable, p.benchmark_scores, p.evidence, p.support),
                p.version_id
           FROM (SELECT measured.raw_score IS NOT NULL AS is_measured,
+                       -- Of another measure with bounds, such as shares among percentages.
+                       NOT measured.same AND measured.score IS NOT NULL AND p.centre IS NULL
+                           AS is_converted,
                        CASE WHEN p.centre IS NULL THEN store.working_share(p.mean) END AS middle,
                        CASE WHEN p.centre IS NULL THEN store.working_share(p.mean - half) END AS low,
                        CASE WHEN p.centre IS NULL THEN store.working_share(p.mean + half) END AS high
@@ -109,15 +118,15 @@ benchmark_version: version of the benchmark; empty where no source states one
 score: share in [0, 1], higher being better: measured, or else predicted; null where the measure has no bounds
 lower: lower end of the interval of a predicted score; null of a measured one
 upper: its upper end
-kind: measured, or what the prediction rests on: outcomes (on a part of the items), scores (of the model on other benchmarks) or catalog (lineage and metadata)
+kind: measured, or what the prediction rests on: outcomes (on a part of the items, of this benchmark or of others), scores (of the model on other benchmarks) or catalog (lineage and metadata)
 predicted: predicted share; of a measured score, what would have been predicted without it
 predicted_lower: lower end of its interval
 predicted_upper: its upper end
-raw_score: as score, on the benchmark''s own scale
+raw_score: as score, on the benchmark''s own scale, that of most of its scores
 raw_lower: lower end of the interval of a predicted raw score
 raw_upper: its upper end
 unit: unit of the raw score; null for a share
-evidence: as JSON: relatives, the models with a score on the benchmark that weigh most in what the catalog says of the model, with relation, score and weight; scores, those of the model on other benchmarks that weigh most, with weight: how the prediction moves with them, on the working scale
+evidence: as JSON: relatives, the models with a score on the benchmark that weigh most in what the catalog says of the model, with relation, score and weight; scores, those of the model on other benchmarks that weigh most, with weight: how the prediction moves with them, on the working scale, a score unlike all others of the model less
 support: share of the variance of the model''s abilities that is known, in [0, 1]; near 0, the prediction is that of any model
 caution: why the prediction is weak; null where nothing speaks against it
 of_version: version of the score model, as in prediction_versions

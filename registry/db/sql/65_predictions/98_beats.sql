@@ -18,9 +18,11 @@ BEGIN
                 THEN 1 - erfc(d.difference / d.spread / sqrt(2.0)) / 2
                 WHEN d.difference > 0 THEN 1.0
                 WHEN d.difference < 0 THEN 0.0
-                ELSE 0.5 END,
+                WHEN d.difference = 0 THEN 0.5 END,
            p.score, q.score, p.kind, q.kind,
-           nullif(concat_ws('; ', p.name || ': ' || p.caution, q.name || ': ' || q.caution), ''),
+           nullif(concat_ws('; ', p.name || ': ' || p.caution, q.name || ': ' || q.caution,
+                            CASE WHEN d.difference IS NULL
+                                 THEN 'a score has come on a scale that none was fitted to' END), ''),
            p.of_version
       FROM registry.predict(beats.a, beats.benchmark) p
       JOIN registry.predict(beats.b, beats.benchmark) q
@@ -36,8 +38,15 @@ BEGIN
       JOIN store.prediction_intervals j ON j.version_id = v.version_id AND j.evidence_group = v.evidence_group
      CROSS JOIN LATERAL (
            -- On the working scale, in which more is better.
-           SELECT store.working_value(p.raw_score, u.measure_id, u.centre, u.scale)
-                  - store.working_value(q.raw_score, v.measure_id, v.centre, v.scale) AS difference,
+           SELECT CASE WHEN p.kind = 'measured' AND q.kind = 'measured' AND p.score IS NOT NULL
+                       THEN p.score - q.score
+                       ELSE CASE WHEN p.kind <> 'measured' THEN u.mean
+                                 ELSE store.working_value(p.score, p.raw_score, u.centre, u.scale)
+                            END
+                            - CASE WHEN q.kind <> 'measured' THEN v.mean
+                                   ELSE store.working_value(q.score, q.raw_score, v.centre, v.scale)
+                              END
+                  END AS difference,
                   sqrt(CASE WHEN p.kind <> 'measured' THEN (i.ratio_90 * u.deviation) ^ 2 ELSE 0 END
                        + CASE WHEN q.kind <> 'measured' THEN (j.ratio_90 * v.deviation) ^ 2
                               ELSE 0 END) / 1.6448536269514722 AS spread) d;
@@ -53,7 +62,7 @@ name: present name of the model
 other: present name of the other model
 of_benchmark: canonical name of the benchmark
 benchmark_version: version of the benchmark
-probability: that the score of a is higher, in [0, 1]; 0.5 for equal measured scores
+probability: that the score of a is higher, in [0, 1]; 0.5 for equal measured scores; null where they are on scales that nothing compares, as caution says
 score: of the model, as in predict
 other_score: of the other model
 kind: of the model''s score, as in predict

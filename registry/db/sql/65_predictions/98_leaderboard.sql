@@ -75,7 +75,7 @@ BEGIN
         SELECT DISTINCT ON (s.model_id, u.place) s.model_id, u.place,
                store.share(r.score, k.lower, k.upper, k.higher_is_better) AS score,
                store.rank_value(r.score, k.lower, k.upper, k.higher_is_better) AS value,
-               r.score AS raw
+               r.score AS raw, r.measure_id
           FROM unnest(keys, places) AS u (benchmark_id, place)
           JOIN store.shown_runs s ON s.benchmark_id = u.benchmark_id
           JOIN store.runs r ON r.run_id = s.run_id
@@ -86,6 +86,13 @@ BEGIN
          ORDER BY s.model_id, u.place, t.variant IS NOT NULL, b.variant IS NOT NULL,
                NOT r.verified, r.evaluated_at DESC NULLS LAST, r.right_bits IS NULL,
                r.item_count DESC NULLS LAST, r.run_id
+    ), scales AS (
+        -- Raw scores stand beside predicted ones: on the scale of those.
+        SELECT u.place, w.measure_id, k.lower, k.upper, k.higher_is_better
+          FROM unnest(keys, places) AS u (benchmark_id, place)
+          JOIN store.served_loadings w ON w.benchmark_id = u.benchmark_id
+          JOIN store.measures k ON k.measure_id = w.measure_id
+         WHERE u.benchmark_id = ANY (predictable) AND w.centre IS NULL
     ), everyone AS (
         SELECT a.model_id FROM store.abilities a
          WHERE with_predictions AND leaderboard.models IS NULL AND a.score_count > 0
@@ -117,9 +124,13 @@ BEGIN
     ), both_kinds AS (
         SELECT m.model_id, m.place, m.score, NULL::float8 AS lower,
                NULL::float8 AS upper, m.value AS middle, m.value AS low, m.value AS high,
-               'measured' AS kind, m.raw, NULL::float8 AS raw_low, NULL::float8 AS raw_high,
-               NULL::text AS caution
+               'measured' AS kind,
+               CASE WHEN m.score IS NOT NULL AND x.measure_id <> m.measure_id
+                    THEN store.raw_of_share(m.score, x.lower, x.upper, x.higher_is_better)
+                    ELSE m.raw END AS raw,
+               NULL::float8 AS raw_low, NULL::float8 AS raw_high, NULL::text AS caution
           FROM measured m
+          LEFT JOIN scales x ON x.place = m.place
         UNION ALL
         SELECT p.model_id, p.place,
                CASE WHEN p.centre IS NULL THEN s.middle END,
