@@ -51,7 +51,8 @@ _FIELDS = (
     "--as-of",
     type=MOMENT,
     metavar="DATE",
-    help="When a list without dates was true: its prices begin then.  [default: now]",
+    help="When a list without dates was true: its prices begin then; of dated ones, those until "
+    "then count.  [default: now]",
 )
 @click.option(
     "--source", metavar="NAME", help="Keep the list under this name.  [default: the format's]"

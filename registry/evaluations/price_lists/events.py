@@ -27,13 +27,18 @@ class NotDatedError(ValueError):
 
 
 def read_events(
-    rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, source: str | None
+    rows: Iterable[Mapping[str, object]],
+    columns: Sequence[str],
+    *,
+    until: datetime,
+    source: str | None,
 ) -> PriceList:
     """Return the changes in a table.
 
     Args:
         rows: by column.
         columns: all of the table.
+        until: changes after this time are left out: nobody pays them yet.
         source: name of the list; None: what the rows say, models.dev for the history of its
             repository, else `events`.
 
@@ -48,6 +53,9 @@ def read_events(
         at = _time(row.get(time))
         if at is None:
             raise NotDatedError(number, time, row.get(time))
+        if at > until:
+            found.leave_out("rows of the future", f"{row.get('provider')}/{row.get('model')}")
+            continue
         event = _event(row, at, found)
         if event is not None:
             events.append((at, event))

@@ -10,7 +10,7 @@ from registry.evaluations.price_lists.values import mapping, name, per_million, 
 
 _MILLION = 1e6
 
-_OF_TEXT = frozenset({"chat", "completion", "responses", "embedding", "rerank", "moderation", None})
+_OF_TEXT = frozenset({"chat", "completion", "responses", "embedding", "rerank", "moderation"})
 """Modes that tokens of text are the price of; others count seconds, pictures or pages too."""
 
 _SAMPLE = "sample_spec"
@@ -33,7 +33,8 @@ def read_litellm(document: Mapping[str, object]) -> PriceList:
             found.leave_out("entries without a provider, or a name that can be stored", key)
             continue
         price = _price(entry)
-        if entry.get("mode") not in _OF_TEXT:
+        mode = entry.get("mode")
+        if mode is not None and (not isinstance(mode, str) or mode not in _OF_TEXT):
             found.leave_out("entries that are not priced by tokens of text", key)
         elif price is None:
             found.leave_out("entries that do not state both prices", key)
@@ -47,7 +48,7 @@ def read_litellm(document: Mapping[str, object]) -> PriceList:
 def _place(key: str, entry: Mapping[str, object]) -> tuple[str, str]:
     """Return provider and name: keys begin with the provider, if at all."""
     stated = entry.get("litellm_provider")
-    provider = provider_name(stated) if isinstance(stated, str) else ""
+    provider = provider_name(known) if (known := name(stated)) else ""
     first, slash, rest = key.partition("/")
     if slash and rest and first in (stated, provider):
         return provider, rest

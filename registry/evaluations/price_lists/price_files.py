@@ -25,7 +25,7 @@ def read_list(
     Args:
         path: of the file, plain or gzipped.
         file_format: its format; None: detected by what is in it.
-        as_of: when it was true, for dated prices of the future.
+        as_of: when it was true: of dated prices, those up to then are read.
         source: name of the list; None: the format's.
 
     Raises:
@@ -89,7 +89,9 @@ def _table(
     if file_format is not PriceFormat.GENAI_PRICES and columns.issuperset(events.COLUMNS) and dated:
         rows = _rows(table, (*events.TIMES, *events.COLUMNS, *events.MORE_COLUMNS))
         try:
-            return PriceFormat.EVENTS, events.read_events(rows, table.columns, source=source)
+            return PriceFormat.EVENTS, events.read_events(
+                rows, table.columns, until=as_of, source=source
+            )
         except events.NotDatedError as error:
             problem = f"{str(error)[:60]!r} is no time of ISO 8601."
             raise table.error(problem, row=error.row, field=error.column) from None

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, text
 from registry.catalog.prices.checks import check
 from registry.catalog.prices.offers import resolve_offers
 from registry.catalog.prices.store import WrittenPrices, write_prices
+from registry.catalog.resolution import nameable
 from registry.db.jobs import Lock, job
 from registry.enums import PriceFormat
-from registry.errors import RegistryError
+from registry.errors import RegistryError, UsageError, shortened
 from registry.evaluations.price_lists.price_files import read_list
 from registry.evaluations.remote.files import DEFAULT_LIMIT
 from registry.evaluations.remote.inputs import InputFile, list_files
@@ -25,7 +26,7 @@ class PriceImportOptions:
 
     Attributes:
         format: of all files; None: detected for each.
-        as_of: when lists without dates were true; None: now.
+        as_of: when lists without dates were true, and until when dated ones are read; None: now.
         source: name under which they are kept; None: that of the format.
         part: whether offers that a file lacks stay.
         dry_run: whether to change nothing.
@@ -73,14 +74,19 @@ def import_prices(
 
     Raises:
         LockHeldError: when another process changes evaluations or prices.
-        UsageError: when a path does not exist.
+        UsageError: when a path does not exist, or `as_of` is to come.
         RemoteError: when a remote file cannot be read.
         RegistryError: when the database fails; the file under way is rolled back.
     """
     options = options or PriceImportOptions()
+    now = datetime.now(UTC)
+    as_of = options.as_of or now
+    if as_of > now:
+        raise UsageError(f"--as-of {as_of:%Y-%m-%d} is to come; prices are of today or before.")
+    if options.source is not None and not nameable(options.source):
+        raise UsageError(f"{shortened(options.source)} is no name of a list: give printable text.")
     files = list_files(paths, lambda found: found, limit=options.max_download,
                        on_progress=on_progress)  # fmt: skip
-    as_of = options.as_of or datetime.now(UTC)
     with job(
         engine, "prices import", lock=Lock.EVALUATIONS, doing="import prices",
         dry_run=options.dry_run,

@@ -24,9 +24,9 @@ def checked(*prices: TokenPrice | None, usual: int = 20) -> tuple[list[bool], di
 @pytest.mark.parametrize(
     ("price", "reason"),
     [
-        (TokenPrice(-0.1, 2.0), "negative prices"),
-        (TokenPrice(1.0, -0.1), "negative prices"),
-        (TokenPrice(1.0, 2.0, -0.1), "negative prices"),
+        (TokenPrice(-0.001, 2.0), "negative prices"),
+        (TokenPrice(1.0, -0.001), "negative prices"),
+        (TokenPrice(1.0, 2.0, -0.001), "negative prices"),
         (TokenPrice(math.nan, 2.0), "prices that are no number"),
         (TokenPrice(1.0, math.inf), "prices that are no number"),
         (TokenPrice(1.0, 2.0, math.nan), "prices that are no number"),

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fuzzing import damaged, value
 
+from registry.catalog.prices.checks import check
 from registry.catalog.prices.records import PriceList, TokenPrice
 from registry.enums import PriceFormat
 from registry.errors import UnreadableFileError
@@ -218,6 +221,47 @@ def test_a_list_can_be_kept_under_another_name(tmp_path: Path) -> None:
     assert prices.source == "mine"
 
 
+def test_changes_that_are_to_come_are_left_out(tmp_path: Path) -> None:
+    path = table(tmp_path, ".csv", EVENTS)
+    _, prices = read_list(path, None, as_of=datetime(2026, 1, 2, 8, tzinfo=UTC))
+    assert [row.at for row in prices.rows] == [
+        datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, 8, tzinfo=UTC)
+    ]  # fmt: skip
+    assert prices.left_out == {"rows of the future": ["p/m", "p/unpriced"]}
+
+
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    draw = random.Random(5)
+    seeds: dict[str, tuple[bytes, Any]] = {
+        f"{n}.json": (json.dumps(content).encode(), content)
+        for n, content in enumerate((LITELLM, MODELS_DEV, GENAI))
+    }
+    for ending in (".csv", ".jsonl", ".parquet"):
+        seeds[f"events{ending}"] = table(tmp_path, ending, EVENTS).read_bytes(), None
+    for name, (content, document) in list(seeds.items()) * 60:
+        damage = damaged(draw, content)
+        if document is not None and draw.random() < 0.7:
+            damage = json.dumps(_altered(draw, document)).encode()
+        (tmp_path / name).write_bytes(damage)
+        try:
+            _, prices = read_list(tmp_path / name, None, as_of=AS_OF)
+        except UnreadableFileError:
+            continue
+        check(prices)
+        assert all(row.provider and row.name for row in prices.rows)
+
+
+def _altered(draw: random.Random, document: Any) -> Any:
+    """Return a document of which some values are others."""
+    if draw.random() < 0.1:
+        return value(draw)
+    if isinstance(document, dict):
+        return {key: _altered(draw, each) for key, each in document.items()}
+    if isinstance(document, list):
+        return [_altered(draw, each) for each in document]
+    return document
+
+
 def test_dated_prices_in_other_currencies(tmp_path: Path) -> None:
     rows = [{"date": "2026-01-01", "provider": "p", "model": "m", "input_per_million": 1,
              "output_per_million": 2, "currency": "cny", "tiered": "yes",
@@ -267,8 +311,9 @@ def test_values_of_other_kinds_are_no_prices(tmp_path: Path) -> None:
         for n, value in enumerate([True, [1], {"a": 1}, "free", "1e-06"])
     }
     entries |= {"list": [1], "": {**odd, "input_cost_per_token": 1e-6},
-                "a\nb": {**odd, "input_cost_per_token": 1e-6}}  # fmt: skip
+                "a\nb": {**odd, "input_cost_per_token": 1e-6},
+                "c": {**odd, "input_cost_per_token": 1e-6, "litellm_provider": "a\0b"}}  # fmt: skip
     _, prices = read_list(written(tmp_path, entries), None, as_of=AS_OF)
     given = [row.price.input_per_million for row in prices.rows if row.price]
     assert [math.isnan(each) for each in given] == [True, True, True, True, False]
-    assert sum(map(len, prices.left_out.values())) == 3
+    assert sum(map(len, prices.left_out.values())) == 4

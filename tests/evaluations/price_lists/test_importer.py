@@ -1,15 +1,17 @@
 """Import of price lists into the database."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from evaluated import grid, write
 from factories import NOON, model, rows
+from remote_files import Web
 from sqlalchemy import Engine
 
 from registry.db.jobs import Lock, exclusive
-from registry.errors import LockHeldError
+from registry.errors import LockHeldError, UsageError
 from registry.evaluations.price_lists.price_import import PriceImportOptions, import_prices
 from registry.evaluations.reassignment import change_aliases
 
@@ -72,6 +74,29 @@ def test_a_part_withdraws_nothing(engine: Engine, tmp_path: Path) -> None:
     assert report.written == (1, 0, 0, 0, 1)
     (report,) = import_prices(engine, [part])
     assert report.written == (1, 0, 0, 1, 1)
+
+
+def test_prices_are_not_of_the_future(engine: Engine, tmp_path: Path) -> None:
+    path = listed(tmp_path / "a.json", a=1.0)
+    with pytest.raises(UsageError, match="to come"):
+        import_prices(engine, [path], PriceImportOptions(as_of=datetime.now(UTC) + timedelta(1)))
+    for name in ("", " x", "a\0b"):
+        with pytest.raises(UsageError, match="no name of a list"):
+            import_prices(engine, [path], PriceImportOptions(source=name))
+
+
+def test_lists_at_addresses(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_DATA_DIR", str(tmp_path / "data"))
+    with Web() as web:
+        web.files["/api.json"] = listed(tmp_path / "a.json", a=1.0).read_bytes()
+        web.files["/bad.json"] = b"{"
+        good, bad = f"{web.url}/api.json", f"{web.url}/bad.json"
+        first, second = import_prices(engine, [good, bad], AT_NOON)
+    assert (first.path, first.written) == (good, (1, 1, 1, 0, 0))
+    assert second.error is not None
+    assert second.error.startswith(bad)
 
 
 def test_one_import_at_a_time(engine: Engine, tmp_path: Path) -> None:
