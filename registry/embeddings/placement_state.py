@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from registry.embeddings.stored_features import (
+from registry.learning.arrays import Reals
+from registry.learning.axes import Axes
+from registry.learning.coldstart.features import Featurizer
+from registry.learning.coldstart.gp import Prior, VectorEstimate
+from registry.learning.coldstart.influence import Influence
+from registry.learning.coldstart.kernel import Kernel
+from registry.learning.coldstart.stored_features import (
     block_arrays,
     featurizer_arrays,
     json_array,
@@ -23,12 +29,6 @@ from registry.embeddings.stored_features import (
     stored_featurizer,
     unpacked,
 )
-from registry.learning.arrays import Reals
-from registry.learning.axes import Axes
-from registry.learning.coldstart.features import Featurizer
-from registry.learning.coldstart.gp import Prior, VectorEstimate
-from registry.learning.coldstart.influence import Influence
-from registry.learning.coldstart.kernel import Kernel
 from registry.learning.coldstart.variance_scales import VarianceScales
 
 _REALS = ("spread", "slopes", "noise", "signal", "centre")

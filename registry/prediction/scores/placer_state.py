@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.embeddings.stored_features import (
+from registry.learning.arrays import Places, Reals
+from registry.learning.coldstart.kernel import Kernel
+from registry.learning.coldstart.kernel_features import KernelSpace
+from registry.learning.coldstart.stored_features import (
     block_arrays,
     featurizer_arrays,
     json_array,
@@ -17,9 +20,6 @@ from registry.embeddings.stored_features import (
     stored_featurizer,
     unpacked,
 )
-from registry.learning.arrays import Places, Reals
-from registry.learning.coldstart.kernel import Kernel
-from registry.learning.coldstart.kernel_features import KernelSpace
 from registry.learning.scores.drift import Drift
 from registry.learning.scores.error_scales import KINDS, ErrorScales
 from registry.learning.scores.feature_prior import FeaturePrior

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from registry.embeddings.model_features import ModelBatch
-from registry.embeddings.stored_features import json_array, packed, unpacked
 from registry.learning.coldstart.features import Description, Featurizer
+from registry.learning.coldstart.stored_features import json_array, packed, unpacked
 from registry.learning.scores.drift import Drift
 from registry.learning.scores.fit import fit
 from registry.learning.scores.model_features import ModelFeatureSpace
