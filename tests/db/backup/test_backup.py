@@ -14,6 +14,7 @@ from typing import Any
 import evaluated
 import factories
 import learned
+import priced
 import psycopg
 import pytest
 from cli_commands import Commands, start
@@ -46,6 +47,7 @@ def fill(engine: Engine) -> None:
         factories.edge(connection, "org/child", "org/odd")
         factories.history(connection, odd, factories.NOON, downloads=1)
         factories.document(connection, odd)
+        priced.offer(connection, "odd\t:free", odd, (0.5, 1.5), None, (0.0, 0.0))
         blocks = (
             evaluated.grid("exam", evaluated.generated(1, 6, 40)),
             evaluated.grid("graded", evaluated.generated(2, 4, 9, graded=True)),

@@ -173,3 +173,12 @@ def test_of_lists_that_disagree_on_a_provider_the_last_seen_counts(connection: C
     assert cost(connection, "org/a", 1e6, 0.0, NOON) == 2.0
     # Before it, there was no other.
     assert cost(connection, "org/a", 1e6, 0.0, NOON - DAY / 2) == 1.0
+
+
+def test_of_lists_that_were_seen_since_the_later_change_counts(connection: Connection) -> None:
+    key = model(connection, "org/a")
+    offer(connection, "a", key, (1.0, 1.0), source="coarse", seen_at=NOON + 9 * DAY)
+    since = {"since": NOON + DAY, "seen_at": NOON + 5 * DAY}
+    offer(connection, "a", key, (2.0, 2.0), source="dated", **since)
+    assert cost(connection, "org/a", 1e6, 0.0, NOON + 2 * DAY) == 2.0
+    assert cost(connection, "org/a", 1e6, 0.0, NOON + 7 * DAY) == 1.0

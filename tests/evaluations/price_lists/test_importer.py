@@ -12,8 +12,11 @@ from sqlalchemy import Engine
 
 from registry.db.jobs import Lock, exclusive
 from registry.errors import LockHeldError, UsageError
+from registry.evaluations.importer import ImportOptions, import_files
 from registry.evaluations.price_lists.price_import import PriceImportOptions, import_prices
-from registry.evaluations.reassignment import change_aliases
+from registry.evaluations.reassignment import change_aliases, resolve_names
+from registry.sync.from_file import sync_file
+from registry.sync.sync import SyncOptions
 
 
 def listed(path: Path, **prices: float) -> Path:
@@ -116,3 +119,36 @@ def test_a_new_alias_gives_a_model_its_price(engine: Engine, tmp_path: Path) -> 
     change_aliases(engine, "org/a", removed=["sold"])
     with engine.connect() as connection:
         assert rows(connection, "SELECT model FROM registry.prices") == [("sold",)]
+
+
+def models_of_prices(engine: Engine) -> list[tuple[str, str | None]]:
+    with engine.connect() as connection:
+        found = rows(connection, "SELECT model, resolved_by FROM registry.prices ORDER BY 1")
+    return [(name, method) for name, method in found]
+
+
+def test_models_that_evaluations_name_have_their_prices(engine: Engine, tmp_path: Path) -> None:
+    import_prices(engine, [listed(tmp_path / "a.json", **{"gpt-x": 1.0})], AT_NOON)
+    assert models_of_prices(engine) == [("gpt-x", None)]
+    scores = tmp_path / "scores.csv"
+    scores.write_text("name,score\ngpt-x,0.5\n")
+    roles = {"model": "name", "score": "score"}
+    (report,) = import_files(engine, [scores], ImportOptions(roles=roles, benchmark="b"))
+    assert report.error is None
+    assert models_of_prices(engine) == [("gpt-x", "exact")]
+
+
+def test_models_that_a_sync_finds_have_their_prices(engine: Engine, tmp_path: Path) -> None:
+    import_prices(engine, [listed(tmp_path / "a.json", **{"openai/gpt-x": 1.0})], AT_NOON)
+    records = tmp_path / "models.jsonl"
+    records.write_text(json.dumps({"id": "openai/gpt-x", "lastModified": "2026-01-01T00:00:00Z"}))
+    sync_file(engine, SyncOptions(as_of=NOON), records)
+    assert models_of_prices(engine) == [("openai/gpt-x", "maker")]
+
+
+def test_names_that_are_resolved_again_have_their_prices(engine: Engine, tmp_path: Path) -> None:
+    import_prices(engine, [listed(tmp_path / "a.json", **{"openai/gpt-x": 1.0})], AT_NOON)
+    with engine.begin() as connection:
+        model(connection, "openai/gpt-x")
+    resolve_names(engine)
+    assert models_of_prices(engine) == [("openai/gpt-x", "maker")]
