@@ -265,6 +265,14 @@ class RoutingSplit(StrEnum):
     BENCHMARK = "benchmark"
 
 
+class ReportPeriod(StrEnum):
+    """Period of the rows of a report."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
 class Metric(StrEnum):
     """Metric of predicted outcomes, as in `registry.learning.metrics`.
 

@@ -6,6 +6,7 @@ import click
 import pytest
 
 from registry.cli import registry
+from registry.cli.default_command import DefaultCommandGroup
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -65,4 +66,6 @@ def walk(group: click.Group) -> list[click.Command]:
         found.append(command)
         if isinstance(command, click.Group):
             found += walk(command)
+        if isinstance(command, DefaultCommandGroup):
+            found.append(command.own)
     return found

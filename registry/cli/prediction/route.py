@@ -9,6 +9,7 @@ from registry.cli.default_command import DefaultCommandGroup
 from registry.cli.output import Field, Output, decimals, output_options, plain
 from registry.cli.parameters import AT_LEAST_ONE
 from registry.cli.prediction.route_evaluate import evaluate
+from registry.cli.prediction.route_log import feedback, log_options, log_routes, report
 from registry.errors import UsageError
 
 FIELDS = (
@@ -25,15 +26,24 @@ FIELDS = (
 @click.option(
     "--pool", multiple=True, metavar="MODEL", help="Choose among these; repeatable.  [default: all]"
 )
+@log_options
 @output_options
 @pass_application
 def route_prompt(
-    application: Application, prompt: str, k: int, pool: tuple[str, ...], output: Output
+    application: Application,
+    prompt: str,
+    k: int,
+    pool: tuple[str, ...],
+    output: Output,
+    *,
+    log: bool,
+    log_prompt: bool,
 ) -> None:
     """Print the models most likely to answer PROMPT well.
 
     PROMPT is a text, or `-` to read it from stdin. The probability is that of a right answer to an
-    item like those that the current version of the embeddings was trained on.
+    item like those that the current version of the embeddings was trained on. Nothing is logged
+    unless --log or --log-prompt asks for it.
 
     \b
     Examples:
@@ -48,8 +58,11 @@ def route_prompt(
         raise UsageError("There is no prompt: give a text, or - and a text on stdin.")
     with application.engine() as engine:
         routes = routing.route_prompt(engine, prompt, k, pool=pool or None)
+        if log or log_prompt:
+            log_routes(engine, prompt, "factorization", routes, with_text=log_prompt)
     output.rows(FIELDS, ([row[field.name] for field in FIELDS] for row in routes))
 
 
 route = DefaultCommandGroup("route", route_prompt)
-route.add_command(evaluate)
+for command in (evaluate, feedback, report):
+    route.add_command(command)
