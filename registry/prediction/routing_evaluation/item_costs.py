@@ -1,7 +1,7 @@
 """Costs of models' answers to items in dollars: tokens, stated or estimated, times prices.
 
 Tokens that no source states are estimated: those of a prompt from its length, those of an answer
-from the model's others, or from other models' answers.
+from the model's others, or from other models' answers, or else from the prompt's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from registry.catalog.prices.costs import CHARACTERS_PER_TOKEN, INPUT_PER_OUTPUT, token_prices
 from registry.learning.arrays import Reals
-
-CHARACTERS_PER_TOKEN = 4.0
-"""Of English text, by the tokenizers of most models."""
-
-ASSUMED_OUTPUT = 256.0
-"""Tokens of an answer where nothing is stated of any: costs then compare prices, not verbosity."""
 
 INPUT_SHARE = 0.75
 """Share of input among the tokens that a price in one number is of, as in `current_prices`."""
@@ -59,15 +54,14 @@ def read_prices(
         models: names, as they are now.
         most: dollars per million tokens, blended.
     """
-    rows = connection.execute(
-        text("""
-        SELECT m.name, p.input_per_million, p.output_per_million
-          FROM store.current_prices p JOIN store.models m USING (model_id)
-         WHERE m.name = ANY (:models)"""),
-        {"models": list(models)},
-    )
+    found = token_prices(connection, models)
     return PoolPrices(
-        {row.name: PoolPrice(row.input_per_million, row.output_per_million) for row in rows}, most
+        {
+            name: PoolPrice(*price)
+            for name, price in zip(models, found.tolist(), strict=True)
+            if not np.isnan(price).any()
+        },
+        most,
     )
 
 
@@ -122,7 +116,8 @@ def item_costs(prices: PoolPrices, models: Sequence[str], usage: ItemUsage) -> I
     stated = ~np.isnan(usage.input_tokens) & ~np.isnan(usage.output_tokens)
     unknown = (np.nan, np.nan)
     each = np.array([prices.prices.get(name, unknown) for name in models]).reshape(-1, 2)
-    inputs, outputs = _inputs(usage), _outputs(usage.output_tokens)
+    inputs = _inputs(usage)
+    outputs = _outputs(usage.output_tokens, inputs / INPUT_PER_OUTPUT)
     dollars = (inputs * each[:, :1] + outputs * each[:, 1:]) / 1e6
     priced = ~np.isnan(dollars)
     basis = {
@@ -139,13 +134,15 @@ def _inputs(usage: ItemUsage) -> Reals:
     return np.where(np.isnan(usage.input_tokens), guessed, usage.input_tokens)
 
 
-def _outputs(stated: Reals) -> Reals:
-    """Return tokens of answers: stated, else the model's mean, else that of all models."""
+def _outputs(stated: Reals, guessed: Reals) -> Reals:
+    """Return tokens of answers: stated, else the model's mean, else that of all models.
+
+    Where nothing is stated of any answer, they are guessed from the prompts.
+    """
     overall = _mean(stated.ravel()[None], 1)[0]
-    overall = ASSUMED_OUTPUT if np.isnan(overall) else overall
-    by_model = _mean(stated, 1)
-    by_model = np.where(np.isnan(by_model), overall, by_model)
-    return np.where(np.isnan(stated), by_model[:, None], stated)
+    by_model = _mean(stated, 1)[:, None]
+    expected = np.where(np.isnan(by_model), guessed if np.isnan(overall) else overall, by_model)
+    return np.where(np.isnan(stated), expected, stated)
 
 
 def _mean(values: Reals, axis: int) -> Reals:
