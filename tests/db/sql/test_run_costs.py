@@ -1,5 +1,6 @@
 """What runs cost: tokens, stated or estimated, at the price of the right day."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from factories import NOON, model, rows
 from priced import offer
 from sqlalchemy import Connection
 
-from registry.evaluations.records import Item, Setup
+from registry.evaluations.records import Item, Measure, Setup, Source
 
 DAY = timedelta(days=1)
 
@@ -133,3 +134,55 @@ def test_the_cheapest_provider_for_the_tokens_of_the_run(priced: Connection) -> 
     write(priced, block("c", run("org/b", [1], **talkative)))
     found = rows(priced, "SELECT benchmark, provider FROM registry.run_costs ORDER BY 1")
     assert found == [("b", "cheap-input"), ("c", "openrouter")]
+
+
+DOLLARS = Measure(metric="total_cost", unit="USD", lower=None, upper=None, higher_is_better=False)
+
+
+def test_a_cost_that_the_source_states_counts(priced: Connection) -> None:
+    stated = {"input_tokens": tokens(100, 200), "output_tokens": tokens(10, 30)}
+    low, high = Setup(variant="low"), Setup(variant="high")
+    write(
+        priced,
+        block(
+            "b",
+            run("org/a", [1, 0], setup=low, **stated),
+            run("org/a", measure=DOLLARS, score=0.5, setup=low),
+            run("org/a", [1, 1], setup=high, **stated),
+            run("org/unpriced", score=0.5, items=8),
+            run("org/unpriced", measure=DOLLARS, score=4.0, items=8),
+        ),
+    )
+    assert costs(priced) == [
+        ("org/a", 1400e-6, 700e-6, "tokens"),
+        ("org/a", 0.5, 0.25, "measured"),
+        ("org/unpriced", 4.0, 0.5, "measured"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("measure", "score"),
+    [
+        (replace(DOLLARS, unit="EUR"), 0.5),
+        (replace(DOLLARS, metric="cost"), 0.5),
+        (DOLLARS, 0.0),
+    ],
+)
+def test_other_scores_are_no_costs(priced: Connection, measure: Measure, score: float) -> None:
+    write(priced, block("b", run("org/a", score=0.5), run("org/a", measure=measure, score=score)))
+    assert costs(priced) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"evaluated_at": NOON},
+        {"revision": "main"},
+        {"source": Source(name="another")},
+        {"setup": Setup(shots=1)},
+    ],
+)
+def test_a_cost_is_of_its_own_run_alone(priced: Connection, other: dict[str, Any]) -> None:
+    write(priced, block("b", run("org/a", score=0.5), run("org/a", measure=DOLLARS, score=1.0,
+                                                         **other)))  # fmt: skip
+    assert costs(priced) == []
