@@ -138,7 +138,7 @@ def predict(
             output.rows(
                 MISSING,
                 forecasts.missing(connection, benchmarks=benchmarks, models=models, level=level),
-                empty="No score is missing.",
+                empty="No score is missing that can be predicted.",
             )
         elif benchmarks:
             found = forecasts.predict(connection, model, benchmarks, level=level)

@@ -137,14 +137,22 @@ def _rest(
     for rows, weights in _neighbourhoods(known.scores[:, group], regressors):
         fitted = _of_the_rest(known, group, answered, regressors, weights)
         own = regressors.own[rows]
-        spread = fitted.spread(own)
-        width, error = _error(fitted, known.calibrating, level)
-        rest[rows], half[rows], deviation[rows] = (
-            fitted.predict(own),
-            width * spread,
-            error * spread,
-        )
+        rest[rows] = fitted.predict(own)
+        exact = _error(fitted, known.calibrating, level)
+        half[rows], deviation[rows] = widened(exact, fitted.spread(own))
     return rest, half, deviation
+
+
+def widened(exact: tuple[float, float], spread: Reals) -> tuple[Reals, Reals]:
+    """Return half widths of intervals and standard deviations of errors of n predictions.
+
+    Args:
+        exact: both, where a prediction is exact.
+        spread: n, factors of `WeightedRegression.spread`: the less is known of the slopes that an
+            answer takes, the larger.
+    """
+    width, error = exact
+    return width * spread, error * spread
 
 
 def _neighbourhoods(scores: Singles, regressors: Regressors) -> Iterator[tuple[Places, Reals]]:

@@ -33,6 +33,9 @@ _LOCAL = ("left", "uncertain", "noise", "lengths", "shares")
 _ESTIMATE = ("means", "scales", "intercepts", "loadings", "loading_covariances", "residuals")
 _SIMILAR = ("axes", "centre", "scale", "lacking")
 
+LAYOUT = 2
+"""Number of the arrays' names and meanings: another one is of another release."""
+
 _UNUSED: Mapping[str, Reals] = {name: np.zeros(0) for name in ("inverses", "noise", "signal")}
 """Of the prior of error scales, which gives means alone."""
 
@@ -45,6 +48,7 @@ def state(placer: AbilityPlacer) -> bytes:
 def _arrays(placer: AbilityPlacer) -> Iterator[tuple[str, NDArray[Any]]]:
     estimate, space = placer.estimate, placer.space
     prior, scales = estimate.prior, estimate.error_scales.prior
+    yield "layout", np.array(LAYOUT)
     yield from featurizer_arrays(placer.featurizer)
     yield from block_arrays(space.similar.similarities.models)
     yield "kernel", json_array(dict(Kernel().weights))
@@ -69,7 +73,7 @@ def _arrays(placer: AbilityPlacer) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def placer_of(file: bytes) -> AbilityPlacer | None:
-    """Return what places models; None where none is stored, or features have changed since.
+    """Return what places models; None where none is stored, or by a release that did it otherwise.
 
     The estimate has no covariances of the models that it was fitted to, and none can be added to
     its prior; the featurizer has no authors and no lineage.
@@ -80,6 +84,8 @@ def placer_of(file: bytes) -> AbilityPlacer | None:
     if not file:
         return None
     stored = unpacked(file)
+    if int(stored.get("layout", 0)) != LAYOUT:
+        return None
     featurizer, kernel = stored_featurizer(stored), Kernel()
     if featurizer is None or of_json(stored["kernel"]) != dict(kernel.weights):
         return None

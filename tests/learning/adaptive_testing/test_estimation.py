@@ -19,7 +19,6 @@ from registry.learning.adaptive_testing.neighbourhood import (
     NO_ANSWERS,
     Answers,
     Regressors,
-    WeightedRegression,
     effective,
     regress,
     uniform,
@@ -219,9 +218,13 @@ def test_errors_are_those_of_models_that_calibrate() -> None:
     assert below <= np.median(errors)
 
 
-def test_intervals_are_wider_where_slopes_are_uncertain(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_both_kinds_of_error_grow_with_the_spread() -> None:
+    half, deviation = estimation.widened((0.2, 0.1), np.array([1.0, 1.5, 3.0]))
+    assert half == pytest.approx([0.2, 0.3, 0.6])
+    assert deviation == pytest.approx([0.1, 0.15, 0.3])
+
+
+def test_intervals_are_wider_where_slopes_are_uncertain() -> None:
     outcomes = planted(750, 150)
     bank, held = known_outcomes(outcomes[:300]), outcomes[300:]
     assert bank.is_honest
@@ -231,14 +234,24 @@ def test_intervals_are_wider_where_slopes_are_uncertain(
         each.lower <= model.mean() <= each.upper for each, model in zip(found, held, strict=True)
     ]
     assert 0.88 <= np.mean(inside) <= 0.97
-    monkeypatch.setattr(WeightedRegression, "spread", lambda _, answers: np.full(len(answers), 2.0))
-    [[wide]] = estimate_alike(bank, places, held[:1, places].astype(float))
-    monkeypatch.undo()
     fitted = regress(bank.values[:, places], bank.scores[:, 0], uniform(300))
-    assert 1.4 * found[0].deviation < wide.deviation
-    assert 1.4 * found[0].width < wide.width
     usual, odd = fitted.spread(np.stack([bank.values[:, places].mean(axis=0), np.ones(60)]))
     assert 1 < usual < odd
+    # In one neighbourhood, intervals and deviations differ by the spread alone.
+    regressors = Regressors.of(bank, places, held[:, places].astype(float))
+    _, half, deviation = estimation._rest(bank, 0, regressors, places, 0.9)
+    compared = 0
+    for rows, weights in estimation._neighbourhoods(bank.scores[:, 0], regressors):
+        there = estimation._of_the_rest(bank, 0, places, regressors, weights)
+        spread = there.spread(regressors.own[rows])
+        assert half[rows] / half[rows[0]] == pytest.approx(spread / spread[0])
+        assert deviation[rows] / deviation[rows[0]] == pytest.approx(spread / spread[0])
+        compared += int(np.ptp(spread) > 0.01)
+    assert compared > 10
+    narrow = [
+        each.deviation == pytest.approx(own) for each, own in zip(found, deviation, strict=True)
+    ]
+    assert np.mean(narrow) > 0.9
 
 
 def test_models_that_are_all_alike_say_nothing_for_sure() -> None:

@@ -111,5 +111,17 @@ def test_a_state_of_other_features_places_nothing(placer: AbilityPlacer, changed
     assert placer_of(packed(arrays.items())) is None
 
 
+@pytest.mark.parametrize("layout", [None, 1, 3])
+def test_a_state_of_another_release_places_nothing(
+    placer: AbilityPlacer, layout: int | None
+) -> None:
+    arrays = unpacked(state(placer))
+    # Of another release, other arrays may be missing too.
+    del arrays["layout"], arrays["similar axes"]
+    if layout is not None:
+        arrays["layout"] = np.array(layout)
+    assert placer_of(packed(arrays.items())) is None
+
+
 def test_no_state_places_nothing() -> None:
     assert placer_of(b"") is None
