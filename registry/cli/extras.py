@@ -3,8 +3,13 @@
 from registry.errors import RegistryError
 
 
-def require(*modules: str, doing: str) -> None:
-    """Check that modules of the extra `train` are installed, without loading them.
+def require(*modules: str, doing: str, extra: str = "train") -> None:
+    """Check that modules of an extra are installed, without loading them.
+
+    Args:
+        modules: their names.
+        doing: what needs them.
+        extra: of the package, that installs them.
 
     Raises:
         RegistryError: naming the first that is missing, and how to install it.
@@ -15,5 +20,5 @@ def require(*modules: str, doing: str) -> None:
         if find_spec(module) is None:
             raise RegistryError(
                 f"{doing} needs {module}, which is not installed: "
-                "pip install 'llm-registry[train]'."
+                f"pip install 'llm-registry[{extra}]'."
             )

@@ -7,6 +7,7 @@ import click
 from registry.cli.console import say
 from registry.cli.evals.benchmarks import benchmarks
 from registry.cli.evals.check import check
+from registry.cli.evals.compare import compare
 from registry.cli.evals.estimate import estimate
 from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
@@ -28,7 +29,7 @@ def evals() -> None:
 
 
 COMMANDS = (
-    import_, export, remove, benchmarks, check, leaderboard, sources, plan, estimate,
+    import_, export, remove, benchmarks, check, compare, leaderboard, sources, plan, estimate,
 )  # fmt: skip
 
 for command in COMMANDS:

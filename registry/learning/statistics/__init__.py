@@ -1,0 +1,1 @@
+"""Statistics of scores and outcomes: what differs beyond noise, and by how much."""

@@ -1,0 +1,160 @@
+"""Paired comparison of models: differences of their outcomes on the items that both answered.
+
+Differences on the same items vary less than two scores do, and items of one subject or passage are
+answered alike: standard errors are of differences, clustered (Miller 2024, Adding Error Bars to
+Evals, sections 3.1 and 4.2). With one item a cluster they are those of independent items.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from registry.learning.arrays import Places, Reals
+from registry.learning.factorization.problem import Matrix
+
+LEVEL = 0.95
+"""Share of intervals that hold the difference."""
+
+POWER = 0.8
+"""Probability that a minimum detectable difference is found at level `LEVEL`."""
+
+AT_ONCE = 1 << 23
+"""Differences in memory at a time: 64 MB."""
+
+
+class PairedDifferences(NamedTuple):
+    """Differences of a model's mean outcome from those of M others, of common items; M each.
+
+    Where two models have no common item, or one cluster alone, errors and what follows from them
+    are nan. Where all differences are alike, their variance says nothing: the interval leaves open
+    what happens so seldom that it is unseen in as many clusters, and p is that of the sign test.
+
+    Attributes:
+        items: common items.
+        clusters: clusters of those items.
+        score: float64, mean outcome of the model on them.
+        other: float64, of the other model.
+        difference: float64, the first minus the second.
+        error: float64, its standard error, clustered.
+        lower: float64, end of its interval.
+        upper: float64, likewise.
+        p: float64, of no difference, by Student's t with one degree of freedom less than clusters.
+        only_first: items that the first alone answered rightly; -1 where outcomes are graded.
+        only_second: items that the second alone did, likewise.
+        mcnemar: float64, p of equal chances by the exact test of these two numbers; nan where
+            outcomes are graded.
+        detectable: float64, least difference that would be found with probability `POWER`.
+    """
+
+    items: Places
+    clusters: Places
+    score: Reals
+    other: Reals
+    difference: Reals
+    error: Reals
+    lower: Reals
+    upper: Reals
+    p: Reals
+    only_first: Places
+    only_second: Places
+    mcnemar: Reals
+    detectable: Reals
+
+
+def compare(
+    first: Matrix, others: Matrix, clusters: Places | None = None, *, level: float = LEVEL
+) -> PairedDifferences:
+    """Compare a model with others on the items that both have outcomes on.
+
+    Args:
+        first: float32, N: outcomes in [0, 1]; nan where not observed.
+        others: float32, M x N.
+        clusters: intp, N: cluster of each item, from 0; None where each item is one.
+        level: share of intervals that hold the difference, in (0, 1).
+
+    Raises:
+        ValueError: for shapes that do not fit, or another level.
+    """
+    items = len(first)
+    if others.ndim != 2 or others.shape[1] != items:  # noqa: PLR2004
+        raise ValueError(f"outcomes of others are to be of {items} items")
+    if clusters is not None and len(clusters) != items:
+        raise ValueError(f"clusters are to be of {items} items")
+    if not 0 < level < 1:
+        raise ValueError(f"level is to be between 0 and 1, not {level:g}")
+    own = np.arange(items) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    step = max(1, AT_ONCE // max(items, 1))
+    parts = [
+        _compared(first.astype(np.float64), others[start : start + step], own, level)
+        for start in range(0, max(len(others), 1), step)
+    ]
+    return PairedDifferences(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _compared(first: Reals, others: Matrix, clusters: Places, level: float) -> PairedDifferences:
+    common = ~(np.isnan(first) | np.isnan(others))
+    count = common.sum(axis=1)
+    second = np.where(common, others, 0).astype(np.float64)
+    of_first = np.where(common, first, 0)
+    with np.errstate(invalid="ignore"):
+        means = of_first.sum(axis=1) / count, second.sum(axis=1) / count
+    difference = means[0] - means[1]
+    left = np.where(common, of_first - second - difference[:, None], 0)
+    size = int(clusters.max(initial=-1)) + 1
+    groups, error = _clustered(left, common, clusters, size, count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = groups - 1.0
+        p = 2 * stats.t.sf(np.abs(difference) / error, freedom)
+        half = stats.t.ppf((1 + level) / 2, freedom) * error
+    # All differences are alike: what is not seen in n clusters happens in less than this share.
+    alike = (error == 0) & (groups > 1)
+    unseen = 1 - (1 - level) ** (1 / np.maximum(groups, 1))
+    half = np.where(alike, unseen, half)
+    p = np.where(alike, np.where(difference == 0, 1.0, 0.5 ** (groups - 1.0)), p)
+    only = _discordant(of_first, second, common)
+    factor = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)
+    return PairedDifferences(
+        count,
+        groups,
+        *means,
+        difference,
+        error,
+        np.maximum(difference - half, -1),
+        np.minimum(difference + half, 1),
+        p,
+        *only,
+        _mcnemar(*only),
+        np.where(alike, unseen, factor * error),
+    )
+
+
+def _clustered(
+    left: Reals, common: NDArray[np.bool_], clusters: Places, size: int, count: Places
+) -> tuple[Places, Reals]:
+    """Return the number of clusters of each pair, and the clustered standard error, M each."""
+    if size == len(clusters):
+        squares, groups = np.square(left).sum(axis=1), count
+    else:
+        onto = np.zeros((len(clusters), size))
+        onto[np.arange(len(clusters)), clusters] = 1
+        squares = np.square(left @ onto).sum(axis=1)
+        groups = ((common.astype(np.float64) @ onto) > 0).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt(squares * groups / (groups - 1.0)) / count
+    return groups, np.where(groups > 1, error, np.nan)
+
+
+def _discordant(first: Reals, second: Reals, common: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Return the items that one model alone answered rightly, M each; -1 where graded."""
+    plain = np.isin(second, (0, 1)).all(axis=1) & np.isin(first, (0, 1)).all(axis=1)
+    of_first = (common & (first == 1) & (second == 0)).sum(axis=1)
+    of_second = (common & (first == 0) & (second == 1)).sum(axis=1)
+    return np.where(plain, of_first, -1), np.where(plain, of_second, -1)
+
+
+def _mcnemar(first: Places, second: Places) -> Reals:
+    """Return p of the exact test that either model is the better one on an item, M."""
+    p = np.minimum(1, 2 * stats.binom.cdf(np.minimum(first, second), first + second, 0.5))
+    return np.where(first < 0, np.nan, p)
