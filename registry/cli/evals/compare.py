@@ -43,9 +43,9 @@ def compare(
     with_all: bool,
     level: float,
 ) -> None:
-    """Say which of several models is better, on the items that both of two answered.
+    """Say which of several models is better.
 
-    Each pair is compared on each benchmark with outcomes of both. The standard error is that of the
+    Each pair is compared on each benchmark, by the items that both answered. The standard error is that of the
     paired differences, clustered by the items' domains where each item has one; p is corrected for
     the number of comparisons (Holm), and a difference that remains possible by chance is a tie.
     'detectable' is the least difference that as many items would find with a probability of 0.8.
