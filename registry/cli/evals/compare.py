@@ -45,10 +45,11 @@ def compare(
 ) -> None:
     """Say which of several models is better.
 
-    Each pair is compared on each benchmark, by the items that both answered. The standard error is that of the
-    paired differences, clustered by the items' domains where each item has one; p is corrected for
-    the number of comparisons (Holm), and a difference that remains possible by chance is a tie.
-    'detectable' is the least difference that as many items would find with a probability of 0.8.
+    Each pair is compared on each benchmark, by the items that both answered. The standard error is
+    that of the paired differences, clustered by the items' domains where each item has one; p is
+    corrected for the number of comparisons (Holm), and a difference that remains possible by chance
+    is a tie. 'detectable' is the least difference that as many items would find with a probability
+    of 0.8.
 
     \b
     Examples:
