@@ -136,6 +136,15 @@ def test_the_cheapest_provider_for_the_tokens_of_the_run(priced: Connection) -> 
     assert found == [("b", "cheap-input"), ("c", "openrouter")]
 
 
+def test_neither_free_offers_nor_lists_that_another_replaced_count(priced: Connection) -> None:
+    (key,) = rows(priced, "SELECT model_id FROM store.models WHERE name = 'org/b'")[0]
+    offer(priced, "b", key, (0.0, 0.0), provider="free")
+    offer(priced, "b", key, (0.5, 0.5), source="older", seen_at=NOON - DAY, since=NOON - DAY)
+    stated = {"input_tokens": tokens(1000), "output_tokens": tokens(0)}
+    write(priced, block("b", run("org/b", [1], **stated)))
+    assert costs(priced, "cost, provider") == [("org/b", 3e-3, "openrouter")]
+
+
 DOLLARS = Measure(metric="total_cost", unit="USD", lower=None, upper=None, higher_is_better=False)
 
 
