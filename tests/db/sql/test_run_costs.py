@@ -44,7 +44,7 @@ def test_stated_tokens_are_counted(priced: Connection) -> None:
             "b",
             run("org/a", [1, 0], **stated),
             run("org/unpriced", [1, 0], **stated),
-            run("org/free", [1, 0], **stated),
+            run("org/free", [1, 0], output_tokens=tokens(1000, 1000)),
         ),
     )
     assert costs(priced) == [("org/a", (300 * 2 + 40 * 20) / 1e6, 1400e-6 / 2, "tokens")]
