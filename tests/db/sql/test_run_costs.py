@@ -195,3 +195,39 @@ def test_a_cost_is_of_its_own_run_alone(priced: Connection, other: dict[str, Any
     write(priced, block("b", run("org/a", score=0.5), run("org/a", measure=DOLLARS, score=1.0,
                                                          **other)))  # fmt: skip
     assert costs(priced) == []
+
+
+def item_costs(connection: Connection) -> list[Any]:
+    found = rows(
+        connection,
+        """SELECT i.item, i.cost, i.basis, i.input_tokens, i.output_tokens
+             FROM registry.runs r CROSS JOIN LATERAL registry.item_costs(r.run) i
+            WHERE r.model <> 'org/unpriced'""",
+    )
+    return [pytest.approx(row) for row in found]
+
+
+def test_costs_of_items_with_stated_tokens(priced: Connection) -> None:
+    stated = {"input_tokens": tokens(100, -1, 200), "output_tokens": tokens(10, -1, 30)}
+    write(priced, block("b", run("org/a", [1, None, 0], **stated)))
+    assert item_costs(priced) == [
+        ("i0", 400e-6, "tokens", 100.0, 10.0), ("i2", 1000e-6, "tokens", 200.0, 30.0)
+    ]  # fmt: skip
+    assert costs(priced, "cost") == [("org/a", 1400e-6)]
+
+
+def test_costs_of_items_by_the_length_of_prompts(priced: Connection) -> None:
+    asked = [Item("i0", "x" * 41), Item("i1", "x" * 80, choices=("12",)), Item("i2", "x" * 9)]
+    setup = Setup(shots=1)
+    some = {"output_tokens": tokens(4, -1)}
+    write(priced, block("b", run("org/b", [1, 0], setup=setup, **some), asked=asked[:2]))
+    write(priced, block("b", run("org/unpriced", [1, 0, 0]), asked=asked))
+    assert item_costs(priced) == [
+        ("i0", (20 * 3 + 4 * 9) / 1e6, "estimated", 20.0, 4.0),
+        ("i1", (83 / 4.1 * 2 * 3 + 4 * 9) / 1e6, "estimated", 83 / 4.1 * 2, 4.0),
+    ]
+
+
+def test_items_have_no_share_of_a_measured_cost(priced: Connection) -> None:
+    write(priced, block("b", run("org/a", [1, 0]), run("org/a", measure=DOLLARS, score=1.0)))
+    assert item_costs(priced) == []

@@ -53,7 +53,7 @@ MODELS_DEV = {
     "openrouter": {
         "id": "openrouter",
         "models": {
-            "qwen/qwen3-32b:free": {"cost": {"input": 0, "output": 0}, "limit": {"context": 40960}},
+            "qwen/qwen3-32b:free": {"cost": {"input": 0, "output": 0}, "limit": {"context": 0}},
             "qwen/qwen3-32b": {
                 "cost": {"input": 0.1, "output": 0.3, "cache_read": 0.05,
                          "context_over_200k": {"input": 0.2, "output": 0.6}},
@@ -128,7 +128,7 @@ def test_models_dev(tmp_path: Path) -> None:
     found, prices = read_list(written(tmp_path, MODELS_DEV), None, as_of=AS_OF)
     assert (found, prices.source, prices.complete) == (PriceFormat.MODELS_DEV, "models.dev", True)
     assert priced(prices) == {
-        ("openrouter", "qwen/qwen3-32b:free"): TokenPrice(0.0, 0.0, None, 40960),
+        ("openrouter", "qwen/qwen3-32b:free"): TokenPrice(0.0, 0.0),
         ("openrouter", "qwen/qwen3-32b"): TokenPrice(0.1, 0.3, 0.05, 40960, tiered=True),
     }
     assert prices.left_out == {"entries that do not state both prices": ["openrouter/no-cost"]}
