@@ -85,6 +85,11 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
                 f"there is no column {column!r}; answers have the columns item and outcome.",
                 line=1,
             )
+    for column in ("item", "benchmark", "version", "outcome"):
+        if columns.count(column) > 1:
+            raise UnreadableFileError(
+                path, f"there are several columns {column!r}. Keep one of them.", line=1
+            )
     for line, cells in islice(table.records(), 1, None):
         if len(cells) != len(columns):
             raise UnreadableFileError(

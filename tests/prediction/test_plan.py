@@ -239,6 +239,7 @@ FAULTS = {
     "item,outcome\n1,yes\n": "'yes' is not an outcome",
     "item,score\n1,1\n": "line 1: there is no column 'outcome'",
     "item,outcome\n1,1,3\n": "line 2: it has 3 cells where there are 2 columns",
+    "item,outcome,outcome\n1,1,0\n": "line 1: there are several columns 'outcome'",
     "item,outcome\n": "has no answers",
     "item,outcome\n1,\n": "has no answers",
 }

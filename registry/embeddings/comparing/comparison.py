@@ -115,11 +115,18 @@ def _measured(data: TrainingData, predicted: _Predicted) -> dict[str, float]:
     hidden = ~np.isnan(predicted.values)
     truth, values = np.nan_to_num(data.matrix.values), np.nan_to_num(predicted.values)
     metrics = holdout_metrics(truth, values, hidden)
-    held = [(each.coverage, each.means) for each in predicted.intervals if each.means]
-    if held:
-        shares, weights = zip(*held, strict=True)
-        metrics[Metric.COVERAGE] = float(np.average(shares, weights=weights))
+    if any(each.means for each in predicted.intervals):
+        metrics[Metric.COVERAGE] = pooled_coverage(predicted.intervals)
     return metrics
+
+
+def pooled_coverage(folds: Sequence[IntervalFigures]) -> float:
+    """Return the share of the mean outcomes of all folds that intervals hold; NaN without any."""
+    held = [(each.coverage, each.means) for each in folds if each.means]
+    if not held:
+        return float("nan")
+    shares, weights = zip(*held, strict=True)
+    return float(np.average(shares, weights=weights))
 
 
 def _figure(split: str, method: str, metric: str, values: Sequence[float]) -> Figure:

@@ -339,8 +339,17 @@ def test_a_name_is_predicted_in_all_versions_though_one_is_known_by_a_prompting_
         ),
     )
     scored.version(connection)
-    query = "SELECT benchmark_version FROM registry.predict('org/hole', 'gsm8k') ORDER BY 1"
-    assert connection.scalars(text(query)).all() == ["", "2"]
+    query = "SELECT benchmark_version FROM registry.predict('org/hole', :name) ORDER BY 1"
+    for name, versions in (("gsm8k", ["", "2"]), ("gsm8k@2", ["2"]), ("gsm8k_cot@2", ["2"])):
+        assert connection.scalars(text(query), {"name": name}).all() == versions
+
+
+def test_models_with_one_score_are_in_order_of_their_names(connection: Connection) -> None:
+    for name in "zma":
+        model(connection, f"org/{name}")
+    write(connection, block("b", *(run(f"org/{name}", score=0.5) for name in "zma")))
+    query = "SELECT model FROM registry.leaderboard(ARRAY['b'])"
+    assert connection.scalars(text(query)).all() == ["org/a", "org/m", "org/z"]
 
 
 def test_a_leaderboard_shows_the_plain_model_before_a_system_around_it(

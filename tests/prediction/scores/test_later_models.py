@@ -106,6 +106,12 @@ def test_a_model_is_placed_as_the_fit_placed_it(engine: Engine) -> None:
     for name in ("kind", "score_count", "blocks", "near_ids"):
         assert before[name] == after[name], name
     assert refresh_predictions(engine) is None
+    # What changes while it is placed is placed by the next refresh.
+    with engine.connect() as connection:
+        before_the_job = """
+            SELECT placed_at < (SELECT max(started_at) FROM registry.job_runs)
+              FROM registry.prediction_versions"""
+        assert rows(connection, before_the_job) == [(True,)]
 
 
 def test_a_model_that_the_fit_knows_stays_where_the_catalog_alone_changed(engine: Engine) -> None:
