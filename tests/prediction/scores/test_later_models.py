@@ -1,6 +1,7 @@
 """Predictions between trainings: models and scores that came since are predicted, others stay."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from sqlalchemy import Engine, text
 from registry.db import connection as database
 from registry.db.jobs import Lock, exclusive
 from registry.evaluations.records import Benchmark, Block
+from registry.learning.scores.conformal import ScorePredictions
+from registry.learning.scores.later_scores import LaterScores
+from registry.learning.scores.links import ScoreLinks
 from registry.prediction.scores import later_models
+from registry.prediction.scores.current_version import CurrentVersion
 from registry.prediction.scores.fitting import fit_scores
 from registry.prediction.scores.refresh import refresh_predictions
 
@@ -333,3 +338,25 @@ def test_a_sync_and_an_import_predict_what_they_bring(engine: Engine, tmp_path: 
         "measured",
     )
     assert after["score"] > before["score"]
+
+
+def test_deviations_of_later_scores_have_the_factor_of_their_evidence() -> None:
+    """One model with one score, one with two in two blocks, one with two in one."""
+    keys = np.array([1, 2, 3])
+    version = CurrentVersion(
+        number=1,
+        placed_at=datetime(2026, 1, 1, tzinfo=UTC),
+        newest=9,
+        keys=keys,
+        columns={},
+        links=ScoreLinks.shares(3),
+        bits=np.array([1, 1, 2]),
+        factors=np.array([[2.0, 2.0, 2.0], [3.0, 3.0, 3.0], [5.0, 5.0, 5.0]]),
+    )
+    rows, columns = np.array([0, 1, 1, 2, 2]), np.array([0, 0, 2, 0, 1])
+    later = LaterScores(rows, columns, np.zeros(5), np.zeros(5))
+    left_out = ScorePredictions(columns, np.zeros(5), np.ones(5), np.array([0, 1, 1, 1, 2]))
+    found = later_models._fitted_scores(version, later, left_out)
+    assert np.asarray(found["deviation"]).tolist() == [2, 5, 5, 3, 3]
+    assert np.asarray(found["evidence_group"]).tolist() == [0, 4, 4, 1, 2]
+    assert np.asarray(found["benchmark_id"]).tolist() == [1, 1, 3, 1, 2]
