@@ -21,6 +21,7 @@ def test_a_chain_has_models_to_which_no_cheaper_one_is_preferable() -> None:
     p = np.array([[0.5, 0.4, 0.7, 0.9, 0.7, 0.95]] * 2)
     costs = np.array([2.0, 1.0, 5.0, 8.0, 6.0, NAN])
     assert cascade.chain(p, costs).tolist() == [1, 0, 2, 3]
+    assert cascade.chain(p, costs, most=9).tolist() == [1, 0, 2, 3]
     assert cascade.chain(p, costs, most=2).tolist() == [1, 3]
     assert cascade.chain(p, costs, most=3).tolist() == [1, 2, 3]
     # Of equally cheap models the better one.

@@ -26,7 +26,7 @@ def planted(items: int = 240, seed: int = 0) -> tuple[RoutingProblem, ItemAnswer
     outcomes = (rng.random((4, items)) < right).astype(np.float32)
     wrong = rng.integers(1, 5, (items, 4))
     codes = np.where(outcomes.T == 1, 0, wrong)
-    costs = np.tile(np.array([[1.0], [2], [3], [12]]) / 1000, (1, items))
+    costs = np.array([[1.0], [2], [3], [12]]) / 1000 * rng.uniform(0.8, 1.2, (4, items))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return (
         RoutingProblem(outcomes, vectors, groups, costs),
@@ -115,6 +115,21 @@ def test_votes_by_the_number_of_models() -> None:
     p, held = result.probabilities["neighbours"], result.held
     overlaps = answer_cards.learn_overlaps(problem, result, answers)
     assert set(overlaps.votes) == {1, 2, 3, 4}
+    rest = np.setdiff1d(np.arange(240), folds[1])
+    means = result.means[1]
+    order = np.tile(np.argsort(-means)[:3], (len(rest), 1))
+    known = Ballot(np.tile(means, (len(rest), 1)), answers.codes[rest], problem.outcomes.T[rest])
+    learned = answer_odds.learn_overlap(known.part(order), answers.choices[rest])
+    assert overlaps.votes[3][1] == learned
+    other = Ballot(
+        np.tile(means, (len(folds[1]), 1)),
+        answers.codes[folds[1]],
+        problem.outcomes.T[folds[1]],
+    )
+    of_held_out = answer_odds.learn_overlap(
+        other.part(order[: len(folds[1])]), np.full(len(folds[1]), 5.0)
+    )
+    assert of_held_out != learned
     found = answer_cards.vote_metrics(held, p, answers, overlaps, replicates=20)
     ballot = Ballot(p, answers.codes[held.items], held.outcomes)
     one = voting.routed_votes(ballot, 1).mean()

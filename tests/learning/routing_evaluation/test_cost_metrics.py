@@ -19,6 +19,7 @@ def test_the_hull_rises_and_is_above_every_point() -> None:
     found = metrics.hull(STAIRS)
     assert found.costs.tolist() == [1, 3, 5]
     assert found.qualities.tolist() == [0.4, 0.7, 0.8]
+    assert metrics.hull(curve((1, 0.5), (2, 0.5), (1, 0.4))).costs.tolist() == [1]
     rng = np.random.default_rng(0)
     points = Curve(rng.random(200), rng.random(200))
     found = metrics.hull(points)

@@ -308,3 +308,17 @@ def test_the_command_prints_and_draws(filled: Engine, commands: Commands, tmp_pa
     assert "as stored; --again evaluates anew" in again.stderr
     assert "a plot is a .png or an .html" in commands.refused(2, *asked, "--plot", "x.svg")
     assert "No router is named 'nothing'" in commands.refused(2, *asked, "--router", "nothing")
+
+
+def test_items_that_a_model_did_not_take_are_left_out(engine: Engine) -> None:
+    asked = [Item(f"i{n}", f"question {n}") for n in range(40)]
+    gaps = [None if n in {3, 30} else float(n % 2) for n in range(40)]
+    with engine.begin() as connection:
+        runs = (run("org/a", [1.0] * 40), run("org/b", gaps))
+        write(connection, block("quiz", *runs, asked=asked))
+    data = read_routing_data(engine, PoolOptions(encoder="hashing"))
+    assert {"i3", "i30"}.isdisjoint(each.item for each in data.columns)
+    assert data.problem.outcomes.shape == (2, 38)
+    assert data.problem.outcomes[1].tolist() == [each for each in gaps if each is not None]
+    assert data.notes == ["Items without outcomes of a model of the pool, left out: 2."]
+    assert data.answers is None
