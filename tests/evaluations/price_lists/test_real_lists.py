@@ -81,6 +81,7 @@ RIGHT = {
 """Names of offers, and the models that they mean; None: of none in this catalog."""
 
 
+@pytest.mark.shared
 def test_offers_are_those_of_the_right_models(priced: Engine) -> None:
     """And none costs much more or less than others of its model, as of another size it would."""
     with priced.connect() as connection:
@@ -119,6 +120,7 @@ def test_offers_are_those_of_the_right_models(priced: Engine) -> None:
     assert far == []
 
 
+@pytest.mark.shared
 def test_thirteen_months_of_prices(engine: Engine, shared: Path) -> None:
     path = shared / "models-dev-price-history" / "price_events.parquet"
     report = imported(engine, path)
