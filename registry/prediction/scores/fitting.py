@@ -25,7 +25,7 @@ from registry.learning.scores.observations import LEAST_SCORES, ScoreObservation
 from registry.learning.scores.score_fit import ScoreFit
 from registry.prediction.scores import placing, storage
 from registry.prediction.scores.partial import with_estimates
-from registry.prediction.scores.placer_state import state
+from registry.prediction.scores.placer_state import placer_of, state
 from registry.prediction.scores.placing import AbilityPlacer, PlacedModels
 from registry.prediction.scores.table import ScoreTable, read
 from registry.workers import Progress, no_progress
@@ -108,11 +108,12 @@ def _too_few(table: ScoreTable) -> bool:
 def _is_current(connection: Connection, table: ScoreTable) -> bool:
     """Return whether the current version is of these scores, and of all models as they are.
 
-    Models that came since, and that a sync placed, need no new fit.
+    Models that came since, and that a sync placed, need no new fit; a version that cannot place
+    any, since another release stored it, does.
     """
-    found = connection.scalar(
+    found = connection.execute(
         text("""
-        SELECT v.data_fingerprint = :fingerprint
+        SELECT v.fitted, v.data_fingerprint = :fingerprint
                AND NOT EXISTS (SELECT FROM store.models m
                                 WHERE m.model_id > v.newest_model_id OR m.changed_at > v.placed_at)
                -- Models that it was fitted to, and was not placed again for, as its fit read them.
@@ -120,11 +121,11 @@ def _is_current(connection: Connection, table: ScoreTable) -> bool:
                                 WHERE m.changed_at > v.created_at - v.seconds * interval '1 second'
                                   AND EXISTS (SELECT FROM store.fitted_scores f
                                                WHERE f.model_id = m.model_id
-                                                 AND f.version_id = v.version_id))
+                                                 AND f.version_id = v.version_id)) AS same
           FROM store.prediction_versions v WHERE v.state = 'current'"""),
         {"fingerprint": table.fingerprint()},
-    )
-    return bool(found)
+    ).one_or_none()
+    return found is not None and found.same and placer_of(found.fitted) is not None
 
 
 def _fitted(

@@ -297,6 +297,13 @@ def test_a_version_of_another_release_waits_for_a_training(engine: Engine) -> No
     assert refresh_predictions(engine) == waits
 
 
+def test_a_version_that_cannot_place_is_fitted_again(engine: Engine) -> None:
+    assert fit_scores(engine, if_changed=True).unchanged
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE store.prediction_versions SET fitted = ''")
+    assert fit_scores(engine, if_changed=True).version == 2
+
+
 def test_one_refresh_at_a_time(engine: Engine) -> None:
     with engine.begin() as connection:
         model(connection, "new/one")
