@@ -13,7 +13,9 @@ from registry.db.schema import metadata
 # Indexes that are built after a bulk load, by size; they come and go without a revision.
 UNMANAGED_INDEXES = {"feature_sets_hnsw_idx"}
 # Partitions of one version of embeddings each; they come and go with their versions.
-VERSIONS = re.compile(r"(embeddings|serving_vectors|item_embeddings)_\d+")
+VERSIONS = re.compile(
+    r"(embeddings|serving_vectors|item_embeddings|route_(models|items|landmarks))_\d+"
+)
 
 
 def include_object(

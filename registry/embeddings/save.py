@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -11,12 +11,16 @@ from sqlalchemy import Connection, text
 
 from registry.db.binary_copy import copy_out
 from registry.embeddings.partitions import create_partition
+from registry.embeddings.routers.stored_router import save_router
 from registry.embeddings.version_uncertainty import VersionUncertainty, stored_variances
 from registry.embeddings.versions import EmbeddingVersion, current_version
 from registry.enums import VectorKind
 from registry.errors import RegistryError
 from registry.evaluations.outcomes import Column
 from registry.learning import alignment
+
+if TYPE_CHECKING:
+    from registry.embeddings.routers.learned_router import LearnedRouter
 
 MOST_DIMENSIONS = 16_000
 """Largest dimension that pgvector stores."""
@@ -62,6 +66,7 @@ class TrainedVersion:
             None where the vectors do not depend on the catalog.
         kinds: of each vector, of `enums.VectorKind`; None where all are trained.
         reason: why it is a candidate, for people; None where there is nothing to say.
+        router: by neighbours and kernel regression; None where too few items have texts.
     """
 
     method: str
@@ -86,6 +91,7 @@ class TrainedVersion:
     unexplained: NDArray[np.float64] | None = None
     kinds: Sequence[str] | None = None
     reason: str | None = None
+    router: "LearnedRouter | None" = None
 
 
 def save(connection: Connection, trained: TrainedVersion) -> int:
@@ -125,7 +131,28 @@ def save(connection: Connection, trained: TrainedVersion) -> int:
             version,
             {"benchmark_id": benchmark, "ordinal": ordinal, "vector": items},
         )
+    if trained.router is not None:
+        _save_router(connection, version, trained, trained.router, keys)
     return version
+
+
+def _save_router(
+    connection: Connection,
+    version: int,
+    trained: TrainedVersion,
+    router: "LearnedRouter",
+    keys: NDArray[np.int64],
+) -> None:
+    columns = [trained.items[place] for place in router.items.tolist()]
+    save_router(
+        connection,
+        version,
+        router.blend,
+        models=keys[router.models],
+        outcomes=router.outcomes,
+        places=_item_places(connection, columns),
+        figures=router.figures,
+    )
 
 
 def _aligned(trained: TrainedVersion, rotation: alignment.Alignment) -> TrainedVersion:

@@ -27,6 +27,7 @@ from registry.embeddings.dataset import TrainingData
 from registry.embeddings.judging.evidence import Evidence
 from registry.embeddings.judging.promotion import MARGIN, MOST_CHURN, check_limits
 from registry.embeddings.placement import PlacementReport
+from registry.embeddings.routers.learned_router import learn_router
 from registry.embeddings.save import TrainedVersion
 from registry.embeddings.version_uncertainty import VersionUncertainty
 from registry.embeddings.versions import NOT_JUDGED, EmbeddingVersion
@@ -295,6 +296,10 @@ def _new(
         options.method: evidence.measured(fit.predict),
         "validation": learned.validation,
     }
+    on_progress("learning routers", 0, 0)
+    router = learn_router(data, problem, fit.factors, Context(device, options.seed, on_progress))
+    if router is not None:
+        metrics["routers"] = router.figures
     intervals = learn_intervals(fit.factors, evidence.cells())
     if intervals is not None:
         metrics["intervals"] = asdict(intervals)
@@ -322,6 +327,7 @@ def _new(
         seconds=round(perf_counter() - began, 3),
         outcomes=problem.count,
         reason=NOT_JUDGED if options.promote else None,
+        router=router,
     )
     on_progress("saving the version", 0, 0)
     with engine.begin() as connection:

@@ -14,7 +14,7 @@ from registry.learning.factorization.problem import CPU, Context, Matrix
 from registry.learning.routing.kernel_regression import KernelRegression, fit_kernel
 from registry.learning.routing.picks import pick
 from registry.learning.routing.route_baselines import ModelMeans
-from registry.learning.routing.router_blend import RouterBlend, fit_blend, mean_outcomes
+from registry.learning.routing.router_blend import RouterBlend, learn_blend, mean_outcomes
 from registry.learning.routing.routing_problem import RoutePredictions, RouterMethod, RoutingProblem
 from registry.learning.routing.similar_items import ItemClusters, SimilarItems
 from registry.learning.routing_evaluation.contest import (
@@ -151,7 +151,7 @@ def reworded_picks(table: RoutingTable, asked: int = 300) -> float:
     """Return the share of picks that survive small rewordings of prompts that were held out."""
     held = hold_out_items(table.problem.groups, table.problem.vectors, 0.2, 0)
     rest = np.setdiff1d(np.arange(len(table.prompts)), held)
-    served = fit_blend(table.problem.only(rest))
+    served = learn_blend(table.problem.only(rest)).served
     chosen = np.random.default_rng(0).permutation(held)[:asked]
     picks = pick(served.predict(table.problem.vectors[chosen]).probabilities)
     texts = [table.prompts[place] for place in chosen.tolist()]

@@ -60,7 +60,16 @@ def _holds_keys(column: Column[Any]) -> bool:
 @pytest.fixture
 def filled(connection: Connection) -> Connection:
     """A stub with a row in every table that has keys of models."""
-    kept(connection, drawn(1), ["org/stub"], serving=drawn(1))
+    version = kept(connection, drawn(1), ["org/stub"], serving=drawn(1))
+    connection.exec_driver_sql(
+        f"CREATE TABLE store.route_models_{version} PARTITION OF store.route_models"
+        f" FOR VALUES IN ({version})"
+    )
+    connection.execute(
+        text(f"""
+        INSERT INTO store.route_models
+        SELECT model_id, {version}, 1, 0.5, 9, '[1]' FROM store.models""")
+    )
     write(connection, grid("b", {"org/stub": [1, 0]}))
     connection.execute(schema.models.update().values(state="stub"))
     key = connection.scalar(select(schema.models.c.model_id))

@@ -6,8 +6,10 @@ import pytest
 import scored
 from databases import REPOSITORY
 from evaluated import block, run, write
-from factories import model
+from factories import model, rows
 from learned import drawn, kept
+from priced import offer
+from routed import kept_router, subjects_problem
 from sqlalchemy import Connection, text
 
 from registry.db import dictionary
@@ -139,4 +141,12 @@ def test_every_example_runs(connection: Connection, example: str) -> None:
     for name in ("TheBloke/zephyr-7B-beta-AWQ", "mistralai/Mistral-7B-v0.1"):
         model(connection, name)
     scored.version(connection)
+    if ".route_" in example:
+        kept_router(connection, subjects_problem(dimension=3))
+        offer(
+            connection,
+            "sold",
+            rows(connection, "SELECT model_id FROM store.models WHERE name = 'org/m0'")[0][0],
+            (0.5, 1.0),
+        )
     connection.exec_driver_sql(example)

@@ -166,6 +166,17 @@ ROWS: dict[str, tuple[str, ...]] = {
                (decided_at, model_id, name, router, version, prompt_hash, alternatives, outcome)
            VALUES (:t, 1, 'org/base', 'knn', 1, 'ab', '[]', 0.5)""",
     ),
+    "0020": (
+        """INSERT INTO store.route_blends
+           VALUES (1, '{"[1,2]"}', 9, 8, 1, 1, 1.5, 0.1, 0.2, 0.3, 0.4, '{}')""",
+        *(
+            f"CREATE TABLE store.route_{name}_1 PARTITION OF store.route_{name} FOR VALUES IN (1)"
+            for name in ("models", "items", "landmarks")
+        ),
+        "INSERT INTO store.route_models VALUES (1, 1, 1, 0.5, 9, '[1]')",
+        "INSERT INTO store.route_items VALUES (1, 0, 1, '[1,2]', '[1]', NULL)",
+        "INSERT INTO store.route_landmarks VALUES (1, 1, '[1,2]')",
+    ),
 }
 
 SAMPLES = {
@@ -495,6 +506,10 @@ def test_every_other_table_is_small_by_nature() -> None:
         # Of what providers sell.
         "price_offers",
         "prices",
+        # By version that routes, and by item and landmark of it.
+        "route_blends",
+        "route_items",
+        "route_landmarks",
         # By version of predictions, and by benchmark.
         "prediction_versions",
         "prediction_intervals",

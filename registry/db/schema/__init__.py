@@ -22,7 +22,6 @@ from registry.db.schema.catalog import (
     similarity_weights,
 )
 from registry.db.schema.embeddings import (
-    VERSIONED_TABLES,
     embedding_versions,
     embeddings,
     encoders,
@@ -68,6 +67,13 @@ from registry.db.schema.predictions import (
     prediction_versions,
 )
 from registry.db.schema.prices import price_offers, prices
+from registry.db.schema.routers import (
+    VERSIONED_TABLES,
+    route_blends,
+    route_items,
+    route_landmarks,
+    route_models,
+)
 from registry.db.schema.routing import route_decisions, routing_evaluations, routing_results
 
 __all__ = [
@@ -111,7 +117,11 @@ __all__ = [
     "priors",
     "quarantine",
     "restated_runs",
+    "route_blends",
     "route_decisions",
+    "route_items",
+    "route_landmarks",
+    "route_models",
     "routing_evaluations",
     "routing_results",
     "runs",
@@ -151,5 +161,6 @@ LARGE_TABLES = (
     serving_vectors,
     abilities,
     fitted_scores,
+    route_models,
 )
 """Tables that grow with the catalog."""

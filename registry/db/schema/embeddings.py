@@ -236,9 +236,6 @@ item_embeddings = Table(
     postgresql_partition_by="LIST (version_id)",
 )
 
-VERSIONED_TABLES = (embeddings, serving_vectors, item_embeddings)
-"""Tables with a partition for each version."""
-
 
 class ChoiceTable(TypedColumns):
     """Settings that trainings which have not ended have chosen: one row an exam."""

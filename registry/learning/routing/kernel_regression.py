@@ -68,8 +68,7 @@ def fit_kernel(
 
     Args:
         vectors: float32, N x T', of length 1.
-        outcomes: float32, M x N; NaN where not observed: those count as the model's level plus the
-            mean residual of the models that were observed on the item.
+        outcomes: float32, M x N, without a NaN: expected ones where none were observed.
         levels: float32, M: mean outcomes.
         seed: of the landmarks.
         width: of the kernel.
@@ -78,7 +77,7 @@ def fit_kernel(
     landmarks = vectors[np.sort(chosen)]
     root = _root(landmarks, width)
     features = torch.from_numpy(kernel(vectors, landmarks, width).astype(np.float64) @ root)
-    residuals = _filled(outcomes - levels[:, None])
+    residuals = outcomes.astype(np.float64) - levels[:, None]
     rotation, targets = principal_components(torch.from_numpy(residuals.T.copy()))
     weights = ridge(features, targets).numpy().astype(np.float64)
     solved = rotation.numpy() @ weights.T @ root.T
@@ -90,11 +89,3 @@ def _root(landmarks: Matrix, width: float) -> Reals:
     values, directions = np.linalg.eigh(kernel(landmarks, landmarks, width).astype(np.float64))
     kept = values > _LEAST_EIGENVALUE * values.max()
     return np.asarray(directions[:, kept] / np.sqrt(values[kept]), np.float64)
-
-
-def _filled(residuals: Matrix) -> Reals:
-    """Return residuals, M x N, with the mean of an item's observed ones where one is not."""
-    seen = ~np.isnan(residuals)
-    sums = np.where(seen, residuals, 0).sum(axis=0, dtype=np.float64)
-    means = sums / np.maximum(seen.sum(axis=0), 1)
-    return np.where(seen, residuals, means)

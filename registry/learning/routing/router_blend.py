@@ -5,7 +5,7 @@ by squared error (nonnegative least squares): apart for what all models have in 
 and for what tells models apart, since routing rests on the second and log loss mostly on the first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -13,15 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from registry.learning.arrays import Places, Reals
-from registry.learning.factorization.problem import CPU, Context, Matrix
+from registry.learning.factorization.problem import CPU, Context, Mask, Matrix
 from registry.learning.routing.kernel_regression import fit_kernel
+from registry.learning.routing.router_figures import routing_figures
 from registry.learning.routing.routing_problem import RoutePredictions, RoutingProblem
 from registry.learning.routing.served_blend import (
-    PRIOR,
     BlendSettings,
     BlendWeights,
     ServedBlend,
-    neighbour_weights,
+    blended,
+    mean_near,
+    nearest_items,
 )
 from registry.learning.routing.subjects import Subjects, extended, kept_groups, learn_subjects
 
@@ -61,7 +63,7 @@ class RouterBlend:
 
     def fit(self, problem: RoutingProblem, context: Context = CPU) -> "FittedBlend":
         """Choose settings and weights on items that were left out, and fit to all of them."""
-        return FittedBlend(fit_blend(problem, context, self.settings))
+        return FittedBlend(learn_blend(problem, context, self.settings).served)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,34 +81,59 @@ class FittedBlend:
         return RoutePredictions(*self.served.predict(vectors))
 
 
-def fit_blend(
-    problem: RoutingProblem, context: Context = CPU, settings: BlendSettings | None = None
-) -> ServedBlend:
-    """Fit the blend, and return it as it is stored.
+class LearnedBlend(NamedTuple):
+    """A blend, and how well it did on items that were left out.
+
+    Attributes:
+        served: fitted to all items.
+        figures: by router, best and knn, as `router_figures.routing_figures`; empty where there
+            were too few items to leave some out.
+    """
+
+    served: ServedBlend
+    figures: Mapping[str, Mapping[str, float]]
+
+
+def learn_blend(
+    problem: RoutingProblem,
+    context: Context = CPU,
+    settings: BlendSettings | None = None,
+    expected: Matrix | None = None,
+) -> LearnedBlend:
+    """Fit the blend as it is stored.
 
     Args:
         problem: the outcomes; each item has one at least.
         context: seed and progress.
         settings: of neighbours and vectors; None chooses them.
+        expected: float32, M x N: what stands for outcomes that were not observed; None takes the
+            model's mean and what the others' outcomes on the item are above theirs.
     """
     groups = kept_groups(problem.groups)
     subjects, found = learn_subjects(problem.vectors, groups, context.seed)
-    data = _Data(problem.vectors, found, problem.outcomes, mean_outcomes(problem.outcomes))
-    chosen, weights = _choose(data, context, settings)
-    return _fitted(data, subjects, chosen, weights, context.seed)
+    seen = ~np.isnan(problem.outcomes)
+    filled = np.where(seen, problem.outcomes, expected_outcomes(problem.outcomes)
+                      if expected is None else expected)  # fmt: skip
+    data = _Data(problem.vectors, found, filled.astype(np.float32), seen)
+    chosen, weights, figures = _choose(data, context, settings)
+    return LearnedBlend(_fitted(data, subjects, chosen, weights, context.seed), figures)
 
 
 class _Data(NamedTuple):
-    """Vectors, N x T, probabilities of subjects, N x G, outcomes, M x N, and levels, M."""
+    """Vectors, N x T, probabilities of subjects, N x G, outcomes and which are seen, M x N."""
 
     vectors: Matrix
     subjects: Matrix
     outcomes: Matrix
-    levels: Matrix
+    seen: Mask
+
+    @property
+    def levels(self) -> Matrix:
+        return np.asarray(self.outcomes.mean(axis=1, dtype=np.float64), np.float32)
 
     def only(self, items: Places) -> "_Data":
-        outcomes = self.outcomes[:, items]
-        return _Data(self.vectors[items], self.subjects[items], outcomes, mean_outcomes(outcomes))
+        seen = self.seen[:, items]
+        return _Data(self.vectors[items], self.subjects[items], self.outcomes[:, items], seen)
 
     def extended(self, weight: float) -> Matrix:
         return extended(self.vectors, self.subjects, weight)
@@ -121,25 +148,29 @@ def mean_outcomes(outcomes: Matrix) -> Matrix:
     return np.asarray(means, np.float32)
 
 
+def expected_outcomes(outcomes: Matrix) -> Matrix:
+    """Return what is expected of unobserved outcomes, float32, M x N, within [0, 1].
+
+    It is the model's mean, plus the mean of what the observed ones of the item are above theirs.
+    """
+    levels, seen = mean_outcomes(outcomes)[:, None], ~np.isnan(outcomes)
+    above = np.where(seen, outcomes - levels, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    return np.asarray(np.clip(levels + above, 0, 1), np.float32)
+
+
 def _fitted(
     data: _Data, subjects: Subjects, settings: BlendSettings, weights: BlendWeights, seed: int
 ) -> ServedBlend:
-    regression = fit_kernel(
-        data.extended(settings.kernel_subject_weight),
-        data.outcomes,
-        data.levels,
-        seed,
-        settings.width,
-    )
-    seen = ~np.isnan(data.outcomes.T)
+    vectors = data.extended(settings.kernel_subject_weight)
+    regression = fit_kernel(vectors, data.outcomes, data.levels, seed, settings.width)
     return ServedBlend(
         settings=settings,
         weights=weights,
         subjects=subjects,
         levels=data.levels,
         items=data.extended(settings.subject_weight),
-        outcomes=np.where(seen, data.outcomes.T, 0).astype(np.float32),
-        seen=seen.astype(np.float32),
+        outcomes=data.outcomes.T.copy(),
+        seen=None if data.seen.all() else data.seen.T.astype(np.float32),
         landmarks=regression.landmarks,
         kernel_weights=regression.weights,
     )
@@ -147,22 +178,28 @@ def _fitted(
 
 def _choose(
     data: _Data, context: Context, settings: BlendSettings | None
-) -> tuple[BlendSettings, BlendWeights]:
-    """Return settings and weights by the squared error on items that were left out."""
+) -> tuple[BlendSettings, BlendWeights, Mapping[str, Mapping[str, float]]]:
+    """Return settings, weights and figures by what was predicted of items that were left out."""
     if data.outcomes.shape[1] < LEAST_ITEMS:
-        return settings or BlendSettings(), EVEN
+        return settings or BlendSettings(), EVEN, {}
     candidates = [settings] if settings else _candidates()
     checks = list(_checks(data, candidates, context))
+    levels = np.concatenate([each.levels for each in checks])
     outcomes = np.concatenate([each.outcomes for each in checks])
     regressed = np.concatenate([each.regressed for each in checks])
-    best = None
-    for place, candidate in enumerate(candidates):
+    found = []
+    for place in range(len(candidates)):
         near = np.concatenate([each.near[place] for each in checks])
-        weights, error = stacked(outcomes, near, regressed)
-        if best is None or error < best[0]:
-            best = error, candidate, weights
-    assert best is not None
-    return best[1], best[2]
+        weights, error = stacked(outcomes - levels, near - levels, regressed - levels)
+        found.append((error, place, weights))
+    _, best, weights = min(found)
+    near = np.concatenate([each.near[best] for each in checks])
+    predicted = {"best": blended(near, regressed, levels, weights), "knn": near}
+    figures = {
+        name: routing_figures(outcomes, probabilities, levels)
+        for name, probabilities in predicted.items()
+    }
+    return candidates[best], weights, figures
 
 
 def _candidates() -> list[BlendSettings]:
@@ -173,9 +210,10 @@ def _candidates() -> list[BlendSettings]:
 
 
 class _Check(NamedTuple):
-    """Outcomes of n items, n x M, less levels, and what was predicted of them without them."""
+    """Of n items, n x M: outcomes, NaN where not observed; and what was known without them."""
 
     outcomes: Matrix
+    levels: Matrix
     near: list[Matrix]
     regressed: Matrix
 
@@ -183,43 +221,33 @@ class _Check(NamedTuple):
 def _checks(data: _Data, candidates: list[BlendSettings], context: Context) -> Iterator[_Check]:
     rng = np.random.default_rng(context.seed)
     items = rng.permutation(data.outcomes.shape[1])
-    most = -(-MOST_CHECKED // FOLDS)
+    most, kernel = -(-MOST_CHECKED // FOLDS), candidates[0]
     for fold in range(FOLDS):
         context.on_progress("checking routers", fold, FOLDS)
-        held, rest = items[fold::FOLDS][:most], np.concatenate(
-            [items[other::FOLDS] for other in range(FOLDS) if other != fold]
-        )  # fmt: skip
-        known, asked = data.only(rest), data.only(held)
-        kernel = candidates[0]
-        regression = fit_kernel(
-            known.extended(kernel.kernel_subject_weight),
-            known.outcomes,
-            known.levels,
-            context.seed,
-            kernel.width,
-        )
-        regressed = regression.predict(asked.extended(kernel.kernel_subject_weight))
+        rest = np.concatenate([items[other::FOLDS] for other in range(FOLDS) if other != fold])
+        known, asked = data.only(rest), data.only(items[fold::FOLDS][:most])
+        vectors = known.extended(kernel.kernel_subject_weight)
+        levels = known.levels
+        regression = fit_kernel(vectors, known.outcomes, levels, context.seed, kernel.width)
+        outcomes = np.where(asked.seen, asked.outcomes, np.float32(np.nan)).T
         yield _Check(
-            asked.outcomes.T - known.levels,
+            outcomes,
+            np.broadcast_to(levels, outcomes.shape),
             list(_near(known, asked, candidates)),
-            regressed - known.levels,
+            regression.predict(asked.extended(kernel.kernel_subject_weight)),
         )
 
 
 def _near(known: _Data, asked: _Data, candidates: list[BlendSettings]) -> Iterator[Matrix]:
-    """Yield what neighbours say of the items asked about, less levels, by each candidate."""
-    seen = ~np.isnan(known.outcomes.T)
-    outcomes = np.where(seen, known.outcomes.T, 0).astype(np.float32)
-    counted = seen.astype(np.float32)
+    """Yield what neighbours say of the items asked about, by each candidate."""
+    outcomes = known.outcomes.T.copy()
     similarities: dict[float, Matrix] = {}
     for each in candidates:
         weight = each.subject_weight
         if weight not in similarities:
             similarities = {weight: asked.extended(weight) @ known.extended(weight).T}
-        weights = neighbour_weights(similarities[weight], each.k, each.sharpness)
-        counts = weights @ counted + np.float32(PRIOR)
-        sums = weights @ outcomes + np.float32(PRIOR) * known.levels
-        yield np.clip(sums / counts, 0, 1) - known.levels
+        near = nearest_items(similarities[weight], each.k, each.sharpness)
+        yield mean_near(near, outcomes, None)[0]
 
 
 def stacked(outcomes: Matrix, near: Matrix, regressed: Matrix) -> tuple[BlendWeights, float]:
@@ -236,21 +264,19 @@ def stacked(outcomes: Matrix, near: Matrix, regressed: Matrix) -> tuple[BlendWei
     from scipy.optimize import nnls  # noqa: PLC0415 - of the extra `train`
 
     seen = ~np.isnan(outcomes)
-    counts = seen.sum(axis=1)
+    root = np.sqrt(seen.sum(axis=1))
     common = [_means(each, seen) for each in (outcomes, near, regressed)]
-    root = np.sqrt(counts)
     shared, error = nnls(np.stack(common[1:], axis=1) * root[:, None], common[0] * root)
     apart = [
         (each - mean[:, None])[seen].astype(np.float64)
         for each, mean in zip((outcomes, near, regressed), common, strict=True)
     ]
     distinct, error_apart = nnls(np.stack(apart[1:], axis=1), apart[0])
-    return BlendWeights(*shared.tolist(), *distinct.tolist()), (
-        error**2 + error_apart**2
-    ) / seen.sum()
+    squares = (error**2 + error_apart**2) / seen.sum()
+    return BlendWeights(*shared.tolist(), *distinct.tolist()), float(squares)
 
 
-def _means(values: Matrix, seen: np.ndarray) -> Reals:
+def _means(values: Matrix, seen: Mask) -> Reals:
     """Return the mean of each row's observed values."""
     sums = np.where(seen, values, 0).sum(axis=1, dtype=np.float64)
     return np.asarray(sums / np.maximum(seen.sum(axis=1), 1), np.float64)

@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 
 from registry.learning.routing.subjects import Subjects
 
-PRIOR = 1e-3
-"""Outcomes at the model's mean beside those of neighbours: they count where none was observed."""
-
 LEAST, MOST = 0.01, 0.99
 """Bounds of blended probabilities: a sum of weighted parts may leave [0, 1]."""
 
@@ -75,8 +72,8 @@ class ServedBlend:
         subjects: classifier of vectors.
         levels: float32, M: mean outcomes.
         items: float32, N x (T + G): extended vectors of the items.
-        outcomes: float32, N x M: 0 where not observed.
-        seen: float32, N x M: 1 where observed, else 0.
+        outcomes: float32, N x M: expected ones where none were observed.
+        seen: float32, N x M: 1 where observed, else 0; None where all are.
         landmarks: float32, L x (T + G): extended vectors.
         kernel_weights: float32, M x L.
     """
@@ -87,7 +84,7 @@ class ServedBlend:
     levels: Matrix
     items: Matrix
     outcomes: Matrix
-    seen: Matrix
+    seen: Matrix | None
     landmarks: Matrix
     kernel_weights: Matrix
 
@@ -124,26 +121,58 @@ class ServedBlend:
     def _weighted(self, vectors: Matrix) -> tuple[Matrix, Matrix]:
         settings = self.settings
         ours = self.subjects.extended(vectors, settings.subject_weight)
-        weights = neighbour_weights(ours @ self.items.T, settings.k, settings.sharpness)
-        counts = weights @ self.seen + np.float32(PRIOR)
-        sums = weights @ self.outcomes + np.float32(PRIOR) * self.levels
-        return np.clip(sums / counts, 0, 1), counts
+        near = nearest_items(ours @ self.items.T, settings.k, settings.sharpness)
+        return mean_near(near, self.outcomes, self.seen)
 
 
-def neighbour_weights(similarities: Matrix, k: int, sharpness: float) -> Matrix:
-    """Return weights of items, float32, P x N: 0 but for the k nearest of each prompt.
+class NearItems(NamedTuple):
+    """The nearest items of P prompts.
 
-    They are the softmax of sharpness times similarity, times the number of items of equal weights
-    that would say as much (Kish 1965): 1 / the sum of the squares.
+    Attributes:
+        places: int, P x k: rows of the items, in no order.
+        weights: float32, P x k; the sum is the number of items of equal weights that would say as
+            much (Kish 1965).
+    """
+
+    places: NDArray[np.intp]
+    weights: Matrix
+
+
+def nearest_items(similarities: Matrix, k: int, sharpness: float) -> NearItems:
+    """Return the k nearest items by similarities, float32, P x N.
+
+    Weights are the softmax of sharpness times similarity, over the sum of its squares.
     """
     k = min(k, similarities.shape[1])
-    nearest = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
-    found = np.take_along_axis(similarities, nearest, axis=1)
+    places = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+    found = np.take_along_axis(similarities, places, axis=1)
     weights = np.exp(np.float32(sharpness) * (found - found.max(axis=1, keepdims=True)))
     weights *= weights.sum(axis=1, keepdims=True) / (weights**2).sum(axis=1, keepdims=True)
-    spread = np.zeros_like(similarities)
-    np.put_along_axis(spread, nearest, weights, axis=1)
-    return spread
+    return NearItems(places, weights)
+
+
+def mean_near(near: NearItems, outcomes: Matrix, seen: Matrix | None) -> tuple[Matrix, Matrix]:
+    """Return weighted means of outcomes of near items, and how many observed ones they rest on.
+
+    Args:
+        near: of P prompts.
+        outcomes: float32, N x M: expected ones where none were observed.
+        seen: float32, N x M: 1 where observed, else 0; None where all are.
+
+    Returns:
+        float32, P x M each.
+    """
+    totals = near.weights.sum(axis=1, keepdims=True)
+    means = np.empty((len(near.places), outcomes.shape[1]), np.float32)
+    counts = np.broadcast_to(totals, means.shape).copy()
+    step = max(1, _AT_ONCE // max(near.places.shape[1] * outcomes.shape[1], 1))
+    for start in range(0, len(means), step):
+        part = slice(start, start + step)
+        places, weights = near.places[part], near.weights[part, None]
+        means[part] = (weights @ outcomes[places])[:, 0] / totals[part]
+        if seen is not None:
+            counts[part] = (weights @ seen[places])[:, 0]
+    return np.clip(means, 0, 1), counts  # sums of weights are rounded
 
 
 def blended(near: Matrix, regressed: Matrix, levels: Matrix, weights: BlendWeights) -> Matrix:
@@ -160,5 +189,5 @@ def blended(near: Matrix, regressed: Matrix, levels: Matrix, weights: BlendWeigh
 
 
 def _deviations(probabilities: Matrix, counts: Matrix) -> Matrix:
-    """Return standard errors of means of so many outcomes."""
-    return np.asarray(np.sqrt(probabilities * (1 - probabilities) / counts), np.float32)
+    """Return standard errors of means of so many outcomes and one more, about which all is open."""
+    return np.asarray(np.sqrt(probabilities * (1 - probabilities) / (1 + counts)), np.float32)

@@ -78,7 +78,6 @@ def test_what_cannot_be_answered_is_said(connection: Connection) -> None:
     refused(connection, f"Version {version} of the embeddings has no serving vectors", "[1,2]")
     kept(connection, drawn(3, seed=1), serving=drawn(3, 385), encoder="small")
     refused(connection, "has 2 dimensions; those of the encoder 'small' have 384", "[1,2]")
-    refused(connection, "No prices are stored yet", "[1,2]", max_price=0.5)
 
 
 def test_a_reader_may_route(connection: Connection) -> None:

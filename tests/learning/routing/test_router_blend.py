@@ -2,48 +2,28 @@
 
 import numpy as np
 import pytest
+from routed import SETTINGS, subjects_problem, unit
 
 from registry.learning.factorization.problem import Matrix
+from registry.learning.metrics import log_loss
 from registry.learning.routing.kernel_regression import fit_kernel, kernel
 from registry.learning.routing.router_blend import (
     EVEN,
     RouterBlend,
-    fit_blend,
+    expected_outcomes,
+    learn_blend,
     mean_outcomes,
     stacked,
 )
+from registry.learning.routing.router_figures import routing_figures
 from registry.learning.routing.routing_problem import RoutingProblem
 from registry.learning.routing.served_blend import (
-    PRIOR,
-    BlendSettings,
     BlendWeights,
     ServedBlend,
     blended,
-    neighbour_weights,
+    nearest_items,
 )
 from registry.learning.routing.subjects import Subjects, extended, kept_groups, learn_subjects
-
-SETTINGS = BlendSettings(k=15, sharpness=6.0, subject_weight=0.7, kernel_subject_weight=1.2)
-
-
-def unit(rng: np.random.Generator, count: int, dimension: int) -> Matrix:
-    vectors = rng.normal(size=(count, dimension))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors, np.float32)
-
-
-def drawn(items: int = 240, models: int = 5, seed: int = 0) -> RoutingProblem:
-    """Models that are each good at one of three subjects, which the vectors show in part."""
-    rng = np.random.default_rng(seed)
-    groups = rng.integers(0, 3, items)
-    vectors = unit(rng, items, 8) + 1.2 * np.eye(8)[groups]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    skill = np.where(np.arange(models)[:, None] % 3 == np.arange(3), 0.9, 0.3)
-    outcomes = (rng.random((models, items)) < skill[:, groups]).astype(np.float32)
-    outcomes[rng.random((models, items)) < 0.1] = np.nan
-    outcomes[0, np.isnan(outcomes).all(axis=0)] = 1
-    costs = np.full((models, items), np.nan)
-    return RoutingProblem(outcomes, vectors.astype(np.float32), groups, costs)
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
@@ -64,30 +44,26 @@ def plain(served: ServedBlend, prompt: Matrix) -> tuple[np.ndarray, np.ndarray, 
     ]
     weights = softmax(np.array([settings.sharpness * served.items[i] @ ours for i in similar]))
     weights = weights / (weights**2).sum()
-    near, counts = [], []
-    for m, level in enumerate(served.levels):
-        count = PRIOR + sum(w * served.seen[i, m] for w, i in zip(weights, similar, strict=True))
-        right = PRIOR * level + sum(
-            w * served.outcomes[i, m] for w, i in zip(weights, similar, strict=True)
-        )
-        near.append(right / count)
-        counts.append(count)
+    seen = np.ones_like(served.outcomes) if served.seen is None else served.seen
+    pairs = list(zip(weights, similar, strict=True))
+    near = sum(w * served.outcomes[i] for w, i in pairs) / sum(weights)
+    counts = sum(w * seen[i] for w, i in pairs)
     features = [np.exp(-settings.width * ((kernel_vector - each) ** 2).sum())
                 for each in served.landmarks]  # fmt: skip
     regressed = served.levels + served.kernel_weights @ np.array(features)
     total = served.levels.astype(float)
     for part, common, apart in (
-        (np.array(near), served.weights.common_neighbours, served.weights.apart_neighbours),
+        (near, served.weights.common_neighbours, served.weights.apart_neighbours),
         (regressed, served.weights.common_regression, served.weights.apart_regression),
     ):
         shift = part - served.levels
         total = total + common * shift.mean() + apart * (shift - shift.mean())
     total = np.clip(total, 0.01, 0.99)
-    return np.array(near), total, np.sqrt(total * (1 - total) / np.array(counts))
+    return near, total, np.sqrt(total * (1 - total) / (1 + counts))
 
 
 def test_predictions_are_those_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = fit_blend(drawn(), settings=SETTINGS)
+    served = learn_blend(subjects_problem(), settings=SETTINGS).served
     assert served.weights != EVEN
     assert min(served.weights) >= 0
     prompts = unit(np.random.default_rng(5), 7, 8)
@@ -101,7 +77,7 @@ def test_predictions_are_those_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_it_routes_better_than_the_best_single_model() -> None:
-    problem = drawn(600, seed=1)
+    problem = subjects_problem(600, seed=1)
     held = np.arange(600) % 3 == 0
     fitted = RouterBlend().fit(problem.only(np.flatnonzero(~held)))
     probabilities = fitted.predict(problem.vectors[held]).probabilities
@@ -115,14 +91,14 @@ def test_it_routes_better_than_the_best_single_model() -> None:
 
 def test_subjects_are_chosen_where_they_help() -> None:
     rng = np.random.default_rng(3)
-    problem = drawn(400, seed=3)
+    problem = subjects_problem(400, seed=3)
     # Vectors whose nearest neighbours are of any subject, and whose classes are plain all the same.
     noise = unit(rng, 400, 40)
     vectors = np.concatenate([0.9 * noise, 0.436 * np.eye(3)[problem.groups]], axis=1)
     hard = RoutingProblem(
         problem.outcomes, vectors.astype(np.float32), problem.groups, problem.costs
     )
-    assert fit_blend(hard).settings.subject_weight > 0
+    assert learn_blend(hard).served.settings.subject_weight > 0
 
 
 def test_weights_are_least_squares_of_two_parts_each() -> None:
@@ -146,22 +122,58 @@ def test_weights_are_least_squares_of_two_parts_each() -> None:
     assert flipped == BlendWeights(0, 0, 0, 0)
 
 
+def test_figures_are_of_items_that_were_left_out() -> None:
+    problem = subjects_problem(600, seed=1)
+    learned = learn_blend(problem)
+    assert set(learned.figures) == {"best", "knn"}
+    seen = ~np.isnan(problem.outcomes.T)
+    fitted = learned.served.predict(problem.vectors).probabilities[seen]
+    best = learned.figures["best"]
+    assert best["log_loss"] > log_loss(problem.outcomes.T[seen], fitted)
+    assert best["routed"] > best["best_single"] + 0.1
+    assert best["prompts"] == 600
+
+
+def test_figures_of_a_router_by_hand() -> None:
+    nan = np.nan
+    outcomes = np.array([[1, 0, nan], [0, 1, 1], [nan, nan, nan]], np.float32)
+    predicted = np.array([[0.6, 0.7, 0.9], [0.2, 0.1, 0.8], [0.5, 0.5, 0.5]], np.float32)
+    figures = routing_figures(outcomes, predicted, np.array([[0.5, 0.4, 0.9]] * 3, np.float32))
+    assert figures["prompts"] == 2
+    assert figures["within_prompt_auc"] == pytest.approx((0 + 0.5) / 2)
+    assert (figures["routed"], figures["best_single"]) == (0.5, 1)
+    logs = np.log([0.6, 0.3, 0.8, 0.1, 0.8])
+    assert figures["log_loss"] == pytest.approx(-logs.mean(), abs=1e-6)
+    assert "auc" not in routing_figures(np.ones_like(outcomes), predicted, predicted)
+
+
 def test_few_items_have_even_weights() -> None:
-    served = fit_blend(drawn(30))
+    served = learn_blend(subjects_problem(30)).served
     assert served.weights == EVEN
-    assert np.isfinite(served.predict(drawn(5).vectors).probabilities).all()
+    assert np.isfinite(served.predict(subjects_problem(5).vectors).probabilities).all()
 
 
-def test_a_model_without_outcomes_near_has_its_mean() -> None:
-    problem = drawn(200)
-    far = problem.groups != 0
-    outcomes = np.where(far | (np.arange(5)[:, None] > 0), problem.outcomes, np.float32(np.nan))
+def test_what_stands_for_unobserved_outcomes_is_known_to_be_no_observation() -> None:
+    problem = subjects_problem(200)
+    hidden = (problem.groups == 0) & (np.arange(5)[:, None] == 0)
+    outcomes = np.where(hidden, np.float32(np.nan), problem.outcomes)
     kept = RoutingProblem(outcomes, problem.vectors, problem.groups, problem.costs)
-    served = fit_blend(kept, settings=SETTINGS._replace(k=3, subject_weight=3.0))
+    expected = np.full_like(outcomes, 0.125)
+    settings = SETTINGS._replace(k=3, subject_weight=3.0)
+    served = learn_blend(kept, settings=settings, expected=expected).served
     center = problem.vectors[problem.groups == 0].mean(axis=0, keepdims=True)
     near = served.neighbours((center / np.linalg.norm(center)).astype(np.float32))
-    assert near.probabilities[0, 0] == pytest.approx(np.nanmean(outcomes[0]), abs=1e-4)
-    assert near.deviations[0, 0] > 10 * near.deviations[0, 1:].max()
+    assert near.probabilities[0, 0] == pytest.approx(0.125)
+    assert near.deviations[0, 0] == pytest.approx(np.sqrt(0.125 * 0.875))
+    certain = near.probabilities[0, 1:] * (1 - near.probabilities[0, 1:])
+    assert (near.deviations[0, 1:] < 0.8 * np.sqrt(certain) + 1e-9).all()
+
+
+def test_outcomes_that_were_not_observed_are_expected_by_model_and_item() -> None:
+    nan = np.nan
+    outcomes = np.array([[1, 0, nan], [nan, 0, 1], [0.5, 0.5, nan]], np.float32)
+    # Means 0.5, 0.5, 0.5; the items' outcomes are 0.25 above, 0.333 below and 0.5 above them.
+    assert expected_outcomes(outcomes)[[0, 1, 2], [2, 0, 2]] == pytest.approx([1, 0.75, 1])
 
 
 def test_means_are_of_what_is_observed() -> None:
@@ -175,8 +187,7 @@ def test_the_kernel_regression_interpolates_a_smooth_function() -> None:
     vectors = unit(rng, 300, 3)
     truth = np.stack([0.5 + 0.4 * np.tanh(3 * vectors[:, 0]), 0.5 + 0.3 * vectors[:, 1]])
     outcomes = truth.astype(np.float32)
-    outcomes[1, :20] = np.nan
-    fitted = fit_kernel(vectors, outcomes, np.nanmean(outcomes, axis=1))
+    fitted = fit_kernel(vectors, outcomes, outcomes.mean(axis=1))
     fresh = unit(rng, 100, 3)
     expected = np.stack([0.5 + 0.4 * np.tanh(3 * fresh[:, 0]), 0.5 + 0.3 * fresh[:, 1]], axis=1)
     assert np.abs(fitted.predict(fresh) - expected).mean() < 0.02
@@ -186,16 +197,17 @@ def test_the_kernel_regression_interpolates_a_smooth_function() -> None:
 
 def test_neighbours_weigh_as_their_effective_number() -> None:
     similarities = np.array([[0.9, 0.1, 0.8, -1]], np.float32)
-    weights = neighbour_weights(similarities, 2, 0.0)
-    assert weights.tolist() == [[1, 0, 1, 0]]
+    even = nearest_items(similarities, 2, 0.0)
+    assert sorted(even.places[0].tolist()) == [0, 2]
+    assert even.weights.tolist() == [[1, 1]]
     raised = np.exp(5 * np.array([0.9, 0.8]))
-    sharp = neighbour_weights(similarities, 2, 5.0)
-    assert sharp.sum() == pytest.approx(raised.sum() ** 2 / (raised**2).sum(), rel=1e-4)
-    assert neighbour_weights(similarities, 9, 1.0).astype(bool).all()
+    sharp = nearest_items(similarities, 2, 5.0)
+    assert sharp.weights.sum() == pytest.approx(raised.sum() ** 2 / (raised**2).sum(), rel=1e-4)
+    assert nearest_items(similarities, 9, 1.0).places.shape == (1, 4)
 
 
 def test_the_classifier_knows_subjects_and_how_sure_it_is() -> None:
-    problem = drawn(900, seed=2)
+    problem = subjects_problem(900, seed=2)
     subjects, left_out = learn_subjects(problem.vectors, problem.groups)
     right = left_out.argmax(axis=1) == problem.groups
     assert right.mean() > 0.75

@@ -1,0 +1,78 @@
+-- route_knn(prompt_vector, k, neighbours, options): the models with the best outcomes on the items that
+-- are nearest to a prompt (METHODS.md section 3), by the current version.
+CREATE FUNCTION registry.route_knn(
+    prompt_vector vector, k integer DEFAULT 1, neighbours integer DEFAULT NULL,
+    max_price double precision DEFAULT NULL,
+    pool text[] DEFAULT NULL, license text DEFAULT NULL, family text DEFAULT NULL,
+    max_parameters bigint DEFAULT NULL, provider text DEFAULT NULL,
+    cost_weight double precision DEFAULT 0, minimum_probability double precision DEFAULT NULL,
+    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT 250)
+RETURNS TABLE (model text, probability double precision, lower double precision,
+               upper double precision, expected_cost double precision, price double precision,
+               score double precision, router text, compared integer, outcomes double precision,
+               fallback text, version integer)
+LANGUAGE plpgsql STABLE
+SET jit = off
+SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
+AS $$
+#variable_conflict use_column
+DECLARE
+    used integer;
+    most integer;
+BEGIN
+    IF prompt_vector IS NULL THEN
+        RETURN;
+    END IF;
+    IF route_knn.neighbours < 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE =
+            format('A prompt is compared with at least 1 neighbour, not %s', route_knn.neighbours);
+    END IF;
+    used := store.routing_version(prompt_vector);
+    SELECT least(coalesce(route_knn.neighbours, b.neighbours), (SELECT count(*) FROM store.route_items AS i
+                               WHERE i.version_id = used)) INTO most
+      FROM store.route_blends AS b WHERE b.version_id = used;
+    RETURN QUERY
+    SELECT c.model, c.probability, c.lower, c.upper, c.expected_cost, c.price, c.score, 'knn',
+           most, c.outcomes, c.fallback, used
+      FROM (SELECT array_agg(p.model_id) AS ids, array_agg(p.probability) AS probabilities,
+                   array_agg(p.deviation) AS deviations, array_agg(p.observed) AS observed,
+                   array_agg(p.level) AS levels
+              FROM store.blended_outcomes(used, prompt_vector, most, true) AS p) AS f,
+           store.routed(used, 'knn', most, f.ids, f.probabilities, f.deviations,
+                        f.observed, f.levels, k, max_price, pool, license, family, max_parameters,
+        provider, cost_weight, minimum_probability, input_tokens, output_tokens) AS c;
+END;
+$$;
+
+COMMENT ON FUNCTION registry.route_knn(vector, integer, integer, double precision, text[], text, text, bigint, text, double precision, double precision,
+    double precision, double precision) IS
+    'The models with the best outcomes on the items nearest to a prompt, the best first, by the current version. Outcomes are weighted by similarity; items are compared by their texts and, where that predicts better, by their subjects. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder, a name is unknown, or no model passes the filters.
+prompt_vector: vector of the prompt, by the encoder in embedding_versions
+neighbours: items to compare the prompt with, at least 1; null for the number that predicted best
+k: most models to return; null is 1, less than 0 is 0
+max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
+pool: names of the models to choose from; those that the version has no outcomes of are left out; null for all
+license: licence of the models to choose from, as in models; null for all
+family: any model of the family to choose from; null for all
+max_parameters: most parameters; models of unknown size are left out; null for any size
+provider: who must sell the model: its price there counts; null for all
+cost_weight: what is subtracted from the probability for each dollar of the price; above 0, models without a known price are left out
+minimum_probability: least probability; where no model reaches it, the best single model is returned and fallback says so
+input_tokens: tokens of the prompt, for expected_cost
+output_tokens: tokens of the answer, likewise
+model: name of the model
+probability: expected outcome, in [0, 1]: that it answers well
+lower: lower end of its 90% interval, by the number of outcomes that it rests on
+upper: upper end
+expected_cost: dollars for that many tokens; null without a known price
+price: dollars for a million tokens, three of input to one of output, at the cheapest offer; null where unknown
+score: probability less cost_weight times price, by which models are ordered
+router: the router that chose
+compared: number of items that the prompt was compared with
+outcomes: number of the model''s observed outcomes that it rests on, weighted
+fallback: why the choice is not the router''s own; null where it is
+version: number of the version used
+
+Example:
+SELECT model, probability, outcomes, price
+  FROM registry.route_knn(''[0.1, -0.2, 0.3]'', 3, neighbours => 100, max_price => 1);';

@@ -1,0 +1,63 @@
+-- route_best_single(k, options): the models with the highest mean outcome, whatever the prompt, by the
+-- current version: what routers are compared with.
+CREATE FUNCTION registry.route_best_single(
+    k integer DEFAULT 1, max_price double precision DEFAULT NULL,
+    pool text[] DEFAULT NULL, license text DEFAULT NULL, family text DEFAULT NULL,
+    max_parameters bigint DEFAULT NULL, provider text DEFAULT NULL,
+    cost_weight double precision DEFAULT 0, minimum_probability double precision DEFAULT NULL,
+    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT 250)
+RETURNS TABLE (model text, probability double precision, lower double precision,
+               upper double precision, expected_cost double precision, price double precision,
+               score double precision, router text, compared integer, outcomes double precision,
+               fallback text, version integer)
+LANGUAGE plpgsql STABLE
+SET jit = off
+SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    used CONSTANT integer := store.routing_version();
+BEGIN
+    RETURN QUERY
+    SELECT c.model, c.probability, c.lower, c.upper, c.expected_cost, c.price, c.score, 'best single',
+           0, c.outcomes, c.fallback, used
+      FROM (SELECT array_agg(m.model_id) AS ids, array_agg(m.level::double precision) AS levels,
+                   array_agg(sqrt(m.level * (1 - m.level) / (1 + m.outcomes))) AS deviations,
+                   array_agg(m.outcomes::double precision) AS observed
+              FROM store.route_models AS m WHERE m.version_id = used) AS f,
+           store.routed(used, 'best single', 0, f.ids, f.levels, f.deviations, f.observed,
+                        f.levels, k, max_price, pool, license, family, max_parameters,
+        provider, cost_weight, minimum_probability, input_tokens, output_tokens) AS c;
+END;
+$$;
+
+COMMENT ON FUNCTION registry.route_best_single(integer, double precision, text[], text, text, bigint, text, double precision, double precision,
+    double precision, double precision) IS
+    'The models with the highest expected outcome over the items of the current version, the best first, whatever the prompt: what a router must beat. An error where no version is current, it has no routers, a name is unknown, or no model passes the filters.
+k: most models to return; null is 1, less than 0 is 0
+max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
+pool: names of the models to choose from; those that the version has no outcomes of are left out; null for all
+license: licence of the models to choose from, as in models; null for all
+family: any model of the family to choose from; null for all
+max_parameters: most parameters; models of unknown size are left out; null for any size
+provider: who must sell the model: its price there counts; null for all
+cost_weight: what is subtracted from the probability for each dollar of the price; above 0, models without a known price are left out
+minimum_probability: least probability; where no model reaches it, the best single model is returned and fallback says so
+input_tokens: tokens of the prompt, for expected_cost
+output_tokens: tokens of the answer, likewise
+model: name of the model
+probability: expected outcome, in [0, 1]: that it answers well
+lower: lower end of its 90% interval, by the number of outcomes that it rests on
+upper: upper end
+expected_cost: dollars for that many tokens; null without a known price
+price: dollars for a million tokens, three of input to one of output, at the cheapest offer; null where unknown
+score: probability less cost_weight times price, by which models are ordered
+router: the router that chose
+compared: number of items that the prompt was compared with: 0
+outcomes: number of the model''s observed outcomes that it rests on
+fallback: why the choice is not the router''s own; null where it is
+version: number of the version used
+
+Example:
+SELECT model, probability, price
+  FROM registry.route_best_single(3, max_price => 1);';
