@@ -161,6 +161,25 @@ def test_a_router_is_measured_beside_baselines_and_oracles(filled: Engine) -> No
     assert sum(details["picks"].values()) == found.figures[0].n
     assert sum(each["prompts"] for each in details["pick_rates"]) == found.figures[0].n
     assert details["confusion"][0]["routed"] != details["confusion"][0]["should"]
+    drawn = {each.router for each in found.figures if each.metric == "pareto_dist"}
+    assert not any(router.startswith("oracle") for router in drawn)
+    with filled.connect() as connection:
+        shown = rows(
+            connection,
+            """SELECT right_models, prompts, picked, chance FROM registry.routing_pick_rates
+                WHERE router = 'avengers-pro' AND split = 'item'""",
+        )
+        mistakes = rows(
+            connection,
+            """SELECT routed, should, prompts FROM registry.routing_confusions
+                WHERE router = 'avengers-pro' AND split = 'item'""",
+        )
+    keys = ("right", "prompts", "picked", "chance")
+    assert shown == [tuple(each[key] for key in keys) for each in details["pick_rates"]]
+    named = ("routed", "should", "prompts")
+    assert sorted(mistakes) == sorted(
+        tuple(each[key] for key in named) for each in details["confusion"]
+    )
     assert found.settings["models"] == ["org/m0", "org/m1", "org/m2", "org/m3"]
     assert ("by item: fitting routers", 0, 20) in steps
     assert steps[-1] == ("measuring routers", 10, 10)
