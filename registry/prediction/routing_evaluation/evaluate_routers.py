@@ -278,7 +278,8 @@ class _Measured:
 
 def _details(card: Scorecard, models: Sequence[str]) -> Mapping[str, Any]:
     counts = np.bincount(card.picks, minlength=len(models))
-    off = card.confusion * (1 - np.eye(len(models)))
+    off = card.confusion.copy()
+    np.fill_diagonal(off, 0)
     order = np.argsort(-off, axis=None, kind="stable")[:CONFUSIONS]
     pairs = [(int(at) // len(models), int(at) % len(models)) for at in order]
     return {

@@ -249,6 +249,15 @@ def test_a_report_tells_calibrated_from_drifted(models: Engine) -> None:
     assert of_router[0].decisions == 4
 
 
+def test_days_are_those_of_utc_and_a_certain_answer_is_in_the_last_bin(models: Engine) -> None:
+    day = date(2026, 3, 2)
+    history(models, [(day, "org/a", 0.95, 1.0), (day, "org/a", 1.0, 0.0)])
+    with models.connect() as connection:
+        found = drift.report_drift(connection, period=ReportPeriod.DAY)
+    assert [row.period for row in found] == [day, day]
+    assert found[0].calibration_error == pytest.approx((1.95 - 1) / 2)
+
+
 def test_decisions_outlive_a_stub(models: Engine) -> None:
     with models.begin() as connection:
         connection.execute(text("UPDATE store.models SET state = 'stub' WHERE name = 'org/b'"))
