@@ -33,7 +33,7 @@ their answer."""
 
 STATED = (
     "evaluated_names.model_id", "model_aliases.model_id", "edges.child_id", "edges.parent_id",
-    "runs.model_id", "answers.model_id",
+    "runs.model_id", "answers.model_id", "domain_experts.model_id",
 )  # fmt: skip
 """Keys whose rows name a stub; one that has none of them is removed, with all its other rows."""
 

@@ -16,6 +16,7 @@ from registry.cli.db import database
 from registry.cli.db.backup import backup, restore
 from registry.cli.demo import demo
 from registry.cli.doctor import doctor
+from registry.cli.domains import domains
 from registry.cli.embeddings import embeddings, nearest
 from registry.cli.evals import evals
 from registry.cli.explain import explain
@@ -85,6 +86,7 @@ for command in (
     explain,
     predict,
     route,
+    domains,
     train,
     evals,
     prices,

@@ -177,6 +177,16 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.route_items VALUES (1, 0, 1, '[1,2]', '[1]', NULL)",
         "INSERT INTO store.route_landmarks VALUES (1, 1, '[1,2]')",
     ),
+    "0021": (
+        "INSERT INTO store.domain_sets (name, source) VALUES ('ours', 'user')",
+        "INSERT INTO store.domains VALUES (1, 0, 'math', false)",
+        "INSERT INTO store.domain_subjects VALUES (1, 'mmlu', 'anatomy', 0)",
+        """INSERT INTO store.domain_classifiers
+           VALUES (1, 'minilm', 1, :t, 9, 1, 1, 1, 0, 0.5, '\\x00', '{}', '{}')""",
+        "INSERT INTO store.domain_vectors VALUES (1, 0, 0, '[1,2]')",
+        "INSERT INTO store.domain_scores VALUES (1, 1, 0, 20, 0.5, 0.1, 0.1)",
+        "INSERT INTO store.domain_experts VALUES (1, 0, 8000000000, 1)",
+    ),
 }
 
 SAMPLES = {
@@ -510,6 +520,13 @@ def test_every_other_table_is_small_by_nature() -> None:
         "route_blends",
         "route_items",
         "route_landmarks",
+        # By set of domains.
+        "domain_sets",
+        "domains",
+        "domain_subjects",
+        "domain_classifiers",
+        "domain_vectors",
+        "domain_experts",
         # By version of predictions, and by benchmark.
         "prediction_versions",
         "prediction_intervals",

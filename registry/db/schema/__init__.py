@@ -21,6 +21,15 @@ from registry.db.schema.catalog import (
     search_vocabulary,
     similarity_weights,
 )
+from registry.db.schema.domains import (
+    domain_classifiers,
+    domain_experts,
+    domain_scores,
+    domain_sets,
+    domain_subjects,
+    domain_vectors,
+    domains,
+)
 from registry.db.schema.embeddings import (
     embedding_versions,
     embeddings,
@@ -86,6 +95,13 @@ __all__ = [
     "benchmarks",
     "counters",
     "documents",
+    "domain_classifiers",
+    "domain_experts",
+    "domain_scores",
+    "domain_sets",
+    "domain_subjects",
+    "domain_vectors",
+    "domains",
     "edges",
     "embedding_versions",
     "embeddings",
@@ -162,5 +178,6 @@ LARGE_TABLES = (
     abilities,
     fitted_scores,
     route_models,
+    domain_scores,
 )
 """Tables that grow with the catalog."""

@@ -1,0 +1,83 @@
+"""Command `registry domains classify`, and prompts of the command line or of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from registry.cli.application import Application, pass_application
+from registry.cli.output import Field, Output, decimals, output_options
+from registry.cli.parameters import AT_LEAST_ONE
+from registry.errors import UsageError
+
+_FIELDS = (
+    Field("prompt", kept=True),
+    Field("domain", kept=True),
+    Field("probability", look=decimals, right=True, kept=True),
+    Field("confident"),
+    Field("energy", look=decimals, right=True),
+)
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option(
+    "--prompts",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file of prompts instead: JSON lines with the fields id and prompt.",
+)
+@click.option("--set", "domain_set", default="modem", show_default=True, help="Set of domains.")
+@click.option("-k", type=AT_LEAST_ONE, default=1, show_default=True, help="Domains of each.")
+@output_options
+@pass_application
+def classify(
+    application: Application,
+    /,
+    output: Output,
+    prompt: str | None,
+    path: Path | None,
+    **chosen: Any,
+) -> None:
+    """Print the domains that PROMPT may be of, by its vector and its words.
+
+    PROMPT is a text, or `-` to read it from stdin. Probabilities are calibrated on items that the
+    training left out. A prompt is confident where its domain can be relied on: likely enough, not
+    the fallback, and like some of the items.
+
+    \b
+    Examples:
+      registry domains classify "What is the derivative of x^2?" -k 3
+      registry domains classify --prompts prompts.jsonl --format csv
+    """
+    from registry.prediction.domains.domain_prompts import classify_texts
+
+    texts = prompt_texts(prompt, path)
+    with application.engine() as engine:
+        found = classify_texts(engine, list(texts.values()), **chosen)
+    output.rows(
+        _FIELDS,
+        ([key, *each] for key, of_prompt in zip(texts, found, strict=True) for each in of_prompt),
+    )
+
+
+def prompt_texts(prompt: str | None, path: Path | None) -> dict[str, str]:
+    """Return the prompt of an argument or of stdin, or those of a file, by identifier.
+
+    Raises:
+        UsageError: when there is none, or both are given.
+    """
+    if (prompt is None) == (path is None):
+        raise UsageError("Give a PROMPT, or a file of them with --prompts.")
+    if path is not None:
+        from registry.prediction.prompts import read_prompts
+
+        return {each.id: each.text for each in read_prompts(path)}
+    if prompt == "-":
+        prompt = click.open_file("-", errors="replace").read()
+    if prompt is None or not prompt.strip():
+        raise UsageError("There is no prompt: give a text, or - and a text on stdin.")
+    return {"1": prompt}

@@ -1,0 +1,164 @@
+-- route_domain(prompt_vector, k, options): the expert for the domain of a prompt, then other models.
+-- The order is by the score in the domain, less the weighed price, but for the expert, which comes
+-- first: where prices weigh, there is none.
+CREATE FUNCTION registry.route_domain(
+    prompt_vector vector, k integer DEFAULT 1, max_price double precision DEFAULT NULL,
+    pool text[] DEFAULT NULL, license text DEFAULT NULL, family text DEFAULT NULL,
+    max_parameters bigint DEFAULT NULL, provider text DEFAULT NULL,
+    cost_weight double precision DEFAULT 0, minimum_probability double precision DEFAULT NULL,
+    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT 250,
+    tier text DEFAULT NULL, domain_set text DEFAULT 'modem')
+RETURNS TABLE (model text, probability double precision, lower double precision,
+               upper double precision, expected_cost double precision, price double precision,
+               score double precision, router text, domain text,
+               domain_probability double precision, confident boolean, outcomes integer,
+               fallback text, why text)
+LANGUAGE plpgsql STABLE
+SET jit = off
+SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
+AS $$
+#variable_conflict use_column
+DECLARE
+    weight CONSTANT double precision := coalesce(cost_weight, 0);
+    limited CONSTANT bigint := least(store.tier_parameters(tier), route_domain.max_parameters);
+    most CONSTANT integer := greatest(coalesce(k, 1), 0);
+    of_set integer;
+    found record;
+    chosen record;
+    allowed bigint[];
+    members bigint;
+    unknown text;
+    instead text;
+BEGIN
+    IF prompt_vector IS NULL THEN
+        RETURN;
+    END IF;
+    IF NOT coalesce(max_price >= 0, true) OR max_price = 'NaN' OR NOT weight >= 0 OR weight = 'NaN'
+       OR NOT coalesce(minimum_probability BETWEEN 0 AND 1, true)
+       OR NOT coalesce(input_tokens >= 0 AND input_tokens < 'Infinity', true)
+       OR NOT coalesce(output_tokens >= 0 AND output_tokens < 'Infinity', true) THEN
+        RAISE invalid_parameter_value USING MESSAGE =
+            'max_price, cost_weight and numbers of tokens are at least 0, minimum_probability is '
+            'from 0 to 1';
+    END IF;
+    of_set := store.domain_set_id(domain_set);
+    SELECT c.*, d.domain AS number INTO found
+      FROM registry.classify_prompt(prompt_vector, domain_set) c
+      JOIN store.domains d ON d.set_id = of_set AND d.name = c.domain;
+    IF pool IS NOT NULL THEN
+        SELECT coalesce(array_agg(p.model_id), '{}'), min(p.name) FILTER (WHERE p.model_id IS NULL)
+          INTO allowed, unknown
+          FROM (SELECT w.name, registry.model_id(w.name) AS model_id
+                  FROM unnest(pool) AS w (name)) AS p;
+        IF unknown IS NOT NULL THEN
+            RAISE no_data_found USING MESSAGE =
+                format('No model named %L is in the registry', unknown);
+        END IF;
+    END IF;
+    IF family IS NOT NULL THEN
+        SELECT f.family_id INTO members FROM store.model_families AS f
+         WHERE f.model_id = registry.model_id(route_domain.family);
+        IF NOT FOUND THEN
+            RAISE no_data_found USING MESSAGE =
+                format('No family is known for a model named %L', route_domain.family);
+        END IF;
+    END IF;
+    SELECT e.* INTO chosen
+      FROM store.choose_experts(of_set, limited, max_price, allowed, license, members,
+                                route_domain.provider, weight > 0) e
+     WHERE e.domain = found.number;
+    IF chosen.domain IS NULL THEN
+        RAISE no_data_found USING MESSAGE = format(
+            'No model is left to choose from: of those with scores in the set of domains %L, %s',
+            domain_set, concat_ws(' and ', 'none has enough of them',
+                CASE WHEN num_nonnulls(max_price, pool, license, family, limited,
+                                       route_domain.provider) > 0 OR weight > 0
+                     THEN 'passes the filters (models of unknown size, or without a known price, are left out where these count)' END));
+    END IF;
+    IF NOT found.confident THEN
+        instead := CASE
+            WHEN found.fallback THEN format('the prompt is of the domain of all others, %s', found.domain)
+            ELSE format('the prompt''s domain is not certain (%s at %s%s)', found.domain,
+                        round(found.probability::numeric, 2),
+                        CASE WHEN found.energy < (SELECT c.least_energy FROM store.domain_classifiers c
+                                                   WHERE c.set_id = of_set)
+                             THEN ', and unlike all items' ELSE '' END) END
+            || ': best general model';
+        IF NOT found.fallback THEN
+            chosen.model_id := chosen.general_id;
+        END IF;
+        IF chosen.model_id IS NULL THEN
+            RAISE no_data_found USING MESSAGE = format(
+                'The domain of the prompt is not certain, and there is no general model: none that '
+                'passes the filters was observed in half of the domains of %L', domain_set);
+        END IF;
+    ELSIF chosen.model_id = chosen.general_id AND starts_with(chosen.why, 'the best general model:') THEN
+        instead := chosen.why;
+    END IF;
+    RETURN QUERY
+    WITH scored AS (
+        SELECT DISTINCT ON (a.model_id) a.*, a.score - weight * coalesce(a.price, 0) AS value
+          FROM store.domain_candidates(of_set, limited, max_price, allowed, license, members,
+                                       route_domain.provider, weight > 0) a
+         -- Where the domain is not certain, the score over all of them is what to expect; so it is
+         -- of a model that was not observed in the domain.
+         WHERE a.domain = -1 OR a.domain = found.number AND (found.confident OR found.fallback)
+         ORDER BY a.model_id, a.domain DESC
+    ), ranked AS (
+        SELECT s.*, coalesce(s.score >= minimum_probability, true) AS reaches,
+               bool_or(coalesce(s.score >= minimum_probability, true)) OVER () AS one_reaches,
+               weight = 0 AND s.model_id = chosen.model_id AS is_expert
+          FROM scored s
+    )
+    SELECT m.name, r.score, greatest(0, r.score - 1.6448536269514722 * r.standard_error),
+           least(1, r.score + 1.6448536269514722 * r.standard_error),
+           (coalesce(input_tokens, 750) * r.input_per_million
+            + coalesce(output_tokens, 250) * r.output_per_million) / 1000000,
+           r.price, r.value, 'domain', found.domain, found.probability, found.confident, r.items,
+           CASE WHEN NOT r.one_reaches
+                THEN format('no model reaches the minimum probability of %s', minimum_probability)
+                WHEN weight = 0 AND NOT r.is_expert THEN NULL
+                ELSE instead END,
+           CASE WHEN r.is_expert THEN chosen.why END
+      FROM ranked r
+      JOIN store.models m ON m.model_id = r.model_id
+     WHERE r.reaches OR NOT r.one_reaches
+     ORDER BY NOT r.is_expert, r.value DESC, m.name COLLATE "C"
+     LIMIT most;
+END;
+$$;
+
+COMMENT ON FUNCTION registry.route_domain(vector, integer, double precision, text[], text, text, bigint, text, double precision, double precision, double precision, double precision, text, text) IS
+    'The expert for the domain of a prompt, by its vector, then other models by their scores there. Prompts of no certain domain, or of the fallback, go to the best general model, and fallback says so. An error where the set is not there or not trained, the vector has not the dimensions of its encoder, a name is unknown, or no model with scores passes the filters.
+prompt_vector: vector of the prompt, by the encoder in domain_sets
+k: most models to return; null is 1, less than 0 is 0
+max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
+pool: names of the models to choose from; null for all
+license: licence of the models to choose from, as in models; null for all
+family: any model of the family to choose from; null for all
+max_parameters: most parameters; models of unknown size are left out; null for any size
+provider: who must sell the model: its price there counts; null for all
+cost_weight: what is subtracted from the probability for each dollar of the price; above 0, no expert comes first, and models without a known price are left out
+minimum_probability: least probability; where no model reaches it, all are returned and fallback says so
+input_tokens: tokens of the prompt, for expected_cost
+output_tokens: tokens of the answer, likewise
+tier: most parameters as a size tier such as 8B, a twentieth more since names round; null for any size
+domain_set: name of the set of domains
+model: name of the model; the expert first
+probability: expected outcome, in [0, 1]: its score in the domain, or over all domains where the domain is not certain
+lower: lower end of its 90% interval, by the number of outcomes that it rests on
+upper: upper end
+expected_cost: dollars for that many tokens; null without a known price
+price: dollars for a million tokens, three of input to one of output, at the cheapest offer; null where unknown
+score: probability less cost_weight times price, by which models are ordered after the expert
+router: the router that chose: domain
+domain: the likeliest domain
+domain_probability: that the prompt is of it
+confident: whether that can be relied on, as in classify_prompt
+outcomes: number of outcomes that the probability rests on
+fallback: why the choice is the best general model; null where it is the domain''s expert
+why: why the expert was chosen among the models; null for the others
+
+Example:
+SELECT model, probability, domain, fallback, why
+  FROM registry.route_domain(''[0.1, -0.2, 0.3]'', tier => ''8B'');';

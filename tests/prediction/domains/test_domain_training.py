@@ -1,0 +1,181 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from domained import SET, prompts, quiz
+from factories import rows
+from sqlalchemy import Connection, Engine, text
+
+from registry.errors import LockHeldError, RegistryError, UsageError
+from registry.learning.encoders import open_encoder
+from registry.prediction.domains import domain_storage
+from registry.prediction.domains.domain_prompts import classify, classify_texts, route_domain
+from registry.prediction.domains.domain_training import DomainTraining, train_domains
+
+RATES = {
+    "org/adder": {"sums": 0.9, "birds": 0.3, "law": 0.4},
+    "org/birder": {"sums": 0.3, "birds": 0.9, "law": 0.4},
+    "org/all": {"sums": 0.6, "birds": 0.6, "law": 0.7},
+}
+OPTIONS = DomainTraining(("ours",), encoder="hashing")
+
+
+MIXED = ["zzz qqq", "add owl", "judge feather root", "court multiply beak", "nest"]
+
+
+def vectors(texts: list[str]) -> Any:
+    return open_encoder("hashing").encode(texts)
+
+
+@pytest.fixture
+def trained(engine: Engine) -> Engine:
+    with engine.begin() as connection:
+        quiz(connection, RATES)
+        domain_storage.write_set(connection, SET)
+    (report,) = train_domains(engine, OPTIONS)
+    assert (report.name, report.items, report.domains) == ("ours", 180, 3)
+    assert report.by_vector is not None
+    assert report.by_vector.accuracy > 0.95
+    assert report.by_text is not None
+    assert report.by_text.accuracy > 0.95
+    return engine
+
+
+def classified(connection: Connection, prompt: str, k: int = 3) -> list[tuple[Any, ...]]:
+    vector = str(vectors([prompt])[0].tolist())
+    return rows(
+        connection,
+        "SELECT domain, probability, confident, energy, fallback"
+        " FROM registry.classify_prompt(CAST(:v AS vector), 'ours', :k)",
+        v=vector,
+        k=k,
+    )
+
+
+def test_sql_classifies_as_numpy_does(trained: Engine) -> None:
+    texts = [*prompts("sums", 3, 9), *prompts("birds", 3, 9), *prompts("law", 3, 9), *MIXED]
+    with trained.connect() as connection:
+        stored = domain_storage.read_classifier(connection, "ours")
+        for prompt, found in zip(texts, classify(stored, vectors(texts), k=3), strict=True):
+            there = classified(connection, prompt)
+            assert there[0][0] == found[0].domain
+            assert {row[0]: row[1] for row in there} == pytest.approx(
+                {each.domain: each.probability for each in found}, abs=1e-4
+            )
+            assert there[0][2] == found[0].confident
+            assert [row[3] for row in there] == pytest.approx([found[0].energy] * 3, abs=1e-3)
+            assert [row[1] for row in there] == sorted((row[1] for row in there), reverse=True)
+            assert sum(row[1] for row in there) == pytest.approx(1)
+        assert [classified(connection, each, 1)[0][0] for each in texts[:9]] == [
+            "sums", "sums", "sums", "birds", "birds", "birds", "rest", "rest", "rest",
+        ]  # fmt: skip
+        assert [row[4] for row in classified(connection, texts[6])] == [True, False, False]
+        assert not classified(connection, texts[6], 1)[0][2]
+        assert classified(connection, texts[0], 0) == []
+
+
+def test_a_prompt_like_none_of_the_items_is_not_confident(trained: Engine) -> None:
+    with trained.connect() as connection:
+        assert classified(connection, "add multiply fraction equation", 1)[0][2]
+        ((_, _, confident, energy, _),) = classified(connection, "qwxz vkjh ypfg mmnb", 1)
+        least = connection.scalar(text("SELECT least_energy FROM registry.domain_sets"))
+    assert not confident
+    assert energy < least
+
+
+def test_scores_are_the_means_where_all_models_answered_all_items(trained: Engine) -> None:
+    with trained.connect() as connection:
+        found = {
+            (row[0], row[1]): row[2:]
+            for row in rows(
+                connection,
+                "SELECT model, domain, score, standard_error, items FROM registry.domain_scores",
+            )
+        }
+    assert len(found) == 12
+    for model, shares in RATES.items():
+        for domain, subject in (("sums", "sums"), ("birds", "birds"), ("rest", "law")):
+            score, error, items = found[model, domain]
+            assert score == pytest.approx(shares[subject], abs=1e-6)
+            assert error == pytest.approx((score * (1 - score) / 59) ** 0.5, rel=1e-6)
+            assert items == 60
+        assert found[model, "all"][0] == pytest.approx(np.mean(list(shares.values())), abs=1e-6)
+
+
+def routed(connection: Connection, prompt: str, **options: Any) -> list[dict[str, Any]]:
+    return route_domain(connection, vectors([prompt])[0], domain_set="ours", **options)
+
+
+def test_the_expert_of_the_domain_answers(trained: Engine) -> None:
+    with trained.connect() as connection:
+        (row,) = routed(connection, "add multiply fraction equation root")
+        assert (row["model"], row["domain"], row["confident"]) == ("org/adder", "sums", True)
+        assert row["probability"] == pytest.approx(0.9)
+        assert row["fallback"] is None
+        assert row["router"] == "domain"
+        assert "better than the best general model by 0.300" in row["why"]
+        (row,) = routed(connection, "heron feather beak nest egg")
+        assert (row["model"], row["domain"]) == ("org/birder", "birds")
+        found = routed(connection, "add multiply fraction equation root", k=9)
+        assert [each["model"] for each in found] == ["org/adder", "org/all", "org/birder"]
+        assert [each["why"] is None for each in found] == [False, True, True]
+
+
+def test_other_prompts_go_to_the_best_general_model_by_name(trained: Engine) -> None:
+    with trained.connect() as connection:
+        (row,) = routed(connection, "court judge contract appeal jury")
+        assert (row["model"], row["domain"], row["confident"]) == ("org/all", "rest", False)
+        assert row["fallback"] == (
+            "the prompt is of the domain of all others, rest: best general model"
+        )
+        assert row["probability"] == pytest.approx(0.7)
+        (row,) = routed(connection, "qwxz vkjh ypfg mmnb")
+        assert row["model"] == "org/all"
+        assert "is not certain" in row["fallback"]
+        assert "unlike all items" in row["fallback"]
+        # Over all domains, since it is not known which.
+        assert row["probability"] == pytest.approx(19 / 30, abs=1e-6)
+
+
+def test_prompts_by_text_are_classified_by_words_too(trained: Engine) -> None:
+    found = classify_texts(trained, ["add multiply", "owl finch"], "ours", k=2)
+    assert [each[0].domain for each in found] == ["sums", "birds"]
+    assert [len(each) for each in found] == [2, 2]
+    with pytest.raises(UsageError, match="Prompt 2 is empty"):
+        classify_texts(trained, ["add", "  "], "ours")
+
+
+def test_a_training_replaces_the_one_before(trained: Engine) -> None:
+    with trained.connect() as connection:
+        before = rows(connection, "SELECT count(*) FROM store.domain_vectors")
+        scores = rows(connection, "SELECT * FROM registry.domain_scores ORDER BY 1, 2, 3")
+    train_domains(trained, OPTIONS)
+    with trained.connect() as connection:
+        assert rows(connection, "SELECT count(*) FROM store.domain_vectors") == before
+        after = rows(connection, "SELECT * FROM registry.domain_scores ORDER BY 1, 2, 3")
+    assert after == scores
+
+
+def test_sets_that_cannot_be_trained_say_why(trained: Engine) -> None:
+    reports = {
+        each.name: each for each in train_domains(trained, DomainTraining(encoder="hashing"))
+    }
+    assert set(reports) == {"modem", "mmlu_pro", "ours"}
+    assert reports["ours"].items == 180
+    assert "math has 0 items with a text" in str(reports["modem"].note)
+    with pytest.raises(UsageError, match="'modem' cannot be trained: math has 0 items"):
+        train_domains(trained, DomainTraining(("modem",), encoder="hashing"))
+    with pytest.raises(UsageError, match="no set of domains named 'our'; did you mean 'ours'"):
+        train_domains(trained, DomainTraining(("our",), encoder="hashing"))
+    with trained.connect() as connection:
+        with pytest.raises(RegistryError, match="'modem' is not trained"):
+            domain_storage.read_classifier(connection, "modem")
+        with pytest.raises(RegistryError, match="'modem' is not trained"):
+            route_domain(connection, vectors(["add"])[0])
+
+
+def test_nothing_changes_while_a_training_runs(trained: Engine) -> None:
+    with trained.connect() as connection:
+        connection.exec_driver_sql("LOCK TABLE store.lock_training IN EXCLUSIVE MODE")
+        with pytest.raises(LockHeldError):
+            train_domains(trained, OPTIONS)
