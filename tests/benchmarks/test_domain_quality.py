@@ -189,7 +189,7 @@ def test_tasks_that_training_never_saw(kept: Path) -> None:
     for group in np.unique(groups).tolist():
         asked, known = np.flatnonzero(groups == group), np.flatnonzero(groups != group)
         own = int(domains[asked[0]])
-        if (domains[known] == own).sum() < 100:  # noqa: PLR2004 - nothing to know it from
+        if (domains[known] == own).sum() < 100:
             print(f"  {names[group]:24s} has no other task of its domain")
             continue
         learned = learn(vectors, domains, known, 5, texts)
@@ -296,7 +296,7 @@ def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Plac
             )  # fmt: skip
             predicted = learned.classifier.predict(vectors[asked])
             likeliest = predicted.probabilities.argmax(axis=1)
-            sure = predicted.probabilities.max(axis=1) >= 0.5  # noqa: PLR2004 - as is served
+            sure = predicted.probabilities.max(axis=1) >= 0.5
             found = {
                 f"experts beyond {noise} s.e.": np.where(
                     sure, (chosen := experts(outcomes[:, mapped], numbers, noise))[likeliest],
@@ -346,7 +346,7 @@ def test_table_of_modem_on_llmrouter(kept: Path) -> None:
     }
     modem_table("LLMRouter, all 9 models", of, "llmrouter", sets)
     sizes = pd.read_csv(DATA / "llmrouter-queries" / "models.csv").set_index("name")["size"]
-    small = np.flatnonzero([_billions(str(sizes[each])) <= 10 for each in of.models])  # noqa: PLR2004
+    small = np.flatnonzero([_billions(str(sizes[each])) <= 10 for each in of.models])
     problem = of.problem
     part = RoutingTable(
         type(problem)(

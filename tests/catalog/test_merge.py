@@ -85,6 +85,9 @@ def filled(connection: Connection) -> Connection:
         {"key": key},
     )
     offer(connection, "org/stub", key)
+    connection.exec_driver_sql("""
+        INSERT INTO store.domain_sets OVERRIDING SYSTEM VALUE VALUES (1, 'ours', NULL, 'user');
+        INSERT INTO store.domains VALUES (1, 1, 'sums', false)""")
     for column in KEYS.values():
         if _count(connection, column, key) == 0:
             connection.execute(column.table.insert().values(_row(column, key)))

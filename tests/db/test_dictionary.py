@@ -5,6 +5,7 @@ import re
 import pytest
 import scored
 from databases import REPOSITORY
+from domained import kept_domains
 from evaluated import block, run, write
 from factories import model, rows
 from learned import drawn, kept
@@ -149,4 +150,6 @@ def test_every_example_runs(connection: Connection, example: str) -> None:
             rows(connection, "SELECT model_id FROM store.models WHERE name = 'org/m0'")[0][0],
             (0.5, 1.0),
         )
+    if "route_domain(" in example or "classify_prompt(" in example:
+        kept_domains(connection)
     connection.exec_driver_sql(example)

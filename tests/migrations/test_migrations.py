@@ -202,6 +202,7 @@ SAMPLES = {
     "sort": "'name'",  # by the argument's name
     "by_source": "NULL",
     "by_variant": "'plain'",
+    "tier": "'8B'",
 }
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 from evaluated import block, run, write
-from sqlalchemy import Connection
+from factories import model
+from sqlalchemy import Connection, text
 
 from registry.evaluations.records import Item
+from registry.prediction.domains import domain_storage
 from registry.prediction.domains.domain_sets import DomainSet, Subject
 
 _WORDS = """
@@ -32,6 +34,20 @@ SET = DomainSet(
     },
     fallback="rest",
 )
+
+
+def kept_domains(connection: Connection) -> None:
+    """Store the set modem, trained on vectors of three dimensions, and a model with scores."""
+    domain_storage.ship(connection)
+    key = domain_storage.read_set(connection, "modem").key
+    of = model(connection, "org/scored", parameters=8 * 10**9)
+    for statement in (
+        """INSERT INTO store.domain_classifiers
+           VALUES (:key, 'three', 3, now(), 9, 1, 1, 1, 0, 0.5, '', '{}', '{}')""",
+        "INSERT INTO store.domain_vectors VALUES (:key, 0, 0, '[1,0,0,0]')",
+        "INSERT INTO store.domain_scores VALUES (:model, :key, -1, 99, 0.5, 0.1, 0.1)",
+    ):
+        connection.execute(text(statement), {"key": key, "model": of})
 
 
 def prompts(subject: str, count: int, seed: int = 0) -> list[str]:

@@ -42,9 +42,9 @@ def classify(
     path: Path | None,
     **chosen: Any,
 ) -> None:
-    """Print the domains that PROMPT may be of, by its vector and its words.
+    """Print the domains that PROMPT may be of.
 
-    PROMPT is a text, or `-` to read it from stdin. Probabilities are calibrated on items that the
+    By its vector and its words. PROMPT is a text, or `-` to read it from stdin. Probabilities are calibrated on items that the
     training left out. A prompt is confident where its domain can be relied on: likely enough, not
     the fallback, and like some of the items.
 

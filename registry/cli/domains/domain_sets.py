@@ -38,7 +38,7 @@ DOMAINS = (
 @output_options
 @pass_application
 def list_(application: Application, output: Output) -> None:
-    """Print the sets of domains, and how well the domains of each are told apart.
+    """Print the sets of domains, and how accurate their classifiers are.
 
     Accuracy and calibration are of items that the training left out; with words are those of the
     form that reads the text too.
@@ -62,7 +62,9 @@ def list_(application: Application, output: Output) -> None:
 @output_options
 @pass_application
 def show(application: Application, name: str, output: Output) -> None:
-    """Print the domains of the set NAME, which is modem by default, with their subjects.
+    """Print the domains of the set NAME, with their subjects.
+
+    The set is modem by default.
 
     \b
     Examples:
@@ -83,7 +85,9 @@ def show(application: Application, name: str, output: Output) -> None:
 @click.option("--name", metavar="NAME", help="Name of the only set.  [default: as the file has it]")
 @pass_application
 def import_(application: Application, path: Path, name: str | None) -> None:
-    """Import sets of domains from a file; one of the same name that differs is replaced.
+    """Import sets of domains from a file.
+
+    A set of the same name that differs is replaced.
 
     YAML of sets, each with its domains, and for each domain the benchmarks with their subjects, or
     all; docs/routing.md has an example. CSV of one set has the columns domain, benchmark (* for

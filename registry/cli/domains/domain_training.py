@@ -54,7 +54,7 @@ _FIELDS = (
 @output_options
 @click.pass_context
 def train(ctx: click.Context, /, output: Output, **chosen: Any) -> None:
-    """Learn to tell domains of prompts apart, and score models in each domain.
+    """Learn to tell domains apart, and score models in each.
 
     Of each SET, or of all whose items are stored; the sets that ship are stored first. Learns from
     the texts of items whose benchmark and subject the set names, and scores models by their

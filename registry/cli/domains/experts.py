@@ -58,7 +58,7 @@ def experts(
     max_price: float | None,
     output: Output,
 ) -> None:
-    """Print the expert of each domain, its score there, and why it was chosen.
+    """Print the expert of each domain, and why.
 
     A model that is better in a domain than the best general model by no more than one standard
     error of the difference is no expert: the general model is. View `experts` has all tiers.
@@ -114,7 +114,7 @@ def route(
     path: Path | None,
     **chosen: Any,
 ) -> None:
-    """Print the expert for the domain of PROMPT, and why it is no expert where there is none.
+    """Print the expert for the domain of PROMPT.
 
     PROMPT is a text, or `-` to read it from stdin. A prompt whose domain is not certain, or is that
     of all others, goes to the best general model, and column fallback says so. SQL's route_domain

@@ -1,4 +1,4 @@
--- domain_sets: the sets of domains, and how well each is told apart.
+-- domain_sets: the sets of domains, and how accurate the classifier of each is.
 CREATE VIEW registry.domain_sets AS
 SELECT s.name AS domain_set, s.description, s.source = 'registry' AS shipped,
        (SELECT count(*) FROM store.domains d WHERE d.set_id = s.set_id) AS domains,

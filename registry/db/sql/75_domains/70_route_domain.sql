@@ -23,7 +23,7 @@ DECLARE
     limited CONSTANT bigint := least(store.tier_parameters(tier), route_domain.max_parameters);
     most CONSTANT integer := greatest(coalesce(k, 1), 0);
     of_set integer;
-    found record;
+    likeliest record;
     chosen record;
     allowed bigint[];
     members bigint;
@@ -42,7 +42,7 @@ BEGIN
             'from 0 to 1';
     END IF;
     of_set := store.domain_set_id(domain_set);
-    SELECT c.*, d.domain AS number INTO found
+    SELECT c.*, d.domain AS number INTO likeliest
       FROM registry.classify_prompt(prompt_vector, domain_set) c
       JOIN store.domains d ON d.set_id = of_set AND d.name = c.domain;
     IF pool IS NOT NULL THEN
@@ -66,7 +66,7 @@ BEGIN
     SELECT e.* INTO chosen
       FROM store.choose_experts(of_set, limited, max_price, allowed, license, members,
                                 route_domain.provider, weight > 0) e
-     WHERE e.domain = found.number;
+     WHERE e.domain = likeliest.number;
     IF chosen.domain IS NULL THEN
         RAISE no_data_found USING MESSAGE = format(
             'No model is left to choose from: of those with scores in the set of domains %L, %s',
@@ -75,16 +75,16 @@ BEGIN
                                        route_domain.provider) > 0 OR weight > 0
                      THEN 'passes the filters (models of unknown size, or without a known price, are left out where these count)' END));
     END IF;
-    IF NOT found.confident THEN
+    IF NOT likeliest.confident THEN
         instead := CASE
-            WHEN found.fallback THEN format('the prompt is of the domain of all others, %s', found.domain)
-            ELSE format('the prompt''s domain is not certain (%s at %s%s)', found.domain,
-                        round(found.probability::numeric, 2),
-                        CASE WHEN found.energy < (SELECT c.least_energy FROM store.domain_classifiers c
+            WHEN likeliest.fallback THEN format('the prompt is of the domain of all others, %s', likeliest.domain)
+            ELSE format('the prompt''s domain is not certain (%s at %s%s)', likeliest.domain,
+                        round(likeliest.probability::numeric, 2),
+                        CASE WHEN likeliest.energy < (SELECT c.least_energy FROM store.domain_classifiers c
                                                    WHERE c.set_id = of_set)
                              THEN ', and unlike all items' ELSE '' END) END
             || ': best general model';
-        IF NOT found.fallback THEN
+        IF NOT likeliest.fallback THEN
             chosen.model_id := chosen.general_id;
         END IF;
         IF chosen.model_id IS NULL THEN
@@ -102,7 +102,7 @@ BEGIN
                                        route_domain.provider, weight > 0) a
          -- Where the domain is not certain, the score over all of them is what to expect; so it is
          -- of a model that was not observed in the domain.
-         WHERE a.domain = -1 OR a.domain = found.number AND (found.confident OR found.fallback)
+         WHERE a.domain = -1 OR a.domain = likeliest.number AND (likeliest.confident OR likeliest.fallback)
          ORDER BY a.model_id, a.domain DESC
     ), ranked AS (
         SELECT s.*, coalesce(s.score >= minimum_probability, true) AS reaches,
@@ -114,7 +114,7 @@ BEGIN
            least(1, r.score + 1.6448536269514722 * r.standard_error),
            (coalesce(input_tokens, 750) * r.input_per_million
             + coalesce(output_tokens, 250) * r.output_per_million) / 1000000,
-           r.price, r.value, 'domain', found.domain, found.probability, found.confident, r.items,
+           r.price, r.value, 'domain', likeliest.domain, likeliest.probability, likeliest.confident, r.items,
            CASE WHEN NOT r.one_reaches
                 THEN format('no model reaches the minimum probability of %s', minimum_probability)
                 WHEN weight = 0 AND NOT r.is_expert THEN NULL
