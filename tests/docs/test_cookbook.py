@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import families
 from registry.evaluations.records import Item, Setup, Source
+from registry.prediction.domains import domain_storage
 
 BASE = "mistralai/Mistral-7B-v0.1"
 TEXT = (REPOSITORY / "docs" / "cookbook.md").read_text()
@@ -436,6 +437,26 @@ def test_the_best_score_for_the_money(priced: Connection) -> None:
     assert answer(priced, "The best score for the money") == [
         ("me/chat", 0.0, 0.5), (BASE, 0.5, 1.0), ("other/root", 0.5, 5.0)
     ]  # fmt: skip
+
+
+def test_the_expert_of_each_domain(priced: Connection) -> None:
+    domain_storage.ship(priced)
+    key = domain_storage.read_set(priced, "modem").key
+    for name, scores in (("me/chat", {-1: 0.6, 0: 0.5}), (BASE, {-1: 0.5, 0: 0.9})):
+        for domain, score in scores.items():
+            priced.execute(
+                text("""
+                INSERT INTO store.domain_scores
+                VALUES (registry.model_id(:name), :key, :domain, 99, :score, 0.1, 0.1)"""),
+                {"name": name, "key": key, "domain": domain, "score": score},
+            )
+    priced.execute(text("UPDATE store.models SET parameters_source = 'safetensors'"))
+    found = answer(priced, "The expert of each domain, at a price")
+    assert [row[0] for row in found] == ["coding", "health", "math", "other", "science"]
+    assert {row[0]: row[1] for row in found} == {
+        "math": BASE, "coding": "me/chat", "health": "me/chat", "other": "me/chat",
+        "science": "me/chat",
+    }  # fmt: skip
 
 
 def test_what_became_cheaper(priced: Connection) -> None:

@@ -72,11 +72,11 @@ def quiz(
         for number, prompt in enumerate(prompts(subject, count))
     ]
     runs = []
-    for number, (model, shares) in enumerate(rates.items()):
+    for number, (name, shares) in enumerate(rates.items()):
         outcomes: list[float | None] = []
         for subject in WORDS:
             right = np.arange(count) < round(shares[subject] * count)
             # Each model is right on items of its own.
             outcomes += [float(each) for each in np.random.default_rng(number).permutation(right)]
-        runs.append(run(model, outcomes, **fields))
+        runs.append(run(name, outcomes, **fields))
     write(connection, block("quiz", *runs, asked=asked))

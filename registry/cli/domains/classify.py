@@ -44,9 +44,9 @@ def classify(
 ) -> None:
     """Print the domains that PROMPT may be of.
 
-    By its vector and its words. PROMPT is a text, or `-` to read it from stdin. Probabilities are calibrated on items that the
-    training left out. A prompt is confident where its domain can be relied on: likely enough, not
-    the fallback, and like some of the items.
+    PROMPT is a text, or `-` to read it from stdin: its vector counts, and its words. Probabilities
+    are calibrated on items that the training left out. A prompt is confident where its domain can
+    be relied on: likely enough, not the fallback, and like some of the items.
 
     \b
     Examples:

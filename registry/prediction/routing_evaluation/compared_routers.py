@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from registry.errors import UsageError
 from registry.evaluations.selection import did_you_mean
+from registry.learning.domains.domain_router import DomainRouter
 from registry.learning.routing.route_baselines import (
     BestSingle,
     Cheapest,
@@ -26,7 +27,10 @@ BASELINES: Mapping[str, Callable[[], RouterMethod]] = {
 }
 """Baselines by name."""
 
-ROUTERS: Mapping[str, Callable[[], RouterMethod]] = {"best": RouterBlend}
+ROUTERS: Mapping[str, Callable[[], RouterMethod]] = {
+    "best": RouterBlend,
+    "domain": DomainRouter,
+}
 """Routers of the registry by name."""
 
 ORACLES = ("oracle-by-task", "oracle-by-instance", "oracle-by-cost")
