@@ -169,7 +169,7 @@ def drop_stubs(connection: Connection, model_ids: Sequence[int]) -> list[str]:
         model_ids: keys of models.
 
     Returns:
-        The names of the deleted stubs.
+        The names of the deleted stubs, sorted.
     """
     dropped = connection.execute(
         text(f"""
@@ -192,4 +192,4 @@ def drop_stubs(connection: Connection, model_ids: Sequence[int]) -> list[str]:
                 text(f"DELETE FROM {column.table} WHERE {column.name} = ANY (:models)"),  # noqa: S608
                 keys,
             )
-    return [row.name for row in dropped]
+    return sorted(row.name for row in dropped)

@@ -204,9 +204,9 @@ def test_tasks_that_training_never_saw(kept: Path) -> None:
             results.setdefault(name, []).append(share)
         line = "  ".join(f"{name} {share:.3f}" for name, share in shares.items())
         print(f"  {names[group]:24s} {len(asked):5,d} items  {line}")
-    for name, shares in results.items():
-        mean = np.average(shares, weights=weights)
-        print(f"  {name:24s} over items {mean:.4f}, over tasks {np.mean(shares):.4f}")
+    for name, of_tasks in results.items():
+        mean = float(np.average(of_tasks, weights=weights))
+        print(f"  {name:24s} over items {mean:.4f}, over tasks {np.mean(of_tasks):.4f}")
 
 
 def test_out_of_scope_of_clinc(kept: Path) -> None:
@@ -352,7 +352,7 @@ def test_table_of_modem_on_llmrouter(kept: Path) -> None:
         type(problem)(
             problem.outcomes[small], problem.vectors, problem.groups, problem.costs[small]
         ),
-        [of.models[each] for each in small],
+        [of.models[each] for each in small.tolist()],
         of.prompts,
     )
     modem_table(f"LLMRouter, {len(small)} models of up to 10B", part, "llmrouter", sets)
