@@ -8,8 +8,18 @@ from registry.version import __version__
 if TYPE_CHECKING:
     from registry.embeddings.read import Embeddings
     from registry.prediction.outcomes import OutcomePredictions
+    from registry.prediction.routing.router import Router
 
-__all__ = ["__version__", "load_embeddings", "predict_outcomes"]
+__all__ = ["Router", "__version__", "load_embeddings", "predict_outcomes"]
+
+
+def __getattr__(name: str) -> object:
+    """Import `Router` when it is asked for: `import registry` loads little."""
+    if name == "Router":
+        from registry.prediction.routing.router import Router  # noqa: PLC0415
+
+        return Router
+    raise AttributeError(f"module 'registry' has no attribute {name!r}")
 
 
 def load_embeddings(url: str | None = None, version: int | None = None) -> "Embeddings":

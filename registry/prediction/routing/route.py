@@ -1,29 +1,53 @@
-"""Choice of the models most likely to answer a prompt well, by `registry.route`."""
+"""Choice of the models most likely to answer a prompt well, by the routers in SQL."""
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
-import psycopg
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
 
-from registry.catalog import names as model_names
 from registry.db.connection import reading
-from registry.db.errors import translated
 from registry.embeddings.versions import require_routing
+from registry.errors import UsageError
 from registry.learning.encoders import open_encoder
+from registry.prediction.routing.route_options import (
+    CHARACTERS_A_TOKEN,
+    RouteOptions,
+    has_routers,
+    routes_by,
+)
 
 _log = logging.getLogger(__name__)
+
+LONGEST = 1_000_000
+"""Characters of a prompt: an encoder reads some thousand of them, so a longer one is a mistake."""
+
+
+class RoutedPrompt(NamedTuple):
+    """A prompt's models, and the router that found them."""
+
+    router: str
+    rows: list[dict[str, Any]]
 
 
 def route_prompt(
     engine: Engine, prompt: str, k: int = 1, *, pool: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Encode a prompt and return rows of `registry.route`.
+    """Encode a prompt and return rows of `registry.route`; see `route_by`."""
+    return route_by(engine, prompt, k, router="factorization", options=RouteOptions(pool=pool)).rows
+
+
+def route_by(
+    engine: Engine,
+    prompt: str,
+    k: int = 1,
+    *,
+    router: str | None = None,
+    options: RouteOptions | None = None,
+) -> RoutedPrompt:
+    """Encode a prompt and return rows of a router's function in SQL.
 
     No connection is open while the encoder is loaded, which takes seconds. Of a prompt that is
     longer than the encoder reads a part counts, of sentence-transformers the end; a warning says
@@ -33,25 +57,46 @@ def route_prompt(
         engine: of a database at head.
         prompt: its text.
         k: most models to return.
-        pool: any names of the models to choose from; None is all.
+        router: one of `route_options.ROUTERS`; None is best where the current version has it, else
+            factorization.
+        options: what may be chosen.
 
     Raises:
-        ModelNotFoundError: for a name of the pool, with the nearest names there are.
-        RegistryError: when no version is current, it cannot route, or `registry.route` refuses.
+        UsageError: for an empty prompt, or one of more than `LONGEST` characters.
+        ModelNotFoundError: for an unknown name, with the nearest names there are.
+        RegistryError: when no version is current, it cannot route, or the function refuses.
     """
-    with reading(engine) as connection:
-        encoder = require_routing(connection)
+    check_prompt(prompt)
     while True:
+        with reading(engine) as connection:
+            encoder = require_routing(connection)
         opened = open_encoder(encoder)
         vector = opened.encode([prompt])[0]
         with reading(engine) as connection:
-            current = require_routing(connection)
-            if current == encoder:
-                if opened.cuts([prompt])[0]:
-                    _log.warning("The prompt is longer than %s reads: a part alone counts", encoder)
-                return route(connection, vector, k, pool=pool)
-        # Another version was promoted meanwhile.
-        encoder = current
+            # Another version may have been promoted meanwhile.
+            if require_routing(connection) != encoder:
+                continue
+            if opened.cuts([prompt])[0]:
+                _log.warning("The prompt is longer than %s reads: a part alone counts", encoder)
+            chosen = router or ("best" if has_routers(connection) else "factorization")
+            tokens = len(prompt) / CHARACTERS_A_TOKEN
+            return RoutedPrompt(
+                chosen, routes_by(connection, chosen, vector, k, options, input_tokens=tokens)
+            )
+
+
+def check_prompt(prompt: str) -> None:
+    """Check that a prompt can be routed.
+
+    Raises:
+        UsageError: when it is empty, or of more than `LONGEST` characters.
+    """
+    if not prompt.strip():
+        raise UsageError("There is no prompt: it is empty.")
+    if len(prompt) > LONGEST:
+        raise UsageError(
+            f"The prompt has {len(prompt):,} characters; {LONGEST:,} are read at most."
+        )
 
 
 def route(
@@ -74,19 +119,4 @@ def route(
         RegistryError: when no version is current, it cannot route, or the prompt's dimensions are
             not those of its encoder.
     """
-    try:
-        with connection.begin_nested():
-            rows = connection.execute(
-                text("SELECT * FROM registry.route(cast(:prompt AS vector), :k, NULL, :pool)"),
-                {
-                    "prompt": orjson.dumps(prompt, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
-                    "k": k,
-                    "pool": None if pool is None else list(pool),
-                },
-            )
-            return [dict(row) for row in rows.mappings()]
-    except DBAPIError as error:
-        if isinstance(error.orig, psycopg.errors.NoDataFound):
-            for name in pool or ():
-                model_names.model_id(connection, name)
-        raise translated(error, "route the prompt") from error
+    return routes_by(connection, "factorization", prompt, k, RouteOptions(pool=pool))

@@ -34,7 +34,8 @@ BEGIN
          LIMIT neighbours
     ), raised AS (
         SELECT n.outcomes, n.seen,
-               exp(used.sharpness * (min(n.distance) OVER () - n.distance) / length) AS weight
+               exp(greatest(
+                   used.sharpness * (min(n.distance) OVER () - n.distance) / length, -40)) AS weight
           FROM near AS n
     ), weighed AS (
         SELECT r.outcomes::vector AS outcomes, r.seen::vector AS seen, r.weight,

@@ -1,0 +1,55 @@
+-- route_many(prompt_vectors, pool): the likeliest model for each of many prompts by the factorization
+-- of the current version: thousands of prompts a second.
+CREATE FUNCTION registry.route_many(prompt_vectors vector[], pool text[] DEFAULT NULL)
+RETURNS TABLE (place bigint, model text, logit double precision, probability double precision,
+               version integer)
+LANGUAGE plpgsql STABLE
+SET jit = off
+SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+DECLARE
+    used integer;
+    allowed bigint[];
+BEGIN
+    IF coalesce(cardinality(prompt_vectors), 0) = 0 THEN
+        RETURN;
+    END IF;
+    IF array_position(prompt_vectors, NULL) IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'Vector %s of the prompts is null', array_position(prompt_vectors, NULL));
+    END IF;
+    -- Checks of the version, of the first prompt and of the pool are those of a single prompt.
+    SELECT r.version, array_agg(m.model_id) INTO used, allowed
+      FROM registry.route(prompt_vectors[1], 2147483647, pool => pool) AS r
+      JOIN store.models AS m ON m.name = r.model
+     GROUP BY r.version;
+    RETURN QUERY
+    SELECT p.place, m.name, n.logit, 1 / (1 + exp(-greatest(least(n.logit, 700), -700))), used
+      FROM (SELECT v.vector || '[1]'::vector AS vector, v.place
+              FROM unnest(prompt_vectors) WITH ORDINALITY AS v (vector, place) OFFSET 0) AS p
+     CROSS JOIN LATERAL (
+           SELECT s.model_id, -(s.vector <#> p.vector) AS logit
+             FROM store.serving_vectors AS s
+            WHERE s.version_id = used AND (pool IS NULL OR s.model_id = ANY (allowed))
+            ORDER BY s.vector <#> p.vector, s.model_id
+            LIMIT 1) AS n
+      JOIN store.models AS m ON m.model_id = n.model_id
+     ORDER BY p.place;
+END;
+$$;
+
+COMMENT ON FUNCTION registry.route_many(vector[], text[]) IS
+    'The model most likely to answer each of many prompts well, by the factorization of the current version; errors as of route.
+prompt_vectors: vectors of the prompts, by the encoder in embedding_versions
+pool: names of the models to choose from; those without a serving vector are left out; null for all
+place: of the prompt among the vectors, from 1
+model: name of the likeliest model
+logit: inner product of its serving vector with that of the prompt
+probability: that it answers well, 1 / (1 + exp(-logit)), in [0, 1]
+version: number of the version used
+
+Example:
+SELECT model, count(*)
+  FROM registry.route_many(ARRAY[''[0.1, -0.2, 0.3]'', ''[0.3, 0.1, 0.2]'']::vector[])
+ GROUP BY model;';
