@@ -35,6 +35,7 @@ SHOWN = (
     "perf_gain",
     "aiq",
     "pareto_dist",
+    "robustness",
     "vote_3",
     "vote_3_weighted",
     "vote_3_random",
@@ -90,6 +91,14 @@ WITH_INTERVALS = frozenset({"avg_acc", "over_best_single", "cost_save", "vote_3"
     default="minilm",
     show_default=True,
     help="Encoder of the prompts: minilm, hashing, or a sentence-transformers model.",
+)
+@click.option(
+    "--rewordings",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Reword so many held-out prompts, and measure the share of picks that stay (robustness).",
 )
 @click.option(
     "--again", is_flag=True, help="Evaluate again, also where results of the same data are stored."
@@ -155,6 +164,7 @@ def _options(**chosen: Any) -> Any:
         seeds=chosen["seeds"],
         seed=chosen["seed"],
         again=chosen["again"],
+        rewordings=chosen["rewordings"],
     )
 
 

@@ -124,7 +124,8 @@ def is_dominated(curve: Curve, cost: float, quality: float) -> bool:
     if cost < frontier.costs[0]:
         return False
     best = float(np.interp(cost, frontier.costs, frontier.qualities))
-    if best > quality:
+    # A model that is a point of the curve itself differs from it by rounding.
+    if best > quality + 1e-9:
         return True
     cheaper = frontier.costs[frontier.qualities >= quality - 1e-12]
     return bool(cheaper.size and cheaper.min() < cost * (1 - 1e-9))

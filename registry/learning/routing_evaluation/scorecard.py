@@ -44,6 +44,7 @@ METRICS: Mapping[str, str] = {
     "optimal_selection": "RouterArena's optimal selection",
     "optimal_cost": "RouterArena's optimal cost",
     "optimal_accuracy": "RouterArena's optimal accuracy",
+    "robustness": "RouterArena's robustness: share of picks that stay when prompts are reworded",
     "apgr": "RouteLLM's APGR, of two models",
     "cpt_50": "RouteLLM's CPT(50), of two models",
     "cpt_80": "RouteLLM's CPT(80), of two models",

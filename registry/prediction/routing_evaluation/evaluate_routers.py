@@ -18,6 +18,7 @@ from registry.db.errors import translated_errors
 from registry.enums import RoutingSplit
 from registry.errors import UsageError
 from registry.learning.arrays import Places
+from registry.learning.encoders import open_encoder
 from registry.learning.routing_evaluation import answer_cards
 from registry.learning.routing_evaluation.contest import ContestResult, run_contest, singles
 from registry.learning.routing_evaluation.cost_metrics import Curve, is_dominated, pareto_distance
@@ -25,6 +26,7 @@ from registry.learning.routing_evaluation.routing_intervals import REPLICATES, E
 from registry.learning.routing_evaluation.routing_splits import hold_out_groups, hold_out_items
 from registry.learning.routing_evaluation.scorecard import Scorecard, score_router
 from registry.prediction.routing_evaluation.compared_routers import ORACLES, contenders
+from registry.prediction.routing_evaluation.robustness import measure_robustness, read_texts
 from registry.prediction.routing_evaluation.routing_data import (
     PoolOptions,
     RoutingData,
@@ -60,6 +62,7 @@ class EvaluationOptions:
         device: of torch, for routers that use it.
         again: whether to evaluate again what is stored already.
         replicates: resamples of the items for the intervals.
+        rewordings: prompts to reword, for robustness; held-out ones of the first split by item.
     """
 
     pool: PoolOptions = field(default_factory=PoolOptions)
@@ -70,6 +73,7 @@ class EvaluationOptions:
     device: str = "cpu"
     again: bool = False
     replicates: int = REPLICATES
+    rewordings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ def evaluate_routers(
                 if found is not None:
                     return EvaluationResult(read_evaluation(connection, found), stored_before=True)
         figures, details = evaluate_data(data, options, on_progress=on_progress)
+        figures += _robustness(engine, data, options, on_progress)
         record = EvaluationRecord(
             data_fingerprint=fingerprint,
             seed=options.seed,
@@ -174,11 +179,45 @@ def _settings(data: RoutingData, options: EvaluationOptions) -> dict[str, Any]:
         "splits": [str(each) for each in options.splits],
         "share": SHARE,
         "replicates": options.replicates,
+        "rewordings": options.rewordings,
         "max_price": options.pool.max_price,
         "unpriced": list(data.unpriced),
         "cost_basis": dict(data.cost_basis),
         "notes": list(data.notes),
     }
+
+
+def _robustness(
+    engine: Engine, data: RoutingData, options: EvaluationOptions, on_progress: Progress
+) -> list[RoutingFigure]:
+    """Return the robustness of the routers; none where no prompt is to be reworded."""
+    if not options.rewordings:
+        return []
+    on_progress("rewording prompts", 0, 0)
+    held = hold_out_items(data.problem.groups, data.problem.vectors, SHARE, options.seed)
+    some = np.random.default_rng(options.seed).permutation(held)[: options.rewordings]
+    with reading(engine) as connection:
+        texts = read_texts(connection, [data.columns[at] for at in some.tolist()])
+    compared = [
+        each
+        for each in contenders(options.routers, priced=not data.unpriced)
+        if each.name not in (*ORACLES, "random")
+    ]
+    found = measure_robustness(
+        data.problem, some, texts, open_encoder(options.pool.encoder), compared, seed=options.seed
+    )
+    return [
+        RoutingFigure(
+            split=str(RoutingSplit.ITEM),
+            router=name,
+            metric="robustness",
+            value=each.value,
+            lower=each.lower,
+            upper=each.upper,
+            n=len(some),
+        )
+        for name, each in found.items()
+    ]
 
 
 class _Measured:

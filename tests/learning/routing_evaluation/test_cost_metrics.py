@@ -58,6 +58,7 @@ def test_gains_and_savings_are_against_the_best_single_model() -> None:
         (2, 0.54, True),  # by a mixture of two points
         (2, 0.56, False),
         (3, 0.7, False),  # a point of the hull itself
+        (3 + 1e-12, 0.7 - 1e-15, False),  # the same, rounded
         (3.5, 0.7, True),
         (0.9, 0.1, False),
         (9, 0.8, True),

@@ -74,6 +74,7 @@ def test_every_metric_is_that_of_its_function() -> None:
     assert set(expected) == set(METRICS) - {
         "pareto_dist",
         "models_dominated",
+        "robustness",
         "apgr",
         "cpt_50",
         "cpt_80",

@@ -1,5 +1,7 @@
 """The workflow of evaluations of routers, on generated outcomes with a model good at each task."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,19 @@ import pytest
 from cli_commands import Commands
 from evaluated import block, run, write
 from factories import rows
+from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from registry.enums import RoutingSplit
 from registry.errors import RegistryError, UsageError
 from registry.evaluations.records import Item
+from registry.learning.factorization.problem import Matrix
+from registry.learning.routing.similar_items import SimilarItems
+from registry.learning.routing_evaluation.contest import contender
 from registry.prediction.routing_evaluation import evaluate_routers as workflow
 from registry.prediction.routing_evaluation.compared_routers import BASELINES, ROUTERS
 from registry.prediction.routing_evaluation.evaluate_routers import EvaluationOptions
+from registry.prediction.routing_evaluation.robustness import measure_robustness, read_texts
 from registry.prediction.routing_evaluation.routing_data import PoolOptions, read_routing_data
 from registry.prediction.routing_evaluation.routing_results import read_evaluation
 
@@ -341,3 +348,40 @@ def test_items_that_a_model_did_not_take_are_left_out(engine: Engine) -> None:
     assert data.problem.outcomes[1].tolist() == [each for each in gaps if each is not None]
     assert data.notes == ["Items without outcomes of a model of the pool, left out: 2."]
     assert data.answers is None
+
+
+class Echo:
+    """An encoder of one word a dimension, whatever stands around it."""
+
+    name, dimension = "echo", 3
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        found = [[float(word in text.lower()) for word in WORDS.values()] for text in texts]
+        return np.array(found, np.float32)
+
+    def cuts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        return np.zeros(len(texts), np.bool_)
+
+
+def test_robustness_is_the_share_of_picks_that_stay(filled: Engine) -> None:
+    pool = PoolOptions(encoder="hashing", benchmarks=["quiz"])
+    asked = options(routers=["neighbours", "best-single"], seeds=1, rewordings=12, pool=pool)
+    found = workflow.evaluate_routers(filled, asked).evaluation
+    assert value(found, "best-single", "robustness") == 1
+    stays = value(found, "neighbours", "robustness")
+    assert 0 < stays < 1
+    assert {each.n for each in found.figures if each.metric == "robustness"} == {12}
+    assert not any(
+        each.metric == "robustness" and each.router.startswith("oracle") for each in found.figures
+    )
+    # By an encoder that rewordings hardly touch, picks hardly change.
+    data = read_routing_data(filled, pool)
+    with filled.connect() as connection:
+        texts = read_texts(connection, data.columns)
+    assert texts[7] == f"{WORDS[data.subjects[data.problem.groups[7]].partition(': ')[2]]} 0 7"
+    vectors = Echo().encode(texts)
+    problem = replace(data.problem, vectors=vectors)
+    held = np.arange(0, 60, 2)
+    chosen = [contender(SimilarItems(30))]
+    robust = measure_robustness(problem, held, [texts[at] for at in held], Echo(), chosen)
+    assert robust["neighbours"].value >= 0.75
