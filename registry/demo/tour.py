@@ -102,6 +102,28 @@ PREDICTED = Step(
     f"predict {NEVER_RUN} --benchmark {ASKED} --format table",
 )
 
+PRICES = """\
+provider,model,input_per_million,output_per_million,date
+demo,HuggingFaceH4/zephyr-7b-beta,0.30,0.30,2026-01-01
+demo,mistralai/Mistral-7B-v0.1,0.10,0.10,2026-01-01
+demo,Qwen/Qwen2.5-72B-Instruct,0.90,0.90,2026-01-01
+demo,meta-llama/Llama-2-70b-chat-hf,0.60,0.80,2026-01-01
+"""
+"""Made-up prices of four models, in dollars for a million tokens."""
+
+PROMPT = "What is 48 plus 76?"
+
+ROUTED = (
+    Step(
+        "Which model should answer a prompt, what that costs, and the alternatives (made up too)",
+        f"route {shlex.quote(PROMPT)} -k 4 --format table",
+    ),
+    Step(
+        "The same among models with a price, where a dollar for a million tokens outweighs 0.2",
+        f"route {shlex.quote(PROMPT)} --cost-weight 0.2 --format table",
+    ),
+)
+
 ANSWERS = "ten-answers.csv"
 
 MAP = "map.html"
@@ -156,6 +178,7 @@ def run(directory: Path | None = None) -> None:
                 _show(directory, step)
             _estimate(directory)
             _draw(directory)
+            _route(directory)
         else:
             print("\nLearning vectors of models needs more: pip install 'llm-registry[train]'")
     print("\nNow try these yourself:")
@@ -190,6 +213,16 @@ def _draw(directory: Path) -> None:
     page.unlink(missing_ok=True)
     command = f"embeddings map {shlex.quote(str(page))}"
     _show(directory, Step("A map of these models to open in a browser", command))
+
+
+def _route(directory: Path) -> None:
+    """Import prices, and choose a model for a prompt by them."""
+    prices = directory / "prices.csv"
+    prices.write_text(PRICES, encoding="utf-8")
+    imported = f"prices import {shlex.quote(str(prices))} --source demo --format table"
+    _show(directory, Step("Prices of four of these models, made up", imported))
+    for step in ROUTED:
+        _show(directory, step)
 
 
 def can_train() -> bool:

@@ -109,7 +109,7 @@ def _discriminant(vectors: Matrix, groups: Places, count: int) -> Reals:
     spread = np.trace(covariance) / len(covariance)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread * np.eye(len(covariance))
     # Without any spread, as of a single item, all logits are those of the numbers.
-    directions = np.linalg.lstsq(covariance, means.T, rcond=None)[0].T if spread else 0 * means
+    directions = np.linalg.solve(covariance, means.T).T if spread else 0 * means
     shares = (numbers + 0.5) / (numbers + 0.5).sum()
     constants = np.log(shares) - (directions * means).sum(axis=1) / 2
     return np.column_stack([directions, constants])

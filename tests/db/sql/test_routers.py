@@ -266,3 +266,21 @@ def test_a_reader_may_route(connection: Connection) -> None:
     for function in ("route_best", "route_knn", "route"):
         assert len(routed(connection, function, k=9)) == 5
     assert len(routed(connection, "route_best_single", prompt=None, k=9)) == 5
+
+
+def test_an_index_finds_the_neighbours_of_many_items(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.embeddings.routers.stored_router.INDEXED_FROM", 200)
+    router = kept_router(connection)
+    (index,) = rows(
+        connection, "SELECT relname FROM pg_class WHERE relname ~ '^route_items_.*_hnsw_idx$'"
+    )
+    assert index == (f"route_items_{router.version}_hnsw_idx",)
+    connection.exec_driver_sql("SET LOCAL hnsw.ef_search = 7")
+    for prompt in unit(np.random.default_rng(1), 6, 8):
+        numpy = expected(router.blend.neighbours(prompt[None]))
+        for row in routed(connection, "route_knn", prompt, k=9):
+            assert row["probability"] == pytest.approx(numpy[row["model"]][0], abs=2e-3)
+    settings = "SELECT current_setting('hnsw.ef_search'), current_setting('enable_seqscan')"
+    assert rows(connection, settings) == [("7", "on")]

@@ -6,6 +6,7 @@ CREATE FUNCTION store.neighbour_means(version integer, prompt vector, neighbours
 RETURNS TABLE (place bigint, mean double precision, observed double precision)
 LANGUAGE plpgsql STABLE
 SET jit = off
+SET enable_seqscan = on
 SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -13,6 +14,9 @@ DECLARE
     ours halfvec;
     length double precision;
     models integer;
+    searched boolean;
+    distance text;
+    breadth text;
     weight double precision;
     scale double precision;
     sums vector;
@@ -26,27 +30,40 @@ BEGIN
     length := sqrt(1 + used.subject_weight ^ 2);
     SELECT count(*) INTO models FROM store.route_models AS m
      WHERE m.version_id = neighbour_means.version;
-    WITH near AS MATERIALIZED (
-        SELECT i.outcomes, i.seen, i.vector <#> ours AS distance
-          FROM store.route_items AS i
-         WHERE i.version_id = neighbour_means.version
-         ORDER BY i.vector <#> ours
-         LIMIT neighbours
-    ), raised AS (
-        SELECT n.outcomes, n.seen,
-               exp(greatest(
-                   used.sharpness * (min(n.distance) OVER () - n.distance) / length, -40)) AS weight
-          FROM near AS n
-    ), weighed AS (
-        SELECT r.outcomes::vector AS outcomes, r.seen::vector AS seen, r.weight,
-               array_fill(r.weight::real, ARRAY[models])::vector AS weights
-          FROM raised AS r
-    )
-    -- Weights times this sum to the number of items of equal ones that would say as much.
-    SELECT sum(w.weight) / sum(w.weight ^ 2), sum(w.weight), sum(w.outcomes * w.weights),
-           sum(coalesce(w.seen * w.weights, w.weights))
-      INTO scale, weight, sums, counts
-      FROM weighed AS w;
+    -- Of many items an index finds the nearest (see registry/embeddings/routers/stored_router.py): on
+    -- the vectors cast to their dimension. Else all are read, by a plan of the constant vector.
+    searched := to_regclass(format('store.route_items_%s_hnsw_idx', version)) IS NOT NULL
+                AND neighbours <= 400;
+    distance := CASE WHEN searched
+        THEN format('i.vector::halfvec(%s) <#> $1::halfvec(%1$s)', vector_dims(ours))
+        ELSE 'i.vector <#> $1' END;
+    IF searched THEN
+        breadth := current_setting('hnsw.ef_search');
+        PERFORM set_config('hnsw.ef_search', greatest(100, neighbours)::text, true),
+                set_config('enable_seqscan', 'off', true);
+    END IF;
+    -- Weights, times the first figure, sum to the number of items of equal ones that would say as much.
+    EXECUTE format(
+        'WITH near AS MATERIALIZED ('
+        '    SELECT i.outcomes, i.seen, %2$s AS distance FROM store.route_items AS i'
+        '     WHERE i.version_id = %1$s ORDER BY %2$s LIMIT $2'
+        '), raised AS ('
+        '    SELECT n.outcomes, n.seen,'
+        '           exp(greatest($3 * (min(n.distance) OVER () - n.distance) / $4, -40)) AS weight'
+        '      FROM near AS n'
+        '), weighed AS ('
+        '    SELECT r.outcomes::vector AS outcomes, r.seen::vector AS seen, r.weight,'
+        '           array_fill(r.weight::real, ARRAY[$5])::vector AS weights'
+        '      FROM raised AS r)'
+        'SELECT sum(w.weight) / sum(w.weight ^ 2), sum(w.weight), sum(w.outcomes * w.weights),'
+        '       sum(coalesce(w.seen * w.weights, w.weights)) FROM weighed AS w',
+        version, distance)
+       INTO scale, weight, sums, counts
+      USING ours, neighbours, used.sharpness, length, models;
+    IF searched THEN
+        PERFORM set_config('enable_seqscan', 'on', true),
+                set_config('hnsw.ef_search', breadth, true);
+    END IF;
     RETURN QUERY
     SELECT s.place, least(s.value / weight, 1), c.value * scale
       FROM unnest(sums::real[]) WITH ORDINALITY AS s (value, place)

@@ -28,9 +28,9 @@ BEGIN
             format('A prompt is compared with at least 1 neighbour, not %s', route_knn.neighbours);
     END IF;
     used := store.routing_version(prompt_vector);
-    SELECT least(coalesce(route_knn.neighbours, b.neighbours), (SELECT count(*) FROM store.route_items AS i
-                               WHERE i.version_id = used)) INTO most
-      FROM store.route_blends AS b WHERE b.version_id = used;
+    SELECT (SELECT count(*) FROM (SELECT FROM store.route_items AS i WHERE i.version_id = used
+                                   LIMIT coalesce(route_knn.neighbours, b.neighbours)) AS near)
+      INTO most FROM store.route_blends AS b WHERE b.version_id = used;
     RETURN QUERY
     SELECT c.model, c.probability, c.lower, c.upper, c.expected_cost, c.price, c.score, 'knn',
            most, c.outcomes, c.fallback, used

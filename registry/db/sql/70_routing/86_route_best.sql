@@ -23,9 +23,9 @@ BEGIN
         RETURN;
     END IF;
     used := store.routing_version(prompt_vector);
-    SELECT least(b.neighbours, (SELECT count(*) FROM store.route_items AS i
-                               WHERE i.version_id = used)) INTO most
-      FROM store.route_blends AS b WHERE b.version_id = used;
+    SELECT (SELECT count(*) FROM (SELECT FROM store.route_items AS i WHERE i.version_id = used
+                                   LIMIT b.neighbours) AS near)
+      INTO most FROM store.route_blends AS b WHERE b.version_id = used;
     RETURN QUERY
     SELECT c.model, c.probability, c.lower, c.upper, c.expected_cost, c.price, c.score, 'best',
            most, c.outcomes, c.fallback, used
