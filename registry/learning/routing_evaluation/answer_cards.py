@@ -133,7 +133,7 @@ def vote_metrics(
         for name in columns
         if not name.startswith("vote_1") and not name.endswith("random")
     }
-    return PromptMeans(held.items, columns).estimates(metrics, replicates=replicates, seed=seed)
+    return PromptMeans(held.clusters, columns).estimates(metrics, replicates=replicates, seed=seed)
 
 
 def _difference(name: str, reference: str | None = None) -> MeanMetric:
@@ -180,7 +180,7 @@ def score_cascade(
     points = [run.at(float(each)) for each in THRESHOLDS]
     stated = run.at(CONTENT)
     table = PromptMeans(
-        held.items,
+        held.clusters,
         {"routed": stated.outcomes, "paid": stated.costs, **outcome_columns(held)},
         (
             np.stack([each.costs for each in points], axis=1),

@@ -131,6 +131,7 @@ def _held_out(
     count = len(items)
     return HeldOutPrompts(
         items=items,
+        clusters=items,
         splits=np.full(count, split, np.intp),
         outcomes=held.outcomes.T,
         costs=held.costs.T,

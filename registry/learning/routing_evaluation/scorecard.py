@@ -58,6 +58,8 @@ class HeldOutPrompts:
 
     Attributes:
         items: int, n: number of each prompt's item; one item may be in several splits.
+        clusters: int, n: what is resampled for intervals: the items, or groups of them where whole
+            groups are held out.
         splits: int, n: number of the split.
         outcomes: n x M, without a NaN.
         costs: float64, n x M, dollars; NaN where not known.
@@ -66,6 +68,7 @@ class HeldOutPrompts:
     """
 
     items: Places
+    clusters: Places
     splits: Places
     outcomes: Floats
     costs: Reals
@@ -125,7 +128,7 @@ def score_router(
     if held.priced:
         columns |= _cost_columns(held, picks)
         points = operating_points(held, probabilities)
-    table = PromptMeans(held.items, columns, points)
+    table = PromptMeans(held.clusters, columns, points)
     estimates = table.estimates(mean_metrics(table), replicates=replicates, seed=seed)
     if predicts_all:
         estimates |= _over_splits(held, probabilities)

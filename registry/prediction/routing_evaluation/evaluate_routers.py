@@ -4,7 +4,7 @@ No connection is open while routers are fitted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite
 from time import perf_counter
@@ -142,10 +142,23 @@ def evaluate_data(
             device=options.device,
             on_progress=partial(_report, on_progress, str(split)),
         )
-        of_split = _Measured(data, contest, options, on_progress)
+        of_split = _Measured(data, _clustered(data, contest, split), options, on_progress)
         figures += of_split.figures(str(split))
         details[str(split)] = of_split.details
     return figures, details
+
+
+def _clustered(data: RoutingData, contest: ContestResult, split: RoutingSplit) -> ContestResult:
+    """Return a contest whose intervals resample what the split has drawn: items, or groups.
+
+    How a router does on a subject that it has not seen differs from subject to subject: intervals
+    over items would be of these subjects alone (Miller 2024, arXiv 2411.00640).
+    """
+    if split == RoutingSplit.ITEM:
+        return contest
+    groups = data.benchmarks if split == RoutingSplit.BENCHMARK else data.problem.groups
+    held = contest.held
+    return replace(contest, held=replace(held, clusters=groups[held.items]))
 
 
 def _report(on_progress: Progress, split: str, what: str, done: int, total: int) -> None:

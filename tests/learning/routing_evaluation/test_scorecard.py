@@ -19,6 +19,7 @@ def held_out(models: int = 4) -> tuple[HeldOutPrompts, np.ndarray]:
     expected = np.linspace(1e-3, 9e-3, models)
     held = HeldOutPrompts(
         items=rng.permutation(np.repeat(np.arange(75), 2)),
+        clusters=np.repeat(np.arange(15), 10),
         splits=np.repeat([0, 1, 2], 50),
         outcomes=(rng.random((150, models)) < truth).astype(np.float32),
         costs=expected * rng.uniform(0.5, 1.5, (150, models)),

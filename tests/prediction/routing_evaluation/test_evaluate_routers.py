@@ -241,6 +241,31 @@ def test_subjects_and_benchmarks_are_left_out_whole(filled: Engine) -> None:
         workflow.folds(one, RoutingSplit.BENCHMARK, options())
 
 
+def test_intervals_are_over_what_a_split_has_drawn(filled: Engine) -> None:
+    data = read_routing_data(filled, PoolOptions(encoder="hashing"))
+    both = options(
+        routers=["best-single"], splits=(RoutingSplit.ITEM, RoutingSplit.BENCHMARK), seeds=4
+    )
+    figures, _ = workflow.evaluate_data(data, both)
+    found = {
+        each.split: each
+        for each in figures
+        if (each.router, each.metric) == ("best-single", "avg_acc")
+    }
+    by_benchmark = found["benchmark"]
+    assert by_benchmark.lower is not None
+    assert by_benchmark.upper is not None
+    # Of two benchmarks there are three resamples: the one, the other, both.
+    held = workflow.folds(data, RoutingSplit.BENCHMARK, both)
+    ends = []
+    for benchmark in (0, 1):
+        known = data.problem.outcomes[:, data.benchmarks != benchmark].mean(axis=1)
+        best = int(known.argmax())
+        ends.append(float(data.problem.outcomes[best, data.benchmarks == benchmark].mean()))
+    assert {int(data.benchmarks[each[0]]) for each in held} == {0, 1}
+    assert [by_benchmark.lower, by_benchmark.upper] == pytest.approx(sorted(ends))
+
+
 def test_without_all_prices_costs_are_left_out_and_said(filled: Engine) -> None:
     with filled.begin() as connection:
         connection.execute(

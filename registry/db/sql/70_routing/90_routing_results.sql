@@ -26,7 +26,7 @@ COMMENT ON COLUMN registry.routing_results.metric IS
 COMMENT ON COLUMN registry.routing_results.value IS
     'Value, over all held-out prompts of all splits; shares in [0, 1], costs in dollars.';
 COMMENT ON COLUMN registry.routing_results.lower IS
-    'Lower end of the 95% interval, by resampled items; of AUC, calibration error and RouteLLM''s figures by the splits. Null where it is not defined.';
+    'Lower end of the 95% interval, by resampled items, or groups where whole ones are held out; of AUC, calibration error and RouteLLM''s figures by the splits. Null where it is not defined.';
 COMMENT ON COLUMN registry.routing_results.upper IS 'Upper end of it.';
 COMMENT ON COLUMN registry.routing_results.n IS 'Number of held-out prompts, those of all splits.';
 COMMENT ON COLUMN registry.routing_results.evaluated_at IS 'When it was evaluated (UTC).';
