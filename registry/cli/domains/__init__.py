@@ -8,6 +8,7 @@ from registry.cli.domains.classify import classify
 from registry.cli.domains.domain_sets import import_, list_, show
 from registry.cli.domains.domain_training import train
 from registry.cli.domains.experts import experts, route
+from registry.cli.domains.finetune import finetune
 
 
 @click.group()
@@ -22,5 +23,5 @@ def domains() -> None:
     """
 
 
-for command in (list_, show, import_, train, classify, experts, route):
+for command in (list_, show, import_, train, classify, experts, route, finetune):
     domains.add_command(command)

@@ -31,6 +31,13 @@ _FIELDS = (
     help="A file of prompts instead: JSON lines with the fields id and prompt.",
 )
 @click.option("--set", "domain_set", default="modem", show_default=True, help="Set of domains.")
+@click.option(
+    "--classifier",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="By this one of `registry domains finetune` instead.",
+)
 @click.option("-k", type=AT_LEAST_ONE, default=1, show_default=True, help="Domains of each.")
 @output_options
 @pass_application
@@ -52,12 +59,19 @@ def classify(
     Examples:
       registry domains classify "What is the derivative of x^2?" -k 3
       registry domains classify --prompts prompts.jsonl --format csv
+      registry domains classify "Why is the sky blue?" --classifier modem-router
     """
     from registry.prediction.domains.domain_prompts import classify_texts
 
     texts = prompt_texts(prompt, path)
-    with application.engine() as engine:
-        found = classify_texts(engine, list(texts.values()), **chosen)
+    folder = chosen.pop("folder")
+    if folder is not None:
+        from registry.prediction.domains.domain_finetuning import classify_by_encoder
+
+        found = classify_by_encoder(folder, list(texts.values()), k=chosen["k"])
+    else:
+        with application.engine() as engine:
+            found = classify_texts(engine, list(texts.values()), **chosen)
     output.rows(
         _FIELDS,
         ([key, *each] for key, of_prompt in zip(texts, found, strict=True) for each in of_prompt),
