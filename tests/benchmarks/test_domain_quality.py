@@ -263,9 +263,8 @@ def area(higher: Matrix, lower: Matrix) -> float:
     return area_under_curve(higher.astype(np.float64), lower.astype(np.float64))
 
 
-def experts(outcomes: Matrix, domains: Places, noise: float) -> Places:
+def experts(outcomes: Matrix, domains: Places, noise: float, general: int) -> Places:
     """Choose experts by domain as `store.choose_experts` does; the last is the general one."""
-    general = int(model_scores(outcomes).scores.argmax())
     chosen = []
     for domain in range(int(domains.max()) + 1):
         of = model_scores(outcomes[:, domains == domain])
@@ -297,17 +296,17 @@ def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Plac
             predicted = learned.classifier.predict(vectors[asked])
             likeliest = predicted.probabilities.argmax(axis=1)
             sure = predicted.probabilities.max(axis=1) >= 0.5
+            best = int(outcomes[:, known].mean(axis=1).argmax())
             found = {
                 f"experts beyond {noise} s.e.": np.where(
-                    sure, (chosen := experts(outcomes[:, mapped], numbers, noise))[likeliest],
+                    sure, (chosen := experts(outcomes[:, mapped], numbers, noise, best))[likeliest],
                     chosen[-1],
                 )
                 for noise in (0, 1, 2)
             }  # fmt: skip
-            best = int(outcomes[:, known].mean(axis=1).argmax())
             found["best single model"] = np.full(len(asked), best)
             true = np.searchsorted(present, domains[asked])
-            exact = experts(outcomes[:, mapped], numbers, 1)
+            exact = experts(outcomes[:, mapped], numbers, 1, best)
             known_domain = np.isin(domains[asked], present)
             found["experts of the true domain"] = np.where(
                 known_domain, exact[np.minimum(true, len(present) - 1)], exact[-1]
@@ -328,7 +327,7 @@ def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Plac
             ]
             print(
                 f"  {system:28s} {interval(accuracy)}  {interval(gain)}  "
-                f"${np.mean(costs[system]):.3f} a million tokens"
+                f"${np.mean(costs[system]):.3f}"
             )
         shown = ("experts beyond 1 s.e.", "best single model", "experts of the true domain")
         for place, group in enumerate(names):

@@ -92,6 +92,19 @@ def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> 
         "org/all",
     )
     assert one["model"] == "org/all"
+    prompt = "add multiply root fraction digit total"
+    result = asked(
+        "route", prompt, "--router", "domain", "--domain-set", "ours", "--format", "json"
+    )
+    assert result.exit_code == 0, result.output
+    assert [each["model"] for each in json.loads(result.stdout)] == ["org/adder", "org/all"]
+    assert "Domain sums, at 1.00: better than the best general model" in result.stderr
+    assert "--tier is an option of --router domain" in asked.refused(
+        2, "route", prompt, "--tier", "8B"
+    )
+    assert "registry domains route --prompts" in asked.refused(
+        2, "route", "--prompts", str(prompts), "--router", "domain"
+    )
     none = ("domains", "route", "add", "--set", "ours", "--tier", "3B")
     assert "No model is left to choose from" in asked.refused(1, *none)
     unknown = ("domains", "route", "add", "--set", "ours", "--pool", "org/al")

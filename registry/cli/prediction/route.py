@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from registry.prediction.routing.many_prompts import ManyRoutes
     from registry.prediction.routing.route_options import RouteOptions
 
-ROUTERS = ("best", "knn", "factorization", "best-single", "cheapest")
+ROUTERS = ("best", "knn", "factorization", "domain", "best-single", "cheapest")
 
 FIELDS = (
     Field("model", kept=True),
@@ -73,6 +73,10 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Else the best single model, and a line says so."),
         click.option("--neighbours", type=AT_LEAST_ONE, metavar="NUMBER",
                      help="Items that router knn compares a prompt with."),
+        click.option("--tier", metavar="SIZE",
+                     help="Of router domain: only models of up to about this size, such as 8B."),
+        click.option("--domain-set", metavar="NAME",
+                     help="Of router domain: the set of domains.  [default: modem]"),
         click.option("--output-tokens", type=_PRICE, metavar="NUMBER",
                      help="Tokens of an answer, for its cost.  [default: 250]"),
     )):  # fmt: skip
@@ -120,12 +124,16 @@ def route_prompt(
       registry route "What is the derivative of x^2?"
       registry route "Translate: guten Tag" --max-price 0.5 --minimum-probability 0.6
       registry route - --router knn --pool google/gemma-7b --pool org/model < prompt.txt
+      registry route "What is the derivative of x^2?" --router domain --tier 8B
       registry route --prompts prompts.jsonl --cost-weight 0.05 --format csv
     """
     from registry.prediction.routing.route_options import RouteOptions
 
+    of_domain = _domain_options(router, choices)
     options = RouteOptions(pool=pool or None, **choices)
     if prompts is not None:
+        if router == "domain":
+            raise UsageError("`registry domains route --prompts` routes many prompts by domain.")
         if prompt is not None or log or log_prompt:
             raise UsageError("--prompts reads the prompts: leave PROMPT and --log out.")
         _print_many(application, output, prompts, router, options)
@@ -134,7 +142,24 @@ def route_prompt(
         raise UsageError("There is no prompt: give a text, - and a text on stdin, or --prompts.")
     if prompt == "-":
         prompt = click.open_file("-", errors="replace").read()
-    _print_one(application, output, prompt, (k, router), options, log=(log, log_prompt))
+    _print_one(
+        application,
+        output,
+        prompt,
+        (k, router),
+        options,
+        of_domain=of_domain,
+        log=(log, log_prompt),
+    )
+
+
+def _domain_options(router: str | None, choices: dict[str, Any]) -> dict[str, str]:
+    """Take the options of router domain out of all, and return those that are given."""
+    given = {name: choices.pop(name) for name in ("tier", "domain_set")}
+    for name, value in given.items():
+        if value is not None and router != "domain":
+            raise UsageError(f"--{name.replace('_', '-')} is an option of --router domain.")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _print_one(
@@ -144,20 +169,28 @@ def _print_one(
     chosen: tuple[int, str | None],
     options: RouteOptions,
     *,
+    of_domain: dict[str, str],
     log: tuple[bool, bool],
 ) -> None:
     """Print the models for a prompt."""
+    from registry.prediction.domains.domain_prompts import route_by_domain
     from registry.prediction.routing.route import route_by
 
     k, router = chosen
     if options.neighbours is not None and router != "knn":
         raise UsageError("--neighbours is an option of --router knn.")
     with application.engine() as engine:
-        routed = route_by(engine, prompt, k, router=router, options=options)
+        if router == "domain":
+            routed = route_by_domain(engine, prompt, k, options, **of_domain)
+        else:
+            routed = route_by(engine, prompt, k, router=router, options=options)
         if any(log):
             log_routes(engine, prompt, routed.router, routed.rows, with_text=log[1])
     if router is None and routed.router != "best":
         say(NO_ROUTERS)
+    if router == "domain" and routed.rows:
+        first = routed.rows[0]
+        say(f"Domain {first['domain']}, at {first['domain_probability']:.2f}: {first['why']}.")
     for fallback in {row["fallback"] for row in routed.rows} - {None}:
         say(f"{fallback[0].upper()}{fallback[1:]}.")
     output.rows(FIELDS, ([row.get(field.name) for field in FIELDS] for row in routed.rows))

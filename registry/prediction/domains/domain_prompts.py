@@ -17,6 +17,8 @@ from registry.errors import UsageError
 from registry.learning.encoders import open_encoder
 from registry.prediction.domains.domain_sets import DEFAULT
 from registry.prediction.domains.domain_storage import StoredClassifier, read_classifier
+from registry.prediction.routing.route import RoutedPrompt, check_prompt
+from registry.prediction.routing.route_options import CHARACTERS_A_TOKEN, RouteOptions
 
 Matrix = NDArray[np.float32]
 
@@ -132,7 +134,7 @@ def route_domain(
             return [dict(row) for row in rows.mappings()]
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.errors.NoDataFound):
-            for name in options.get("pool") or ():
+            for name in filter(None, (*(options.get("pool") or ()), options.get("family"))):
                 names.model_id(connection, name)
         raise translated(error, "route the prompt by its domain") from error
 
@@ -163,3 +165,25 @@ def route_texts(
     vectors = open_encoder(stored.encoder).encode(list(prompts))
     with reading(engine) as connection:
         return [route_domain(connection, vector, k, **options) for vector in vectors]
+
+
+def route_by_domain(
+    engine: Engine, prompt: str, k: int, options: RouteOptions, **of_domain: str
+) -> RoutedPrompt:
+    """Encode a prompt and return rows of `registry.route_domain`, as `routing.route.route_by` does.
+
+    Args:
+        engine: of a database at head.
+        prompt: its text.
+        k: most models to return.
+        options: what may be chosen, as for all routers.
+        of_domain: tier and domain_set, where they are given.
+
+    Raises:
+        UsageError: for an empty or an overlong prompt, or a set that does not exist.
+        RegistryError: as `route_domain`.
+    """
+    check_prompt(prompt)
+    given = {**options.given(), **of_domain, "input_tokens": len(prompt) / CHARACTERS_A_TOKEN}
+    (rows,) = route_texts(engine, [prompt], k, **given)
+    return RoutedPrompt("domain", rows)

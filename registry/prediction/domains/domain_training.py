@@ -211,7 +211,8 @@ class _Trainer:
             for domain in range(len(content.domains))
         }
         present = np.stack([~np.isnan(each.scores) for each in found.values()])
-        general = _enough(model_scores(values))
+        # All items of the benchmarks count, those of no domain too: their prompts come here.
+        general = _enough(model_scores(matrix.values))
         # The best general model is of those that are known in half of the domains at least.
         half = present.any(axis=1).sum() / 2
         general.scores[present.sum(axis=0) < half] = np.nan

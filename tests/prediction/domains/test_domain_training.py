@@ -10,6 +10,7 @@ from registry.errors import LockHeldError, RegistryError, UsageError
 from registry.learning.encoders import open_encoder
 from registry.prediction.domains import domain_storage
 from registry.prediction.domains.domain_prompts import classify, classify_texts, route_domain
+from registry.prediction.domains.domain_sets import DomainSet, Subject
 from registry.prediction.domains.domain_training import DomainTraining, train_domains
 
 RATES = {
@@ -100,6 +101,29 @@ def test_scores_are_the_means_where_all_models_answered_all_items(trained: Engin
             assert error == pytest.approx((score * (1 - score) / 59) ** 0.5, rel=1e-6)
             assert items == 60
         assert found[model, "all"][0] == pytest.approx(np.mean(list(shares.values())), abs=1e-6)
+
+
+def test_the_general_score_is_over_items_of_no_domain_too(trained: Engine) -> None:
+    fewer = DomainSet(
+        "fewer", ("sums", "birds"),
+        {Subject("quiz", "sums"): "sums", Subject("quiz", "birds"): "birds"},
+    )  # fmt: skip
+    with trained.begin() as connection:
+        domain_storage.write_set(connection, fewer)
+    (report,) = train_domains(trained, DomainTraining(("fewer",), encoder="hashing"))
+    assert report.items == 120
+    assert report.note == "60 items are of subjects that the set does not name"
+    with trained.connect() as connection:
+        found = dict(
+            rows(
+                connection,
+                "SELECT model, score FROM registry.domain_scores"
+                " WHERE domain_set = 'fewer' AND of_all",
+            )
+        )
+    assert found == pytest.approx(
+        {model: float(np.mean(list(shares.values()))) for model, shares in RATES.items()}, abs=1e-6
+    )
 
 
 def routed(connection: Connection, prompt: str, **options: Any) -> list[dict[str, Any]]:
