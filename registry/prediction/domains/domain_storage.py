@@ -16,6 +16,7 @@ from registry.catalog.names import most_similar
 from registry.db.binary_copy import copy_in
 from registry.db.errors import translated
 from registry.errors import RegistryError, UsageError
+from registry.learning.arrays import Places
 from registry.learning.domains.domain_classifier import DomainClassifier
 from registry.learning.domains.domain_discriminant import DomainParts
 from registry.learning.domains.model_scores import ModelScores
@@ -228,9 +229,22 @@ class ClassifierFacts(NamedTuple):
 
 
 def save_classifier(
-    connection: Connection, key: int, classifier: DomainClassifier, facts: ClassifierFacts
+    connection: Connection,
+    key: int,
+    classifier: DomainClassifier,
+    facts: ClassifierFacts,
+    *,
+    domains: Places,
 ) -> None:
-    """Store the classifier of a set, in place of the one before."""
+    """Store the classifier of a set, in place of the one before.
+
+    Args:
+        connection: in a transaction.
+        key: of the set.
+        classifier: of some of its domains.
+        facts: how it was trained.
+        domains: int, numbers of these domains in the set, rising.
+    """
     for table in ("domain_vectors", "domain_classifiers"):
         connection.execute(
             text(f"DELETE FROM store.{table} WHERE set_id = :key"),  # noqa: S608 - names above
@@ -267,7 +281,7 @@ def save_classifier(
         {
             "set_id": np.full(count, key, np.int32),
             "part": np.arange(count, dtype=np.int16),
-            "domain": classifier.parts.owners.astype(np.int16),
+            "domain": domains[classifier.parts.owners].astype(np.int16),
             "vector": classifier.parts.vectors,
         },
     )
@@ -298,7 +312,7 @@ class StoredClassifier(NamedTuple):
 
     Attributes:
         key: of the set.
-        domains: names, by number.
+        domains: names of those that it knows, by its own numbers.
         fallback: number of the domain of all other prompts; None for none.
         encoder: of prompts.
         least_probability: of the likeliest domain, to rely on it.
@@ -336,16 +350,19 @@ def read_classifier(connection: Connection, name: str) -> StoredClassifier:
         {"key": stored.key},
     ).all()
     content = stored.content
+    # Domains without items have no parts.
+    numbers = sorted({each.domain for each in parts})
+    known = [content.domains[each] for each in numbers]
     return StoredClassifier(
         stored.key,
-        content.domains,
-        None if content.fallback is None else list(content.domains).index(content.fallback),
+        known,
+        known.index(content.fallback) if content.fallback in known else None,
         row.encoder,
         row.least_probability,
         DomainClassifier(
             DomainParts(
                 np.array([each.vector for each in parts], np.float32),
-                np.array([each.domain for each in parts], np.intp),
+                np.searchsorted(numbers, [each.domain for each in parts]).astype(np.intp),
             ),
             row.sharpness,
             _unpacked(row.words),

@@ -138,19 +138,21 @@ class _Trainer:
         with reading(self._engine) as connection:
             items = domain_items.read_items(connection, content)
         places = domain_items.learnable_items(items, seed=self._options.seed)
-        missing = _missing(content, items.domains[places])
-        if missing is not None:
+        present, few = _present(content, items.domains[places])
+        if len(present) < 2:  # noqa: PLR2004 - nothing to tell apart
+            missing = f"{'; '.join(few[:3])}; two domains of {LEAST_ITEMS} or more are needed"
             if self._options.sets:
                 raise UsageError(f"The set of domains {name!r} cannot be trained: {missing}.")
             return DomainReport(name, domains=len(content.domains), note=f"not trained: {missing}")
+        places = places[np.isin(items.domains[places], present)]
         vectors = self._vectors(items, places)
         known = np.flatnonzero(~np.isnan(vectors).any(axis=1))
         places, vectors = places[known], vectors[known]
         self._on_progress(f"learning domains of {name}", 0, 0)
         learned = learn_classifier(
             vectors,
-            items.domains[places],
-            len(content.domains),
+            np.searchsorted(present, items.domains[places]),
+            len(present),
             [items.texts[each] or "" for each in places.tolist()],
             seed=self._options.seed,
         )
@@ -164,11 +166,13 @@ class _Trainer:
                 self._encoder.name if self._encoder else self._options.encoder,
                 len(places),
                 self._options.least_probability,
-                _metrics(content, items, places, learned),
+                _metrics([content.domains[each] for each in present], items, places, learned),
                 {"seed": self._options.seed, "version": __version__, "least_items": LEAST_OBSERVED},
                 datetime.now(UTC),
             )
-            domain_storage.save_classifier(connection, stored.key, learned.classifier, facts)
+            domain_storage.save_classifier(
+                connection, stored.key, learned.classifier, facts, domains=present
+            )
             count = domain_storage.save_scores(connection, stored.key, models, scores)
         return DomainReport(
             name,
@@ -177,7 +181,7 @@ class _Trainer:
             count,
             learned.by_vector,
             learned.by_text,
-            _note(content, items, scores),
+            _note(content, items, scores, few),
             round(perf_counter() - began, 3),
         )
 
@@ -226,23 +230,21 @@ def _enough(scores: ModelScores) -> ModelScores:
     return scores
 
 
-def _missing(content: DomainSet, domains: Places) -> str | None:
-    """Return why a classifier cannot be trained on items of these domains."""
+def _present(content: DomainSet, domains: Places) -> tuple[Places, Sequence[str]]:
+    """Return the domains that have enough items, and what the others have, in words."""
     numbers = np.bincount(domains, minlength=len(content.domains))
     few = [
         f"{name} has {number} items with a text"
         for name, number in zip(content.domains, numbers.tolist(), strict=True)
         if number < LEAST_ITEMS
     ]
-    if not few:
-        return None
-    return f"{'; '.join(few[:3])}; each domain needs {LEAST_ITEMS} or more"
+    return np.flatnonzero(numbers >= LEAST_ITEMS), few
 
 
 def _metrics(
-    content: DomainSet, items: DomainItems, places: Places, learned: LearnedClassifier
+    names: Sequence[str], items: DomainItems, places: Places, learned: LearnedClassifier
 ) -> Mapping[str, object]:
-    domains = items.domains[places]
+    domains = np.unique(items.domains[places], return_inverse=True)[1]
     right = learned.left_out.argmax(axis=1) == domains
     return {
         "by_vector": asdict(learned.by_vector),
@@ -252,7 +254,7 @@ def _metrics(
                 "items": int((domains == number).sum()),
                 "accuracy": float(right[domains == number].mean()),
             }
-            for number, name in enumerate(content.domains)
+            for number, name in enumerate(names)
         },
         "left_out": {
             "unmapped": items.unmapped,
@@ -261,7 +263,12 @@ def _metrics(
     }
 
 
-def _note(content: DomainSet, items: DomainItems, scores: Mapping[int, ModelScores]) -> str | None:
+def _note(
+    content: DomainSet,
+    items: DomainItems,
+    scores: Mapping[int, ModelScores],
+    few: Sequence[str],
+) -> str | None:
     """Return a sentence on what is missing: subjects that no line names, domains without scores."""
     without = [
         name
@@ -269,6 +276,8 @@ def _note(content: DomainSet, items: DomainItems, scores: Mapping[int, ModelScor
         if number not in scores or np.isnan(scores[number].scores).all()
     ]
     parts = []
+    if few:
+        parts.append(f"{', '.join(few)}: too few to recognise prompts of it")
     if items.unmapped:
         parts.append(f"{items.unmapped:,} items are of subjects that the set does not name")
     if without:

@@ -126,6 +126,38 @@ def test_the_general_score_is_over_items_of_no_domain_too(trained: Engine) -> No
     )
 
 
+def test_domains_without_items_are_not_recognised(trained: Engine) -> None:
+    wider = DomainSet(
+        "wider", ("a", "sums", "b", "birds"),
+        {Subject("quiz", "sums"): "sums", Subject("quiz", "birds"): "birds",
+         Subject("other", ""): "a", Subject("third", ""): "b"},
+        fallback="b",
+    )  # fmt: skip
+    with trained.begin() as connection:
+        domain_storage.write_set(connection, wider)
+    (report,) = train_domains(trained, DomainTraining(("wider",), encoder="hashing"))
+    assert "a has 0 items with a text, b has 0 items with a text: too few" in str(report.note)
+    with trained.connect() as connection:
+        stored = domain_storage.read_classifier(connection, "wider")
+        assert list(stored.domains) == ["sums", "birds"]
+        texts = ["owl finch egg nest heron", *MIXED]
+        for prompt, found in zip(texts, classify(stored, vectors(texts), k=9), strict=True):
+            there = rows(
+                connection,
+                "SELECT domain, probability FROM registry.classify_prompt("
+                "CAST(:v AS vector), 'wider', 9)",
+                v=str(vectors([prompt])[0].tolist()),
+            )
+            assert dict(there) == pytest.approx(
+                {each.domain: each.probability for each in found}, abs=1e-4
+            )
+        assert classify(stored, vectors(texts[:1]))[0][0].domain == "birds"
+        assert rows(
+            connection,
+            "SELECT domain, items FROM registry.domains WHERE domain_set = 'wider' ORDER BY 1",
+        ) == [("a", None), ("b", None), ("birds", 60), ("sums", 60)]
+
+
 def routed(connection: Connection, prompt: str, **options: Any) -> list[dict[str, Any]]:
     return route_domain(connection, vectors([prompt])[0], domain_set="ours", **options)
 
