@@ -221,6 +221,18 @@ def test_the_classifier_knows_subjects_and_how_sure_it_is() -> None:
     assert (one.probabilities(problem.vectors) == 1).all()
 
 
+def test_the_classifier_is_as_sure_as_it_is_right_on_new_vectors() -> None:
+    # Of few items with many dimensions, discriminant analysis alone is far too sure.
+    rng = np.random.default_rng(6)
+    groups = rng.integers(0, 3, 620)
+    vectors = unit(rng, 620, 60) + np.float32(0.25) * np.eye(60, dtype=np.float32)[groups]
+    subjects, _ = learn_subjects(vectors[:120], groups[:120])
+    found = subjects.probabilities(vectors[120:])
+    right = (found.argmax(axis=1) == groups[120:]).mean()
+    # Without a temperature it is 0.22 too sure.
+    assert abs(found.max(axis=1).mean() - right) < 0.17
+
+
 def test_extended_vectors_multiply_as_stated() -> None:
     rng = np.random.default_rng(0)
     vectors, found = unit(rng, 2, 5), rng.dirichlet(np.ones(3), 2).astype(np.float32)
@@ -238,6 +250,8 @@ def test_small_and_surplus_groups_are_one_subject() -> None:
     groups = np.repeat([7, 3, 5, 9], [30, 12, 4, 2])
     assert np.unique(kept_groups(groups), return_counts=True)[1].tolist() == [12, 30, 6]
     assert kept_groups(np.repeat([1, 2], [20, 30])).tolist() == [0] * 20 + [1] * 30
+    assert kept_groups(np.repeat([1, 2, 3], [10, 30, 9])).max() == 2
+    assert kept_groups(np.repeat([1, 2], [9, 30])).tolist() == [1] * 9 + [0] * 30
     many = np.repeat(np.arange(80), np.arange(10, 90))
     found = kept_groups(many)
     assert found.max() == 63
