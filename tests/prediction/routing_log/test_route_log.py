@@ -283,7 +283,8 @@ def test_the_commands(commands: Commands, engine: Engine, tmp_path: Path) -> Non
     logged = stored(engine, "SELECT * FROM registry.route_decisions ORDER BY decision")
     assert [row[8] for row in logged] == [None, "hello again"]
     assert [row[6] for row in logged] == [version] * 2
-    assert logged[0][9][1] == {"model": "org/m0", "probability": 0.5}
+    assert logged[0][9][1]["model"] == "org/m0"
+    assert logged[0][9][1]["probability"] == 0.5
     path = tmp_path / "a.jsonl"
     path.write_text('{"decision": 1, "outcome": 1}\n{"prompt": "hello again", "outcome": 0}\n')
     assert commands.json("route", "feedback", str(path)) == [
