@@ -199,6 +199,7 @@ SAMPLES = {
     "jsonb": "'{}'",
     "boolean": "true",
     "public.vector": "NULL",
+    "public.vector[]": "NULL",
     "sort": "'name'",  # by the argument's name
     "by_source": "NULL",
     "by_variant": "'plain'",
