@@ -39,6 +39,10 @@ FOLDS = 4
 MOST_CHECKED = 4000
 """Items that settings and weights are fitted to, at most; drawn at random."""
 
+MOST_CELLS, LEAST_CHECKED = 1 << 22, 400
+"""Of items to check, so many outcomes at most, as all candidates' predictions are in memory; but so
+many items at least."""
+
 EVEN = BlendWeights(0.5, 0.5, 0.5, 0.5)
 """Weights where there are too few items to fit them."""
 
@@ -221,7 +225,8 @@ class _Check(NamedTuple):
 def _checks(data: _Data, candidates: list[BlendSettings], context: Context) -> Iterator[_Check]:
     rng = np.random.default_rng(context.seed)
     items = rng.permutation(data.outcomes.shape[1])
-    most, kernel = -(-MOST_CHECKED // FOLDS), candidates[0]
+    checked = min(MOST_CHECKED, max(LEAST_CHECKED, MOST_CELLS // len(data.outcomes)))
+    most, kernel = -(-checked // FOLDS), candidates[0]
     for fold in range(FOLDS):
         context.on_progress("checking routers", fold, FOLDS)
         rest = np.concatenate([items[other::FOLDS] for other in range(FOLDS) if other != fold])

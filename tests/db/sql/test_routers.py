@@ -225,6 +225,7 @@ def test_the_price_is_that_of_the_provider(connection: Connection) -> None:
     priced(connection, router, 5, 4, 3, 2, 1)
     keys = dict(rows(connection, "SELECT name, model_id FROM store.models"))
     offer(connection, "dear", keys["org/m4"], (40.0, 80.0), provider="other")
+    offer(connection, "dearer", keys["org/m4"], (90.0, 90.0), provider="other")
     offer(connection, "free", keys["org/m3"], (0.0, 0.0), provider="other")
     (row,) = routed(connection, "route_knn", k=9, provider="other")
     assert (row["model"], row["price"]) == ("org/m4", 50)

@@ -134,6 +134,16 @@ def test_figures_are_of_items_that_were_left_out() -> None:
     assert best["prompts"] == 600
 
 
+def test_of_many_models_fewer_items_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = subjects_problem()
+    monkeypatch.setattr("registry.learning.routing.router_blend.LEAST_CHECKED", 60)
+    monkeypatch.setattr("registry.learning.routing.router_blend.MOST_CELLS", 5 * 100)
+    figures = learn_blend(problem, settings=SETTINGS).figures
+    assert figures["best"]["prompts"] == 100
+    monkeypatch.setattr("registry.learning.routing.router_blend.MOST_CELLS", 5)
+    assert learn_blend(problem, settings=SETTINGS).figures["knn"]["prompts"] == 60
+
+
 def test_figures_of_a_router_by_hand() -> None:
     nan = np.nan
     outcomes = np.array([[1, 0, nan], [0, 1, 1], [nan, nan, nan]], np.float32)
