@@ -12,6 +12,7 @@ RETURNS TABLE (model_id bigint, model text, probability double precision, lower 
                score double precision, outcomes double precision, fallback text)
 LANGUAGE plpgsql STABLE
 SET jit = off
+SET plan_cache_mode = force_generic_plan  -- planning takes longer than the statement
 SET search_path FROM CURRENT
 AS $$
 #variable_conflict use_column
