@@ -59,6 +59,15 @@ def prompts(subject: str, count: int, seed: int = 0) -> list[str]:
     ]
 
 
+def quiz_items(count: int = 60) -> list[Item]:
+    """Return items of all subjects, so many of each."""
+    return [
+        Item(f"{subject}{number}", prompt, (), None, subject)
+        for subject in WORDS
+        for number, prompt in enumerate(prompts(subject, count))
+    ]
+
+
 def quiz(
     connection: Connection,
     rates: Mapping[str, Mapping[str, float]],
@@ -66,11 +75,7 @@ def quiz(
     **fields: Any,
 ) -> None:
     """Store the items, and models that are right on these shares of each subject's items."""
-    asked = [
-        Item(f"{subject}{number}", prompt, (), None, subject)
-        for subject in WORDS
-        for number, prompt in enumerate(prompts(subject, count))
-    ]
+    asked = quiz_items(count)
     runs = []
     for number, (name, shares) in enumerate(rates.items()):
         outcomes: list[float | None] = []

@@ -17,7 +17,7 @@ from registry.learning.domains.encoder_classifier import (
     open_classifier,
 )
 from registry.prediction.domains import domain_items, domain_storage
-from registry.prediction.domains.domain_prompts import PromptDomain
+from registry.prediction.domains.domain_prompts import PromptDomain, check_prompts
 from registry.prediction.domains.domain_training import LEAST_PROBABILITY
 from registry.workers import Progress, no_progress
 
@@ -77,9 +77,7 @@ def classify_by_encoder(
     Raises:
         UsageError: when the folder has no classifier, or a prompt is empty.
     """
-    for number, prompt in enumerate(prompts, 1):
-        if not prompt.strip():
-            raise UsageError(f"Prompt {number} is empty.")
+    check_prompts(prompts)
     classifier = open_classifier(folder, device=device)
     found = classifier.predict(prompts)
     order = np.argsort(-found.probabilities, axis=1, kind="stable")[:, : max(k, 0)]

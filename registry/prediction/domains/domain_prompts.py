@@ -17,7 +17,7 @@ from registry.errors import UsageError
 from registry.learning.encoders import open_encoder
 from registry.prediction.domains.domain_sets import DEFAULT
 from registry.prediction.domains.domain_storage import StoredClassifier, read_classifier
-from registry.prediction.routing.route import RoutedPrompt, check_prompt
+from registry.prediction.routing.route import LONGEST, RoutedPrompt, check_prompt
 from registry.prediction.routing.route_options import CHARACTERS_A_TOKEN, RouteOptions
 
 Matrix = NDArray[np.float32]
@@ -57,13 +57,26 @@ def classify_texts(
         UsageError: when there is no such set, or a prompt is empty.
         RegistryError: when the set is not trained.
     """
-    for number, prompt in enumerate(prompts, 1):
-        if not prompt.strip():
-            raise UsageError(f"Prompt {number} is empty.")
+    check_prompts(prompts)
     with reading(engine) as connection:
         stored = read_classifier(connection, domain_set)
     vectors = open_encoder(stored.encoder).encode(list(prompts))
     return classify(stored, vectors, prompts, k=k)
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Check that prompts can be read.
+
+    Raises:
+        UsageError: for the first that is empty, or of more than a million characters.
+    """
+    for number, prompt in enumerate(prompts, 1):
+        if not prompt.strip():
+            raise UsageError(f"Prompt {number} is empty.")
+        if len(prompt) > LONGEST:
+            raise UsageError(
+                f"Prompt {number} has {len(prompt):,} characters; {LONGEST:,} are read at most."
+            )
 
 
 def classify(
@@ -157,9 +170,7 @@ def route_texts(
         UsageError: when there is no such set, or a prompt is empty.
         RegistryError: as `route_domain`.
     """
-    for number, prompt in enumerate(prompts, 1):
-        if not prompt.strip():
-            raise UsageError(f"Prompt {number} is empty.")
+    check_prompts(prompts)
     with reading(engine) as connection:
         stored = read_classifier(connection, options.get("domain_set") or DEFAULT)
     vectors = open_encoder(stored.encoder).encode(list(prompts))

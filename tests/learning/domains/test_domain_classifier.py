@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from registry.learning.domains import domain_calibration, domain_classifier
 from registry.learning.domains.domain_calibration import classifier_figures, evidence_weights
-from registry.learning.domains.domain_classifier import learn_classifier
+from registry.learning.domains.domain_classifier import DomainClassifier, learn_classifier
 from registry.learning.domains.domain_discriminant import DomainParts, learn_parts
 from registry.learning.domains.prompt_words import COLUMNS, learn_words, word_counts
 
@@ -93,6 +93,27 @@ def test_figures_of_training_are_of_items_left_out() -> None:
     assert learned.left_out.max(axis=1).mean() < 0.65
 
 
+def test_probabilities_are_of_weighted_scores() -> None:
+    vectors, domains = planted(12, 300)
+    texts = [f"word{each}" for each in domains]
+    parts = learn_parts(vectors, domains, 3)
+    words = learn_words([word_counts(each) for each in texts], domains, 3)
+    classifier = DomainClassifier(parts, 0.4, words, (0.7, 0.2), 0.0)
+
+    def softmax(scores: Matrix) -> Matrix:
+        weights = np.exp(scores)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+    scores = parts.scores(vectors[:9])
+    found = classifier.predict(vectors[:9])
+    np.testing.assert_allclose(found.probabilities, softmax(0.4 * scores), atol=1e-5)
+    np.testing.assert_allclose(found.energies, np.log(np.exp(scores).sum(axis=1)), atol=1e-4)
+    both = softmax(0.7 * scores + 0.2 * words.scores([word_counts(each) for each in texts[:9]]))
+    np.testing.assert_allclose(
+        classifier.predict(vectors[:9], texts[:9]).probabilities, both, atol=1e-5
+    )
+
+
 def test_prompts_unlike_all_items_have_little_energy() -> None:
     vectors, domains = planted(6, 600, 0.1)
     classifier = learn_classifier(vectors, domains, 3).classifier
@@ -147,6 +168,7 @@ def test_evidence_of_words_is_that_of_naive_bayes() -> None:
     length = np.log(2)
     assert scores[0, 0] - scores[0, 1] == pytest.approx(gap * length / np.sqrt(length), rel=1e-2)
     assert scores[1].tolist() == [0, 0]
+    assert scores.sum(axis=1) == pytest.approx([0, 0], abs=1e-3)
 
 
 def test_weights_of_evidence_are_the_likeliest() -> None:

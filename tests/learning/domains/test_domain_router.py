@@ -97,6 +97,16 @@ def test_a_model_that_was_given_the_easy_items_is_not_better() -> None:
     assert found.counts.tolist() == [200, 200, 400, 400]
 
 
+def test_scores_of_sums_of_model_and_item_are_exact() -> None:
+    models, items = np.array([0.1, 0.3, 0.5]), np.array([0.0, 0.1, 0.2, 0.3])
+    outcomes = models[:, None] + items
+    outcomes[0, 2:] = np.nan
+    outcomes[2, :2] = np.nan
+    found = model_scores(outcomes)
+    np.testing.assert_allclose(found.scores, models + items.mean(), atol=1e-3)
+    np.testing.assert_allclose(found.residuals, 0, atol=1e-3)
+
+
 def test_models_that_were_not_observed_have_no_score() -> None:
     outcomes = np.array([[1, 0, 1], [np.nan] * 3, [np.nan, 1, np.nan]], np.float32)
     found = model_scores(outcomes)

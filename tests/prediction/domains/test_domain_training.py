@@ -2,7 +2,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from domained import SET, prompts, quiz
+from domained import SET, prompts, quiz, quiz_items
+from evaluated import block, run, write
 from factories import rows
 from sqlalchemy import Connection, Engine, text
 
@@ -32,6 +33,9 @@ def vectors(texts: list[str]) -> Any:
 def trained(engine: Engine) -> Engine:
     with engine.begin() as connection:
         quiz(connection, RATES)
+        # Of too few items of sums, and of one domain of three.
+        part = run("org/part", [1.0] * 19 + [None] * 41 + [1.0, 0.0] * 15 + [None] * 90)
+        write(connection, block("quiz", part, asked=quiz_items()))
         domain_storage.write_set(connection, SET)
     (report,) = train_domains(engine, OPTIONS)
     assert (report.name, report.items, report.domains) == ("ours", 180, 3)
@@ -93,6 +97,7 @@ def test_scores_are_the_means_where_all_models_answered_all_items(trained: Engin
                 "SELECT model, domain, score, standard_error, items FROM registry.domain_scores",
             )
         }
+    assert found.pop(("org/part", "birds"))[2] == 30
     assert len(found) == 12
     for model, shares in RATES.items():
         for domain, subject in (("sums", "sums"), ("birds", "birds"), ("rest", "law")):
@@ -121,6 +126,8 @@ def test_the_general_score_is_over_items_of_no_domain_too(trained: Engine) -> No
                 " WHERE domain_set = 'fewer' AND of_all",
             )
         )
+    # Known in one of these two domains, which is half of them.
+    assert 0 < found.pop("org/part") < 1
     assert found == pytest.approx(
         {model: float(np.mean(list(shares.values()))) for model, shares in RATES.items()}, abs=1e-6
     )
@@ -199,6 +206,8 @@ def test_prompts_by_text_are_classified_by_words_too(trained: Engine) -> None:
     assert [len(each) for each in found] == [2, 2]
     with pytest.raises(UsageError, match="Prompt 2 is empty"):
         classify_texts(trained, ["add", "  "], "ours")
+    with pytest.raises(UsageError, match="Prompt 1 has 1,000,001 characters"):
+        classify_texts(trained, ["x" * 1_000_001], "ours")
 
 
 def test_a_training_replaces_the_one_before(trained: Engine) -> None:
