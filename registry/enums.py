@@ -108,6 +108,30 @@ class OfferMethod(StrEnum):
     MAKER = "maker"
 
 
+class AnalysisKind(StrEnum):
+    """What a stored analysis of scores computes."""
+
+    ANOVA = "anova"
+    TUKEY = "tukey"
+    CORRELATE = "correlate"
+
+
+class Grouping(StrEnum):
+    """What analyses group models by; see `registry.analysis.statistics.groupings`."""
+
+    SIZE = "size"
+    TYPE = "type"
+    ARCHITECTURE = "architecture"
+    PRECISION = "precision"
+    LICENSE = "license"
+    LICENSE_CLASS = "license-class"
+    FAMILY = "family"
+    RELATION = "relation"
+    MERGED = "merged"
+    YEAR = "year"
+    AUTHOR = "author"
+
+
 class SearchOrder(StrEnum):
     """Order of the models that a search returns."""
 

@@ -29,6 +29,7 @@ from registry.cli.prediction.route import route
 from registry.cli.prices import prices
 from registry.cli.query import query
 from registry.cli.similar import similar
+from registry.cli.stats import stats
 from registry.cli.status import status
 from registry.cli.sync import sync
 from registry.cli.train import train
@@ -90,6 +91,7 @@ for command in (
     train,
     evals,
     prices,
+    stats,
     query,
     jobs,
     demo,

@@ -187,6 +187,23 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.domain_scores VALUES (1, 1, 0, 20, 0.5, 0.1, 0.1)",
         "INSERT INTO store.domain_experts VALUES (1, 0, 8000000000, 1)",
     ),
+    "0022": (
+        """INSERT INTO store.analyses
+               (kind, created_at, options, model_count, row_count, request, data_fingerprint,
+                code_version, libraries, seconds)
+           VALUES ('anova', :t, '{}', 9, 9, 'ab', 'cd', '0', '{}', 1)""",
+        "INSERT INTO store.analysis_groups VALUES (1, 'exam', '', '3-7B', 0, 9, 0.5, 0.5, 0.1)",
+        """INSERT INTO store.anova_results
+               (analysis_id, benchmark, version, n, groups, df_between, df_within, verdict)
+           VALUES (1, 'exam', '', 9, 2, 1, 7, 'differ')""",
+        """INSERT INTO store.tukey_results
+               (analysis_id, benchmark, version, group_name, other_group, n, other_n, difference,
+                verdict)
+           VALUES (1, 'exam', '', '3-7B', '7-13B', 4, 5, 0.1, 'higher')""",
+        """INSERT INTO store.correlation_results
+               (analysis_id, benchmark, version, other, other_version, n, partial_n)
+           VALUES (1, 'exam', '', 'quiz', '', 9, 9)""",
+    ),
 }
 
 SAMPLES = {
@@ -536,6 +553,12 @@ def test_every_other_table_is_small_by_nature() -> None:
         "routing_evaluations",
         "routing_results",
         "route_decisions",
+        # By analysis, benchmark and group.
+        "analyses",
+        "analysis_groups",
+        "anova_results",
+        "correlation_results",
+        "tukey_results",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

@@ -5,6 +5,13 @@ The tables may change between versions; users query the views and functions of s
 its primary key, so that it can be distributed by model (see `LARGE_TABLES`).
 """
 
+from registry.db.schema.analyses import (
+    analyses,
+    analysis_groups,
+    anova_results,
+    correlation_results,
+    tukey_results,
+)
 from registry.db.schema.base import metadata
 from registry.db.schema.catalog import (
     counters,
@@ -89,10 +96,14 @@ __all__ = [
     "LARGE_TABLES",
     "VERSIONED_TABLES",
     "abilities",
+    "analyses",
+    "analysis_groups",
+    "anova_results",
     "answers",
     "benchmark_aliases",
     "benchmark_loadings",
     "benchmarks",
+    "correlation_results",
     "counters",
     "documents",
     "domain_classifiers",
@@ -155,6 +166,7 @@ __all__ = [
     "training_choices",
     "training_comparisons",
     "training_results",
+    "tukey_results",
 ]
 
 LARGE_TABLES = (

@@ -1,0 +1,1 @@
+"""Stored statistics of scores: groups of models compared, and benchmarks correlated."""

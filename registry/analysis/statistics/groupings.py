@@ -1,0 +1,153 @@
+"""Groups of models by what the catalog knows of them."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from registry.enums import Grouping, ModelState, Relation
+from registry.errors import UsageError
+
+CUTS = (1.5, 3.0, 7.0, 13.0, 35.0)
+"""Bounds of the ranges of size, in billions of weights, as in `leaderboard statistics` (2024)."""
+
+OLDEST_YEAR = 2022
+"""Year that the Hub states of repositories that are as old or older."""
+
+PRECISIONS = {
+    "bf16": "bfloat16", "fp16": "float16", "f16": "float16", "half": "float16", "f32": "float32",
+    "fp32": "float32", "float": "float32",
+}  # fmt: skip
+"""Other spellings of precisions."""
+
+NO_PARENT = "no stated parent"
+
+_FACTS = text("""
+    SELECT m.model_id, v.name, v.author, v.state, v.architecture, v.license, v.license_class,
+           v.family_root, v.created_at, v.tags,
+           CASE WHEN NOT v.parameters_inherited THEN v.parameters END AS parameters,
+           (SELECT e.relation FROM store.edges e
+             WHERE e.child_id = m.model_id AND e.parent_id <> m.model_id
+             ORDER BY e.confidence DESC, e.position, e.source DESC, e.relation
+             LIMIT 1) AS relation,
+           (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
+             WHERE f.model_id = m.model_id AND f.fact = 'type'
+             ORDER BY s.name COLLATE "C" LIMIT 1) AS type,
+           (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
+             WHERE f.model_id = m.model_id AND f.fact = 'merged'
+             ORDER BY s.name COLLATE "C" LIMIT 1) AS merged
+      FROM store.models m
+      JOIN registry.models v ON v.name = m.name
+     WHERE m.model_id = ANY (:keys)""")
+
+
+def model_rows(connection: Connection, keys: Sequence[int]) -> dict[int, Row[Any]]:
+    """Return what the catalog knows of models that they can be grouped by, by key.
+
+    `parameters` is None where only relatives' sizes are known. Of several sources that state a fact
+    it is the one of the first source by name.
+    """
+    rows = connection.execute(_FACTS, {"keys": list(keys)})
+    return {row.model_id: row for row in rows}
+
+
+def check_cuts(cuts: Sequence[float]) -> tuple[float, ...]:
+    """Return bounds of ranges of size.
+
+    Raises:
+        UsageError: there is none, or they are not positive, finite and ascending.
+    """
+    if not cuts or not all(isfinite(cut) and cut > 0 for cut in cuts):
+        raise UsageError("Cuts of size are numbers above 0, in billions of weights: 1.5,3,7.")
+    if any(low >= high for low, high in pairwise(cuts)):
+        raise UsageError(f"Cuts of size ascend; these do not: {','.join(map(_short, cuts))}.")
+    return tuple(map(float, cuts))
+
+
+def size_names(cuts: Sequence[float]) -> list[str]:
+    """Return the names of ranges of size, the smallest first: up to the cut, which is the next's.
+
+    Such as 0-1.5B, 1.5-3B, 3B and more.
+    """
+    bounds = ["0", *map(_short, cuts)]
+    return [*(f"{low}-{high}B" for low, high in pairwise(bounds)), f"{bounds[-1]}B and more"]
+
+
+def labels(
+    rows: Mapping[int, Row[Any]], grouping: Grouping, *, cuts: Sequence[float] = CUTS
+) -> dict[int, str]:
+    """Return the group of each model, by key; models whose group is not known are left out.
+
+    Args:
+        rows: as `model_rows` returns them.
+        grouping: any but that by precision, which is of each score.
+        cuts: of size, as `check_cuts` returns them.
+    """
+    names = size_names(cuts)
+
+    def size(row: Row[Any]) -> str | None:
+        return None if not row.parameters else names[bisect_right(cuts, row.parameters / 1e9)]
+
+    of: Callable[[Row[Any]], str | None] = size if grouping == Grouping.SIZE else _OF[grouping]
+    found = {key: of(row) for key, row in rows.items()}
+    return {key: name for key, name in found.items() if name}
+
+
+def precision(stated: str | None) -> str | None:
+    """Return the precision of a run's weights, in one spelling; None where it is not known."""
+    if stated is None:
+        return None
+    plain = re.sub(r"^torch\.", "", stated.strip().lower())
+    return PRECISIONS.get(plain, plain) or None
+
+
+def _type(row: Row[Any]) -> str | None:
+    return None if row.type is None else str(row.type).strip().lower()
+
+
+def _license_class(row: Row[Any]) -> str | None:
+    return None if row.license_class == "unknown" else row.license_class
+
+
+def _relation(row: Row[Any]) -> str | None:
+    # Of a stub nothing is known but its name.
+    if row.relation is None:
+        return None if row.state == ModelState.STUB else NO_PARENT
+    return str(row.relation)
+
+
+def _merged(row: Row[Any]) -> str | None:
+    if row.merged in {"true", "false"}:
+        return "merged" if row.merged == "true" else "not merged"
+    if row.relation == Relation.MERGE or {"merge", "mergekit"} & set(row.tags or ()):
+        return "merged"
+    return None if row.state == ModelState.STUB else "not merged"
+
+
+def _year(row: Row[Any]) -> str | None:
+    if row.created_at is None:
+        return None
+    year = row.created_at.astimezone(UTC).year
+    return f"{year} or before" if year <= OLDEST_YEAR else str(year)
+
+
+_OF: Mapping[Grouping, Callable[[Row[Any]], str | None]] = {
+    Grouping.TYPE: _type,
+    Grouping.ARCHITECTURE: lambda row: row.architecture,
+    Grouping.LICENSE: lambda row: row.license,
+    Grouping.LICENSE_CLASS: _license_class,
+    Grouping.FAMILY: lambda row: row.family_root,
+    Grouping.RELATION: _relation,
+    Grouping.MERGED: _merged,
+    Grouping.YEAR: _year,
+    Grouping.AUTHOR: lambda row: row.author,
+}
+
+
+def _short(number: float) -> str:
+    return f"{number:g}"

@@ -1,0 +1,320 @@
+"""The frame of an analysis: scores of a slice of models on benchmarks, with groups and sizes."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, Row, text
+
+from registry.analysis.statistics import groupings
+from registry.db.connection import reading
+from registry.db.query.condition import evaluated_models
+from registry.enums import Grouping
+from registry.errors import UsageError
+from registry.evaluations.selection import RunSelection
+from registry.learning.arrays import Places, Reals
+
+LEAST_SCORES = 10
+"""Scores with which a benchmark counts that is not named."""
+
+LEAST_OF_GROUP = 5
+"""Scores with which a group counts on a benchmark, by default; with fewer its variance is a guess.
+"""
+
+MOST_GROUPS = 12
+"""Groups that are compared, by default the largest."""
+
+_SCORES = text("""
+    SELECT r.model_id, c.benchmark, c.version, c.score AS share, c.raw_score AS raw, k.unit,
+           t.precision
+      FROM registry.canonical_leaderboard c
+      JOIN store.runs r ON r.run_id = c.run
+      JOIN store.measures k ON k.measure_id = r.measure_id
+      JOIN store.setups t ON t.setup_id = r.setup_id
+     WHERE c.complete AND c.raw_score IS NOT NULL
+       AND (c.score IS NOT NULL OR k.upper > k.lower IS NOT TRUE)
+       AND (NOT :named OR (c.benchmark, c.version) IN (
+            SELECT * FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[]))))
+     ORDER BY c.benchmark, c.version, r.model_id""")
+
+
+class FrameBenchmark(NamedTuple):
+    """A canonical benchmark in one version.
+
+    Attributes:
+        name: canonical.
+        version: empty where no source states one.
+        unit: of its scores: share, or as the measure states.
+    """
+
+    name: str
+    version: str
+    unit: str
+
+    @property
+    def title(self) -> str:
+        """Name with the version, if it has one."""
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameOptions:
+    """Which scores an analysis is of.
+
+    Attributes:
+        condition: SQL on columns of `registry.models`; None is all evaluated models.
+        benchmarks: any of their names, or name@version; None is all with enough scores.
+        complete: whether only models count that have a score on each of the benchmarks.
+        grouping: None for no groups.
+        cuts: bounds of ranges of size, in billions of weights.
+        least: scores with which a group counts on a benchmark, two or more.
+        most: groups at most, those of the most models.
+    """
+
+    condition: str | None = None
+    benchmarks: Sequence[str] | None = None
+    complete: bool = False
+    grouping: Grouping | None = None
+    cuts: Sequence[float] = groupings.CUTS
+    least: int = LEAST_OF_GROUP
+    most: int = MOST_GROUPS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreFrame:
+    """Scores of M models on B benchmarks, some of them in G groups.
+
+    Attributes:
+        models: M names, sorted.
+        benchmarks: B, sorted.
+        values: M x B, shares in [0, 1] where the measure has bounds; nan where there is no score.
+        sizes: M, numbers of weights; nan where unknown.
+        groups: G names, in order of size or of name.
+        codes: M x B, place of each score's group; -1 where it is in none.
+        notes: what was left out, and why.
+    """
+
+    models: Sequence[str]
+    benchmarks: Sequence[FrameBenchmark]
+    values: Reals
+    sizes: Reals
+    groups: Sequence[str]
+    codes: Places
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Number of scores."""
+        return int(np.isfinite(self.values).sum())
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that results are computed from."""
+        digest = hashlib.sha256()
+        for name in (*self.models, *self.groups):
+            digest.update(name.encode(errors="surrogatepass") + b"\0")
+        for benchmark in self.benchmarks:
+            digest.update("\0".join(benchmark).encode(errors="surrogatepass") + b"\0")
+        for part in (self.values, self.sizes, self.codes):
+            digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
+
+
+def read_frame(engine: Engine, options: FrameOptions) -> ScoreFrame:
+    """Read the frame of an analysis.
+
+    The condition is run by a login that may only read, within a time limit. Benchmarks that are
+    constant, groups beyond the largest and models in none are noted.
+
+    Args:
+        engine: of a database at head.
+        options: which scores.
+
+    Raises:
+        UsageError: for a condition that is none, an unknown benchmark, cuts that are none, or if
+            no score is left; says what to change.
+    """
+    cuts = groupings.check_cuts(options.cuts)
+    chosen = None
+    if options.condition is not None:
+        chosen = set(evaluated_models(engine, options.condition))
+        if not chosen:
+            raise UsageError("No evaluated model fulfils the condition; give a wider one.")
+    with reading(engine, snapshot=True) as connection:
+        scores = _scores(connection, options.benchmarks)
+        rows = groupings.model_rows(connection, sorted({score.model_id for score in scores}))
+    if chosen is not None:
+        scores = [score for score in scores if rows[score.model_id].name in chosen]
+    notes: list[str] = []
+    kept = _columns(scores, notes, named=options.benchmarks is not None)
+    if options.complete:
+        kept = _complete(kept, notes)
+    if not kept:
+        raise UsageError(_nothing(options))
+    return _frame(kept, rows, options, cuts, notes)
+
+
+def _scores(connection: Connection, benchmarks: Sequence[str] | None) -> list[Row[Any]]:
+    """Read one score of each model on each canonical benchmark."""
+    keys = RunSelection(benchmarks=benchmarks or ()).benchmark_keys(connection)
+    found = connection.execute(
+        text("""
+        SELECT DISTINCT coalesce(canonical, name) AS name, version FROM store.benchmarks
+         WHERE benchmark_id = ANY (:keys)"""),
+        {"keys": list(keys or ())},
+    ).all()
+    given = {
+        "named": bool(benchmarks),
+        "names": [row.name for row in found],
+        "versions": [row.version for row in found],
+    }
+    return list(connection.execute(_SCORES, given))
+
+
+Column = Mapping[int, tuple[float, str | None]]
+"""Score and precision of the run, by key of the model."""
+
+
+def _columns(
+    scores: Iterable[Row[Any]], notes: list[str], *, named: bool
+) -> dict[FrameBenchmark, Column]:
+    """Return the finite scores of each benchmark with enough of them, on the scale of most."""
+    of_scales: dict[tuple[str, str], dict[str, dict[int, tuple[float, str | None]]]] = {}
+    infinite = 0
+    for score in scores:
+        unit = "share" if score.share is not None else score.unit or "raw"
+        value = float(score.raw if score.share is None else score.share)
+        if not np.isfinite(value):
+            infinite += 1
+            continue
+        scale = of_scales.setdefault((score.benchmark, score.version), {}).setdefault(unit, {})
+        scale[score.model_id] = value, score.precision
+    if infinite:
+        notes.append(f"{_count(infinite, 'score')} left out that {_is(infinite)} not finite.")
+    kept: dict[FrameBenchmark, Column] = {}
+    few = 0
+    for (name, version), scales in sorted(of_scales.items()):
+        unit = max(sorted(scales), key=lambda each: len(scales[each]))
+        benchmark = FrameBenchmark(name, version, unit)
+        if (others := sum(map(len, scales.values())) - len(scales[unit])) > 0:
+            notes.append(f"{benchmark.title}: {_count(others, 'score')} left out, not in {unit}.")
+        if len(scales[unit]) < LEAST_SCORES and not named:
+            few += 1
+            continue
+        kept[benchmark] = scales[unit]
+    if few:
+        notes.append(
+            f"{_count(few, 'benchmark')} left out, with fewer than {LEAST_SCORES} scores of these"
+            " models; name them to count them."
+        )
+    return kept
+
+
+def _complete(columns: Mapping[FrameBenchmark, Column], notes: list[str]) -> dict[Any, Column]:
+    if not columns:
+        return {}
+    common = set.intersection(*(set(column) for column in columns.values()))
+    everyone = set().union(*columns.values())
+    if left := len(everyone) - len(common):
+        notes.append(f"{_count(left, 'model')} left out, without a score on each benchmark.")
+    if not common:
+        raise UsageError("No model has a score on each of the benchmarks; name fewer of them.")
+    return {
+        benchmark: {key: column[key] for key in common} for benchmark, column in columns.items()
+    }
+
+
+def _nothing(options: FrameOptions) -> str:
+    which = "these models" if options.condition is not None else "any model"
+    if options.benchmarks is None:
+        return f"No benchmark has {LEAST_SCORES} scores of {which}; name some, or import more."
+    return f"The benchmarks have no scores of {which}; `registry evals benchmarks` lists others."
+
+
+def _frame(
+    columns: Mapping[FrameBenchmark, Column],
+    rows: Mapping[int, Row[Any]],
+    options: FrameOptions,
+    cuts: Sequence[float],
+    notes: list[str],
+) -> ScoreFrame:
+    keys = sorted(set().union(*columns.values()), key=lambda key: str(rows[key].name))
+    places = {key: place for place, key in enumerate(keys)}
+    values = np.full((len(keys), len(columns)), np.nan)
+    names = np.full(values.shape, None, dtype=object)
+    of_models = _labels(rows, options, cuts)
+    for place, column in enumerate(columns.values()):
+        for key, (value, precision) in column.items():
+            values[places[key], place] = value
+            names[places[key], place] = (
+                groupings.precision(precision)
+                if options.grouping == Grouping.PRECISION
+                else of_models.get(key)
+            )
+    groups = _groups(names, options, cuts, notes)
+    codes = {name: place for place, name in enumerate(groups)}
+    sizes = [rows[key].parameters for key in keys]
+    return ScoreFrame(
+        models=[rows[key].name for key in keys],
+        benchmarks=list(columns),
+        values=values,
+        sizes=np.array([np.nan if not size else float(size) for size in sizes]),
+        groups=groups,
+        codes=np.array([[codes.get(name, -1) for name in row] for row in names], np.intp),
+        notes=notes,
+    )
+
+
+def _labels(
+    rows: Mapping[int, Row[Any]], options: FrameOptions, cuts: Sequence[float]
+) -> dict[int, str]:
+    if options.grouping in {None, Grouping.PRECISION}:
+        return {}
+    assert options.grouping is not None
+    return groupings.labels(rows, options.grouping, cuts=cuts)
+
+
+def _groups(
+    names: NDArray[np.object_], options: FrameOptions, cuts: Sequence[float], notes: list[str]
+) -> list[str]:
+    """Return the names of the largest groups, in order."""
+    if options.grouping is None:
+        return []
+    counts = Counter(name for row in names for name in {each for each in row if each is not None})
+    unknown = sum(all(each is None for each in row) for row in names)
+    if unknown:
+        notes.append(f"{_count(unknown, 'model')} left out, of unknown {_said(options.grouping)}.")
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    if len(ranked) > options.most:
+        smaller = ranked[options.most :]
+        models = sum(counts[name] for name in smaller)
+        notes.append(
+            f"{_count(len(smaller), 'group')} of {_count(models, 'model')} left out, the smaller"
+            f" ones beyond {options.most}."
+        )
+    order = groupings.size_names(cuts) if options.grouping == Grouping.SIZE else sorted(counts)
+    largest = set(ranked[: options.most])
+    return [name for name in order if name in largest]
+
+
+def _said(grouping: Grouping) -> str:
+    return {
+        Grouping.SIZE: "size (those of relatives do not count)",
+        Grouping.TYPE: "training type",
+        Grouping.RELATION: "relation to a parent",
+        Grouping.MERGED: "origin",
+        Grouping.YEAR: "year",
+        Grouping.LICENSE_CLASS: "licence",
+        Grouping.LICENSE: "licence",
+    }.get(grouping, str(grouping))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,0 +1,176 @@
+"""Stored analyses: found again where nothing has changed, else written with all results or not."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+from sqlalchemy import Connection, Table, insert, select, text
+
+from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
+from registry.enums import AnalysisKind
+from registry.version import __version__
+
+LIBRARIES = ("numpy", "scipy", "statsmodels")
+"""Packages whose versions are stored with each analysis: results may depend on them."""
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisRequest:
+    """What is to be computed.
+
+    Attributes:
+        kind: of analysis.
+        condition: SQL on models; None for all.
+        options: all others.
+        seed: of random numbers; None where nothing is drawn.
+    """
+
+    kind: AnalysisKind
+    condition: str | None
+    options: Mapping[str, Any]
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, kind: AnalysisKind, frame: FrameOptions, *, level: float) -> "AnalysisRequest":
+        """Return the request for an analysis of a frame, by the options that bear on it."""
+        options: dict[str, Any] = {
+            "benchmarks": None if frame.benchmarks is None else sorted(set(frame.benchmarks)),
+            "complete": frame.complete,
+            "level": level,
+        }
+        if frame.grouping is not None:
+            options |= {"grouping": str(frame.grouping), "least": frame.least, "most": frame.most}
+            if frame.grouping == "size":
+                options["cuts"] = list(map(float, frame.cuts))
+        return cls(kind=kind, condition=frame.condition, options=options)
+
+    def digest(self) -> str:
+        """Return what identifies the request, by this version of the registry and its libraries."""
+        parts = [
+            self.kind, self.condition, self.options, self.seed, __version__, library_versions(),
+        ]  # fmt: skip
+        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnalysis:
+    """An analysis, as view `registry.analyses` has it.
+
+    Attributes:
+        analysis_id: its number.
+        kind: of analysis.
+        created_at: UTC.
+        model_count: models with a score.
+        row_count: scores.
+        notes: what was left out, and why.
+        reused: whether it had been stored before.
+    """
+
+    analysis_id: int
+    kind: str
+    created_at: datetime
+    model_count: int
+    row_count: int
+    notes: Sequence[str]
+    reused: bool
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the packages that compute."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def find_analysis(
+    connection: Connection, request: AnalysisRequest, fingerprint: str
+) -> StoredAnalysis | None:
+    """Return the analysis of the same request on the same data, if one is stored."""
+    row = connection.execute(
+        text("""
+        SELECT analysis_id, kind, created_at, model_count, row_count, notes
+          FROM store.analyses WHERE request = :request AND data_fingerprint = :fingerprint"""),
+        {"request": request.digest(), "fingerprint": fingerprint},
+    ).one_or_none()
+    return None if row is None else StoredAnalysis(**row._mapping, reused=True)  # noqa: SLF001
+
+
+def store_analysis(
+    connection: Connection,
+    request: AnalysisRequest,
+    frame: ScoreFrame,
+    results: Mapping[Table[Any], Sequence[Any]],
+    *,
+    notes: Sequence[str],
+    seconds: float,
+) -> StoredAnalysis:
+    """Store an analysis with its results, or return the one that another has stored meanwhile.
+
+    Args:
+        connection: in the transaction of which all is stored.
+        request: what was computed.
+        frame: that it was computed from.
+        results: rows by table, as dataclasses of its columns.
+        notes: those of the frame, and those of the analysis.
+        seconds: that it took.
+    """
+    row = connection.execute(
+        text("""
+        INSERT INTO store.analyses
+               (kind, created_at, slice, options, model_count, row_count, request,
+                data_fingerprint, code_version, libraries, seed, seconds, notes)
+        VALUES (:kind, clock_timestamp(), :slice, CAST(:options AS jsonb), :model_count, :row_count,
+                :request, :fingerprint, :code_version, CAST(:libraries AS jsonb), :seed, :seconds,
+                :notes)
+            ON CONFLICT (request, data_fingerprint) DO NOTHING
+        RETURNING analysis_id, kind, created_at, model_count, row_count, notes"""),
+        {
+            "kind": str(request.kind),
+            "slice": request.condition,
+            "options": orjson.dumps(request.options).decode(),
+            "model_count": len(frame.models),
+            "row_count": frame.count,
+            "request": request.digest(),
+            "fingerprint": frame.fingerprint(),
+            "code_version": __version__,
+            "libraries": orjson.dumps(library_versions()).decode(),
+            "seed": request.seed,
+            "seconds": seconds,
+            "notes": list(notes),
+        },
+    ).one_or_none()
+    if row is None:
+        found = find_analysis(connection, request, frame.fingerprint())
+        assert found is not None
+        return found
+    for table, rows in results.items():
+        if rows:
+            connection.execute(
+                insert(table),
+                [{"analysis_id": row.analysis_id, **asdict(each)} for each in rows],
+            )
+    return StoredAnalysis(**row._mapping, reused=False)  # noqa: SLF001
+
+
+def read_results(
+    connection: Connection, table: Table[Any], kind: type[Result], analysis_id: int
+) -> list[Result]:
+    """Return the rows of an analysis in a table of results, in the order of their keys."""
+    columns = [table.c[field.name] for field in fields(kind)]  # type: ignore[arg-type]
+    found = connection.execute(
+        select(*columns)
+        .where(table.c.analysis_id == analysis_id)
+        .order_by(*list(table.primary_key.columns)[1:])
+    )
+    return [kind(**row._mapping) for row in found]  # noqa: SLF001
+
+
+def known(value: float) -> float | None:
+    """Return a number as it is stored: None where it is not defined."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,156 @@
+"""Options that the commands `registry stats` share, and what they say of an analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli import figures
+from registry.cli.console import say
+from registry.cli.parameters import OneOf, Whole
+from registry.enums import Grouping
+from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from registry.analysis.statistics.score_frame import FrameOptions
+    from registry.analysis.statistics.stored_analyses import StoredAnalysis
+
+Command = Callable[..., Any]
+
+TINY = 1e-12
+"""Below it p-values of pairs are rounding errors."""
+
+
+def slice_options(command: Command) -> Command:
+    """Give a command options that choose scores."""
+    for option in reversed((
+        click.option(
+            "--where",
+            "condition",
+            metavar="SQL",
+            help="Models that fulfil this condition on columns of view models.  [default: all]",
+        ),
+        click.option(
+            "--benchmark",
+            "benchmarks",
+            multiple=True,
+            metavar="NAME",
+            help="On this benchmark, or NAME@VERSION; repeatable.  [default: all with 10 scores]",
+        ),
+        click.option(
+            "--complete", is_flag=True, help="Only models with a score on each benchmark."
+        ),
+        click.option(
+            "--level",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            default=0.95,
+            show_default=True,
+            help="Share of intervals that hold what they are of.",
+        ),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def group_options(command: Command) -> Command:
+    """Give a command options that choose groups."""
+    for option in reversed((
+        click.option(
+            "--by",
+            "grouping",
+            type=OneOf(Grouping),
+            required=True,
+            help="What to group models by.",
+        ),
+        click.option(
+            "--cuts",
+            metavar="BILLIONS",
+            help="Bounds of ranges of size, such as 1,8,30.  [default: 1.5,3,7,13,35]",
+        ),
+        click.option(
+            "--least",
+            type=Whole(min=2),
+            default=5,
+            show_default=True,
+            help="Leave out groups with fewer scores on a benchmark.",
+        ),
+        click.option(
+            "--most",
+            type=Whole(min=2),
+            default=12,
+            show_default=True,
+            help="Compare no more groups than this, the largest.",
+        ),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def frame_options(
+    condition: str | None,
+    benchmarks: tuple[str, ...],
+    *,
+    complete: bool,
+    grouping: Grouping | None = None,
+    cuts: str | None = None,
+    **others: int,
+) -> FrameOptions:
+    """Return the options of a frame.
+
+    Raises:
+        UsageError: cuts are no numbers, or there is no grouping by size to cut.
+    """
+    from registry.analysis.statistics.groupings import CUTS, check_cuts
+    from registry.analysis.statistics.score_frame import FrameOptions
+
+    if cuts is not None and grouping != Grouping.SIZE:
+        raise UsageError("--cuts are of sizes: add --by size.")
+    return FrameOptions(
+        condition=condition,
+        benchmarks=benchmarks or None,
+        complete=complete,
+        grouping=grouping,
+        cuts=CUTS if cuts is None else check_cuts(_numbers(cuts)),
+        **others,
+    )
+
+
+def _numbers(cuts: str) -> list[float]:
+    try:
+        return [float(each) for each in cuts.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"Cuts of size are numbers with commas between, such as 1,8,30; not {cuts!r}."
+        ) from None
+
+
+def say_analysis(stored: StoredAnalysis) -> None:
+    """Say which analysis it is, on how many models, and what was left out."""
+    how = "stored before" if stored.reused else "computed"
+    say(
+        f"Analysis {stored.analysis_id}, {how} ({figures.minute(stored.created_at)}): "
+        f"{stored.row_count:,} scores of {stored.model_count:,} models."
+    )
+    for note in stored.notes:
+        say(note)
+
+
+def probability(value: float | None) -> str:
+    """Write a p-value for a table's cell."""
+    if value is None:
+        return ""
+    return f"{value:.2g}" if value else "<1e-300"
+
+
+def pair_probability(value: float | None) -> str:
+    """Write a p-value that is known to twelve digits after the point at most."""
+    if value is None:
+        return ""
+    return f"<{TINY:.0e}" if value < TINY else f"{value:.2g}"
+
+
+def signed(value: float | None) -> str:
+    """Write a difference or a correlation for a table's cell."""
+    return "" if value is None else f"{value:+.4g}"

@@ -1,0 +1,192 @@
+"""Tables of statistical analyses of scores, and of their results."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from registry.db.schema.base import metadata, texts, time
+
+
+def _analysis_key() -> Column[int]:
+    return Column(
+        Integer,
+        ForeignKey("store.analyses.analysis_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        comment="of analyses",
+    )
+
+
+def _benchmark_key() -> Column[str]:
+    return Column(Text, primary_key=True, comment="canonical name")
+
+
+def _version_key() -> Column[str]:
+    return Column(Text, primary_key=True, comment="of the benchmark; empty where none is stated")
+
+
+def _number(comment: str) -> Column[float | None]:
+    """Return a column of numbers, null where they are not defined."""
+    return Column(Double, comment=comment)
+
+
+class AnalysisTable(TypedColumns):
+    """One row per analysis of one slice of models, on the data of one moment."""
+
+    analysis_id = Column(Integer, Identity(always=True), primary_key=True)
+    kind: Named[str] = Column(Text, comment="what it computes, such as anova")
+    created_at: Named[datetime] = time("UTC")
+    slice: Named[str | None] = Column(Text, comment="SQL condition on models; null for all")
+    options: Named[Any] = Column(
+        JSONB, nullable=False, comment="grouping, cuts, level, benchmarks, least, most, complete"
+    )
+    model_count: Named[int] = Column(Integer, comment="models with a score")
+    row_count: Named[int] = Column(Integer, comment="scores")
+    request: Named[str] = Column(
+        Text, comment="digest of kind, slice, options, code version and libraries"
+    )
+    data_fingerprint: Named[str] = Column(Text, comment="of scores, groups and sizes")
+    code_version: Named[str] = Column(Text, comment="of the registry")
+    libraries: Named[Any] = Column(JSONB, nullable=False, comment="versions by name")
+    seed: Named[int | None] = Column(BigInteger, comment="null where nothing is drawn")
+    seconds: Named[float] = Column(Double, comment="that it took")
+    notes = texts("what was left out, and why")
+
+
+analyses = Table(
+    "analyses",
+    metadata,
+    AnalysisTable,
+    Index("analyses_request_data_fingerprint_idx", "request", "data_fingerprint", unique=True),
+)
+
+
+class AnalysisGroupTable(TypedColumns):
+    """One row per group and benchmark of an analysis by groups."""
+
+    analysis_id = _analysis_key()
+    benchmark = _benchmark_key()
+    version = _version_key()
+    group_name = Column(Text, primary_key=True)
+    position: Named[int] = Column(Integer, comment="of the group, in the order of size or name")
+    n: Named[int] = Column(Integer, comment="scores")
+    mean: Named[float] = Column(Double)
+    median: Named[float] = Column(Double)
+    deviation: Named[float] = Column(Double, comment="standard, of the scores")
+
+
+analysis_groups = Table("analysis_groups", metadata, AnalysisGroupTable)
+
+
+class AnovaTable(TypedColumns):
+    """One row per benchmark of an analysis of variance."""
+
+    analysis_id = _analysis_key()
+    benchmark = _benchmark_key()
+    version = _version_key()
+    n: Named[int] = Column(Integer, comment="scores")
+    groups: Named[int] = Column(Integer)
+    f = _number("ratio of the variance between groups to that within")
+    df_between: Named[int] = Column(Integer)
+    df_within: Named[int] = Column(Integer)
+    p = _number("of f")
+    holm = _number("p corrected for the number of benchmarks")
+    benjamini_hochberg = _number("likewise, for the share of false findings")
+    eta_squared = _number("share of the variance that groups explain")
+    omega_squared = _number("estimate of it in the population")
+    effect_lower = _number("end of the interval of that share")
+    effect_upper = _number("its other end")
+    welch_f = _number("ratio that needs no equal variances")
+    welch_df = _number("its degrees of freedom within")
+    welch_p = _number("of it")
+    welch_holm = _number("corrected for the number of benchmarks")
+    kruskal_h = _number("statistic of ranks")
+    kruskal_p = _number("of it")
+    kruskal_holm = _number("corrected for the number of benchmarks")
+    levene = _number("statistic of equal variances, by Brown and Forsythe")
+    levene_p = _number("of it")
+    skewness = _number("of the residuals")
+    kurtosis = _number("of the residuals, in excess of 3")
+    normality_p = _number("of normal residuals")
+    verdict: Named[str] = Column(Text, comment="differ, unclear, no difference found or unknown")
+
+
+anova_results = Table("anova_results", metadata, AnovaTable)
+
+
+class TukeyTable(TypedColumns):
+    """One row per pair of groups and benchmark."""
+
+    analysis_id = _analysis_key()
+    benchmark = _benchmark_key()
+    version = _version_key()
+    group_name = Column(Text, primary_key=True, comment="first of the pair")
+    other_group = Column(Text, primary_key=True, comment="second of the pair")
+    n: Named[int] = Column(Integer, comment="scores of the first")
+    other_n: Named[int] = Column(Integer, comment="of the second")
+    difference: Named[float] = Column(Double, comment="mean of the first minus the second's")
+    p = _number("of Tukey; corrected for the pairs of the benchmark")
+    lower = _number("end of the simultaneous interval")
+    upper = _number("its other end")
+    games_howell_p = _number("likewise, without equal variances")
+    games_howell_lower = _number("end of its interval")
+    games_howell_upper = _number("its other end")
+    anova_p = _number("of the analysis of variance of the benchmark")
+    levene_p = _number("of equal variances on the benchmark")
+    differs: Named[bool | None] = Column(
+        Boolean, comment="by Tukey, where the analysis of variance finds a difference"
+    )
+    verdict: Named[str] = Column(
+        Text, comment="higher, lower or no difference found, by the test that fits the variances"
+    )
+
+
+tukey_results = Table("tukey_results", metadata, TukeyTable)
+
+
+class CorrelationTable(TypedColumns):
+    """One row per pair of benchmarks."""
+
+    analysis_id = _analysis_key()
+    benchmark = _benchmark_key()
+    version = _version_key()
+    other = Column(Text, primary_key=True, comment="canonical name of the other benchmark")
+    other_version = Column(Text, primary_key=True)
+    n: Named[int] = Column(Integer, comment="models with both scores")
+    pearson = _number("linear correlation")
+    pearson_lower = _number("end of its interval")
+    pearson_upper = _number("its other end")
+    pearson_p = _number("of none")
+    pearson_holm = _number("corrected for the number of pairs")
+    spearman = _number("correlation of ranks")
+    spearman_lower = _number("end of its interval")
+    spearman_upper = _number("its other end")
+    spearman_p = _number("of none")
+    spearman_holm = _number("corrected for the number of pairs")
+    partial_n: Named[int] = Column(Integer, comment="those whose size is known")
+    partial = _number("linear correlation given log size")
+    partial_lower = _number("end of its interval")
+    partial_upper = _number("its other end")
+    partial_p = _number("of none")
+    partial_holm = _number("corrected for the number of pairs")
+    partial_spearman = _number("correlation of ranks given that of size")
+    partial_spearman_lower = _number("end of its interval")
+    partial_spearman_upper = _number("its other end")
+
+
+correlation_results = Table("correlation_results", metadata, CorrelationTable)

@@ -1,0 +1,37 @@
+-- analyses: stored statistical analyses of scores, the newest first.
+CREATE VIEW registry.analyses AS
+SELECT analysis_id, kind, slice, options ->> 'grouping' AS grouping,
+       (options ->> 'level')::double precision AS level, options, model_count AS models,
+       row_count AS scores, notes, data_fingerprint, created_at, code_version, libraries, seed,
+       seconds
+  FROM store.analyses
+ ORDER BY analysis_id DESC;
+
+COMMENT ON VIEW registry.analyses IS
+    'Stored statistical analyses of scores, one row each, the newest first; analysis_id leads to their results in anova, tukey and correlations. The same slice on the same data has one row.
+
+Example:
+SELECT analysis_id, kind, slice, grouping, models, created_at
+  FROM registry.analyses
+ WHERE kind = ''anova'';';
+COMMENT ON COLUMN registry.analyses.analysis_id IS 'Number of the analysis.';
+COMMENT ON COLUMN registry.analyses.kind IS 'What it computes: anova, tukey or correlate.';
+COMMENT ON COLUMN registry.analyses.slice IS
+    'SQL condition on models that selects them, as it was given; null for all evaluated models.';
+COMMENT ON COLUMN registry.analyses.grouping IS
+    'What models are grouped by, such as size; null where they are not.';
+COMMENT ON COLUMN registry.analyses.level IS
+    'Share of intervals that hold what they are of; differences are found where p is below 1 minus it.';
+COMMENT ON COLUMN registry.analyses.options IS
+    'All options, as JSON: benchmarks as named (null for all), complete, grouping, cuts in billions of weights, least, most.';
+COMMENT ON COLUMN registry.analyses.models IS
+    'Number of models with a score in the slice, those in no group included.';
+COMMENT ON COLUMN registry.analyses.scores IS 'Number of their scores.';
+COMMENT ON COLUMN registry.analyses.notes IS 'What was left out, and why.';
+COMMENT ON COLUMN registry.analyses.data_fingerprint IS
+    'Fingerprint of the names, scores, groups and sizes that it was computed from.';
+COMMENT ON COLUMN registry.analyses.created_at IS 'When it was computed (UTC).';
+COMMENT ON COLUMN registry.analyses.code_version IS 'Version of the registry.';
+COMMENT ON COLUMN registry.analyses.libraries IS 'Versions of the packages that computed, as JSON.';
+COMMENT ON COLUMN registry.analyses.seed IS 'Seed of random numbers; null where none is drawn.';
+COMMENT ON COLUMN registry.analyses.seconds IS 'Duration in seconds.';
