@@ -79,6 +79,8 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "reading outcomes and texts",
         "comparing models by the catalog",
         "measuring on held-out outcomes",
+        "learning routers",
+        "checking routers",
         "saving the version",
         "judging the version",
         *placing,
