@@ -210,11 +210,7 @@ class Router:
         self._checked = time.monotonic()
         try:
             with database.reading(self._engine, snapshot=True) as connection:
-                if read_version(connection).version == self._loaded.version:
-                    candidates = _candidates(connection, self._router, self._filters, self._loaded)
-                    self._loaded = _with_candidates(self._loaded, candidates)
-                else:
-                    self._loaded = _load(connection, self._router, self._filters)
+                self._loaded = _reloaded(connection, self._router, self._filters, self._loaded)
         except (SQLAlchemyError, RegistryError) as error:
             _log.warning("Routing on with version %s: %s", self.version, error)
 
@@ -224,8 +220,9 @@ class _Loaded:
     """Vectors of a version, and the models of it that may be chosen.
 
     Attributes:
-        names: of all M models of the version.
-        rows: of those that may be chosen, m, by their names.
+        keys: of all M models of the version.
+        models: names of those that may be chosen, m, sorted by byte, as they are now.
+        rows: of these among the M.
         levels: float32, m: mean outcomes; None of factorization.
         prices, inputs, outputs: float64, m, dollars a million tokens; NaN where not known.
     """
@@ -233,18 +230,15 @@ class _Loaded:
     version: int
     encoder: str
     dimension: int
-    names: Sequence[str]
+    keys: Sequence[int]
     serving: Floats | None
     stored: StoredRouter | None
     router: str
+    models: Sequence[str]
     rows: NDArray[np.intp]
     prices: NDArray[np.float64]
     inputs: NDArray[np.float64]
     outputs: NDArray[np.float64]
-
-    @property
-    def models(self) -> Sequence[str]:
-        return [self.names[row] for row in self.rows.tolist()]
 
     @property
     def levels(self) -> Floats | None:
@@ -266,24 +260,35 @@ def _load(connection: Connection, router: str, filters: Mapping[str, Any]) -> _L
     assert version.serving_dimension is not None
     dimension = version.serving_dimension - 1
     nothing = np.zeros(0)
-    empty = _Loaded(version.version, encoder, dimension, [], None, None, router,
+    empty = _Loaded(version.version, encoder, dimension, [], None, None, router, [],
                     np.zeros(0, np.intp), nothing, nothing, nothing)  # fmt: skip
     loaded = _with_vectors(connection, empty, version)
     return _with_candidates(loaded, _candidates(connection, router, filters, loaded))
 
 
+def _reloaded(
+    connection: Connection, router: str, filters: Mapping[str, Any], loaded: _Loaded
+) -> _Loaded:
+    """Return the current version with its candidates of now, vectors read only where needed."""
+    if read_version(connection).version == loaded.version:
+        candidates = _candidates(connection, router, filters, loaded)
+        # A merge gives the rows of a version to another key.
+        if {row.model_id for row in candidates} <= set(loaded.keys):
+            return _with_candidates(loaded, candidates)
+    return _load(connection, router, filters)
+
+
 def _with_vectors(connection: Connection, empty: _Loaded, version: EmbeddingVersion) -> _Loaded:
     if empty.router == "factorization":
         names, serving = read_serving(connection, version.version)
-        return replace(empty, names=names, serving=serving)
+        rows = connection.execute(
+            text("SELECT name, model_id FROM store.models WHERE name = ANY (:names)"),
+            {"names": names},
+        )
+        keys = {row.name: row.model_id for row in rows}
+        return replace(empty, keys=[keys[name] for name in names], serving=serving)
     stored = read_router(connection, version.version)
-    keys = stored.model_ids.tolist()
-    rows = connection.execute(
-        text("SELECT model_id, name FROM store.models WHERE model_id = ANY (:keys)"),
-        {"keys": keys},
-    )
-    named = {row.model_id: row.name for row in rows}
-    return replace(empty, names=[named[key] for key in keys], stored=stored)
+    return replace(empty, keys=stored.model_ids.tolist(), stored=stored)
 
 
 def _candidates(
@@ -306,23 +311,28 @@ def _candidates(
     with translated_errors("choose the models to route to"):
         return connection.execute(
             text(f"""
-            SELECT model, price, expected_cost AS input
-              FROM registry.{function}({prompt}{common})"""),  # noqa: S608 - fixed names
+            SELECT m.model_id, m.name, r.price, r.expected_cost AS input
+              FROM registry.{function}({prompt}{common}) AS r
+              JOIN store.models AS m ON m.name = r.model"""),  # noqa: S608 - fixed names
             {"dimension": loaded.dimension, **given},
         ).all()
 
 
 def _with_candidates(loaded: _Loaded, candidates: Sequence[Any]) -> _Loaded:
-    places = {name: place for place, name in enumerate(loaded.names)}
-    known = sorted(
-        ((places[row.model], row.price, row.input) for row in candidates), key=lambda each: each[0]
-    )
+    places = {key: place for place, key in enumerate(loaded.keys)}
+    known = sorted(candidates, key=lambda row: row.name)
     prices, inputs = (
-        np.array([np.nan if each[at] is None else each[at] for each in known], np.float64)
-        for at in (1, 2)
+        np.array([np.nan if value is None else value for value in column], np.float64)
+        for column in ([row.price for row in known], [row.input for row in known])
     )
-    rows = np.array([each[0] for each in known], np.intp)
-    return replace(loaded, rows=rows, prices=prices, inputs=inputs, outputs=4 * prices - 3 * inputs)
+    return replace(
+        loaded,
+        models=[row.name for row in known],
+        rows=np.array([places[row.model_id] for row in known], np.intp),
+        prices=prices,
+        inputs=inputs,
+        outputs=4 * prices - 3 * inputs,
+    )
 
 
 def _checked(vectors: Floats, loaded: _Loaded) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import rows
+from factories import model, rows
 from learned import drawn, kept
 from priced import offer
 from routed import kept_router, subjects_problem, unit
@@ -86,6 +86,44 @@ def test_a_new_version_is_noticed(engine: Engine, url: str) -> None:
             connection.execute(text("UPDATE store.prices SET input_per_million = 100"))
         cheap = router.route(PROMPTS, cost_weight=10)
         assert set(cheap.names) == {"org/m3"}
+
+
+@pytest.mark.parametrize("router", FUNCTIONS)
+def test_models_renamed_meanwhile_have_their_new_names(
+    engine: Engine, url: str, router: str
+) -> None:
+    with registry.Router(url, router=router, check_seconds=0) as opened:
+        before = opened.route(PROMPTS)
+        with engine.begin() as connection:
+            # The names change places in the order of names, as well.
+            connection.execute(
+                text("""UPDATE store.models SET name = 'new/m' || (9 - right(name, 1)::integer)
+                         WHERE name LIKE 'org/m%'""")
+            )
+        after = opened.route(PROMPTS)
+        assert opened.models == [f"new/m{place}" for place in range(5, 10)]
+    assert after.names == [f"new/m{9 - int(name[-1])}" for name in before.names]
+    assert after.probabilities.tolist() == pytest.approx(before.probabilities.tolist())
+    assert after.costs == pytest.approx(before.costs, nan_ok=True)
+
+
+@pytest.mark.parametrize("router", FUNCTIONS)
+def test_models_merged_meanwhile_are_read_again(engine: Engine, url: str, router: str) -> None:
+    with registry.Router(url, router=router, check_seconds=0) as opened:
+        before = opened.route(PROMPTS)
+        with engine.begin() as connection:
+            model(connection, "other/name")
+            keys = "SELECT model_id FROM store.models WHERE name = '{}'"
+            for table in ("route_models", "serving_vectors"):
+                connection.execute(
+                    text(f"""
+                    UPDATE store.{table} SET model_id = ({keys.format("other/name")})
+                     WHERE model_id = ({keys.format("org/m3")})""")
+                )
+        after = opened.route(PROMPTS)
+    renamed = ["other/name" if name == "org/m3" else name for name in before.names]
+    assert after.names == renamed
+    assert after.probabilities.tolist() == pytest.approx(before.probabilities.tolist())
 
 
 def test_without_a_database_it_routes_on(
