@@ -1,9 +1,10 @@
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 from domained import SET
-from factories import family, model, rows
+from factories import NOON, family, model, rows
 from priced import offer
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -242,6 +243,20 @@ def test_filters_are_those_of_other_routers(connection: Connection, key: int) ->
                 "cost_weight => 'NaN'", "minimum_probability => 2", "input_tokens => -1",
                 "output_tokens => 'Infinity'"):  # fmt: skip
         refused(connection, "are at least 0", f"{query}{bad})")
+
+
+def test_the_price_of_a_provider_is_that_of_the_list_seen_last(
+    connection: Connection, key: int
+) -> None:
+    a = score(connection, key, "org/a", {SUMS: 0.9, ALL: 0.9})
+    offer(connection, "old", a, (0.01, 0.01), provider="acme", source="m")
+    offer(connection, "new", a, (9.0, 9.0), provider="acme", source="z",
+          seen_at=NOON + timedelta(days=1))  # fmt: skip
+    (row,) = route(connection, provider="acme")
+    assert (row["price"], row["expected_cost"]) == (9, 0.009)
+    refused(connection, "No model is left to choose from",
+            "SELECT registry.route_domain('[1,0]', domain_set => 'ours', provider => 'acme',"
+            " max_price => 0.05)")  # fmt: skip
 
 
 def test_uncertain_prompts_go_to_the_best_general_model_by_name(

@@ -1,11 +1,12 @@
 """Routers in SQL: against numpy on the same data, and what filters, prices and bounds do."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
-from factories import alias, family, rows
+from factories import NOON, alias, family, rows
 from learned import drawn, kept
 from priced import offer
 from routed import KeptRouter, kept_router, subjects_problem, unit
@@ -16,6 +17,7 @@ from registry.embeddings import versions
 from registry.embeddings.routers.stored_router import read_router
 from registry.learning.routing.served_blend import RoutedProbabilities
 
+DAY = timedelta(days=1)
 PROMPT = unit(np.random.default_rng(9), 1, 8)[0]
 
 
@@ -230,6 +232,24 @@ def test_the_price_is_that_of_the_provider(connection: Connection) -> None:
     (row,) = routed(connection, "route_knn", k=9, provider="other")
     assert (row["model"], row["price"]) == ("org/m4", 50)
     assert row["expected_cost"] == pytest.approx((750 * 40 + 250 * 80) / 1e6)
+
+
+@pytest.mark.parametrize("newer", ["a", "z"])
+def test_the_price_of_a_provider_is_that_of_the_list_seen_last(
+    connection: Connection, newer: str
+) -> None:
+    router = kept_router(connection)
+    priced(connection, router, 5, 4, 3, 2, 1)
+    (key,) = rows(connection, "SELECT model_id FROM store.models WHERE name = 'org/m4'")[0]
+    offer(connection, "old", key, (0.01, 0.01), provider="acme", source="m")
+    offer(connection, "new", key, (9.0, 9.0), provider="acme", source=newer, seen_at=NOON + DAY)
+    (row,) = routed(connection, "route_best_single", prompt=None, k=9, provider="acme")
+    assert (row["model"], row["price"], row["expected_cost"]) == ("org/m4", 9, 0.009)
+    assert rows(connection, "SELECT registry.cost('org/m4', 750, 250, sold_by => 'acme')") == [
+        (row["expected_cost"],)
+    ]
+    refused(connection, "4 have no known price at 'acme', the others cost more than 0.05 dollars",
+            "route_best_single", prompt=None, provider="acme", max_price=0.05)  # fmt: skip
 
 
 def test_what_has_no_router_says_so(connection: Connection) -> None:

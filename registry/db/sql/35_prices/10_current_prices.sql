@@ -1,21 +1,10 @@
 -- current_prices: for each model of the catalog with a paid offer in dollars, the cheapest of today's.
 -- Cheapest for three tokens of input to one of output, as most chats use.
 CREATE VIEW store.current_prices AS
-SELECT DISTINCT ON (w.model_id)
-       w.model_id, w.provider, w.input_per_million, w.output_per_million, w.context
-  FROM (SELECT o.model_id, o.provider, o.source, o.name, p.input_per_million,
-               p.output_per_million, p.context,
-               -- Where lists disagree on a provider, the cheaper price may be the older one.
-               first_value(o.source) OVER (
-                   PARTITION BY o.model_id, o.provider
-                   ORDER BY o.seen_at DESC, p.valid_from DESC, o.source) AS newest
-          FROM store.price_offers o
-          JOIN store.prices p ON p.offer_id = o.offer_id AND p.valid_to IS NULL
-         WHERE o.model_id IS NOT NULL AND p.currency = 'USD'
-           -- A free offer is rationed, or part of a subscription: nothing can be planned by it.
-           AND p.input_per_million + p.output_per_million > 0) w
- WHERE w.source = w.newest
- ORDER BY w.model_id, 3 * w.input_per_million + w.output_per_million, w.provider, w.name;
+SELECT DISTINCT ON (p.model_id)
+       p.model_id, p.provider, p.input_per_million, p.output_per_million, p.context
+  FROM store.provider_prices p
+ ORDER BY p.model_id, 3 * p.input_per_million + p.output_per_million, p.provider;
 
 COMMENT ON VIEW store.current_prices IS
     'The cheapest paid price in US dollars of each model today, for three tokens of input to one of output; of each provider by the list that was seen last.';

@@ -74,13 +74,9 @@ BEGIN
                 FROM store.current_prices AS p
                WHERE routed.provider IS NULL AND p.model_id = ANY (ids)
               UNION ALL
-              (SELECT DISTINCT ON (o.model_id)
-                     o.model_id, p.input_per_million, p.output_per_million
-                FROM store.price_offers AS o
-                JOIN store.prices AS p ON p.offer_id = o.offer_id AND p.valid_to IS NULL
-               WHERE o.provider = routed.provider AND o.model_id = ANY (ids)
-                 AND p.currency = 'USD' AND p.input_per_million + p.output_per_million > 0
-               ORDER BY o.model_id, 3 * p.input_per_million + p.output_per_million)) AS c
+              SELECT p.model_id, p.input_per_million, p.output_per_million
+                FROM store.provider_prices AS p
+               WHERE p.provider = routed.provider AND p.model_id = ANY (ids)) AS c
             ON c.model_id = g.model_id
          WHERE (routed.license IS NULL OR m.license = lower(routed.license))
            AND (routed.max_parameters IS NULL
@@ -128,11 +124,9 @@ BEGIN
                SELECT FROM store.model_families AS f
                 WHERE f.model_id = m.model_id AND f.family_id = members)) AS strange,
            count(*) FILTER (WHERE NOT EXISTS (
-               SELECT FROM store.price_offers AS o
-                 JOIN store.prices AS p ON p.offer_id = o.offer_id AND p.valid_to IS NULL
-                WHERE o.model_id = m.model_id AND p.currency = 'USD'
-                  AND p.input_per_million + p.output_per_million > 0
-                  AND (routed.provider IS NULL OR o.provider = routed.provider))) AS unpriced
+               SELECT FROM store.provider_prices AS p
+                WHERE p.model_id = m.model_id
+                  AND (routed.provider IS NULL OR p.provider = routed.provider))) AS unpriced
       INTO counted
       FROM store.models AS m
      WHERE m.model_id = ANY (ids) AND (allowed IS NULL OR m.model_id = ANY (allowed));

@@ -1,5 +1,5 @@
 -- domain_candidates(of_set, ...): scores in domains of the models that pass the filters, with prices.
--- The price is that of the cheapest offer today, or of the cheapest of a provider.
+-- The price is that of the cheapest provider today, or of the given one; lists as in provider_prices.
 CREATE FUNCTION store.domain_candidates(
     of_set integer, max_parameters bigint DEFAULT NULL, max_price double precision DEFAULT NULL,
     members bigint[] DEFAULT NULL, license text DEFAULT NULL, family_id bigint DEFAULT NULL,
@@ -14,12 +14,8 @@ AS $$
         SELECT p.model_id, p.input_per_million, p.output_per_million
           FROM store.current_prices p WHERE domain_candidates.provider IS NULL
         UNION ALL
-        (SELECT DISTINCT ON (o.model_id) o.model_id, p.input_per_million, p.output_per_million
-           FROM store.price_offers o
-           JOIN store.prices p ON p.offer_id = o.offer_id AND p.valid_to IS NULL
-          WHERE o.provider = domain_candidates.provider AND o.model_id IS NOT NULL
-            AND p.currency = 'USD' AND p.input_per_million + p.output_per_million > 0
-          ORDER BY o.model_id, 3 * p.input_per_million + p.output_per_million)
+        SELECT p.model_id, p.input_per_million, p.output_per_million
+          FROM store.provider_prices p WHERE p.provider = domain_candidates.provider
     )
     SELECT s.model_id, s.domain, s.item_count, s.score, s.standard_error, s.residual_error,
            p.input_per_million, p.output_per_million, p.price
