@@ -1,7 +1,7 @@
 """Outcomes of logged decisions, fed back into the log and into runs of evaluations."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +97,8 @@ def feed_back(
 
     The item of a prompt is its hash. A prompt that several decisions sent to the same model has
     their mean outcome. Of decisions with the same prompt, feedback by prompt is for the newest.
+    Of decisions that were fed back to another benchmark alone, those of the same models on the
+    same prompts count here as well.
 
     Args:
         engine: of a database at head.
@@ -115,7 +117,7 @@ def feed_back(
     ):
         stored = {_store(connection, each) for each in feedback}
         written = load.write_blocks(
-            connection, [_block(connection, benchmark)], as_of=datetime.now(UTC)
+            connection, [_block(connection, benchmark, stored)], as_of=datetime.now(UTC)
         )
         benchmarks.choose_measures(connection, sorted(written.benchmarks))
         item_statistics.refresh(connection)
@@ -145,15 +147,27 @@ def _store(connection: Connection, feedback: RouteFeedback) -> int:
     return int(number)
 
 
-def _block(connection: Connection, benchmark: str) -> Block:
-    """Return the runs of all decisions that have an outcome."""
+def _block(connection: Connection, benchmark: str, decisions: Collection[int]) -> Block:
+    """Return the runs of these decisions, and of those that the benchmark has outcomes of."""
     rows = connection.execute(
         text("""
+        WITH fed AS MATERIALIZED (
+            SELECT DISTINCT o.model, o.item
+              FROM registry.outcomes o JOIN registry.runs r USING (run)
+             WHERE o.benchmark = :benchmark AND r.benchmark = :benchmark AND r.source = :source)
         SELECT coalesce(m.name, d.name) AS model, d.prompt_hash, max(d.prompt) AS prompt,
                avg(d.outcome) AS outcome
           FROM store.route_decisions d LEFT JOIN store.models m USING (model_id)
          WHERE d.outcome IS NOT NULL
-         GROUP BY 1, 2 ORDER BY min(d.decision_id)""")
+           AND (d.decision_id = ANY (:decisions)
+                OR EXISTS (SELECT FROM fed
+                            WHERE fed.item = d.prompt_hash AND fed.model = m.name)
+                -- Runs of names that no model has are in no view; their items are there.
+                OR m.name IS NULL AND d.prompt_hash IN (
+                       SELECT i.item FROM store.items i JOIN store.benchmarks b USING (benchmark_id)
+                        WHERE b.name = :benchmark))
+         GROUP BY 1, 2 ORDER BY min(d.decision_id)"""),
+        {"benchmark": benchmark, "source": SOURCE.name, "decisions": list(decisions)},
     ).all()
     prompts: dict[str, str | None] = {}
     outcomes: dict[str, dict[str, float]] = defaultdict(dict)

@@ -135,6 +135,26 @@ def test_outcomes_become_runs(models: Engine) -> None:
     assert stored(models, "SELECT count(*) FROM registry.items") == [(2,)]
 
 
+def test_a_benchmark_has_the_decisions_that_were_fed_back_to_it(models: Engine) -> None:
+    names = ("p", "q", "r", "q")
+    first, second, third, again = log_decisions(models, [decided(name) for name in names])
+    feed_back(models, [RouteFeedback(first, None, 1.0, 1)])
+    other = feed_back(models, [RouteFeedback(second, None, 1.0, 1)], benchmark="other")
+    assert (other.outcomes, other.runs) == (1, 1)
+    outcomes = "SELECT benchmark, item, outcome FROM registry.outcomes WHERE benchmark = '{}'"
+    by_default = [("routed-prompts", prompt_hash("p"), 1.0)]
+    assert stored(models, outcomes.format("routed-prompts")) == by_default
+    assert stored(models, outcomes.format("other")) == [("other", prompt_hash("q"), 1.0)]
+    # Later feedback keeps what the benchmark had.
+    feed_back(models, [RouteFeedback(third, None, 0.0, 1)], benchmark="other")
+    feed_back(models, [RouteFeedback(again, None, 0.0, 1)], benchmark="other")
+    assert stored(models, outcomes.format("routed-prompts")) == by_default
+    assert stored(models, outcomes.format("other") + " ORDER BY outcome DESC") == [
+        ("other", prompt_hash("q"), 0.5),
+        ("other", prompt_hash("r"), 0.0),
+    ]
+
+
 def test_feedback_on_what_is_not_logged_changes_nothing(models: Engine) -> None:
     (number,) = log_decisions(models, [decided("p")])
     for wrong in (RouteFeedback(number + 7, None, 1.0, 2), RouteFeedback(None, "ab", 1.0, 2)):
