@@ -167,7 +167,7 @@ class Router:
                 for a million tokens; above 0, models without a known price are not chosen.
             minimum_probability: where no model reaches it, the best single model is chosen, or the
                 likeliest by factorization; `fallbacks` says where.
-            input_tokens: of each prompt, for costs: a number, or P of them.
+            input_tokens: of each prompt, for costs: a number, or P of them; finite, at least 0.
             output_tokens: of each answer, likewise.
 
         Raises:
@@ -179,6 +179,8 @@ class Router:
         vectors = _checked(prompt_vectors, loaded)
         if not 0 <= cost_weight < np.inf or not 0 <= (minimum_probability or 0) <= 1:
             raise UsageError("cost_weight is at least 0, minimum_probability from 0 to 1.")
+        tokens_in = _tokens("input_tokens", input_tokens, len(vectors))
+        tokens_out = _tokens("output_tokens", output_tokens, len(vectors))
         found = loaded.probabilities(vectors)
         scores = found - cost_weight * loaded.prices if cost_weight else found
         if np.isnan(scores).all(axis=1).any() and len(found):
@@ -193,7 +195,7 @@ class Router:
         if low.any() and loaded.levels is not None:
             levels = np.where(np.isfinite(scores[low]), loaded.levels, -np.inf)
             picks[low] = levels.argmax(axis=1)
-        costs = input_tokens * loaded.inputs[picks] + output_tokens * loaded.outputs[picks]
+        costs = tokens_in * loaded.inputs[picks] + tokens_out * loaded.outputs[picks]
         last = "the likeliest" if loaded.levels is None else "best single model"
         return RoutedPrompts(
             [loaded.models[pick] for pick in picks.tolist()],
@@ -345,4 +347,15 @@ def _checked(vectors: Floats, loaded: _Loaded) -> Floats:
     finite = np.isfinite(found).all(axis=1)
     if not finite.all():
         raise UsageError(f"The vector of prompt {int(finite.argmin()) + 1} is not finite.")
+    return found
+
+
+def _tokens(name: str, tokens: float | NDArray[np.float64], prompts: int) -> NDArray[np.float64]:
+    found = np.asarray(tokens, np.float64)
+    if found.shape not in {(), (prompts,)}:
+        raise UsageError(
+            f"{name} is a number, or one for each of {prompts} prompts, not of shape {found.shape}."
+        )
+    if not (np.isfinite(found) & (found >= 0)).all():
+        raise UsageError(f"{name} is finite, and at least 0.")
     return found

@@ -154,6 +154,17 @@ def test_what_does_not_fit_is_refused(url: str) -> None:
         for options in ({"cost_weight": -1}, {"minimum_probability": 2}, {"cost_weight": np.nan}):
             with pytest.raises(UsageError, match="cost_weight is at least 0"):
                 router.route(PROMPTS, **options)
+        one_wrong: Any = np.where(np.arange(12) == 3, -1.0, 1.0)
+        misfits: list[Any] = [np.ones(11), np.ones(1), np.ones((12, 1))]
+        for name in ("input_tokens", "output_tokens"):
+            for value in (-5, np.nan, np.inf, one_wrong):
+                with pytest.raises(UsageError, match=f"{name} is finite, and at least 0"):
+                    router.route(PROMPTS, **{name: value})
+            for counts in misfits:
+                with pytest.raises(UsageError, match=f"{name} is a number, or one for each of 12"):
+                    router.route(PROMPTS, **{name: counts})
+        free = router.route(PROMPTS, input_tokens=0, output_tokens=np.zeros(12))
+        assert set(free.costs[~np.isnan(free.costs)]) == {0}
         with pytest.raises(UsageError, match="Prompt 2 is empty"):
             router.encode(["one", " "])
     refusals: list[tuple[type[Exception], str, dict[str, Any]]] = [
