@@ -101,6 +101,7 @@ def test_prompts_of_a_file_are_routed(commands: Commands, routing: Engine, tmp_p
     assert "leave PROMPT and --log out" in commands.refused(
         2, "route", "hello", "--prompts", str(file)
     )
+    assert "leave -k out" in commands.refused(2, "route", "--prompts", str(file), "-k", "3")
     file.write_bytes(b"")
     assert "no prompt in it" in commands.refused(1, "route", "--prompts", str(file))
 

@@ -86,7 +86,7 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @click.argument("prompt", required=False)
-@click.option("-k", type=AT_LEAST_ONE, default=3, show_default=True, help="How many.")
+@click.option("-k", type=AT_LEAST_ONE, help="How many models.  [default: 3]")
 @click.option(
     "--prompts",
     type=click.Path(path_type=Path),
@@ -102,7 +102,7 @@ def route_prompt(
     /,
     *,
     prompt: str | None,
-    k: int,
+    k: int | None,
     prompts: Path | None,
     router: str | None,
     pool: tuple[str, ...],
@@ -136,6 +136,8 @@ def route_prompt(
             raise UsageError("`registry domains route --prompts` routes many prompts by domain.")
         if prompt is not None or log or log_prompt:
             raise UsageError("--prompts reads the prompts: leave PROMPT and --log out.")
+        if k is not None:
+            raise UsageError("--prompts prints one model for each prompt: leave -k out.")
         _print_many(application, output, prompts, router, options)
         return
     if prompt is None:
@@ -146,7 +148,7 @@ def route_prompt(
         application,
         output,
         prompt,
-        (k, router),
+        (3 if k is None else k, router),
         options,
         of_domain=of_domain,
         log=(log, log_prompt),
