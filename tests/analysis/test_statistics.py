@@ -15,7 +15,12 @@ from factories import edge, family, model, rows, stub
 from scipy import stats
 from sqlalchemy import Connection, Engine, text
 
-from registry.analysis.statistics import benchmark_correlations, groupings, score_frame
+from registry.analysis.statistics import (
+    benchmark_correlations,
+    group_differences,
+    groupings,
+    score_frame,
+)
 from registry.analysis.statistics.benchmark_correlations import run_correlations
 from registry.analysis.statistics.group_differences import run_anova, run_tukey
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
@@ -425,6 +430,15 @@ def test_groups_too_small_and_constant_scores_are_left_out_and_said(filled: Engi
     assert {each.verdict for each in pairs} <= {"unknown", "higher", "lower", "no difference found"}
 
 
+def test_a_group_counts_from_the_least_number_on(filled: Engine) -> None:
+    with filled.begin() as connection:
+        put(connection, "twenty", [0.01 * place for place in range(20)])
+    options = replace(BY_SIZE, benchmarks=["twenty"])
+    assert [each.groups for each in run_anova(filled, options).results] == [4]
+    with pytest.raises(UsageError, match="no group has 6 scores"):
+        run_anova(filled, replace(options, least=6))
+
+
 def test_infinite_scores_and_other_scales_are_left_out_and_said(filled: Engine) -> None:
     with filled.begin() as connection:
         connection.execute(
@@ -542,3 +556,38 @@ def test_commands_print_and_say(commands: Commands, tmp_path: Path) -> None:
     refused = commands.refused(2, "stats", "anova", "--by", "author", "--cuts", "1,2")
     assert "add --by size" in refused
     orjson.loads(orjson.dumps(list(numbers(found))))
+
+
+def compared(groups_: Sequence[Reals]) -> list[group_differences.TukeyResult]:
+    """Compare groups of scores without a database."""
+    names = [f"g{place}" for place in range(len(groups_))]
+    benchmark = score_frame.FrameBenchmark("exam", "", "share")
+    empty = np.empty((0, 1))
+    of = ScoreFrame(models=[], benchmarks=[benchmark], values=empty, sizes=empty[:, 0],
+                    groups=names, codes=np.empty((0, 1), np.intp))  # fmt: skip
+    sample = group_differences._Sample(benchmark, range(len(groups_)), groups_)
+    return list(group_differences._pairs(of, sample, 0.95))
+
+
+def test_verdicts_are_by_the_test_that_fits_the_variances() -> None:
+    rng = np.random.default_rng(0)
+    # Few scores that spread among many that do not: pooled variances find what is not there.
+    pair = compared([rng.normal(0.2, 3, 8), rng.normal(0, 0.3, 200)])[0]
+    assert pair.p is not None
+    assert pair.games_howell_p is not None
+    assert pair.levene_p is not None
+    assert pair.p < 0.05 < pair.games_howell_p
+    assert pair.levene_p < 0.05
+    assert pair.differs
+    assert pair.verdict == "no difference found"
+
+
+def test_the_classic_procedure_begins_with_the_analysis_of_variance() -> None:
+    base = np.linspace(-1, 1, 10)
+    shifts = [-0.48, 0.48, *[0.0] * 4]
+    pair = compared([base + shift for shift in shifts])[0]
+    assert pair.p is not None
+    assert pair.anova_p is not None
+    assert pair.p < 0.05 < pair.anova_p
+    assert pair.differs is False
+    assert pair.verdict == "lower"
