@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from registry.catalog import names as model_names
 from registry.db import connection as database
-from registry.db.errors import translated_errors
+from registry.db.errors import translated
 from registry.embeddings.read import read_serving
 from registry.embeddings.routers.stored_router import StoredRouter, read_router
 from registry.embeddings.versions import EmbeddingVersion, read_version, require_routing
@@ -39,6 +40,10 @@ _EVERY = 2**31 - 1
 _INPUT, _OUTPUT = 750.0, 250.0
 
 Floats = NDArray[np.float32]
+
+
+class NoModelLeftError(RegistryError):
+    """No model passes the filters of a router."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +177,8 @@ class Router:
 
         Raises:
             UsageError: for vectors of other dimensions, or not finite, and options out of range.
-            RegistryError: when no model has a known price, but costs count.
+            RegistryError: when no model has a known price, but costs count, or when prices or
+                models changed and none passes the filters any more.
         """
         self._refresh()
         loaded = self._loaded
@@ -209,12 +215,15 @@ class Router:
         """Load the current version where it is another one; without a database, go on."""
         if time.monotonic() - self._checked < self._seconds:
             return
-        self._checked = time.monotonic()
         try:
             with database.reading(self._engine, snapshot=True) as connection:
                 self._loaded = _reloaded(connection, self._router, self._filters, self._loaded)
+        except NoModelLeftError:
+            # What was loaded has a model that the filters now leave out: each call asks again.
+            raise
         except (SQLAlchemyError, RegistryError) as error:
             _log.warning("Routing on with version %s: %s", self.version, error)
+        self._checked = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -310,7 +319,7 @@ def _candidates(
         for name in pool:
             model_names.model_id(connection, name)
         given["pool"] = list(pool)
-    with translated_errors("choose the models to route to"):
+    try:
         return connection.execute(
             text(f"""
             SELECT m.model_id, m.name, r.price, r.expected_cost AS input
@@ -318,6 +327,11 @@ def _candidates(
               JOIN store.models AS m ON m.name = r.model"""),  # noqa: S608 - fixed names
             {"dimension": loaded.dimension, **given},
         ).all()
+    except DBAPIError as error:
+        reason = translated(error, "choose the models to route to")
+        if isinstance(error.orig, psycopg.errors.NoDataFound):
+            raise NoModelLeftError(str(reason)) from error
+        raise reason from error
 
 
 def _with_candidates(loaded: _Loaded, candidates: Sequence[Any]) -> _Loaded:

@@ -137,6 +137,24 @@ def test_without_a_database_it_routes_on(
         assert "Routing on with version" in caplog.text
 
 
+@pytest.mark.parametrize("router", FUNCTIONS)
+def test_prices_above_the_limit_leave_no_model(engine: Engine, url: str, router: str) -> None:
+    change = "UPDATE store.prices SET input_per_million = input_per_million {} 100"
+    with registry.Router(url, router=router, check_seconds=0, max_price=4.0) as opened:
+        before = opened.route(PROMPTS)
+        with engine.begin() as connection:
+            connection.execute(text(change.format("*")))
+        # Not once alone: what was loaded stays out of reach until prices fall again.
+        opened._seconds = 3600
+        opened._checked -= 3601
+        for _ in range(2):
+            with pytest.raises(RegistryError, match="No model is left to choose from"):
+                opened.route(PROMPTS)
+        with engine.begin() as connection:
+            connection.execute(text(change.format("/")))
+        assert opened.route(PROMPTS).names == before.names
+
+
 def test_what_does_not_fit_is_refused(url: str) -> None:
     with registry.Router(url) as router:
         assert router.models == [f"org/m{place}" for place in range(5)]
