@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from cli_commands import Commands
 from domained import SET, quiz
+from factories import rows
+from priced import offer
 from sqlalchemy import create_engine, text
 
 from registry.prediction.domains import domain_storage
@@ -36,6 +38,16 @@ def asked(commands: Commands) -> Commands:
         connection.execute(text("UPDATE store.models SET parameters = 7e9"))
     engine.dispose()
     return commands
+
+
+def sell(commands: Commands) -> None:
+    """Sell all models at one price."""
+    assert commands.url is not None
+    engine = create_engine(commands.url)
+    with engine.begin() as connection:
+        for key, name in rows(connection, "SELECT model_id, name FROM store.models"):
+            offer(connection, name, key, (1.0, 1.0))
+    engine.dispose()
 
 
 def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> None:
@@ -99,6 +111,13 @@ def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> 
     assert result.exit_code == 0, result.output
     assert [each["model"] for each in json.loads(result.stdout)] == ["org/adder", "org/all"]
     assert "Domain sums, at 1.00: better than the best general model" in result.stderr
+    # Where prices weigh there is no expert, so nothing says why one was chosen.
+    sell(asked)
+    result = asked(
+        "route", prompt, "--router", "domain", "--domain-set", "ours", "--cost-weight", "0.1"
+    )
+    assert result.exit_code == 0, result.output
+    assert "Domain sums, at 1.00.\n" in result.stderr
     assert "--tier is an option of --router domain" in asked.refused(
         2, "route", prompt, "--tier", "8B"
     )

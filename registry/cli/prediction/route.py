@@ -192,7 +192,8 @@ def _print_one(
         say(NO_ROUTERS)
     if router == "domain" and routed.rows:
         first = routed.rows[0]
-        say(f"Domain {first['domain']}, at {first['domain_probability']:.2f}: {first['why']}.")
+        why = f": {first['why']}" if first["why"] else ""
+        say(f"Domain {first['domain']}, at {first['domain_probability']:.2f}{why}.")
     for fallback in {row["fallback"] for row in routed.rows} - {None}:
         say(f"{fallback[0].upper()}{fallback[1:]}.")
     output.rows(FIELDS, ([row.get(field.name) for field in FIELDS] for row in routed.rows))

@@ -282,6 +282,38 @@ def test_uncertain_prompts_go_to_the_best_general_model_by_name(
             "SELECT registry.route_domain('[1,0]', domain_set => 'ours')")  # fmt: skip
 
 
+def test_where_prices_weigh_no_row_is_called_the_best_general_model(
+    connection: Connection, key: int
+) -> None:
+    general = score(connection, key, "org/all", {SUMS: 0.88, REST: 0.6, ALL: 0.7})
+    adder = score(connection, key, "org/adder", {SUMS: 0.89, REST: 0.5, ALL: 0.5})
+    offer(connection, "all", general, (9.0, 9.0))
+    offer(connection, "adder", adder, (1.0, 1.0))
+
+    def reasons(vector: str, **options: float) -> list[tuple[str, str | None, str | None]]:
+        found = route(connection, vector, k=2, **options)
+        return [(row["model"], row["fallback"], row["why"]) for row in found]
+
+    within = reasons("[1,0]")[0]
+    assert within[:2] == ("org/all", within[2])
+    assert within[2].startswith("the best general model: org/adder is better")  # type: ignore[union-attr]
+    assert reasons("[1,0]", cost_weight=0.1) == [("org/adder", None, None), ("org/all", None, None)]
+    other = "the prompt is of the domain of all others, rest: "
+    assert reasons("[-1,0]")[0][:2] == ("org/all", f"{other}best general model")
+    there = f"{other}ordered by score there less weighed price"
+    assert reasons("[-1,0]", cost_weight=0.1) == [
+        ("org/adder", there, None), ("org/all", there, None),
+    ]  # fmt: skip
+    connection.execute(text("UPDATE store.domain_classifiers SET least_probability = 0.99999999"))
+    overall = (
+        "the prompt's domain is not certain (sums at 1.00): "
+        "ordered by score over all domains less weighed price"
+    )
+    assert reasons("[1,0]", cost_weight=0.1) == [
+        ("org/adder", overall, None), ("org/all", overall, None),
+    ]  # fmt: skip
+
+
 def test_the_view_of_experts_has_all_tiers(connection: Connection, key: int) -> None:
     a = score(connection, key, "org/a", {SUMS: 0.9, ALL: 0.9}, parameters=70 * 10**9,
               parameters_source="safetensors")  # fmt: skip

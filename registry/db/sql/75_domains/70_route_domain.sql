@@ -83,7 +83,9 @@ BEGIN
                         CASE WHEN likeliest.energy < (SELECT c.least_energy FROM store.domain_classifiers c
                                                    WHERE c.set_id = of_set)
                              THEN ', and unlike all items' ELSE '' END) END
-            || ': best general model';
+            || CASE WHEN weight = 0 THEN ': best general model'
+                    WHEN likeliest.fallback THEN ': ordered by score there less weighed price'
+                    ELSE ': ordered by score over all domains less weighed price' END;
         IF NOT likeliest.fallback THEN
             chosen.model_id := chosen.general_id;
         END IF;
@@ -92,7 +94,8 @@ BEGIN
                 'The domain of the prompt is not certain, and there is no general model: none that '
                 'passes the filters was observed in half of the domains of %L', domain_set);
         END IF;
-    ELSIF chosen.model_id = chosen.general_id AND starts_with(chosen.why, 'the best general model:') THEN
+    ELSIF weight = 0 AND chosen.model_id = chosen.general_id
+          AND starts_with(chosen.why, 'the best general model:') THEN
         instead := chosen.why;
     END IF;
     RETURN QUERY
@@ -156,7 +159,7 @@ domain: the likeliest domain
 domain_probability: that the prompt is of it
 confident: whether that can be relied on, as in classify_prompt
 outcomes: number of outcomes that the probability rests on
-fallback: why the choice is the best general model; null where it is the domain''s expert
+fallback: why the choice is the best general model, or, where prices weigh, not by scores in a certain domain; null where it is the domain''s expert, or by scores there
 why: why the expert was chosen among the models; null for the others
 
 Example:
