@@ -12,6 +12,9 @@ from registry.learning.coldstart.kernel_features import MOST_FEATURES, KernelSpa
 TRENDS = ("dates", "sizes")
 """Feature blocks along which scores change steadily, beyond all models that are known."""
 
+LEAST_STATED = 10
+"""Models that state a date, or a size, from which on a trend is learned."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelFeatureSpace:
@@ -23,7 +26,8 @@ class ModelFeatureSpace:
 
     Attributes:
         similar: features of the kernel.
-        trends: float64, 2 x t: mean and standard deviation of each trend.
+        trends: float64, 2 x t: mean and standard deviation of each trend; infinite where too few
+            models of the fit state it, so that it counts for none.
     """
 
     similar: KernelSpace
@@ -39,15 +43,7 @@ class ModelFeatureSpace:
             seed: of the choice of landmarks.
         """
         similar, _ = KernelSpace.fitted(models, most=most, seed=seed)
-        known = [getattr(models, name) for name in TRENDS]
-        known = [values[~np.isnan(values)] for values in known]
-        trends = np.array(
-            [
-                [each.mean() if len(each) else 0.0 for each in known],
-                [(each.std() if len(each) else 0.0) or 1.0 for each in known],
-            ]
-        )
-        return cls(similar, trends)
+        return cls(similar, np.array([_trend(getattr(models, name)) for name in TRENDS]).T)
 
     @property
     def groups(self) -> Places:
@@ -72,3 +68,11 @@ class ModelFeatureSpace:
             features: of the models, n x f.
         """
         return self.similar.apart(models, features[:, self.groups == 0])
+
+
+def _trend(values: Reals) -> tuple[float, float]:
+    """Return mean and standard deviation of what models state; infinite where they say no trend."""
+    stated = values[~np.isnan(values)]
+    if len(stated) < LEAST_STATED or not stated.std():
+        return 0.0, np.inf
+    return float(stated.mean()), float(stated.std())

@@ -137,3 +137,16 @@ def test_what_is_lacking_makes_predictions_less_certain_and_scores_count_more() 
     placed = found.place(features[50:], apart[50:])
     assert np.allclose(placed.covariances, found.covariances[50:])
     assert np.allclose(placed.means, found.means[50:])
+
+
+def test_a_date_says_nothing_where_the_models_of_the_fit_state_none() -> None:
+    undated = blocks(described(40, dated=False))
+    dated = blocks(described(40))
+    few = replace(undated, dates=np.where(np.arange(40) < 9, dated.dates, np.nan))
+    same = replace(undated, dates=np.full(40, 20_000.0))
+    for models in (undated, few, same):
+        space = ModelFeatureSpace.of(models)
+        assert (space.features(dated)[:, space.groups == 1] == 0).all()
+    enough = replace(undated, dates=np.where(np.arange(40) < 10, dated.dates, np.nan))
+    space = ModelFeatureSpace.of(enough)
+    assert (space.features(dated)[:, space.groups == 1] != 0).any()
