@@ -114,6 +114,15 @@ class AnalysisKind(StrEnum):
     ANOVA = "anova"
     TUKEY = "tukey"
     CORRELATE = "correlate"
+    MAP = "map"
+    FACTORS = "factors"
+
+
+class MapLayout(StrEnum):
+    """How models are laid out on a plane by their scores."""
+
+    TSNE = "tsne"
+    UMAP = "umap"
 
 
 class Grouping(StrEnum):

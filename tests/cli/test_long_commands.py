@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli_commands import REPOSITORY
+from evaluated import block, run, write
 from factories import model
 from planted import fill
 from sqlalchemy import Engine
@@ -111,4 +112,14 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "comparing models by the catalog",
         "item-mean, split by cell",
         "rasch, split by cell",
+    ]
+    with engine.begin() as connection:
+        for benchmark in ("quiz", "riddle"):
+            runs = [run(f"org/m{place}", score=0.01 * place) for place in range(20)]
+            write(connection, block(benchmark, *runs))
+    assert of("stats", "map") == [
+        "reading scores",
+        "finding neighbours",
+        "laying out models by t-SNE",
+        "comparing groups and neighbours",
     ]

@@ -204,6 +204,14 @@ ROWS: dict[str, tuple[str, ...]] = {
                (analysis_id, benchmark, version, other, other_version, n, partial_n)
            VALUES (1, 'exam', '', 'quiz', '', 9, 9)""",
     ),
+    "0023": (
+        "INSERT INTO store.projections VALUES (1, 'org/a', 0.5, 1.5, '3-7B')",
+        """INSERT INTO store.projection_checks
+               (analysis_id, layout, models, benchmarks, grouped_models, groups, verdict)
+           VALUES (1, 'tsne', 9, 2, 0, 0, 'unknown')""",
+        "INSERT INTO store.ability_factors VALUES (1, 1, 2.5, 1.1, true, 0.8, 0.7, 0.9, 0.8)",
+        "INSERT INTO store.factor_loadings VALUES (1, 1, 'exam', '', 0.9, 0.8, 1, 0.8)",
+    ),
 }
 
 SAMPLES = {
@@ -559,6 +567,10 @@ def test_every_other_table_is_small_by_nature() -> None:
         "anova_results",
         "correlation_results",
         "tukey_results",
+        "projections",
+        "projection_checks",
+        "ability_factors",
+        "factor_loadings",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

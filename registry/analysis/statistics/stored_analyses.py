@@ -31,12 +31,14 @@ class AnalysisRequest:
         condition: SQL on models; None for all.
         options: all others.
         seed: of random numbers; None where nothing is drawn.
+        libraries: packages that compute.
     """
 
     kind: AnalysisKind
     condition: str | None
     options: Mapping[str, Any]
     seed: int | None = None
+    libraries: Sequence[str] = LIBRARIES
 
     @classmethod
     def of(cls, kind: AnalysisKind, frame: FrameOptions, *, level: float) -> "AnalysisRequest":
@@ -55,7 +57,8 @@ class AnalysisRequest:
     def digest(self) -> str:
         """Return what identifies the request, by this version of the registry and its libraries."""
         parts = [
-            self.kind, self.condition, self.options, self.seed, __version__, library_versions(),
+            self.kind, self.condition, self.options, self.seed, __version__,
+            library_versions(self.libraries),
         ]  # fmt: skip
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
@@ -83,9 +86,9 @@ class StoredAnalysis:
     reused: bool
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(names: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the versions of the packages that compute."""
-    return {name: version(name) for name in LIBRARIES}
+    return {name: version(name) for name in names}
 
 
 def find_analysis(
@@ -139,7 +142,7 @@ def store_analysis(
             "request": request.digest(),
             "fingerprint": frame.fingerprint(),
             "code_version": __version__,
-            "libraries": orjson.dumps(library_versions()).decode(),
+            "libraries": orjson.dumps(library_versions(request.libraries)).decode(),
             "seed": request.seed,
             "seconds": seconds,
             "notes": list(notes),

@@ -6,14 +6,16 @@ import click
 
 from registry.cli.stats.anova import anova
 from registry.cli.stats.correlate import correlate
+from registry.cli.stats.factors import factors
+from registry.cli.stats.map import map_models
 from registry.cli.stats.tukey import tukey
 
 
 @click.group()
 def stats() -> None:
-    """Compare groups of models, and correlate benchmarks.
+    """Find what explains scores: groups of models, and abilities.
 
-    Results are stored, and are in views analyses, anova, tukey and correlations. The same slice of
+    Results are stored, and are in view analyses and one for each kind. The same slice of
     models on the same data is not computed again.
 
     \b
@@ -22,5 +24,5 @@ def stats() -> None:
     """
 
 
-for command in (anova, tukey, correlate):
+for command in (anova, tukey, correlate, factors, map_models):
     stats.add_command(command)

@@ -56,12 +56,21 @@ def slice_options(command: Command) -> Command:
 
 def group_options(command: Command) -> Command:
     """Give a command options that choose groups."""
+    return _group_options(command, required=True)
+
+
+def optional_group_options(command: Command) -> Command:
+    """Give a command options that choose groups, where it can do without them."""
+    return _group_options(command, required=False)
+
+
+def _group_options(command: Command, *, required: bool) -> Command:
     for option in reversed((
         click.option(
             "--by",
             "grouping",
             type=OneOf(Grouping),
-            required=True,
+            required=required,
             help="What to group models by.",
         ),
         click.option(
@@ -115,6 +124,15 @@ def frame_options(
         cuts=CUTS if cuts is None else check_cuts(_numbers(cuts)),
         **others,
     )
+
+
+seed_option = click.option(
+    "--seed",
+    type=Whole(min=0, largest=2**32 - 1),
+    default=42,
+    show_default=True,
+    help="Of random numbers; the same seed on the same data gives the same.",
+)
 
 
 def _numbers(cuts: str) -> list[float]:

@@ -5,6 +5,12 @@ The tables may change between versions; users query the views and functions of s
 its primary key, so that it can be distributed by model (see `LARGE_TABLES`).
 """
 
+from registry.db.schema.ability_analyses import (
+    ability_factors,
+    factor_loadings,
+    projection_checks,
+    projections,
+)
 from registry.db.schema.analyses import (
     analyses,
     analysis_groups,
@@ -96,6 +102,7 @@ __all__ = [
     "LARGE_TABLES",
     "VERSIONED_TABLES",
     "abilities",
+    "ability_factors",
     "analyses",
     "analysis_groups",
     "anova_results",
@@ -118,6 +125,7 @@ __all__ = [
     "embeddings",
     "encoders",
     "evaluated_names",
+    "factor_loadings",
     "feature_sets",
     "fitted_scores",
     "imports",
@@ -142,6 +150,8 @@ __all__ = [
     "price_offers",
     "prices",
     "priors",
+    "projection_checks",
+    "projections",
     "quarantine",
     "restated_runs",
     "route_blends",

@@ -22,7 +22,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from registry.db.schema.base import metadata, texts, time
 
 
-def _analysis_key() -> Column[int]:
+def analysis_key() -> Column[int]:
+    """Return the key of the analysis, with which its results go."""
     return Column(
         Integer,
         ForeignKey("store.analyses.analysis_id", ondelete="CASCADE"),
@@ -32,15 +33,17 @@ def _analysis_key() -> Column[int]:
     )
 
 
-def _benchmark_key() -> Column[str]:
+def benchmark_key() -> Column[str]:
+    """Return a column of names of benchmarks, part of the key."""
     return Column(Text, primary_key=True, comment="canonical name")
 
 
-def _version_key() -> Column[str]:
+def version_key() -> Column[str]:
+    """Return a column of versions of benchmarks, part of the key."""
     return Column(Text, primary_key=True, comment="of the benchmark; empty where none is stated")
 
 
-def _number(comment: str) -> Column[float | None]:
+def number(comment: str) -> Column[float | None]:
     """Return a column of numbers, null where they are not defined."""
     return Column(Double, comment=comment)
 
@@ -79,9 +82,9 @@ analyses = Table(
 class AnalysisGroupTable(TypedColumns):
     """One row per group and benchmark of an analysis by groups."""
 
-    analysis_id = _analysis_key()
-    benchmark = _benchmark_key()
-    version = _version_key()
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
     group_name = Column(Text, primary_key=True)
     position: Named[int] = Column(Integer, comment="of the group, in the order of size or name")
     n: Named[int] = Column(Integer, comment="scores")
@@ -96,33 +99,33 @@ analysis_groups = Table("analysis_groups", metadata, AnalysisGroupTable)
 class AnovaTable(TypedColumns):
     """One row per benchmark of an analysis of variance."""
 
-    analysis_id = _analysis_key()
-    benchmark = _benchmark_key()
-    version = _version_key()
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
     n: Named[int] = Column(Integer, comment="scores")
     groups: Named[int] = Column(Integer)
-    f = _number("ratio of the variance between groups to that within")
+    f = number("ratio of the variance between groups to that within")
     df_between: Named[int] = Column(Integer)
     df_within: Named[int] = Column(Integer)
-    p = _number("of f")
-    holm = _number("p corrected for the number of benchmarks")
-    benjamini_hochberg = _number("likewise, for the share of false findings")
-    eta_squared = _number("share of the variance that groups explain")
-    omega_squared = _number("estimate of it in the population")
-    effect_lower = _number("end of the interval of that share")
-    effect_upper = _number("its other end")
-    welch_f = _number("ratio that needs no equal variances")
-    welch_df = _number("its degrees of freedom within")
-    welch_p = _number("of it")
-    welch_holm = _number("corrected for the number of benchmarks")
-    kruskal_h = _number("statistic of ranks")
-    kruskal_p = _number("of it")
-    kruskal_holm = _number("corrected for the number of benchmarks")
-    levene = _number("statistic of equal variances, by Brown and Forsythe")
-    levene_p = _number("of it")
-    skewness = _number("of the residuals")
-    kurtosis = _number("of the residuals, in excess of 3")
-    normality_p = _number("of normal residuals")
+    p = number("of f")
+    holm = number("p corrected for the number of benchmarks")
+    benjamini_hochberg = number("likewise, for the share of false findings")
+    eta_squared = number("share of the variance that groups explain")
+    omega_squared = number("estimate of it in the population")
+    effect_lower = number("end of the interval of that share")
+    effect_upper = number("its other end")
+    welch_f = number("ratio that needs no equal variances")
+    welch_df = number("its degrees of freedom within")
+    welch_p = number("of it")
+    welch_holm = number("corrected for the number of benchmarks")
+    kruskal_h = number("statistic of ranks")
+    kruskal_p = number("of it")
+    kruskal_holm = number("corrected for the number of benchmarks")
+    levene = number("statistic of equal variances, by Brown and Forsythe")
+    levene_p = number("of it")
+    skewness = number("of the residuals")
+    kurtosis = number("of the residuals, in excess of 3")
+    normality_p = number("of normal residuals")
     verdict: Named[str] = Column(Text, comment="differ, unclear, no difference found or unknown")
 
 
@@ -132,22 +135,22 @@ anova_results = Table("anova_results", metadata, AnovaTable)
 class TukeyTable(TypedColumns):
     """One row per pair of groups and benchmark."""
 
-    analysis_id = _analysis_key()
-    benchmark = _benchmark_key()
-    version = _version_key()
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
     group_name = Column(Text, primary_key=True, comment="first of the pair")
     other_group = Column(Text, primary_key=True, comment="second of the pair")
     n: Named[int] = Column(Integer, comment="scores of the first")
     other_n: Named[int] = Column(Integer, comment="of the second")
     difference: Named[float] = Column(Double, comment="mean of the first minus the second's")
-    p = _number("of Tukey; corrected for the pairs of the benchmark")
-    lower = _number("end of the simultaneous interval")
-    upper = _number("its other end")
-    games_howell_p = _number("likewise, without equal variances")
-    games_howell_lower = _number("end of its interval")
-    games_howell_upper = _number("its other end")
-    anova_p = _number("of the analysis of variance of the benchmark")
-    levene_p = _number("of equal variances on the benchmark")
+    p = number("of Tukey; corrected for the pairs of the benchmark")
+    lower = number("end of the simultaneous interval")
+    upper = number("its other end")
+    games_howell_p = number("likewise, without equal variances")
+    games_howell_lower = number("end of its interval")
+    games_howell_upper = number("its other end")
+    anova_p = number("of the analysis of variance of the benchmark")
+    levene_p = number("of equal variances on the benchmark")
     differs: Named[bool | None] = Column(
         Boolean, comment="by Tukey, where the analysis of variance finds a difference"
     )
@@ -162,31 +165,31 @@ tukey_results = Table("tukey_results", metadata, TukeyTable)
 class CorrelationTable(TypedColumns):
     """One row per pair of benchmarks."""
 
-    analysis_id = _analysis_key()
-    benchmark = _benchmark_key()
-    version = _version_key()
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
     other = Column(Text, primary_key=True, comment="canonical name of the other benchmark")
     other_version = Column(Text, primary_key=True)
     n: Named[int] = Column(Integer, comment="models with both scores")
-    pearson = _number("linear correlation")
-    pearson_lower = _number("end of its interval")
-    pearson_upper = _number("its other end")
-    pearson_p = _number("of none")
-    pearson_holm = _number("corrected for the number of pairs")
-    spearman = _number("correlation of ranks")
-    spearman_lower = _number("end of its interval")
-    spearman_upper = _number("its other end")
-    spearman_p = _number("of none")
-    spearman_holm = _number("corrected for the number of pairs")
+    pearson = number("linear correlation")
+    pearson_lower = number("end of its interval")
+    pearson_upper = number("its other end")
+    pearson_p = number("of none")
+    pearson_holm = number("corrected for the number of pairs")
+    spearman = number("correlation of ranks")
+    spearman_lower = number("end of its interval")
+    spearman_upper = number("its other end")
+    spearman_p = number("of none")
+    spearman_holm = number("corrected for the number of pairs")
     partial_n: Named[int] = Column(Integer, comment="those whose size is known")
-    partial = _number("linear correlation given log size")
-    partial_lower = _number("end of its interval")
-    partial_upper = _number("its other end")
-    partial_p = _number("of none")
-    partial_holm = _number("corrected for the number of pairs")
-    partial_spearman = _number("correlation of ranks given that of size")
-    partial_spearman_lower = _number("end of its interval")
-    partial_spearman_upper = _number("its other end")
+    partial = number("linear correlation given log size")
+    partial_lower = number("end of its interval")
+    partial_upper = number("its other end")
+    partial_p = number("of none")
+    partial_holm = number("corrected for the number of pairs")
+    partial_spearman = number("correlation of ranks given that of size")
+    partial_spearman_lower = number("end of its interval")
+    partial_spearman_upper = number("its other end")
 
 
 correlation_results = Table("correlation_results", metadata, CorrelationTable)

@@ -8,14 +8,14 @@ SELECT analysis_id, kind, slice, options ->> 'grouping' AS grouping,
  ORDER BY analysis_id DESC;
 
 COMMENT ON VIEW registry.analyses IS
-    'Stored statistical analyses of scores, one row each, the newest first; analysis_id leads to their results in anova, tukey and correlations. The same slice on the same data has one row.
+    'Stored statistical analyses of scores, one row each, the newest first; analysis_id leads to their results in anova, tukey, correlations, projections, ability_factors and others. The same slice on the same data has one row.
 
 Example:
 SELECT analysis_id, kind, slice, grouping, models, created_at
   FROM registry.analyses
  WHERE kind = ''anova'';';
 COMMENT ON COLUMN registry.analyses.analysis_id IS 'Number of the analysis.';
-COMMENT ON COLUMN registry.analyses.kind IS 'What it computes: anova, tukey or correlate.';
+COMMENT ON COLUMN registry.analyses.kind IS 'What it computes: anova, tukey, correlate, map, factors and others, as the commands of registry stats.';
 COMMENT ON COLUMN registry.analyses.slice IS
     'SQL condition on models that selects them, as it was given; null for all evaluated models.';
 COMMENT ON COLUMN registry.analyses.grouping IS
