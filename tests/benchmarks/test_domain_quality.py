@@ -17,9 +17,13 @@ from sklearn.linear_model import LogisticRegression
 
 from registry.learning.arrays import Places, Reals
 from registry.learning.domains.domain_calibration import area_under_curve, classifier_figures
-from registry.learning.domains.domain_classifier import LearnedClassifier, learn_classifier
-from registry.learning.domains.model_scores import model_scores
-from registry.learning.factorization.problem import Matrix
+from registry.learning.domains.domain_classifier import (
+    LEAST_ITEMS,
+    LearnedClassifier,
+    learn_classifier,
+)
+from registry.learning.domains.expert_router import ExpertRouter
+from registry.learning.factorization.problem import Context, Matrix
 from registry.prediction.domains.domain_sets import shipped_sets
 
 SEEDS = range(5)
@@ -263,53 +267,42 @@ def area(higher: Matrix, lower: Matrix) -> float:
     return area_under_curve(higher.astype(np.float64), lower.astype(np.float64))
 
 
-def experts(outcomes: Matrix, domains: Places, noise: float, general: int) -> Places:
-    """Choose experts by domain as `store.choose_experts` does; the last is the general one."""
-    chosen = []
-    for domain in range(int(domains.max()) + 1):
-        of = model_scores(outcomes[:, domains == domain])
-        gains = of.scores - of.scores[general]
-        errors = np.hypot(of.residuals, of.residuals[general])
-        better = gains > noise * errors
-        chosen.append(int(np.where(better, of.scores, -1).argmax()) if better.any() else general)
-    return np.array([*chosen, general], np.intp)
+def modem_table(title: str, of: RoutingTable, kind: str) -> None:
+    """Print accuracy and mean price of a routed system beside those of the best single model.
 
-
-def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Places]) -> None:
-    """Print accuracy and mean price of a routed system beside those of the best single model."""
+    The router is that which is served, `ExpertRouter`: by the shipped set, and with a domain for
+    each group, where no domain is that of all others.
+    """
     outcomes, vectors = of.problem.outcomes, of.problem.vectors
     groups, prices = of.problem.groups, of.problem.costs[:, 0]
     names = named(kind)
-    for name, domains in sets.items():
+    shipped = shipped_sets()[0]
+    places = shipped.places()
+    numbers = [places.of(kind, each) for each in names]
+    mapped = {group: number for group, number in enumerate(numbers) if number is not None}
+    sets = {
+        "MoDEM's domains": ExpertRouter(mapped, shipped.fallback_number),
+        "a domain for each group": ExpertRouter(),
+    }
+    for name, router in sets.items():
         rows: dict[str, list[Reals]] = {}
         costs: Row = {}
         by_group: dict[str, list[Reals]] = {}
+        aside = []
         for seed in SEEDS:
             known, asked = split(groups, seed)
-            mapped = known[domains[known] >= 0]
-            present = np.unique(domains[mapped])
-            numbers = np.searchsorted(present, domains[mapped])
-            learned = learn_classifier(
-                vectors[mapped], numbers, len(present),
-                [of.prompts[each] for each in mapped.tolist()], seed=seed,
-            )  # fmt: skip
-            predicted = learned.classifier.predict(vectors[asked])
-            likeliest = predicted.probabilities.argmax(axis=1)
-            sure = predicted.probabilities.max(axis=1) >= 0.5
-            best = int(outcomes[:, known].mean(axis=1).argmax())
+            fitted = router.fit(of.problem.only(known), Context(seed=seed))
+            counted = fitted.rows(vectors[asked])
+            aside.append(float((counted == 0).mean()))
+            true = true_rows(router, groups[known], groups[asked])
+            best = int(fitted.experts[0])
             found = {
-                f"experts beyond {noise} s.e.": np.where(
-                    sure, (chosen := experts(outcomes[:, mapped], numbers, noise, best))[likeliest],
-                    chosen[-1],
-                )
-                for noise in (0, 1, 2)
-            }  # fmt: skip
-            found["best single model"] = np.full(len(asked), best)
-            true = np.searchsorted(present, domains[asked])
-            exact = experts(outcomes[:, mapped], numbers, 1, best)
-            known_domain = np.isin(domains[asked], present)
-            found["experts of the true domain"] = np.where(
-                known_domain, exact[np.minimum(true, len(present) - 1)], exact[-1]
+                "experts": fitted.experts[counted],
+                "best single model": np.full(len(asked), best),
+                "experts of the true domain": fitted.experts[true],
+            }
+            assert found["experts"].tolist() == (
+                fitted.predict(vectors[asked]).probabilities.argmax(axis=1).tolist()
             )
             for system, picks in found.items():
                 right = outcomes[picks, asked].astype(np.float64)
@@ -318,7 +311,8 @@ def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Plac
                 by_group.setdefault(system, []).append(
                     np.array([right[groups[asked] == each].mean() for each in range(len(names))])
                 )
-        print(f"\n{title}, {name}: accuracy, difference to the best single model, price")
+        print(f"\n{title}, {name}: {np.mean(aside):.1%} of prompts of no certain domain")
+        print("  accuracy, difference to the best single model, price")
         for system, right in rows.items():
             accuracy = [float(each.mean()) for each in right]
             gain = [
@@ -329,7 +323,7 @@ def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Plac
                 f"  {system:28s} {interval(accuracy)}  {interval(gain)}  "
                 f"${np.mean(costs[system]):.3f}"
             )
-        shown = ("experts beyond 1 s.e.", "best single model", "experts of the true domain")
+        shown = ("experts", "best single model", "experts of the true domain")
         for place, group in enumerate(names):
             line = "  ".join(
                 f"{np.mean([each[place] for each in by_group[system]]):.3f}" for system in shown
@@ -337,13 +331,19 @@ def modem_table(title: str, of: RoutingTable, kind: str, sets: Mapping[str, Plac
             print(f"    {group:24s} {line}")
 
 
+def true_rows(router: ExpertRouter, known: Places, asked: Places) -> Places:
+    """Return the row of each asked group's domain; 0 where none was learned."""
+    of = router.domains or {group: group for group in np.unique(known).tolist()}
+    domains = np.array([of.get(group, -1) for group in known.tolist()])
+    numbers = np.bincount(domains[domains >= 0])
+    present = np.flatnonzero(numbers >= LEAST_ITEMS).tolist()
+    row = {domain: 1 + place for place, domain in enumerate(present)}
+    return np.array([row.get(of.get(group, -1), 0) for group in asked.tolist()], np.intp)
+
+
 def test_table_of_modem_on_llmrouter(kept: Path) -> None:
     of = llmrouter(kept)
-    sets = {
-        "MoDEM's domains": modem("llmrouter", of.problem.groups),
-        "a domain for each task": of.problem.groups,
-    }
-    modem_table("LLMRouter, all 9 models", of, "llmrouter", sets)
+    modem_table("LLMRouter, all 9 models", of, "llmrouter")
     sizes = pd.read_csv(DATA / "llmrouter-queries" / "models.csv").set_index("name")["size"]
     small = np.flatnonzero([_billions(str(sizes[each])) <= 10 for each in of.models])
     problem = of.problem
@@ -354,7 +354,7 @@ def test_table_of_modem_on_llmrouter(kept: Path) -> None:
         [of.models[each] for each in small.tolist()],
         of.prompts,
     )
-    modem_table(f"LLMRouter, {len(small)} models of up to 10B", part, "llmrouter", sets)
+    modem_table(f"LLMRouter, {len(small)} models of up to 10B", part, "llmrouter")
 
 
 def _billions(size: str) -> float:
@@ -363,9 +363,4 @@ def _billions(size: str) -> float:
 
 
 def test_table_of_modem_on_mmlu_pro(kept: Path) -> None:
-    of = mmlu_pro(kept)
-    sets = {
-        "MoDEM's domains": modem("mmlu_pro", of.problem.groups),
-        "a domain for each category": of.problem.groups,
-    }
-    modem_table("MMLU-Pro, 28 models (no prices)", of, "mmlu_pro", sets)
+    modem_table("MMLU-Pro, 28 models (no prices)", mmlu_pro(kept), "mmlu_pro")

@@ -1,10 +1,10 @@
-"""Router by domains: each model's accuracy in the domains that a prompt may be of (MoDEM).
+"""Mixture of domains: each model's accuracy in the domains that a prompt may be of (MoDEM).
 
     expected outcome of m on q = sum over domains d of P(d | q) x accuracy of m in d
 
-MoDEM (Simonds et al. 2024, section 3) takes the likeliest domain alone, which is the same where the
-classifier is sure. Accuracies are drawn towards the model's mean by as many items as make the
-least difference to expect: a domain of few items says little.
+A baseline, which is not served: MoDEM (Simonds et al. 2024, section 3) takes the likeliest domain
+alone, as `expert_router` does. Accuracies are drawn towards the model's mean by as many items as
+make the least difference to expect: a domain of few items says little.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class DomainRouter:
     @property
     def name(self) -> str:
         """Name of the method."""
-        return "domain"
+        return "domain-mixture"
 
     def fit(self, problem: RoutingProblem, context: Context = CPU) -> "FittedDomainRouter":
         """Learn the classifier, and the models' accuracies."""

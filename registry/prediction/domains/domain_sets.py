@@ -69,6 +69,11 @@ class DomainSet:
     description: str | None = None
     experts: Sequence[StatedExpert] = field(default_factory=tuple)
 
+    @property
+    def fallback_number(self) -> int | None:
+        """Number of the fallback; None for none."""
+        return None if self.fallback is None else list(self.domains).index(self.fallback)
+
     def places(self) -> "SubjectPlaces":
         """Return the domains of subjects, by what they are compared by."""
         numbers = {name: number for number, name in enumerate(self.domains)}

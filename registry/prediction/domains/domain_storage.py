@@ -82,6 +82,18 @@ def read_set(connection: Connection, name: str) -> StoredSet:
     return StoredSet(row.set_id, content, row.source == "registry")
 
 
+def read_or_shipped(connection: Connection, name: str) -> DomainSet:
+    """Return the stored set of a name, or the shipped one where none is stored yet.
+
+    Raises:
+        UsageError: when there is none of this name.
+    """
+    for each in shipped_sets():
+        if each.name == name and name not in set_names(connection):
+            return each
+    return read_set(connection, name).content
+
+
 def set_names(connection: Connection) -> list[str]:
     """Return the names of the stored sets."""
     return list(connection.scalars(text("SELECT name FROM store.domain_sets ORDER BY name")))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from registry.errors import UsageError
 from registry.evaluations.selection import did_you_mean
 from registry.learning.domains.domain_router import DomainRouter
+from registry.learning.domains.expert_router import ExpertRouter
 from registry.learning.routing.route_baselines import (
     BestSingle,
     Cheapest,
@@ -13,6 +14,7 @@ from registry.learning.routing.route_baselines import (
 )
 from registry.learning.routing.router_blend import RouterBlend
 from registry.learning.routing.routing_problem import RouterMethod
+from registry.learning.routing.served_routers import ServedNeighbours, ServingVectors
 from registry.learning.routing.similar_items import ItemClusters, SimilarItems
 from registry.learning.routing_evaluation.contest import RoutingContender, contender, oracles
 
@@ -24,30 +26,38 @@ BASELINES: Mapping[str, Callable[[], RouterMethod]] = {
     "neighbours": SimilarItems,
     "weighted-neighbours": lambda: SimilarItems(200, 8.0),
     "avengers-pro": ItemClusters,
+    "domain-mixture": DomainRouter,
 }
 """Baselines by name."""
 
 ROUTERS: Mapping[str, Callable[[], RouterMethod]] = {
     "best": RouterBlend,
-    "domain": DomainRouter,
+    "knn": ServedNeighbours,
+    "factorization": ServingVectors,
+    "domain": ExpertRouter,
 }
-"""Routers of the registry by name."""
+"""Routers that are served, by the names of `registry route --router`."""
 
 ORACLES = ("oracle-by-task", "oracle-by-instance", "oracle-by-cost")
 """They are shown whatever is chosen."""
 
 
-def contenders(names: Sequence[str] | None = None, *, priced: bool) -> list[RoutingContender]:
+def contenders(
+    names: Sequence[str] | None = None, *, priced: bool, experts: ExpertRouter | None = None
+) -> list[RoutingContender]:
     """Return what an evaluation compares: chosen routers, and the oracles.
 
     Args:
         names: of `BASELINES` and `ROUTERS`; None is all.
         priced: whether the costs of all models are known; without, what needs them is left out.
+        experts: the router by domains; None: each group of items is a domain.
 
     Raises:
         UsageError: for a name that does not exist, or that needs costs that are not known.
     """
     methods = {**BASELINES, **ROUTERS}
+    if experts is not None:
+        methods[experts.name] = lambda: experts
     for name in names or ():
         if name not in methods:
             raise UsageError(

@@ -18,14 +18,21 @@ from registry.db.errors import translated_errors
 from registry.enums import RoutingSplit
 from registry.errors import UsageError
 from registry.learning.arrays import Places
+from registry.learning.domains.expert_router import ExpertRouter
 from registry.learning.encoders import open_encoder
 from registry.learning.routing_evaluation import answer_cards
-from registry.learning.routing_evaluation.contest import ContestResult, run_contest, singles
+from registry.learning.routing_evaluation.contest import (
+    ContestResult,
+    RoutingContender,
+    run_contest,
+    singles,
+)
 from registry.learning.routing_evaluation.cost_metrics import Curve, is_dominated, pareto_distance
 from registry.learning.routing_evaluation.routing_intervals import REPLICATES, Estimate
 from registry.learning.routing_evaluation.routing_splits import hold_out_groups, hold_out_items
 from registry.learning.routing_evaluation.scorecard import Scorecard, score_router
 from registry.prediction.routing_evaluation.compared_routers import ORACLES, contenders
+from registry.prediction.routing_evaluation.item_details import NO_DOMAIN
 from registry.prediction.routing_evaluation.robustness import measure_robustness, read_texts
 from registry.prediction.routing_evaluation.routing_data import (
     PoolOptions,
@@ -131,8 +138,7 @@ def evaluate_data(
     """Return metrics and details of routers on data that is read, by split; nothing is stored."""
     figures: list[RoutingFigure] = []
     details: dict[str, Any] = {}
-    priced = not data.unpriced
-    compared = contenders(options.routers, priced=priced)
+    compared = _compared(data, options)
     for split in options.splits:
         contest = run_contest(
             data.problem,
@@ -181,8 +187,13 @@ def folds(data: RoutingData, split: RoutingSplit, options: EvaluationOptions) ->
     return [hold_out_groups(groups, SHARE, seed) for seed in seeds]
 
 
+def _compared(data: RoutingData, options: EvaluationOptions) -> list[RoutingContender]:
+    experts = ExpertRouter(data.domains, data.fallback) if data.domains else None
+    return contenders(options.routers, priced=not data.unpriced, experts=experts)
+
+
 def _settings(data: RoutingData, options: EvaluationOptions) -> dict[str, Any]:
-    compared = contenders(options.routers, priced=not data.unpriced)
+    compared = _compared(data, options)
     return {
         "models": list(data.models),
         "benchmarks": sorted({f"{each.benchmark}@{each.version}" for each in data.columns}),
@@ -196,8 +207,21 @@ def _settings(data: RoutingData, options: EvaluationOptions) -> dict[str, Any]:
         "max_price": options.pool.max_price,
         "unpriced": list(data.unpriced),
         "cost_basis": dict(data.cost_basis),
-        "notes": list(data.notes),
+        "notes": [*data.notes, *_of_domains(data, compared)],
     }
+
+
+def _of_domains(data: RoutingData, compared: Sequence[RoutingContender]) -> list[str]:
+    """Return a sentence where router domain has nothing to go by."""
+    if ExpertRouter().name not in {each.name for each in compared}:
+        return []
+    if any(domain != NO_DOMAIN for domain in data.domains.values()):
+        return []
+    sentence = (
+        "No item is of a subject that the set of domains `modem` names, so that router `domain` "
+        "sends all prompts to the best general model."
+    )
+    return [sentence]
 
 
 def _robustness(
@@ -211,11 +235,7 @@ def _robustness(
     some = np.random.default_rng(options.seed).permutation(held)[: options.rewordings]
     with reading(engine) as connection:
         texts = read_texts(connection, [data.columns[at] for at in some.tolist()])
-    compared = [
-        each
-        for each in contenders(options.routers, priced=not data.unpriced)
-        if each.name not in (*ORACLES, "random")
-    ]
+    compared = [each for each in _compared(data, options) if each.name not in (*ORACLES, "random")]
     found = measure_robustness(
         data.problem, some, texts, open_encoder(options.pool.encoder), compared, seed=options.seed
     )

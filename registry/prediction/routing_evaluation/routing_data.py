@@ -1,7 +1,7 @@
 """Data of an evaluation of routers: outcomes, vectors, groups, costs and answers of a pool."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -17,6 +17,8 @@ from registry.learning.factorization.problem import Matrix
 from registry.learning.routing.routing_problem import RoutingProblem
 from registry.learning.routing_evaluation.answer_cards import ItemAnswers
 from registry.learning.routing_evaluation.voting import NONE, check_comparable
+from registry.prediction.domains import domain_storage
+from registry.prediction.domains.domain_sets import DEFAULT
 from registry.prediction.routing_evaluation.item_costs import (
     PoolPrices,
     item_costs,
@@ -58,7 +60,9 @@ class RoutingData:
         models: names of the pool.
         columns: the items.
         problem: outcomes, vectors, costs; groups are subjects.
-        subjects: name of each group: benchmark and domain.
+        subjects: name of each group: benchmark and subject.
+        domains: of the set that prompts are routed by, by group; -1 for none.
+        fallback: the domain of prompts that are of no other; None for none.
         benchmarks: int, N: number of each item's benchmark.
         answers: of the models; None where none can be compared.
         encoder: of the prompts.
@@ -77,11 +81,14 @@ class RoutingData:
     notes: Sequence[str]
     unpriced: Sequence[str]
     cost_basis: Mapping[str, int] = field(default_factory=dict)
+    domains: Mapping[int, int] = field(default_factory=dict)
+    fallback: int | None = None
 
     def fingerprint(self) -> str:
         """Return a digest of everything that results depend on."""
         digest = blake2b(digest_size=16)
-        named = (list(self.models), self.encoder, list(self.subjects))
+        named = (list(self.models), self.encoder, list(self.subjects), sorted(self.domains.items()),
+                 self.fallback)  # fmt: skip
         digest.update(repr(named).encode(errors="replace"))
         digest.update(repr([tuple(each) for each in self.columns]).encode(errors="replace"))
         arrays = [self.problem.outcomes, self.problem.vectors, self.problem.groups]
@@ -112,13 +119,15 @@ def read_routing_data(
         matrix = read_outcomes(connection, models=options.models, benchmarks=options.benchmarks)
         benchmarks = sorted({f"{each.benchmark}@{each.version}" for each in matrix.columns})
         prices = read_prices(connection, matrix.models, options.max_price)
+        domain_set = domain_storage.read_or_shipped(connection, DEFAULT)
     pool = _pool(matrix, options, prices)
     item_vectors.refresh(engine, encoder, benchmarks=benchmarks, on_progress=on_progress)
     on_progress("reading vectors and answers", 0, 0)
     with reading(engine) as connection:
         vectors = item_vectors.read(connection, encoder.name, matrix.columns)
-        details = read_item_details(connection, matrix.columns, pool.models)
-    return _assembled(pool, vectors, details, prices, encoder.name)
+        details = read_item_details(connection, matrix.columns, pool.models, domain_set.places())
+    data = _assembled(pool, vectors, details, prices, encoder.name)
+    return replace(data, fallback=domain_set.fallback_number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +203,7 @@ def _assembled(
         notes=[*notes, *([reason] if reason else [])],
         unpriced=[name for name in pool.models if name not in prices.prices],
         cost_basis=costs.basis,
+        domains=dict(zip(groups.tolist(), details.domains[items].tolist(), strict=True)),
     )
 
 

@@ -40,7 +40,7 @@ def test_the_expert_of_the_domain_is_expected_to_be_right() -> None:
         np.testing.assert_allclose(
             found.deviations[:, model], np.sqrt(chances**2 @ variances), atol=1e-5
         )
-    assert DomainRouter().name == "domain"
+    assert DomainRouter().name == "domain-mixture"
 
 
 def test_models_without_outcomes_in_a_domain_have_their_mean_there() -> None:

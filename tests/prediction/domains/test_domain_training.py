@@ -2,13 +2,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from domained import SET, prompts, quiz, quiz_items
+from domained import SET, WORDS, prompts, quiz, quiz_items
 from evaluated import block, run, write
 from factories import rows
 from sqlalchemy import Connection, Engine, text
 
 from registry.errors import LockHeldError, RegistryError, UsageError
+from registry.evaluations.outcomes import read_outcomes
+from registry.learning.domains.expert_router import ExpertRouter
 from registry.learning.encoders import open_encoder
+from registry.learning.routing.routing_problem import RoutingProblem
 from registry.prediction.domains import domain_storage
 from registry.prediction.domains.domain_prompts import classify, classify_texts, route_domain
 from registry.prediction.domains.domain_sets import DomainSet, Subject
@@ -77,6 +80,33 @@ def test_sql_classifies_as_numpy_does(trained: Engine) -> None:
         assert [row[4] for row in classified(connection, texts[6])] == [True, False, False]
         assert not classified(connection, texts[6], 1)[0][2]
         assert classified(connection, texts[0], 0) == []
+
+
+def test_the_evaluated_router_is_the_served_one(trained: Engine) -> None:
+    with trained.connect() as connection:
+        matrix = read_outcomes(connection)
+        names = {each: number for number, each in enumerate(WORDS)}
+        groups = np.array([names[each.item.rstrip("0123456789")] for each in matrix.columns])
+        texts = dict(zip([each.item for each in quiz_items()], quiz_items(), strict=True))
+        problem = RoutingProblem(
+            matrix.values,
+            vectors([texts[each.item].prompt or "" for each in matrix.columns]),
+            groups,
+            np.full(matrix.values.shape, np.nan),
+        )
+        router = ExpertRouter({0: 0, 1: 1, 2: 2}, fallback=2).fit(problem)
+        asked = [*prompts("sums", 5, 9), *prompts("birds", 5, 9), *prompts("law", 5, 9), *MIXED]
+        found = router.predict(vectors(asked)).probabilities
+        for prompt, expected in zip(asked, found, strict=True):
+            routed = rows(
+                connection,
+                "SELECT model, probability FROM registry.route_domain("
+                " CAST(:v AS vector), 9, domain_set => 'ours')",
+                v=str(vectors([prompt])[0].tolist()),
+            )
+            assert routed[0][0] == matrix.models[int(np.nanargmax(expected))]
+            assert routed[0][1] == pytest.approx(np.nanmax(expected), abs=1e-5)
+    assert set(router.rows(vectors(asked))) == {0, 1, 2, 3}
 
 
 def test_a_prompt_like_none_of_the_items_is_not_confident(trained: Engine) -> None:

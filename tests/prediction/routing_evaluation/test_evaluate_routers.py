@@ -19,6 +19,8 @@ from registry.evaluations.records import Item
 from registry.learning.factorization.problem import Matrix
 from registry.learning.routing.similar_items import SimilarItems
 from registry.learning.routing_evaluation.contest import contender
+from registry.prediction.domains.domain_sets import DomainSet, Subject
+from registry.prediction.domains.domain_storage import write_set
 from registry.prediction.routing_evaluation import evaluate_routers as workflow
 from registry.prediction.routing_evaluation.compared_routers import BASELINES, ROUTERS
 from registry.prediction.routing_evaluation.evaluate_routers import EvaluationOptions
@@ -28,6 +30,14 @@ from registry.prediction.routing_evaluation.routing_results import read_evaluati
 
 WORDS = {"algebra": "solve the equation", "history": "which king ruled", "code": "write a function"}
 ITEMS = 180
+SUBJECTS = DomainSet(
+    "modem", ["numbers", "past", "rest"],
+    {
+        Subject("", "algebra"): "numbers", Subject("", "history"): "past",
+        Subject("quiz", "code"): "rest",
+    },
+    fallback="rest",
+)  # fmt: skip
 PRICES = {"org/m0": 1.0, "org/m1": 1.0, "org/m2": 1.0, "org/m3": 8.0}
 
 
@@ -83,6 +93,7 @@ def price(engine: Engine, prices: dict[str, float]) -> None:
 def filled(engine: Engine) -> Engine:
     with engine.begin() as connection:
         write(connection, generated("quiz", 0), generated("exam", 1, 60))
+        write_set(connection, SUBJECTS)
     price(engine, PRICES)
     return engine
 
@@ -130,6 +141,27 @@ def test_data_are_outcomes_subjects_answers_and_costs(filled: Engine) -> None:
     assert data.cost_basis == {"stated": 960, "estimated": 0, "unknown": 0}
     assert data.notes == ["Models with outcomes on less than 90% of the items, left out: 1."]
     assert data.unpriced == []
+    domains = {data.subjects[group]: domain for group, domain in data.domains.items()}
+    assert domains == {
+        "exam: algebra": 0, "exam: history": 1, "exam: code": -1,
+        "quiz: algebra": 0, "quiz: history": 1, "quiz: code": 2,
+    }  # fmt: skip
+    assert data.fallback == 2
+
+
+def test_where_no_set_is_stored_the_shipped_one_counts_and_may_name_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        write(connection, generated("exam", 1, 60), generated("gsm8k", 2, 30))
+    pool = PoolOptions(encoder="hashing", benchmarks=["gsm8k"])
+    assert set(read_routing_data(engine, pool).domains.values()) == {0}
+    pool = replace(pool, benchmarks=["exam"])
+    assert set(read_routing_data(engine, pool).domains.values()) == {-1}
+    for router, said in (("domain", True), ("neighbours", False)):
+        found = workflow.evaluate_routers(engine, options(routers=[router], seeds=1, pool=pool))
+        notes = found.evaluation.settings["notes"]
+        assert any("sends all prompts to the best general" in note for note in notes) == said
+        if said:
+            assert value(found.evaluation, "domain", "over_best_single") == 0
 
 
 def test_the_fingerprint_changes_with_the_data(filled: Engine) -> None:
@@ -188,13 +220,13 @@ def test_a_router_is_measured_beside_baselines_and_oracles(filled: Engine) -> No
         tuple(each[key] for key in named) for each in details["confusion"]
     )
     assert found.settings["models"] == ["org/m0", "org/m1", "org/m2", "org/m3"]
-    assert ("by item: fitting routers", 0, 20) in steps
-    assert steps[-1] == ("measuring routers", 10, 10)
+    assert ("by item: fitting routers", 0, 22) in steps
+    assert steps[-1] == ("measuring routers", 11, 11)
 
 
 @pytest.mark.parametrize("name", ROUTERS)
 def test_every_router_can_be_evaluated(filled: Engine, name: str) -> None:
-    pool = PoolOptions(encoder="hashing", benchmarks=["exam"])
+    pool = PoolOptions(encoder="hashing", benchmarks=["exam" if name != "domain" else "quiz"])
     found = workflow.evaluate_routers(filled, options(routers=[name], seeds=1, pool=pool))
     assert 0 < value(found.evaluation, name, "avg_acc") <= 1
     assert value(found.evaluation, name, "within_prompt_auc") > 0.5
