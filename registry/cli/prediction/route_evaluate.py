@@ -30,6 +30,9 @@ SHOWN = (
     "spearman",
     "ndcg_5",
     "log_loss",
+    "calibration_error",
+    "model_calibration_error",
+    "worst_calibration_error",
     "cost_per_1000",
     "cost_save",
     "perf_gain",
@@ -143,9 +146,9 @@ def evaluate(
             result = workflow.evaluate_routers(engine, _options(**chosen), on_progress=on_progress)
     evaluation = result.evaluation
     print_evaluation(output, evaluation)
+    _explain(evaluation, stored_before=result.stored_before)
     for path in plots:
         _draw(evaluation, path)
-    _explain(evaluation, stored_before=result.stored_before)
 
 
 def _options(**chosen: Any) -> Any:
@@ -220,6 +223,10 @@ def _check_plots(plots: tuple[Path, ...]) -> None:
 def _draw(evaluation: RoutingEvaluation, path: Path) -> None:
     from registry.analysis.plots.cost_quality import of_evaluation, write_page, write_picture
 
+    unpriced = evaluation.settings["unpriced"]
+    if unpriced:
+        say(f"{path} is not drawn: quality against cost needs a price of each model of the pool.")
+        return
     drawn = of_evaluation(evaluation.details, evaluation.figures)
     write = write_page if path.suffix == ".html" else write_picture
     write(drawn, path)
@@ -229,8 +236,8 @@ def _draw(evaluation: RoutingEvaluation, path: Path) -> None:
 def _explain(evaluation: RoutingEvaluation, *, stored_before: bool) -> None:
     settings = evaluation.settings
     say(
-        f"{len(settings['models']):,} models on {settings['items']:,} items, {evaluation.seeds} "
-        f"splits, {settings['share']:.0%} held out each."
+        f"{len(settings['models']):,} models on {settings['items']:,} items, "
+        f"{_number(evaluation.seeds, 'split')}, {settings['share']:.0%} held out each."
     )
     for note in settings["notes"]:
         say(note)
@@ -238,7 +245,8 @@ def _explain(evaluation: RoutingEvaluation, *, stored_before: bool) -> None:
     if unpriced:
         named = ", ".join(unpriced[:3]) + (", ..." if len(unpriced) > 3 else "")  # noqa: PLR2004
         say(
-            f"Costs are not compared: {len(unpriced):,} models have no price ({named}). "
+            f"Costs are not compared: {_number(len(unpriced), 'model')} "
+            f"{'has' if len(unpriced) == 1 else 'have'} no price ({named}). "
             "`registry prices import` stores prices; --pool and --max-price choose models."
         )
     elif settings["cost_basis"].get("estimated"):
@@ -253,3 +261,7 @@ def _explain(evaluation: RoutingEvaluation, *, stored_before: bool) -> None:
             f"Evaluation {evaluation.evaluation}, stored in view routing_results; "
             f"{figures.span(evaluation.seconds)}."
         )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

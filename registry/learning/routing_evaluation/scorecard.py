@@ -32,7 +32,9 @@ METRICS: Mapping[str, str] = {
     "within_prompt_auc": "mean AUC of right above wrong models within a prompt",
     "auc": "AUC over all models and prompts",
     "log_loss": "log loss in nats",
-    "calibration_error": "expected calibration error (ECE)",
+    "calibration_error": "expected calibration error (ECE), over all models and prompts",
+    "model_calibration_error": "median over models of the ECE of each",
+    "worst_calibration_error": "greatest ECE of a model",
     "cost_per_1000": "dollars for 1,000 prompts",
     "perf_gain": "PerfGain: relative gain of the best operating point on the best single model",
     "cost_save": "CostSave: share of cost saved at the best single model's quality",
@@ -98,6 +100,8 @@ class Scorecard:
         picks: int, n: the router's picks where costs do not count.
         pick_rates: on prompts by the number of models that are right.
         confusion: float64, M x M: routed models by those that should have been.
+        calibration: float64, M: expected calibration error of each model's probabilities over
+            the prompts of all splits; None where the router does not predict all models.
     """
 
     estimates: Mapping[str, Estimate]
@@ -105,6 +109,7 @@ class Scorecard:
     picks: Places
     pick_rates: Sequence[pick_metrics.PickRate]
     confusion: Reals
+    calibration: Reals | None = None
 
 
 def score_router(
@@ -130,14 +135,35 @@ def score_router(
         points = operating_points(held, probabilities)
     table = PromptMeans(held.clusters, columns, points)
     estimates = table.estimates(mean_metrics(table), replicates=replicates, seed=seed)
+    calibration = None
     if predicts_all:
         estimates |= _over_splits(held, probabilities)
+        calibration = calibration_by_model(held, probabilities)
+        estimates["model_calibration_error"] = Estimate(float(np.median(calibration)))
+        estimates["worst_calibration_error"] = Estimate(float(calibration.max()))
     return Scorecard(
         {name: estimates[name] for name in METRICS if name in estimates},
         table.means.curve if held.priced else None,
         picks,
         pick_metrics.pick_rates(held.outcomes, picks),
         pick_metrics.confusion(held.outcomes, picks),
+        calibration,
+    )
+
+
+def calibration_by_model(held: HeldOutPrompts, probabilities: Floats) -> Reals:
+    """Return the expected calibration error of each model, over the prompts of all splits: M.
+
+    Of few prompts most of it is noise: 15 bins of 300 are off by 0.08 where the probabilities are
+    right, of 2,000 by 0.03.
+    """
+    outcomes = np.asarray(held.outcomes, np.float64)
+    predicted = np.clip(np.asarray(probabilities, np.float64), 0, 1)
+    return np.array(
+        [
+            calibration_error(outcomes[:, model], predicted[:, model])
+            for model in range(outcomes.shape[1])
+        ]
     )
 
 

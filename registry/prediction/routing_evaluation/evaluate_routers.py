@@ -356,6 +356,9 @@ def _details(card: Scorecard, models: Sequence[str]) -> Mapping[str, Any]:
     pairs = [(int(at) // len(models), int(at) % len(models)) for at in order]
     return {
         "curve": None if card.curve is None else _points(card.curve),
+        "calibration": None
+        if card.calibration is None
+        else {name: round(float(card.calibration[at]), 5) for at, name in enumerate(models)},
         "picks": {models[at]: int(counts[at]) for at in np.argsort(-counts) if counts[at]},
         "pick_rates": [each._asdict() for each in card.pick_rates],
         "confusion": [

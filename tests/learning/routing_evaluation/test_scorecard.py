@@ -45,6 +45,9 @@ def test_every_metric_is_that_of_its_function() -> None:
     optimal = cost_metrics.optimality(y, c, picks)
     frequencies = np.bincount(picks, minlength=4) / 150
     split = [slice(0, 50), slice(50, 100), slice(100, 150)]
+    of_models = [
+        metrics.calibration_error(y[:, model], p[:, model].astype(np.float64)) for model in range(4)
+    ]
     expected = {
         "avg_acc": routed,
         "over_best_single": routed - best,
@@ -61,6 +64,8 @@ def test_every_metric_is_that_of_its_function() -> None:
         "calibration_error": float(
             np.mean([metrics.calibration_error(y[s].ravel(), p[s].ravel()) for s in split])
         ),
+        "model_calibration_error": float(np.median(of_models)),
+        "worst_calibration_error": max(of_models),
         "cost_per_1000": 1000 * paid,
         "perf_gain": cost_metrics.perf_gain(curve, best),
         "cost_save": cost_metrics.cost_save(curve, best, paid_best),
@@ -72,6 +77,7 @@ def test_every_metric_is_that_of_its_function() -> None:
         "optimal_accuracy": optimal.accuracy,
     }
     assert {name: each.value for name, each in card.estimates.items()} == pytest.approx(expected)
+    assert card.calibration == pytest.approx(of_models)
     assert set(expected) == set(METRICS) - {
         "pareto_dist",
         "models_dominated",
@@ -81,6 +87,8 @@ def test_every_metric_is_that_of_its_function() -> None:
         "cpt_80",
     }
     for name, each in card.estimates.items():
+        if name in {"model_calibration_error", "worst_calibration_error"}:
+            continue  # of all splits together
         assert each.lower <= each.upper, name
         assert np.isfinite([each.lower, each.upper]).all(), name
     assert card.curve is not None

@@ -198,6 +198,14 @@ def test_a_router_is_measured_beside_baselines_and_oracles(filled: Engine) -> No
     assert value(found, "model:org/m3", "cost_per_1000") == pytest.approx(4)
     details = found.details["item"]["avengers-pro"]
     assert sum(details["picks"].values()) == found.figures[0].n
+    errors = details["calibration"]
+    assert list(errors) == found.settings["models"]
+    assert value(found, "avengers-pro", "worst_calibration_error") == pytest.approx(
+        max(errors.values()), abs=1e-5
+    )
+    assert value(found, "avengers-pro", "model_calibration_error") == pytest.approx(
+        np.median(list(errors.values())), abs=1e-5
+    )
     assert sum(each["prompts"] for each in details["pick_rates"]) == found.figures[0].n
     assert details["confusion"][0]["routed"] != details["confusion"][0]["should"]
     drawn = {each.router for each in found.figures if each.metric == "pareto_dist"}
@@ -378,7 +386,7 @@ def test_the_command_prints_and_draws(filled: Engine, commands: Commands, tmp_pa
     assert result.exit_code == 0, result.output
     assert "neighbours" in result.stdout
     assert "model:org/m0" not in result.stdout
-    assert "4 models on 240 items, 1 splits, 20% held out each." in result.stderr
+    assert "4 models on 240 items, 1 split, 20% held out each." in result.stderr
     assert "outcomes on less than 90% of the items, left out: 1." in result.stderr
     assert page.read_text().startswith("<!doctype html>")
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -391,6 +399,22 @@ def test_the_command_prints_and_draws(filled: Engine, commands: Commands, tmp_pa
     assert "as stored; --again evaluates anew" in again.stderr
     assert "a plot is a .png or an .html" in commands.refused(2, *asked, "--plot", "x.svg")
     assert "No router is named 'nothing'" in commands.refused(2, *asked, "--router", "nothing")
+
+
+def test_without_prices_there_is_no_plot_but_all_else(
+    filled: Engine, commands: Commands, tmp_path: Path
+) -> None:
+    with filled.begin() as connection:
+        connection.execute(text("DELETE FROM store.prices WHERE input_per_million = 8"))
+    page = tmp_path / "a.html"
+    result = commands(
+        "route", "evaluate", "--encoder", "hashing", "--seeds", "1", "--router", "neighbours",
+        "--plot", str(page),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "1 model has no price (org/m3)" in result.stderr
+    assert "a.html is not drawn: quality against cost needs a price of each" in result.stderr
+    assert not page.exists()
 
 
 def test_items_that_a_model_did_not_take_are_left_out(engine: Engine) -> None:
