@@ -31,7 +31,9 @@ class LearnedRouter:
         models: int, M': rows of the version's models, in the order of the blend's.
         items: int, N': places of the version's items, in the order of the blend's.
         outcomes: int, M': number of observed outcomes of each model.
-        figures: by router, on items that were left out; see `router_figures.routing_figures`.
+        figures: by router, on items that were left out, with settings and weights of the others;
+            see `router_figures.routing_figures`. Where outcomes are missing, the others' expected
+            ones are of vectors that know all outcomes, so that they are a little optimistic.
     """
 
     blend: ServedBlend

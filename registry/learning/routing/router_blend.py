@@ -5,7 +5,7 @@ by squared error (nonnegative least squares): apart for what all models have in 
 and for what tells models apart, since routing rests on the second and log loss mostly on the first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -188,22 +188,38 @@ def _choose(
         return settings or BlendSettings(), EVEN, {}
     candidates = [settings] if settings else _candidates()
     checks = list(_checks(data, candidates, context))
+    best, weights = _best(checks)
+    return candidates[best], weights, _figures(checks)
+
+
+def _best(checks: Sequence["_Check"]) -> tuple[int, BlendWeights]:
+    """Return the candidate of the least error on items that were left out, and the weights."""
     levels = np.concatenate([each.levels for each in checks])
     outcomes = np.concatenate([each.outcomes for each in checks])
     regressed = np.concatenate([each.regressed for each in checks])
     found = []
-    for place in range(len(candidates)):
+    for place in range(len(checks[0].near)):
         near = np.concatenate([each.near[place] for each in checks])
         weights, error = stacked(outcomes - levels, near - levels, regressed - levels)
         found.append((error, place, weights))
     _, best, weights = min(found)
-    near = np.concatenate([each.near[best] for each in checks])
-    predicted = {"best": blended(near, regressed, levels, weights), "knn": near}
-    figures = {
-        name: routing_figures(outcomes, probabilities, levels)
-        for name, probabilities in predicted.items()
+    return best, weights
+
+
+def _figures(checks: Sequence["_Check"]) -> Mapping[str, Mapping[str, float]]:
+    """Return figures on items that were left out, by settings and weights of the other items."""
+    predicted: dict[str, list[Matrix]] = {"best": [], "knn": []}
+    for place, each in enumerate(checks):
+        best, weights = _best([*checks[:place], *checks[place + 1 :]])
+        near = each.near[best]
+        predicted["best"].append(blended(near, each.regressed, each.levels, weights))
+        predicted["knn"].append(near)
+    outcomes = np.concatenate([each.outcomes for each in checks])
+    levels = np.concatenate([each.levels for each in checks])
+    return {
+        name: routing_figures(outcomes, np.concatenate(parts), levels)
+        for name, parts in predicted.items()
     }
-    return candidates[best], weights, figures
 
 
 def _candidates() -> list[BlendSettings]:

@@ -6,6 +6,7 @@ from routed import SETTINGS, subjects_problem, unit
 
 from registry.learning.factorization.problem import Matrix
 from registry.learning.metrics import log_loss
+from registry.learning.routing import router_blend
 from registry.learning.routing.kernel_regression import fit_kernel, kernel
 from registry.learning.routing.router_blend import (
     EVEN,
@@ -132,6 +133,23 @@ def test_figures_are_of_items_that_were_left_out() -> None:
     assert best["log_loss"] > log_loss(problem.outcomes.T[seen], fitted)
     assert best["routed"] > best["best_single"] + 0.1
     assert best["prompts"] == 600
+
+
+def test_figures_are_by_weights_of_other_items() -> None:
+    rng = np.random.default_rng(0)
+    levels = np.full((40, 3), 0.5, np.float32)
+    checks = []
+    # Neighbours are right on half of the items, and wrong by as much on the others.
+    for sign in (0.4, -0.4):
+        outcomes = rng.integers(0, 2, (40, 3)).astype(np.float32)
+        near = (0.5 + sign * (2 * outcomes - 1)).astype(np.float32)
+        checks.append(router_blend._Check(outcomes, levels, [near], levels))
+    figures = router_blend._figures(checks)["best"]
+    # By the others' weights the right ones count for nothing, and the wrong ones fully.
+    assert figures["auc"] < 0.5
+    everything = router_blend._best(checks)[1]
+    assert max(everything) < 0.1
+    assert router_blend._best(checks[:1])[1].apart_neighbours == pytest.approx(1.25, abs=1e-3)
 
 
 def test_of_many_models_fewer_items_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
