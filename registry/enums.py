@@ -114,6 +114,8 @@ class AnalysisKind(StrEnum):
     ANOVA = "anova"
     TUKEY = "tukey"
     CORRELATE = "correlate"
+    GAM = "gam"
+    MIXED = "mixed"
     MAP = "map"
     FACTORS = "factors"
 

@@ -73,6 +73,7 @@ class FrameOptions:
         cuts: bounds of ranges of size, in billions of weights.
         least: scores with which a group counts on a benchmark, two or more.
         most: groups at most, those of the most models.
+        factors: what models are grouped by besides, all groups of each; any but by size.
     """
 
     condition: str | None = None
@@ -82,6 +83,7 @@ class FrameOptions:
     cuts: Sequence[float] = groupings.CUTS
     least: int = LEAST_OF_GROUP
     most: int = MOST_GROUPS
+    factors: Sequence[Grouping] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +97,7 @@ class ScoreFrame:
         sizes: M, numbers of weights; nan where unknown.
         groups: G names, in order of size or of name.
         codes: M x B, place of each score's group; -1 where it is in none.
+        factors: M x B, the group of each score in other groupings; None where it is not known.
         notes: what was left out, and why.
     """
 
@@ -104,6 +107,7 @@ class ScoreFrame:
     sizes: Reals
     groups: Sequence[str]
     codes: Places
+    factors: Mapping[Grouping, NDArray[np.object_]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -120,6 +124,9 @@ class ScoreFrame:
             digest.update("\0".join(benchmark).encode(errors="surrogatepass") + b"\0")
         for part in (self.values, self.sizes, self.codes):
             digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+        for grouping, names in sorted(self.factors.items()):
+            of = "\0".join("\0" if name is None else str(name) for name in names.ravel().tolist())
+            digest.update(f"\0{grouping}\0{of}".encode(errors="surrogatepass"))
         return digest.hexdigest()
 
 
@@ -159,19 +166,29 @@ def read_frame(engine: Engine, options: FrameOptions) -> ScoreFrame:
 
 def _scores(connection: Connection, benchmarks: Sequence[str] | None) -> list[Row[Any]]:
     """Read one score of each model on each canonical benchmark."""
-    keys = RunSelection(benchmarks=benchmarks or ()).benchmark_keys(connection)
+    found = canonical_benchmarks(connection, benchmarks or ())
+    given = {
+        "named": bool(benchmarks),
+        "names": [name for name, _ in found],
+        "versions": [version for _, version in found],
+    }
+    return list(connection.execute(_SCORES, given))
+
+
+def canonical_benchmarks(connection: Connection, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the canonical benchmarks of names, or name@version, as name and version.
+
+    Raises:
+        UsageError: a benchmark is not known.
+    """
+    keys = RunSelection(benchmarks=names).benchmark_keys(connection)
     found = connection.execute(
         text("""
         SELECT DISTINCT coalesce(canonical, name) AS name, version FROM store.benchmarks
          WHERE benchmark_id = ANY (:keys)"""),
         {"keys": list(keys or ())},
-    ).all()
-    given = {
-        "named": bool(benchmarks),
-        "names": [row.name for row in found],
-        "versions": [row.version for row in found],
-    }
-    return list(connection.execute(_SCORES, given))
+    )
+    return [(row.name, row.version) for row in found]
 
 
 Column = Mapping[int, tuple[float, str | None]]
@@ -244,16 +261,18 @@ def _frame(
     keys = sorted(set().union(*columns.values()), key=lambda key: str(rows[key].name))
     places = {key: place for place, key in enumerate(keys)}
     values = np.full((len(keys), len(columns)), np.nan)
-    names = np.full(values.shape, None, dtype=object)
-    of_models = _labels(rows, options, cuts)
+    precisions = np.full(values.shape, None, dtype=object)
     for place, column in enumerate(columns.values()):
         for key, (value, precision) in column.items():
             values[places[key], place] = value
-            names[places[key], place] = (
-                groupings.precision(precision)
-                if options.grouping == Grouping.PRECISION
-                else of_models.get(key)
-            )
+            precisions[places[key], place] = groupings.precision(precision)
+    factors = {
+        grouping: _names(grouping, keys, rows, precisions, cuts) for grouping in options.factors
+    }
+    names = np.full(values.shape, None, dtype=object)
+    if options.grouping is not None:
+        scored = ~np.isnan(values)
+        names[scored] = _names(options.grouping, keys, rows, precisions, cuts)[scored]
     groups = _groups(names, options, cuts, notes)
     codes = {name: place for place, name in enumerate(groups)}
     sizes = [rows[key].parameters for key in keys]
@@ -264,17 +283,26 @@ def _frame(
         sizes=np.array([np.nan if not size else float(size) for size in sizes]),
         groups=groups,
         codes=np.array([[codes.get(name, -1) for name in row] for row in names], np.intp),
+        factors=factors,
         notes=notes,
     )
 
 
-def _labels(
-    rows: Mapping[int, Row[Any]], options: FrameOptions, cuts: Sequence[float]
-) -> dict[int, str]:
-    if options.grouping in {None, Grouping.PRECISION}:
-        return {}
-    assert options.grouping is not None
-    return groupings.labels(rows, options.grouping, cuts=cuts)
+def _names(
+    grouping: Grouping,
+    keys: Sequence[int],
+    rows: Mapping[int, Row[Any]],
+    precisions: NDArray[np.object_],
+    cuts: Sequence[float],
+) -> NDArray[np.object_]:
+    """Return the group of each score, M x B; of models it is one for all their scores."""
+    if grouping == Grouping.PRECISION:
+        return precisions
+    of = groupings.labels({key: rows[key] for key in keys}, grouping, cuts=cuts)
+    names = np.full(precisions.shape, None, dtype=object)
+    for place, key in enumerate(keys):
+        names[place] = of.get(key)
+    return names
 
 
 def _groups(

@@ -18,6 +18,8 @@ from registry.version import __version__
 LIBRARIES = ("numpy", "scipy", "statsmodels")
 """Packages whose versions are stored with each analysis: results may depend on them."""
 
+FITTED_BY = {AnalysisKind.GAM: ["gamrs"], AnalysisKind.MIXED: ["mixedlm"]}
+"""Others, by the kind of analysis."""
 
 Result = TypeVar("Result")
 
@@ -41,8 +43,17 @@ class AnalysisRequest:
     libraries: Sequence[str] = LIBRARIES
 
     @classmethod
-    def of(cls, kind: AnalysisKind, frame: FrameOptions, *, level: float) -> "AnalysisRequest":
-        """Return the request for an analysis of a frame, by the options that bear on it."""
+    def of(
+        cls, kind: AnalysisKind, frame: FrameOptions, *, level: float, **more: Any
+    ) -> "AnalysisRequest":
+        """Return the request for an analysis of a frame, by the options that bear on it.
+
+        Args:
+            kind: of analysis.
+            frame: options of the frame.
+            level: share of intervals that hold what they are of.
+            more: options of this kind of analysis alone.
+        """
         options: dict[str, Any] = {
             "benchmarks": None if frame.benchmarks is None else sorted(set(frame.benchmarks)),
             "complete": frame.complete,
@@ -52,7 +63,10 @@ class AnalysisRequest:
             options |= {"grouping": str(frame.grouping), "least": frame.least, "most": frame.most}
             if frame.grouping == "size":
                 options["cuts"] = list(map(float, frame.cuts))
-        return cls(kind=kind, condition=frame.condition, options=options)
+        return cls(
+            kind=kind, condition=frame.condition, options=options | more,
+            libraries=(*LIBRARIES, *FITTED_BY.get(kind, ())),
+        )  # fmt: skip
 
     def digest(self) -> str:
         """Return what identifies the request, by this version of the registry and its libraries."""

@@ -7,6 +7,7 @@ import click
 from registry.cli.stats.anova import anova
 from registry.cli.stats.correlate import correlate
 from registry.cli.stats.factors import factors
+from registry.cli.stats.gam import gam
 from registry.cli.stats.map import map_models
 from registry.cli.stats.tukey import tukey
 
@@ -24,5 +25,5 @@ def stats() -> None:
     """
 
 
-for command in (anova, tukey, correlate, factors, map_models):
+for command in (anova, tukey, correlate, gam, factors, map_models):
     stats.add_command(command)

@@ -104,7 +104,8 @@ def frame_options(
     complete: bool,
     grouping: Grouping | None = None,
     cuts: str | None = None,
-    **others: int,
+    least: int | None = None,
+    most: int | None = None,
 ) -> FrameOptions:
     """Return the options of a frame.
 
@@ -112,7 +113,11 @@ def frame_options(
         UsageError: cuts are no numbers, or there is no grouping by size to cut.
     """
     from registry.analysis.statistics.groupings import CUTS, check_cuts
-    from registry.analysis.statistics.score_frame import FrameOptions
+    from registry.analysis.statistics.score_frame import (
+        LEAST_OF_GROUP,
+        MOST_GROUPS,
+        FrameOptions,
+    )
 
     if cuts is not None and grouping != Grouping.SIZE:
         raise UsageError("--cuts are of sizes: add --by size.")
@@ -122,7 +127,8 @@ def frame_options(
         complete=complete,
         grouping=grouping,
         cuts=CUTS if cuts is None else check_cuts(_numbers(cuts)),
-        **others,
+        least=LEAST_OF_GROUP if least is None else least,
+        most=MOST_GROUPS if most is None else most,
     )
 
 

@@ -16,6 +16,9 @@ from registry.db.schema.analyses import (
     analysis_groups,
     anova_results,
     correlation_results,
+    gam_curves,
+    gam_fits,
+    gam_terms,
     tukey_results,
 )
 from registry.db.schema.base import metadata
@@ -128,6 +131,9 @@ __all__ = [
     "factor_loadings",
     "feature_sets",
     "fitted_scores",
+    "gam_curves",
+    "gam_fits",
+    "gam_terms",
     "imports",
     "item_embeddings",
     "item_statistics",

@@ -193,3 +193,69 @@ class CorrelationTable(TypedColumns):
 
 
 correlation_results = Table("correlation_results", metadata, CorrelationTable)
+
+
+def _response_key() -> Column[str]:
+    return Column(Text, primary_key=True, comment="canonical name of a benchmark, or size")
+
+
+class GamFitTable(TypedColumns):
+    """One row per generalised additive model of an analysis: its fit."""
+
+    analysis_id = _analysis_key()
+    response = _response_key()
+    version = _version_key()
+    n: Named[int] = Column(Integer, comment="models")
+    df: Named[float] = Column(Double, comment="effective degrees of freedom of all terms")
+    r_squared: Named[float] = Column(Double, comment="adjusted")
+    explained: Named[float] = Column(Double, comment="share of the deviance")
+    residual: Named[float] = Column(
+        Double, comment="standard deviation of what is left, in units of the response"
+    )
+    converged: Named[bool] = Column(
+        Boolean, comment="whether the search for the amounts of smoothing ended"
+    )
+
+
+class GamTermTable(TypedColumns):
+    """One row per term of a generalised additive model."""
+
+    analysis_id = _analysis_key()
+    response = _response_key()
+    version = _version_key()
+    position = Column(Integer, primary_key=True, autoincrement=False, comment="of the term, from 0")
+    kind: Named[str] = Column(Text, comment="smooth or random")
+    term: Named[str] = Column(Text, comment="size, a benchmark, or what a random effect groups by")
+    term_version: Named[str] = Column(Text, comment="of the benchmark; empty where none is stated")
+    group_name: Named[str | None] = Column(
+        Text, comment="of models that it is the smooth of; null for all"
+    )
+    groups: Named[int | None] = Column(Integer, comment="of a random effect")
+    edf: Named[float] = Column(Double, comment="effective degrees of freedom")
+    rank: Named[float] = Column(Double, comment="degrees of freedom of the test")
+    f: Named[float | None] = _number("statistic of no effect")
+    p: Named[float | None] = _number("of no effect")
+    holm: Named[float | None] = _number("corrected for the number of terms")
+    deviation: Named[float | None] = _number("standard, of a random effect")
+    shape: Named[str | None] = Column(Text, comment="rising, falling, both or neither; of a smooth")
+
+
+class GamCurveTable(TypedColumns):
+    """One row per point of the partial effect of a smooth."""
+
+    analysis_id = _analysis_key()
+    response = _response_key()
+    version = _version_key()
+    position = Column(Integer, primary_key=True, autoincrement=False, comment="of the term")
+    point = Column(Integer, primary_key=True, autoincrement=False, comment="from 0")
+    x: Named[float] = Column(Double, comment="score, or number of weights")
+    effect: Named[float] = Column(Double, comment="partial, in units of the response")
+    error: Named[float] = Column(Double, comment="standard")
+    lower: Named[float] = Column(Double, comment="end of the pointwise band")
+    upper: Named[float] = Column(Double, comment="its other end")
+    below: Named[float] = Column(Double, comment="share of models at or below x")
+
+
+gam_fits = Table("gam_fits", metadata, GamFitTable)
+gam_terms = Table("gam_terms", metadata, GamTermTable)
+gam_curves = Table("gam_curves", metadata, GamCurveTable)

@@ -23,7 +23,7 @@ COMMENT ON COLUMN registry.analyses.grouping IS
 COMMENT ON COLUMN registry.analyses.level IS
     'Share of intervals that hold what they are of; differences are found where p is below 1 minus it.';
 COMMENT ON COLUMN registry.analyses.options IS
-    'All options, as JSON: benchmarks as named (null for all), complete, grouping, cuts in billions of weights, least, most.';
+    'All options, as JSON: benchmarks as named (null for all), complete, grouping, cuts in billions of weights, least, most, and those of the kind.';
 COMMENT ON COLUMN registry.analyses.models IS
     'Number of models with a score in the slice, those in no group included.';
 COMMENT ON COLUMN registry.analyses.scores IS 'Number of their scores.';
