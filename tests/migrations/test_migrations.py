@@ -212,6 +212,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.ability_factors VALUES (1, 1, 2.5, 1.1, true, 0.8, 0.7, 0.9, 0.8)",
         "INSERT INTO store.factor_loadings VALUES (1, 1, 'exam', '', 0.9, 0.8, 1, 0.8)",
     ),
+    "0024": (
+        "INSERT INTO store.gam_fits VALUES (1, 'exam', '', 30, 4, 0.5, 0.5, 0.1, true)",
+        """INSERT INTO store.gam_terms
+               (analysis_id, response, version, position, kind, term, term_version, edf, rank)
+           VALUES (1, 'exam', '', 0, 'smooth', 'size', '', 3, 4)""",
+        """INSERT INTO store.gam_curves
+           VALUES (1, 'exam', '', 0, 0, 1e9, 0.1, 0.1, 0, 0.2, 0.5)""",
+    ),
 }
 
 SAMPLES = {

@@ -48,7 +48,7 @@ class Smooth:
         return self.values if self.rows is None else self.values[self.rows]
 
 
-class Curve(NamedTuple):
+class PartialEffect(NamedTuple):
     """Partial effect of a smooth, whose mean over the rows that it is of is 0.
 
     Attributes:
@@ -83,7 +83,7 @@ class AdditiveFit(NamedTuple):
 
     n: int
     tests: Sequence[TermTest]
-    curves: Sequence[Curve]
+    curves: Sequence[PartialEffect]
     deviations: Sequence[float]
     residual: float
     df: float
@@ -238,7 +238,7 @@ class _Fitted:
         """Return the variance of a random effect, of a response of variance 1."""
         return self.scale / float(np.asarray(getattr(self.model, "lambda"))[place])
 
-    def _curve(self, place: int, spread: float, rank: float, level: float) -> Curve:
+    def _curve(self, place: int, spread: float, rank: float, level: float) -> PartialEffect:
         smooth, of = self.design.smooths[place], self.ranges[place]
         columns = np.repeat(self.design.columns[:1], GRID, axis=0)
         at = sum(1 + (each.rows is not None) for each in self.design.smooths[:place])
@@ -250,7 +250,7 @@ class _Fitted:
             x = x - self.x[smooth.rows, of].mean(axis=0)
         effect, covariance = x @ self.beta[of], x @ self.covariance[of, of] @ x.T
         error = np.sqrt(np.maximum(covariance.diagonal(), 0))
-        return Curve(
+        return PartialEffect(
             np.linspace(smooth.own.min(), smooth.own.max(), GRID), effect * spread, error * spread,
             *_directions(effect, covariance, rank, level),
         )  # fmt: skip

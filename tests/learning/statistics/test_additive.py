@@ -16,7 +16,7 @@ from scipy import stats
 from registry.learning.arrays import Reals
 from registry.learning.statistics.additive import (
     AdditiveFit,
-    Curve,
+    PartialEffect,
     Smooth,
     fit_additive_model,
 )
@@ -196,7 +196,7 @@ def known_curve() -> tuple[Reals, Reals]:
     return x, np.sin(6 * x) * 0.6
 
 
-def simulated(seed: int) -> tuple[Curve, AdditiveFit, AdditiveFit]:
+def simulated(seed: int) -> tuple[PartialEffect, AdditiveFit, AdditiveFit]:
     rng = np.random.default_rng(seed)
     x, truth = known_curve()
     groups = np.tile(np.arange(6), 20)
