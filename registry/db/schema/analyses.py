@@ -202,9 +202,9 @@ def _response_key() -> Column[str]:
 class GamFitTable(TypedColumns):
     """One row per generalised additive model of an analysis: its fit."""
 
-    analysis_id = _analysis_key()
+    analysis_id = analysis_key()
     response = _response_key()
-    version = _version_key()
+    version = version_key()
     n: Named[int] = Column(Integer, comment="models")
     df: Named[float] = Column(Double, comment="effective degrees of freedom of all terms")
     r_squared: Named[float] = Column(Double, comment="adjusted")
@@ -220,9 +220,9 @@ class GamFitTable(TypedColumns):
 class GamTermTable(TypedColumns):
     """One row per term of a generalised additive model."""
 
-    analysis_id = _analysis_key()
+    analysis_id = analysis_key()
     response = _response_key()
-    version = _version_key()
+    version = version_key()
     position = Column(Integer, primary_key=True, autoincrement=False, comment="of the term, from 0")
     kind: Named[str] = Column(Text, comment="smooth or random")
     term: Named[str] = Column(Text, comment="size, a benchmark, or what a random effect groups by")
@@ -233,19 +233,19 @@ class GamTermTable(TypedColumns):
     groups: Named[int | None] = Column(Integer, comment="of a random effect")
     edf: Named[float] = Column(Double, comment="effective degrees of freedom")
     rank: Named[float] = Column(Double, comment="degrees of freedom of the test")
-    f: Named[float | None] = _number("statistic of no effect")
-    p: Named[float | None] = _number("of no effect")
-    holm: Named[float | None] = _number("corrected for the number of terms")
-    deviation: Named[float | None] = _number("standard, of a random effect")
+    f: Named[float | None] = number("statistic of no effect")
+    p: Named[float | None] = number("of no effect")
+    holm: Named[float | None] = number("corrected for the number of terms")
+    deviation: Named[float | None] = number("standard, of a random effect")
     shape: Named[str | None] = Column(Text, comment="rising, falling, both or neither; of a smooth")
 
 
 class GamCurveTable(TypedColumns):
     """One row per point of the partial effect of a smooth."""
 
-    analysis_id = _analysis_key()
+    analysis_id = analysis_key()
     response = _response_key()
-    version = _version_key()
+    version = version_key()
     position = Column(Integer, primary_key=True, autoincrement=False, comment="of the term")
     point = Column(Integer, primary_key=True, autoincrement=False, comment="from 0")
     x: Named[float] = Column(Double, comment="score, or number of weights")
