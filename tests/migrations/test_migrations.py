@@ -575,6 +575,10 @@ def test_every_other_table_is_small_by_nature() -> None:
         "anova_results",
         "correlation_results",
         "tukey_results",
+        # By analysis, response and term.
+        "gam_fits",
+        "gam_terms",
+        "gam_curves",
         "projections",
         "projection_checks",
         "ability_factors",
