@@ -305,3 +305,18 @@ def test_an_index_finds_the_neighbours_of_many_items(
             assert row["probability"] == pytest.approx(numpy[row["model"]][0], abs=2e-3)
     settings = "SELECT current_setting('hnsw.ef_search'), current_setting('enable_seqscan')"
     assert rows(connection, settings) == [("7", "on")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["dimensions; those of the encoder", "minimum_probability is '", "unnest(pool)",
+     "No family is known for", "has no routers", "None of the pool"],
+)  # fmt: skip
+def test_what_routers_check_is_written_once(connection: Connection, message: str) -> None:
+    found = rows(
+        connection,
+        """SELECT count(*) FROM pg_proc JOIN pg_namespace AS n ON n.oid = pronamespace
+            WHERE nspname IN ('store', 'registry') AND strpos(prosrc, :message) > 0""",
+        message=message,
+    )
+    assert found == [(1,)]

@@ -22,10 +22,8 @@ BEGIN
             'have texts',
             used.version_id);
     END IF;
-    IF vector_dims(prompt) <> used.dimension THEN
-        RAISE invalid_parameter_value USING MESSAGE = format(
-            'The prompt''s vector has %s dimensions; those of the encoder %L have %s',
-            vector_dims(prompt), used.encoder, used.dimension);
+    IF prompt IS NOT NULL THEN
+        PERFORM store.check_prompt(prompt, used.dimension, used.encoder);
     END IF;
     RETURN used.version_id;
 END;

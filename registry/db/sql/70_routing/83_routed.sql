@@ -22,42 +22,17 @@ DECLARE
     priced CONSTANT boolean :=
         num_nonnulls(max_price, provider) > 0 OR coalesce(cost_weight, 0) > 0 OR router = 'cheapest';
     most CONSTANT integer := greatest(coalesce(k, 1), 0);
-    allowed bigint[];
-    unknown text;
-    members bigint;
+    allowed CONSTANT bigint[] := store.pool_keys(pool);
+    members CONSTANT bigint := store.family_key(family);
     counted record;
 BEGIN
-    IF NOT coalesce(max_price >= 0, true) OR max_price = 'NaN' OR NOT weight >= 0 OR weight = 'NaN'
-       OR NOT coalesce(minimum_probability BETWEEN 0 AND 1, true)
-       OR NOT coalesce(input_tokens >= 0 AND input_tokens < 'Infinity', true)
-       OR NOT coalesce(output_tokens >= 0 AND output_tokens < 'Infinity', true) THEN
-        RAISE invalid_parameter_value USING MESSAGE =
-            'max_price, cost_weight and numbers of tokens are at least 0, minimum_probability is '
-            'from 0 to 1';
-    END IF;
-    IF pool IS NOT NULL THEN
-        SELECT array_agg(p.model_id), min(p.name) FILTER (WHERE p.model_id IS NULL)
-          INTO allowed, unknown
-          FROM (SELECT w.name, registry.model_id(w.name) AS model_id
-                  FROM unnest(pool) AS w (name)) AS p;
-        IF unknown IS NOT NULL THEN
-            RAISE no_data_found USING MESSAGE =
-                format('No model named %L is in the registry', unknown);
-        END IF;
-        IF allowed IS NULL OR NOT allowed && ids THEN
-            RAISE no_data_found USING MESSAGE = format(
-                'None of the pool''s models has %s in version %s of the embeddings',
-                CASE WHEN router = 'factorization' THEN 'a serving vector' ELSE 'outcomes' END,
-                version);
-        END IF;
-    END IF;
-    IF family IS NOT NULL THEN
-        SELECT f.family_id INTO members FROM store.model_families AS f
-         WHERE f.model_id = registry.model_id(routed.family);
-        IF NOT FOUND THEN
-            RAISE no_data_found USING MESSAGE =
-                format('No family is known for a model named %L', routed.family);
-        END IF;
+    PERFORM store.check_route_options(
+        max_price, cost_weight, minimum_probability, input_tokens, output_tokens);
+    IF NOT coalesce(allowed && ids, allowed IS NULL) THEN
+        RAISE no_data_found USING MESSAGE = format(
+            'None of the pool''s models has %s in version %s of the embeddings',
+            CASE WHEN router = 'factorization' THEN 'a serving vector' ELSE 'outcomes' END,
+            version);
     END IF;
     RETURN QUERY
     WITH given AS MATERIALIZED (

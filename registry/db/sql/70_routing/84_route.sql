@@ -33,11 +33,7 @@ BEGIN
             'learns them where items have texts',
             used.version_id);
     END IF;
-    IF vector_dims(prompt_vector) + 1 <> used.serving_dimension THEN
-        RAISE invalid_parameter_value USING MESSAGE = format(
-            'The prompt''s vector has %s dimensions; those of the encoder %L have %s',
-            vector_dims(prompt_vector), used.encoder, used.serving_dimension - 1);
-    END IF;
+    PERFORM store.check_prompt(prompt_vector, used.serving_dimension - 1, used.encoder);
     RETURN QUERY
     SELECT c.model, f.logits[array_position(f.ids, c.model_id)], c.probability, used.version_id,
            c.lower, c.upper, c.expected_cost, c.price, c.score, 'factorization', c.fallback

@@ -15,32 +15,14 @@ LANGUAGE plpgsql STABLE
 SET jit = off
 SET search_path FROM CURRENT  -- where pgvector is, whatever the caller's path
 AS $$
-#variable_conflict use_column
-DECLARE
-    used integer;
-    most integer;
 BEGIN
     IF prompt_vector IS NULL THEN
         RETURN;
     END IF;
-    IF route_knn.neighbours < 1 THEN
-        RAISE invalid_parameter_value USING MESSAGE =
-            format('A prompt is compared with at least 1 neighbour, not %s', route_knn.neighbours);
-    END IF;
-    used := store.routing_version(prompt_vector);
-    SELECT (SELECT count(*) FROM (SELECT FROM store.route_items AS i WHERE i.version_id = used
-                                   LIMIT coalesce(route_knn.neighbours, b.neighbours)) AS near)
-      INTO most FROM store.route_blends AS b WHERE b.version_id = used;
     RETURN QUERY
-    SELECT c.model, c.probability, c.lower, c.upper, c.expected_cost, c.price, c.score, 'knn',
-           most, c.outcomes, c.fallback, used
-      FROM (SELECT array_agg(p.model_id) AS ids, array_agg(p.probability) AS probabilities,
-                   array_agg(p.deviation) AS deviations, array_agg(p.observed) AS observed,
-                   array_agg(p.level) AS levels
-              FROM store.blended_outcomes(used, prompt_vector, most, true) AS p) AS f,
-           store.routed(used, 'knn', most, f.ids, f.probabilities, f.deviations,
-                        f.observed, f.levels, k, max_price, pool, license, family, max_parameters,
-        provider, cost_weight, minimum_probability, input_tokens, output_tokens) AS c;
+    SELECT * FROM store.routes_by('knn', prompt_vector, route_knn.neighbours, k, max_price, pool, license, family,
+                                max_parameters, provider, cost_weight, minimum_probability,
+                                input_tokens, output_tokens);
 END;
 $$;
 

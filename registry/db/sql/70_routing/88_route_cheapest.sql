@@ -14,20 +14,11 @@ LANGUAGE plpgsql STABLE
 SET jit = off
 SET search_path FROM CURRENT
 AS $$
-#variable_conflict use_column
-DECLARE
-    used CONSTANT integer := store.routing_version();
 BEGIN
     RETURN QUERY
-    SELECT c.model, c.probability, c.lower, c.upper, c.expected_cost, c.price, c.score, 'cheapest',
-           0, c.outcomes, c.fallback, used
-      FROM (SELECT array_agg(m.model_id) AS ids, array_agg(m.level::double precision) AS levels,
-                   array_agg(sqrt(m.level * (1 - m.level) / (1 + m.outcomes))) AS deviations,
-                   array_agg(m.outcomes::double precision) AS observed
-              FROM store.route_models AS m WHERE m.version_id = used) AS f,
-           store.routed(used, 'cheapest', 0, f.ids, f.levels, f.deviations, f.observed,
-                        f.levels, k, max_price, pool, license, family, max_parameters,
-        provider, cost_weight, minimum_probability, input_tokens, output_tokens) AS c;
+    SELECT * FROM store.routes_by('cheapest', NULL, NULL, k, max_price, pool, license, family,
+                                max_parameters, provider, cost_weight, minimum_probability,
+                                input_tokens, output_tokens);
 END;
 $$;
 

@@ -24,11 +24,7 @@ BEGIN
             'The set of domains %L is not trained; `registry domains train %s` learns to tell its domains apart',
             domain_set, domain_set);
     END IF;
-    IF vector_dims(prompt_vector) <> used.dimension THEN
-        RAISE invalid_parameter_value USING MESSAGE = format(
-            'The prompt''s vector has %s dimensions; those of the encoder %L have %s',
-            vector_dims(prompt_vector), used.encoder, used.dimension);
-    END IF;
+    PERFORM store.check_prompt(prompt_vector, used.dimension, used.encoder);
     RETURN QUERY
     WITH logits AS MATERIALIZED (
         SELECT v.domain, -(v.vector <#> (prompt_vector || '[1]'::vector)) AS logit

@@ -27,42 +27,19 @@ DECLARE
     chosen record;
     allowed bigint[];
     members bigint;
-    unknown text;
     instead text;
 BEGIN
     IF prompt_vector IS NULL THEN
         RETURN;
     END IF;
-    IF NOT coalesce(max_price >= 0, true) OR max_price = 'NaN' OR NOT weight >= 0 OR weight = 'NaN'
-       OR NOT coalesce(minimum_probability BETWEEN 0 AND 1, true)
-       OR NOT coalesce(input_tokens >= 0 AND input_tokens < 'Infinity', true)
-       OR NOT coalesce(output_tokens >= 0 AND output_tokens < 'Infinity', true) THEN
-        RAISE invalid_parameter_value USING MESSAGE =
-            'max_price, cost_weight and numbers of tokens are at least 0, minimum_probability is '
-            'from 0 to 1';
-    END IF;
+    PERFORM store.check_route_options(
+        max_price, cost_weight, minimum_probability, input_tokens, output_tokens);
     of_set := store.domain_set_id(domain_set);
     SELECT c.*, d.domain AS number INTO likeliest
       FROM registry.classify_prompt(prompt_vector, domain_set) c
       JOIN store.domains d ON d.set_id = of_set AND d.name = c.domain;
-    IF pool IS NOT NULL THEN
-        SELECT coalesce(array_agg(p.model_id), '{}'), min(p.name) FILTER (WHERE p.model_id IS NULL)
-          INTO allowed, unknown
-          FROM (SELECT w.name, registry.model_id(w.name) AS model_id
-                  FROM unnest(pool) AS w (name)) AS p;
-        IF unknown IS NOT NULL THEN
-            RAISE no_data_found USING MESSAGE =
-                format('No model named %L is in the registry', unknown);
-        END IF;
-    END IF;
-    IF family IS NOT NULL THEN
-        SELECT f.family_id INTO members FROM store.model_families AS f
-         WHERE f.model_id = registry.model_id(route_domain.family);
-        IF NOT FOUND THEN
-            RAISE no_data_found USING MESSAGE =
-                format('No family is known for a model named %L', route_domain.family);
-        END IF;
-    END IF;
+    allowed := store.pool_keys(pool);
+    members := store.family_key(family);
     SELECT e.* INTO chosen
       FROM store.choose_experts(of_set, limited, max_price, allowed, license, members,
                                 route_domain.provider, weight > 0) e
