@@ -72,6 +72,7 @@ def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> 
         "domains", "classify", "add multiply root fraction digit total", "--set", "ours", "-k", "2"
     )
     assert (found[0]["prompt"], found[0]["domain"]) == ("1", "sums")
+    assert found[0]["by"] == "vector and words"
     assert len(found) == 2
     experts = {each["domain"]: each for each in asked.json("domains", "experts", "--set", "ours")}
     assert {name: each["model"] for name, each in experts.items()} == {
@@ -118,6 +119,17 @@ def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> 
     )
     assert result.exit_code == 0, result.output
     assert "Domain sums, at 1.00.\n" in result.stderr
+    # One estimate of what an answer costs, whatever command is asked.
+    costs = {
+        router: {each["model"]: each["expected_cost"] for each in asked.json(*command, prompt)}
+        for router, command in {
+            "domain": ("route", "--router", "domain", "--domain-set", "ours"),
+            "domains": ("domains", "route", "--set", "ours", "-k", "3"),
+        }.items()
+    }
+    tokens = len(prompt) / 4.1
+    assert costs["domain"] == costs["domains"]
+    assert costs["domain"]["org/adder"] == pytest.approx(tokens * (1 + 1 / 3) * 1e-6)
     assert "--tier is an option of --router domain" in asked.refused(
         2, "route", prompt, "--tier", "8B"
     )
@@ -141,6 +153,15 @@ def test_bad_input_is_a_sentence(commands: Commands, tmp_path: Path) -> None:
     assert "There is no set of domains yet" in refused(commands, "show", "ours")
     assert "There is no set of domains yet" in refused(commands, "classify", "x")
     assert "Give a PROMPT, or a file" in refused(commands, "classify")
+    assert "leave --set out" in refused(
+        commands, "classify", "x", "--classifier", "f", "--set", "s"
+    )
+    for command in ("classify", "route"):
+        long = tmp_path / "long.jsonl"
+        long.write_text(json.dumps({"id": 1, "prompt": "x" * 1_000_001}) + "\n")
+        assert "has 1,000,001 characters; 1,000,000 are read" in refused(
+            commands, command, "--prompts", str(long)
+        )
     assert "There is no prompt" in refused(commands, "classify", " ")
     assert "There is no set of domains yet" in refused(commands, "experts")
     assert "no set of domains named 'nobody'" in refused(

@@ -61,10 +61,11 @@ def test_options_choose(commands: Commands, routing: Engine) -> None:
     prompt = "law question 5"
     found = commands.json("route", prompt, "--max-price", "1.2")
     assert [row["model"] for row in found] == ["org/m0"]
-    # 14 characters are 3.5 tokens; an answer has 250 of them, or as many as are stated.
-    assert found[0]["expected_cost"] == pytest.approx((14 / 4 * 0.5 + 250 * 2.5) / 1e6)
+    # A token is 4.1 characters; an answer has a third of the prompt's, or as many as are stated.
+    tokens = 14 / 4.1
+    assert found[0]["expected_cost"] == pytest.approx((tokens * 0.5 + tokens / 3 * 2.5) / 1e6)
     stated = commands.json("route", prompt, "--max-price", "1.2", "--output-tokens", "10")
-    assert stated[0]["expected_cost"] == pytest.approx((14 / 4 * 0.5 + 10 * 2.5) / 1e6)
+    assert stated[0]["expected_cost"] == pytest.approx((tokens * 0.5 + 10 * 2.5) / 1e6)
     weighed = commands.json("route", prompt, "--cost-weight", "100")
     assert weighed[0]["model"] == "org/m0"
     done = commands("route", prompt, "--minimum-probability", "1", "--format", "quiet")

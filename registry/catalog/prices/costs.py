@@ -1,6 +1,7 @@
 """Costs of answers in dollars: estimated tokens of prompts and replies, times prices.
 
-The numbers are those of view `store.run_tokens`, which estimates the same of runs.
+The numbers are those of view `store.run_tokens`, which estimates the same of runs, and of the
+routers in SQL, which know the vector of a prompt but not its length.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from registry.learning.arrays import Reals
 
 CHARACTERS_PER_TOKEN = 4.1
 """Of prompts; on 809 prompts of 36 benchmarks two models had 3.6 and 4.7."""
+
+TYPICAL_INPUT = 750.0
+"""Tokens of a prompt of which the vector alone is known."""
 
 INPUT_PER_OUTPUT = 3.0
 """Tokens of a prompt for one of its reply, where nothing is stated of replies."""

@@ -18,6 +18,7 @@ _FIELDS = (
     Field("probability", look=decimals, right=True, kept=True),
     Field("confident"),
     Field("energy", look=decimals, right=True),
+    Field("by", tabled=False),
 )
 
 
@@ -30,7 +31,7 @@ _FIELDS = (
     metavar="FILE",
     help="A file of prompts instead: JSON lines with the fields id and prompt.",
 )
-@click.option("--set", "domain_set", default="modem", show_default=True, help="Set of domains.")
+@click.option("--set", "domain_set", metavar="NAME", help="Set of domains.  [default: modem]")
 @click.option(
     "--classifier",
     "folder",
@@ -51,7 +52,8 @@ def classify(
 ) -> None:
     """Print the domains that PROMPT may be of.
 
-    PROMPT is a text, or `-` to read it from stdin: its vector counts, and its words. Probabilities
+    PROMPT is a text, or `-` to read it from stdin: its vector counts, and its words, which SQL and
+    the routers do not have, so that theirs may be another domain; column by says so. Probabilities
     are calibrated on items that the training left out. A prompt is confident where its domain can
     be relied on: likely enough, not the fallback, and like some of the items.
 
@@ -64,14 +66,16 @@ def classify(
     from registry.prediction.domains.domain_prompts import classify_texts
 
     texts = prompt_texts(prompt, path)
-    folder = chosen.pop("folder")
+    folder, domain_set = chosen.pop("folder"), chosen.pop("domain_set")
     if folder is not None:
+        if domain_set is not None:
+            raise UsageError("The domains are those of the classifier: leave --set out.")
         from registry.prediction.domains.domain_finetuning import classify_by_encoder
 
         found = classify_by_encoder(folder, list(texts.values()), k=chosen["k"])
     else:
         with application.engine() as engine:
-            found = classify_texts(engine, list(texts.values()), **chosen)
+            found = classify_texts(engine, list(texts.values()), domain_set or "modem", **chosen)
     output.rows(
         _FIELDS,
         ([key, *each] for key, of_prompt in zip(texts, found, strict=True) for each in of_prompt),

@@ -78,7 +78,7 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--domain-set", metavar="NAME",
                      help="Of router domain: the set of domains.  [default: modem]"),
         click.option("--output-tokens", type=_PRICE, metavar="NUMBER",
-                     help="Tokens of an answer, for its cost.  [default: 250]"),
+                     help="Tokens of an answer, for its cost.  [default: a third of the prompt's]"),
     )):  # fmt: skip
         command = option(command)
     return command

@@ -87,6 +87,12 @@ class EncoderClassifier:
         """Energy below which a prompt is like none of the training."""
         return float(self._model.config.least_energy)
 
+    @property
+    def fallback(self) -> str | None:
+        """Name of the domain of prompts that are of no other; None for none."""
+        found: str | None = getattr(self._model.config, "fallback", None)
+        return found
+
     def predict(self, texts: Sequence[str]) -> DomainPredictions:
         """Classify texts; of a long one the beginning is read."""
         logits = _logits(self._model, self._tokenizer, texts, self._device)
@@ -110,6 +116,7 @@ def fine_tune(
     settings: FineTuning,
     folder: Path,
     *,
+    fallback: str | None = None,
     on_progress: Progress = no_progress,
 ) -> TunedClassifier:
     """Fine-tune an encoder to classify texts, and save it.
@@ -120,6 +127,7 @@ def fine_tune(
         names: of the D domains.
         settings: of the training.
         folder: where it is saved, a new one.
+        fallback: name of the domain of prompts that are of no other; None for none.
         on_progress: receives the progress, in steps.
 
     Raises:
@@ -147,6 +155,7 @@ def fine_tune(
         highest = logits.max(axis=1)
         energies = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
         model.config.sharpness = sharpness
+        model.config.fallback = fallback
         model.config.least_energy = float(np.quantile(energies, UNLIKE))
         model.save_pretrained(saved)
         tokenizer.save_pretrained(saved)

@@ -17,8 +17,9 @@ from registry.learning.domains.encoder_classifier import (
     open_classifier,
 )
 from registry.prediction.domains import domain_items, domain_storage
-from registry.prediction.domains.domain_prompts import PromptDomain, check_prompts
+from registry.prediction.domains.domain_prompts import PromptDomain
 from registry.prediction.domains.domain_training import LEAST_PROBABILITY
+from registry.prediction.prompt_texts import check_prompts
 from registry.workers import Progress, no_progress
 
 
@@ -60,7 +61,10 @@ def fine_tune_set(
         )
     texts = [items.texts[each] or "" for each in places.tolist()]
     domains = items.domains[places]
-    return fine_tune(texts, domains, content.domains, settings, folder, on_progress=on_progress)
+    return fine_tune(
+        texts, domains, content.domains, settings, folder,
+        fallback=content.fallback, on_progress=on_progress,
+    )  # fmt: skip
 
 
 def classify_by_encoder(
@@ -90,8 +94,10 @@ def classify_by_encoder(
                 bool(
                     found.probabilities[row, domain] >= LEAST_PROBABILITY
                     and found.energies[row] >= classifier.least_energy
+                    and names[domain] != classifier.fallback
                 ),
                 float(found.energies[row]),
+                "text",
             )
             for domain in domains.tolist()
         ]

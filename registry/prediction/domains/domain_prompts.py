@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import names
+from registry.catalog.prices.costs import estimate_tokens
 from registry.db.connection import reading
 from registry.db.errors import translated
-from registry.errors import UsageError
-from registry.learning.encoders import open_encoder
 from registry.prediction.domains.domain_sets import DEFAULT
 from registry.prediction.domains.domain_storage import StoredClassifier, read_classifier
-from registry.prediction.routing.route import LONGEST, RoutedPrompt, check_prompt
-from registry.prediction.routing.route_options import CHARACTERS_A_TOKEN, RouteOptions
+from registry.prediction.prompt_texts import check_prompts, encode_prompts
+from registry.prediction.routing.route import RoutedPrompt
+from registry.prediction.routing.route_options import RouteOptions
 
 Matrix = NDArray[np.float32]
 
@@ -32,12 +32,14 @@ class PromptDomain(NamedTuple):
         confident: whether it can be relied on: likely enough, not the fallback, and the prompt is
             like some of the training.
         energy: how much likelier the prompt is under any domain than among all items, in nats.
+        by: what it was recognised by: the vector, as in SQL, or the vector and words.
     """
 
     domain: str
     probability: float
     confident: bool
     energy: float
+    by: str
 
 
 def classify_texts(
@@ -54,29 +56,13 @@ def classify_texts(
         k: domains of each prompt, at most.
 
     Raises:
-        UsageError: when there is no such set, or a prompt is empty.
+        UsageError: when there is no such set, or a prompt is empty or too long.
         RegistryError: when the set is not trained.
     """
     check_prompts(prompts)
     with reading(engine) as connection:
         stored = read_classifier(connection, domain_set)
-    vectors = open_encoder(stored.encoder).encode(list(prompts))
-    return classify(stored, vectors, prompts, k=k)
-
-
-def check_prompts(prompts: Sequence[str]) -> None:
-    """Check that prompts can be read.
-
-    Raises:
-        UsageError: for the first that is empty, or of more than a million characters.
-    """
-    for number, prompt in enumerate(prompts, 1):
-        if not prompt.strip():
-            raise UsageError(f"Prompt {number} is empty.")
-        if len(prompt) > LONGEST:
-            raise UsageError(
-                f"Prompt {number} has {len(prompt):,} characters; {LONGEST:,} are read at most."
-            )
+    return classify(stored, encode_prompts(stored.encoder, prompts), prompts, k=k)
 
 
 def classify(
@@ -100,6 +86,8 @@ def classify(
     found = stored.classifier.predict(vectors, prompts)
     order = np.argsort(-found.probabilities, axis=1, kind="stable")[:, : max(k, 0)]
     least = stored.classifier.least_energy
+    by_words = prompts is not None and stored.classifier.words is not None
+    by = "vector and words" if by_words else "vector"
     return [
         [
             PromptDomain(
@@ -111,6 +99,7 @@ def classify(
                     and domain != stored.fallback
                 ),
                 float(found.energies[row]),
+                by,
             )
             for domain in domains.tolist()
         ]
@@ -160,6 +149,9 @@ def route_texts(
 ) -> list[list[dict[str, Any]]]:
     """Encode prompts and return rows of `registry.route_domain` for each.
 
+    Domains are recognised by the vectors alone, as in SQL; `classify_texts` reads words too. Costs
+    are of tokens that are estimated from the prompts' lengths, unless `input_tokens` is given.
+
     Args:
         engine: of a database at head.
         prompts: their texts.
@@ -167,15 +159,19 @@ def route_texts(
         options: other parameters of the function by name.
 
     Raises:
-        UsageError: when there is no such set, or a prompt is empty.
+        UsageError: when there is no such set, or a prompt is empty or too long.
         RegistryError: as `route_domain`.
     """
     check_prompts(prompts)
     with reading(engine) as connection:
         stored = read_classifier(connection, options.get("domain_set") or DEFAULT)
-    vectors = open_encoder(stored.encoder).encode(list(prompts))
+    vectors = encode_prompts(stored.encoder, prompts)
+    tokens = estimate_tokens(prompts).input.tolist()
     with reading(engine) as connection:
-        return [route_domain(connection, vector, k, **options) for vector in vectors]
+        return [
+            route_domain(connection, vector, k, **{"input_tokens": length, **options})
+            for vector, length in zip(vectors, tokens, strict=True)
+        ]
 
 
 def route_by_domain(
@@ -194,7 +190,5 @@ def route_by_domain(
         UsageError: for an empty or an overlong prompt, or a set that does not exist.
         RegistryError: as `route_domain`.
     """
-    check_prompt(prompt)
-    given = {**options.given(), **of_domain, "input_tokens": len(prompt) / CHARACTERS_A_TOKEN}
-    (rows,) = route_texts(engine, [prompt], k, **given)
+    (rows,) = route_texts(engine, [prompt], k, **options.given(), **of_domain)
     return RoutedPrompt("domain", rows)

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from registry.catalog.prices.costs import estimate_tokens
 from registry.db import connection as database
 from registry.db.connection import reading
 from registry.errors import UsageError
+from registry.prediction.prompt_texts import check_prompts
 from registry.prediction.prompts import Prompt
-from registry.prediction.routing.route import check_prompt
-from registry.prediction.routing.route_options import CHARACTERS_A_TOKEN, RouteOptions, has_routers
+from registry.prediction.routing.route_options import RouteOptions, has_routers
 from registry.prediction.routing.router import FILTERS, FITTED, RoutedPrompts, Router
 
 
@@ -39,7 +40,8 @@ def route_prompts(
         options: what may be chosen; neighbours cannot be given.
 
     Raises:
-        UsageError: for an empty prompt, a router that does not look at prompts, or neighbours.
+        UsageError: for a prompt that is empty or too long, a router that does not look at prompts,
+            or neighbours.
         RegistryError: as of `Router`.
     """
     asked = options or RouteOptions()
@@ -52,17 +54,15 @@ def route_prompts(
     if asked.neighbours is not None:
         raise UsageError("Many prompts are compared with as many neighbours as predicted best: "
                          "leave --neighbours out.")  # fmt: skip
-    for each in prompts:
-        check_prompt(each.text)
+    texts = [each.text for each in prompts]
+    check_prompts(texts)
     filters = {name: value for name, value in asked.given().items() if name in FILTERS}
     with Router(url, router=router, check_seconds=np.inf, **filters) as opened:
-        lengths = np.array([len(each.text) for each in prompts], np.float64)
-        extra = {} if asked.output_tokens is None else {"output_tokens": asked.output_tokens}
         routes = opened.route(
-            opened.encode([each.text for each in prompts]),
+            opened.encode(texts),
             cost_weight=asked.cost_weight or 0.0,
             minimum_probability=asked.minimum_probability,
-            input_tokens=lengths / CHARACTERS_A_TOKEN,
-            **extra,
+            input_tokens=estimate_tokens(texts).input,
+            output_tokens=asked.output_tokens,
         )
         return ManyRoutes(router, opened.version, routes)

@@ -1,6 +1,5 @@
 """Choice of the models most likely to answer a prompt well, by the routers in SQL."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,21 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
+from registry.catalog.prices.costs import estimate_tokens
 from registry.db.connection import reading
 from registry.embeddings.versions import require_routing
-from registry.errors import UsageError
-from registry.learning.encoders import open_encoder
-from registry.prediction.routing.route_options import (
-    CHARACTERS_A_TOKEN,
-    RouteOptions,
-    has_routers,
-    routes_by,
-)
-
-_log = logging.getLogger(__name__)
-
-LONGEST = 1_000_000
-"""Characters of a prompt: an encoder reads some thousand of them, so a longer one is a mistake."""
+from registry.prediction.prompt_texts import check_prompts, encode_prompts
+from registry.prediction.routing.route_options import RouteOptions, has_routers, routes_by
 
 
 class RoutedPrompt(NamedTuple):
@@ -49,9 +38,9 @@ def route_by(
 ) -> RoutedPrompt:
     """Encode a prompt and return rows of a router's function in SQL.
 
-    No connection is open while the encoder is loaded, which takes seconds. Of a prompt that is
-    longer than the encoder reads a part counts, of sentence-transformers the end; a warning says
-    so.
+    No connection is open while the encoder is loaded, which takes seconds. A warning says where a
+    part of the prompt counts alone, as of `encode_prompts`. The expected cost is of tokens that are
+    estimated from its length.
 
     Args:
         engine: of a database at head.
@@ -62,41 +51,24 @@ def route_by(
         options: what may be chosen.
 
     Raises:
-        UsageError: for an empty prompt, or one of more than `LONGEST` characters.
+        UsageError: for a prompt that is empty or too long, as of `check_prompts`.
         ModelNotFoundError: for an unknown name, with the nearest names there are.
         RegistryError: when no version is current, it cannot route, or the function refuses.
     """
-    check_prompt(prompt)
+    check_prompts([prompt])
     while True:
         with reading(engine) as connection:
             encoder = require_routing(connection)
-        opened = open_encoder(encoder)
-        vector = opened.encode([prompt])[0]
+        vector = encode_prompts(encoder, [prompt])[0]
         with reading(engine) as connection:
             # Another version may have been promoted meanwhile.
             if require_routing(connection) != encoder:
                 continue
-            if opened.cuts([prompt])[0]:
-                _log.warning("The prompt is longer than %s reads: a part alone counts", encoder)
             chosen = router or ("best" if has_routers(connection) else "factorization")
-            tokens = len(prompt) / CHARACTERS_A_TOKEN
+            tokens = float(estimate_tokens([prompt]).input[0])
             return RoutedPrompt(
                 chosen, routes_by(connection, chosen, vector, k, options, input_tokens=tokens)
             )
-
-
-def check_prompt(prompt: str) -> None:
-    """Check that a prompt can be routed.
-
-    Raises:
-        UsageError: when it is empty, or of more than `LONGEST` characters.
-    """
-    if not prompt.strip():
-        raise UsageError("There is no prompt: it is empty.")
-    if len(prompt) > LONGEST:
-        raise UsageError(
-            f"The prompt has {len(prompt):,} characters; {LONGEST:,} are read at most."
-        )
 
 
 def route(

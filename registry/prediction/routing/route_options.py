@@ -23,9 +23,6 @@ ROUTERS = {
 }
 """Routers, and their functions in schema `registry`."""
 
-CHARACTERS_A_TOKEN = 4
-"""Of a prompt, on average, where its tokens are not counted."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteOptions:
@@ -41,7 +38,7 @@ class RouteOptions:
         cost_weight: what a dollar of that price takes from a probability.
         minimum_probability: else the best single model is chosen, and said to be.
         neighbours: that a prompt is compared with, by router knn.
-        output_tokens: of an answer, for its expected cost.
+        output_tokens: of an answer, for its expected cost; else a third of the prompt's.
     """
 
     pool: Sequence[str] | None = None

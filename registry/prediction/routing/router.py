@@ -14,13 +14,14 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from registry.catalog import names as model_names
+from registry.catalog.prices.costs import INPUT_PER_OUTPUT, TYPICAL_INPUT
 from registry.db import connection as database
 from registry.db.errors import translated
 from registry.embeddings.read import read_serving
 from registry.embeddings.routers.stored_router import StoredRouter, read_router
 from registry.embeddings.versions import EmbeddingVersion, read_version, require_routing
 from registry.errors import RegistryError, UsageError
-from registry.learning.encoders import open_encoder
+from registry.prediction.prompt_texts import encode_prompts
 from registry.prediction.routing.scoring import logits
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ CHECK_SECONDS = 5.0
 NO_MODEL = "no model reaches the minimum probability of {:g}: {}"
 
 _EVERY = 2**31 - 1
-_INPUT, _OUTPUT = 750.0, 250.0
 
 Floats = NDArray[np.float32]
 
@@ -147,13 +147,12 @@ class Router:
     def encode(self, prompts: Sequence[str]) -> Floats:
         """Return the vectors of prompts, float32, P x t; the first call loads the encoder.
 
+        A warning is logged where an encoder reads a part of a prompt alone.
+
         Raises:
-            UsageError: for an empty prompt.
+            UsageError: for a prompt that is empty, or of more than a million characters.
         """
-        for place, prompt in enumerate(prompts):
-            if not prompt.strip():
-                raise UsageError(f"Prompt {place + 1} is empty.")
-        return open_encoder(self.encoder).encode(prompts)
+        return encode_prompts(self.encoder, prompts)
 
     def route(
         self,
@@ -161,8 +160,8 @@ class Router:
         *,
         cost_weight: float = 0.0,
         minimum_probability: float | None = None,
-        input_tokens: float | NDArray[np.float64] = _INPUT,
-        output_tokens: float | NDArray[np.float64] = _OUTPUT,
+        input_tokens: float | NDArray[np.float64] = TYPICAL_INPUT,
+        output_tokens: float | NDArray[np.float64] | None = None,
     ) -> RoutedPrompts:
         """Choose a model for each prompt.
 
@@ -173,7 +172,8 @@ class Router:
             minimum_probability: where no model reaches it, the best single model is chosen, or the
                 likeliest by factorization; `fallbacks` says where.
             input_tokens: of each prompt, for costs: a number, or P of them; finite, at least 0.
-            output_tokens: of each answer, likewise.
+                `registry.catalog.prices.costs.estimate_tokens` estimates them from texts.
+            output_tokens: of each answer, likewise; None is a third of the prompt's.
 
         Raises:
             UsageError: for vectors of other dimensions, or not finite, and options out of range.
@@ -186,7 +186,9 @@ class Router:
         if not 0 <= cost_weight < np.inf or not 0 <= (minimum_probability or 0) <= 1:
             raise UsageError("cost_weight is at least 0, minimum_probability from 0 to 1.")
         tokens_in = _tokens("input_tokens", input_tokens, len(vectors))
-        tokens_out = _tokens("output_tokens", output_tokens, len(vectors))
+        tokens_out = tokens_in / INPUT_PER_OUTPUT
+        if output_tokens is not None:
+            tokens_out = _tokens("output_tokens", output_tokens, len(vectors))
         found = loaded.probabilities(vectors)
         scores = found - cost_weight * loaded.prices if cost_weight else found
         if np.isnan(scores).all(axis=1).any() and len(found):

@@ -231,6 +231,8 @@ def test_filters_are_those_of_other_routers(connection: Connection, key: int) ->
     (one,) = route(connection, provider="two", input_tokens=1000, output_tokens=500)
     assert one["price"] == 9.0
     assert one["expected_cost"] == pytest.approx(0.0135)
+    (one,) = route(connection, provider="two", input_tokens=3000)
+    assert one["expected_cost"] == pytest.approx(4000 * 9 / 1e6)
     low = route(connection, minimum_probability=0.95)
     assert low[0]["fallback"] == "no model reaches the minimum probability of 0.95"
     query = "SELECT * FROM registry.route_domain('[1,0]', domain_set => 'ours', "

@@ -169,6 +169,9 @@ def test_costs_are_weighed_against_probabilities(connection: Connection, functio
     assert routed(connection, function, cost_weight=1e6, **of)[0]["model"] == "org/m4"
     costs = routed(connection, function, input_tokens=2e6, output_tokens=5e5, **of)
     assert costs[0]["expected_cost"] == pytest.approx(2.5 * costs[0]["price"])
+    # Where nothing is stated of answers they have a third of the prompt's tokens.
+    costs = routed(connection, function, input_tokens=3e6, **of)
+    assert costs[0]["expected_cost"] == pytest.approx(4 * costs[0]["price"])
 
 
 @pytest.mark.parametrize("function", ["route_best", "route_knn", "route_cheapest"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from registry.errors import EncoderError, UsageError
 from registry.learning.domains import encoder_classifier
 from registry.learning.domains.encoder_classifier import FineTuning, fine_tune, open_classifier
+from registry.prediction.domains.domain_finetuning import classify_by_encoder
 
 NAMES = list(WORDS)
 
@@ -62,7 +63,7 @@ def test_a_tuned_encoder_tells_domains_apart_and_is_saved(base: str, tmp_path: P
     texts, domains = data()
     steps: list[int] = []
     tuned = fine_tune(
-        texts, domains, NAMES, settings(base), tmp_path / "tuned",
+        texts, domains, NAMES, settings(base), tmp_path / "tuned", fallback="law",
         on_progress=lambda _, done, total: steps.append(total - done),
     )  # fmt: skip
     assert len(steps) == 10 * 21
@@ -75,6 +76,13 @@ def test_a_tuned_encoder_tells_domains_apart_and_is_saved(base: str, tmp_path: P
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
     opened = open_classifier(tmp_path / "tuned", device="cpu")
     assert list(opened.domains) == NAMES
+    assert opened.fallback == "law"
+    by_text = classify_by_encoder(tmp_path / "tuned", asked, device="cpu")
+    named = [(each[0].domain, each[0].by) for each in by_text]
+    assert named == [(NAMES[place], "text") for place in [2, 2, 2, 1, 0]]
+    # The fallback is never one to rely on.
+    assert not any(each[0].confident for each in by_text[:3])
+    assert any(each[0].confident for each in by_text[3:])
     again = opened.predict(asked)
     np.testing.assert_allclose(again.probabilities, found.probabilities, atol=1e-5)
     np.testing.assert_allclose(again.energies, found.energies, atol=1e-4)

@@ -236,7 +236,7 @@ def test_prompts_by_text_are_classified_by_words_too(trained: Engine) -> None:
     assert [len(each) for each in found] == [2, 2]
     with pytest.raises(UsageError, match="Prompt 2 is empty"):
         classify_texts(trained, ["add", "  "], "ours")
-    with pytest.raises(UsageError, match="Prompt 1 has 1,000,001 characters"):
+    with pytest.raises(UsageError, match="The prompt has 1,000,001 characters"):
         classify_texts(trained, ["x" * 1_000_001], "ours")
 
 

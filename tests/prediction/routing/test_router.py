@@ -53,6 +53,7 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"license": "mit", "max_price": 4.0}, {}),
     ({}, {"cost_weight": 0.1, "input_tokens": 2000.0, "output_tokens": 100.0}),
     ({}, {"minimum_probability": 0.75}),
+    ({}, {"input_tokens": 90.0}),
 ]
 
 
@@ -185,6 +186,8 @@ def test_what_does_not_fit_is_refused(url: str) -> None:
         assert set(free.costs[~np.isnan(free.costs)]) == {0}
         with pytest.raises(UsageError, match="Prompt 2 is empty"):
             router.encode(["one", " "])
+        with pytest.raises(UsageError, match="Prompt 2 has 1,000,001 characters"):
+            router.encode(["one", "x" * 1_000_001])
     refusals: list[tuple[type[Exception], str, dict[str, Any]]] = [
         (UsageError, "no router 'cheapest'", {"router": "cheapest"}),
         (UsageError, "no option 'licence'", {"licence": "mit"}),

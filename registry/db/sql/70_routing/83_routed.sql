@@ -77,7 +77,7 @@ BEGIN
            CASE WHEN r.deviation IS NOT NULL
                 THEN least(1, r.probability + 1.6448536269514722 * r.deviation) END,
            (coalesce(input_tokens, 750) * r.input_per_million
-            + coalesce(output_tokens, 250) * r.output_per_million) / 1000000,
+            + coalesce(output_tokens, coalesce(input_tokens, 750) / 3) * r.output_per_million) / 1000000,
            r.price, r.score, r.observed,
            CASE WHEN NOT r.one_reaches THEN format(
                'no model reaches the minimum probability of %s: %s', minimum_probability,

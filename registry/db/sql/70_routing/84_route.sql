@@ -6,7 +6,7 @@ CREATE FUNCTION registry.route(
     pool text[] DEFAULT NULL, license text DEFAULT NULL, family text DEFAULT NULL,
     max_parameters bigint DEFAULT NULL, provider text DEFAULT NULL,
     cost_weight double precision DEFAULT 0, minimum_probability double precision DEFAULT NULL,
-    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT 250)
+    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT NULL)
 RETURNS TABLE (model text, logit double precision, probability double precision, version integer,
                lower double precision, upper double precision, expected_cost double precision,
                price double precision, score double precision, router text, fallback text)
@@ -61,8 +61,8 @@ max_parameters: most parameters; models of unknown size are left out; null for a
 provider: who must sell the model: its price there counts; null for all
 cost_weight: what is subtracted from the probability for each dollar of the price; above 0, models without a known price are left out
 minimum_probability: least probability; where no model reaches it, the likeliest is returned and fallback says so
-input_tokens: tokens of the prompt, for expected_cost
-output_tokens: tokens of the answer, likewise
+input_tokens: tokens of the prompt, for expected_cost; null is 750, as a vector does not say how long its text is. A token is about 4.1 characters
+output_tokens: tokens of the answer, likewise; null is a third of input_tokens. Replies to short questions and of reasoning models are longer
 model: name of the model
 logit: inner product of its serving vector with that of the prompt; higher is more likely
 probability: that it answers well, 1 / (1 + exp(-logit)), in [0, 1]

@@ -5,7 +5,7 @@ CREATE FUNCTION registry.route_best(
     pool text[] DEFAULT NULL, license text DEFAULT NULL, family text DEFAULT NULL,
     max_parameters bigint DEFAULT NULL, provider text DEFAULT NULL,
     cost_weight double precision DEFAULT 0, minimum_probability double precision DEFAULT NULL,
-    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT 250)
+    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT NULL)
 RETURNS TABLE (model text, probability double precision, lower double precision,
                upper double precision, expected_cost double precision, price double precision,
                score double precision, router text, compared integer, outcomes double precision,
@@ -38,8 +38,8 @@ max_parameters: most parameters; models of unknown size are left out; null for a
 provider: who must sell the model: its price there counts; null for all
 cost_weight: what is subtracted from the probability for each dollar of the price; above 0, models without a known price are left out
 minimum_probability: least probability; where no model reaches it, the best single model is returned and fallback says so
-input_tokens: tokens of the prompt, for expected_cost
-output_tokens: tokens of the answer, likewise
+input_tokens: tokens of the prompt, for expected_cost; null is 750, as a vector does not say how long its text is. A token is about 4.1 characters
+output_tokens: tokens of the answer, likewise; null is a third of input_tokens. Replies to short questions and of reasoning models are longer
 model: name of the model
 probability: expected outcome, in [0, 1]: that it answers well
 lower: lower end of its 90% interval, by the number of outcomes that it rests on

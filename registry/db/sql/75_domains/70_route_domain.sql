@@ -6,7 +6,7 @@ CREATE FUNCTION registry.route_domain(
     pool text[] DEFAULT NULL, license text DEFAULT NULL, family text DEFAULT NULL,
     max_parameters bigint DEFAULT NULL, provider text DEFAULT NULL,
     cost_weight double precision DEFAULT 0, minimum_probability double precision DEFAULT NULL,
-    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT 250,
+    input_tokens double precision DEFAULT 750, output_tokens double precision DEFAULT NULL,
     tier text DEFAULT NULL, domain_set text DEFAULT 'modem')
 RETURNS TABLE (model text, probability double precision, lower double precision,
                upper double precision, expected_cost double precision, price double precision,
@@ -93,7 +93,7 @@ BEGIN
     SELECT m.name, r.score, greatest(0, r.score - 1.6448536269514722 * r.standard_error),
            least(1, r.score + 1.6448536269514722 * r.standard_error),
            (coalesce(input_tokens, 750) * r.input_per_million
-            + coalesce(output_tokens, 250) * r.output_per_million) / 1000000,
+            + coalesce(output_tokens, coalesce(input_tokens, 750) / 3) * r.output_per_million) / 1000000,
            r.price, r.value, 'domain', likeliest.domain, likeliest.probability, likeliest.confident, r.items,
            CASE WHEN NOT r.one_reaches
                 THEN format('no model reaches the minimum probability of %s', minimum_probability)
@@ -120,8 +120,8 @@ max_parameters: most parameters; models of unknown size are left out; null for a
 provider: who must sell the model: its price there counts; null for all
 cost_weight: what is subtracted from the probability for each dollar of the price; above 0, no expert comes first, and models without a known price are left out
 minimum_probability: least probability; where no model reaches it, all are returned and fallback says so
-input_tokens: tokens of the prompt, for expected_cost
-output_tokens: tokens of the answer, likewise
+input_tokens: tokens of the prompt, for expected_cost; null is 750, as a vector does not say how long its text is. A token is about 4.1 characters
+output_tokens: tokens of the answer, likewise; null is a third of input_tokens. Replies to short questions and of reasoning models are longer
 tier: most parameters as a size tier such as 8B, a twentieth more since names round; null for any size
 domain_set: name of the set of domains
 model: name of the model; the expert first
