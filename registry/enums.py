@@ -118,6 +118,15 @@ class AnalysisKind(StrEnum):
     MIXED = "mixed"
     MAP = "map"
     FACTORS = "factors"
+    SCALING = "scaling"
+
+
+class ScalingAxis(StrEnum):
+    """What scores are a curve of."""
+
+    SIZE = "size"
+    TOKENS = "tokens"
+    COMPUTE = "compute"
 
 
 class MapLayout(StrEnum):
@@ -137,6 +146,7 @@ class Grouping(StrEnum):
     LICENSE = "license"
     LICENSE_CLASS = "license-class"
     FAMILY = "family"
+    SERIES = "series"
     RELATION = "relation"
     MERGED = "merged"
     YEAR = "year"

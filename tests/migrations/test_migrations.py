@@ -220,6 +220,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         """INSERT INTO store.gam_curves
            VALUES (1, 'exam', '', 0, 0, 1e9, 0.1, 0.1, 0, 0.2, 0.5)""",
     ),
+    "0025": (
+        """INSERT INTO store.scaling_fits
+               (analysis_id, benchmark, version, group_name, form, n, sizes, floor_known, held_out)
+           VALUES (1, 'exam', '', 'kin', 'logistic', 9, 4, true, 0)""",
+        "INSERT INTO store.scaling_points VALUES (1, 'exam', '', 'kin', 0, 1, 0, 0, 1, false)",
+        "INSERT INTO store.ability_scaling VALUES (1, 'kin', 9, 0, 1, 0.5, 1.5, 0.01, 0.9, 0.8)",
+    ),
 }
 
 SAMPLES = {
@@ -583,6 +590,9 @@ def test_every_other_table_is_small_by_nature() -> None:
         "projection_checks",
         "ability_factors",
         "factor_loadings",
+        "scaling_fits",
+        "scaling_points",
+        "ability_scaling",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

@@ -25,6 +25,11 @@ PRECISIONS = {
 }  # fmt: skip
 """Other spellings of precisions."""
 
+_SIZE_IN_NAME = re.compile(
+    r"(?<![a-z0-9.])(?:\d+x)?\d+(?:\.\d+)?[bm]\d?(?![a-z0-9])", re.IGNORECASE
+)
+"""Such as 7b, 1.4B, 8x7b, 70m and 1b7."""
+
 NO_PARENT = "no stated parent"
 
 _FACTS = text("""
@@ -40,7 +45,10 @@ _FACTS = text("""
              ORDER BY s.name COLLATE "C" LIMIT 1) AS type,
            (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
              WHERE f.model_id = m.model_id AND f.fact = 'merged'
-             ORDER BY s.name COLLATE "C" LIMIT 1) AS merged
+             ORDER BY s.name COLLATE "C" LIMIT 1) AS merged,
+           (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
+             WHERE f.model_id = m.model_id AND f.fact = 'series'
+             ORDER BY s.name COLLATE "C" LIMIT 1) AS series
       FROM store.models m
       JOIN registry.models v ON v.name = m.name
      WHERE m.model_id = ANY (:keys)""")
@@ -136,12 +144,21 @@ def _year(row: Row[Any]) -> str | None:
     return f"{year} or before" if year <= OLDEST_YEAR else str(year)
 
 
+def _series(row: Row[Any]) -> str | None:
+    """Return what a source states, else the name without the size, if it has one."""
+    if row.series is not None:
+        return str(row.series)
+    rest, found = _SIZE_IN_NAME.subn("", row.name)
+    return re.sub(r"[-_.]{2,}", "-", rest).rstrip("-_.") if found else None
+
+
 _OF: Mapping[Grouping, Callable[[Row[Any]], str | None]] = {
     Grouping.TYPE: _type,
     Grouping.ARCHITECTURE: lambda row: row.architecture,
     Grouping.LICENSE: lambda row: row.license,
     Grouping.LICENSE_CLASS: _license_class,
     Grouping.FAMILY: lambda row: row.family_root,
+    Grouping.SERIES: _series,
     Grouping.RELATION: _relation,
     Grouping.MERGED: _merged,
     Grouping.YEAR: _year,

@@ -9,6 +9,7 @@ from registry.cli.stats.correlate import correlate
 from registry.cli.stats.factors import factors
 from registry.cli.stats.gam import gam
 from registry.cli.stats.map import map_models
+from registry.cli.stats.scaling import scaling
 from registry.cli.stats.tukey import tukey
 
 
@@ -25,5 +26,5 @@ def stats() -> None:
     """
 
 
-for command in (anova, tukey, correlate, gam, factors, map_models):
+for command in (anova, tukey, correlate, gam, factors, map_models, scaling):
     stats.add_command(command)

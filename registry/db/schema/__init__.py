@@ -100,12 +100,14 @@ from registry.db.schema.routers import (
     route_models,
 )
 from registry.db.schema.routing import route_decisions, routing_evaluations, routing_results
+from registry.db.schema.scaling_analyses import ability_scaling, scaling_fits, scaling_points
 
 __all__ = [
     "LARGE_TABLES",
     "VERSIONED_TABLES",
     "abilities",
     "ability_factors",
+    "ability_scaling",
     "analyses",
     "analysis_groups",
     "anova_results",
@@ -168,6 +170,8 @@ __all__ = [
     "routing_evaluations",
     "routing_results",
     "runs",
+    "scaling_fits",
+    "scaling_points",
     "score_changes",
     "search_vocabulary",
     "serving_vectors",

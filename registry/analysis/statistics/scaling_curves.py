@@ -1,0 +1,364 @@
+"""Analyses of scaling: scores by size, tokens or compute, and larger models held out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Engine
+
+from registry.analysis.statistics.scaling_axes import amounts, floors
+from registry.analysis.statistics.score_frame import (
+    FrameBenchmark,
+    FrameOptions,
+    ScoreFrame,
+    read_frame,
+)
+from registry.analysis.statistics.stored_analyses import (
+    AnalysisRequest,
+    StoredAnalysis,
+    find_analysis,
+    known,
+    read_results,
+    store_analysis,
+)
+from registry.db.connection import reading, writing
+from registry.db.schema import ability_scaling, scaling_fits, scaling_points
+from registry.enums import AnalysisKind, ScalingAxis
+from registry.errors import UsageError
+from registry.learning.arrays import Places, Reals
+from registry.learning.statistics.ability_factoring import principal_abilities
+from registry.learning.statistics.one_way import is_constant
+from registry.learning.statistics.scaling import (
+    LEAST,
+    LEAST_SIZES,
+    ScalingFit,
+    fit_curve,
+    hold_out,
+    predict,
+    slope_test,
+)
+
+ALL = "all models"
+"""Name of the curve through all models, whatever their group."""
+
+MOST_BENCHMARKS = 40
+"""Benchmarks that have curves where none is named: those of the most scores."""
+
+STEPS, BEYOND = 25, 0.5
+"""Points of a curve, and how far it goes on beyond the largest model, in powers of ten."""
+
+LEAST_FOR_ABILITIES = 4
+"""Benchmarks, and models of a group, for which an ability is a line of the logarithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingResult:
+    """A curve of a group on a benchmark; see view `registry.scaling_fits`.
+
+    `slope` is by factor of ten: of a line in scores, of a logistic curve in log odds above chance.
+    Errors are mean absolute ones of the largest models, predicted from the smaller ones; None where
+    too few are smaller.
+    """
+
+    benchmark: str
+    version: str
+    group_name: str
+    form: str
+    n: int
+    sizes: int
+    floor: float | None
+    floor_known: bool
+    slope: float | None
+    slope_lower: float | None
+    slope_upper: float | None
+    p: float | None
+    deviation: float | None
+    r_squared: float | None
+    held_out: int
+    error: float | None
+    last_error: float | None
+    line_error: float | None
+    pooled_error: float | None
+    covered: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """A point of a curve with its band; see view `registry.scaling_curves`."""
+
+    benchmark: str
+    version: str
+    group_name: str
+    position: int
+    amount: float
+    score: float
+    lower: float | None
+    upper: float | None
+    beyond: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbilityScaling:
+    """The first principal ability of a group as a line; see view `registry.ability_scaling`."""
+
+    group_name: str
+    n: int
+    intercept: float
+    slope: float
+    slope_lower: float
+    slope_upper: float
+    p: float | None
+    r_squared: float
+    ability_share: float
+
+
+class ScalingAnalysis(NamedTuple):
+    """A stored analysis of scaling, with the frame whose sizes are amounts on its axis."""
+
+    stored: StoredAnalysis
+    fits: Sequence[ScalingResult]
+    curves: Sequence[CurvePoint]
+    abilities: Sequence[AbilityScaling]
+    frame: ScoreFrame
+
+
+def run_scaling(
+    engine: Engine,
+    options: FrameOptions,
+    *,
+    axis: ScalingAxis = ScalingAxis.SIZE,
+    level: float = 0.95,
+) -> ScalingAnalysis:
+    """Fit scores as curves of the logarithm of an amount, and store the analysis.
+
+    One curve for each group with enough models, and one for all. One that is stored of the same
+    request and data is read instead.
+
+    Args:
+        engine: of a database at head.
+        options: which scores and groups.
+        axis: size, training tokens or operations, of the models themselves.
+        level: share of intervals that hold a new model's score, in (0, 1).
+
+    Raises:
+        UsageError: as `read_frame` does; for a level that is none; and where no benchmark has
+            enough models whose amount is known.
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    frame = read_frame(engine, options)
+    with reading(engine) as connection:
+        frame = replace(frame, sizes=amounts(connection, frame, axis))
+        lowest = floors(connection, frame.benchmarks)
+    request = AnalysisRequest.of(AnalysisKind.SCALING, options, level=level)
+    chance = {each.title: floor for each, floor in lowest.items()}
+    request = replace(request, options={**request.options, "axis": str(axis), "chance": chance})
+    with reading(engine) as connection:
+        stored = find_analysis(connection, request, frame.fingerprint())
+    if stored is None:
+        begun, notes = monotonic(), list(frame.notes)
+        columns = _chosen(frame, axis, notes, named=options.benchmarks is not None)
+        fits, curves = _curves(frame, columns, lowest, notes, level)
+        abilities = list(_abilities(frame, columns, notes, level))
+        with writing(engine) as connection:
+            stored = store_analysis(
+                connection, request, frame,
+                {scaling_fits: fits, scaling_points: curves, ability_scaling: abilities},
+                notes=notes, seconds=monotonic() - begun,
+            )  # fmt: skip
+    with reading(engine) as connection:
+        key = stored.analysis_id
+        return ScalingAnalysis(
+            stored,
+            read_results(connection, scaling_fits, ScalingResult, key),
+            read_results(connection, scaling_points, CurvePoint, key),
+            read_results(connection, ability_scaling, AbilityScaling, key),
+            frame,
+        )
+
+
+def _chosen(frame: ScoreFrame, axis: ScalingAxis, notes: list[str], *, named: bool) -> list[int]:
+    sized = np.isfinite(frame.sizes) & (frame.sizes > 0)
+    if unknown := int((~sized).sum()):
+        what = {"size": "of unknown size", "tokens": "whose training tokens no source states"}.get(
+            axis, "whose training tokens and operations no source states"
+        )
+        notes.append(f"{unknown:,} model{'s' if unknown > 1 else ''} left out, {what}.")
+    counts = np.isfinite(frame.values[sized]).sum(axis=0)
+    columns, few = [], 0
+    for column, benchmark in enumerate(frame.benchmarks):
+        values = frame.values[:, column]
+        rows = sized & np.isfinite(values)
+        if rows.sum() < LEAST or len(np.unique(frame.sizes[rows])) < LEAST_SIZES:
+            few += 1
+        elif is_constant(values[rows]):
+            notes.append(f"{benchmark.title}: left out, as all scores are alike.")
+        else:
+            columns.append(column)
+    if few:
+        notes.append(
+            f"{few} benchmark{'s' if few > 1 else ''} left out, without {LEAST} scores of models of"
+            f" {LEAST_SIZES} different known amounts."
+        )
+    if not columns:
+        raise UsageError(
+            "No benchmark has a curve: "
+            + " ".join([*notes[-3:], "Give a wider slice, or another axis (--over)."])
+        )
+    if len(columns) > MOST_BENCHMARKS and not named:
+        left = len(columns) - MOST_BENCHMARKS
+        columns.sort(key=lambda column: (-counts[column], column))
+        columns = sorted(columns[:MOST_BENCHMARKS])
+        notes.append(f"{left} of the fewest scores left out; name benchmarks for others.")
+    return columns
+
+
+class _Scores(NamedTuple):
+    """Scores of a group on a benchmark, by the logarithm of the amount."""
+
+    name: str
+    amounts: Reals
+    scores: Reals
+
+
+def _groups_of(frame: ScoreFrame, column: int) -> Iterator[_Scores]:
+    values, codes = frame.values[:, column], frame.codes[:, column]
+    known_ = np.isfinite(values) & np.isfinite(frame.sizes) & (frame.sizes > 0)
+    for place, name in [(-1, ALL), *enumerate(frame.groups)]:
+        rows = known_ if place < 0 else known_ & (codes == place)
+        yield _Scores(name, np.log10(frame.sizes[rows]), values[rows])
+
+
+def _curves(
+    frame: ScoreFrame,
+    columns: Sequence[int],
+    lowest: Mapping[FrameBenchmark, float],
+    notes: list[str],
+    level: float,
+) -> tuple[list[ScalingResult], list[CurvePoint]]:
+    fits: list[ScalingResult] = []
+    points: list[CurvePoint] = []
+    few, unfit = 0, 0
+    for column in columns:
+        benchmark = frame.benchmarks[column]
+        floor = lowest.get(benchmark, 0.0) if benchmark.unit == "share" else None
+        samples = list(_groups_of(frame, column))
+        for sample in samples:
+            if len(sample.scores) < LEAST or len(np.unique(sample.amounts)) < LEAST_SIZES:
+                few += sample.name != ALL and len(sample.scores) > 0
+                continue
+            fit = fit_curve(sample.amounts, sample.scores, floor=floor)
+            if fit is None or is_constant(sample.scores):
+                unfit += 1
+                continue
+            others = None if sample.name == ALL else _others(samples[0], sample)
+            fits.append(_result(benchmark, sample, fit, lowest, others, level=level))
+            points += _points(benchmark, sample, fit, level)
+    if few:
+        notes.append(
+            f"{few} curve{'s' if few > 1 else ''} of a group on a benchmark left out, without"
+            f" {LEAST} scores of {LEAST_SIZES} different amounts."
+        )
+    if unfit:
+        notes.append(f"{unfit} of them without a curve, as none fits.")
+    if not fits:
+        raise UsageError("No curve fits these scores; name other benchmarks, or a wider slice.")
+    return fits, points
+
+
+def _others(everyone: _Scores, own: _Scores) -> tuple[Reals, Reals]:
+    """Return amounts and scores of models of other groups."""
+    mine = set(zip(own.amounts.tolist(), own.scores.tolist(), strict=True))
+    rest = [
+        pair for pair in zip(everyone.amounts.tolist(), everyone.scores.tolist(), strict=True)
+        if pair not in mine
+    ]  # fmt: skip
+    found = np.array(rest, np.float64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def _result(
+    benchmark: FrameBenchmark,
+    sample: _Scores,
+    fit: ScalingFit,
+    lowest: Mapping[FrameBenchmark, float],
+    others: tuple[Reals, Reals] | None,
+    *,
+    level: float,
+) -> ScalingResult:
+    slope, lower, upper, p = slope_test(fit, level=level)
+    held = hold_out(sample.amounts, sample.scores, floor=fit.floor, level=level, others=others)
+    return ScalingResult(
+        benchmark=benchmark.name,
+        version=benchmark.version,
+        group_name=sample.name,
+        form="line" if fit.floor is None else "logistic",
+        n=fit.n,
+        sizes=len(np.unique(sample.amounts)),
+        floor=fit.floor,
+        floor_known=benchmark in lowest,
+        slope=known(slope),
+        slope_lower=known(lower),
+        slope_upper=known(upper),
+        p=known(p),
+        deviation=known(np.sqrt(fit.variance)),
+        r_squared=known(fit.r_squared),
+        held_out=held.n if held else 0,
+        error=known(held.error) if held else None,
+        last_error=known(held.last_error) if held else None,
+        line_error=known(held.line_error) if held else None,
+        pooled_error=known(held.pooled_error) if held else None,
+        covered=known(held.covered) if held else None,
+    )
+
+
+def _points(
+    benchmark: FrameBenchmark, sample: _Scores, fit: ScalingFit, level: float
+) -> Iterator[CurvePoint]:
+    largest = float(sample.amounts.max())
+    where = np.linspace(float(sample.amounts.min()), largest + BEYOND, STEPS)
+    band = predict(fit, where, level=level)
+    for place, (at, score, lower, upper) in enumerate(zip(where, *band, strict=True)):
+        yield CurvePoint(
+            benchmark=benchmark.name, version=benchmark.version, group_name=sample.name,
+            position=place, amount=float(10**at), score=float(score),
+            lower=known(lower), upper=known(upper), beyond=bool(at > largest),
+        )  # fmt: skip
+
+
+def _abilities(
+    frame: ScoreFrame, columns: Sequence[int], notes: list[str], level: float
+) -> Iterator[AbilityScaling]:
+    """Yield the first principal ability of each group as a line of the logarithm."""
+    rows = _complete_rows(frame, columns)
+    if len(columns) < LEAST_FOR_ABILITIES or len(rows) <= max(len(columns), 10):
+        notes.append(
+            "No ability by size: too few models have a known amount and a score on each of"
+            f" {max(LEAST_FOR_ABILITIES, len(columns))} benchmarks."
+        )
+        return
+    values = frame.values[np.ix_(rows, np.asarray(columns, np.intp))]
+    values = values[:, [not is_constant(column) for column in values.T]]
+    ability = principal_abilities(values, 1)[:, 0]
+    share = float(ability.var() / values.shape[1])
+    codes = frame.codes[rows, columns[0]]
+    where = np.log10(frame.sizes[rows])
+    for place, name in [(-1, ALL), *enumerate(frame.groups)]:
+        own = np.ones(len(rows), bool) if place < 0 else codes == place
+        fit = fit_curve(where[own], ability[own], floor=None) if own.sum() >= LEAST else None
+        if fit is None or len(np.unique(where[own])) < LEAST_SIZES:
+            continue
+        slope, lower, upper, p = slope_test(fit, level=level)
+        yield AbilityScaling(
+            group_name=name, n=fit.n,
+            intercept=float(fit.coefficients[0] - slope * fit.centre[0]), slope=slope,
+            slope_lower=lower, slope_upper=upper, p=known(p), r_squared=fit.r_squared,
+            ability_share=share,
+        )  # fmt: skip
+
+
+def _complete_rows(frame: ScoreFrame, columns: Sequence[int]) -> Places:
+    sized = np.isfinite(frame.sizes) & (frame.sizes > 0)
+    return np.flatnonzero(sized & np.isfinite(frame.values[:, columns]).all(axis=1))

@@ -1,0 +1,73 @@
+"""Tables of scaling curves: scores against size, tokens or compute."""
+
+from sqlalchemy import Boolean, Column, Double, Integer, Named, Table, Text, TypedColumns
+
+from registry.db.schema.analyses import analysis_key, benchmark_key, number, version_key
+from registry.db.schema.base import metadata
+
+
+class ScalingFitTable(TypedColumns):
+    """One row per benchmark and group of an analysis of scaling."""
+
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
+    group_name = Column(Text, primary_key=True, comment="all models is the curve through all")
+    form: Named[str] = Column(Text, comment="logistic, or line where scores are no shares")
+    n: Named[int] = Column(Integer, comment="scores")
+    sizes: Named[int] = Column(Integer, comment="different amounts")
+    floor = number("score of chance that a logistic curve rises from")
+    floor_known: Named[bool] = Column(Boolean, comment="false where it is 0 for want of better")
+    slope = number("by factor of ten, in log odds or in scores")
+    slope_lower = number("end of its interval")
+    slope_upper = number("its other end")
+    p = number("of no slope")
+    deviation = number("standard, of scores about the curve")
+    r_squared = number("share of the variance that the curve explains")
+    held_out: Named[int] = Column(Integer, comment="largest models, predicted from the smaller")
+    error = number("mean absolute one of them")
+    last_error = number("likewise, of the score at the largest size not held out")
+    line_error = number("likewise, of a line")
+    pooled_error = number("likewise, of a curve through all groups")
+    covered = number("share of them that their interval holds")
+
+
+scaling_fits = Table("scaling_fits", metadata, ScalingFitTable)
+
+
+class ScalingPointTable(TypedColumns):
+    """One row per point of a scaling curve."""
+
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
+    group_name = Column(Text, primary_key=True)
+    position = Column(Integer, primary_key=True, autoincrement=False)
+    amount: Named[float] = Column(Double, comment="weights, tokens or operations")
+    score: Named[float] = Column(Double, comment="of the curve")
+    lower = number("end of the interval of a new score")
+    upper = number("its other end")
+    beyond: Named[bool] = Column(Boolean, comment="the largest model it was fitted to")
+
+
+scaling_points = Table("scaling_points", metadata, ScalingPointTable)
+
+
+class AbilityScalingTable(TypedColumns):
+    """One row per group whose first principal ability is a line of the logarithm."""
+
+    analysis_id = analysis_key()
+    group_name = Column(Text, primary_key=True)
+    n: Named[int] = Column(Integer, comment="models with all scores")
+    intercept: Named[float] = Column(Double, comment="at an amount of one")
+    slope: Named[float] = Column(Double, comment="by factor of ten")
+    slope_lower: Named[float] = Column(Double, comment="end of its interval")
+    slope_upper: Named[float] = Column(Double, comment="its other end")
+    p = number("of no slope")
+    r_squared: Named[float] = Column(Double, comment="share of the variance that the line explains")
+    ability_share: Named[float] = Column(
+        Double, comment="of the variance of all scores, by the ability"
+    )
+
+
+ability_scaling = Table("ability_scaling", metadata, AbilityScalingTable)

@@ -1,0 +1,248 @@
+"""Scaling curves: from slices, series and stated amounts to stored results, SQL and commands."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from cli_commands import Commands
+from evaluated import run, write
+from factories import model
+from sqlalchemy import Engine, text
+
+from registry.analysis.statistics import scaling_curves
+from registry.analysis.statistics.groupings import labels
+from registry.analysis.statistics.scaling_axes import read_amount
+from registry.analysis.statistics.scaling_curves import ALL, ScalingAnalysis, run_scaling
+from registry.analysis.statistics.score_frame import FrameOptions
+from registry.enums import Grouping, ScalingAxis
+from registry.errors import UsageError
+from registry.evaluations.records import Benchmark, Block, Measure
+from registry.learning.arrays import Reals
+from registry.learning.statistics.ability_factoring import principal_abilities
+from registry.learning.statistics.scaling import fit_curve, hold_out, predict, slope_test
+
+SIZES = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0)
+BENCHMARKS = ("alpha", "beta", "delta", "elo")
+MEASURES = {
+    "alpha": Measure(metric="acc", random_baseline=0.25),
+    "elo": Measure(metric="elo", lower=None, upper=None, unit="elo"),
+}
+BY_SERIES = FrameOptions(grouping=Grouping.SERIES)
+
+
+def names() -> list[str]:
+    """Return the names of models of two series."""
+    return [f"lab/{kin}-{size:g}b" for kin in ("kin", "tun") for size in SIZES]
+
+
+def weights() -> Reals:
+    return np.tile(SIZES, 2) * 1e9
+
+
+def scores() -> Reals:
+    rng = np.random.default_rng(8)
+    x = np.log10(weights() / 1e9) + 0.3 * (np.arange(14) >= 7)
+    logits = np.column_stack([x - 0.5, 2 * x, x, x]) + 0.08 * rng.normal(size=(14, 4))
+    found = 1 / (1 + np.exp(-logits))
+    found[:, 0] = 0.25 + 0.75 * found[:, 0]
+    found[:, 3] = 1000 + 100 * logits[:, 3]
+    return found
+
+
+@pytest.fixture
+def filled(engine: Engine) -> Engine:
+    with engine.begin() as connection:
+        for name, size in zip(names(), weights(), strict=True):
+            model(connection, name, parameters=round(size))
+        for column, benchmark in enumerate(BENCHMARKS):
+            runs = [
+                run(
+                    name, score=float(score), measure=MEASURES.get(benchmark, Measure(metric="acc"))
+                )
+                for name, score in zip(names(), scores()[:, column], strict=True)
+            ]
+            write(connection, Block(benchmark=Benchmark(name=benchmark), items=[], runs=runs))
+    return engine
+
+
+def fact(engine: Engine, name: str, values: dict[str, str]) -> None:
+    with engine.begin() as connection:
+        for each, value in values.items():
+            connection.execute(
+                text("""
+                INSERT INTO store.model_facts (model_id, source_id, fact, value)
+                SELECT m.model_id, s.source_id, :fact, :value
+                  FROM store.models m, store.sources s WHERE m.name = :model"""),
+                {"model": each, "fact": name, "value": value},
+            )
+
+
+def count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM store.analyses")) or 0)
+
+
+def of(found: ScalingAnalysis, benchmark: str, group: str) -> Any:
+    (one,) = [
+        each for each in found.fits if (each.benchmark, each.group_name) == (benchmark, group)
+    ]
+    return one
+
+
+def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) -> None:
+    found = run_scaling(filled, BY_SERIES, level=0.9)
+    assert {each.group_name for each in found.fits} == {ALL, "lab/kin", "lab/tun"}
+    x = np.log10(weights())
+    for column, benchmark in enumerate(BENCHMARKS):
+        floor = {"alpha": 0.25, "elo": None}.get(benchmark, 0.0)
+        for group, rows in (("lab/kin", slice(0, 7)), ("lab/tun", slice(7, 14)), (ALL, slice(14))):
+            y, own = scores()[rows, column], x[rows]
+            fit = fit_curve(own, y, floor=floor)
+            assert fit is not None
+            others = (x[7:], scores()[7:, column]) if group == "lab/kin" else (
+                x[:7], scores()[:7, column]
+            )  # fmt: skip
+            held = hold_out(own, y, floor=floor, level=0.9, others=None if group == ALL else others)
+            assert held is not None
+            result = of(found, benchmark, group)
+            assert (result.n, result.sizes, result.floor, result.floor_known) == (
+                len(y), 7, floor, benchmark == "alpha",
+            )  # fmt: skip
+            assert result.form == ("line" if floor is None else "logistic")
+            assert (result.slope, result.slope_lower, result.slope_upper, result.p) == (
+                pytest.approx(slope_test(fit, level=0.9))
+            )
+            assert result.deviation == pytest.approx(np.sqrt(fit.variance))
+            assert (result.held_out, result.error, result.last_error, result.covered) == (
+                pytest.approx((held.n, held.error, held.last_error, held.covered))
+            )
+            assert (result.pooled_error is None) == (group == ALL)
+            if group != ALL:
+                assert result.pooled_error == pytest.approx(held.pooled_error)
+            points = [each for each in found.curves
+                      if (each.benchmark, each.group_name) == (benchmark, group)]  # fmt: skip
+            amounts = np.array([each.amount for each in points])
+            assert amounts[0] == pytest.approx(0.5e9)
+            assert amounts[-1] == pytest.approx(30e9 * 10**0.5)
+            band = predict(fit, np.log10(amounts), level=0.9)
+            assert [each.score for each in points] == pytest.approx(list(band.mean))
+            assert [each.lower for each in points] == pytest.approx(list(band.lower))
+            assert [each.upper for each in points] == pytest.approx(list(band.upper))
+            assert [each.beyond for each in points] == list(amounts > 30.1e9)
+    again = run_scaling(filled, BY_SERIES, level=0.9)
+    assert again.stored == replace(found.stored, reused=True)
+    assert (again.fits, again.curves, again.abilities) == (
+        found.fits,
+        found.curves,
+        found.abilities,
+    )
+    assert run_scaling(filled, FrameOptions()).stored.analysis_id != found.stored.analysis_id
+    with filled.connect() as connection:
+        for view, results in (("scaling_fits", found.fits), ("scaling_curves", found.curves),
+                              ("ability_scaling", found.abilities)):  # fmt: skip
+            rows_ = connection.execute(
+                text(f"SELECT * FROM registry.{view} WHERE analysis_id = :key"),
+                {"key": found.stored.analysis_id},
+            ).mappings()
+            stored = [dict(row) for row in rows_]
+            assert {row.pop("axis") for row in stored} == {"size"}
+            assert [{key: row[key] for key in row if key != "analysis_id"} for row in stored] == [
+                asdict(each) for each in results
+            ]
+
+
+def test_an_ability_is_a_line_of_the_logarithm(filled: Engine) -> None:
+    found = run_scaling(filled, BY_SERIES).abilities
+    values = scores()
+    ability = principal_abilities(values, 1)[:, 0]
+    assert [each.group_name for each in found] == [ALL, "lab/kin", "lab/tun"]
+    for each, rows in zip(found, (slice(14), slice(0, 7), slice(7, 14)), strict=True):
+        slope, intercept = np.polyfit(np.log10(weights()[rows]), ability[rows], 1)
+        assert (each.slope, each.intercept) == pytest.approx((slope, intercept))
+        assert each.ability_share == pytest.approx(ability.var() / 4)
+        assert each.slope_lower < each.slope < each.slope_upper
+    few = run_scaling(filled, replace(BY_SERIES, benchmarks=["alpha", "beta"]))
+    assert not few.abilities
+    assert few.stored.notes[-1].startswith("No ability by size: too few models")
+
+
+def test_tokens_and_operations_are_those_that_sources_state(filled: Engine) -> None:
+    with pytest.raises(UsageError, match="14 models left out, whose training tokens no source"):
+        run_scaling(filled, BY_SERIES, axis=ScalingAxis.TOKENS)
+    stated = {name: f"{0.1 * place + 0.1:g}T" for place, name in enumerate(names()[:7])}
+    fact(filled, "tokens", stated)
+    found = run_scaling(filled, FrameOptions(benchmarks=["beta"]), axis=ScalingAxis.TOKENS)
+    fit = fit_curve(np.log10(np.arange(1, 8) * 1e11), scores()[:7, 1], floor=0.0)
+    assert fit is not None
+    assert of(found, "beta", ALL).slope == pytest.approx(slope_test(fit)[0])
+    assert "7 models left out, whose training tokens no source states." in found.stored.notes
+    # Six operations for each weight and token, unless they are stated.
+    fact(filled, "flops", {names()[0]: "84e21"})
+    operations = 6 * weights()[:7] * np.arange(1, 8) * 1e11
+    operations[0] = 84e21
+    found = run_scaling(filled, FrameOptions(benchmarks=["beta"]), axis=ScalingAxis.COMPUTE)
+    assert np.sort(found.frame.sizes[np.isfinite(found.frame.sizes)]) == pytest.approx(
+        np.sort(operations)
+    )
+
+
+def test_amounts_as_sources_write_them() -> None:
+    assert read_amount("2.0T") == 2e12
+    assert read_amount("84.0e21") == 84e21
+    assert read_amount("300 b") == 3e11
+    assert read_amount("12") == 12
+    for none in ("", "nan", "0", "many", "1T; 2T", "-1", "1e999"):
+        assert np.isnan(read_amount(none))
+
+
+def test_series_are_stated_or_names_without_the_size() -> None:
+    def found(name: str, series: str | None = None) -> str | None:
+        row: Any = SimpleNamespace(name=name, series=series)
+        return labels({1: row}, Grouping.SERIES).get(1)
+
+    assert found("EleutherAI/pythia-1.4b-deduped") == "EleutherAI/pythia-deduped"
+    assert found("a/bloom-1b7") == "a/bloom"
+    assert found("a/Mixtral-8x7B-v0.1") == "a/Mixtral-v0.1"
+    assert found("a/opt-350m") == "a/opt"
+    assert found("a/gpt-neox") is None
+    assert found("a/phi3b4u") is None
+    assert found("a/gpt-neox", "GPT") == "GPT"
+
+
+def test_what_has_no_curve_is_refused_and_stores_nothing(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: Sequence[tuple[dict[str, Any], str]] = (
+        ({"condition": "parameters < 1.5e9", "benchmarks": ["alpha"]}, "No benchmark has a curve"),
+        ({"condition": "parameters <"}, "cannot be evaluated"),
+        ({"benchmarks": ["alhpa"]}, "did you mean alpha"),
+    )
+    for options, message in refused:
+        with pytest.raises(UsageError, match=message):
+            run_scaling(filled, replace(BY_SERIES, **options))
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        run_scaling(filled, BY_SERIES, level=0.0)
+    assert count(filled) == 0
+    monkeypatch.setattr(scaling_curves, "MOST_BENCHMARKS", 3)
+    found = run_scaling(filled, BY_SERIES)
+    assert {each.benchmark for each in found.fits} == {"alpha", "beta", "delta"}
+
+
+def test_commands_draw_and_say(filled: Engine, database_url: str, tmp_path: Path) -> None:
+    commands = Commands(database_url)
+    page, picture = tmp_path / "curves.html", tmp_path / "curves.png"
+    drawn = [f"--plot={path}" for path in (page, picture)]
+    said = commands("stats", "scaling", "--by", "series", *drawn, "--format", "table")
+    assert said.exit_code == 0, said.stderr
+    assert "18 scores of the largest models, predicted from smaller ones" in said.stderr
+    assert "nan" not in said.stdout.lower()
+    assert page.read_text().count("<svg") == 4
+    assert "lab/kin" in page.read_text()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "as .png or .html" in commands.refused(2, "stats", "scaling", "--plot", "a.svg")
+    abilities = commands.json("stats", "scaling", "--by", "series", "--abilities")
+    assert [row["group_name"] for row in abilities] == [ALL, "lab/kin", "lab/tun"]
