@@ -129,6 +129,15 @@ class ScalingAxis(StrEnum):
     COMPUTE = "compute"
 
 
+class MixedSubject(StrEnum):
+    """Fixed effect of a mixed model of scores."""
+
+    GROUPS = "groups"
+    TIME = "time"
+    PARENTS = "parents"
+    NONE = "none"
+
+
 class MapLayout(StrEnum):
     """How models are laid out on a plane by their scores."""
 

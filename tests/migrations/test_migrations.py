@@ -227,6 +227,11 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO store.scaling_points VALUES (1, 'exam', '', 'kin', 0, 1, 0, 0, 1, false)",
         "INSERT INTO store.ability_scaling VALUES (1, 'kin', 9, 0, 1, 0.5, 1.5, 0.01, 0.9, 0.8)",
     ),
+    "0026": (
+        """INSERT INTO store.mixed_effects
+               (analysis_id, benchmark, version, position, kind, term, n)
+           VALUES (1, 'exam', '', 0, 'fixed', 'size', 30)""",
+    ),
 }
 
 SAMPLES = {
@@ -586,6 +591,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "gam_fits",
         "gam_terms",
         "gam_curves",
+        "mixed_effects",
         "projections",
         "projection_checks",
         "ability_factors",

@@ -3,15 +3,17 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Row, text
 
 from registry.enums import Grouping, ModelState, Relation
 from registry.errors import UsageError
+from registry.learning.arrays import Reals
 
 CUTS = (1.5, 3.0, 7.0, 13.0, 35.0)
 """Bounds of the ranges of size, in billions of weights, as in `leaderboard statistics` (2024)."""
@@ -48,7 +50,10 @@ _FACTS = text("""
              ORDER BY s.name COLLATE "C" LIMIT 1) AS merged,
            (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
              WHERE f.model_id = m.model_id AND f.fact = 'series'
-             ORDER BY s.name COLLATE "C" LIMIT 1) AS series
+             ORDER BY s.name COLLATE "C" LIMIT 1) AS series,
+           (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
+             WHERE f.model_id = m.model_id AND f.fact = 'uploaded'
+             ORDER BY s.name COLLATE "C" LIMIT 1) AS uploaded
       FROM store.models m
       JOIN registry.models v ON v.name = m.name
      WHERE m.model_id = ANY (:keys)""")
@@ -112,6 +117,27 @@ def precision(stated: str | None) -> str | None:
         return None
     plain = re.sub(r"^torch\.", "", stated.strip().lower())
     return PRECISIONS.get(plain, plain) or None
+
+
+def dates(rows: Sequence[Row[Any]]) -> Reals:
+    """Return the year, with its fraction, in which each model was created; nan if not known.
+
+    Where the Hub's date is not known it is the one of its upload that a leaderboard states.
+    """
+
+    def year(row: Row[Any]) -> float:
+        created = row.created_at
+        if created is None:
+            try:
+                created = datetime.fromisoformat(row.uploaded or "")
+            except ValueError:
+                return float("nan")
+        if created.tzinfo is not None:
+            created = created.astimezone(UTC).replace(tzinfo=None)
+        start = datetime(created.year, 1, 1)  # noqa: DTZ001 - UTC, as above
+        return float(created.year + (created - start) / timedelta(days=365.25))
+
+    return np.array([year(row) for row in rows])
 
 
 def _type(row: Row[Any]) -> str | None:

@@ -74,6 +74,7 @@ class FrameOptions:
         least: scores with which a group counts on a benchmark, two or more.
         most: groups at most, those of the most models.
         factors: what models are grouped by besides, all groups of each; any but by size.
+        dates: whether the dates of models count.
     """
 
     condition: str | None = None
@@ -84,6 +85,7 @@ class FrameOptions:
     least: int = LEAST_OF_GROUP
     most: int = MOST_GROUPS
     factors: Sequence[Grouping] = ()
+    dates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,6 +100,8 @@ class ScoreFrame:
         groups: G names, in order of size or of name.
         codes: M x B, place of each score's group; -1 where it is in none.
         factors: M x B, the group of each score in other groupings; None where it is not known.
+        dates: M, years of creation or upload to the Hub, with fractions; nan where unknown. None
+            where they do not count.
         notes: what was left out, and why.
     """
 
@@ -108,6 +112,7 @@ class ScoreFrame:
     groups: Sequence[str]
     codes: Places
     factors: Mapping[Grouping, NDArray[np.object_]] = field(default_factory=dict)
+    dates: Reals | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -122,7 +127,12 @@ class ScoreFrame:
             digest.update(name.encode(errors="surrogatepass") + b"\0")
         for benchmark in self.benchmarks:
             digest.update("\0".join(benchmark).encode(errors="surrogatepass") + b"\0")
-        for part in (self.values, self.sizes, self.codes):
+        for part in (
+            self.values,
+            self.sizes,
+            self.codes,
+            *([] if self.dates is None else [self.dates]),
+        ):
             digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
         for grouping, names in sorted(self.factors.items()):
             of = "\0".join("\0" if name is None else str(name) for name in names.ravel().tolist())
@@ -284,6 +294,7 @@ def _frame(
         groups=groups,
         codes=np.array([[codes.get(name, -1) for name in row] for row in names], np.intp),
         factors=factors,
+        dates=groupings.dates([rows[key] for key in keys]) if options.dates else None,
         notes=notes,
     )
 

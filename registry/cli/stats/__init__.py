@@ -9,6 +9,7 @@ from registry.cli.stats.correlate import correlate
 from registry.cli.stats.factors import factors
 from registry.cli.stats.gam import gam
 from registry.cli.stats.map import map_models
+from registry.cli.stats.mixed import mixed
 from registry.cli.stats.scaling import scaling
 from registry.cli.stats.tukey import tukey
 
@@ -26,5 +27,5 @@ def stats() -> None:
     """
 
 
-for command in (anova, tukey, correlate, gam, factors, map_models, scaling):
+for command in (anova, tukey, correlate, gam, mixed, factors, map_models, scaling):
     stats.add_command(command)

@@ -19,6 +19,7 @@ from registry.db.schema.analyses import (
     gam_curves,
     gam_fits,
     gam_terms,
+    mixed_effects,
     tukey_results,
 )
 from registry.db.schema.base import metadata
@@ -144,6 +145,7 @@ __all__ = [
     "lookups",
     "measures",
     "metadata",
+    "mixed_effects",
     "model_aliases",
     "model_facts",
     "model_families",

@@ -259,3 +259,33 @@ class GamCurveTable(TypedColumns):
 gam_fits = Table("gam_fits", metadata, GamFitTable)
 gam_terms = Table("gam_terms", metadata, GamTermTable)
 gam_curves = Table("gam_curves", metadata, GamCurveTable)
+
+
+class MixedEffectTable(TypedColumns):
+    """One row per effect of a mixed model of a benchmark: fixed, joint test or random."""
+
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
+    position = Column(Integer, primary_key=True, autoincrement=False, comment="from 0")
+    kind: Named[str] = Column(Text, comment="fixed, test or random")
+    term: Named[str] = Column(Text, comment="grouping, time, parent or residual")
+    group_name: Named[str | None] = Column(Text, comment="of a fixed effect")
+    reference: Named[str | None] = Column(Text, comment="group that it is compared with")
+    n: Named[int] = Column(Integer, comment="scores of the group, or all")
+    groups: Named[int | None] = Column(Integer, comment="of a random effect, or tested")
+    estimate: Named[float | None] = number("difference, or deviation of a random effect")
+    error: Named[float | None] = number("its standard error")
+    lower: Named[float | None] = number("end of its interval")
+    upper: Named[float | None] = number("its other end")
+    share: Named[float | None] = number("of the variance, of a random effect")
+    statistic: Named[float | None] = number("t, or F of a test")
+    df: Named[float | None] = number("degrees of freedom of its denominator")
+    p: Named[float | None] = number("of no effect")
+    holm: Named[float | None] = number("corrected for the number of effects of its kind")
+    plain_estimate: Named[float | None] = number("as if models were independent")
+    plain_error: Named[float | None] = number("likewise")
+    plain_p: Named[float | None] = number("likewise")
+
+
+mixed_effects = Table("mixed_effects", metadata, MixedEffectTable)
