@@ -28,10 +28,11 @@ from registry.prediction.routing_evaluation.routing_results import RoutingFigure
 SHOWN = (
     "avg_acc", "over_best_single", "gain_at_b", "gap_at_o", "gap_closed", "over_same_frequencies",
     "within_prompt_auc", "spearman", "ndcg_5", "log_loss", "calibration_error",
-    "model_calibration_error", "worst_calibration_error", "cost_per_1000", "cost_save", "perf_gain", "quality_gain", "aiq", "pareto_dist", "models_dominated",
-    "arena_score", "optimal_selection", "optimal_cost", "optimal_accuracy", "apgr", "cpt_50",
-    "cpt_80", "vote_2", "vote_3", "vote_3_weighted", "vote_3_random", "vote_5_weighted",
-    "vote_3_over_top_1", "vote_3_weighted_over_top_1",
+    "model_calibration_error", "worst_calibration_error", "cost_per_1000", "cost_save",
+    "perf_gain", "quality_gain", "aiq", "pareto_dist", "models_dominated", "arena_score",
+    "optimal_selection", "optimal_cost", "optimal_accuracy", "apgr", "cpt_50", "cpt_80", "vote_2",
+    "vote_3", "vote_3_weighted", "vote_3_random", "vote_5_weighted", "vote_3_over_top_1",
+    "vote_3_weighted_over_top_1",
 )  # fmt: skip
 
 Table = dict[tuple[str, str], RoutingFigure]

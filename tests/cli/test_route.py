@@ -56,6 +56,28 @@ def test_the_best_router_is_the_default(commands: Commands, routing: Engine) -> 
     assert len(commands.json("route", "law", "--router", "best-single")) == 3
 
 
+def test_a_cascade_names_the_model_to_ask(commands: Commands, routing: Engine) -> None:
+    del routing
+    asked = ("route", "law question 5", "--router", "cascade")
+    found = commands.json(*asked, "--threshold", "0.5")
+    # Both models with prices are as good at all there is, so the dear one is no step.
+    assert [(row["model"], row["step"], row["asked"]) for row in found] == [("org/m0", 1, True)]
+    assert found[0]["level"] == pytest.approx(1 / 3, abs=1e-3)
+    done = commands(*asked, "--threshold", "1")
+    assert done.exit_code == 0, done.output
+    assert "No model of the cascade reaches 1: its likeliest." in done.stderr
+    assert commands.done(*asked, "--format", "quiet").split() == [row["model"] for row in found]
+    for wrong, said in (
+        (("--cost-weight", "1"), "A cascade has --threshold: leave --cost-weight out"),
+        (("--minimum-probability", "0.5"), "leave --minimum-probability out"),
+        (("-k", "1"), "two models or more"),
+    ):
+        assert said in commands.refused(1 if wrong[0] == "-k" else 2, *asked, *wrong)
+    assert "is an option of --router cascade" in commands.refused(
+        2, "route", "law", "--threshold", "0.5"
+    )
+
+
 def test_options_choose(commands: Commands, routing: Engine) -> None:
     del routing
     prompt = "law question 5"

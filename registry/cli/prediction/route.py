@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from registry.prediction.routing.many_prompts import ManyRoutes
     from registry.prediction.routing.route_options import RouteOptions
 
-ROUTERS = ("best", "knn", "factorization", "domain", "best-single", "cheapest")
+ROUTERS = ("best", "knn", "factorization", "domain", "best-single", "cheapest", "cascade")
 
 FIELDS = (
     Field("model", kept=True),
@@ -40,6 +40,23 @@ FIELDS = (
     Field("fallback"),
     Field("version", look=plain, right=True),
 )
+
+CASCADE = (
+    Field("model", kept=True),
+    Field("step", look=plain, right=True),
+    Field("asked", kept=True),
+    Field("probability", look=decimals, right=True, kept=True),
+    Field("lower", look=decimals, right=True),
+    Field("upper", look=decimals, right=True),
+    Field("price", look=plain, right=True),
+    Field("expected_cost", look=plain, right=True, kept=True),
+    Field("level", look=decimals, right=True),
+    Field("reached", look=decimals, right=True),
+    Field("router", tabled=False),
+    Field("fallback", tabled=False),
+    Field("version", look=plain, right=True),
+)
+"""Columns of the models of a cascade, the cheapest first."""
 
 BATCH = (
     Field("id", kept=True),
@@ -73,6 +90,8 @@ def _choice_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Else the best single model, and a line says so."),
         click.option("--neighbours", type=AT_LEAST_ONE, metavar="NUMBER",
                      help="Items that router knn compares a prompt with."),
+        click.option("--threshold", type=_SHARE, metavar="SHARE",
+                     help="Of router cascade: least probability to ask a model.  [default: 0.9]"),
         click.option("--tier", metavar="SIZE",
                      help="Of router domain: only models of up to about this size, such as 8B."),
         click.option("--domain-set", metavar="NAME",
@@ -125,6 +144,7 @@ def route_prompt(
       registry route "Translate: guten Tag" --max-price 0.5 --minimum-probability 0.6
       registry route - --router knn --pool google/gemma-7b --pool org/model < prompt.txt
       registry route "What is the derivative of x^2?" --router domain --tier 8B
+      registry route "What is the derivative of x^2?" --router cascade --threshold 0.8
       registry route --prompts prompts.jsonl --cost-weight 0.05 --format csv
     """
     from registry.prediction.routing.route_options import RouteOptions
@@ -136,6 +156,8 @@ def route_prompt(
             raise UsageError("`registry domains route --prompts` routes many prompts by domain.")
         if prompt is not None or log or log_prompt:
             raise UsageError("--prompts reads the prompts: leave PROMPT and --log out.")
+        if router == "cascade" or options.threshold is not None:
+            raise UsageError("A cascade is of one PROMPT: leave --prompts out.")
         if k is not None:
             raise UsageError("--prompts prints one model for each prompt: leave -k out.")
         _print_many(application, output, prompts, router, options)
@@ -148,7 +170,7 @@ def route_prompt(
         application,
         output,
         prompt,
-        (3 if k is None else k, router),
+        (k or (4 if router == "cascade" else 3), router),
         options,
         of_domain=of_domain,
         log=(log, log_prompt),
@@ -162,6 +184,17 @@ def _domain_options(router: str | None, choices: dict[str, Any]) -> dict[str, st
         if value is not None and router != "domain":
             raise UsageError(f"--{name.replace('_', '-')} is an option of --router domain.")
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_cascade(router: str | None, options: RouteOptions) -> None:
+    """Refuse options that a cascade ignores, and its own ones elsewhere."""
+    if router != "cascade":
+        if options.threshold is not None:
+            raise UsageError("--threshold is an option of --router cascade.")
+        return
+    for name in ("cost_weight", "minimum_probability"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"A cascade has --threshold: leave --{name.replace('_', '-')} out.")
 
 
 def _print_one(
@@ -179,6 +212,7 @@ def _print_one(
     from registry.prediction.routing.route import route_by
 
     k, router = chosen
+    _check_cascade(router, options)
     if options.neighbours is not None and router != "knn":
         raise UsageError("--neighbours is an option of --router knn.")
     with application.engine() as engine:
@@ -196,7 +230,8 @@ def _print_one(
         say(f"Domain {first['domain']}, at {first['domain_probability']:.2f}{why}.")
     for fallback in {row["fallback"] for row in routed.rows} - {None}:
         say(f"{fallback[0].upper()}{fallback[1:]}.")
-    output.rows(FIELDS, ([row.get(field.name) for field in FIELDS] for row in routed.rows))
+    fields = CASCADE if router == "cascade" else FIELDS
+    output.rows(fields, ([row.get(field.name) for field in fields] for row in routed.rows))
 
 
 def _print_many(

@@ -20,6 +20,7 @@ ROUTERS = {
     "factorization": "route",
     "best-single": "route_best_single",
     "cheapest": "route_cheapest",
+    "cascade": "route_cascade",
 }
 """Routers, and their functions in schema `registry`."""
 
@@ -39,6 +40,7 @@ class RouteOptions:
         minimum_probability: else the best single model is chosen, and said to be.
         neighbours: that a prompt is compared with, by router knn.
         output_tokens: of an answer, for its expected cost; else a third of the prompt's.
+        threshold: least probability of the model that a cascade asks, by router cascade.
     """
 
     pool: Sequence[str] | None = None
@@ -51,6 +53,7 @@ class RouteOptions:
     minimum_probability: float | None = None
     neighbours: int | None = None
     output_tokens: float | None = None
+    threshold: float | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that are asked for."""
