@@ -119,6 +119,7 @@ class AnalysisKind(StrEnum):
     MAP = "map"
     FACTORS = "factors"
     SCALING = "scaling"
+    SATURATION = "saturation"
 
 
 class ScalingAxis(StrEnum):
@@ -136,6 +137,13 @@ class MixedSubject(StrEnum):
     TIME = "time"
     PARENTS = "parents"
     NONE = "none"
+
+
+class Period(StrEnum):
+    """Periods of models whose scores are compared over time."""
+
+    YEAR = "year"
+    QUARTER = "quarter"
 
 
 class MapLayout(StrEnum):
@@ -159,6 +167,7 @@ class Grouping(StrEnum):
     RELATION = "relation"
     MERGED = "merged"
     YEAR = "year"
+    QUARTER = "quarter"
     AUTHOR = "author"
 
 

@@ -181,9 +181,9 @@ def test_the_largest_block_has_no_holes() -> None:
 
 
 def test_verdicts() -> None:
-    assert verdict(0.1, 0.01, 0.05) == "apart"
-    assert verdict(-0.1, 0.01, 0.05) == verdict(0.0, 0.01, 0.05) == "overlapping"
-    assert verdict(0.1, 0.05, 0.05) == "no difference found"
+    assert verdict(0.26, 0.01, 0.05) == "apart"
+    assert verdict(-0.1, 0.01, 0.05) == verdict(0.25, 0.01, 0.05) == "overlapping"
+    assert verdict(0.3, 0.05, 0.05) == "no difference found"
     assert verdict(np.nan, np.nan, 0.05) == "unknown"
 
 

@@ -232,6 +232,13 @@ ROWS: dict[str, tuple[str, ...]] = {
                (analysis_id, benchmark, version, position, kind, term, n)
            VALUES (1, 'exam', '', 0, 'fixed', 'size', 30)""",
     ),
+    "0027": (
+        """INSERT INTO store.saturation_results
+               (analysis_id, benchmark, version, period, position, n, models, median,
+                lower_quartile, upper_quartile, best, best_model, headroom, pairs, paired, verdict)
+           VALUES (1, 'exam', '', '2024', 0, 9, 9, 1, 1, 1, 1, 'a', 0, 0, false, 'unknown')
+        """,
+    ),
 }
 
 SAMPLES = {
@@ -599,6 +606,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "scaling_fits",
         "scaling_points",
         "ability_scaling",
+        "saturation_results",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

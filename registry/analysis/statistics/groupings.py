@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -20,6 +20,9 @@ CUTS = (1.5, 3.0, 7.0, 13.0, 35.0)
 
 OLDEST_YEAR = 2022
 """Year that the Hub states of repositories that are as old or older."""
+
+OLDEST_DAY = date(2022, 3, 31)
+"""End of the quarter for which the same holds."""
 
 PRECISIONS = {
     "bf16": "bfloat16", "fp16": "float16", "f16": "float16", "half": "float16", "f32": "float32",
@@ -163,11 +166,29 @@ def _merged(row: Row[Any]) -> str | None:
     return None if row.state == ModelState.STUB else "not merged"
 
 
-def _year(row: Row[Any]) -> str | None:
-    if row.created_at is None:
+def _created(row: Row[Any]) -> date | None:
+    """Return when a model came to the Hub: as that states, else as a leaderboard does."""
+    if row.created_at is not None:
+        created: datetime = row.created_at
+        return created.astimezone(UTC).date()
+    try:
+        return None if row.uploaded is None else date.fromisoformat(str(row.uploaded)[:10])
+    except ValueError:
         return None
-    year = row.created_at.astimezone(UTC).year
-    return f"{year} or before" if year <= OLDEST_YEAR else str(year)
+
+
+def _year(row: Row[Any]) -> str | None:
+    if (created := _created(row)) is None:
+        return None
+    return str(created.year) if created.year > OLDEST_YEAR else f"{OLDEST_YEAR} or before"
+
+
+def _quarter(row: Row[Any]) -> str | None:
+    if (created := _created(row)) is None:
+        return None
+    if created <= OLDEST_DAY:
+        return "2022-Q1 or before"
+    return f"{created.year}-Q{(created.month + 2) // 3}"
 
 
 def _series(row: Row[Any]) -> str | None:
@@ -188,6 +209,7 @@ _OF: Mapping[Grouping, Callable[[Row[Any]], str | None]] = {
     Grouping.RELATION: _relation,
     Grouping.MERGED: _merged,
     Grouping.YEAR: _year,
+    Grouping.QUARTER: _quarter,
     Grouping.AUTHOR: lambda row: row.author,
 }
 

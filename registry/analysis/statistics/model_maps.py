@@ -32,6 +32,9 @@ from registry.workers import Progress, no_progress
 SEED = 42
 """Of layouts, by default; that of the published study."""
 
+STRUCTURE = 0.25
+"""Mean silhouette below which groups are no substantial structure (Kaufman and Rousseeuw 1990)."""
+
 LEAST_MODELS = 10
 """Models that a map takes."""
 
@@ -208,12 +211,12 @@ def _check(
 def verdict(silhouette: float, purity_p: float, limit: float) -> str:
     """Return in words whether groups lie apart.
 
-    `apart` where models are nearer to their own group than to the next in the mean (a silhouette
-    above 0) and have more neighbours of their group than by chance; `overlapping` where only the
-    latter holds; `no difference found`; `unknown` without groups.
+    `apart` where the mean silhouette is that of a structure (Kaufman and Rousseeuw 1990) and models
+    have more neighbours of their group than by chance; `overlapping` where only the latter holds;
+    `no difference found`; `unknown` without groups.
     """
     if np.isnan(silhouette) or np.isnan(purity_p):
         return "unknown"
     if purity_p >= limit:
         return "no difference found"
-    return "apart" if silhouette > 0 else "overlapping"
+    return "apart" if silhouette > STRUCTURE else "overlapping"

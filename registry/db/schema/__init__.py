@@ -101,7 +101,12 @@ from registry.db.schema.routers import (
     route_models,
 )
 from registry.db.schema.routing import route_decisions, routing_evaluations, routing_results
-from registry.db.schema.scaling_analyses import ability_scaling, scaling_fits, scaling_points
+from registry.db.schema.scaling_analyses import (
+    ability_scaling,
+    saturation_results,
+    scaling_fits,
+    scaling_points,
+)
 
 __all__ = [
     "LARGE_TABLES",
@@ -172,6 +177,7 @@ __all__ = [
     "routing_evaluations",
     "routing_results",
     "runs",
+    "saturation_results",
     "scaling_fits",
     "scaling_points",
     "score_changes",

@@ -1,4 +1,4 @@
-"""Tables of scaling curves: scores against size, tokens or compute."""
+"""Tables of scores by size, tokens, compute or time: scaling curves, and saturation."""
 
 from sqlalchemy import Boolean, Column, Double, Integer, Named, Table, Text, TypedColumns
 
@@ -71,3 +71,31 @@ class AbilityScalingTable(TypedColumns):
 
 
 ability_scaling = Table("ability_scaling", metadata, AbilityScalingTable)
+
+
+class SaturationTable(TypedColumns):
+    """One row per benchmark and period of the models."""
+
+    analysis_id = analysis_key()
+    benchmark = benchmark_key()
+    version = version_key()
+    period = Column(Text, primary_key=True, comment="all models is the row of all")
+    position: Named[int] = Column(Integer, comment="in the order of time")
+    n: Named[int] = Column(Integer, comment="models of the period")
+    models: Named[int] = Column(Integer, comment="of it and all before")
+    median: Named[float] = Column(Double, comment="of the period")
+    lower_quartile: Named[float] = Column(Double, comment="of the period")
+    upper_quartile: Named[float] = Column(Double, comment="of the period")
+    deviation = number("standard, of the period")
+    best: Named[float] = Column(Double, comment="score so far")
+    best_model: Named[str] = Column(Text, comment="its name then")
+    headroom: Named[float] = Column(Double, comment="from the best score to 1")
+    noise = number("half the interval of the best score")
+    near_best = number("share of models so far that are not told apart from the best")
+    pairs: Named[int] = Column(Integer, comment="of the ten best models, compared")
+    separated = number("share of them that are told apart")
+    paired: Named[bool] = Column(Boolean, comment="compared on shared items")
+    verdict: Named[str] = Column(Text, comment="separates, separates little, saturated or unknown")
+
+
+saturation_results = Table("saturation_results", metadata, SaturationTable)

@@ -45,4 +45,4 @@ COMMENT ON COLUMN registry.projection_checks.map_purity IS 'The share of neighbo
 COMMENT ON COLUMN registry.projection_checks.map_adjusted_rand IS
     'The agreement with clusters on the plane.';
 COMMENT ON COLUMN registry.projection_checks.verdict IS
-    'apart (silhouette above 0 and more neighbours of the same group than by chance), overlapping (the latter alone), no difference found, or unknown.';
+    'apart (silhouette above 0.25 and more neighbours of the same group than by chance), overlapping (the latter alone), no difference found, or unknown.';
