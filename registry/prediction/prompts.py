@@ -25,10 +25,11 @@ MOST_PROMPTS = 100_000
 
 
 class Prompt(NamedTuple):
-    """A prompt with an identifier of the caller's."""
+    """A prompt with an identifier of the caller's, and its line where it is of a file."""
 
     id: str
     text: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,7 +145,7 @@ def read_prompts(path: Path) -> list[Prompt]:
             raise UnreadableFileError(
                 path, f"there are more than {MOST_PROMPTS:,} prompts; split the file.", line=line
             )
-        found[key] = Prompt(key, prompt)
+        found[key] = Prompt(key, prompt, line)
     if not found:
         raise UnreadableFileError(path, "there is no prompt in it.")
     return list(found.values())

@@ -50,6 +50,19 @@ def sell(commands: Commands) -> None:
     engine.dispose()
 
 
+def no_prompt_without_a_word(asked: Commands, tmp_path: Path) -> None:
+    wordless = tmp_path / "wordless.jsonl"
+    wordless.write_text('\n{"id": "x", "prompt": "owl"}\n{"id": "y", "prompt": "???"}\n')
+    for command in ("route", "classify"):
+        for of, message in (
+            (("--prompts", str(wordless)), "line 3, field 'prompt': the prompt has no word that"),
+            (("???",), "The prompt has no word that the encoder 'hashing-512' reads"),
+        ):
+            refused = asked("domains", command, *of, "--set", "ours")
+            assert refused.exit_code != 0
+            assert message in refused.stderr
+
+
 def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> None:
     path = tmp_path / "ours.yaml"
     path.write_text(YAML)
@@ -93,6 +106,7 @@ def test_a_set_is_imported_trained_and_used(asked: Commands, tmp_path: Path) -> 
     assert [(each["prompt"], each["model"], each["domain"]) for each in routed] == [
         ("x", "org/adder", "sums"), ("y", "org/all", "birds"),
     ]  # fmt: skip
+    no_prompt_without_a_word(asked, tmp_path)
     (one,) = asked.json(
         "domains",
         "route",

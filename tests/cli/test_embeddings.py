@@ -379,7 +379,7 @@ def test_route(commands: Commands, engine: Engine) -> None:
     asked = ("route", "-", "--pool", "org/m2", "--pool", "ORG/M0", "--format", "quiet")
     assert commands(*asked, stdin=prompt + "\n").stdout.split() == ["org/m0", "org/m2"]
     assert "No model named 'org/m7'" in commands.refused(1, "route", prompt, "--pool", "org/m7")
-    assert "There is no prompt" in commands.refused(2, "route", " ")
+    assert "The prompt is empty" in commands.refused(2, "route", " ")
     whole = commands("route", "-", stdin="x " * (LONGEST // 2))
     assert (whole.exit_code, "longer" in whole.stderr) == (0, False)
     cut = commands("route", "-", stdin="x " * (LONGEST // 2) + "end")

@@ -117,6 +117,14 @@ def test_prompts_of_a_file_are_routed(commands: Commands, routing: Engine, tmp_p
         assert (float(row[3]) if row[3] else None) == pytest.approx(single["expected_cost"])
     low = commands("route", "--prompts", str(file), "--minimum-probability", "1")
     assert "Of 3 prompts, no model reaches the minimum probability of 1" in low.stderr
+    wordless = tmp_path / "wordless.jsonl"
+    wordless.write_bytes(b'{"id": "a", "prompt": "sum"}\n\n{"id": "b", "prompt": "???"}\n')
+    for command in (("route",), ("route", "--router", "factorization")):
+        message = commands.refused(1, *command, "--prompts", str(wordless))
+        assert "wordless.jsonl, line 3" in message
+        assert "the prompt has no word that the encoder 'hashing-512' reads" in message
+    assert "The prompt has no word" in commands.refused(2, "route", "???")
+    assert len(commands.json("route", "???", "--router", "best-single")) == 3
     pool = ("--pool", "org/m0", "--format", "quiet")
     assert commands.done("route", "--prompts", str(file), *pool).count("\n") == 3
     file.write_bytes(b'{"id": "a"}\n')

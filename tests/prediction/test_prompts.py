@@ -117,7 +117,7 @@ def test_prompts_are_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "prompts.jsonl"
     rows = [{"id": "x", "prompt": "One?"}, {"id": 7, "prompt": "Two?", "more": 1}]
     file.write_text("\n".join(map(json.dumps, rows)))
-    assert read_prompts(file) == [Prompt("x", "One?"), Prompt("7", "Two?")]
+    assert read_prompts(file) == [Prompt("x", "One?", 1), Prompt("7", "Two?", 2)]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from registry.cli.application import Application, pass_application
 from registry.cli.output import Field, Output, decimals, output_options
 from registry.cli.parameters import AT_LEAST_ONE
 from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from registry.prediction.prompts import Prompt
 
 _FIELDS = (
     Field("prompt", kept=True),
@@ -64,17 +67,20 @@ def classify(
       registry domains classify "Why is the sky blue?" --classifier modem-router
     """
     from registry.prediction.domains.domain_prompts import classify_texts
+    from registry.prediction.prompt_texts import naming_lines
 
-    texts = prompt_texts(prompt, path)
+    prompts = given_prompts(prompt, path)
+    texts = {each.id: each.text for each in prompts}
     folder, domain_set = chosen.pop("folder"), chosen.pop("domain_set")
     if folder is not None:
         if domain_set is not None:
             raise UsageError("The domains are those of the classifier: leave --set out.")
         from registry.prediction.domains.domain_finetuning import classify_by_encoder
 
-        found = classify_by_encoder(folder, list(texts.values()), k=chosen["k"])
+        with naming_lines(path, prompts):
+            found = classify_by_encoder(folder, list(texts.values()), k=chosen["k"])
     else:
-        with application.engine() as engine:
+        with naming_lines(path, prompts), application.engine() as engine:
             found = classify_texts(engine, list(texts.values()), domain_set or "modem", **chosen)
     output.rows(
         _FIELDS,
@@ -82,20 +88,20 @@ def classify(
     )
 
 
-def prompt_texts(prompt: str | None, path: Path | None) -> dict[str, str]:
-    """Return the prompt of an argument or of stdin, or those of a file, by identifier.
+def given_prompts(prompt: str | None, path: Path | None) -> list[Prompt]:
+    """Return the prompt of an argument or of stdin, or those of a file.
 
     Raises:
         UsageError: when there is none, or both are given.
     """
+    from registry.prediction.prompts import Prompt, read_prompts
+
     if (prompt is None) == (path is None):
         raise UsageError("Give a PROMPT, or a file of them with --prompts.")
     if path is not None:
-        from registry.prediction.prompts import read_prompts
-
-        return {each.id: each.text for each in read_prompts(path)}
+        return read_prompts(path)
     if prompt == "-":
         prompt = click.open_file("-", errors="replace").read()
     if prompt is None or not prompt.strip():
         raise UsageError("There is no prompt: give a text, or - and a text on stdin.")
-    return {"1": prompt}
+    return [Prompt("1", prompt)]

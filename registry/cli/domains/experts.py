@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from registry.cli.application import Application, pass_application
-from registry.cli.domains.classify import prompt_texts
+from registry.cli.domains.classify import given_prompts
 from registry.cli.output import Field, Output, decimals, grouped, output_options
 from registry.cli.parameters import AT_LEAST_ONE, COUNT, Finite
 
@@ -126,13 +126,15 @@ def route(
       registry domains route --prompts prompts.jsonl --max-price 1 --format csv
     """
     from registry.prediction.domains.domain_prompts import route_texts
+    from registry.prediction.prompt_texts import naming_lines
 
-    texts = prompt_texts(prompt, path)
+    prompts = given_prompts(prompt, path)
+    texts = {each.id: each.text for each in prompts}
     k, pool = chosen.pop("k"), chosen.pop("pool")
     options = {name: value for name, value in chosen.items() if value is not None}
     if pool:
         options["pool"] = list(pool)
-    with application.engine() as engine:
+    with naming_lines(path, prompts), application.engine() as engine:
         found = route_texts(engine, list(texts.values()), k, **options)
     names = [field.name for field in _ROUTES[1:]]
     output.rows(

@@ -238,11 +238,13 @@ def _print_many(
     application: Application, output: Output, file: Path, router: str | None, options: RouteOptions
 ) -> None:
     """Print the model for each prompt of a file."""
+    from registry.prediction.prompt_texts import naming_lines
     from registry.prediction.prompts import read_prompts
     from registry.prediction.routing.many_prompts import route_prompts
 
     prompts = read_prompts(file)
-    found = route_prompts(application.database_url, prompts, router=router, options=options)
+    with naming_lines(file, prompts):
+        found = route_prompts(application.database_url, prompts, router=router, options=options)
     output.rows(BATCH, _rows([each.id for each in prompts], found))
     if router is None and found.router != "best":
         say(NO_ROUTERS)

@@ -11,7 +11,7 @@ from registry.catalog.prices.costs import estimate_tokens
 from registry.db.connection import reading
 from registry.embeddings.versions import require_routing
 from registry.prediction.prompt_texts import check_prompts, encode_prompts
-from registry.prediction.routing.route_options import RouteOptions, has_routers, routes_by
+from registry.prediction.routing.route_options import UNREAD, RouteOptions, has_routers, routes_by
 
 
 class RoutedPrompt(NamedTuple):
@@ -59,7 +59,8 @@ def route_by(
     while True:
         with reading(engine) as connection:
             encoder = require_routing(connection)
-        vector = encode_prompts(encoder, [prompt])[0]
+        unread = router in UNREAD
+        vector = np.zeros(0, np.float32) if unread else encode_prompts(encoder, [prompt])[0]
         with reading(engine) as connection:
             # Another version may have been promoted meanwhile.
             if require_routing(connection) != encoder:

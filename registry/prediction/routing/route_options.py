@@ -24,6 +24,9 @@ ROUTERS = {
 }
 """Routers, and their functions in schema `registry`."""
 
+UNREAD = ("best-single", "cheapest")
+"""Routers that do not look at the prompt."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteOptions:
@@ -89,7 +92,7 @@ def routes_by(
     given = (options or RouteOptions()).given()
     if input_tokens is not None:
         given["input_tokens"] = input_tokens
-    looks = router not in {"best-single", "cheapest"}
+    looks = router not in UNREAD
     arguments = ["CAST(:prompt AS vector)"] if looks else []
     arguments += ["k => :k", *(f"{name} => :{name}" for name in given)]
     query = f"SELECT * FROM registry.{ROUTERS[router]}({', '.join(arguments)})"  # noqa: S608

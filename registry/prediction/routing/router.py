@@ -39,6 +39,8 @@ NO_MODEL = "no model reaches the minimum probability of {:g}: {}"
 
 _EVERY = 2**31 - 1
 
+_TOLERANCE = 0.01  # of the length of a vector, as in SQL
+
 Floats = NDArray[np.float32]
 
 
@@ -166,7 +168,7 @@ class Router:
         """Choose a model for each prompt.
 
         Args:
-            prompt_vectors: float32, P x t, or t of one prompt, by `encode`.
+            prompt_vectors: float32, P x t, or t of one prompt, by `encode`: of length 1, within 1%.
             cost_weight: what is subtracted from a probability for each dollar of a model's price
                 for a million tokens; above 0, models without a known price are not chosen.
             minimum_probability: where no model reaches it, the best single model is chosen, or the
@@ -176,7 +178,8 @@ class Router:
             output_tokens: of each answer, likewise; None is a third of the prompt's.
 
         Raises:
-            UsageError: for vectors of other dimensions, or not finite, and options out of range.
+            UsageError: for vectors of other dimensions, not finite or not of length 1, and options
+                out of range.
             RegistryError: when no model has a known price, but costs count, or when prices or
                 models changed and none passes the filters any more.
         """
@@ -315,7 +318,7 @@ def _candidates(
     common = f"k => {_EVERY}, input_tokens => 1000000, output_tokens => 0{arguments}"
     prompt = ""
     if router == "factorization":
-        prompt = "CAST(array_fill(0::real, ARRAY[CAST(:dimension AS integer)]) AS vector), "
+        prompt = "CAST(:any_prompt AS vector), "
     function = "route" if router == "factorization" else "route_best_single"
     if pool := given.get("pool"):
         for name in pool:
@@ -327,7 +330,7 @@ def _candidates(
             SELECT m.model_id, m.name, r.price, r.expected_cost AS input
               FROM registry.{function}({prompt}{common}) AS r
               JOIN store.models AS m ON m.name = r.model"""),  # noqa: S608 - fixed names
-            {"dimension": loaded.dimension, **given},
+            {"any_prompt": str([1] + [0] * (loaded.dimension - 1)), **given},
         ).all()
     except DBAPIError as error:
         reason = translated(error, "choose the models to route to")
@@ -363,6 +366,15 @@ def _checked(vectors: Floats, loaded: _Loaded) -> Floats:
     finite = np.isfinite(found).all(axis=1)
     if not finite.all():
         raise UsageError(f"The vector of prompt {int(finite.argmin()) + 1} is not finite.")
+    lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))
+    wrong = ~(np.abs(lengths - 1) <= _TOLERANCE)
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise UsageError(
+            f"The vector of prompt {place + 1} has length {lengths[place]:.3g}, not 1: divide it "
+            f"by its length, where the encoder {loaded.encoder!r} of version {loaded.version} made "
+            "it; that of a text without a word has length 0, and cannot be routed."
+        )
     return found
 
 

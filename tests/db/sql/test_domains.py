@@ -78,18 +78,17 @@ def test_probabilities_are_of_sharpened_sums_over_parts(connection: Connection, 
     found = rows(
         connection,
         "SELECT domain, probability, confident, energy FROM"
-        " registry.classify_prompt('[0.5,0.25]', 'ours', 3)",
+        " registry.classify_prompt('[0.8,0.6]', 'ours', 3)",
     )
-    # Scores: ln(e^2 + e^2) and 1 and 1; sharpness 2.
-    weights = {"sums": (2 * 2.718281828459045**2) ** 2, "birds": 2.718281828459045**2}
-    weights["rest"] = weights["birds"]
-    total = sum(weights.values())
-    assert [row[0] for row in found] == ["sums", "birds", "rest"]
+    # Inner products 3.2 and 2.9 of sums, 2.4 of birds, 1 of the rest; sharpness 2.
+    raised = {"sums": np.exp(3.2) + np.exp(2.9), "birds": np.exp(2.4), "rest": np.e}
+    total = sum(value**2 for value in raised.values())
+    assert [row[0] for row in found] == list(raised)
     assert [row[1] for row in found] == pytest.approx(
-        [weights[name] / total for name in ("sums", "birds", "rest")]
+        [value**2 / total for value in raised.values()], abs=1e-6
     )
     assert [row[2] for row in found] == [True, False, False]
-    assert found[0][3] == pytest.approx(np.log(2 * np.e**2 + 2 * np.e))
+    assert found[0][3] == pytest.approx(np.log(sum(raised.values())))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_probabilities_are_of_sharpened_sums_over_parts(connection: Connection, 
         ("least_energy = -5", "[1,0]", True),
         ("least_energy = 4.6", "[1,0]", False),
         ("least_probability = 0.9999999", "[1,0]", False),
-        ("least_energy = -5", "[0,0]", False),
+        ("least_energy = -5", "[-1,0]", False),
     ],
     ids=["sure", "unlike", "unlikely", "fallback"],
 )
@@ -118,6 +117,10 @@ def test_no_prompt_is_no_row_and_bad_ones_are_errors(connection: Connection, key
         query = f"SELECT * FROM registry.{function}(:v, domain_set => :s)"
         refused(connection, "has 3 dimensions; those of the encoder 'two' have 2", query,
                 v="[1,2,3]", s="ours")  # fmt: skip
+        for vector in ("[1,2]", "[0,0]"):
+            refused(
+                connection, "not 1: divide it by its length .* 'two'", query, v=vector, s="ours"
+            )
         refused(connection, "no set of domains named 'theirs'; there are ours", query,
                 v="[1,2]", s="theirs")  # fmt: skip
     connection.execute(text("DELETE FROM store.domain_classifiers WHERE set_id = :k"), {"k": key})
@@ -270,7 +273,7 @@ def test_uncertain_prompts_go_to_the_best_general_model_by_name(
     assert (row["model"], row["fallback"], row["probability"]) == ("org/adder", None, 0.9)
     assert row["lower"] == pytest.approx(0.9 - 1.6448536 * 0.04)
     assert row["upper"] == pytest.approx(0.9 + 1.6448536 * 0.04)
-    (row,) = route(connection, "[0,0]")
+    (row,) = route(connection, "[-1,0]")
     assert (row["model"], row["domain"], row["probability"]) == ("org/all", "rest", 0.4)
     assert row["fallback"].startswith("the prompt is of the domain of all others, rest")
     connection.execute(text("UPDATE store.domain_classifiers SET least_probability = 0.99999999"))

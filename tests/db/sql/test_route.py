@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from factories import alias, model, rows
 from learned import drawn, kept
+from routed import unit
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -15,7 +16,7 @@ def written(vector: Any) -> str:
 
 
 def test_the_likeliest_models_come_first(connection: Connection) -> None:
-    serving, prompt = drawn(30, 6), drawn(1, 5, seed=4)[0]
+    serving, prompt = drawn(30, 6), unit(np.random.default_rng(4), 1, 5)[0]
     version = kept(connection, drawn(30), serving=serving)
     logits = serving[:, :5] @ prompt + serving[:, 5]
     order = np.argsort(-logits)[:4]
@@ -33,7 +34,7 @@ def test_the_likeliest_models_come_first(connection: Connection) -> None:
 @pytest.mark.parametrize(("k", "number"), [(0, 0), (-3, 0), (None, 1), (99, 5)])
 def test_not_more_come_than_wanted(connection: Connection, k: int | None, number: int) -> None:
     kept(connection, drawn(5), serving=drawn(5))
-    assert len(rows(connection, ROUTE, prompt="[1,2,3]", k=k)) == number
+    assert len(rows(connection, ROUTE, prompt="[0,0.6,0.8]", k=k)) == number
     assert rows(connection, ROUTE, prompt=None, k=k) == []
 
 
@@ -59,9 +60,9 @@ def test_a_vector_of_a_retired_version_serves_no_more(connection: Connection) ->
     kept(connection, drawn(3), serving=drawn(3))
     kept(connection, drawn(2, seed=1), serving=drawn(2, seed=1))
     refused(
-        connection, "None of the pool's models has a serving vector", "[1,2,3]", pool=["org/m2"]
+        connection, "None of the pool's models has a serving vector", "[0,0.6,0.8]", pool=["org/m2"]
     )
-    query = "SELECT model FROM registry.route('[1,2,3]', 9, pool => ARRAY['org/m1', 'org/m2'])"
+    query = "SELECT model FROM registry.route('[0,0.6,0.8]', 9, pool => ARRAY['org/m1', 'org/m2'])"
     assert rows(connection, query) == [("org/m1",)]
 
 
@@ -83,6 +84,36 @@ def test_what_cannot_be_answered_is_said(connection: Connection) -> None:
 def test_a_reader_may_route(connection: Connection) -> None:
     kept(connection, drawn(3), serving=drawn(3))
     connection.exec_driver_sql("SET LOCAL ROLE registry_reader")
-    assert len(rows(connection, ROUTE, prompt="[1,2,3]", k=3)) == 3
+    assert len(rows(connection, ROUTE, prompt="[0,0.6,0.8]", k=3)) == 3
     assert len(rows(connection, "SELECT * FROM registry.nearest_models('org/m0')")) == 2
     assert len(rows(connection, "TABLE registry.embeddings")) == 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "length"),
+    [("[0,0]", "0.000"), ("[3,4]", "5.000"), ("[0.98,0]", "0.980"), ("[0,1.02]", "1.020")],
+)
+def test_a_vector_that_is_not_of_length_1_is_refused(
+    connection: Connection, prompt: str, length: str
+) -> None:
+    kept(connection, drawn(3), serving=drawn(3, 3), encoder="small")
+    refused(connection, f"length {length}, not 1: divide it by its length .* 'small'", prompt)
+    many = f"SELECT registry.route_many(ARRAY['[0,1]','{prompt}']::vector[])"
+    with pytest.raises(DBAPIError, match=f"Vector 2 of the prompts has length {length}, not 1"):
+        connection.exec_driver_sql(many)
+
+
+@pytest.mark.parametrize("prompt", ["[0.991,0]", "[0,1.009]", "[-0.6,0.8]"])
+def test_rounded_vectors_are_of_length_1(connection: Connection, prompt: str) -> None:
+    kept(connection, drawn(3), serving=drawn(3, 3))
+    assert len(rows(connection, ROUTE, prompt=prompt, k=3)) == 3
+
+
+def test_the_place_of_a_vector_that_does_not_fit_is_named(connection: Connection) -> None:
+    kept(connection, drawn(3), serving=drawn(3, 3))
+    expected = {"NULL": "2 of the prompts is null",
+                "'[1]'": "2 of the prompts has 1 dimensions, the first has 2"}  # fmt: skip
+    for wrong, message in expected.items():
+        query = f"SELECT registry.route_many(ARRAY['[0,1]', {wrong}, '[0,0]']::vector[])"
+        with pytest.raises(DBAPIError, match=message), connection.begin_nested():
+            connection.exec_driver_sql(query)

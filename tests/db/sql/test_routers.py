@@ -200,9 +200,9 @@ def test_factorization_falls_back_to_the_likeliest(connection: Connection) -> No
     (row,) = rows(
         connection,
         """SELECT model, fallback, router, lower
-             FROM registry.route('[1,2,3]', minimum_probability => 1)""",
+             FROM registry.route('[0,0.6,0.8]', minimum_probability => 1)""",
     )
-    (first, *_) = rows(connection, "SELECT model FROM registry.route('[1,2,3]', 3)")
+    (first, *_) = rows(connection, "SELECT model FROM registry.route('[0,0.6,0.8]', 3)")
     assert row == (
         first[0],
         "no model reaches the minimum probability of 1: the likeliest",
@@ -264,6 +264,9 @@ def test_what_has_no_router_says_so(connection: Connection) -> None:
     kept_router(connection)
     refused(connection, "has 2 dimensions; those of the encoder 'small' have 8", "route_best",
             prompt=[1, 2])  # fmt: skip
+    for function in ("route_best", "route_knn"):
+        refused(connection, "length 5.000, not 1", function, prompt=5 * PROMPT)
+        refused(connection, "length 0.000, not 1", function, prompt=0 * PROMPT)
     with pytest.raises(DBAPIError, match="NaN not allowed"), connection.begin_nested():
         routed(connection, "route_knn", prompt=[float("nan")] * 8)
     assert rows(connection, "SELECT * FROM registry.route_best(NULL)") == []

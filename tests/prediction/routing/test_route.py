@@ -6,11 +6,11 @@ from factories import alias, rows
 from learned import drawn, kept
 from sqlalchemy import Connection, Engine, event
 
-from registry.errors import EncoderError, ModelNotFoundError, RegistryError
+from registry.errors import EncoderError, ModelNotFoundError, RegistryError, UsageError
 from registry.learning.encoders import open_encoder
-from registry.prediction.routing.route import route, route_prompt
+from registry.prediction.routing.route import route, route_by, route_prompt
 
-PROMPT = np.array([1, 2, 3], np.float32)
+PROMPT = np.array([0, 0.6, 0.8], np.float32)
 
 
 def test_a_refusal_is_a_sentence_and_the_transaction_goes_on(connection: Connection) -> None:
@@ -44,6 +44,11 @@ def test_a_prompt_is_routed_by_the_encoder_of_the_version(engine: Engine) -> Non
     (best,) = route_prompt(engine, "hello")
     assert best["model"] == "org/m1"
     assert best["logit"] == pytest.approx(1, abs=1e-5)
+    for words in ("???", " - . "):
+        with pytest.raises(UsageError, match="^The prompt has no word that .* 'hashing-512'"):
+            route_prompt(engine, words)
+    with pytest.raises(RegistryError, match="has no routers"):
+        route_by(engine, "???", router="cheapest")
 
 
 def test_a_prompt_is_encoded_again_for_a_version_promoted_meanwhile(engine: Engine) -> None:

@@ -170,6 +170,12 @@ def test_what_does_not_fit_is_refused(url: str) -> None:
         broken[4, 2] = np.nan
         with pytest.raises(UsageError, match="vector of prompt 5 is not finite"):
             router.route(broken)
+        for factor, length in ((5, "5"), (0, "0"), (1.02, "1.02"), (0.98, "0.98")):
+            stretched = PROMPTS.copy()
+            stretched[2] *= factor
+            with pytest.raises(UsageError, match=f"prompt 3 has length {length}, not 1: .*'small'"):
+                router.route(stretched)
+        assert len(router.route(PROMPTS * np.float32(1.009)).names) == len(PROMPTS)
         for options in ({"cost_weight": -1}, {"minimum_probability": 2}, {"cost_weight": np.nan}):
             with pytest.raises(UsageError, match="cost_weight is at least 0"):
                 router.route(PROMPTS, **options)
@@ -224,7 +230,7 @@ def test_many_prompts_are_refused_what_they_cannot_have(url: str) -> None:
         route_prompts(url, prompts, router="cheapest")
     with pytest.raises(UsageError, match="leave --neighbours out"):
         route_prompts(url, prompts, options=RouteOptions(neighbours=3))
-    with pytest.raises(UsageError, match="1,000,001 characters; 1,000,000"):
+    with pytest.raises(UsageError, match="The prompt has 1,000,001 characters; 1,000,000"):
         route_prompts(url, [Prompt("1", "x" * 1_000_001)])
 
 

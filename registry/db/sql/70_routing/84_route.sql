@@ -50,8 +50,8 @@ $$;
 
 COMMENT ON FUNCTION registry.route(vector, integer, double precision, text[], text, text, bigint, text, double precision, double precision,
     double precision, double precision) IS
-    'The models most likely to answer a prompt well, the most likely first, by the factorization of the current version: one inner product a model, the fastest router; route_best predicts better. An error where no version is current, it has no serving vectors, the vector has not the dimensions of its encoder, a name is unknown, or no model passes the filters.
-prompt_vector: vector of the prompt, by the encoder in embedding_versions
+    'The models most likely to answer a prompt well, the most likely first, by the factorization of the current version: one inner product a model, the fastest router; route_best predicts better. An error where no version is current, it has no serving vectors, the vector has not the dimensions of its encoder or not length 1, a name is unknown, or no model passes the filters.
+prompt_vector: vector of the prompt, by the encoder in embedding_versions, of length 1 within 1%
 k: most models to return; null is 1, less than 0 is 0
 max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
 pool: names of the models to choose from; those without a serving vector are left out; null for all
@@ -77,4 +77,4 @@ fallback: why the choice is not the router''s own; null where it is
 
 Example:
 SELECT model, probability
-  FROM registry.route(''[0.1, -0.2, 0.3]'', 3);';
+  FROM registry.route(''[0.6, 0, -0.8]'', 3);';

@@ -28,8 +28,8 @@ $$;
 
 COMMENT ON FUNCTION registry.route_knn(vector, integer, integer, double precision, text[], text, text, bigint, text, double precision, double precision,
     double precision, double precision) IS
-    'The models with the best outcomes on the items nearest to a prompt, the best first, by the current version. Outcomes are weighted by similarity; items are compared by their texts and, where that predicts better, by their subjects. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder, a name is unknown, or no model passes the filters.
-prompt_vector: vector of the prompt, by the encoder in embedding_versions
+    'The models with the best outcomes on the items nearest to a prompt, the best first, by the current version. Outcomes are weighted by similarity; items are compared by their texts and, where that predicts better, by their subjects. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder or not length 1, a name is unknown, or no model passes the filters.
+prompt_vector: vector of the prompt, by the encoder in embedding_versions, of length 1 within 1%
 neighbours: items to compare the prompt with, at least 1; null for the number that predicted best
 k: most models to return; null is 1, less than 0 is 0
 max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
@@ -57,4 +57,4 @@ version: number of the version used
 
 Example:
 SELECT model, probability, outcomes, price
-  FROM registry.route_knn(''[0.1, -0.2, 0.3]'', 3, neighbours => 100, max_price => 1);';
+  FROM registry.route_knn(''[0.6, 0, -0.8]'', 3, neighbours => 100, max_price => 1);';

@@ -27,8 +27,8 @@ $$;
 
 COMMENT ON FUNCTION registry.route_best(vector, integer, double precision, text[], text, text, bigint, text, double precision, double precision,
     double precision, double precision) IS
-    'The models most likely to answer a prompt well, the most likely first, by a blend of neighbours and kernel regression: the router that predicts best of those of the current version. Its figures on items that were left out are in embedding_versions.metrics, routers. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder, a name is unknown, or no model passes the filters.
-prompt_vector: vector of the prompt, by the encoder in embedding_versions
+    'The models most likely to answer a prompt well, the most likely first, by a blend of neighbours and kernel regression: the router that predicts best of those of the current version. Its figures on items that were left out are in embedding_versions.metrics, routers. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder or not length 1, a name is unknown, or no model passes the filters.
+prompt_vector: vector of the prompt, by the encoder in embedding_versions, of length 1 within 1%
 k: most models to return; null is 1, less than 0 is 0
 max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
 pool: names of the models to choose from; those that the version has no outcomes of are left out; null for all
@@ -55,4 +55,4 @@ version: number of the version used
 
 Example:
 SELECT model, probability, lower, upper, expected_cost, fallback
-  FROM registry.route_best(''[0.1, -0.2, 0.3]'', 3, cost_weight => 0.05, minimum_probability => 0.5);';
+  FROM registry.route_best(''[0.6, 0, -0.8]'', 3, cost_weight => 0.05, minimum_probability => 0.5);';

@@ -15,10 +15,7 @@ BEGIN
     IF coalesce(cardinality(prompt_vectors), 0) = 0 THEN
         RETURN;
     END IF;
-    IF array_position(prompt_vectors, NULL) IS NOT NULL THEN
-        RAISE invalid_parameter_value USING MESSAGE = format(
-            'Vector %s of the prompts is null', array_position(prompt_vectors, NULL));
-    END IF;
+    PERFORM store.check_prompts(prompt_vectors);
     -- Checks of the version, of the first prompt and of the pool are those of a single prompt.
     SELECT r.version, array_agg(m.model_id) INTO used, allowed
       FROM registry.route(prompt_vectors[1], 2147483647, pool => pool) AS r
@@ -41,7 +38,7 @@ $$;
 
 COMMENT ON FUNCTION registry.route_many(vector[], text[]) IS
     'The model most likely to answer each of many prompts well, by the factorization of the current version; errors as of route.
-prompt_vectors: vectors of the prompts, by the encoder in embedding_versions
+prompt_vectors: vectors of the prompts, none of them null, by the encoder in embedding_versions, of length 1 within 1%
 pool: names of the models to choose from; those without a serving vector are left out; null for all
 place: of the prompt among the vectors, from 1
 model: name of the likeliest model
@@ -51,5 +48,5 @@ version: number of the version used
 
 Example:
 SELECT model, count(*)
-  FROM registry.route_many(ARRAY[''[0.1, -0.2, 0.3]'', ''[0.3, 0.1, 0.2]'']::vector[])
+  FROM registry.route_many(ARRAY[''[0.6, 0, -0.8]'', ''[0, 1, 0]'']::vector[])
  GROUP BY model;';

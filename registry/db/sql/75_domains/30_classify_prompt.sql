@@ -52,8 +52,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.classify_prompt(vector, text, integer) IS
-    'The domains that a prompt may be of, the likeliest first, by its vector alone; `registry domains classify` reads its words too. An error where there is no such set, it is not trained, or the vector has not the dimensions of its encoder.
-prompt_vector: vector of the prompt, by the encoder in domain_sets
+    'The domains that a prompt may be of, the likeliest first, by its vector alone; `registry domains classify` reads its words too. An error where there is no such set, it is not trained, or the vector has not the dimensions of its encoder or not length 1.
+prompt_vector: vector of the prompt, by the encoder in domain_sets, of length 1 within 1%
 domain_set: name of the set of domains
 k: most domains to return; null is 1, less than 0 is 0
 domain: name of the domain
@@ -64,4 +64,4 @@ fallback: whether it is the domain of prompts that are of no other
 
 Example:
 SELECT domain, probability, confident
-  FROM registry.classify_prompt(''[0.1, -0.2, 0.3]'', k => 3);';
+  FROM registry.classify_prompt(''[0.6, 0, -0.8]'', k => 3);';

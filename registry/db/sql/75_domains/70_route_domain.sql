@@ -109,8 +109,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.route_domain(vector, integer, double precision, text[], text, text, bigint, text, double precision, double precision, double precision, double precision, text, text) IS
-    'The expert for the domain of a prompt, by its vector, then other models by their scores there. Prompts of no certain domain, or of the fallback, go to the best general model, and fallback says so. An error where the set is not there or not trained, the vector has not the dimensions of its encoder, a name is unknown, or no model with scores passes the filters.
-prompt_vector: vector of the prompt, by the encoder in domain_sets
+    'The expert for the domain of a prompt, by its vector, then other models by their scores there. Prompts of no certain domain, or of the fallback, go to the best general model, and fallback says so. An error where the set is not there or not trained, the vector has not the dimensions of its encoder or not length 1, a name is unknown, or no model with scores passes the filters.
+prompt_vector: vector of the prompt, by the encoder in domain_sets, of length 1 within 1%
 k: most models to return; null is 1, less than 0 is 0
 max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
 pool: names of the models to choose from; null for all
@@ -141,4 +141,4 @@ why: why the expert was chosen among the models; null for the others
 
 Example:
 SELECT model, probability, domain, fallback, why
-  FROM registry.route_domain(''[0.1, -0.2, 0.3]'', tier => ''8B'');';
+  FROM registry.route_domain(''[0.6, 0, -0.8]'', tier => ''8B'');';
