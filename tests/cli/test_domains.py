@@ -173,8 +173,8 @@ def test_bad_input_is_a_sentence(commands: Commands, tmp_path: Path) -> None:
     for command in ("classify", "route"):
         long = tmp_path / "long.jsonl"
         long.write_text(json.dumps({"id": 1, "prompt": "x" * 1_000_001}) + "\n")
-        assert "has 1,000,001 characters; 1,000,000 are read" in refused(
-            commands, command, "--prompts", str(long)
+        assert "has 1,000,001 characters; 1,000,000 are read" in commands.refused(
+            1, "domains", command, "--prompts", str(long)
         )
     assert "There is no prompt" in refused(commands, "classify", " ")
     assert "There is no set of domains yet" in refused(commands, "experts")

@@ -85,8 +85,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION registry.route_cascade(vector, double precision, integer, double precision, text[], text, text, bigint, text, double precision, double precision) IS
-    'The models of a cascade for a prompt, the cheapest first, and which to ask: the first whose probability by router best reaches the threshold, else the likeliest of them. Where an answer can be checked, go on with the next step when it is wrong. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder, a name is unknown, or no model with a price passes the filters.
-prompt_vector: vector of the prompt, by the encoder in embedding_versions
+    'The models of a cascade for a prompt, the cheapest first, and which to ask: the first whose probability by router best reaches the threshold, else the likeliest of them. Where an answer can be checked, go on with the next step when it is wrong. An error where no version is current, it has no routers, the vector has not the dimensions of its encoder or not length 1, a name is unknown, or no model with a price passes the filters.
+prompt_vector: vector of the prompt, by the encoder in embedding_versions, of length 1 within 1%
 threshold: least probability of the model that is asked, from 0 to 1; null is 0.9. `registry route evaluate` measures thresholds (cascade:best)
 k: most models, 2 or more; null is 4
 max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; null for any price. Models without a known price are always left out
@@ -113,4 +113,4 @@ version: number of the version used
 
 Example:
 SELECT step, model, asked, probability, expected_cost
-  FROM registry.route_cascade(''[0.1, -0.2, 0.3]'', threshold => 0.8);';
+  FROM registry.route_cascade(''[0.6, 0, -0.8]'', threshold => 0.8);';
