@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, log10
+from math import ceil, floor, log10
 from pathlib import Path
 
 import numpy as np
@@ -140,18 +140,18 @@ def _figure(panel: CurvePanel) -> str:
         for value in _ticks(low, high)
     )
     ends = "".join(
-        f'<text x="{x}" y="{bottom + 16}" text-anchor="{anchor}">{_short(value)}</text>'
-        for x, anchor, value in (
-            (LEFT, "start", panel.x[0]), (WIDTH - RIGHT, "end", panel.x[-1]),
-        )
-    )  # fmt: skip
+        f'<path d="M{LEFT + share * (WIDTH - LEFT - RIGHT):.1f} {TOP}V{bottom}" stroke="#eee"/>'
+        f'<text x="{LEFT + share * (WIDTH - LEFT - RIGHT):.1f}" y="{bottom + 16}"'
+        f' text-anchor="middle">{_short(value)}</text>'
+        for value, share in zip(_places(panel), across(_places(panel)), strict=True)
+    )
     return (
         f"<figure><figcaption>{escape(panel.title)}<span>{escape(panel.note)}</span></figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        f' aria-label="{escape(panel.title)}: {escape(panel.note)}">{ticks}'
+        f' aria-label="{escape(panel.title)}: {escape(panel.note)}">{ticks}{ends}'
         f'<polygon points="{band}" fill="{COLOUR}" opacity=".2"/>'
         f'<polyline points="{line(left, panel.effect)}" fill="none" stroke="{COLOUR}"'
-        f' stroke-width="2"/>{marks}{ends}'
+        f' stroke-width="2"/>{marks}'
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
         f"{escape(panel.x_label)}</text></svg></figure>"
     )
@@ -183,7 +183,15 @@ def _ticks(low: float, high: float) -> list[float]:
         step *= 2 if f"{step:.0e}"[0] in "15" else 2.5
     first = ceil(low / step)
     # Adding 0 makes -0 a 0.
-    return [float(place * step) + 0 for place in range(first, int(np.floor(high / step)) + 1)]
+    return [float(place * step) + 0 for place in range(first, floor(high / step) + 1)]
+
+
+def _places(panel: CurvePanel) -> list[float]:
+    """Return the values that are written below: powers of ten, or round numbers."""
+    if not panel.logarithmic:
+        return _ticks(panel.x[0], panel.x[-1])
+    powers = range(ceil(log10(panel.x[0])), floor(log10(panel.x[-1])) + 1)
+    return [10.0**power for power in powers] or [panel.x[0], panel.x[-1]]
 
 
 def _short(value: float) -> str:

@@ -32,8 +32,8 @@ LEAST_MODELS = 20
 MOST_RESPONSES = 40
 """Responses that are fitted where none is named: those of the most scores."""
 
-MOST_GROUPS = 1_000
-"""Groups of all random effects of a model: fitting takes the cube of their number."""
+MOST_GROUPS = 750
+"""Groups of all random effects of a model: 750 take 2 s a response, 1,250 half a minute."""
 
 COLLINEAR = 1e-8
 """Singular value of standardised numbers, relative to the largest, below which one follows from
@@ -297,6 +297,7 @@ class ResponseSamples:
         groups = sum(int(codes.max()) + 1 for codes in varied.values())
         if groups > MOST_GROUPS:
             raise ValueError(
-                f"its random effects have {groups:,} groups, more than {MOST_GROUPS:,}"
+                f"its random effects have {groups:,} groups, more than {MOST_GROUPS:,}: `registry"
+                " stats mixed` has no such bound"
             )
         return varied
