@@ -19,7 +19,9 @@ class LeaderboardRow:
 
     Scores are shares in [0, 1], or raw ones on the ranking's `raw` benchmarks; the average is of
     the shares. `variants` are those of the scores that are not of the plain model, which has none
-    there.
+    there. `rank` is None where it lacks scores; `rank_lower` to `rank_upper` is what the standard
+    error of the average allows, for all models at once in 95% of cases, None where it is unknown;
+    `tied` others have the same average.
     """
 
     model: str
@@ -29,6 +31,11 @@ class LeaderboardRow:
     license: str | None
     downloads: int | None
     variants: Sequence[str] = ()
+    standard_error: float | None = None
+    rank: int | None = None
+    tied: int | None = None
+    rank_lower: int | None = None
+    rank_upper: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,11 @@ def rank(
                 row.license,
                 row.downloads,
                 row.variants,
+                row.standard_error,
+                row.rank,
+                row.tied,
+                row.rank_lower,
+                row.rank_upper,
             )
             for row in rows
             if partial or row.scored == len(chosen)

@@ -58,10 +58,10 @@ UPDATE store.benchmarks b SET measure_id = m.measure_id
   FROM store.measures m WHERE m.benchmark_id = b.benchmark_id;
 ALTER TABLE store.runs DISABLE TRIGGER USER;
 ANALYZE;
-INSERT INTO store.runs (model_id, run_id, score, benchmark_id, measure_id, setup_id, source_id,
-                        name_id, item_count, complete, verified, revision)
+INSERT INTO store.runs (model_id, run_id, score, standard_error, benchmark_id, measure_id,
+                        setup_id, source_id, name_id, item_count, complete, verified, revision)
 SELECT m.model_id, hashtextextended(concat_ws(' ', m.model_id, b.benchmark_id, c.number), 0),
-       abs(hashtext(concat_ws(' ', m.model_id, b.name, c.number))) / 2147483648.0,
+       abs(hashtext(concat_ws(' ', m.model_id, b.name, c.number))) / 2147483648.0, 0.01,
        b.benchmark_id, b.measure_id, 1 + m.model_id % 6, 1 + (m.model_id + c.number) % 3,
        n.name_id, 100, true, false, CASE WHEN c.number > 1 THEN 'step' || c.number END
   FROM store.models m

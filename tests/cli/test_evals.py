@@ -191,10 +191,37 @@ def test_leaderboard(imported: Commands) -> None:
         "",
     }
     drawn = imported.done("evals", "leaderboard", "--format", "table")
-    assert drawn.split()[:6] == ["model", "average", "%", "b", "%", "c"]
+    headings = ["model", "average", "%", "b", "%", "c"]
+    assert drawn.split()[: len(headings)] == headings
     assert "75.0" in drawn
     assert "no benchmark 'x'" in imported.refused(2, "evals", "leaderboard", "--benchmark", "x")
     assert "org/none" in imported.refused(1, "evals", "leaderboard", "--family", "org/none")
+
+
+def test_a_leaderboard_says_how_sure_ranks_are(commands: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(
+        "name,acc,se\norg/a,0.9,0.01\norg/b,0.89,0.01\norg/c,0.5,0.01\norg/d,0.5,\norg/e,0.1,0.01\n"
+    )
+    options = ["--column", "model=name", "--column", "score=acc", "--column", "standard_error=se"]
+    commands.done("evals", "import", str(path), *options, "--benchmark", "exam")
+    keys = ("rank", "tied", "rank_lower", "rank_upper", "standard_error")
+    ranked = commands.json("evals", "leaderboard")
+    # That of d may be any, so that the others' may be one worse.
+    assert [[row[key] for key in keys[:4]] for row in ranked] == [
+        [1, 0, 1, 3], [2, 0, 1, 3], [3, 1, 3, 4], [3, 1, None, None], [5, 0, 4, 5],
+    ]  # fmt: skip
+    assert [row["standard_error"] for row in ranked] == pytest.approx(
+        [0.01, 0.01, 0.01, None, 0.01]
+    )
+    shown = commands("evals", "leaderboard", "--format", "table")
+    assert shown.stdout.split()[:4] == ["model", "rank", "from", "to"]
+    assert "for all models at once in 95% of cases" in shown.stderr
+    assert "unknown for 1 of these 5 models" in shown.stderr
+    assert "Tied at rank 3: org/c, org/d." in shown.stderr
+    best = commands("evals", "leaderboard", "--limit", "2").stderr
+    assert "Tied" not in best
+    assert "unknown for" not in best
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from registry.enums import LicenseClass
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
-    from registry.evaluations.leaderboard import BoardColumn, Ranking
+    from collections.abc import Iterator, Sequence
+
+    from registry.evaluations.leaderboard import BoardColumn, LeaderboardRow, Ranking
 
 
 @click.command()
@@ -84,8 +86,9 @@ def leaderboard(
     their scores are by one measure. Scores are shares in [0, 1], in tables %, and the average is of
     them. Scores by a measure without bounds (perplexity, ROUGE, Elo, results of the Hub) are raw:
     they are in no average, and rank the models where there is none. By default, the benchmarks are
-    up to six of those with most models, as long as half of the models have them all. Function
-    `board` is the same in SQL.
+    up to six of those with most models, as long as half of the models have them all. Ranks have the
+    range that standard errors of the scores allow, where these are known. Function `board` is the
+    same in SQL.
 
     \b
     Examples:
@@ -118,8 +121,12 @@ def leaderboard(
 
 
 def _print(output: Output, ranking: Ranking) -> None:
+    known = any(row.rank_lower is not None for row in ranking.rows)
     fields = [
         Field("model"),
+        Field("rank", right=True, tabled=known),
+        Field("rank_lower", "from", right=True, tabled=known),
+        Field("rank_upper", "to", right=True, tabled=known),
         Field("variants", kept=True, tabled=any(row.variants for row in ranking.rows)),
         Field(
             "average",
@@ -133,16 +140,23 @@ def _print(output: Output, ranking: Ranking) -> None:
         count("parameters", "size"),
         Field("license"),
         Field("downloads", tabled=False),
+        Field("standard_error", tabled=False),
+        Field("tied", tabled=False),
     ]
     rows = (
         [
             row.model,
+            row.rank,
+            row.rank_lower,
+            row.rank_upper,
             list(row.variants),
             row.average,
             *row.scores,
             row.parameters,
             row.license,
             row.downloads,
+            row.standard_error,
+            row.tied,
         ]
         for row in ranking.rows
     )
@@ -159,6 +173,8 @@ def _field(column: BoardColumn) -> Field:
 
 def _say_details(ranking: Ranking) -> None:
     """Print what the table has no room for."""
+    for sentence in _about_ranks(ranking.rows):
+        say(sentence)
     for column in ranking.raw.values():
         say(_about_raw(column))
     if ranking.incomplete:
@@ -186,6 +202,29 @@ def _say_details(ranking: Ranking) -> None:
             f"{name} is another benchmark, with {models:,} models: "
             f"registry evals leaderboard --benchmark {shlex.quote(name)}"
         )
+
+
+def _about_ranks(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
+    """Yield what to know of ranks: what their ranges mean, whose are unknown, and who is tied."""
+    ranked = [row for row in rows if row.rank is not None]
+    unknown = sum(row.rank_lower is None for row in ranked)
+    if unknown < len(ranked):
+        yield (
+            "Ranks from - to are those that standard errors of the scores allow, for all models at"
+            " once in 95% of cases."
+        )
+    if unknown:
+        yield (
+            f"How sure ranks are is unknown for {unknown:,} of these {len(ranked):,} models: no"
+            " standard error of some of their scores is known."
+        )
+    ties: dict[int, list[str]] = {}
+    for row in ranked:
+        if row.tied and row.rank is not None:
+            ties.setdefault(row.rank, []).append(row.model)
+    for rank, models in ties.items():
+        if len(models) > 1:
+            yield f"Tied at rank {rank}: {', '.join(models)}."
 
 
 def _about_raw(column: BoardColumn) -> str:

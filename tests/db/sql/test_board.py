@@ -8,6 +8,7 @@ import factories
 import pytest
 from evaluated import block, day, run, write
 from factories import rows
+from scipy import stats
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -261,3 +262,98 @@ def test_what_there_is_none_of(five: Connection) -> None:
     with pytest.raises(ModelNotFoundError):
         rank(five, filters=BoardFilters(family="no/body"))
     assert found(five, "by_family => 'no/body'") == []
+
+
+RANKS = "rank, tied, rank_lower, rank_upper"
+
+
+def ranges(scores: list[float], errors: list[float | None]) -> list[tuple[Any, ...]]:
+    """Return the ranks of scores, and those that simultaneous intervals allow, pair by pair."""
+    known = [place for place, error in enumerate(errors) if error is not None]
+    z = stats.norm.ppf((1 + 0.95 ** (1 / max(len(known), 1))) / 2)
+    ends = {each: (scores[each] - z * errors[each], scores[each] + z * errors[each])  # type: ignore[operator]
+            for each in known}  # fmt: skip
+    found = []
+    for place, score in enumerate(scores):
+        better = sum(ends[each][0] > ends[place][1] for each in known) if place in ends else 0
+        worse = sum(ends[each][1] < ends[place][0] for each in known) if place in ends else 0
+        found.append((
+            1 + sum(each > score for each in scores),
+            sum(each == score for each in scores) - 1,
+            *((1 + better, len(scores) - worse) if place in ends else (None, None)),
+        ))  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranks_have_the_range_that_standard_errors_allow(connection: Connection, seed: int) -> None:
+    chance = random.Random(seed)
+    percent = Measure(metric="acc", upper=100.0, unit="%")
+    scores = {name: [chance.choice((20, 40, 60, 80)) + chance.choice((0, 3, 5)) for _ in range(15)]
+              for name in ("b", "c")}  # fmt: skip
+    errors = {
+        name: [chance.choice((0.5, 2.0, 4.0, 4.0, 8.0)) for _ in range(15)] for name in scores
+    }
+    unknown = {3, 4} if seed else set()
+    for name, of_models in scores.items():
+        runs = [
+            run(f"m{place:02}", score=float(score), measure=percent,
+                standard_error=None if place in unknown and name == "c" else errors[name][place])
+            for place, score in enumerate(of_models)
+        ]  # fmt: skip
+        lacking = [run("partial", score=99.0, measure=percent)] if name == "b" else []
+        stored(connection, block(name, *runs, *lacking))
+    averages = [round((b + c) / 200, 12) for b, c in zip(*scores.values(), strict=True)]
+    of = [
+        None if place in unknown else (b**2 + c**2) ** 0.5 / 200
+        for place, (b, c) in enumerate(zip(*errors.values(), strict=True))
+    ]
+    board = f"SELECT {RANKS} FROM registry.board(ARRAY['b', 'c'], partial => true)"
+    named = f"SELECT model, standard_error, {RANKS} FROM registry.board(ARRAY['b', 'c'])"
+    found = {row[0]: row[1:] for row in rows(connection, named)}
+    assert [found[f"m{place:02}"][1:] for place in range(15)] == ranges(averages, of)
+    assert [found[f"m{place:02}"][0] for place in range(15)] == pytest.approx(of)
+    assert rows(connection, board)[-1] == (None, None, None, None)
+    # The range does not depend on how many rows are asked for.
+    limited = rows(connection, f'{named[:-1]}, "limit" => 3)')
+    assert [row[1:] for row in limited] == [found[row[0]] for row in limited]
+    ranked = rank(connection, benchmarks=["b", "c"], limit=99).rows
+    assert {
+        row.model: (row.standard_error, row.rank, row.tied, row.rank_lower, row.rank_upper)
+        for row in ranked
+    } == found
+
+
+def test_errors_are_those_of_outcomes_where_none_is_stated(connection: Connection) -> None:
+    outcomes = {"all": [1.0] * 20, "half": [1.0, 0.0] * 10, "graded": [0.5, 0.75] * 10}
+    stated = [run(f"s{items}", score=1.0, standard_error=0.0, items=items)
+              for items in (None, 16)]  # fmt: skip
+    stored(connection, block("b", *(run(name, each) for name, each in outcomes.items()), *stated))
+    found = dict(rows(connection, "SELECT model, standard_error FROM registry.board(ARRAY['b'])"))
+    assert found["half"] == pytest.approx((0.25 / 19) ** 0.5)
+    # That all were right leaves open what the next would be.
+    assert found["all"] == pytest.approx((22 * 2 / 24**3) ** 0.5)
+    assert found["graded"] == pytest.approx(0.125 / 19**0.5)
+    assert found["sNone"] is None
+    assert found["s16"] == pytest.approx((18 * 2 / 20**3) ** 0.5)
+
+
+def test_ranks_of_raw_scores_are_by_the_raw_error(connection: Connection) -> None:
+    stated = [(1100.0, 5.0), (1090.0, 5.0), (1000.0, 5.0), (900.0, 0.0)]
+    stored(connection, block("b", *(run(f"m{place}", score=score, standard_error=error, measure=ELO)
+                                    for place, (score, error) in enumerate(stated))))  # fmt: skip
+    assert rows(connection, f"SELECT {RANKS} FROM registry.board(ARRAY['b'])") == [
+        (1, 0, 1, 3), (2, 0, 1, 3), (3, 0, 3, 4), (4, 0, None, None),
+    ]  # fmt: skip
+
+
+def test_quantiles_are_those_of_the_normal_distribution(connection: Connection) -> None:
+    given = [1e-12, 1e-5, 0.02, 0.3, 0.5, 0.7, 0.925, 0.999, 1 - 1e-12]
+    [(found,)] = rows(
+        connection,
+        "SELECT array_agg(store.normal_quantile(p) ORDER BY p)"
+        " FROM unnest(CAST(:given AS float8[])) p", given=given,
+    )  # fmt: skip
+    assert found == pytest.approx(list(stats.norm.ppf(given)), rel=1e-6, abs=1e-9)
+    [none] = rows(connection, "SELECT store.normal_quantile(0), store.normal_quantile(1)")
+    assert none == (None, None)

@@ -11,7 +11,8 @@ CREATE FUNCTION registry.board(
 )
 RETURNS TABLE (
     model text, average double precision, scored bigint, scores jsonb, variants text[],
-    parameters bigint, license text, downloads bigint, incomplete bigint
+    parameters bigint, license text, downloads bigint, incomplete bigint,
+    standard_error double precision, rank bigint, tied bigint, rank_lower bigint, rank_upper bigint
 )
 LANGUAGE plpgsql STABLE
 ROWS 1000
@@ -52,7 +53,7 @@ BEGIN
           JOIN store.measures k USING (measure_id)
     ), shown AS (
         SELECT DISTINCT ON (k.place, r.model_id) k.place, r.model_id, r.setup_id, r.score AS raw,
-               k.lower, k.upper, k.higher_is_better
+               k.lower, k.upper, k.higher_is_better, r.standard_error, r.item_count
           FROM store.shown_runs s
           JOIN store.runs r ON r.run_id = s.run_id
           JOIN measured k ON k.measure_id = r.measure_id
@@ -64,7 +65,7 @@ BEGIN
                r.item_count DESC NULLS LAST, r.run_id
     ), selected AS (
         SELECT DISTINCT ON (k.place, r.model_id) k.place, r.model_id, r.setup_id, r.score AS raw,
-               k.lower, k.upper, k.higher_is_better
+               k.lower, k.upper, k.higher_is_better, r.standard_error, r.item_count
           FROM store.ranked_runs r
           JOIN measured k ON k.measure_id = r.measure_id
          WHERE is_selected AND r.benchmark_id = ANY (keys) AND r.score IS NOT NULL
@@ -78,21 +79,43 @@ BEGIN
                CASE WHEN is_share[a.place]
                     THEN store.share(a.raw, a.lower, a.upper, a.higher_is_better) END AS share,
                CASE WHEN NOT is_share[a.place]
-                    THEN store.rank_value(a.raw, a.lower, a.upper, a.higher_is_better) END AS value
+                    THEN store.rank_value(a.raw, a.lower, a.upper, a.higher_is_better) END AS value,
+               a.standard_error / CASE WHEN is_share[a.place] THEN a.upper - a.lower ELSE 1 END
+                   AS stated_error, a.item_count
           FROM (TABLE shown UNION ALL TABLE selected) a
+    ), errors AS (
+        SELECT s.*, CASE WHEN s.is_share
+                         THEN store.score_error(s.share, s.stated_error, s.item_count)
+                         WHEN s.stated_error > 0 AND s.stated_error < 'infinity'
+                         THEN s.stated_error END AS error
+          FROM scored s
     ), means AS (
         SELECT s.model_id, count(*) AS scored, avg(s.share ORDER BY s.place) AS average,
                (array_agg(s.value ORDER BY s.place) FILTER (WHERE s.value IS NOT NULL))[1] AS value,
                array_agg(s.place ORDER BY s.place) AS places,
                array_agg(coalesce(s.share, s.raw) ORDER BY s.place) AS scores,
-               array_agg(s.setup_id) AS setups
-          FROM scored s
+               array_agg(s.setup_id) AS setups,
+               -- Errors on benchmarks are independent: their squares add up. One that is not known
+               -- makes that of the mean unknown.
+               CASE WHEN count(s.share) = 0
+                    THEN (array_agg(s.error ORDER BY s.place) FILTER (WHERE s.value IS NOT NULL))[1]
+                    WHEN count(s.share) = count(s.error) FILTER (WHERE s.share IS NOT NULL)
+                    THEN sqrt(sum(s.error ^ 2) FILTER (WHERE s.share IS NOT NULL)) / count(s.share)
+               END AS error
+          FROM errors s
          WHERE CASE WHEN s.is_share THEN s.share ELSE s.raw END IS NOT NULL
          GROUP BY s.model_id
     ), counted AS (
         SELECT m.name, e.*, count(*) FILTER (WHERE e.scored < cardinality(labels)) OVER ()
                    AS incomplete
           FROM means e JOIN store.models m USING (model_id)
+    ), ranges AS MATERIALIZED (
+        SELECT a.keys[g.place] AS model_id, g.rank, g.tied, g.lower, g.upper
+          FROM (SELECT array_agg(c.model_id) AS keys,
+                       array_agg(coalesce(c.average, c.value)) AS scores,
+                       array_agg(c.error) AS errors
+                  FROM counted c WHERE c.scored = cardinality(labels)) a
+         CROSS JOIN LATERAL store.rank_ranges(a.scores, a.errors, 0.95) g
     ), ranked AS MATERIALIZED (
         SELECT c.* FROM counted c
          WHERE partial OR c.scored = cardinality(labels)
@@ -104,9 +127,11 @@ BEGIN
               FROM unnest(r.places, r.scores) AS u (place, score)),
            ARRAY(SELECT DISTINCT t.variant FROM store.setups t
                   WHERE t.setup_id = ANY (r.setups) AND t.variant IS NOT NULL ORDER BY 1),
-           v.parameters, v.license, v.downloads, r.incomplete
+           v.parameters, v.license, v.downloads, r.incomplete, r.error, g.rank, g.tied, g.lower,
+           g.upper
       FROM ranked r
       JOIN registry.models v ON v.name = r.name
+      LEFT JOIN ranges g ON g.model_id = r.model_id
      ORDER BY r.scored DESC, r.average DESC NULLS LAST, r.value DESC NULLS LAST, r.name;
 END;
 $$;
@@ -136,6 +161,11 @@ parameters: number of weights
 license: licence by the Hub''s identifier
 downloads: downloads of the last 30 days
 incomplete: number of models with scores on some of the benchmarks only, which are left out unless partial
+standard_error: of the average, or of the raw score that ranks; from those of its scores, stated or by outcomes, as those of independent items; null where one of them is not known
+rank: 1 and the number of models with a better average; null for models that lack some of the benchmarks
+tied: number of other models with exactly this average
+rank_lower: best rank that standard errors allow; all ranges of a board hold the true ranks at once with a probability of 0.95 (Klein, Wright and Wieczorek 2020). Models without a standard error may be anywhere, so that they widen the ranges of others; null for those themselves
+rank_upper: worst rank likewise
 
 Example:
 SELECT model, average, scores ->> ''gsm8k'' AS gsm8k, license
