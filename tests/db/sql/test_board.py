@@ -267,11 +267,11 @@ def test_what_there_is_none_of(five: Connection) -> None:
 RANKS = "rank, tied, rank_lower, rank_upper"
 
 
-def ranges(scores: list[float], errors: list[float | None]) -> list[tuple[Any, ...]]:
+def ranges(scores: list[float], errors: list[Any]) -> list[tuple[Any, ...]]:
     """Return the ranks of scores, and those that simultaneous intervals allow, pair by pair."""
     known = [place for place, error in enumerate(errors) if error is not None]
     z = stats.norm.ppf((1 + 0.95 ** (1 / max(len(known), 1))) / 2)
-    ends = {each: (scores[each] - z * errors[each], scores[each] + z * errors[each])  # type: ignore[operator]
+    ends = {each: (scores[each] - z * errors[each], scores[each] + z * errors[each])
             for each in known}  # fmt: skip
     found = []
     for place, score in enumerate(scores):

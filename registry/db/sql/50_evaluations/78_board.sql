@@ -74,7 +74,7 @@ BEGIN
            AND (setups IS NULL OR r.setup_id = ANY (setups))
          ORDER BY k.place, r.model_id, r.variant IS NOT NULL, NOT r.complete, NOT r.verified,
                r.rank, r.run_id
-    ), scored AS (
+    ), scored AS MATERIALIZED (
         SELECT a.place, a.model_id, a.setup_id, a.raw, is_share[a.place] AS is_share,
                CASE WHEN is_share[a.place]
                     THEN store.share(a.raw, a.lower, a.upper, a.higher_is_better) END AS share,
