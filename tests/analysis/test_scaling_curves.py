@@ -23,7 +23,13 @@ from registry.errors import UsageError
 from registry.evaluations.records import Benchmark, Block, Measure
 from registry.learning.arrays import Reals
 from registry.learning.statistics.ability_factoring import principal_abilities
-from registry.learning.statistics.scaling import fit_curve, hold_out, predict, slope_test
+from registry.learning.statistics.scaling import (
+    OtherModels,
+    fit_curve,
+    hold_out,
+    predict,
+    slope_test,
+)
 
 SIZES = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0)
 BENCHMARKS = ("alpha", "beta", "delta", "elo")
@@ -103,9 +109,8 @@ def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
             y, own = scores()[rows, column], x[rows]
             fit = fit_curve(own, y, floor=floor)
             assert fit is not None
-            others = (x[7:], scores()[7:, column]) if group == "lab/kin" else (
-                x[:7], scores()[:7, column]
-            )  # fmt: skip
+            rest = slice(7, 14) if group == "lab/kin" else slice(0, 7)
+            others = OtherModels(x[rest], scores()[rest, column], np.zeros(7, np.intp))
             held = hold_out(own, y, floor=floor, level=0.9, others=None if group == ALL else others)
             assert held is not None
             result = of(found, benchmark, group)
@@ -123,6 +128,9 @@ def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
             assert (result.pooled_error is None) == (group == ALL)
             if group != ALL:
                 assert result.pooled_error == pytest.approx(held.pooled_error)
+                assert (result.shared_error, result.shared_covered) == pytest.approx(
+                    (held.shared_error, held.shared_covered)
+                )
             points = [each for each in found.curves
                       if (each.benchmark, each.group_name) == (benchmark, group)]  # fmt: skip
             amounts = np.array([each.amount for each in points])
@@ -239,6 +247,7 @@ def test_commands_draw_and_say(filled: Engine, database_url: str, tmp_path: Path
     said = commands("stats", "scaling", "--by", "series", *drawn, "--format", "table")
     assert said.exit_code == 0, said.stderr
     assert "18 scores of the largest models, predicted from smaller ones" in said.stderr
+    assert "With the slope of all groups the error is 0." in said.stderr
     assert "nan" not in said.stdout.lower()
     assert page.read_text().count("<svg") == 4
     assert "lab/kin" in page.read_text()

@@ -239,6 +239,7 @@ ROWS: dict[str, tuple[str, ...]] = {
            VALUES (1, 'exam', '', '2024', 0, 9, 9, 1, 1, 1, 1, 'a', 0, 0, false, 'unknown')
         """,
     ),
+    "0028": (),
 }
 
 SAMPLES = {

@@ -33,6 +33,7 @@ from registry.learning.statistics.one_way import is_constant
 from registry.learning.statistics.scaling import (
     LEAST,
     LEAST_SIZES,
+    OtherModels,
     ScalingFit,
     fit_curve,
     hold_out,
@@ -81,7 +82,9 @@ class ScalingResult:
     last_error: float | None
     line_error: float | None
     pooled_error: float | None
+    shared_error: float | None
     covered: float | None
+    shared_covered: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +247,7 @@ def _curves(
     for column in columns:
         benchmark = frame.benchmarks[column]
         floor = lowest.get(benchmark, 0.0) if benchmark.unit == "share" else None
-        samples = list(_groups_of(frame, column))
-        for sample in samples:
+        for sample in _groups_of(frame, column):
             if len(sample.scores) < LEAST or len(np.unique(sample.amounts)) < LEAST_SIZES:
                 few += sample.name != ALL and len(sample.scores) > 0
                 continue
@@ -253,7 +255,7 @@ def _curves(
             if fit is None or is_constant(sample.scores):
                 unfit += 1
                 continue
-            others = None if sample.name == ALL else _others(samples[0], sample)
+            others = None if sample.name == ALL else _others(frame, column, sample.name)
             fits.append(_result(benchmark, sample, fit, lowest, others, level=level))
             points += _points(benchmark, sample, fit, level)
     if few:
@@ -268,15 +270,12 @@ def _curves(
     return fits, points
 
 
-def _others(everyone: _Scores, own: _Scores) -> tuple[Reals, Reals]:
-    """Return amounts and scores of models of other groups."""
-    mine = set(zip(own.amounts.tolist(), own.scores.tolist(), strict=True))
-    rest = [
-        pair for pair in zip(everyone.amounts.tolist(), everyone.scores.tolist(), strict=True)
-        if pair not in mine
-    ]  # fmt: skip
-    found = np.array(rest, np.float64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+def _others(frame: ScoreFrame, column: int, name: str) -> OtherModels:
+    """Return the models of other groups, and of none."""
+    values, codes = frame.values[:, column], frame.codes[:, column]
+    rows = np.isfinite(values) & np.isfinite(frame.sizes) & (frame.sizes > 0)
+    rows &= codes != list(frame.groups).index(name)
+    return OtherModels(np.log10(frame.sizes[rows]), values[rows], codes[rows])
 
 
 def _result(
@@ -284,7 +283,7 @@ def _result(
     sample: _Scores,
     fit: ScalingFit,
     lowest: Mapping[FrameBenchmark, float],
-    others: tuple[Reals, Reals] | None,
+    others: OtherModels | None,
     *,
     level: float,
 ) -> ScalingResult:
@@ -310,7 +309,9 @@ def _result(
         last_error=known(held.last_error) if held else None,
         line_error=known(held.line_error) if held else None,
         pooled_error=known(held.pooled_error) if held else None,
+        shared_error=known(held.shared_error) if held else None,
         covered=known(held.covered) if held else None,
+        shared_covered=known(held.shared_covered) if held else None,
     )
 
 

@@ -47,8 +47,10 @@ FIELDS = (
     Field("error", look=decimals, right=True),
     Field("last_error", look=decimals, right=True),
     Field("line_error", tabled=False),
-    Field("pooled_error", look=decimals, right=True),
+    Field("pooled_error", tabled=False),
+    Field("shared_error", look=decimals, right=True),
     Field("covered", look=decimals, right=True),
+    Field("shared_covered", tabled=False),
 )
 
 ABILITIES = (
@@ -157,11 +159,17 @@ def _held_out(fits: Sequence[ScalingResult]) -> str | None:
             each.held_out * (getattr(each, name) or 0) for each in chosen if each.form == "logistic"
         ) / count  # fmt: skip
 
-    return (
+    said = (
         f"{count:,} scores of the largest models, predicted from smaller ones: mean error"
-        f" {mean('error'):.3f}; of the score at the largest smaller size {mean('last_error'):.3f}."
-        f" Intervals hold {mean('covered'):.0%}."
+        f" {mean('error'):.3f}; of the score at the largest smaller size {mean('last_error'):.3f},"
+        f" of a line {mean('line_error'):.3f}. Intervals hold {mean('covered'):.0%}."
     )
+    if all(each.shared_error is not None for each in chosen if each.form == "logistic"):
+        said += (
+            f" With the slope of all groups the error is {mean('shared_error'):.3f}, and intervals"
+            f" hold {mean('shared_covered'):.0%}."
+        )
+    return said
 
 
 def _panels(found: ScalingAnalysis, axis: ScalingAxis) -> list[Panel]:

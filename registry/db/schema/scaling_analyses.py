@@ -30,6 +30,8 @@ class ScalingFitTable(TypedColumns):
     line_error = number("likewise, of a line")
     pooled_error = number("likewise, of a curve through all groups")
     covered = number("share of them that their interval holds")
+    shared_error = number("likewise, of a curve with the slope of all groups")
+    shared_covered = number("likewise, by its intervals")
 
 
 scaling_fits = Table("scaling_fits", metadata, ScalingFitTable)

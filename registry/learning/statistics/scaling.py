@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.learning.arrays import Reals
+from registry.learning.arrays import Places, Reals
 
 LEAST, LEAST_SIZES = 4, 3
 """Scores, and different sizes, that a curve takes."""
@@ -118,6 +118,28 @@ def slope_test(fit: ScalingFit, *, level: float = 0.95) -> tuple[float, float, f
     return slope, slope - half, slope + half, p
 
 
+Mask = NDArray[np.bool_]
+
+
+class OtherModels(NamedTuple):
+    """Models of other groups.
+
+    Attributes:
+        sizes: n, logarithms.
+        scores: n.
+        codes: n, the group of each; -1 for none.
+    """
+
+    sizes: Reals
+    scores: Reals
+    codes: Places
+
+    def part(self, below: float) -> "OtherModels":
+        """Return the models of smaller sizes."""
+        small = self.sizes < below
+        return OtherModels(self.sizes[small], self.scores[small], self.codes[small])
+
+
 class LargerModels(NamedTuple):
     """Scores of the largest models, predicted from the smaller ones; errors are absolute means.
 
@@ -127,7 +149,9 @@ class LargerModels(NamedTuple):
         last_error: of the mean score at the largest size that is not held out.
         line_error: of a line.
         pooled_error: of one curve through the smaller models of all groups; nan without others.
-        covered: share of scores that their interval holds.
+        shared_error: of a curve with a level of its own and the slope of all groups; likewise.
+        covered: share of scores that the interval of the curve holds.
+        shared_covered: likewise, of the curve with a shared slope.
     """
 
     n: int
@@ -135,10 +159,12 @@ class LargerModels(NamedTuple):
     last_error: float
     line_error: float
     pooled_error: float
+    shared_error: float
     covered: float
+    shared_covered: float
 
 
-def larger_ones(sizes: Reals) -> NDArray[np.bool_] | None:
+def larger_ones(sizes: Reals) -> Mask | None:
     """Return which models are held out: about the largest third; None where too few remain.
 
     Models of one size are on one side.
@@ -164,7 +190,7 @@ def hold_out(
     *,
     floor: float | None,
     level: float = 0.95,
-    others: tuple[Reals, Reals] | None = None,
+    others: OtherModels | None = None,
 ) -> LargerModels | None:
     """Predict scores of the largest models from those of the smaller ones.
 
@@ -173,8 +199,7 @@ def hold_out(
         scores: n.
         floor: as in `fit_curve`.
         level: of the intervals.
-        others: sizes and scores of models of other groups; those of the sizes that are held out
-            are left out.
+        others: models of other groups; those of the sizes that are held out are left out.
     """
     held = larger_ones(sizes)
     if held is None:
@@ -187,24 +212,73 @@ def hold_out(
     band = predict(fit, sizes[held], level=level)
     straight = predict(line, sizes[held]).mean
     last = float(scores[rest][sizes[rest] == sizes[rest].max()].mean())
-    pooled = np.nan
-    if others is not None and len(others[0]):
-        small = others[0] < sizes[held].min()
-        both = fit_curve(
-            np.concatenate([sizes[rest], others[0][small]]),
-            np.concatenate([scores[rest], others[1][small]]),
-            floor=floor,
-        )
-        if both is not None and small.any():
-            pooled = float(np.abs(predict(both, sizes[held]).mean - truth).mean())
+    pooled = shared = shared_covered = np.nan
+    if others is not None:
+        small = others.part(sizes[held].min())
+        pooled = _pooled(sizes, scores, held, small, floor)
+        shared, shared_covered = _shared(sizes, scores, held, small, floor, level=level)
     return LargerModels(
         int(held.sum()),
         float(np.abs(band.mean - truth).mean()),
         float(np.abs(last - truth).mean()),
         float(np.abs((np.clip(straight, 0, 1) if floor is not None else straight) - truth).mean()),
         pooled,
-        float(((band.lower <= truth) & (truth <= band.upper)).mean()),
+        shared,
+        _covered(band, truth),
+        shared_covered,
     )
+
+
+def _covered(band: Band, truth: Reals) -> float:
+    return float(((band.lower <= truth) & (truth <= band.upper)).mean())
+
+
+def _pooled(
+    sizes: Reals, scores: Reals, held: Mask, others: OtherModels, floor: float | None
+) -> float:
+    """Return the error of one curve through the smaller models of all groups."""
+    if not len(others.sizes):
+        return np.nan
+    fit = fit_curve(
+        np.concatenate([sizes[~held], others.sizes]),
+        np.concatenate([scores[~held], others.scores]),
+        floor=floor,
+    )
+    if fit is None:
+        return np.nan
+    return float(np.abs(predict(fit, sizes[held]).mean - scores[held]).mean())
+
+
+def _shared(
+    sizes: Reals,
+    scores: Reals,
+    held: Mask,
+    others: OtherModels,
+    floor: float | None,
+    *,
+    level: float,
+) -> tuple[float, float]:
+    """Return error and coverage of a curve with the slope of all groups, each at its own level.
+
+    The first group is this one; each other one has an indicator. A single model has no slope.
+    """
+    codes, counts = np.unique(others.codes[others.codes >= 0], return_counts=True)
+    codes = codes[counts > 1]
+    rows = np.isin(others.codes, codes)
+    if not rows.any():
+        return np.nan, np.nan
+    x = np.concatenate([sizes[~held], others.sizes[rows]])
+    groups = np.concatenate([np.full((~held).sum(), -1), others.codes[rows]])
+    fit = fit_curve(
+        np.column_stack([x, groups[:, None] == codes]).astype(np.float64),
+        np.concatenate([scores[~held], others.scores[rows]]),
+        floor=floor,
+    )
+    if fit is None:
+        return np.nan, np.nan
+    own = np.column_stack([sizes[held], np.zeros((held.sum(), len(codes)))])
+    band = predict(fit, own, level=level)
+    return float(np.abs(band.mean - scores[held]).mean()), _covered(band, scores[held])
 
 
 def _means(design: Reals, coefficients: Reals, floor: float | None) -> Reals:

@@ -8,6 +8,7 @@ from statsmodels.api import OLS, add_constant
 
 from registry.learning.arrays import Reals
 from registry.learning.statistics.scaling import (
+    OtherModels,
     fit_curve,
     hold_out,
     larger_ones,
@@ -111,12 +112,18 @@ def test_the_largest_third_is_held_out() -> None:
 def test_held_out_errors_are_those_of_fits_to_the_smaller_models() -> None:
     rng = np.random.default_rng(4)
     y = noisy(rng, SIZES, 0.005)
-    others = SIZES, noisy(rng, SIZES, 0.005) - 0.1
+    lower = noisy(rng, SIZES, 0.005) - 0.1
+    others = OtherModels(np.append(SIZES, 8.5), np.append(lower, 0.4), np.array([3] * 9 + [4]))
     found = hold_out(SIZES, y, floor=0.25, others=others)
     assert found is not None
     small = fit_curve(SIZES[:6], y[:6], floor=0.25)
     line = fit_curve(SIZES[:6], y[:6], floor=None)
-    both = fit_curve(np.tile(SIZES[:6], 2), np.concatenate([y[:6], others[1][:6]]), floor=0.25)
+    small_sizes = np.concatenate([SIZES[:6], SIZES[:6], [8.5]])
+    both = fit_curve(small_sizes, np.concatenate([y[:6], lower[:6], [0.4]]), floor=0.25)
+    # A slope for both groups, and a level for each; a group of one model has no say.
+    design = np.column_stack([np.tile(SIZES[:6], 2), np.repeat([0.0, 1.0], 6)])
+    shared = fit_curve(design, np.concatenate([y[:6], lower[:6]]), floor=0.25)
+    assert shared is not None
     assert small is not None
     assert line is not None
     assert both is not None
@@ -128,8 +135,17 @@ def test_held_out_errors_are_those_of_fits_to_the_smaller_models() -> None:
     assert found.pooled_error == pytest.approx(np.abs(predict(both, SIZES[6:]).mean - y[6:]).mean())
     band = predict(small, SIZES[6:])
     assert found.covered == pytest.approx(((band.lower <= y[6:]) & (y[6:] <= band.upper)).mean())
+    level = predict(shared, np.column_stack([SIZES[6:], np.zeros(3)]))
+    assert found.shared_error == pytest.approx(np.abs(level.mean - y[6:]).mean())
+    assert found.shared_covered == pytest.approx(
+        ((level.lower <= y[6:]) & (y[6:] <= level.upper)).mean()
+    )
     assert found.error < found.last_error
     alone = hold_out(SIZES, y, floor=0.25)
     assert alone is not None
-    assert np.isnan(alone.pooled_error)
+    assert np.isnan([alone.pooled_error, alone.shared_error, alone.shared_covered]).all()
+    single = hold_out(SIZES, y, floor=0.25, others=OtherModels(SIZES[:2], y[:2], np.array([1, -1])))
+    assert single is not None
+    assert np.isnan(single.shared_error)
+    assert single.pooled_error > 0
     assert hold_out(SIZES[:4], y[:4], floor=0.25) is None

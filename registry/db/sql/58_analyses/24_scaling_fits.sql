@@ -3,7 +3,7 @@ CREATE VIEW registry.scaling_fits AS
 SELECT f.analysis_id, a.options ->> 'axis' AS axis, f.benchmark, f.version, f.group_name, f.form,
        f.n, f.sizes, f.floor, f.floor_known, f.slope, f.slope_lower, f.slope_upper, f.p,
        f.deviation, f.r_squared, f.held_out, f.error, f.last_error, f.line_error, f.pooled_error,
-       f.covered
+       f.shared_error, f.covered, f.shared_covered
   FROM store.scaling_fits f
   JOIN store.analyses a USING (analysis_id)
  ORDER BY analysis_id DESC, benchmark, version, group_name;
@@ -50,3 +50,7 @@ COMMENT ON COLUMN registry.scaling_fits.pooled_error IS
     'The same of one curve through the smaller models of all groups; null for all models.';
 COMMENT ON COLUMN registry.scaling_fits.covered IS
     'Share of the held-out scores that their interval holds.';
+COMMENT ON COLUMN registry.scaling_fits.shared_error IS
+    'Mean absolute error of a curve with a level of its own and the slope of all groups; null for all models.';
+COMMENT ON COLUMN registry.scaling_fits.shared_covered IS
+    'Share of the held-out scores that the interval of that curve holds.';
