@@ -195,9 +195,10 @@ def test_models_less_their_parents_by_relation(filled: Engine) -> None:
     with filled.begin() as connection:
         gains = relate(connection)
         # In another setup a score is beside no parent's.
-        model(connection, "kid/other")
-        edge(connection, "kid/other", name(0), relation="finetune")
-        put(connection, "alpha", {"kid/other": 0.99}, setup=Setup(shots=5))
+        for kid, setup in (("kid/other", Setup(shots=5)), ("kid/variant", Setup(variant="b"))):
+            model(connection, kid)
+            edge(connection, kid, name(0), relation="finetune")
+            put(connection, "alpha", {kid: 0.99}, setup=setup)
     frame = read_differences(filled, FrameOptions(factors=(Grouping.FAMILY,)))
     assert frame.groups == ["finetune", "merge", "quantized"]
     assert dict(zip(frame.models, frame.values[:, 0], strict=True)) == {
@@ -283,6 +284,11 @@ def test_what_is_left_out_is_said(filled: Engine, monkeypatch: pytest.MonkeyPatc
         "few: 4 models left out, of qwen, with fewer than 5 scores.",
         "few: not fitted, as no group has 5 scores.",
     ]
+    # Of groups without an order the largest is what others are compared with, of years the first.
+    assert {each.reference for each in of(found.effects, "alpha", "fixed")} == {"qwen"}
+    years = FrameOptions(grouping=Grouping.YEAR, condition="created_at > '2023-06-01'")
+    (year,) = of(run_mixed(filled, years, GROUPS).effects, "beta", "fixed")
+    assert (year.reference, year.group_name, year.n) == ("2023", "2024", 23)
     monkeypatch.setattr(mixed_models, "MOST_BENCHMARKS", 1)
     few = run_mixed(filled, FrameOptions(), NONE)
     assert {each.benchmark for each in few.effects} == {"alpha"}

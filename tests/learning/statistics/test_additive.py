@@ -18,6 +18,7 @@ from registry.learning.statistics.additive import (
     AdditiveFit,
     PartialEffect,
     Smooth,
+    _directions,
     fit_additive_model,
 )
 from registry.learning.statistics.smooth_tests import exceedance
@@ -58,6 +59,7 @@ fit <- function(formula, names) {
   p <- predict(m, new, type = "terms", se.fit = TRUE)
   of <- sprintf("s(%s)", names)
   list(r2 = s$r.sq, explained = s$dev.expl, residual = sqrt(m$sig2), edf = unname(s$s.table[, 1]),
+       rank = unname(s$s.table[, 2]),
        p = unname(s$s.table[, 4]), effect = unname(p$fit[, of, drop = FALSE]),
        error = unname(p$se.fit[, of, drop = FALSE]))
 }
@@ -109,6 +111,7 @@ def test_fits_and_tests_are_those_of_mgcv(
     assert found.explained == pytest.approx(expected["explained"][0], abs=1e-5)
     assert found.residual == pytest.approx(expected["residual"][0], rel=1e-4)
     assert [each.edf for each in found.tests] == pytest.approx(expected["edf"], abs=0.01)
+    assert [each.rank for each in found.tests] == pytest.approx(expected["rank"], abs=0.02)
     for place, curve in enumerate(found.curves):
         assert curve.effect == pytest.approx(np.array(expected["effect"][place]), abs=spread * 1e-3)
         # A straight line has no error where it crosses its mean, and a ratio says nothing there.
@@ -146,6 +149,26 @@ def test_smooths_by_group_have_levels_and_knots_of_their_own() -> None:
                                              values[kinds == kind].max())  # fmt: skip
     assert found.tests[2].edf == pytest.approx(1, abs=0.3)
     assert found.df == pytest.approx(3 + sum(each.edf for each in found.tests))
+
+
+def test_a_random_effect_is_tested_beside_others() -> None:
+    rng = np.random.default_rng(4)
+    small = np.repeat(np.arange(12), 20)
+    large = (small // 4).astype(np.intp)
+    y = rng.normal(size=12)[small] + 0.3 * rng.normal(size=240)
+    found = fit_additive_model(y, [Smooth(drawn()["a"])], [small, large])
+    # Means of the large groups differ, but no more than those of the small ones in them make them.
+    assert found.tests[1].p < 1e-12
+    assert found.tests[2].p > 0.05
+
+
+def test_shapes_are_of_all_pairs_of_points_at_once() -> None:
+    points = np.array([0.0, 4.5, 4.5])
+    # 3.2 standard errors apart, where nine degrees of freedom take 4.1 and one takes 2.
+    assert _directions(points, np.eye(3), 9, 0.95) == (False, False)
+    assert _directions(points, np.eye(3), 1, 0.95) == (True, False)
+    assert _directions(-points, np.eye(3), 0.5, 0.95) == (False, True)
+    assert _directions(points, np.eye(3), 1, 0.999) == (False, False)
 
 
 def test_units_of_numbers_and_response_change_nothing_else() -> None:
@@ -188,7 +211,7 @@ def test_sums_of_chi_squares(df: int) -> None:
     almost = np.array([1.0, 1, 1 + 1e-6])
     for statistic in (60.0, 200.0):
         expected = stats.f.sf(statistic / 3, 3, df)
-        assert exceedance(statistic, almost, df) == pytest.approx(expected, rel=0.05)
+        assert exceedance(statistic, almost, df) == pytest.approx(expected, rel=0.05, abs=0)
 
 
 def known_curve() -> tuple[Reals, Reals]:
