@@ -17,7 +17,10 @@ from registry.learning.routing.subjects import Subjects
 INDEXED_FROM = 15_000
 """Items from which they are found by an index; fewer are scanned, in some milliseconds."""
 
-LINKS, BREADTH = 16, 64
+INDEXED_NUMBERS = 8_000_000
+"""Items times dimensions, likewise: a scan is exact, and of fewer numbers as fast as an index."""
+
+LINKS, BREADTH = 16, 200
 """Links of an item in the index (m), and candidates they are chosen from (ef_construction)."""
 
 Floats = NDArray[np.float32]
@@ -99,7 +102,7 @@ def save_router(
 
 def _build_index(connection: Connection, version: int, count: int, dimension: int) -> None:
     """Build the index by which `store.neighbour_means` finds the nearest of many items."""
-    if count < INDEXED_FROM:
+    if count < INDEXED_FROM or count * dimension < INDEXED_NUMBERS:
         return
     # 36,054 items of 782 dimensions in half precision take 100 MB.
     kilobytes = min(max(count * (2 * dimension + 1500), 1 << 26), 1 << 31) >> 10

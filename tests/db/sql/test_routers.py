@@ -9,7 +9,7 @@ import pytest
 from factories import NOON, alias, family, rows
 from learned import drawn, kept
 from priced import offer
-from routed import KeptRouter, kept_router, subjects_problem, unit
+from routed import SETTINGS, KeptRouter, kept_router, subjects_problem, unit
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -299,6 +299,7 @@ def test_an_index_finds_the_neighbours_of_many_items(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("registry.embeddings.routers.stored_router.INDEXED_FROM", 200)
+    monkeypatch.setattr("registry.embeddings.routers.stored_router.INDEXED_NUMBERS", 0)
     router = kept_router(connection)
     (index,) = rows(
         connection, "SELECT relname FROM pg_class WHERE relname ~ '^route_items_.*_hnsw_idx$'"
@@ -311,6 +312,26 @@ def test_an_index_finds_the_neighbours_of_many_items(
             assert row["probability"] == pytest.approx(numpy[row["model"]][0], abs=2e-3)
     settings = "SELECT current_setting('hnsw.ef_search'), current_setting('enable_seqscan')"
     assert rows(connection, settings) == [("7", "on")]
+
+
+def test_an_index_finds_nearly_the_neighbours_of_a_scan(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.embeddings.routers.stored_router.INDEXED_FROM", 200)
+    monkeypatch.setattr("registry.embeddings.routers.stored_router.INDEXED_NUMBERS", 2_000 * 51)
+    wide = SETTINGS._replace(k=100)
+    router = kept_router(connection, subjects_problem(2_000, dimension=48), settings=wide)
+    found = "SELECT count(*) FROM pg_class WHERE relname ~ '^route_items_.*_hnsw_idx$'"
+    assert rows(connection, found) == [(1,)]
+    prompts = unit(np.random.default_rng(1), 20, 48)
+    numpy = router.blend.neighbours(prompts).probabilities
+    apart = [
+        abs(row["probability"] - of_prompt[int(row["model"][-1])])
+        for prompt, of_prompt in zip(prompts, numpy, strict=True)
+        for row in routed(connection, "route_knn", prompt, k=9)
+    ]
+    # The graph of an index is random: single neighbours are missed still.
+    assert np.mean(apart) < 6e-4
 
 
 @pytest.mark.parametrize(

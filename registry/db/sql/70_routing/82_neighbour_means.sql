@@ -30,6 +30,7 @@ BEGIN
     length := sqrt(1 + used.subject_weight ^ 2);
     SELECT count(*) INTO models FROM store.route_models AS m
      WHERE m.version_id = neighbour_means.version;
+    -- As many candidates as give nearly the neighbours of a scan: of 200 asked for, 199.6 in the mean.
     -- Of many items an index finds the nearest (see registry/embeddings/routers/stored_router.py): on
     -- the vectors cast to their dimension. Else all are read, by a plan of the constant vector.
     searched := to_regclass(format('store.route_items_%s_hnsw_idx', version)) IS NOT NULL
@@ -39,7 +40,7 @@ BEGIN
         ELSE 'i.vector <#> $1' END;
     IF searched THEN
         breadth := current_setting('hnsw.ef_search');
-        PERFORM set_config('hnsw.ef_search', greatest(100, neighbours)::text, true),
+        PERFORM set_config('hnsw.ef_search', greatest(400, 2 * neighbours)::text, true),
                 set_config('enable_seqscan', 'off', true);
     END IF;
     -- Weights, times the first figure, sum to the number of items of equal ones that would say as much.
