@@ -174,7 +174,11 @@ class _Fitted:
         from gamrs import fit_additive  # noqa: PLC0415
 
         self.design, self.y = design, y
-        self.model = fit_additive("gaussian", design.columns, y, design.terms)
+        try:
+            self.model = fit_additive("gaussian", design.columns, y, design.terms)
+        except RuntimeError as error:
+            # A factorization that fails, as where numbers nearly follow from each other.
+            raise ValueError("its terms cannot be separated from each other") from error
         self.beta = np.asarray(self.model.beta)
         self.covariance = np.asarray(self.model.vcov())
         self.scale = float(self.model.scale)

@@ -13,6 +13,9 @@ import numpy as np
 
 from registry.learning.arrays import Places, Reals
 
+ROUNDING = 1e-5
+"""Deviation of what is left, over that of the response, that is rounding."""
+
 LEAST_DF = 1.0
 """Degrees of freedom at least; where a variance is about 0 their estimate may be below."""
 
@@ -112,13 +115,15 @@ def fit_mixed_model(
         level: share of intervals that hold the effect, in (0, 1).
 
     Raises:
-        ValueError: there are too few values for the effects or the groups, or nothing is left of
-            the response; a phrase.
+        ValueError: there are too few values for the effects or the groups, effects follow from
+            each other, or nothing is left of the response; a phrase.
     """
     columns = np.column_stack([np.ones(len(y)), numbers]) if intercept else numbers
     n, q = columns.shape
     if n <= q + 1:
         raise ValueError(f"{n} values are too few for {q} effects")
+    if int(np.linalg.matrix_rank(columns)) < q:
+        raise ValueError("one of the effects follows from the others")
     for name, codes in random.items():
         if len(np.unique(codes)) >= n:
             raise ValueError(f"each value is the only one of its {name}")
@@ -129,6 +134,8 @@ def fit_mixed_model(
     if float(residuals @ residuals) < 1e-10 * n:
         raise ValueError("the effects leave nothing of the response")
     fit = _Mixed(scaled, columns, random)
+    if not (fit.sigma > ROUNDING and np.all(fit.covariance.diagonal() > 0)):
+        raise ValueError("effects and groups leave nothing of the response")
     kept = slice(1, None) if intercept and q > 1 else slice(None)
     effects = [_scaled(each, spread) for each in fit.effects(level)]
     plain = [_scaled(each, spread) for each in _least_squares(scaled, columns, level)]

@@ -158,6 +158,11 @@ def test_too_few_values_are_said() -> None:
         fit_mixed_model(y[:3], dummies(kind[:3]), {"family": family[:3]})
     with pytest.raises(ValueError, match="each value is the only one of its family"):
         fit_mixed_model(y, dummies(kind), {"family": np.arange(COUNT)})
+    with pytest.raises(ValueError, match="one of the effects follows from the others"):
+        fit_mixed_model(y, dummies(kind, (0, 1, 2)), {"family": family})
+    noise = np.random.default_rng(0).normal(size=30)[family]
+    with pytest.raises(ValueError, match="effects and groups leave nothing"):
+        fit_mixed_model(noise, dummies(kind), {"family": family})
     with pytest.raises(ValueError, match="leave nothing"):
         fit_mixed_model(kind * np.float64(2), dummies(kind), {"family": family})
 
