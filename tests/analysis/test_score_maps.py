@@ -12,9 +12,9 @@ from sklearn.manifold import TSNE
 from sqlalchemy import Engine, text
 
 from registry.analysis.statistics.ability_factors import run_factors
-from registry.analysis.statistics.complete_scores import largest_block
+from registry.analysis.statistics.complete_scores import groups_of_models, largest_block
 from registry.analysis.statistics.model_maps import lay_out, run_map, verdict
-from registry.analysis.statistics.score_frame import FrameOptions
+from registry.analysis.statistics.score_frame import FrameBenchmark, FrameOptions, ScoreFrame
 from registry.enums import Grouping, MapLayout
 from registry.errors import UsageError
 from registry.evaluations.records import Benchmark, Block, Measure
@@ -178,6 +178,21 @@ def test_the_largest_block_has_no_holes() -> None:
     rows, columns = largest_block(known)
     assert columns == [0, 1, 2]
     assert 3 not in rows
+
+
+def test_a_model_is_in_one_group_that_is_large_enough() -> None:
+    codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1], [0, 0], [2, 2], [-1, -1]], np.intp)
+    frame = ScoreFrame(
+        models=[str(place) for place in range(7)],
+        benchmarks=[FrameBenchmark(name, "", "share") for name in "ab"],
+        values=np.zeros((7, 2)),
+        sizes=np.ones(7),
+        groups=["g", "h", "i"],
+        codes=codes,
+    )
+    assert groups_of_models(frame, 2).tolist() == [0, -1, 1, 1, 0, -1, -1]
+    assert frame.notes == ["i: no group, with 1 model here."]
+    assert groups_of_models(frame, 3).tolist() == [-1] * 7
 
 
 def test_verdicts() -> None:

@@ -247,6 +247,7 @@ SAMPLES = {
     "bigint": "1",
     "integer": "1",
     "double precision": "0.5",
+    "double precision[]": "'{}'",
     "text[]": "'{}'",
     "timestamp with time zone": "'2026-01-01'",
     "jsonb": "'{}'",
@@ -257,6 +258,7 @@ SAMPLES = {
     "by_source": "NULL",
     "by_variant": "'plain'",
     "tier": "'8B'",
+    "choices": "2",
 }
 
 

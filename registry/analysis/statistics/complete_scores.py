@@ -116,6 +116,7 @@ def groups_of_models(frame: ScoreFrame, least: int) -> Places:
     codes[(frame.codes != codes[:, None]).any(axis=1)] = -1
     for place in range(len(frame.groups)):
         if 0 < (count := int((codes == place).sum())) < least:
-            frame.notes.append(f"{frame.groups[place]}: no group, with {count} models here.")
+            said = "1 model" if count == 1 else f"{count} models"
+            frame.notes.append(f"{frame.groups[place]}: no group, with {said} here.")
             codes[codes == place] = -1
     return codes

@@ -6,6 +6,7 @@ from sklearn.decomposition import FactorAnalysis
 
 from registry.learning.arrays import Reals
 from registry.learning.statistics.ability_factoring import (
+    _matched,
     abilities,
     factor_loadings,
     most_factors,
@@ -67,3 +68,10 @@ def test_principal_abilities_are_those_of_standardised_scores() -> None:
     variances = np.linalg.eigvalsh(vectors.T @ vectors / 50)[::-1]
     assert found.var(axis=0) == pytest.approx(variances[:2])
     assert np.corrcoef(found[:, 0], vectors.sum(axis=1))[0, 1] > 0.5
+
+
+def test_factors_of_resamples_are_matched_by_what_they_are_like() -> None:
+    rng = np.random.default_rng(6)
+    reference = np.linalg.qr(rng.normal(size=(6, 3)))[0]
+    drawn = reference[:, [2, 0, 1]] * [-1.0, 1.0, -1.0] + 0.01 * rng.normal(size=(6, 3))
+    assert _matched(drawn, reference) == pytest.approx(reference, abs=0.05)
