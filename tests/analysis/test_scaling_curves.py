@@ -163,6 +163,16 @@ def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
             ]
 
 
+def test_models_of_unknown_size_are_said_once(filled: Engine) -> None:
+    with filled.begin() as connection:
+        connection.execute(
+            text("UPDATE store.models SET parameters = NULL WHERE name = 'lab/kin-7b'")
+        )
+    for options in (FrameOptions(), FrameOptions(grouping=Grouping.SIZE)):
+        notes = run_scaling(filled, options).stored.notes
+        assert sum("1 model left out, of unknown size" in note for note in notes) == 1
+
+
 def test_an_ability_is_a_line_of_the_logarithm(filled: Engine) -> None:
     found = run_scaling(filled, BY_SERIES).abilities
     values = scores()
@@ -244,12 +254,13 @@ def test_commands_draw_and_say(filled: Engine, database_url: str, tmp_path: Path
     commands = Commands(database_url)
     page, picture = tmp_path / "curves.html", tmp_path / "curves.png"
     drawn = [f"--plot={path}" for path in (page, picture)]
-    said = commands("stats", "scaling", "--by", "series", *drawn, "--format", "table")
+    chosen = ("--benchmark", "alpha", "--benchmark", "elo")
+    said = commands("stats", "scaling", "--by", "series", *chosen, *drawn, "--format", "table")
     assert said.exit_code == 0, said.stderr
-    assert "18 scores of the largest models, predicted from smaller ones" in said.stderr
+    assert "6 scores of the largest models, predicted from smaller ones" in said.stderr
     assert "With the slope of all groups the error is 0." in said.stderr
     assert "nan" not in said.stdout.lower()
-    assert page.read_text().count("<svg") == 4
+    assert page.read_text().count("<svg") == 2
     assert "lab/kin" in page.read_text()
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "as .png or .html" in commands.refused(2, "stats", "scaling", "--plot", "a.svg")

@@ -188,7 +188,10 @@ def _chosen(frame: ScoreFrame, axis: ScalingAxis, notes: list[str], *, named: bo
         what = {"size": "of unknown size", "tokens": "whose training tokens no source states"}.get(
             axis, "whose training tokens and operations no source states"
         )
-        notes.append(f"{unknown:,} model{'s' if unknown > 1 else ''} left out, {what}.")
+        note = f"{unknown:,} model{'s' if unknown > 1 else ''} left out, {what}"
+        # Groups by size have said it already.
+        if not any(each.startswith(note) for each in notes):
+            notes.append(f"{note}.")
     counts = np.isfinite(frame.values[sized]).sum(axis=0)
     columns, few = [], 0
     for column, benchmark in enumerate(frame.benchmarks):
