@@ -130,25 +130,26 @@ def test_models_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
 def test_other_models_are_other_analyses(filled: Engine) -> None:
     with filled.begin() as connection:
         connection.execute(text("UPDATE store.models SET license = 'mit'"))
+    alone = FrameOptions(benchmarks=["alpha"])
     numbers = [
-        gam(filled).stored.analysis_id,
+        gam(filled, alone).stored.analysis_id,
         gam(filled, responses=("alpha",)).stored.analysis_id,
-        gam(filled, on=("beta",)).stored.analysis_id,
-        gam(filled, random=(Grouping.AUTHOR,)).stored.analysis_id,
-        gam(filled, random=()).stored.analysis_id,
-        gam(filled, log=True).stored.analysis_id,
-        gam(filled, basis=5).stored.analysis_id,
-        gam(filled, FrameOptions(grouping=Grouping.ARCHITECTURE), random=()).stored.analysis_id,
-        gam(filled, FrameOptions(condition="license = 'mit'")).stored.analysis_id,
-        run_gam(filled, ALL, level=0.9).stored.analysis_id,
+        gam(filled, alone, on=("beta",)).stored.analysis_id,
+        gam(filled, alone, random=(Grouping.AUTHOR,)).stored.analysis_id,
+        gam(filled, alone, random=()).stored.analysis_id,
+        gam(filled, alone, log=True).stored.analysis_id,
+        gam(filled, alone, basis=5).stored.analysis_id,
+        run_gam(filled, replace(alone, grouping=Grouping.ARCHITECTURE), PLAIN).stored.analysis_id,
+        gam(filled, replace(alone, condition="license = 'mit'")).stored.analysis_id,
+        run_gam(filled, alone, level=0.9).stored.analysis_id,
     ]
     assert len(set(numbers)) == len(numbers) == count(filled)
     # The groups of a random effect are part of the data.
     with filled.begin() as connection:
         connection.execute(text("UPDATE store.models SET model_type = 'opt' WHERE name = :name"),
                            {"name": name(0)})  # fmt: skip
-    assert not gam(filled).stored.reused
-    assert gam(filled, random=()).stored.reused
+    assert not gam(filled, alone).stored.reused
+    assert gam(filled, alone, random=()).stored.reused
 
 
 def test_shapes_are_those_of_the_truth(filled: Engine) -> None:
