@@ -237,7 +237,7 @@ def test_filters_are_those_of_other_routers(connection: Connection, key: int) ->
     (one,) = route(connection, provider="two", input_tokens=3000)
     assert one["expected_cost"] == pytest.approx(4000 * 9 / 1e6)
     low = route(connection, minimum_probability=0.95)
-    assert low[0]["fallback"] == "no model reaches the minimum probability of 0.95"
+    assert low[0]["fallback"].startswith("no model reaches the minimum probability of 0.95: ")
     query = "SELECT * FROM registry.route_domain('[1,0]', domain_set => 'ours', "
     for filters in ("max_price => 0.1", "tier => '1B'", "license => 'gpl'", "provider => 'x'",
                     "pool => '{}'"):  # fmt: skip
@@ -248,6 +248,34 @@ def test_filters_are_those_of_other_routers(connection: Connection, key: int) ->
                 "cost_weight => 'NaN'", "minimum_probability => 2", "input_tokens => -1",
                 "output_tokens => 'Infinity'"):  # fmt: skip
         refused(connection, "are at least 0", f"{query}{bad})")
+
+
+def test_what_the_minimum_probability_changes_is_said(connection: Connection, key: int) -> None:
+    stated = score(connection, key, "org/mine", {SUMS: 0.5, ALL: 0.4})
+    score(connection, key, "org/all", {SUMS: 0.8, ALL: 0.8})
+    connection.execute(
+        text("INSERT INTO store.domain_experts VALUES (:k, 0, :most, :m)"),
+        {"k": key, "most": 2**63 - 1, "m": stated},
+    )
+    (row,) = route(connection, minimum_probability=0.5)
+    assert (row["model"], row["fallback"]) == ("org/mine", None)
+    (row,) = route(connection, minimum_probability=0.6)
+    assert (row["model"], row["why"]) == ("org/all", None)
+    assert row["fallback"] == (
+        "the model to ask, org/mine, does not reach the minimum probability of 0.6: the best by "
+        "score"
+    )
+    for weight, last in ((0, "the expert"), (0.1, "ordered by score less weighed price")):
+        if weight:
+            offer(connection, "mine", stated, (1.0, 1.0))
+        (row,) = route(connection, minimum_probability=0.9, cost_weight=weight)
+        assert row["model"] == "org/mine"
+        assert row["fallback"] == f"no model reaches the minimum probability of 0.9: {last}"
+    connection.execute(text("DELETE FROM store.domain_experts"))
+    (row,) = route(connection, minimum_probability=0.9)
+    assert (row["model"], row["fallback"]) == (
+        "org/all", "no model reaches the minimum probability of 0.9: best general model",
+    )  # fmt: skip
 
 
 def test_the_price_of_a_provider_is_that_of_the_list_seen_last(

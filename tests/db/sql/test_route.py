@@ -2,10 +2,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import alias, model, rows
+from factories import alias, family, model, rows
 from learned import drawn, kept
+from priced import offer
 from routed import unit
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 ROUTE = "SELECT model, logit, probability FROM registry.route(CAST(:prompt AS vector), :k)"
@@ -54,6 +55,34 @@ def test_a_pool_is_chosen_from_by_any_names(connection: Connection) -> None:
     refused(connection, "None of the pool's models has a serving vector", "[1]", pool=["org/bare"])
     refused(connection, "None of the pool's models has a serving vector", "[1]", pool=[])
     refused(connection, "No model named 'nobody'", "[1]", pool=["org/m2", "nobody"])
+
+
+def test_many_prompts_take_the_filters_of_one(connection: Connection) -> None:
+    kept(connection, drawn(5), serving=drawn(5))
+    for place, price in enumerate((1.0, 2.0, 3.0)):
+        query = f"SELECT model_id FROM store.models WHERE name = 'org/m{place}'"
+        ((key,),) = rows(connection, query)
+        offer(connection, f"m{place}", key, (price, price), provider="us" if place else "them")
+        connection.execute(
+            text("UPDATE store.models SET license = :l, parameters = :p WHERE model_id = :k"),
+            {"l": "mit" if place < 2 else "gpl", "p": (place + 1) * 10**9, "k": key},
+        )
+        family(connection, f"org/m{place}", f"org/m{place % 2}")
+    for filters in ("max_price => 2", "license => 'mit'", "family => 'org/m0'", "provider => 'us'",
+                    "max_parameters => 2000000000", "pool => '{org/m3,org/m4}'"):  # fmt: skip
+        for prompt in ("[0,0.6,0.8]", "[1,0,0]", "[0,0,-1]"):
+            one = rows(
+                connection,
+                f"SELECT model, logit FROM registry.route('{prompt}', {filters})",
+            )
+            many = rows(
+                connection,
+                "SELECT model, logit"
+                f" FROM registry.route_many(ARRAY['{prompt}']::vector[], {filters})",
+            )
+            assert many == [(one[0][0], pytest.approx(one[0][1]))]
+    with pytest.raises(DBAPIError, match="No model is left to choose from"):
+        rows(connection, "SELECT registry.route_many(ARRAY['[1,0,0]']::vector[], max_price => 0.1)")
 
 
 def test_a_vector_of_a_retired_version_serves_no_more(connection: Connection) -> None:

@@ -1,6 +1,9 @@
--- route_many(prompt_vectors, pool): the likeliest model for each of many prompts by the factorization
+-- route_many(prompt_vectors, filters): the likeliest model for each of many prompts by the factorization
 -- of the current version: thousands of prompts a second.
-CREATE FUNCTION registry.route_many(prompt_vectors vector[], pool text[] DEFAULT NULL)
+CREATE FUNCTION registry.route_many(
+    prompt_vectors vector[], pool text[] DEFAULT NULL, max_price double precision DEFAULT NULL,
+    license text DEFAULT NULL, family text DEFAULT NULL, max_parameters bigint DEFAULT NULL,
+    provider text DEFAULT NULL)
 RETURNS TABLE (place bigint, model text, logit double precision, probability double precision,
                version integer)
 LANGUAGE plpgsql STABLE
@@ -16,9 +19,10 @@ BEGIN
         RETURN;
     END IF;
     PERFORM store.check_prompts(prompt_vectors);
-    -- Checks of the version, of the first prompt and of the pool are those of a single prompt.
+    -- Checks of the version, of the first prompt and of the filters are those of a single prompt.
     SELECT r.version, array_agg(m.model_id) INTO used, allowed
-      FROM registry.route(prompt_vectors[1], 2147483647, pool => pool) AS r
+      FROM registry.route(prompt_vectors[1], 2147483647, max_price, pool, license, family,
+                          max_parameters, provider) AS r
       JOIN store.models AS m ON m.name = r.model
      GROUP BY r.version;
     RETURN QUERY
@@ -28,7 +32,7 @@ BEGIN
      CROSS JOIN LATERAL (
            SELECT s.model_id, -(s.vector <#> p.vector) AS logit
              FROM store.serving_vectors AS s
-            WHERE s.version_id = used AND (pool IS NULL OR s.model_id = ANY (allowed))
+            WHERE s.version_id = used AND s.model_id = ANY (allowed)
             ORDER BY s.vector <#> p.vector, s.model_id
             LIMIT 1) AS n
       JOIN store.models AS m ON m.model_id = n.model_id
@@ -36,10 +40,15 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION registry.route_many(vector[], text[]) IS
+COMMENT ON FUNCTION registry.route_many(vector[], text[], double precision, text, text, bigint, text) IS
     'The model most likely to answer each of many prompts well, by the factorization of the current version; errors as of route.
 prompt_vectors: vectors of the prompts, none of them null, by the encoder in embedding_versions, of length 1 within 1%
 pool: names of the models to choose from; those without a serving vector are left out; null for all
+max_price: most dollars for a million tokens, three of input to one of output, at the cheapest present offer; models without a known price are left out; null for any price
+license: licence of the models to choose from, as in models; null for all
+family: any model of the family to choose from; null for all
+max_parameters: most parameters; models of unknown size are left out; null for any size
+provider: who must sell the model: its price there counts; null for all
 place: of the prompt among the vectors, from 1
 model: name of the likeliest model
 logit: inner product of its serving vector with that of the prompt

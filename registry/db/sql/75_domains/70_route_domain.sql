@@ -87,7 +87,11 @@ BEGIN
     ), ranked AS (
         SELECT s.*, coalesce(s.score >= minimum_probability, true) AS reaches,
                bool_or(coalesce(s.score >= minimum_probability, true)) OVER () AS one_reaches,
-               weight = 0 AND s.model_id = chosen.model_id AS is_expert
+               weight = 0 AND s.model_id = chosen.model_id AS is_expert,
+               -- Where prices weigh there is no expert that could be too low.
+               bool_or(s.model_id = chosen.model_id
+                       AND coalesce(s.score >= minimum_probability, true)) OVER () OR weight > 0
+               AS expert_reaches
           FROM scored s
     )
     SELECT m.name, r.score, greatest(0, r.score - 1.6448536269514722 * r.standard_error),
@@ -96,7 +100,14 @@ BEGIN
             + coalesce(output_tokens, coalesce(input_tokens, 750) / 3) * r.output_per_million) / 1000000,
            r.price, r.value, 'domain', likeliest.domain, likeliest.probability, likeliest.confident, r.items,
            CASE WHEN NOT r.one_reaches
-                THEN format('no model reaches the minimum probability of %s', minimum_probability)
+                THEN format('no model reaches the minimum probability of %s: %s', minimum_probability,
+                            CASE WHEN weight > 0 THEN 'ordered by score less weighed price'
+                                 WHEN chosen.model_id = chosen.general_id THEN 'best general model'
+                                 ELSE 'the expert' END)
+                WHEN NOT r.expert_reaches
+                THEN format('the model to ask, %s, does not reach the minimum probability of %s: the best '
+                            'by score', (SELECT x.name FROM store.models x
+                                          WHERE x.model_id = chosen.model_id), minimum_probability)
                 WHEN weight = 0 AND NOT r.is_expert THEN NULL
                 ELSE instead END,
            CASE WHEN r.is_expert THEN chosen.why END
@@ -119,7 +130,7 @@ family: any model of the family to choose from; null for all
 max_parameters: most parameters; models of unknown size are left out; null for any size
 provider: who must sell the model: its price there counts; null for all
 cost_weight: what is subtracted from the probability for each dollar of the price; above 0, no expert comes first, and models without a known price are left out
-minimum_probability: least probability; where no model reaches it, all are returned and fallback says so
+minimum_probability: least probability: models below it are left out, the expert too, and fallback says so; where no model reaches it, none is left out, and fallback says so
 input_tokens: tokens of the prompt, for expected_cost; null is 750, as a vector does not say how long its text is. A token is about 4.1 characters
 output_tokens: tokens of the answer, likewise; null is a third of input_tokens. Replies to short questions and of reasoning models are longer
 tier: most parameters as a size tier such as 8B, a twentieth more since names round; null for any size
@@ -136,7 +147,7 @@ domain: the likeliest domain
 domain_probability: that the prompt is of it
 confident: whether that can be relied on, as in classify_prompt
 outcomes: number of outcomes that the probability rests on
-fallback: why the choice is the best general model, or, where prices weigh, not by scores in a certain domain; null where it is the domain''s expert, or by scores there
+fallback: why the choice is the best general model, or, where prices weigh, not by scores in a certain domain, or what the minimum probability changed; null where it is the domain''s expert, or by scores there
 why: why the expert was chosen among the models; null for the others
 
 Example:
