@@ -220,6 +220,17 @@ def test_models_less_their_parents_by_relation(filled: Engine) -> None:
             each.group_name or ""
         ] < each.upper  # fmt: skip
     assert not of(found.effects, "alpha", "test")
+    # Scores that are none, or not finite, are beside nothing.
+    with filled.begin() as connection:
+        for score, child in ((None, "kid/finetune00"), (float("inf"), "kid/merge01")):
+            connection.execute(
+                text("UPDATE store.runs SET score = :score WHERE model_id ="
+                     " (SELECT model_id FROM store.models WHERE name = :name)"),
+                {"score": score, "name": child},
+            )  # fmt: skip
+    assert read_differences(filled, FrameOptions()).models == sorted(
+        child for child, _ in gains if child not in {"kid/finetune00", "kid/merge01"}
+    )
     # The condition is on children.
     few = FrameOptions(condition="name LIKE 'kid/quant%'")
     found = run_mixed(filled, few, PARENTS)

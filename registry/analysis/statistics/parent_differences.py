@@ -97,7 +97,7 @@ def read_differences(engine: Engine, options: FrameOptions) -> ScoreFrame:
         chosen = set(evaluated_models(engine, options.condition))
     with reading(engine, snapshot=True) as connection:
         pairs = _pairs(connection, options)
-    kept = [row for row in pairs if np.isfinite(row.difference)]
+    kept = [row for row in pairs if row.difference is not None and np.isfinite(row.difference)]
     kept = [row for row in kept if chosen is None or row.name in chosen]
     if not kept:
         raise UsageError(
