@@ -10,11 +10,14 @@ import numpy as np
 import orjson
 import pytest
 from cli_commands import Commands
-from evaluated import run, write
+from evaluated import block, run, write
 from factories import edge, family, model, rows, stub
 from scipy import stats
 from sqlalchemy import Connection, Engine, text
 
+from registry.analysis.paired_scores import PairedScore, compare_pairs
+from registry.analysis.report import score_report as score_reports
+from registry.analysis.report.score_report import score_report
 from registry.analysis.statistics import (
     benchmark_correlations,
     group_differences,
@@ -591,3 +594,77 @@ def test_the_classic_procedure_begins_with_the_analysis_of_variance() -> None:
     assert pair.p < 0.05 < pair.anova_p
     assert pair.differs is False
     assert pair.verdict == "lower"
+
+
+def test_a_report_says_what_was_found_and_what_was_not(commands: Commands, tmp_path: Path) -> None:
+    page, text_ = tmp_path / "report.html", tmp_path / "report.md"
+    condition = "author <> '<b>'"
+    options = ["--by", "size", "--by", "family", "--where", condition]
+    said = commands("stats", "report", str(page), *options)
+    assert f"Wrote {page}." in said.stderr
+    commands.done("stats", "report", str(text_), *options)
+    html, marked = page.read_text(), text_.read_text()
+    anova = commands.json("stats", "anova", "--by", "size", "--most", "8", "--where", condition)
+    found = commands.json("stats", "correlate", "--where", condition)
+    for written in (html, marked):
+        assert "192 scores of 64 models on 3 benchmarks" in written
+        assert "Scores differ by size on 2 of 3 benchmarks; on 1 no difference was found" in written
+        assert "Not computed:" in written
+        assert "How sure these ranks are is not known" in written
+        assert "the best models have no outcomes on common items" in written
+        for each in anova:
+            assert f"{each['eta_squared']:.2f} [{each['effect_lower']:.2f}" in written.replace(
+                "\\[", "["
+            )
+        for each in found:
+            assert f"{each['pearson']:.2f}" in written
+    best = commands.json("evals", "leaderboard", "--benchmark", "alpha", "--benchmark", "beta")
+    assert f"<td>{best[0]['model']}</td><td>1</td><td>not known</td>" in html
+    assert "&lt;b&gt;" in html
+    assert "<b>'" not in html
+    assert "nan" not in html.lower().replace("distance", "")
+    assert not any(sign in html for sign in ("<script", "http:", "https:", "src="))
+    assert "max-width: 40rem" in html
+    assert html.count('<i style="left:') == 3
+    # Nothing is computed twice, and nothing is written over.
+    assert len(commands.json("query", "SELECT * FROM analyses")) == 3
+    assert "already" in commands.refused(2, "stats", "report", str(page))
+    assert ".html or .md" in commands.refused(2, "stats", "report", str(tmp_path / "a.pdf"))
+
+
+def test_a_report_compares_the_best_models_on_their_items(engine: Engine) -> None:
+    rng = np.random.default_rng(0)
+    with engine.begin() as connection:
+        runs = [run(f"lab/m{place:02}", (rng.random(60) < 0.3 + place / 20).astype(float).tolist())
+                for place in range(13)]  # fmt: skip
+        write(connection, block("exam", *runs))
+    report = score_report(engine, FrameOptions(), [])
+    assert [each.title for each in report.sections] == [
+        "The data", "The best models", "Are the best models better?", "Correlations of benchmarks",
+    ]  # fmt: skip
+    ranks, better, correlated = report.sections[1:]
+    assert "may be the best by the standard errors" in ranks.sentences[0]
+    assert ranks.tables[0].rows[0][2].startswith("1 to ")
+    found = compare_pairs_of(engine, [row[0] for row in ranks.tables[0].rows[:4]])
+    clear = sum(each.verdict in {"better", "worse"} for each in found)
+    assert better.sentences[0].startswith(f"{clear} of 6 paired comparisons of the 4 best models")
+    assert len(better.tables[0].rows) == 6
+    assert correlated.sentences[0].startswith("Not computed: Correlating takes two benchmarks")
+
+
+def compare_pairs_of(engine: Engine, models: Sequence[str]) -> Sequence[PairedScore]:
+    with engine.connect() as connection:
+        return compare_pairs(connection, models, benchmarks=["exam"])
+
+
+def test_a_report_is_of_the_benchmarks_with_the_most_scores(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled.begin() as connection:
+        put(connection, "few", [0.01 * place for place in range(12)])
+    monkeypatch.setattr(score_reports, "MOST_BENCHMARKS", 3)
+    data = score_report(filled, FrameOptions(), []).sections[0]
+    assert [row[0] for row in data.tables[0].rows] == ["alpha", "beta", "gamma"]
+    assert data.sentences[-1].startswith("Of 4 benchmarks these are the 3 with the most scores")
+    named = score_report(filled, FrameOptions(benchmarks=["alpha", "few"]), []).sections[0]
+    assert [row[:2] for row in named.tables[0].rows] == [["alpha", "64"], ["few", "12"]]

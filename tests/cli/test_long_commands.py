@@ -123,3 +123,11 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "laying out models by t-SNE",
         "comparing groups and neighbours",
     ]
+    assert of("stats", "report", str(tmp_path / "report.html"), "--by", "size") == [
+        "data",
+        "The best models",
+        "Are the best models better?",
+        "Differences by size",
+        "Pairs of groups by size",
+        "Correlations of benchmarks",
+    ]

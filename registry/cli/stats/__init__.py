@@ -10,6 +10,7 @@ from registry.cli.stats.factors import factors
 from registry.cli.stats.gam import gam
 from registry.cli.stats.map import map_models
 from registry.cli.stats.mixed import mixed
+from registry.cli.stats.report import report
 from registry.cli.stats.saturation import saturation
 from registry.cli.stats.scaling import scaling
 from registry.cli.stats.tukey import tukey
@@ -29,6 +30,6 @@ def stats() -> None:
 
 
 for command in (
-    anova, tukey, correlate, gam, mixed, factors, map_models, scaling, saturation,
+    anova, tukey, correlate, gam, mixed, factors, map_models, scaling, saturation, report,
 ):  # fmt: skip
     stats.add_command(command)

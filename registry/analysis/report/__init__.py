@@ -1,0 +1,1 @@
+"""Reports on scores: sections of sentences, tables and figures, as a page or as Markdown."""
