@@ -64,7 +64,7 @@ def test_a_training_becomes_the_current_version(filled: Engine) -> None:
         )
         routed = connection.execute(
             text("SELECT model, probability FROM registry.route(CAST(:q AS vector), 3)"),
-            {"q": str([0.0] * 512)},
+            {"q": str([1.0] + [0.0] * 511)},
         ).all()
         example = connection.scalar(
             text("SELECT obj_description('registry.embedding_versions'::regclass)")

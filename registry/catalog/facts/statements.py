@@ -26,6 +26,9 @@ def state_facts(
 ) -> StatedFacts:
     """Store the facts of a file, in place of those of its earlier versions.
 
+    What another file of the source states alike stays that file's, so that files which are imported
+    again and again change nothing.
+
     Args:
         connection: in a transaction; the models' names are resolved.
         facts: by the key of the source that states them.
@@ -72,8 +75,8 @@ def state_facts(
         SELECT model_id, source_id, fact, value, :import FROM stated_facts
             ON CONFLICT (model_id, source_id, fact) DO UPDATE
            SET value = excluded.value, import_id = excluded.import_id
-         WHERE (f.value, f.import_id) IS DISTINCT FROM (excluded.value, excluded.import_id)"""),
-        {"import": import_id},
+         WHERE f.value IS DISTINCT FROM excluded.value OR f.import_id = ANY (:former)"""),
+        {"import": import_id, "former": list(former)},
     )
     effective.spread(connection, {*gone, *changed})
     return StatedFacts(len(listed), len(changed) + len(gone))
