@@ -668,3 +668,66 @@ def test_a_report_is_of_the_benchmarks_with_the_most_scores(
     assert data.sentences[-1].startswith("Of 4 benchmarks these are the 3 with the most scores")
     named = score_report(filled, FrameOptions(benchmarks=["alpha", "few"]), []).sections[0]
     assert [row[:2] for row in named.tables[0].rows] == [["alpha", "64"], ["few", "12"]]
+
+
+def test_corrected_partial_correlations_and_levene_s_centre(filled: Engine) -> None:
+    analysis = run_correlations(filled, FrameOptions())
+    for p_name, name_ in (("partial_p", "partial_holm"), ("spearman_p", "spearman_holm")):
+        p = np.array([getattr(each, p_name) for each in analysis.results])
+        found = [getattr(each, name_) for each in analysis.results]
+        assert found == pytest.approx(list(corrected(p, "holm")))
+        assert found != pytest.approx(list(p))
+    for each in run_anova(filled, BY_SIZE).results:
+        of = of_sizes(truth()[each.benchmark])
+        centred = stats.levene(*of, center="median")
+        assert (each.levene, each.levene_p) == pytest.approx(tuple(centred))
+        assert each.levene != pytest.approx(stats.levene(*of, center="mean").statistic)
+
+
+def test_groups_are_found_to_differ_where_both_tests_do() -> None:
+    verdict = group_differences._verdict
+    assert verdict([0.01, 0.04], 0.05) == "differ"
+    assert verdict([0.01, 0.05], 0.05) == verdict([0.06, 0.01], 0.05) == "unclear"
+    assert verdict([0.05, 0.2], 0.05) == "no difference found"
+    assert verdict([0.01, float("nan")], 0.05) == "unknown"
+    result = group_differences.AnovaResult(
+        benchmark="b", version="", n=9, groups=2, f=1.0, df_between=1, df_within=7, p=0.01,
+        eta_squared=None, omega_squared=None, effect_lower=None, effect_upper=None, welch_f=1.0,
+        welch_df=5.0, welch_p=0.2, kruskal_h=1.0, kruskal_p=0.01, levene=None, levene_p=None,
+        skewness=None, kurtosis=None, normality_p=None,
+    )  # fmt: skip
+    # Ranks count where Welch's test is not defined, and there alone.
+    without = replace(result, welch_p=None)
+    found = [group_differences._judged([each], 0.95)[0].verdict for each in (result, without)]
+    assert found == ["unclear", "differ"]
+
+
+def test_options_of_groups_reach_the_analysis(commands: Commands) -> None:
+    few = commands.json("stats", "anova", "--by", "size", "--most", "2", "--benchmark", "alpha")
+    assert few[0]["groups"] == 2
+    for command in ("anova", "tukey"):
+        refused = commands.refused(2, "stats", command, "--by", "size", "--least", "17")
+        assert "no group has 17 scores" in refused or "two groups to compare" in refused
+    pairs = commands.json("stats", "tukey", "--by", "size", "--most", "3", "--benchmark", "alpha")
+    assert len(pairs) == 3
+
+
+def test_a_report_ranks_without_benchmarks_of_several_measures(filled: Engine) -> None:
+    with filled.begin() as connection:
+        scores = [0.01 * place for place in range(32)]
+        put(connection, "leaderboard_mmlu_pro", scores, measure=Measure(metric="acc"))
+        put(connection, "mmlu_pro", [*[None] * 32, *scores[:20]], measure=Measure(metric="score"))
+    options = FrameOptions(benchmarks=["alpha", "mmlu_pro"])
+    ranks = score_report(filled, options, []).sections[1]
+    assert ranks.sentences[0] == "Ranked without mmlu_pro, whose scores are by several measures."
+    assert len(ranks.tables[0].rows) == 20
+
+
+def test_groups_of_almost_one_mean_are_compared_without_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    noise = [(each - each.mean()) / each.std(ddof=1) for each in rng.normal(size=(8, 680))]
+    apart = 0.08150114636921382 / 680**0.5
+    pair = compared([each + place * 5 * (place > 1) + apart * (place == 1)
+                     for place, each in enumerate(noise)])[0]  # fmt: skip
+    assert pair.p == pytest.approx(1)
+    assert pair.verdict == "no difference found"

@@ -215,14 +215,21 @@ def _pearson(
 def rank_section(engine: Engine, options: FrameOptions, frame: ScoreFrame) -> ReportSection:
     """Return the best models, with the ranks that standard errors allow."""
     models = None if options.condition is None else list(frame.models)
+    filters = BoardFilters(models=models)
     with reading(engine, snapshot=True) as connection:
-        board = rank(
-            connection, benchmarks=[each.title for each in frame.benchmarks],
-            filters=BoardFilters(models=models), limit=SHOWN,
-        )  # fmt: skip
+        names = [each.title for each in frame.benchmarks]
+        board = rank(connection, benchmarks=names, filters=filters, limit=SHOWN)
+        # A name stands for scores by one measure, those of the frame may be by another's.
+        apart = {each.benchmark.partition("@")[0] for each in board.columns if each.apart}
+        single = [each.title for each in frame.benchmarks if each.name not in apart]
+        several = sorted(set(names) - set(single))
+        if several and single:
+            board = rank(connection, benchmarks=single, filters=filters, limit=SHOWN)
     rows = board.rows
     unknown = sum(row.rank_lower is None for row in rows)
     said = []
+    if several and single:
+        said.append(f"Ranked without {', '.join(several)}, whose scores are by several measures.")
     if not rows:
         said.append("No model has a score on each of the benchmarks, so that none is ranked.")
     elif unknown == len(rows):

@@ -6,6 +6,7 @@ Games and Howell (1976) does not. Both are by statsmodels, quantiles of the stud
 scipy.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple, cast
@@ -57,6 +58,15 @@ def group_pairs(groups: Sequence[Reals], *, level: float = 0.95) -> GroupPairs:
         level: share of families of intervals that hold all differences, in (0, 1).
     """
     # Slow to import.
+    from scipy.integrate import IntegrationWarning  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        # Of means that are almost one: the probability of less is nearly 0, p 1 to ten digits.
+        warnings.simplefilter("ignore", IntegrationWarning)
+        return _group_pairs(groups, level)
+
+
+def _group_pairs(groups: Sequence[Reals], level: float) -> GroupPairs:
     from scipy.stats import studentized_range  # noqa: PLC0415
     from statsmodels.sandbox.stats.multicomp import tukeyhsd  # noqa: PLC0415
 
