@@ -427,6 +427,26 @@ def test_a_corrected_file_takes_its_facts_back(engine: Engine, tmp_path: Path) -
     assert asked(engine, "SELECT fact FROM registry.model_facts") == [("license",)]
 
 
+def test_what_two_files_state_alike_is_written_once(engine: Engine, tmp_path: Path) -> None:
+    files = [board(tmp_path / name, "org/a,0.5,7,mit,,,") for name in ("a.csv", "b.csv")]
+    written = []
+    for _ in range(2):
+        for each in files:
+            imported(engine, each)
+            written.append(asked(engine, "SELECT xmin::text, import_id FROM store.model_facts"))
+    assert written == written[:1] * 4
+    # Another value is the later file's, as is what its earlier version stated.
+    imported(engine, board(files[1], "org/a,0.5,8,mit,,,"))
+    owners = "SELECT fact, import_id FROM store.model_facts ORDER BY fact"
+    (_, first), (_, second) = asked(engine, owners)
+    assert first != second
+    imported(engine, board(files[0], "org/a,0.6,8,mit,,,"))
+    assert [import_id for _, import_id in asked(engine, owners)] == [
+        max(each for (each,) in asked(engine, "SELECT import_id FROM store.imports")),
+        second,
+    ]
+
+
 def test_facts_go_with_their_file(engine: Engine, tmp_path: Path) -> None:
     with engine.begin() as connection:
         factories.model(connection, "org/hub")
