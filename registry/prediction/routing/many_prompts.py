@@ -12,7 +12,7 @@ from registry.errors import UsageError
 from registry.prediction.prompt_texts import check_prompts
 from registry.prediction.prompts import Prompt
 from registry.prediction.routing.route_options import RouteOptions, has_routers
-from registry.prediction.routing.router import FILTERS, FITTED, RoutedPrompts, Router
+from registry.prediction.routing.router import FILTERS, ROUTERS, RoutedPrompts, Router
 
 
 class ManyRoutes(NamedTuple):
@@ -35,22 +35,20 @@ def route_prompts(
     Args:
         url: of a Postgres; as of `Router`.
         prompts: at least one, none of them empty.
-        router: best, knn or factorization; None is best where the current version has it, else
+        router: one of `router.ROUTERS`; None is best where the current version has it, else
             factorization.
         options: what may be chosen; neighbours cannot be given.
 
     Raises:
-        UsageError: for a prompt that is empty or too long, a router that does not look at prompts,
-            or neighbours.
+        UsageError: for a prompt that is empty or too long, an unknown router, or neighbours.
         RegistryError: as of `Router`.
     """
     asked = options or RouteOptions()
     if router is None:
         with database.engine(database.setting(url)) as engine, reading(engine) as connection:
             router = "best" if has_routers(connection) else "factorization"
-    if router not in FITTED:
-        raise UsageError(f"Many prompts are routed by {', '.join(FITTED)}, not by {router}: that "
-                         "does not look at the prompt.")  # fmt: skip
+    if router not in ROUTERS:
+        raise UsageError(f"Many prompts are routed by {', '.join(ROUTERS)}, not by {router}.")
     if asked.neighbours is not None:
         raise UsageError("Many prompts are compared with as many neighbours as predicted best: "
                          "leave --neighbours out.")  # fmt: skip

@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 FITTED = ("best", "knn", "factorization")
 """Routers that look at the prompt."""
 
+ROUTERS = (*FITTED, "best-single", "cheapest")
+"""Routers in Python; the last two choose one model for all prompts."""
+
 FILTERS = ("pool", "max_price", "license", "family", "max_parameters", "provider")
 """Options that leave models out, as of the functions in SQL."""
 
@@ -91,7 +94,7 @@ class Router:
         Args:
             url: of a Postgres; without it REGISTRY_DATABASE_URL, DATABASE_URL or the embedded
                 server.
-            router: best, knn or factorization.
+            router: one of `ROUTERS`.
             check_seconds: after so many seconds, the next call asks whether another version is
                 current, and reads prices again.
             filters: pool (names), max_price, license, family, max_parameters, provider: as of
@@ -102,9 +105,9 @@ class Router:
             RegistryError: when no version is current, it has no such router, a name is unknown, or
                 no model passes the filters.
         """
-        if router not in FITTED:
+        if router not in ROUTERS:
             raise UsageError(f"There is no router {router!r} in Python; there are "
-                             f"{', '.join(FITTED)}.")  # fmt: skip
+                             f"{', '.join(ROUTERS)}.")  # fmt: skip
         unknown = sorted(set(filters) - set(FILTERS))
         if unknown:
             raise UsageError(f"There is no option {unknown[0]!r}; there are {', '.join(FILTERS)}.")
@@ -193,7 +196,7 @@ class Router:
         if output_tokens is not None:
             tokens_out = _tokens("output_tokens", output_tokens, len(vectors))
         found = loaded.probabilities(vectors)
-        scores = found - cost_weight * loaded.prices if cost_weight else found
+        scores = loaded.scores(found, cost_weight)
         if np.isnan(scores).all(axis=1).any() and len(found):
             raise RegistryError("No model has a known price, so costs cannot be weighed.")
         scores = np.where(np.isnan(scores), -np.inf, scores)
@@ -260,7 +263,22 @@ class _Loaded:
     def levels(self) -> Floats | None:
         return None if self.stored is None else self.stored.blend.levels[self.rows]
 
+    def scores(self, probabilities: Floats, cost_weight: float) -> NDArray[np.floating]:
+        """Return what models are chosen by, P x m: the highest; NaN where costs are not known."""
+        scores = probabilities - cost_weight * self.prices if cost_weight else probabilities
+        if self.router != "cheapest":
+            return scores
+        # One order for all prompts, as probabilities are levels: by price, then score, then name.
+        first = scores[0] if len(scores) else np.zeros(len(self.models))
+        order = np.lexsort((-first, self.prices))
+        places = np.empty(len(order))
+        places[order] = np.arange(len(order))
+        return np.broadcast_to(np.where(np.isnan(self.prices), np.nan, -places), scores.shape)
+
     def probabilities(self, vectors: Floats) -> Floats:
+        if self.stored is not None and self.router not in FITTED:
+            levels = self.stored.blend.levels[self.rows]
+            return np.broadcast_to(levels, (len(vectors), len(levels))).copy()
         if self.stored is not None:
             blend = self.stored.blend
             served = blend.predict if self.router == "best" else blend.neighbours

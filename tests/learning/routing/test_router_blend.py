@@ -152,6 +152,17 @@ def test_figures_are_by_weights_of_other_items() -> None:
     assert router_blend._best(checks[:1])[1].apart_neighbours == pytest.approx(1.25, abs=1e-3)
 
 
+def test_figures_are_of_the_settings_that_other_items_choose() -> None:
+    rng = np.random.default_rng(0)
+    levels = np.full((40, 3), 0.5, np.float32)
+    checks = []
+    for _ in range(2):
+        outcomes = rng.integers(0, 2, (40, 3)).astype(np.float32)
+        good = (0.5 + 0.3 * (2 * outcomes - 1)).astype(np.float32)
+        checks.append(router_blend._Check(outcomes, levels, [levels, good], levels))
+    assert router_blend._figures(checks)["knn"]["auc"] == 1
+
+
 def test_of_many_models_fewer_items_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = subjects_problem()
     monkeypatch.setattr("registry.learning.routing.router_blend.LEAST_CHECKED", 60)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from registry.learning.factorization.problem import Context
+from registry.learning.factorization.irt import ItemResponse
+from registry.learning.factorization.problem import Context, ItemTexts, Problem
+from registry.learning.factorization.selection import with_serving
 from registry.learning.routing.routing_problem import RoutingProblem
 from registry.learning.routing.served_routers import ServedNeighbours, ServingVectors
 
@@ -44,6 +47,14 @@ def test_serving_vectors_tell_models_apart_by_prompts() -> None:
     assert np.isnan(found.deviations).all()
     picked = held.outcomes[found.probabilities.argmax(axis=1), np.arange(300)].mean()
     assert picked > held.outcomes.mean(axis=1).max() + 0.1
+    # Those that a training learns: rank one of three models.
+    texts = ItemTexts(of.vectors, np.zeros((600, 0), np.float32), csr_array((600, 0)))
+    whole = Problem(of.outcomes, texts)
+    fit = ItemResponse(rank=1, prior=0.5, sweeps=20).fit(whole, context=Context(seed=3))
+    serving = with_serving(fit, whole).serving
+    assert serving is not None
+    logits = np.column_stack([held.vectors, np.ones(300)]) @ serving.T
+    assert found.probabilities == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-4)
 
 
 def test_too_few_items_give_no_serving_vectors_but_means() -> None:

@@ -19,7 +19,10 @@ from registry.prediction.routing.many_prompts import route_prompts
 from registry.prediction.routing.route_options import RouteOptions
 
 PROMPTS = unit(np.random.default_rng(3), 12, 8)
-FUNCTIONS = {"best": "route_best", "knn": "route_knn", "factorization": "route"}
+FUNCTIONS = {
+    "best": "route_best", "knn": "route_knn", "factorization": "route",
+    "best-single": "route_best_single", "cheapest": "route_cheapest",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -36,9 +39,10 @@ def url(engine: Engine) -> str:
 
 def in_sql(engine: Engine, router: str, **options: Any) -> list[tuple[Any, ...]]:
     arguments = "".join(f", {name} => :{name}" for name in options)
+    prompt_ = "" if router in {"best-single", "cheapest"} else "CAST(:prompt AS vector), "
     query = (
         "SELECT model, probability, expected_cost, fallback"
-        f" FROM registry.{FUNCTIONS[router]}(CAST(:prompt AS vector), 1{arguments})"
+        f" FROM registry.{FUNCTIONS[router]}({prompt_}1{arguments})"
     )
     with engine.connect() as connection:
         return [
@@ -54,6 +58,7 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"cost_weight": 0.1, "input_tokens": 2000.0, "output_tokens": 100.0}),
     ({}, {"minimum_probability": 0.75}),
     ({}, {"input_tokens": 90.0}),
+    ({"pool": ["org/m3", "org/m2"]}, {"cost_weight": 0.01}),
 ]
 
 
@@ -108,7 +113,7 @@ def test_models_renamed_meanwhile_have_their_new_names(
     assert after.costs == pytest.approx(before.costs, nan_ok=True)
 
 
-@pytest.mark.parametrize("router", FUNCTIONS)
+@pytest.mark.parametrize("router", [each for each in FUNCTIONS if each != "cheapest"])
 def test_models_merged_meanwhile_are_read_again(engine: Engine, url: str, router: str) -> None:
     with registry.Router(url, router=router, check_seconds=0) as opened:
         before = opened.route(PROMPTS)
@@ -195,7 +200,7 @@ def test_what_does_not_fit_is_refused(url: str) -> None:
         with pytest.raises(UsageError, match="Prompt 2 has 1,000,001 characters"):
             router.encode(["one", "x" * 1_000_001])
     refusals: list[tuple[type[Exception], str, dict[str, Any]]] = [
-        (UsageError, "no router 'cheapest'", {"router": "cheapest"}),
+        (UsageError, "no router 'domain'", {"router": "domain"}),
         (UsageError, "no option 'licence'", {"licence": "mit"}),
         (ModelNotFoundError, "org/m7", {"pool": ["org/m7"]}),
         (RegistryError, "1 have no known price, the others cost more", {"max_price": 0.1}),
@@ -226,8 +231,8 @@ def test_a_version_without_routers_says_so(engine: Engine) -> None:
 
 def test_many_prompts_are_refused_what_they_cannot_have(url: str) -> None:
     prompts = [Prompt("1", "hello")]
-    with pytest.raises(UsageError, match="not by cheapest"):
-        route_prompts(url, prompts, router="cheapest")
+    with pytest.raises(UsageError, match="not by domain"):
+        route_prompts(url, prompts, router="domain")
     with pytest.raises(UsageError, match="leave --neighbours out"):
         route_prompts(url, prompts, options=RouteOptions(neighbours=3))
     with pytest.raises(UsageError, match="The prompt has 1,000,001 characters; 1,000,000"):

@@ -154,6 +154,15 @@ def test_where_no_set_is_stored_the_shipped_one_counts_and_may_name_nothing(engi
         write(connection, generated("exam", 1, 60), generated("gsm8k", 2, 30))
     pool = PoolOptions(encoder="hashing", benchmarks=["gsm8k"])
     assert set(read_routing_data(engine, pool).domains.values()) == {0}
+    # The subject of a benchmark is that of its items which state none, under any name of the set.
+    with engine.begin() as connection:
+        asked = [Item(f"i{n}", f"how many is {n}") for n in range(20)]
+        runs = [run(f"org/m{m}", [float(n % 2 == m) for n in range(20)]) for m in range(2)]
+        whole = block("mmlu", *runs, asked=asked)
+        subject = replace(whole.benchmark, domain="anatomy")
+        write(connection, replace(whole, benchmark=subject))
+    of_subject = PoolOptions(encoder="hashing", benchmarks=["mmlu"])
+    assert set(read_routing_data(engine, of_subject).domains.values()) == {1}
     pool = replace(pool, benchmarks=["exam"])
     assert set(read_routing_data(engine, pool).domains.values()) == {-1}
     for router, said in (("domain", True), ("neighbours", False)):
