@@ -113,7 +113,7 @@ def gam(
     plots: tuple[Path, ...],
     **chosen: Any,
 ) -> None:
-    """Explain scores by smooth curves of size and of other abilities.
+    """Explain scores by curves of size and other abilities.
 
     Generalised additive mixed models, fitted by REML: a curve of each number, as smooth as the data
     suggest, and random effects of groups. p is of no effect given all other terms (Wood 2013),

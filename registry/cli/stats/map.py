@@ -43,8 +43,7 @@ FIELDS = (
     "--layout",
     type=OneOf(MapLayout),
     default=MapLayout.TSNE,
-    show_default=True,
-    help="How models are laid out; umap needs the extra umap.",
+    help="How models are laid out; umap needs the extra umap.  [default: tsne]",
 )
 @seed_option
 @click.option(

@@ -57,8 +57,7 @@ FIELDS = (
     multiple=True,
     type=OneOf(Grouping),
     default=(Grouping.FAMILY,),
-    show_default="family",
-    help="With a random effect of this grouping; repeatable.",
+    help="With a random effect of this grouping; repeatable.  [default: family]",
 )
 @click.option("--cuts", metavar="BILLIONS", help="Bounds of ranges of size, with --by size.")
 @click.option(

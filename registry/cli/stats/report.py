@@ -24,8 +24,7 @@ from registry.enums import Grouping
     type=OneOf(Grouping),
     multiple=True,
     default=(Grouping.SIZE, Grouping.ARCHITECTURE),
-    show_default="size, architecture",
-    help="What to group models by; repeatable.",
+    help="What to group models by; repeatable.  [default: size, architecture]",
 )
 @click.option(
     "--most",

@@ -49,8 +49,7 @@ FIELDS = (
     "period",
     type=OneOf(Period),
     default=Period.YEAR,
-    show_default=True,
-    help="Periods of the models' creation.",
+    help="Periods of the models' creation.  [default: year]",
 )
 @click.option(
     "--items",

@@ -79,8 +79,7 @@ AXES = {
     "axis",
     type=OneOf(ScalingAxis),
     default=ScalingAxis.SIZE,
-    show_default=True,
-    help="What scores are a curve of.",
+    help="What scores are a curve of.  [default: size]",
 )
 @click.option(
     "--abilities", is_flag=True, help="Print how the first principal ability grows instead."
