@@ -13,6 +13,7 @@ from registry.cli.evals.export import export
 from registry.cli.evals.import_ import import_
 from registry.cli.evals.leaderboard import leaderboard
 from registry.cli.evals.plan import plan
+from registry.cli.evals.preferences import preferences
 from registry.cli.evals.remove import remove
 from registry.cli.evals.sources import sources
 from registry.cli.output import Field, Output, output_options
@@ -29,7 +30,8 @@ def evals() -> None:
 
 
 COMMANDS = (
-    import_, export, remove, benchmarks, check, compare, leaderboard, sources, plan, estimate,
+    import_, export, remove, benchmarks, check, compare, preferences, leaderboard, sources, plan,
+    estimate,
 )  # fmt: skip
 
 for command in COMMANDS:
