@@ -51,8 +51,8 @@ def slice_section(frame: ScoreFrame, left_out: Sequence[str]) -> ReportSection:
             ReportTable(
                 caption="Scores by benchmark: shares in [0, 1] where the measure has bounds, else"
                 " raw.",
-                headings=("benchmark", "models", "mean", "quartile", "median", "quartile", "least",
-                          "most"),
+                headings=("benchmark", "models", "mean", "lower quartile", "median",
+                          "upper quartile", "least", "most"),
                 rows=rows,
             )
         ],
