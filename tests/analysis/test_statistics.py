@@ -24,7 +24,9 @@ from registry.analysis.statistics import (
     groupings,
     score_frame,
 )
+from registry.analysis.statistics.additive_models import run_gam
 from registry.analysis.statistics.benchmark_correlations import run_correlations
+from registry.analysis.statistics.benchmark_saturation import run_saturation
 from registry.analysis.statistics.group_differences import run_anova, run_tukey
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
 from registry.enums import Grouping
@@ -627,9 +629,49 @@ def test_a_report_says_what_was_found_and_what_was_not(commands: Commands, tmp_p
     assert "max-width: 40rem" in html
     assert html.count('<i style="left:') == 3
     # Nothing is computed twice, and nothing is written over.
-    assert len(commands.json("query", "SELECT * FROM analyses")) == 3
+    assert len(commands.json("query", "SELECT * FROM analyses")) == 4
     assert "already" in commands.refused(2, "stats", "report", str(page))
     assert ".html or .md" in commands.refused(2, "stats", "report", str(tmp_path / "a.pdf"))
+
+
+def test_a_report_says_how_scores_go_with_size_and_time(filled: Engine) -> None:
+    with filled.begin() as connection:
+        for place in range(MODELS):
+            connection.execute(
+                text("""
+                UPDATE store.models SET model_type = :type, created_at = :at,
+                       parameters = parameters * :factor WHERE name = :name"""),
+                {
+                    "type": ("llama", "qwen2", "gemma")[place % 3], "name": name(place),
+                    "at": datetime(2023 + place % 2, 5, 1, tzinfo=UTC), "factor": 1 + place / 999,
+                },
+            )  # fmt: skip
+    size, time = score_report(filled, FrameOptions(), []).sections[-2:]
+    fits = run_gam(filled, FrameOptions())
+    terms = {each.response: each for each in fits.terms if each.term == "size"}
+    rows_ = {row[0]: row for row in size.tables[0].rows}
+    assert set(rows_) == {"alpha", "beta", "gamma"}
+    for fit in fits.fits:
+        found = rows_[fit.response]
+        assert found[1:4] == [
+            f"{fit.n:,}",
+            f"{fit.r_squared:.3f}",
+            f"{terms[fit.response].edf:.1f}",
+        ]
+        assert found[5] == terms[fit.response].shape
+    clear = sum((each.holm or 0) < 0.05 for each in terms.values())
+    assert size.sentences[0] == (
+        f"Scores go with size on {clear} of 3 benchmarks, given architecture."
+    )
+    assert 0 < clear < 3
+    saturated = run_saturation(filled, FrameOptions()).results
+    assert [row[:3] for row in time.tables[0].rows] == [
+        [each.benchmark, each.period, f"{each.n:,}"] for each in saturated
+    ]
+    latest = [each for each in saturated if each.benchmark == "alpha"][-1]
+    assert {row[1] for row in time.tables[0].rows} == {"2023", "2024", "all models"}
+    assert time.sentences[0].startswith(f"alpha, all models: {latest.verdict}; the best score is ")
+    assert f"({latest.best_model})" in time.sentences[0]
 
 
 def test_a_report_compares_the_best_models_on_their_items(engine: Engine) -> None:
@@ -641,8 +683,12 @@ def test_a_report_compares_the_best_models_on_their_items(engine: Engine) -> Non
     report = score_report(engine, FrameOptions(), [])
     assert [each.title for each in report.sections] == [
         "The data", "The best models", "Are the best models better?", "Correlations of benchmarks",
+        "Scores over size", "Benchmarks over time",
     ]  # fmt: skip
-    ranks, better, correlated = report.sections[1:]
+    ranks, better, correlated, *courses = report.sections[1:]
+    # Neither sizes nor dates of these models are known.
+    assert courses[0].sentences[0].startswith("Not computed:")
+    assert [row[1] for row in courses[1].tables[0].rows] == ["all models"]
     assert "may be the best by the standard errors" in ranks.sentences[0]
     assert ranks.tables[0].rows[0][2].startswith("1 to ")
     found = compare_pairs_of(engine, [row[0] for row in ranks.tables[0].rows[:4]])

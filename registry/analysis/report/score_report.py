@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine
 
-from registry.analysis.report import sections
+from registry.analysis.report import curve_sections, sections
 from registry.analysis.report.document import Report, ReportSection
 from registry.analysis.report.rendering import as_markdown, as_page
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
@@ -69,7 +69,7 @@ def score_report(
     """
     if not 0 < level < 1:
         raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
-    on_progress("data", 0, 4 + 2 * len(groupings))
+    on_progress("data", 0, 6 + 2 * len(groupings))
     plain = replace(options, grouping=None)
     frame = read_frame(engine, plain)
     left_out: list[str] = []
@@ -95,6 +95,10 @@ def score_report(
             "Correlations of benchmarks",
             partial(sections.correlation_section, engine, plain, level),
         )
+    )
+    parts.append(("Scores over size", partial(curve_sections.size_section, engine, plain, level)))
+    parts.append(
+        ("Benchmarks over time", partial(curve_sections.saturation_section, engine, plain, level))
     )
     done = [sections.slice_section(frame, left_out)]
     for place, (title, section_of) in enumerate(parts, 1):

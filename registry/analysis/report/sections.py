@@ -90,11 +90,11 @@ def anova_section(engine: Engine, options: FrameOptions, level: float) -> Report
     ]  # fmt: skip
     return ReportSection(
         title=f"Differences by {options.grouping}",
-        sentences=[*said, DEPENDENT, *_new_notes(found.stored)],
+        sentences=[*said, DEPENDENT, *new_notes(found.stored)],
         figures=[
             SpanFigure(
                 caption=f"Share of the variance of scores that goes with {options.grouping} (eta"
-                f" squared), with {level:.0%} intervals. {_of(found.stored)}",
+                f" squared), with {level:.0%} intervals. {analysed(found.stored)}",
                 spans=[
                     Span(name=each.benchmark, value=each.eta_squared or 0, lower=each.effect_lower,
                          upper=each.effect_upper, said=_interval(
@@ -107,16 +107,17 @@ def anova_section(engine: Engine, options: FrameOptions, level: float) -> Report
         tables=[
             ReportTable(
                 caption=f"Tests of equal means, p corrected for the number of benchmarks (Holm)."
-                f" {_of(found.stored)}",
+                f" {analysed(found.stored)}",
                 headings=("benchmark", "n", "groups", "F", "p", "p Welch", "p ranks", "verdict"),
                 rows=[
-                    [each.benchmark, f"{each.n:,}", str(each.groups), _number(each.f),
-                     _p(each.holm), _p(each.welch_holm), _p(each.kruskal_holm), each.verdict]
+                    [each.benchmark, f"{each.n:,}", str(each.groups), number(each.f),
+                     p_value(each.holm), p_value(each.welch_holm), p_value(each.kruskal_holm),
+                     each.verdict]
                     for each in found.results
                 ],
             ),
             ReportTable(
-                caption=f"Mean scores by group, and numbers of models. {_of(found.stored)}",
+                caption=f"Mean scores by group, and numbers of models. {analysed(found.stored)}",
                 headings=("group", *names),
                 rows=group_rows,
             ),
@@ -154,7 +155,7 @@ def tukey_section(engine: Engine, options: FrameOptions, level: float) -> Report
             ReportTable(
                 caption="Number of benchmarks on which the first group of a pair is higher or"
                 " lower, by Tukey's test, or Games and Howell's where variances differ; p"
-                f" corrected for the pairs of each benchmark. {_of(found.stored)}"
+                f" corrected for the pairs of each benchmark. {analysed(found.stored)}"
                 + _first(len(pairs)),
                 headings=("group", "other", "benchmarks", "higher", "lower", "not found"),
                 rows=[
@@ -187,11 +188,12 @@ def correlation_section(engine: Engine, options: FrameOptions, level: float) -> 
         sentences=[
             *said,
             "A correlation is of these models, and no cause: size and training are behind many.",
-            *_new_notes(found.stored),
+            *new_notes(found.stored),
         ],
         tables=[
             ReportTable(
-                caption=f"Linear correlations; blue is positive, red negative. {_of(found.stored)}",
+                caption="Linear correlations; blue is positive, red negative."
+                f" {analysed(found.stored)}",
                 headings=("", *names),
                 rows=[
                     [name, *("" if value is None else f"{value:.2f}" for value in row)]
@@ -259,8 +261,8 @@ def rank_section(engine: Engine, options: FrameOptions, frame: ScoreFrame) -> Re
                 headings=("model", "rank", "range of ranks", "mean", "error"),
                 rows=[
                     [row.model, str(row.rank), "not known" if row.rank_lower is None else
-                     f"{row.rank_lower} to {row.rank_upper}", _number(row.average),
-                     _number(row.standard_error)] for row in rows
+                     f"{row.rank_lower} to {row.rank_upper}", number(row.average),
+                     number(row.standard_error)] for row in rows
                 ],
             )
         ] if rows else [],
@@ -301,7 +303,7 @@ def comparison_section(engine: Engine, frame: ScoreFrame, level: float) -> Repor
                 headings=("model", "other", "benchmark", "items", "difference", "p", "verdict"),
                 rows=[
                     [each.model, each.other, each.benchmark, f"{each.items:,}",
-                     _interval(each.difference, each.lower, each.upper), _p(each.holm),
+                     _interval(each.difference, each.lower, each.upper), p_value(each.holm),
                      each.verdict] for each in found[:SHOWN]
                 ],
             )
@@ -309,14 +311,16 @@ def comparison_section(engine: Engine, frame: ScoreFrame, level: float) -> Repor
     )  # fmt: skip
 
 
-def _of(stored: StoredAnalysis) -> str:
+def analysed(stored: StoredAnalysis) -> str:
+    """Say which analysis it is, of how much, and when."""
     return (
         f"Analysis {stored.analysis_id} of {stored.row_count:,} scores of {stored.model_count:,}"
         f" models, {stored.created_at:%Y-%m-%d}."
     )
 
 
-def _new_notes(stored: StoredAnalysis) -> list[str]:
+def new_notes(stored: StoredAnalysis) -> list[str]:
+    """Return the notes of an analysis."""
     return [note for note in stored.notes if note]
 
 
@@ -331,11 +335,13 @@ def _interval(value: float | None, lower: float | None, upper: float | None) -> 
     return f"{value:.2f}{ends}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Write a number that may not be known."""
     return "not known" if value is None else f"{value:.4g}"
 
 
-def _p(value: float | None) -> str:
+def p_value(value: float | None) -> str:
+    """Write a p-value that may not be known."""
     if value is None:
         return "not known"
     return f"{value:.2g}" if value else "<1e-300"

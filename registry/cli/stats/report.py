@@ -56,7 +56,7 @@ def report(
       registry stats report scores.html
       registry stats report small.md --by size --where "parameters < 8e9"
     """
-    require("scipy", "statsmodels", doing="A report", extra="stats")
+    require("scipy", "statsmodels", "gamrs", doing="A report", extra="stats")
     from registry.analysis.report.score_report import check_report, score_report, write_report
 
     check_report(file)
