@@ -130,4 +130,6 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "Differences by size",
         "Pairs of groups by size",
         "Correlations of benchmarks",
+        "Scores over size",
+        "Benchmarks over time",
     ]
