@@ -190,9 +190,10 @@ def test_a_model_is_in_one_group_that_is_large_enough() -> None:
         groups=["g", "h", "i"],
         codes=codes,
     )
-    assert groups_of_models(frame, 2).tolist() == [0, -1, 1, 1, 0, -1, -1]
-    assert frame.notes == ["i: no group, with 1 model here."]
-    assert groups_of_models(frame, 3).tolist() == [-1] * 7
+    notes: list[str] = []
+    assert groups_of_models(frame, 2, notes).tolist() == [0, -1, 1, 1, 0, -1, -1]
+    assert notes == ["i: no group, with 1 model here."]
+    assert groups_of_models(frame, 3, notes).tolist() == [-1] * 7
 
 
 def test_verdicts() -> None:

@@ -13,6 +13,7 @@ from registry.analysis.report import curve_sections, sections
 from registry.analysis.report.document import Report, ReportSection
 from registry.analysis.report.rendering import as_markdown, as_page
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
+from registry.analysis.statistics.stored_analyses import check_level
 from registry.enums import Grouping
 from registry.errors import UsageError
 from registry.files import check_target, new_file
@@ -67,8 +68,7 @@ def score_report(
     Raises:
         UsageError: as `read_frame` does, and for another level.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    check_level(level)
     on_progress("data", 0, 6 + 2 * len(groupings))
     plain = replace(options, grouping=None)
     frame = read_frame(engine, plain)

@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine
 
 from registry.analysis.statistics.complete_scores import read_complete
 from registry.analysis.statistics.score_frame import FrameBenchmark, FrameOptions
 from registry.analysis.statistics.stored_analyses import (
     LIBRARIES,
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
+    check_seed,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import ability_factors, factor_loadings
 from registry.enums import AnalysisKind
 from registry.errors import UsageError
@@ -86,10 +87,8 @@ def run_factors(
         UsageError: as `read_complete` does, for a level or seed that is none, and where there are
             not more models than benchmarks.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"A seed is a whole number from 0 to 4294967295, not {seed}.")
+    check_level(level)
+    check_seed(seed)
     options = replace(options, grouping=None)
     frame = read_complete(
         engine, options, models=LEAST_MODELS, benchmarks=LEAST_BENCHMARKS, doing="Factor analysis"
@@ -104,22 +103,17 @@ def run_factors(
         seed=seed,
         libraries=(*LIBRARIES, "scikit-learn"),
     )
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, frame.fingerprint())
-    if stored is None:
-        begun = monotonic()
+
+    def compute(notes: list[str]) -> ResultRows:
         found = abilities(frame.values, seed=seed, level=level)
-        notes = list(frame.notes)
         if not found.kept:
             notes.append("No factor explains more than chance does: there are no loadings.")
-        results: dict[Table[Any], Sequence[Any]] = {
+        return {
             ability_factors: _factors(found),
             factor_loadings: _loadings(found, frame.benchmarks),
         }
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame, results, notes=notes, seconds=monotonic() - begun
-            )
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         return FactorAnalysisOfScores(
             stored,

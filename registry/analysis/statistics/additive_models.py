@@ -6,7 +6,6 @@ effects of groups of models.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +26,14 @@ from registry.analysis.statistics.score_frame import (
 )
 from registry.analysis.statistics.stored_analyses import (
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import gam_curves, gam_fits, gam_terms
 from registry.enums import AnalysisKind, Grouping
 from registry.errors import UsageError
@@ -85,21 +85,16 @@ def run_gam(
         on=sorted(set(model.on)), random=sorted(map(str, model.random)),
         scale="log" if model.log else "raw", basis=model.basis,
     )  # fmt: skip
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, frame.fingerprint())
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
+
+    def compute(notes: list[str]) -> ResultRows:
         fitted = list(ResponseSamples(frame, options, model, named, notes).fits(level))
-        terms = _corrected([term for each in fitted for term in each.terms])
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame,
-                {
-                    gam_fits: [each.fit for each in fitted], gam_terms: terms,
-                    gam_curves: [point for each in fitted for point in each.points],
-                },
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+        return {
+            gam_fits: [each.fit for each in fitted],
+            gam_terms: _corrected([term for each in fitted for term in each.terms]),
+            gam_curves: [point for each in fitted for point in each.points],
+        }
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         key = stored.analysis_id
         return GamAnalysis(
@@ -116,8 +111,7 @@ def _all_benchmarks(model: GamOptions) -> bool:
 
 
 def _check(options: FrameOptions, model: GamOptions, level: float) -> None:
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    check_level(level)
     if not model.on:
         raise UsageError("Name what scores are explained by: size, abilities or benchmarks.")
     if model.basis < LEAST_DISTINCT:

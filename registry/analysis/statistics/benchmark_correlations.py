@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +11,14 @@ from sqlalchemy import Engine
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
 from registry.analysis.statistics.stored_analyses import (
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import correlation_results
 from registry.enums import AnalysisKind
 from registry.errors import UsageError
@@ -94,22 +94,16 @@ def run_correlations(
         UsageError: as `read_frame` does; for a level that is none; and where no two benchmarks have
             enough models in common.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    check_level(level)
     options = replace(options, grouping=None)
     frame = read_frame(engine, options)
     request = AnalysisRequest.of(AnalysisKind.CORRELATE, options, level=level)
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, frame.fingerprint())
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
+
+    def compute(notes: list[str]) -> ResultRows:
         chosen = _chosen(frame, notes, named=options.benchmarks is not None)
-        results = _corrected(list(_correlations(frame, chosen, notes, level)))
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame, {correlation_results: results},
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+        return {correlation_results: _corrected(list(_correlations(frame, chosen, notes, level)))}
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         found = read_results(
             connection, correlation_results, BenchmarkCorrelation, stored.analysis_id

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +17,14 @@ from registry.analysis.statistics.score_frame import (
 )
 from registry.analysis.statistics.stored_analyses import (
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import saturation_results
 from registry.enums import AnalysisKind, Grouping, Period
 from registry.errors import UsageError
@@ -107,10 +107,11 @@ def run_saturation(
         UsageError: as `read_frame` does; for a level or numbers of items that are none; and where
             no benchmark has shares.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    check_level(level)
     items = dict(items or {})
-    options = replace(options, grouping=Grouping(str(period)), most=MOST_PERIODS)
+    options = replace(
+        options, grouping=Grouping(str(period)), most=MOST_PERIODS, ungrouped="in no period"
+    )
     frame = read_frame(engine, options)
     _check_items(items, frame)
     with reading(engine) as connection:
@@ -119,19 +120,12 @@ def run_saturation(
     request = replace(request, options={**request.options, "items": items})
     # Errors are data too: they count in the fingerprint beside the scores.
     judged = replace(frame, sizes=np.concatenate([frame.sizes, errors.ravel()]))
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, judged.fingerprint())
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
-        notes[:] = [note.replace("left out, of unknown", "in no period, of unknown")
-                    for note in notes]  # fmt: skip
+
+    def compute(notes: list[str]) -> ResultRows:
         with reading(engine) as connection:
-            results = list(_results(connection, frame, errors, notes, level))
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, judged, {saturation_results: results},
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+            return {saturation_results: list(_results(connection, frame, errors, notes, level))}
+
+    stored = analysed_once(engine, request, judged, compute)
     with reading(engine) as connection:
         found = read_results(connection, saturation_results, SaturationResult, stored.analysis_id)
     return SaturationAnalysis(

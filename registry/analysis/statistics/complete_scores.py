@@ -105,18 +105,19 @@ def _part(frame: ScoreFrame, rows: Places, columns: Sequence[int]) -> ScoreFrame
     )
 
 
-def groups_of_models(frame: ScoreFrame, least: int) -> Places:
+def groups_of_models(frame: ScoreFrame, least: int, notes: list[str]) -> Places:
     """Return the group of each model; -1 where it is in none, in several, or in a small one.
 
     Args:
         frame: with a score on each benchmark.
         least: models with which a group counts.
+        notes: to which groups are added that do not count.
     """
     codes = frame.codes[:, 0].copy()
     codes[(frame.codes != codes[:, None]).any(axis=1)] = -1
     for place in range(len(frame.groups)):
         if 0 < (count := int((codes == place).sum())) < least:
             said = "1 model" if count == 1 else f"{count} models"
-            frame.notes.append(f"{frame.groups[place]}: no group, with {said} here.")
+            notes.append(f"{frame.groups[place]}: no group, with {said} here.")
             codes[codes == place] = -1
     return codes

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from registry.analysis.statistics.score_frame import (
     FrameBenchmark,
@@ -16,13 +15,14 @@ from registry.analysis.statistics.score_frame import (
 )
 from registry.analysis.statistics.stored_analyses import (
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import analysis_groups, anova_results, tukey_results
 from registry.enums import AnalysisKind
 from registry.errors import UsageError
@@ -147,22 +147,21 @@ def run_anova(engine: Engine, options: FrameOptions, *, level: float = LEVEL) ->
         UsageError: as `read_frame` does; for a level or sizes of groups that are none; and where
             no benchmark has two groups.
     """
-    request, frame, stored = _prepared(engine, options, AnalysisKind.ANOVA, level)
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
+    request, frame = _prepared(engine, options, AnalysisKind.ANOVA, level)
+
+    def compute(notes: list[str]) -> ResultRows:
         samples = list(_samples(frame, options.least, notes))
-        results = _judged([_anova(sample, level) for sample in samples], level)
-        means = [mean for sample in samples for mean in _means(frame, sample)]
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame, {anova_results: results, analysis_groups: means},
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+        return {
+            anova_results: _judged([_anova(sample, level) for sample in samples], level),
+            analysis_groups: [mean for sample in samples for mean in _means(frame, sample)],
+        }
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         return AnovaAnalysis(
             stored,
             read_results(connection, anova_results, AnovaResult, stored.analysis_id),
-            _stored_means(engine, stored),
+            _stored_means(connection, stored),
         )
 
 
@@ -171,19 +170,18 @@ def run_tukey(engine: Engine, options: FrameOptions, *, level: float = LEVEL) ->
 
     Arguments and errors are as in `run_anova`.
     """
-    request, frame, stored = _prepared(engine, options, AnalysisKind.TUKEY, level)
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
+    request, frame = _prepared(engine, options, AnalysisKind.TUKEY, level)
+
+    def compute(notes: list[str]) -> ResultRows:
         samples = list(_samples(frame, options.least, notes))
-        results = [pair for sample in samples for pair in _pairs(frame, sample, level)]
-        means = [mean for sample in samples for mean in _means(frame, sample)]
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame, {tukey_results: results, analysis_groups: means},
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+        return {
+            tukey_results: [pair for sample in samples for pair in _pairs(frame, sample, level)],
+            analysis_groups: [mean for sample in samples for mean in _means(frame, sample)],
+        }
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
-        means = _stored_means(engine, stored)
+        means = _stored_means(connection, stored)
         order = {(each.benchmark, each.version, each.group_name): each.position for each in means}
         found = read_results(connection, tukey_results, TukeyResult, stored.analysis_id)
     return TukeyAnalysis(stored, sorted(found, key=lambda pair: _order(pair, order)), means)
@@ -194,26 +192,22 @@ def _order(pair: TukeyResult, order: dict[tuple[str, str, str], int]) -> tuple[s
     return *of, order[*of, pair.group_name], order[*of, pair.other_group]
 
 
-def _stored_means(engine: Engine, stored: StoredAnalysis) -> list[GroupMean]:
-    with reading(engine) as connection:
-        found = read_results(connection, analysis_groups, GroupMean, stored.analysis_id)
+def _stored_means(connection: Connection, stored: StoredAnalysis) -> list[GroupMean]:
+    found = read_results(connection, analysis_groups, GroupMean, stored.analysis_id)
     return sorted(found, key=lambda each: (each.benchmark, each.version, each.position))
 
 
 def _prepared(
     engine: Engine, options: FrameOptions, kind: AnalysisKind, level: float
-) -> tuple[AnalysisRequest, ScoreFrame, StoredAnalysis | None]:
-    """Return the request, the frame, and what is stored of them."""
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+) -> tuple[AnalysisRequest, ScoreFrame]:
+    """Return the request, and the frame."""
+    check_level(level)
     if options.grouping is None:
         raise UsageError("Name what to group models by.")
     if options.least < 2 or options.most < 2:  # noqa: PLR2004
         raise UsageError("Groups have two scores or more, and there are two groups or more.")
     frame = read_frame(engine, options)
-    request = AnalysisRequest.of(kind, options, level=level)
-    with reading(engine) as connection:
-        return request, frame, find_analysis(connection, request, frame.fingerprint())
+    return AnalysisRequest.of(kind, options, level=level), frame
 
 
 class _Sample(NamedTuple):

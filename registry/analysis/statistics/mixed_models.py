@@ -6,7 +6,6 @@ random effects of groupings, beside what follows where all models count as indep
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +21,14 @@ from registry.analysis.statistics.score_frame import (
 )
 from registry.analysis.statistics.stored_analyses import (
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import mixed_effects
 from registry.enums import AnalysisKind, Grouping, MixedSubject
 from registry.errors import UsageError
@@ -117,16 +117,12 @@ def run_mixed(
         AnalysisKind.MIXED, options, level=level, subject=str(subject),
         random=sorted(map(str, options.factors)),
     )  # fmt: skip
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, frame.fingerprint())
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
-        effects = _corrected(list(_Benchmarks(frame, options, subject, notes).effects(level)))
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame, {mixed_effects: effects},
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+
+    def compute(notes: list[str]) -> ResultRows:
+        found = _Benchmarks(frame, options, subject, notes).effects(level)
+        return {mixed_effects: _corrected(list(found))}
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         found = read_results(connection, mixed_effects, MixedEffect, stored.analysis_id)
     return MixedAnalysis(stored, found)
@@ -135,8 +131,7 @@ def run_mixed(
 def _check(
     options: FrameOptions, subject: MixedSubject, random: Sequence[Grouping], level: float
 ) -> None:
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    check_level(level)
     if not random:
         raise UsageError("A mixed model has a random effect; `registry stats anova` has none.")
     if (options.grouping is not None) != (subject == MixedSubject.GROUPS):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +13,17 @@ from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
 from registry.analysis.statistics.stored_analyses import (
     LIBRARIES,
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
+    check_seed,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import projection_checks, projections
 from registry.enums import AnalysisKind, MapLayout
-from registry.errors import UsageError
 from registry.learning.arrays import Places, Reals
 from registry.learning.statistics.projections import kept_neighbours, standardised, umap_points
 from registry.learning.statistics.separation import separation
@@ -110,17 +110,12 @@ def run_map(
     Raises:
         UsageError: as `read_complete` does, and for a level or seed that is none.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"A seed is a whole number from 0 to 4294967295, not {seed}.")
+    check_level(level)
+    check_seed(seed)
     on_progress("reading scores", 0, 0)
+    # Models in no group are drawn, in grey.
+    options = replace(options, ungrouped="in no group")
     frame = read_complete(engine, options, models=LEAST_MODELS, benchmarks=2, doing="A map")
-    frame.notes[:] = [
-        # They are drawn, in grey.
-        note.replace("left out, of unknown", "in no group, of unknown")
-        for note in frame.notes
-    ]
     request = AnalysisRequest.of(AnalysisKind.MAP, options, level=level)
     request = replace(
         request,
@@ -132,21 +127,16 @@ def run_map(
             *(["umap-learn"] if layout == MapLayout.UMAP else []),
         ),
     )
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, frame.fingerprint())
-    if stored is None:
-        begun = monotonic()
-        codes = groups_of_models(frame, options.least) if frame.groups else None
+
+    def compute(notes: list[str]) -> ResultRows:
+        codes = groups_of_models(frame, options.least, notes) if frame.groups else None
         vectors = standardised(frame.values)
         points = lay_out(vectors, layout, seed=seed, on_progress=on_progress)
         on_progress("comparing groups and neighbours", 0, 0)
         check = _check(vectors, points, codes, layout, seed=seed, limit=1 - level)
-        models = _models(frame, points, codes)
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame, {projections: models, projection_checks: [check]},
-                notes=frame.notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+        return {projections: _models(frame, points, codes), projection_checks: [check]}
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         models = read_results(connection, projections, ProjectedModel, stored.analysis_id)
         (check,) = read_results(connection, projection_checks, MapCheck, stored.analysis_id)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +16,14 @@ from registry.analysis.statistics.score_frame import (
 )
 from registry.analysis.statistics.stored_analyses import (
     AnalysisRequest,
+    ResultRows,
     StoredAnalysis,
-    find_analysis,
+    analysed_once,
+    check_level,
     known,
     read_results,
-    store_analysis,
 )
-from registry.db.connection import reading, writing
+from registry.db.connection import reading
 from registry.db.schema import ability_scaling, scaling_fits, scaling_points
 from registry.enums import AnalysisKind, ScalingAxis
 from registry.errors import UsageError
@@ -149,8 +149,7 @@ def run_scaling(
         UsageError: as `read_frame` does; for a level that is none; and where no benchmark has
             enough models whose amount is known.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+    check_level(level)
     frame = read_frame(engine, options)
     with reading(engine) as connection:
         frame = replace(frame, sizes=amounts(connection, frame, axis))
@@ -158,19 +157,17 @@ def run_scaling(
     request = AnalysisRequest.of(AnalysisKind.SCALING, options, level=level)
     chance = {each.title: floor for each, floor in lowest.items()}
     request = replace(request, options={**request.options, "axis": str(axis), "chance": chance})
-    with reading(engine) as connection:
-        stored = find_analysis(connection, request, frame.fingerprint())
-    if stored is None:
-        begun, notes = monotonic(), list(frame.notes)
+
+    def compute(notes: list[str]) -> ResultRows:
         columns = _chosen(frame, axis, notes, named=options.benchmarks is not None)
         fits, curves = _curves(frame, columns, lowest, notes, level)
-        abilities = list(_abilities(frame, columns, notes, level))
-        with writing(engine) as connection:
-            stored = store_analysis(
-                connection, request, frame,
-                {scaling_fits: fits, scaling_points: curves, ability_scaling: abilities},
-                notes=notes, seconds=monotonic() - begun,
-            )  # fmt: skip
+        return {
+            scaling_fits: fits,
+            scaling_points: curves,
+            ability_scaling: list(_abilities(frame, columns, notes, level)),
+        }
+
+    stored = analysed_once(engine, request, frame, compute)
     with reading(engine) as connection:
         key = stored.analysis_id
         return ScalingAnalysis(

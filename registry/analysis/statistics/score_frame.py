@@ -75,6 +75,7 @@ class FrameOptions:
         most: groups at most, those of the most models.
         factors: what models are grouped by besides, all groups of each; any but by size.
         dates: whether the dates of models count.
+        ungrouped: what a note says of models whose group is not known.
     """
 
     condition: str | None = None
@@ -86,6 +87,7 @@ class FrameOptions:
     most: int = MOST_GROUPS
     factors: Sequence[Grouping] = ()
     dates: bool = False
+    ungrouped: str = "left out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -325,7 +327,9 @@ def _groups(
     counts = Counter(name for row in names for name in {each for each in row if each is not None})
     unknown = sum(all(each is None for each in row) for row in names)
     if unknown:
-        notes.append(f"{_count(unknown, 'model')} left out, of unknown {_said(options.grouping)}.")
+        notes.append(
+            f"{_count(unknown, 'model')} {options.ungrouped}, of unknown {_said(options.grouping)}."
+        )
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
     if len(ranked) > options.most:
         smaller = ranked[options.most :]

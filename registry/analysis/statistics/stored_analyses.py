@@ -1,18 +1,21 @@
 """Stored analyses: found again where nothing has changed, else written with all results or not."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import orjson
-from sqlalchemy import Connection, Table, insert, select, text
+from sqlalchemy import Connection, Engine, Table, insert, select, text
 
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
+from registry.db.connection import reading, writing
 from registry.enums import AnalysisKind
+from registry.errors import UsageError
 from registry.version import __version__
 
 LIBRARIES = ("numpy", "scipy", "statsmodels")
@@ -22,6 +25,9 @@ FITTED_BY = {AnalysisKind.GAM: ["gamrs"], AnalysisKind.MIXED: ["mixedlm"]}
 """Others, by the kind of analysis."""
 
 Result = TypeVar("Result")
+
+ResultRows: TypeAlias = Mapping[Table[Any], Sequence[Any]]
+"""Rows by table of results, as dataclasses of its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +124,59 @@ def find_analysis(
     return None if row is None else StoredAnalysis(**row._mapping, reused=True)  # noqa: SLF001
 
 
+def check_level(level: float) -> None:
+    """Check the share of intervals that hold what they are of.
+
+    Raises:
+        UsageError: unless it is in (0, 1).
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"The level of intervals is between 0 and 1, not {level:g}.")
+
+
+def check_seed(seed: int) -> None:
+    """Check a seed of random numbers.
+
+    Raises:
+        UsageError: unless it is from 0 to 2**32 - 1, as numpy takes it.
+    """
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
+
+
+def analysed_once(
+    engine: Engine,
+    request: AnalysisRequest,
+    frame: ScoreFrame,
+    compute: Callable[[list[str]], ResultRows],
+) -> StoredAnalysis:
+    """Return the analysis of a request on a frame: as it is stored, else computed and stored whole.
+
+    No connection is open while it is computed.
+
+    Args:
+        engine: of a database at head.
+        request: what is to be computed.
+        frame: that it is computed from.
+        compute: returns the results, and adds to the notes that it is given, which begin as those
+            of the frame.
+    """
+    with reading(engine) as connection:
+        found = find_analysis(connection, request, frame.fingerprint())
+    if found is not None:
+        return found
+    begun, notes = monotonic(), list(frame.notes)
+    results = compute(notes)
+    seconds = monotonic() - begun
+    with writing(engine) as connection:
+        return store_analysis(connection, request, frame, results, notes=notes, seconds=seconds)
+
+
 def store_analysis(
     connection: Connection,
     request: AnalysisRequest,
     frame: ScoreFrame,
-    results: Mapping[Table[Any], Sequence[Any]],
+    results: ResultRows,
     *,
     notes: Sequence[str],
     seconds: float,
