@@ -11,8 +11,9 @@ from evaluated import run, write
 from factories import model, rows
 from sqlalchemy import Connection, Engine, text
 
-from registry.analysis.plots import curves as plots
-from registry.analysis.plots.curves import CurvePanel, write_curves
+from registry.analysis.plots import charts, panels
+from registry.analysis.plots.charts import Panel, PanelSeries
+from registry.analysis.plots.panels import write_panels
 from registry.analysis.statistics import additive_samples
 from registry.analysis.statistics.additive_models import GamAnalysis, run_gam
 from registry.analysis.statistics.additive_samples import GamOptions
@@ -345,23 +346,26 @@ def test_the_command_prints_draws_and_says(
 def test_bands_that_leave_the_picture_are_cut_and_many_panels_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel = CurvePanel(
-        title="a <b>", note="flat", x_label="b$", x=[1, 10, 1000], effect=[0, 1, 0.5],
-        lower=[-900, 0.8, 0], upper=[900, 1.2, 1], fifths=[1, 2, 10, 100], logarithmic=True,
+    curve = np.array([[1, 0, -900, 900], [10, 1, 0.8, 1.2], [1000, 0.5, 0, 1]], np.float64)
+    panel = Panel(
+        title="a <b>", note="flat", across="b$", up="c", logarithmic=True, marks=[1, 2, 10, 100],
+        series=[PanelSeries(name="effect", curve=curve)],
     )  # fmt: skip
     path = tmp_path / "a.html"
-    monkeypatch.setattr(plots, "MOST_PANELS", 2)
-    write_curves([panel] * 3, path, title="t", caption="c.")
+    monkeypatch.setattr(panels, "MOST_PANELS", 2)
+    monkeypatch.setattr(panels, "MOST_OF_PICTURE", 1)
+    write_panels([panel] * 3, path, title="t", caption="c.")
     page = path.read_text()
-    assert "The first 2 of 3 curves are drawn." in page
+    assert "The first 2 of 3 panels are drawn." in page
     assert page.count("a &lt;b&gt;</") == 0
     assert page.count("<figcaption>a &lt;b&gt;<span>") == 2
     polygon = page.split('<polygon points="')[1].split('"')[0]
     heights = [float(pair.split(",")[1]) for pair in polygon.split()]
-    assert min(heights) == pytest.approx(plots.TOP)
-    assert max(heights) == pytest.approx(plots.HEIGHT - plots.BOTTOM)
+    assert min(heights) == pytest.approx(charts.TOP)
+    assert max(heights) == pytest.approx(charts.HEIGHT - charts.BOTTOM)
     line = page.split('<polyline points="')[1].split('"')[0].split()
     left = [float(pair.split(",")[0]) for pair in line]
     # A third of the way, as 10 is of 1,000 by its logarithm.
     assert (left[1] - left[0]) / (left[2] - left[0]) == pytest.approx(1 / 3, abs=0.01)
-    write_curves([replace(panel, effect=[0, 0, 0])], tmp_path / "flat.png", title="$", caption="")
+    flat = replace(panel, series=[PanelSeries(name="$", curve=curve * [1, 0, 1, 1])])
+    write_panels([flat] * 2, tmp_path / "flat.png", title="$", caption="")

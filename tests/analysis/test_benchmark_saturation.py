@@ -172,7 +172,7 @@ def test_commands_draw_and_say(filled: Engine, database_url: str, tmp_path: Path
     assert [row["period"] for row in found if row["benchmark"] == "exam"] == [
         "2022-Q2", "2023-Q2", "2024-Q2", ALL,
     ]  # fmt: skip
-    assert page.read_text().count("<svg") == 2
+    assert page.read_text().count("<figure>") == 2
     assert "median, quartiles" in page.read_text()
     for bad in ("exam", "=3", "exam=many", "exam=-1"):
         assert "as gsm8k=1319" in commands.refused(2, "stats", "saturation", "--items", bad)

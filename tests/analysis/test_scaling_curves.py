@@ -260,7 +260,7 @@ def test_commands_draw_and_say(filled: Engine, database_url: str, tmp_path: Path
     assert "6 scores of the largest models, predicted from smaller ones" in said.stderr
     assert "With the slope of all groups the error is 0." in said.stderr
     assert "nan" not in said.stdout.lower()
-    assert page.read_text().count("<svg") == 2
+    assert page.read_text().count("<figure>") == 2
     assert "lab/kin" in page.read_text()
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "as .png or .html" in commands.refused(2, "stats", "scaling", "--plot", "a.svg")

@@ -236,6 +236,11 @@ def test_commands_draw_and_say(filled: Engine, database_url: str, tmp_path: Path
     assert "% are of the same group, " in said.stderr
     assert '"lab/m44"' in page.read_text()
     assert "of the same group" in page.read_text()
+    # Ranges of size are in order, and models in none are grey.
+    groups, hues = (
+        page.read_text().split(f'"{of}":[')[1].split("]")[0] for of in ("groups", "hues")
+    )
+    assert (groups, hues) == ('"0-1.5B","7-13B","35B and more","others"', "0,1,2,-1")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "is a file" in commands.refused(2, "stats", "map", drawn[0])
     assert "as .png or .html" in commands.refused(2, "stats", "map", "--plot", "a.svg")

@@ -45,6 +45,7 @@ class EmbeddingMap:
         names: of the M models.
         groups: of the models, which determine their colours.
         details: lines to show for each besides its name and group.
+        order: groups that are listed first, in this order; others by their number of models.
     """
 
     title: str
@@ -52,6 +53,7 @@ class EmbeddingMap:
     names: Sequence[str]
     groups: Sequence[str]
     details: Sequence[Sequence[str]]
+    order: Sequence[str] = ()
 
 
 def project(
@@ -116,6 +118,8 @@ class _Steps(TextIOBase):
 def write_page(drawn: EmbeddingMap, path: Path) -> None:
     """Write a self-contained page, which needs no network, completely or not at all."""
     largest = [name for name, _ in Counter(drawn.groups).most_common(GROUPS) if name != OTHERS]
+    places = {name: place for place, name in enumerate(drawn.order)}
+    largest.sort(key=lambda name: places.get(name, len(places)))
     names = [*largest, OTHERS] if set(drawn.groups) - set(largest) else largest
     places = {name: place for place, name in enumerate(names)}
     content = orjson.dumps(

@@ -1,13 +1,12 @@
 """Map of models by their scores, coloured by group, as a picture or as a page."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from registry.analysis.plots.map import EmbeddingMap, new_figure, write_page
+from registry.analysis.plots.map import OTHERS, EmbeddingMap, new_figure, write_page
 from registry.errors import UsageError
 from registry.files import check_target, new_file
 from registry.learning.arrays import Reals
@@ -62,23 +61,29 @@ def write_map(drawn: DrawnMap, path: Path) -> None:
         UsageError: as `check_map_plots` does, and for a PNG where matplotlib is not installed.
     """
     check_map_plots([path])
-    names = [each or NO_GROUP for each in drawn.groups]
     if path.suffix.lower() == ".png":
-        _picture(drawn, names, path)
+        _picture(drawn, path)
         return
     page = EmbeddingMap(
         title=f"{drawn.title}. {drawn.caption}",
         points=drawn.points.astype(np.float32),
         names=drawn.models,
-        groups=names if any(drawn.groups) else ["model"] * len(names),
-        details=[[] for _ in names],
-    )
+        groups=[each or OTHERS for each in drawn.groups] if any(drawn.groups)
+        else ["model"] * len(drawn.models),
+        details=[[] for _ in drawn.models],
+        order=group_names(drawn.groups),
+    )  # fmt: skip
     write_page(page, path)
 
 
-def _picture(drawn: DrawnMap, names: Sequence[str], path: Path) -> None:
-    counts = Counter(name for name in names if name != NO_GROUP)
-    groups = list(dict.fromkeys(sorted(counts, key=_order)))
+def group_names(groups: Sequence[str | None]) -> list[str]:
+    """Return the names of groups: ranges of size by their bound, others by the alphabet."""
+    return sorted({name for name in groups if name is not None}, key=_order)
+
+
+def _picture(drawn: DrawnMap, path: Path) -> None:
+    names = [each or NO_GROUP for each in drawn.groups]
+    groups = group_names(drawn.groups)
     rows = (len(groups) + 2) // 2
     figure = new_figure(WIDTH, WIDTH + 0.7 + 0.27 * rows)
     axes = figure.add_subplot()

@@ -13,7 +13,6 @@ from registry.cli.extras import require
 from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.parameters import OneOf, Whole
 from registry.cli.stats.options import (
-    TINY,
     frame_options,
     probability,
     say_analysis,
@@ -22,11 +21,9 @@ from registry.cli.stats.options import (
 from registry.enums import Grouping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from registry.analysis.plots.curves import CurvePanel
     from registry.analysis.statistics.additive_models import GamAnalysis
-    from registry.analysis.statistics.additive_results import GamPoint
 
 NONE = "none"
 
@@ -126,11 +123,12 @@ def gam(
       registry stats gam --by type --benchmark mmlu --random family
     """
     require("scipy", "statsmodels", "gamrs", doing="Fitting curves", extra="stats")
-    from registry.analysis.plots.curves import check_plots
+    from registry.analysis.plots.panels import check_panels, write_panels
+    from registry.analysis.report.analysis_panels import gam_caption, gam_panels
     from registry.analysis.statistics.additive_models import run_gam
     from registry.analysis.statistics.additive_samples import GamOptions
 
-    check_plots(plots)
+    check_panels(plots)
     if any(path.suffix.lower() == ".png" for path in plots):
         require("matplotlib", doing="A picture")
     model = GamOptions(
@@ -145,7 +143,12 @@ def gam(
         found = run_gam(engine, options, model, level=level)
     output.rows(FIELDS, _rows(found))
     for path in plots:
-        _draw(found, path, log=log)
+        write_panels(
+            list(gam_panels(found)),
+            path,
+            title="What scores go with",
+            caption=gam_caption(found, log=log, level=level),
+        )
         say(f"Drew {path}.")
     say_analysis(found.stored)
 
@@ -155,53 +158,3 @@ def _rows(found: GamAnalysis) -> Iterator[list[Any]]:
     for term in found.terms:
         fit = fits[term.response, term.version]
         yield [getattr(term if hasattr(term, field.name) else fit, field.name) for field in FIELDS]
-
-
-def _draw(found: GamAnalysis, path: Path, *, log: bool) -> None:
-    from registry.analysis.plots.curves import write_curves
-
-    counts = [each.n for each in found.fits]
-    models = f"{min(counts):,}" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,}"
-    unit = "logarithms of scores" if log else "scores"
-    write_curves(
-        list(_panels(found)),
-        path,
-        title="What scores go with",
-        caption=f"Partial effects on {unit}, all other terms alike, with pointwise bands; over"
-        f" {models} models. The marks below are fifths of the models. Analysis"
-        f" {found.stored.analysis_id}, {found.stored.created_at:%Y-%m-%d}.",
-    )
-
-
-def _panels(found: GamAnalysis) -> Iterator[CurvePanel]:
-    from registry.analysis.plots.curves import CurvePanel
-
-    points: dict[tuple[str, str, int], Sequence[GamPoint]] = {}
-    for point in found.points:
-        key = point.response, point.version, point.position
-        points[key] = [*points.get(key, ()), point]
-    for term in found.terms:
-        if term.kind != "smooth":
-            continue
-        of = points[term.response, term.version, term.position]
-        name = term.term if term.group_name is None else f"{term.term} of {term.group_name}"
-        chance = f"p {_p(term.holm)}"
-        yield CurvePanel(
-            title=f"{term.response} on {name}",
-            note=f"{term.shape}, {chance}, edf {term.edf:.1f}",
-            x_label="number of weights" if term.term == "size" else term.term,
-            x=[each.x for each in of],
-            effect=[each.effect for each in of],
-            lower=[each.lower for each in of],
-            upper=[each.upper for each in of],
-            fifths=[
-                next(each.x for each in of if each.below >= share / 5) for share in range(1, 5)
-            ],
-            logarithmic=term.term == "size",
-        )
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "not known"
-    return f"< {TINY:.0e}" if value < TINY else f"{value:.2g}"

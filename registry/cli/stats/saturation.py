@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,10 +15,6 @@ from registry.cli.parameters import OneOf
 from registry.cli.stats.options import frame_options, say_analysis, slice_options
 from registry.enums import Period
 from registry.errors import UsageError
-
-if TYPE_CHECKING:
-    from registry.analysis.plots.panels import Panel
-    from registry.analysis.statistics.benchmark_saturation import SaturationAnalysis
 
 FIELDS = (
     Field("benchmark", whole=True),
@@ -92,11 +88,12 @@ def saturation(
     """
     require("scipy", "statsmodels", doing="Saturation", extra="stats")
     from registry.analysis.plots.panels import check_panels, write_panels
+    from registry.analysis.report.analysis_panels import saturation_caption, saturation_panels
     from registry.analysis.statistics.benchmark_saturation import run_saturation
 
     check_panels(plots)
-    if plots:
-        require("matplotlib", doing="A plot")
+    if any(path.suffix.lower() == ".png" for path in plots):
+        require("matplotlib", doing="A picture")
     counts = dict(_count(each) for each in items)
     options = frame_options(**chosen)
     with application.engine() as engine:
@@ -104,11 +101,10 @@ def saturation(
     output.rows(FIELDS, [[getattr(each, field.name) for field in FIELDS] for each in found.results])
     for path in plots:
         write_panels(
-            _panels(found, period),
+            list(saturation_panels(found, period)),
             path,
             title="Scores over time",
-            caption="Best score so far, and median of the models of each period with quartiles."
-            f" Analysis {found.stored.analysis_id}, {found.stored.created_at:%Y-%m-%d}.",
+            caption=saturation_caption(found),
         )
         say(f"Drew {path}.")
     say_analysis(found.stored)
@@ -119,39 +115,3 @@ def _count(stated: str) -> tuple[str, int]:
     if not name or not number.isdecimal():
         raise UsageError(f"--items takes a benchmark and a number, as gsm8k=1319; not {stated!r}.")
     return name, int(number)
-
-
-def _panels(found: SaturationAnalysis, period: Period) -> list[Panel]:
-    import numpy as np
-
-    from registry.analysis.plots.panels import Panel, PanelSeries
-
-    panels = []
-    for name, version in dict.fromkeys((each.benchmark, each.version) for each in found.results):
-        of = [each for each in found.results if (each.benchmark, each.version) == (name, version)]
-        # Where no date is known there is one row, of all models.
-        rows = of[:-1] or of
-        places = np.arange(len(rows), dtype=np.float64)
-        best = np.column_stack([places, [each.best for each in rows]])
-        median = np.column_stack(
-            [
-                places,
-                [each.median for each in rows],
-                [each.lower_quartile for each in rows],
-                [each.upper_quartile for each in rows],
-            ]
-        )
-        panels.append(
-            Panel(
-                title=f"{name}@{version}: {of[-1].verdict}" if version
-                else f"{name}: {of[-1].verdict}",
-                across=f"{period} of the models", up="score (share)",
-                series=[
-                    PanelSeries(name="best so far", curve=best, points=best),
-                    PanelSeries(name="median, quartiles", curve=median, points=median[:, :2]),
-                ],
-                ticks=[f"{each.period.replace(' or before', ' -')} (n={each.n:,})"
-                       for each in rows],
-            )
-        )  # fmt: skip
-    return panels

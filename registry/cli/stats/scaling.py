@@ -25,8 +25,7 @@ from registry.enums import ScalingAxis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from registry.analysis.plots.panels import Panel
-    from registry.analysis.statistics.scaling_curves import ScalingAnalysis, ScalingResult
+    from registry.analysis.statistics.scaling_curves import ScalingResult
 
 FIELDS = (
     Field("benchmark", whole=True),
@@ -64,12 +63,6 @@ ABILITIES = (
     Field("r_squared", look=decimals, right=True),
     Field("ability_share", look=decimals, right=True),
 )
-
-AXES = {
-    ScalingAxis.SIZE: "weights",
-    ScalingAxis.TOKENS: "training tokens",
-    ScalingAxis.COMPUTE: "operations of training",
-}
 
 
 @click.command()
@@ -119,11 +112,12 @@ def scaling(
     """
     require("scipy", "statsmodels", doing="Scaling", extra="stats")
     from registry.analysis.plots.panels import check_panels, write_panels
+    from registry.analysis.report.analysis_panels import AXES, scaling_caption, scaling_panels
     from registry.analysis.statistics.scaling_curves import run_scaling
 
     check_panels(plots)
-    if plots:
-        require("matplotlib", doing="A plot")
+    if any(path.suffix.lower() == ".png" for path in plots):
+        require("matplotlib", doing="A picture")
     options = frame_options(**chosen)
     with application.engine() as engine:
         found = run_scaling(engine, options, axis=axis, level=level)
@@ -133,11 +127,10 @@ def scaling(
     stored = found.stored
     for path in plots:
         write_panels(
-            _panels(found, axis),
+            list(scaling_panels(found, axis)),
             path,
             title=f"Scores by {AXES[axis]}",
-            caption=f"Bands hold a new model's score in {level:.0%}; curves go on beyond the"
-            f" largest model. Analysis {stored.analysis_id}, {stored.created_at:%Y-%m-%d}.",
+            caption=scaling_caption(found, level=level),
         )
         say(f"Drew {path}.")
     if sentence := _held_out(found.fits):
@@ -169,47 +162,3 @@ def _held_out(fits: Sequence[ScalingResult]) -> str | None:
             f" hold {mean('shared_covered'):.0%}."
         )
     return said
-
-
-def _panels(found: ScalingAnalysis, axis: ScalingAxis) -> list[Panel]:
-    import numpy as np
-
-    from registry.analysis.plots.panels import Panel, PanelSeries
-
-    frame, panels = found.frame, []
-    for column, benchmark in enumerate(frame.benchmarks):
-        of = [
-            each for each in found.fits
-            if (each.benchmark, each.version) == (benchmark.name, benchmark.version)
-        ]  # fmt: skip
-        series = []
-        # The curve through all lies behind, without a band if there are others.
-        for fit in sorted(of, key=lambda each: each.pooled_error is not None or each.n):
-            points = [
-                (each.amount, each.score, each.lower, each.upper) for each in found.curves
-                if (each.benchmark, each.version, each.group_name)
-                == (fit.benchmark, fit.version, fit.group_name)
-            ]  # fmt: skip
-            muted = fit.group_name not in frame.groups and len(of) > 1
-            rows = np.isfinite(frame.values[:, column]) & np.isfinite(frame.sizes)
-            if fit.group_name in frame.groups:
-                rows &= frame.codes[:, column] == list(frame.groups).index(fit.group_name)
-            curve = np.array(points, np.float64)
-            series.append(
-                PanelSeries(
-                    name=fit.group_name,
-                    points=np.column_stack([frame.sizes[rows], frame.values[rows, column]])
-                    if not muted
-                    else np.empty((0, 2)),
-                    curve=curve[:, :2] if muted else curve,
-                    muted=muted,
-                )
-            )
-        if series:
-            panels.append(
-                Panel(
-                    title=benchmark.title, across=AXES[axis], up=f"score ({benchmark.unit})",
-                    series=series, logarithmic=True,
-                )
-            )  # fmt: skip
-    return panels
