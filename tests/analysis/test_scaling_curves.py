@@ -22,14 +22,15 @@ from registry.enums import Grouping, ScalingAxis
 from registry.errors import UsageError
 from registry.evaluations.records import Benchmark, Block, Measure
 from registry.learning.arrays import Reals
+from registry.learning.statistics import larger_models
 from registry.learning.statistics.ability_factoring import principal_abilities
-from registry.learning.statistics.scaling import (
+from registry.learning.statistics.larger_models import (
+    MissedScores,
     OtherModels,
-    fit_curve,
+    drift_of,
     hold_out,
-    predict,
-    slope_test,
 )
+from registry.learning.statistics.scaling import fit_curve, predict_beyond, slope_test
 
 SIZES = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0)
 BENCHMARKS = ("alpha", "beta", "delta", "elo")
@@ -122,9 +123,13 @@ def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
                 pytest.approx(slope_test(fit, level=0.9))
             )
             assert result.deviation == pytest.approx(np.sqrt(fit.variance))
-            assert (result.held_out, result.error, result.last_error, result.covered) == (
-                pytest.approx((held.n, held.error, held.last_error, held.covered))
+            assert (result.held_out, result.error, result.last_error) == (
+                pytest.approx((held.n, held.error, held.last_error))
             )
+            drift = drift_of([held.missed] if group == ALL else missed(column, floor))
+            assert result.drift == pytest.approx(drift)
+            # Three held-out scores of the other group are too few.
+            assert result.covered is None
             assert (result.pooled_error is None) == (group == ALL)
             if group != ALL:
                 assert result.pooled_error == pytest.approx(held.pooled_error)
@@ -136,10 +141,14 @@ def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
             amounts = np.array([each.amount for each in points])
             assert amounts[0] == pytest.approx(0.5e9)
             assert amounts[-1] == pytest.approx(30e9 * 10**0.5)
-            band = predict(fit, np.log10(amounts), level=0.9)
+            band = predict_beyond(
+                fit, np.log10(amounts), largest=np.log10(30e9), drift=drift, level=0.9
+            )
             assert [each.score for each in points] == pytest.approx(list(band.mean))
-            assert [each.lower for each in points] == pytest.approx(list(band.lower))
-            assert [each.upper for each in points] == pytest.approx(list(band.upper))
+            for end in ("lower", "upper"):
+                ends = [np.nan if getattr(each, end) is None else getattr(each, end)
+                        for each in points]  # fmt: skip
+                assert ends == pytest.approx(list(getattr(band, end)), nan_ok=True)
             assert [each.beyond for each in points] == list(amounts > 30.1e9)
     again = run_scaling(filled, BY_SERIES, level=0.9)
     assert again.stored == replace(found.stored, reused=True)
@@ -161,6 +170,43 @@ def test_curves_are_those_of_the_scores_and_are_computed_once(filled: Engine) ->
             assert [{key: row[key] for key in row if key != "analysis_id"} for row in stored] == [
                 asdict(each) for each in results
             ]
+
+
+def missed(column: int, floor: float | None) -> list[MissedScores]:
+    """Return what the curves of the two series miss larger models by."""
+    x, found = np.log10(weights()), []
+    for rows in (slice(0, 7), slice(7, 14)):
+        held = hold_out(x[rows], scores()[rows, column], floor=floor)
+        assert held is not None
+        found.append(held.missed)
+    return found
+
+
+def test_bands_of_larger_models_know_those_of_other_groups(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(larger_models, "LEAST_MISSES", 3)
+    found = run_scaling(filled, BY_SERIES)
+    for column, benchmark in enumerate(BENCHMARKS):
+        floor = {"alpha": 0.25, "elo": None}.get(benchmark, 0.0)
+        kin, tun = missed(column, floor)
+        assert of(found, benchmark, "lab/kin").covered == kin.covered(drift_of([tun]))
+        assert of(found, benchmark, "lab/tun").covered == tun.covered(drift_of([kin]))
+        assert of(found, benchmark, ALL).covered is None
+
+
+def test_curves_end_in_no_band_where_larger_models_are_too_few(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setattr(larger_models, "LEAST_MISSES", 7)
+    found = run_scaling(filled, replace(BY_SERIES, benchmarks=["beta"]))
+    assert {each.drift for each in found.fits} == {None}
+    for each in found.curves:
+        assert (each.lower is None) == (each.upper is None) == each.beyond
+    assert any("3 curves have no band beyond the largest" in note for note in found.stored.notes)
+    said = Commands(database_url)("stats", "scaling", "--by", "series", "--benchmark", "beta")
+    assert "nan" not in said.output.lower()
+    assert "Intervals hold" not in said.stderr
 
 
 def test_models_of_unknown_size_are_said_once(filled: Engine) -> None:

@@ -96,7 +96,7 @@ def test_larger_models_are_predicted_from_smaller_ones(base_models: Engine) -> N
         said = ("curve", "score at the largest size", "line", "curve of all series",
                 "slope of all series", "covered by 95% intervals", "with shared slope")  # fmt: skip
         for title, name in zip(said, columns, strict=True):
-            print(f"  {title:28} {interval(parts[name])}")
+            print(f"  {title:28} " + (interval(parts[name]) if parts[name] else "not known"))
         for each in found.abilities:
             print(f"  ability of {each.group_name:20} n {each.n:3} slope {each.slope:+.2f}"
                   f" [{each.slope_lower:+.2f}, {each.slope_upper:+.2f}] R2 {each.r_squared:.2f}"

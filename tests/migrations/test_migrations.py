@@ -240,6 +240,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         """,
     ),
     "0028": (),
+    "0029": (),
 }
 
 SAMPLES = {

@@ -92,7 +92,8 @@ def scaling_caption(found: ScalingAnalysis, *, level: float) -> str:
     """Return what the panels of scaling curves are of, and how they were made."""
     return (
         f"Bands hold a new model's score in {level:.0%}, if the curve has the right form; curves go"
-        " on beyond the largest model by half a power of ten. Analysis"
+        " on beyond the largest model by half a power of ten, and there bands are as wide, besides,"
+        " as larger models were from curves; none is where that is not known. Analysis"
         f" {found.stored.analysis_id}, {found.stored.created_at:%Y-%m-%d}."
     )
 

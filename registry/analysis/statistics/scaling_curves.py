@@ -29,15 +29,20 @@ from registry.enums import AnalysisKind, ScalingAxis
 from registry.errors import UsageError
 from registry.learning.arrays import Places, Reals
 from registry.learning.statistics.ability_factoring import principal_abilities
+from registry.learning.statistics.larger_models import (
+    LEAST_MISSES,
+    LargerModels,
+    OtherModels,
+    drift_of,
+    hold_out,
+)
 from registry.learning.statistics.one_way import is_constant
 from registry.learning.statistics.scaling import (
     LEAST,
     LEAST_SIZES,
-    OtherModels,
     ScalingFit,
     fit_curve,
-    hold_out,
-    predict,
+    predict_beyond,
     slope_test,
 )
 
@@ -60,7 +65,9 @@ class ScalingResult:
 
     `slope` is by factor of ten: of a line in scores, of a logistic curve in log odds above chance.
     Errors are mean absolute ones of the largest models, predicted from the smaller ones; None where
-    too few are smaller.
+    too few are smaller. `drift` is what bands beyond the largest model add, a standard deviation by
+    factor of ten, as larger models of all groups on the benchmark are from curves; `covered` is by
+    bands that know those of the other groups alone.
     """
 
     benchmark: str
@@ -85,6 +92,7 @@ class ScalingResult:
     shared_error: float | None
     covered: float | None
     shared_covered: float | None
+    drift: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +164,10 @@ def run_scaling(
         lowest = floors(connection, frame.benchmarks)
     request = AnalysisRequest.of(AnalysisKind.SCALING, options, level=level)
     chance = {each.title: floor for each, floor in lowest.items()}
-    request = replace(request, options={**request.options, "axis": str(axis), "chance": chance})
+    request = replace(
+        request,
+        options={**request.options, "axis": str(axis), "chance": chance, "bands": "with drift"},
+    )
 
     def compute(notes: list[str]) -> ResultRows:
         columns = _chosen(frame, axis, notes, named=options.benchmarks is not None)
@@ -234,6 +245,14 @@ def _groups_of(frame: ScoreFrame, column: int) -> Iterator[_Scores]:
         yield _Scores(name, np.log10(frame.sizes[rows]), values[rows])
 
 
+class _Curve(NamedTuple):
+    """A curve of a group on a benchmark, and larger models held out; None where too few are."""
+
+    sample: _Scores
+    fit: ScalingFit
+    held: LargerModels | None
+
+
 def _curves(
     frame: ScoreFrame,
     columns: Sequence[int],
@@ -243,10 +262,11 @@ def _curves(
 ) -> tuple[list[ScalingResult], list[CurvePoint]]:
     fits: list[ScalingResult] = []
     points: list[CurvePoint] = []
-    few, unfit = 0, 0
+    few, unfit, unsure = 0, 0, 0
     for column in columns:
         benchmark = frame.benchmarks[column]
         floor = lowest.get(benchmark, 0.0) if benchmark.unit == "share" else None
+        curves = []
         for sample in _groups_of(frame, column):
             if len(sample.scores) < LEAST or len(np.unique(sample.amounts)) < LEAST_SIZES:
                 few += sample.name != ALL and len(sample.scores) > 0
@@ -256,8 +276,14 @@ def _curves(
                 unfit += 1
                 continue
             others = None if sample.name == ALL else _others(frame, column, sample.name)
-            fits.append(_result(benchmark, sample, fit, lowest, others, level=level))
-            points += _points(benchmark, sample, fit, level)
+            curves.append(_Curve(sample, fit, hold_out(
+                sample.amounts, sample.scores, floor=floor, level=level, others=others
+            )))  # fmt: skip
+        for curve in curves:
+            served, left_out = _drifts(curve, curves)
+            unsure += bool(np.isnan(served))
+            fits.append(_result(benchmark, curve, lowest, served, left_out, level=level))
+            points += _points(benchmark, curve, served, level)
     if few:
         notes.append(
             f"{few} curve{'s' if few > 1 else ''} of a group on a benchmark left out, without"
@@ -265,9 +291,27 @@ def _curves(
         )
     if unfit:
         notes.append(f"{unfit} of them without a curve, as none fits.")
+    if unsure:
+        notes.append(
+            f"{unsure} curve{'s have' if unsure > 1 else ' has'} no band beyond the largest model:"
+            f" how far larger models are from curves is not known of fewer than {LEAST_MISSES}."
+        )
     if not fits:
         raise UsageError("No curve fits these scores; name other benchmarks, or a wider slice.")
     return fits, points
+
+
+def _drifts(curve: _Curve, curves: Sequence[_Curve]) -> tuple[float, float]:
+    """Return how far larger models are from curves on a benchmark: of all, and of other groups.
+
+    Those of groups count for groups, and the curve through all models counts for itself alone.
+    """
+    if curve.sample.name == ALL:
+        return drift_of([curve.held.missed] if curve.held else []), np.nan
+    missed = {each.sample.name: each.held.missed for each in curves
+              if each.held and each.sample.name != ALL}  # fmt: skip
+    others = [each for name, each in missed.items() if name != curve.sample.name]
+    return drift_of(list(missed.values())), drift_of(others)
 
 
 def _others(frame: ScoreFrame, column: int, name: str) -> OtherModels:
@@ -280,15 +324,15 @@ def _others(frame: ScoreFrame, column: int, name: str) -> OtherModels:
 
 def _result(
     benchmark: FrameBenchmark,
-    sample: _Scores,
-    fit: ScalingFit,
+    curve: _Curve,
     lowest: Mapping[FrameBenchmark, float],
-    others: OtherModels | None,
+    served: float,
+    left_out: float,
     *,
     level: float,
 ) -> ScalingResult:
+    sample, fit, held = curve
     slope, lower, upper, p = slope_test(fit, level=level)
-    held = hold_out(sample.amounts, sample.scores, floor=fit.floor, level=level, others=others)
     return ScalingResult(
         benchmark=benchmark.name,
         version=benchmark.version,
@@ -310,17 +354,19 @@ def _result(
         line_error=known(held.line_error) if held else None,
         pooled_error=known(held.pooled_error) if held else None,
         shared_error=known(held.shared_error) if held else None,
-        covered=known(held.covered) if held else None,
+        covered=known(held.missed.covered(left_out, level=level)) if held else None,
         shared_covered=known(held.shared_covered) if held else None,
+        drift=known(served),
     )
 
 
 def _points(
-    benchmark: FrameBenchmark, sample: _Scores, fit: ScalingFit, level: float
+    benchmark: FrameBenchmark, curve: _Curve, drift: float, level: float
 ) -> Iterator[CurvePoint]:
+    sample, fit, _ = curve
     largest = float(sample.amounts.max())
     where = np.linspace(float(sample.amounts.min()), largest + BEYOND, STEPS)
-    band = predict(fit, where, level=level)
+    band = predict_beyond(fit, where, largest=largest, drift=drift, level=level)
     for place, (at, score, lower, upper) in enumerate(zip(where, *band, strict=True)):
         yield CurvePoint(
             benchmark=benchmark.name, version=benchmark.version, group_name=sample.name,

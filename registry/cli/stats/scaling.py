@@ -50,6 +50,7 @@ FIELDS = (
     Field("shared_error", look=decimals, right=True),
     Field("covered", look=decimals, right=True),
     Field("shared_covered", tabled=False),
+    Field("drift", look=decimals, right=True),
 )
 
 ABILITIES = (
@@ -140,25 +141,25 @@ def scaling(
 
 def _held_out(fits: Sequence[ScalingResult]) -> str | None:
     """Return in a sentence how well larger models are predicted, over the curves of groups."""
-    groups = [each for each in fits if each.error is not None and each.pooled_error is not None]
-    chosen = groups or [each for each in fits if each.error is not None]
-    count = sum(each.held_out for each in chosen if each.form == "logistic")
+    found = [each for each in fits if each.error is not None and each.form == "logistic"]
+    chosen = [each for each in found if each.pooled_error is not None] or found
+    count = sum(each.held_out for each in chosen)
     if not count:
         return None
-
-    def mean(name: str) -> float:
-        return sum(
-            each.held_out * (getattr(each, name) or 0) for each in chosen if each.form == "logistic"
-        ) / count  # fmt: skip
-
     said = (
         f"{count:,} scores of the largest models, predicted from smaller ones: mean error"
-        f" {mean('error'):.3f}; of the score at the largest smaller size {mean('last_error'):.3f},"
-        f" of a line {mean('line_error'):.3f}. Intervals hold {mean('covered'):.0%}."
+        f" {_mean(chosen, 'error'):.3f}; of the score at the largest smaller size"
+        f" {_mean(chosen, 'last_error'):.3f}, of a line {_mean(chosen, 'line_error'):.3f}."
     )
-    if all(each.shared_error is not None for each in chosen if each.form == "logistic"):
-        said += (
-            f" With the slope of all groups the error is {mean('shared_error'):.3f}, and intervals"
-            f" hold {mean('shared_covered'):.0%}."
-        )
+    if any(each.covered is not None for each in chosen):
+        said += f" Intervals hold {_mean(chosen, 'covered'):.0%}."
+    if all(each.shared_error is not None for each in chosen):
+        said += f" With the slope of all groups the error is {_mean(chosen, 'shared_error'):.3f}."
     return said
+
+
+def _mean(fits: Sequence[ScalingResult], name: str) -> float:
+    """Return the mean of a number over the held-out scores of which it is known."""
+    parts = [(each.held_out, getattr(each, name)) for each in fits]
+    known = [(count, value) for count, value in parts if value is not None]
+    return sum(count * float(value) for count, value in known) / sum(count for count, _ in known)

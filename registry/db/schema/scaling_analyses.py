@@ -32,6 +32,7 @@ class ScalingFitTable(TypedColumns):
     covered = number("share of them that their interval holds")
     shared_error = number("likewise, of a curve with the slope of all groups")
     shared_covered = number("likewise, by its intervals")
+    drift = number("deviation of larger models from curves, by factor of ten")
 
 
 scaling_fits = Table("scaling_fits", metadata, ScalingFitTable)

@@ -8,9 +8,8 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from registry.learning.arrays import Places, Reals
+from registry.learning.arrays import Reals
 
 LEAST, LEAST_SIZES = 4, 3
 """Scores, and different sizes, that a curve takes."""
@@ -86,8 +85,10 @@ def fit_curve(features: Reals, scores: Reals, *, floor: float | None) -> Scaling
 def predict(fit: ScalingFit, features: Reals, *, level: float = 0.95) -> Band:
     """Return predicted scores, with intervals that hold a new model's score.
 
-    The interval of a line is exact for normal residuals; that of a logistic curve is by the delta
-    method, and does not leave [0, 1].
+    The interval of a line is exact for normal residuals. That of a logistic curve is as wide as the
+    interval of the curve, which is one of log odds, and that of the residuals, which is one of
+    scores, at right angles; it does not leave [0, 1]. Both take the curve to be true, also where no
+    model was seen: `predict_beyond` does not.
 
     Args:
         fit: the curve.
@@ -98,14 +99,42 @@ def predict(fit: ScalingFit, features: Reals, *, level: float = 0.95) -> Band:
 
     rows = np.asarray(features, np.float64).reshape(-1, len(fit.centre))
     design = np.column_stack([np.ones(len(rows)), rows - fit.centre])
-    mean = _means(design, fit.coefficients, fit.floor)
-    slopes = design if fit.floor is None else _slopes(design, fit.coefficients, fit.floor)
-    variances = fit.variance + np.einsum("ij,jk,ik->i", slopes, fit.covariance, slopes)
-    half = float(stats.t.isf((1 - level) / 2, fit.df)) * np.sqrt(variances)
-    lower, upper = mean - half, mean + half
+    linear = design @ fit.coefficients
+    t = float(stats.t.isf((1 - level) / 2, fit.df))
+    errors = t * np.sqrt(np.einsum("ij,jk,ik->i", design, fit.covariance, design))
+    mean, low, high = (
+        _scores(each, fit.floor) for each in (linear, linear - errors, linear + errors)
+    )
+    noise = t * np.sqrt(fit.variance)
+    lower, upper = mean - np.hypot(mean - low, noise), mean + np.hypot(high - mean, noise)
     if fit.floor is not None:
         lower, upper = np.clip(lower, 0, 1), np.clip(upper, 0, 1)
     return Band(mean, lower, upper)
+
+
+def predict_beyond(
+    fit: ScalingFit, sizes: Reals, *, largest: float, drift: float, level: float = 0.95
+) -> Band:
+    """Return predicted scores, with intervals that know that curves do not go on as they were.
+
+    Args:
+        fit: the curve, of one feature.
+        sizes: m, logarithms.
+        largest: logarithm of the largest size that the curve was fitted to.
+        drift: standard deviation of what is beyond from the curve, by factor of ten, as from
+            `drift_of`; nan where it is not known, and so are intervals there.
+        level: share of intervals that hold a new score, in (0, 1).
+    """
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
+    band = predict(fit, sizes, level=level)
+    beyond = np.maximum(sizes - largest, 0)
+    missed = np.where(beyond > 0, float(stats.norm.isf((1 - level) / 2)) * drift * beyond, 0)
+    lower = band.mean - np.hypot(band.mean - band.lower, missed)
+    upper = band.mean + np.hypot(band.upper - band.mean, missed)
+    if fit.floor is not None:
+        lower, upper = np.clip(lower, 0, 1), np.clip(upper, 0, 1)
+    return Band(band.mean, lower, upper)
 
 
 def slope_test(fit: ScalingFit, *, level: float = 0.95) -> tuple[float, float, float, float]:
@@ -118,173 +147,14 @@ def slope_test(fit: ScalingFit, *, level: float = 0.95) -> tuple[float, float, f
     return slope, slope - half, slope + half, p
 
 
-Mask = NDArray[np.bool_]
-
-
-class OtherModels(NamedTuple):
-    """Models of other groups.
-
-    Attributes:
-        sizes: n, logarithms.
-        scores: n.
-        codes: n, the group of each; -1 for none.
-    """
-
-    sizes: Reals
-    scores: Reals
-    codes: Places
-
-    def part(self, below: float) -> "OtherModels":
-        """Return the models of smaller sizes."""
-        small = self.sizes < below
-        return OtherModels(self.sizes[small], self.scores[small], self.codes[small])
-
-
-class LargerModels(NamedTuple):
-    """Scores of the largest models, predicted from the smaller ones; errors are absolute means.
-
-    Attributes:
-        n: held out.
-        error: of the curve.
-        last_error: of the mean score at the largest size that is not held out.
-        line_error: of a line.
-        pooled_error: of one curve through the smaller models of all groups; nan without others.
-        shared_error: of a curve with a level of its own and the slope of all groups; likewise.
-        covered: share of scores that the interval of the curve holds.
-        shared_covered: likewise, of the curve with a shared slope.
-    """
-
-    n: int
-    error: float
-    last_error: float
-    line_error: float
-    pooled_error: float
-    shared_error: float
-    covered: float
-    shared_covered: float
-
-
-def larger_ones(sizes: Reals) -> Mask | None:
-    """Return which models are held out: about the largest third; None where too few remain.
-
-    Models of one size are on one side.
-    """
-    for size in np.unique(sizes)[:0:-1]:
-        rest = sizes < size
-        if rest.sum() < LEAST or len(np.unique(sizes[rest])) < LEAST_SIZES:
-            return None
-        if 3 * (~rest).sum() >= len(sizes) or _next_takes_too_many(sizes, size):
-            return np.asarray(~rest, np.bool_)
-    return None
-
-
-def _next_takes_too_many(sizes: Reals, size: float) -> bool:
-    rest = sizes[sizes < size]
-    smaller = rest[rest < rest.max()]
-    return len(smaller) < LEAST or len(np.unique(smaller)) < LEAST_SIZES
-
-
-def hold_out(
-    sizes: Reals,
-    scores: Reals,
-    *,
-    floor: float | None,
-    level: float = 0.95,
-    others: OtherModels | None = None,
-) -> LargerModels | None:
-    """Predict scores of the largest models from those of the smaller ones.
-
-    Args:
-        sizes: n, logarithms.
-        scores: n.
-        floor: as in `fit_curve`.
-        level: of the intervals.
-        others: models of other groups; those of the sizes that are held out are left out.
-    """
-    held = larger_ones(sizes)
-    if held is None:
-        return None
-    fit = fit_curve(sizes[~held], scores[~held], floor=floor)
-    line = fit_curve(sizes[~held], scores[~held], floor=None)
-    if fit is None or line is None:
-        return None
-    truth, rest = scores[held], ~held
-    band = predict(fit, sizes[held], level=level)
-    straight = predict(line, sizes[held]).mean
-    last = float(scores[rest][sizes[rest] == sizes[rest].max()].mean())
-    pooled = shared = shared_covered = np.nan
-    if others is not None:
-        small = others.part(sizes[held].min())
-        pooled = _pooled(sizes, scores, held, small, floor)
-        shared, shared_covered = _shared(sizes, scores, held, small, floor, level=level)
-    return LargerModels(
-        int(held.sum()),
-        float(np.abs(band.mean - truth).mean()),
-        float(np.abs(last - truth).mean()),
-        float(np.abs((np.clip(straight, 0, 1) if floor is not None else straight) - truth).mean()),
-        pooled,
-        shared,
-        _covered(band, truth),
-        shared_covered,
-    )
-
-
-def _covered(band: Band, truth: Reals) -> float:
-    return float(((band.lower <= truth) & (truth <= band.upper)).mean())
-
-
-def _pooled(
-    sizes: Reals, scores: Reals, held: Mask, others: OtherModels, floor: float | None
-) -> float:
-    """Return the error of one curve through the smaller models of all groups."""
-    if not len(others.sizes):
-        return np.nan
-    fit = fit_curve(
-        np.concatenate([sizes[~held], others.sizes]),
-        np.concatenate([scores[~held], others.scores]),
-        floor=floor,
-    )
-    if fit is None:
-        return np.nan
-    return float(np.abs(predict(fit, sizes[held]).mean - scores[held]).mean())
-
-
-def _shared(
-    sizes: Reals,
-    scores: Reals,
-    held: Mask,
-    others: OtherModels,
-    floor: float | None,
-    *,
-    level: float,
-) -> tuple[float, float]:
-    """Return error and coverage of a curve with the slope of all groups, each at its own level.
-
-    The first group is this one; each other one has an indicator. A single model has no slope.
-    """
-    codes, counts = np.unique(others.codes[others.codes >= 0], return_counts=True)
-    codes = codes[counts > 1]
-    rows = np.isin(others.codes, codes)
-    if not rows.any():
-        return np.nan, np.nan
-    x = np.concatenate([sizes[~held], others.sizes[rows]])
-    groups = np.concatenate([np.full((~held).sum(), -1), others.codes[rows]])
-    fit = fit_curve(
-        np.column_stack([x, groups[:, None] == codes]).astype(np.float64),
-        np.concatenate([scores[~held], others.scores[rows]]),
-        floor=floor,
-    )
-    if fit is None:
-        return np.nan, np.nan
-    own = np.column_stack([sizes[held], np.zeros((held.sum(), len(codes)))])
-    band = predict(fit, own, level=level)
-    return float(np.abs(band.mean - scores[held]).mean()), _covered(band, scores[held])
-
-
 def _means(design: Reals, coefficients: Reals, floor: float | None) -> Reals:
+    return _scores(design @ coefficients, floor)
+
+
+def _scores(linear: Reals, floor: float | None) -> Reals:
+    """Return the scores of log odds above chance; as they are without a floor."""
     from scipy.special import expit  # noqa: PLC0415 - slow to import
 
-    linear = design @ coefficients
     return np.asarray(linear if floor is None else floor + (1 - floor) * expit(linear), np.float64)
 
 

@@ -7,12 +7,18 @@ from scipy.special import expit
 from statsmodels.api import OLS, add_constant
 
 from registry.learning.arrays import Reals
-from registry.learning.statistics.scaling import (
+from registry.learning.statistics.larger_models import (
+    MissedScores,
     OtherModels,
-    fit_curve,
+    drift_of,
     hold_out,
     larger_ones,
+)
+from registry.learning.statistics.scaling import (
+    ScalingFit,
+    fit_curve,
     predict,
+    predict_beyond,
     slope_test,
 )
 
@@ -133,8 +139,11 @@ def test_held_out_errors_are_those_of_fits_to_the_smaller_models() -> None:
     straight = np.clip(predict(line, SIZES[6:]).mean, 0, 1)
     assert found.line_error == pytest.approx(np.abs(straight - y[6:]).mean())
     assert found.pooled_error == pytest.approx(np.abs(predict(both, SIZES[6:]).mean - y[6:]).mean())
-    band = predict(small, SIZES[6:])
-    assert found.covered == pytest.approx(((band.lower <= y[6:]) & (y[6:] <= band.upper)).mean())
+    assert found.missed.fit == small._replace(**found.missed.fit._asdict())
+    assert found.missed.largest == SIZES[5]
+    assert (found.missed.sizes.tolist(), found.missed.scores.tolist()) == (
+        SIZES[6:].tolist(), y[6:].tolist(),
+    )  # fmt: skip
     level = predict(shared, np.column_stack([SIZES[6:], np.zeros(3)]))
     assert found.shared_error == pytest.approx(np.abs(level.mean - y[6:]).mean())
     assert found.shared_covered == pytest.approx(
@@ -149,3 +158,63 @@ def test_held_out_errors_are_those_of_fits_to_the_smaller_models() -> None:
     assert np.isnan(single.shared_error)
     assert single.pooled_error > 0
     assert hold_out(SIZES[:4], y[:4], floor=0.25) is None
+
+
+def fitted(floor: float | None = None) -> ScalingFit:
+    scores = noisy(np.random.default_rng(5), SIZES)
+    found = fit_curve(SIZES, scores if floor is not None else 100 * scores, floor=floor)
+    assert found is not None
+    return found
+
+
+def test_bands_of_a_curve_are_those_of_log_odds_and_of_residuals() -> None:
+    fit, t = fitted(0.25), 2.364624
+    at = np.array([8.0, 9.8, 12.0])
+    design = np.column_stack([np.ones(3), at - fit.centre])
+    odds = design @ fit.coefficients
+    error = np.sqrt(np.diag(design @ fit.covariance @ design.T))
+    band = predict(fit, at)
+    low, high = (0.25 + 0.75 * expit(odds + sign * t * error) for sign in (-1, 1))
+    noise = t * np.sqrt(fit.variance)
+    upper = band.mean + np.sqrt((high - band.mean) ** 2 + noise**2)
+    lower = band.mean - np.sqrt((low - band.mean) ** 2 + noise**2)
+    assert band.lower == pytest.approx(lower, rel=1e-5)
+    assert band.upper == pytest.approx(np.minimum(upper, 1), rel=1e-5)
+
+
+def test_bands_beyond_are_as_wide_as_larger_models_were_from_curves() -> None:
+    for floor in (0.25, None):
+        fit, largest = fitted(floor), float(SIZES[-1])
+        at = np.array([largest - 1, largest, largest + 0.5, largest + 1])
+        plain = predict(fit, at, level=0.9)
+        band = predict_beyond(fit, at, largest=largest, drift=0.05, level=0.9)
+        assert band.mean.tolist() == plain.mean.tolist()
+        added = 1.644854 * 0.05 * np.array([0, 0, 0.5, 1])
+        lower = plain.mean - np.sqrt((plain.mean - plain.lower) ** 2 + added**2)
+        upper = plain.mean + np.sqrt((plain.upper - plain.mean) ** 2 + added**2)
+        if floor is not None:
+            upper = np.minimum(upper, 1)
+        assert band.lower == pytest.approx(lower)
+        assert band.upper == pytest.approx(upper)
+        unknown = predict_beyond(fit, at, largest=largest, drift=np.nan, level=0.9)
+        assert np.isnan(unknown.lower).tolist() == [False, False, True, True]
+        assert np.isnan(unknown.upper).tolist() == [False, False, True, True]
+        assert unknown.lower[:2].tolist() == plain.lower[:2].tolist()
+
+
+def test_the_drift_is_what_curves_miss_larger_models_by() -> None:
+    line = fit_curve(np.array([1.0, 2, 3, 4]), np.array([1.0, 2.1, 2.9, 4]), floor=None)
+    assert line is not None
+    far = np.array([4.5, 5.0])
+    near = MissedScores(line, 4.0, far, predict(line, far).mean + np.array([0.3, -0.4]))
+    further = MissedScores(line, 4.0, far + 1, predict(line, far + 1).mean + np.array([1.0, 0.2]))
+    assert np.isnan(drift_of([near, further]))
+    one = MissedScores(line, 4.0, far[:1], predict(line, far[:1]).mean)
+    squares = 0.3**2 + 0.4**2 + 1.0 + 0.2**2
+    distances = 0.5**2 + 1 + 1.5**2 + 2.0**2 + 0.5**2
+    assert drift_of([near, further, one]) == pytest.approx(np.sqrt(squares / distances))
+    assert np.isnan(near.covered(np.nan))
+    wide, narrow = near.covered(0.5), near.covered(1e-9)
+    band = predict(line, far)
+    assert wide == 1
+    assert narrow == np.mean((band.lower <= near.scores) & (near.scores <= band.upper))

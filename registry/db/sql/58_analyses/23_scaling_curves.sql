@@ -26,7 +26,7 @@ COMMENT ON COLUMN registry.scaling_curves.amount IS
 COMMENT ON COLUMN registry.scaling_curves.score IS
     'Score of the curve: a share, or as the measure states.';
 COMMENT ON COLUMN registry.scaling_curves.lower IS
-    'Lower end of the interval of a new model''s score, at the level of the analysis.';
+    'Lower end of the interval of a new model''s score, at the level of the analysis; null beyond the largest model where it is not known how far larger models are from curves (drift of view scaling_fits).';
 COMMENT ON COLUMN registry.scaling_curves.upper IS 'Upper end of it.';
 COMMENT ON COLUMN registry.scaling_curves.beyond IS
     'Whether it lies beyond the largest model that the curve is fitted to.';

@@ -3,7 +3,7 @@ CREATE VIEW registry.scaling_fits AS
 SELECT f.analysis_id, a.options ->> 'axis' AS axis, f.benchmark, f.version, f.group_name, f.form,
        f.n, f.sizes, f.floor, f.floor_known, f.slope, f.slope_lower, f.slope_upper, f.p,
        f.deviation, f.r_squared, f.held_out, f.error, f.last_error, f.line_error, f.pooled_error,
-       f.shared_error, f.covered, f.shared_covered
+       f.shared_error, f.covered, f.shared_covered, f.drift
   FROM store.scaling_fits f
   JOIN store.analyses a USING (analysis_id)
  ORDER BY analysis_id DESC, benchmark, version, group_name;
@@ -49,8 +49,10 @@ COMMENT ON COLUMN registry.scaling_fits.line_error IS 'The same of a line.';
 COMMENT ON COLUMN registry.scaling_fits.pooled_error IS
     'The same of one curve through the smaller models of all groups; null for all models.';
 COMMENT ON COLUMN registry.scaling_fits.covered IS
-    'Share of the held-out scores that their interval holds.';
+    'Share of the held-out scores that their interval holds, as wide beyond as larger models of the other groups are from curves; null where fewer than five such scores are known, and for all models.';
 COMMENT ON COLUMN registry.scaling_fits.shared_error IS
     'Mean absolute error of a curve with a level of its own and the slope of all groups; null for all models.';
 COMMENT ON COLUMN registry.scaling_fits.shared_covered IS
     'Share of the held-out scores that the interval of that curve holds.';
+COMMENT ON COLUMN registry.scaling_fits.drift IS
+    'Standard deviation that bands beyond the largest model have besides, by factor of ten: how far larger models of all groups on the benchmark are from curves through smaller ones. Null where fewer than five such scores are known; then bands end at the largest model.';
