@@ -7,7 +7,7 @@ model. SQL's `registry.route_domain` does the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,15 +17,12 @@ from registry.learning.domains.domain_classifier import (
     DomainClassifier,
     learn_classifier,
 )
-from registry.learning.domains.model_scores import ModelScores, model_scores
+from registry.learning.domains.model_scores import ModelScores, domain_scores, general_scores
 from registry.learning.factorization.problem import CPU, Context, Matrix
 from registry.learning.routing.routing_problem import RoutePredictions, RoutingProblem
 
 LEAST_PROBABILITY = 0.5
 """Of the likeliest domain, to rely on it: above, it is more often right than wrong."""
-
-LEAST_OBSERVED = 20
-"""Items of a domain that a model was observed on, to have a score there."""
 
 _APART = 1e-4
 """By how much the expert is shown above models that are better within the noise."""
@@ -56,30 +53,23 @@ class ExpertRouter:
         found = self._of_items(problem.groups)
         numbers = np.bincount(found[found >= 0], minlength=1)
         present = np.flatnonzero(numbers >= LEAST_ITEMS)
-        of_domains = {
-            domain: _enough(model_scores(problem.outcomes[:, found == domain]))
-            for domain in present.tolist()
-        }
-        general = _general(model_scores(problem.outcomes), list(of_domains.values()))
+        of_domains = [domain_scores(problem.outcomes[:, found == each]) for each in present]
+        general = general_scores(problem.outcomes, of_domains)
         best = int(np.nan_to_num(general.scores, nan=-1).argmax())
-        classifier = None
-        if len(present) > 1:
-            items = np.flatnonzero(np.isin(found, present))
-            of_items = np.searchsorted(present, found[items])
-            classifier = learn_classifier(
-                problem.vectors[items], of_items, len(present), seed=context.seed
-            ).classifier
-        rows = [general]
-        experts = [best]
-        for domain, scores in of_domains.items():
-            rows.append(scores)
-            experts.append(best if domain == self.fallback else expert_of(scores, best))
-        shown, errors = _shown(rows, experts)
-        usual = None
-        if self.fallback in of_domains:
-            usual = 1 + list(of_domains).index(self.fallback)
+        places = {domain: place for place, domain in enumerate(present.tolist())}
+        usual = None if self.fallback is None else places.get(self.fallback)
+        experts = [
+            best if place == usual else expert_of(scores, best)
+            for place, scores in enumerate(of_domains)
+        ]
+        shown, errors = _shown([general, *of_domains], [best, *experts])
         return FittedExperts(
-            classifier, shown, errors, np.array(experts, np.intp), usual, self.least_probability
+            _classifier(problem, found, present, context),
+            shown,
+            errors,
+            np.array([best, *experts], np.intp),
+            None if usual is None else 1 + usual,
+            self.least_probability,
         )
 
     def _of_items(self, groups: Places) -> Places:
@@ -128,6 +118,26 @@ class FittedExperts:
         return np.where(sure | (likeliest == self.usual), likeliest, 0)
 
 
+def _classifier(
+    problem: RoutingProblem, domains: Places, present: Places, context: Context
+) -> DomainClassifier | None:
+    """Return the classifier of prompts into the domains that are present, None of fewer than two.
+
+    Args:
+        problem: has the prompts.
+        domains: of each, -1 for none.
+        present: domains with enough prompts, ascending.
+        context: has the seed.
+    """
+    if len(present) < 2:  # noqa: PLR2004 - nothing to tell apart
+        return None
+    items = np.flatnonzero(np.isin(domains, present))
+    of_items = np.searchsorted(present, domains[items])
+    return learn_classifier(
+        problem.vectors[items], of_items, len(present), seed=context.seed
+    ).classifier
+
+
 def expert_of(scores: ModelScores, general: int) -> int:
     """Return the expert of a domain: the best of those beyond the noise of the general model."""
     known = np.nan_to_num(scores.scores, nan=-1)
@@ -152,18 +162,3 @@ def _shown(rows: list[ModelScores], experts: list[int]) -> tuple[Reals, Reals]:
         others = np.arange(len(row)) != expert
         row[others] = np.clip(row[others], 0, max(row[expert] - _APART, 0))
     return scores, errors
-
-
-def _general(scores: ModelScores, of_domains: list[ModelScores]) -> ModelScores:
-    """Return scores over all domains, of the models that are known in half of them at least."""
-    if not of_domains:
-        return scores
-    known = np.stack([~np.isnan(each.scores) for each in of_domains])
-    kept = known.sum(axis=0) >= known.any(axis=1).sum() / 2
-    return replace(scores, scores=np.where(kept, scores.scores, np.nan))
-
-
-def _enough(scores: ModelScores) -> ModelScores:
-    """Return scores without those of models that were observed on too few items."""
-    few = scores.counts < LEAST_OBSERVED
-    return replace(scores, scores=np.where(few, np.nan, scores.scores))

@@ -5,11 +5,15 @@ An outcome is the sum of the model's score and the item's easiness; both are fit
 score is the mean outcome.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from registry.learning.arrays import Floats, Places, Reals
+
+LEAST_OBSERVED = 20
+"""Items of a domain that a model was observed on, to have a score there."""
 
 _ROUNDS = 50
 _STILL = 1e-6
@@ -63,6 +67,33 @@ def model_scores(outcomes: Floats) -> ModelScores:
         _standard_errors(residuals, counts),
         np.asarray(counts, np.intp),
     )
+
+
+def domain_scores(outcomes: Floats) -> ModelScores:
+    """Return the scores of models in a domain, NaN of fewer items than `LEAST_OBSERVED`.
+
+    Args:
+        outcomes: M x N, in [0, 1], on the domain's items; NaN where not observed.
+    """
+    found = model_scores(outcomes)
+    return replace(found, scores=np.where(found.counts < LEAST_OBSERVED, np.nan, found.scores))
+
+
+def general_scores(outcomes: Floats, of_domains: Sequence[ModelScores]) -> ModelScores:
+    """Return the scores of models over all items, NaN of models known in few domains.
+
+    A model that half of the domains do not know could be the best one by what it was not asked.
+
+    Args:
+        outcomes: M x N, in [0, 1], on all items, those of no domain too; NaN where not observed.
+        of_domains: the scores in each domain; a domain that knows no model does not count.
+    """
+    found = domain_scores(outcomes)
+    if not of_domains:
+        return found
+    known = np.stack([~np.isnan(each.scores) for each in of_domains])
+    kept = known.sum(axis=0) >= known.any(axis=1).sum() / 2
+    return replace(found, scores=np.where(kept, found.scores, np.nan))
 
 
 def _means(sums: Reals, counts: Places) -> Reals:

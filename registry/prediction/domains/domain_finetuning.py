@@ -16,9 +16,9 @@ from registry.learning.domains.encoder_classifier import (
     fine_tune,
     open_classifier,
 )
+from registry.learning.domains.expert_router import LEAST_PROBABILITY
 from registry.prediction.domains import domain_items, domain_storage
 from registry.prediction.domains.domain_prompts import PromptDomain
-from registry.prediction.domains.domain_training import LEAST_PROBABILITY
 from registry.prediction.prompt_texts import check_prompts
 from registry.workers import Progress, no_progress
 

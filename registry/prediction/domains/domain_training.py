@@ -20,7 +20,13 @@ from registry.learning.domains.domain_classifier import (
     LearnedClassifier,
     learn_classifier,
 )
-from registry.learning.domains.model_scores import ModelScores, model_scores
+from registry.learning.domains.expert_router import LEAST_PROBABILITY
+from registry.learning.domains.model_scores import (
+    LEAST_OBSERVED,
+    ModelScores,
+    domain_scores,
+    general_scores,
+)
 from registry.learning.encoders import DEFAULT, Encoder, open_encoder
 from registry.learning.factorization.problem import Matrix
 from registry.prediction.domains import domain_items, domain_storage
@@ -29,12 +35,6 @@ from registry.prediction.domains.domain_sets import DomainSet
 from registry.prediction.domains.domain_storage import ClassifierFacts, StoredSet
 from registry.version import __version__
 from registry.workers import Progress, no_progress
-
-LEAST_OBSERVED = 20
-"""Items of a domain that a model was observed on, to have a score there."""
-
-LEAST_PROBABILITY = 0.5
-"""Of the likeliest domain, to rely on it: above, it is more often right than wrong."""
 
 ALL = -1
 """Number under which scores over all domains are stored."""
@@ -211,23 +211,12 @@ class _Trainer:
         values = matrix.values[:, places]
         of_items = np.array([domains[matrix.columns[place]] for place in places], np.intp)
         found = {
-            domain: _enough(model_scores(values[:, of_items == domain]))
+            domain: domain_scores(values[:, of_items == domain])
             for domain in range(len(content.domains))
         }
-        present = np.stack([~np.isnan(each.scores) for each in found.values()])
         # All items of the benchmarks count, those of no domain too: their prompts come here.
-        general = _enough(model_scores(matrix.values))
-        # The best general model is of those that are known in half of the domains at least.
-        half = present.any(axis=1).sum() / 2
-        general.scores[present.sum(axis=0) < half] = np.nan
-        found[ALL] = general
+        found[ALL] = general_scores(matrix.values, list(found.values()))
         return matrix.models, found
-
-
-def _enough(scores: ModelScores) -> ModelScores:
-    """Return scores without those of models that were observed on too few items."""
-    scores.scores[scores.counts < LEAST_OBSERVED] = np.nan
-    return scores
 
 
 def _present(content: DomainSet, domains: Places) -> tuple[Places, Sequence[str]]:
