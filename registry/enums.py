@@ -109,7 +109,7 @@ class OfferMethod(StrEnum):
 
 
 class AnalysisKind(StrEnum):
-    """What a stored analysis of scores computes."""
+    """What a stored analysis of scores or outcomes computes."""
 
     ANOVA = "anova"
     TUKEY = "tukey"
@@ -120,6 +120,7 @@ class AnalysisKind(StrEnum):
     FACTORS = "factors"
     SCALING = "scaling"
     SATURATION = "saturation"
+    PREFERENCES = "preferences"
 
 
 class ScalingAxis(StrEnum):

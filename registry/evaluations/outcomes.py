@@ -31,6 +31,8 @@ WITH ranked AS (
       FROM store.ranked_runs r
      WHERE r.has_outcomes AND r.benchmark_id = ANY (:benchmarks)
        AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+       AND (CAST(:metric AS text) IS NULL
+            OR (r.metric, r.filter) = (:metric, :filter) AND r.variant IS NULL)
     WINDOW by_rank AS (PARTITION BY r.model_id, r.benchmark_id ORDER BY r.outcome_tier, r.rank)
 )
 SELECT s.model AS name, r.benchmark_id, varbit_send(r.right_bits) AS right_bits,
@@ -72,6 +74,21 @@ class OutcomeMatrix:
         return ~np.isnan(self.values)
 
 
+class ItemMeasure(NamedTuple):
+    """What outcomes are measured by: metrics, or judges of the same metric, are not mixed.
+
+    Attributes:
+        metric: such as acc.
+        filter: of the answers, or the judge; empty where there is none.
+    """
+
+    metric: str
+    filter: str
+
+    def __str__(self) -> str:
+        return f"{self.metric} ({self.filter})" if self.filter else self.metric
+
+
 class _Span(NamedTuple):
     """The columns of a benchmark's items, from start to before stop."""
 
@@ -82,11 +99,16 @@ class _Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeSelection:
-    """Benchmarks, as spans of columns, and models; None is all models."""
+    """Benchmarks, as spans of columns, and models; None is all models.
+
+    With a measure, outcomes are by it alone, of plain models; without one, those of each model are
+    by that of its preferred run.
+    """
 
     columns: Sequence[Column]
     spans: Sequence[_Span]
     models: Sequence[int] | None
+    measure: ItemMeasure | None = None
 
     @property
     def width(self) -> int:
@@ -137,6 +159,47 @@ def select_keys(
     """
     columns, spans = _columns(connection, benchmarks)
     return OutcomeSelection(columns, spans, models)
+
+
+def models_by_measure(
+    connection: Connection, selection: OutcomeSelection
+) -> dict[ItemMeasure, set[int]]:
+    """Return the keys of the models with outcomes by each measure, of most models first.
+
+    Of as many models the measure comes first that leaderboards show. Systems around a model are not
+    the model.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT k.metric, k.filter, array_agg(DISTINCT r.model_id) AS models
+          FROM store.runs r
+          JOIN store.setups t USING (setup_id)
+          JOIN store.measures k USING (measure_id)
+          JOIN store.benchmarks b ON b.benchmark_id = r.benchmark_id
+          LEFT JOIN store.measures shown ON shown.measure_id = b.measure_id
+         WHERE r.right_bits IS NOT NULL AND r.benchmark_id = ANY (:benchmarks)
+           AND t.variant IS NULL
+           AND (CAST(:models AS bigint[]) IS NULL OR r.model_id = ANY (:models))
+         GROUP BY k.metric, k.filter
+         ORDER BY count(DISTINCT r.model_id) DESC,
+                  bool_or((k.metric, k.filter) = (shown.metric, shown.filter)) DESC NULLS LAST,
+                  k.metric, k.filter"""),
+        {"benchmarks": [span.key for span in selection.spans], "models": selection.models},
+    )
+    return {ItemMeasure(row.metric, row.filter): set(row.models) for row in rows}
+
+
+def models_with_outcomes(connection: Connection, selection: OutcomeSelection) -> set[int]:
+    """Return the keys of the models with outcomes, of them or of systems around them."""
+    return set(
+        connection.scalars(
+            text("""
+            SELECT DISTINCT model_id FROM store.runs
+             WHERE right_bits IS NOT NULL AND benchmark_id = ANY (:benchmarks)
+               AND (CAST(:models AS bigint[]) IS NULL OR model_id = ANY (:models))"""),
+            {"benchmarks": [span.key for span in selection.spans], "models": selection.models},
+        )
+    )
 
 
 def of_benchmark(key: int, items: int) -> OutcomeSelection:
@@ -213,9 +276,15 @@ def stream_outcomes(
         models_at_once: rows of each matrix but the last.
     """
     spans = {span.key: span for span in selection.spans}
+    metric, of_filter = selection.measure or (None, None)
     rows = connection.execute(
         text(_RUNS),
-        {"benchmarks": list(spans), "models": selection.models},
+        {
+            "benchmarks": list(spans),
+            "models": selection.models,
+            "metric": metric,
+            "filter": of_filter,
+        },
         execution_options={"stream_results": True, "max_row_buffer": 64},
     )
     width = selection.width
@@ -262,14 +331,7 @@ def read_selection(
     connection: Connection, selection: OutcomeSelection, path: Path | None = None
 ) -> OutcomeMatrix:
     """Read selected outcomes into one array, or into a new file (.npy) that is mapped."""
-    count = connection.scalar(
-        text("""
-        SELECT count(DISTINCT model_id) FROM store.runs
-         WHERE right_bits IS NOT NULL AND benchmark_id = ANY (:benchmarks)
-           AND (CAST(:models AS bigint[]) IS NULL OR model_id = ANY (:models))"""),
-        {"benchmarks": [span.key for span in selection.spans], "models": selection.models},
-    )
-    shape = (int(count or 0), len(selection.columns))
+    shape = (len(models_with_outcomes(connection, selection)), len(selection.columns))
     values: NDArray[np.float32]
     if path is None or 0 in shape:
         values = np.empty(shape, np.float32)
@@ -279,4 +341,4 @@ def read_selection(
     for batch in stream_outcomes(connection, selection):
         values[len(names) : len(names) + len(batch.models)] = batch.values
         names += batch.models
-    return OutcomeMatrix(names, selection.columns, values)
+    return OutcomeMatrix(names, selection.columns, values[: len(names)])

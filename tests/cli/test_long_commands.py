@@ -123,6 +123,10 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "laying out models by t-SNE",
         "comparing groups and neighbours",
     ]
+    assert of("evals", "preferences", "gsm", "--replicates", "20") == [
+        "reading outcomes",
+        "rating models",
+    ]
     assert of("stats", "report", str(tmp_path / "report.html"), "--by", "size") == [
         "data",
         "The best models",

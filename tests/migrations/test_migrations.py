@@ -241,6 +241,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "0028": (),
     "0029": (),
+    "0030": (
+        """INSERT INTO store.preference_ratings
+           VALUES (1, 'org/a', 1010.5, 1000, 1020, 1, 1, 2, 9, 1, 4, 14, NULL)""",
+    ),
 }
 
 SAMPLES = {
@@ -611,6 +615,7 @@ def test_every_other_table_is_small_by_nature() -> None:
         "scaling_points",
         "ability_scaling",
         "saturation_results",
+        "preference_ratings",
         # By encoder, and by text of an item.
         "encoders",
         "text_vectors",

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib.metadata import version
 from time import monotonic
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import orjson
 from sqlalchemy import Connection, Engine, Table, insert, select, text
 
-from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
+from registry.analysis.statistics.score_frame import FrameOptions
 from registry.db.connection import reading, writing
 from registry.enums import AnalysisKind
 from registry.errors import UsageError
@@ -28,6 +28,25 @@ Result = TypeVar("Result")
 
 ResultRows: TypeAlias = Mapping[Table[Any], Sequence[Any]]
 """Rows by table of results, as dataclasses of its columns."""
+
+
+class AnalysisSource(Protocol):
+    """What an analysis is computed from, such as a frame of scores."""
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Names of the models."""
+
+    @property
+    def count(self) -> int:
+        """Number of scores or outcomes."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was left out, and why."""
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that results are computed from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +110,8 @@ class StoredAnalysis:
         analysis_id: its number.
         kind: of analysis.
         created_at: UTC.
-        model_count: models with a score.
-        row_count: scores.
+        model_count: models with a score or outcome.
+        row_count: scores or outcomes.
         notes: what was left out, and why.
         reused: whether it had been stored before.
     """
@@ -147,35 +166,35 @@ def check_seed(seed: int) -> None:
 def analysed_once(
     engine: Engine,
     request: AnalysisRequest,
-    frame: ScoreFrame,
+    source: AnalysisSource,
     compute: Callable[[list[str]], ResultRows],
 ) -> StoredAnalysis:
-    """Return the analysis of a request on a frame: as it is stored, else computed and stored whole.
+    """Return the analysis of a request on data: as it is stored, else computed and stored whole.
 
     No connection is open while it is computed.
 
     Args:
         engine: of a database at head.
         request: what is to be computed.
-        frame: that it is computed from.
+        source: that it is computed from.
         compute: returns the results, and adds to the notes that it is given, which begin as those
-            of the frame.
+            of the source.
     """
     with reading(engine) as connection:
-        found = find_analysis(connection, request, frame.fingerprint())
+        found = find_analysis(connection, request, source.fingerprint())
     if found is not None:
         return found
-    begun, notes = monotonic(), list(frame.notes)
+    begun, notes = monotonic(), list(source.notes)
     results = compute(notes)
     seconds = monotonic() - begun
     with writing(engine) as connection:
-        return store_analysis(connection, request, frame, results, notes=notes, seconds=seconds)
+        return store_analysis(connection, request, source, results, notes=notes, seconds=seconds)
 
 
 def store_analysis(
     connection: Connection,
     request: AnalysisRequest,
-    frame: ScoreFrame,
+    source: AnalysisSource,
     results: ResultRows,
     *,
     notes: Sequence[str],
@@ -186,9 +205,9 @@ def store_analysis(
     Args:
         connection: in the transaction of which all is stored.
         request: what was computed.
-        frame: that it was computed from.
+        source: that it was computed from.
         results: rows by table, as dataclasses of its columns.
-        notes: those of the frame, and those of the analysis.
+        notes: those of the source, and those of the analysis.
         seconds: that it took.
     """
     row = connection.execute(
@@ -205,10 +224,10 @@ def store_analysis(
             "kind": str(request.kind),
             "slice": request.condition,
             "options": orjson.dumps(request.options).decode(),
-            "model_count": len(frame.models),
-            "row_count": frame.count,
+            "model_count": len(source.models),
+            "row_count": source.count,
             "request": request.digest(),
-            "fingerprint": frame.fingerprint(),
+            "fingerprint": source.fingerprint(),
             "code_version": __version__,
             "libraries": orjson.dumps(library_versions(request.libraries)).decode(),
             "seed": request.seed,
@@ -217,7 +236,7 @@ def store_analysis(
         },
     ).one_or_none()
     if row is None:
-        found = find_analysis(connection, request, frame.fingerprint())
+        found = find_analysis(connection, request, source.fingerprint())
         assert found is not None
         return found
     for table, rows in results.items():

@@ -150,12 +150,12 @@ def _numbers(cuts: str) -> list[float]:
         ) from None
 
 
-def say_analysis(stored: StoredAnalysis) -> None:
+def say_analysis(stored: StoredAnalysis, counted: str = "scores") -> None:
     """Say which analysis it is, on how many models, and what was left out."""
     how = "stored before" if stored.reused else "computed"
     say(
         f"Analysis {stored.analysis_id}, {how} ({figures.minute(stored.created_at)}): "
-        f"{stored.row_count:,} scores of {stored.model_count:,} models."
+        f"{stored.row_count:,} {counted} of {stored.model_count:,} models."
     )
     for note in stored.notes:
         say(note)

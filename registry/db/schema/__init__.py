@@ -92,6 +92,7 @@ from registry.db.schema.predictions import (
     prediction_intervals,
     prediction_versions,
 )
+from registry.db.schema.preference_analyses import preference_ratings
 from registry.db.schema.prices import price_offers, prices
 from registry.db.schema.routers import (
     VERSIONED_TABLES,
@@ -162,6 +163,7 @@ __all__ = [
     "pending_renames",
     "prediction_intervals",
     "prediction_versions",
+    "preference_ratings",
     "price_offers",
     "prices",
     "priors",

@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import Mask, Matrix
+from registry.workers import Progress, no_progress
 
 MEAN = 1000.0
 """Mean rating of the models that are rated."""
@@ -28,6 +29,9 @@ _EQUAL = 1e-3
 
 _CELLS = 1 << 26
 """Comparisons in memory at a time."""
+
+_PAIRS = 1 << 23
+"""Pairs of models in memory at a time, over the resamples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +47,7 @@ class PreferenceRatings:
         worst_ranks: int, M: rank if all whose interval is not wholly below are above.
         wins, ties, losses: int, M: comparisons.
         items: int, M: items with a comparison.
+        resamples: number of resamples that intervals are of; others leave models incomparable.
     """
 
     ratings: Reals
@@ -55,55 +60,79 @@ class PreferenceRatings:
     ties: Places
     losses: Places
     items: Places
+    resamples: int
 
 
 def rate(
-    outcomes: Matrix, *, replicates: int = 200, level: float = 0.95, seed: int = 0
+    outcomes: Matrix,
+    *,
+    replicates: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+    on_progress: Progress = no_progress,
 ) -> PreferenceRatings:
     """Rate models by their outcomes on the same items.
 
     The rated models are the largest set of which each is preferred to each other, directly or by
     way of others: one that always wins, or that shares no item with the rest, has no finite rating.
+    Of several sets as large it is that of the first model.
 
     Args:
         outcomes: float32, M x N, higher is better; NaN where not observed.
         replicates: resamples of the items.
         level: share of intervals that hold the rating, in (0, 1).
         seed: of the resampling.
+        on_progress: receives the progress, in resamples.
+
+    Raises:
+        ValueError: an outcome is infinite.
     """
     count, items = outcomes.shape
-    weights = np.ones((1, items))
-    if items:
-        rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(items, np.full(items, 1 / items), size=replicates)
-        weights = np.concatenate([weights, drawn])
-    wins, ties = _counted(outcomes, weights)
-    rated = _together(wins[0] + ties[0] / 2)
-    ratings = np.full((len(weights), count), np.nan)
-    for place, (won, tied) in enumerate(zip(wins, ties, strict=True)):
-        if place and not _all_together((won + tied / 2)[np.ix_(rated, rated)]):
-            continue  # a resample without a comparison that ties the models together
-        ratings[place, rated] = _fitted(won[np.ix_(rated, rated)], tied[np.ix_(rated, rated)])
-    kept = ~np.isnan(ratings[1:, rated]).any(axis=1)
-    lower, upper = np.full((2, count), np.nan)
-    if kept.any() and len(rated):
-        ends = ((1 - level) / 2, (1 + level) / 2)
-        lower[rated], upper[rated] = np.quantile(ratings[1:][kept][:, rated], ends, axis=0)
+    if np.isinf(outcomes).any():
+        raise ValueError("outcomes are to be finite, or NaN where not observed")
+    wins, ties = (numbers[0] for numbers in _counted(outcomes, np.ones((1, items))))
+    rated = _together(wins + ties / 2)
+    ratings, lower, upper = np.full((3, count), np.nan)
+    resampled = np.zeros((0, 0))
+    if len(rated):
+        ratings[rated] = _fitted(wins[np.ix_(rated, rated)], ties[np.ix_(rated, rated)])
+        resampled = _resampled(outcomes[rated], replicates, seed, on_progress)
+        if len(resampled):
+            ends = ((1 - level) / 2, (1 + level) / 2)
+            lower[rated], upper[rated] = np.quantile(resampled, ends, axis=0)
     observed = ~np.isnan(outcomes)
     shared = observed & (observed.sum(axis=0) > 1)
-    ranks, best, worst = _ranks(ratings[0], lower, upper)
+    ranks, best, worst = _ranks(ratings, lower, upper)
     return PreferenceRatings(
-        ratings=ratings[0],
+        ratings=ratings,
         lower=lower,
         upper=upper,
         ranks=ranks,
         best_ranks=best,
         worst_ranks=worst,
-        wins=_whole(wins[0].sum(axis=1)),
-        ties=_whole(ties[0].sum(axis=1)),
-        losses=_whole(wins[0].sum(axis=0)),
+        wins=_whole(wins.sum(axis=1)),
+        ties=_whole(ties.sum(axis=1)),
+        losses=_whole(wins.sum(axis=0)),
         items=_whole(shared.sum(axis=1)),
+        resamples=len(resampled),
     )
+
+
+def _resampled(outcomes: Matrix, replicates: int, seed: int, on_progress: Progress) -> Reals:
+    """Return ratings by resampled items: float64, R x m, without those that tie not all."""
+    count, items = outcomes.shape
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _PAIRS // count**2)
+    found = []
+    for start in range(0, replicates, at_once):
+        size = min(at_once, replicates - start)
+        drawn = rng.multinomial(items, np.full(items, 1 / items), size=size).astype(np.float64)
+        for place, (won, tied) in enumerate(zip(*_counted(outcomes, drawn), strict=True)):
+            on_progress("rating models", start + place, replicates)
+            if _all_together(won + tied / 2):
+                found.append(_fitted(won, tied))
+    on_progress("rating models", replicates, replicates)
+    return np.array(found)
 
 
 def _whole(numbers: Reals | Places) -> Places:
@@ -133,7 +162,7 @@ def _together(preferred: Reals) -> Places:
         return np.zeros(0, np.intp)
     labels = connected_components(csr_array(preferred > 0), connection="strong")[1]
     sizes = np.bincount(labels)
-    found: Places = np.flatnonzero(labels == sizes.argmax())
+    found: Places = np.flatnonzero(labels == labels[sizes[labels].argmax()])
     return found if len(found) > 1 else np.zeros(0, np.intp)
 
 

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 from registry.learning.arrays import Reals
 from registry.learning.factorization.problem import Matrix
+from registry.learning.statistics import preferences
 from registry.learning.statistics.preferences import rate
 
 
@@ -121,3 +122,32 @@ def test_the_level_and_the_seed_count() -> None:
     assert (narrow.upper - narrow.lower < wide.upper - wide.lower).all()
     assert not np.array_equal(rate(values, replicates=50, seed=1).lower, wide.lower)
     assert np.array_equal(rate(values, replicates=50).lower, wide.lower)
+
+
+def test_resamples_are_the_same_however_many_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = outcomes(40)
+    steps: list[tuple[str, int, int]] = []
+    whole = rate(values, replicates=21, on_progress=lambda *step: steps.append(step))
+    assert steps == [("rating models", step, 21) for step in range(22)]
+    monkeypatch.setattr(preferences, "_PAIRS", 5 * 16)
+    parts = rate(values, replicates=21)
+    assert np.array_equal(parts.lower, whole.lower)
+    assert np.array_equal(parts.upper, whole.upper)
+    assert parts.resamples == whole.resamples == 21
+
+
+def test_of_sets_as_large_that_of_the_first_model_is_rated() -> None:
+    first = [[np.nan, np.nan, 1, 0], [np.nan, np.nan, 0, 1]]
+    other = [[1, 0, np.nan, np.nan], [0, 1, np.nan, np.nan]]
+    for values in (first + other, other + first):
+        found = rate(np.array(values, np.float32), replicates=20)
+        assert found.ranks.tolist() == [1, 1, 0, 0]
+        # Half of the resamples of two items have one of them twice, and some none of them.
+        assert 0 < found.resamples < 20
+
+
+def test_infinite_outcomes_are_refused() -> None:
+    values = outcomes(20)
+    values[1, 2] = np.inf
+    with pytest.raises(ValueError, match="finite"):
+        rate(values)

@@ -8,14 +8,14 @@ SELECT analysis_id, kind, slice, options ->> 'grouping' AS grouping,
  ORDER BY analysis_id DESC;
 
 COMMENT ON VIEW registry.analyses IS
-    'Stored statistical analyses of scores, one row each, the newest first; analysis_id leads to their results in anova, tukey, correlations, projections, ability_factors and others. The same slice on the same data has one row.
+    'Stored statistical analyses of scores, one row each, the newest first; analysis_id leads to their results in anova, tukey, correlations, projections, ability_factors, preference_ratings and others. The same slice on the same data has one row.
 
 Example:
 SELECT analysis_id, kind, slice, grouping, models, created_at
   FROM registry.analyses
  WHERE kind = ''anova'';';
 COMMENT ON COLUMN registry.analyses.analysis_id IS 'Number of the analysis.';
-COMMENT ON COLUMN registry.analyses.kind IS 'What it computes: anova, tukey, correlate, map, factors and others, as the commands of registry stats.';
+COMMENT ON COLUMN registry.analyses.kind IS 'What it computes: anova, tukey, correlate, map, factors and others, as the commands of registry stats; preferences is that of registry evals.';
 COMMENT ON COLUMN registry.analyses.slice IS
     'SQL condition on models that selects them, as it was given; null for all evaluated models.';
 COMMENT ON COLUMN registry.analyses.grouping IS
@@ -25,11 +25,11 @@ COMMENT ON COLUMN registry.analyses.level IS
 COMMENT ON COLUMN registry.analyses.options IS
     'All options, as JSON: benchmarks as named (null for all), complete, grouping, cuts in billions of weights, least, most, and those of the kind.';
 COMMENT ON COLUMN registry.analyses.models IS
-    'Number of models with a score in the slice, those in no group included.';
-COMMENT ON COLUMN registry.analyses.scores IS 'Number of their scores.';
+    'Number of models with a score in the slice, those in no group included; of preferences, those that are compared.';
+COMMENT ON COLUMN registry.analyses.scores IS 'Number of their scores; of preferences, of outcomes.';
 COMMENT ON COLUMN registry.analyses.notes IS 'What was left out, and why.';
 COMMENT ON COLUMN registry.analyses.data_fingerprint IS
-    'Fingerprint of the names, scores, groups and sizes that it was computed from.';
+    'Fingerprint of the names, scores or outcomes, groups and sizes that it was computed from.';
 COMMENT ON COLUMN registry.analyses.created_at IS 'When it was computed (UTC).';
 COMMENT ON COLUMN registry.analyses.code_version IS 'Version of the registry.';
 COMMENT ON COLUMN registry.analyses.libraries IS 'Versions of the packages that computed, as JSON.';
