@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from cli_commands import Commands
 from scipy.special import expit
@@ -36,6 +37,9 @@ EARLY = (
     "architecture IN ('llama', 'gpt', 'gptj', 'gptneo', 'gptneox', 'gptbigcode', 'bloom', "
     "'falcon', 'opt', 'rwkv', 'glm', 'chatglm', 'mpt', 'stablelm')"
 )
+
+LAST_STEP, STEP_TOKENS = 143_000, 2_097_152
+"""Of the training of Pythia, and tokens of each step (Biderman et al. 2023)."""
 
 pytestmark = [pytest.mark.benchmark]
 
@@ -105,12 +109,53 @@ def test_larger_models_are_predicted_from_smaller_ones(base_models: Engine) -> N
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize("axis", [ScalingAxis.SIZE, ScalingAxis.TOKENS])
+def test_pythia_by_size_and_by_checkpoint(
+    engine: Engine, database_url: str, shared: Path, tmp_path: Path, axis: ScalingAxis
+) -> None:
+    results = pd.read_parquet(shared / "pythia-evals" / "results.parquet")
+    results = results[
+        (results.suite == "pythia-v1") & (results.num_fewshot == 0) & (results.metric == "acc")
+        & results.model.str.fullmatch(r"pythia-[0-9.]+[mb](-deduped)?")
+        & ~results.task.str.startswith("blimp_") & results.step.ge(1000)
+    ]  # fmt: skip
+    if axis == ScalingAxis.SIZE:
+        results = results[results.step == LAST_STEP]
+    sizes = results.model.str.extract(r"-([0-9.]+)([mb])")
+    table = pd.DataFrame({
+        "model": "EleutherAI/" + results.model + "-step" + results.step.astype(str),
+        "task": results.task, "acc": results.value,
+        "parameters": (sizes[0].astype(float) * sizes[1].map({"m": 1e6, "b": 1e9})).astype(int),
+        "tokens": results.step * STEP_TOKENS,
+        "series": results.model.str.replace(
+            r"-[0-9.]+[mb]" if axis == ScalingAxis.SIZE else "^$", "", regex=True
+        ),
+    })  # fmt: skip
+    file = tmp_path / "pythia.csv"
+    table.drop_duplicates(["model", "task"]).to_csv(file, index=False)
+    roles = ("model=model", "benchmark=task", "score=acc", "fact.parameters=parameters",
+             "fact.tokens=tokens", "fact.series=series")  # fmt: skip
+    columns = [part for role in roles for part in ("--column", role)]
+    Commands(database_url).done("evals", "import", str(file), *columns, "--scale", "0-1")
+    found = run_scaling(engine, FrameOptions(grouping=Grouping.SERIES, most=60, least=4), axis=axis)
+    names = ("error", "line_error", "last_error", "shared_error", "covered", "shared_covered")
+    parts = {name: held_out(found.fits, name) for name in names}
+    print(f"\nPythia over {axis}: {sum(map(len, parts['error']))} scores of"
+          f" {len(parts['error'])} series, {len({each.benchmark for each in found.fits})}"
+          " benchmarks")  # fmt: skip
+    for name in names:
+        print(f"  {name:16} " + (interval(parts[name]) if parts[name] else "not known"))
+    assert parts["error"]
+
+
+@pytest.mark.shared
 def test_a_benchmark_is_predicted_from_abilities(base_models: Engine) -> None:
     options = FrameOptions(benchmarks=BASE, complete=True)
     found = run_scaling(base_models, options, axis=ScalingAxis.COMPUTE)
     frame = found.frame
     known = np.isfinite(frame.sizes)
-    values, x = frame.values[known], np.log10(frame.sizes[known])
+    values = frame.values[known]  # noqa: PD011 - a frame of ours
+    x = np.log10(frame.sizes[known])
     floors = {each.benchmark: each.floor or 0.0 for each in found.fits}
     large = x > np.quantile(x, 2 / 3)
     print(f"\n{known.sum()} base models with all {len(BASE)} scores and known compute, the"
