@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from registry.learning.statistics import paired
+from registry.learning.statistics.group_pairs import group_pairs
 from registry.learning.statistics.one_way import one_way
 
 SIMULATIONS = 2_000
@@ -36,6 +37,39 @@ def test_false_findings_of_anova_and_welch_with_unequal_variances() -> None:
     assert 0.04 <= said("Welch, unequal variances", int(found[1]), times) <= 0.06
     # Why Welch's p counts where variances differ.
     assert said("anova, unequal variances", int(found[2]), times) > 0.1
+
+
+@pytest.mark.parametrize("groups", [3, 6])
+def test_families_of_pairs(groups: int) -> None:
+    """Tukey's where variances are equal, Games and Howell's whatever they are."""
+    rng, times = np.random.default_rng(groups), SIMULATIONS
+    counts = [20, 60, 30, 45, 25, 50][:groups]
+    scales = {"equal": [1.0] * groups, "unequal": [3.0, 1.0, 1.5, 1.0, 2.0, 1.2][:groups]}
+    means = 0.4 * np.arange(groups)
+    for variances, scale in scales.items():
+        false, held = np.zeros(2, int), np.zeros(2, int)
+        for _ in range(times):
+            null = group_pairs(list(map(rng.normal, np.zeros(groups), scale, counts)))
+            false += [bool(p.min() < 0.05) for p in (null.p, null.games_howell_p)]
+            moved = group_pairs(list(map(rng.normal, means, scale, counts)))
+            truth = means[moved.first] - means[moved.second]
+            held += [
+                bool(((lower <= truth) & (truth <= upper)).all())
+                for lower, upper in (
+                    (moved.lower, moved.upper),
+                    (moved.games_howell_lower, moved.games_howell_upper),
+                )
+            ]
+        for place, method in enumerate(("Tukey", "Games-Howell")):
+            name = f"{method}, {groups} groups, {variances} variances"
+            wrong = said(f"{name}: any false finding", int(false[place]), times)
+            right = said(f"{name}: all intervals hold", int(held[place]), times)
+            if variances == "equal" or method == "Games-Howell":
+                assert 0.04 <= wrong <= 0.06
+                assert 0.93 <= right <= 0.97
+            else:
+                # Why Games and Howell's counts where variances differ.
+                assert wrong > 0.1
 
 
 def test_paired_differences_of_clustered_items() -> None:

@@ -2,25 +2,20 @@
 
 Both bound the probability of any false difference among the pairs. Tukey's honestly significant
 difference (1949; for groups of unequal size Kramer 1956) takes equal variances for granted, that of
-Games and Howell (1976) does not. Both are by statsmodels, quantiles of the studentized range by
-scipy.
+Games and Howell (1976) does not. Standard errors are by statsmodels; its and scipy's integrals take
+too long for many pairs.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from registry.learning.arrays import Places, Reals
-
-NODES = 12
-"""Degrees of freedom at which quantiles of the studentized range are computed; each takes a tenth
-of a second. Between them they are interpolated, to nine digits."""
-
-LEAST_INTERPOLATED = 4.0
-"""Degrees of freedom from which on quantiles are interpolated; below they rise too steeply."""
+from registry.learning.statistics.studentized_range import (
+    studentized_range_isf,
+    studentized_range_sf,
+)
 
 
 class GroupPairs(NamedTuple):
@@ -58,86 +53,39 @@ def group_pairs(groups: Sequence[Reals], *, level: float = 0.95) -> GroupPairs:
         level: share of families of intervals that hold all differences, in (0, 1).
     """
     # Slow to import.
-    from scipy.integrate import IntegrationWarning  # noqa: PLC0415
-
-    with warnings.catch_warnings():
-        # Of means that are almost one: the probability of less is nearly 0, p 1 to ten digits.
-        warnings.simplefilter("ignore", IntegrationWarning)
-        return _group_pairs(groups, level)
-
-
-def _group_pairs(groups: Sequence[Reals], level: float) -> GroupPairs:
-    from scipy.stats import studentized_range  # noqa: PLC0415
-    from statsmodels.sandbox.stats.multicomp import tukeyhsd  # noqa: PLC0415
+    from statsmodels.sandbox.stats.multicomp import (  # noqa: PLC0415
+        varcorrection_pairs_unbalanced,
+        varcorrection_pairs_unequal,
+    )
 
     means = np.array([each.mean() for each in groups])
     counts = np.array([len(each) for each in groups], np.float64)
     variances = np.array([each.var(ddof=1) for each in groups])
-    variances[[np.ptp(each) == 0 for each in groups]] = 0
-    within = ((counts - 1) * variances).sum() / (counts - 1).sum()
-    critical = float(studentized_range.ppf(level, len(groups), (counts - 1).sum()))
-    tukey = tukeyhsd(means, counts, within, alpha=1 - level, q_crit=critical)
-    first, second = tukey[0]
-    # statsmodels subtracts the first from the second.
-    difference, interval = -tukey[2], -tukey[4]
+    constant = np.array([np.ptp(each) == 0 for each in groups])
+    variances[constant] = 0
+    freedom = counts - 1
+    first, second = np.triu_indices(len(groups), 1)
+    difference = means[first] - means[second]
+    within = (freedom * variances).sum() / freedom.sum()
+    squares = within * varcorrection_pairs_unbalanced(counts, srange=True)[first, second]
+    classic = _tested(
+        difference, np.sqrt(squares), np.full(len(first), freedom.sum()), len(groups), level
+    )
     robust = np.full((3, len(first)), np.nan)
-    varied = variances > 0
-    tested = varied[first] & varied[second]
+    tested = ~(constant[first] | constant[second])
     if tested.any():
-        kept = np.flatnonzero(varied)
-        robust[:, tested] = _games_howell(
-            means[kept], counts[kept], variances[kept], len(groups), level
-        )
-    return GroupPairs(
-        first.astype(np.intp), second.astype(np.intp), difference,
-        np.clip(tukey[8], 0, 1), interval[:, 1], interval[:, 0], *robust,
-    )  # fmt: skip
+        pairs = first[tested], second[tested]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # Of two constant groups the degrees of freedom are not defined.
+            of_sums, df = varcorrection_pairs_unequal(variances, counts, freedom)
+        # The variance of a sum is that of a difference, twice that of a studentized mean.
+        error = np.sqrt(of_sums[pairs] / 2)
+        robust[:, tested] = _tested(difference[tested], error, df[pairs], len(groups), level)
+    return GroupPairs(first, second, difference, *classic, *robust)
 
 
-def _games_howell(
-    means: Reals, counts: Reals, variances: Reals, number: int, level: float
-) -> Reals:
-    """Return p and both ends of intervals, 3 x P, of groups that vary, of `number` in all."""
-    from scipy.stats import studentized_range  # noqa: PLC0415
-    from statsmodels.sandbox.stats.multicomp import tukeyhsd  # noqa: PLC0415
-
-    # A quantile of 1 makes the intervals the differences plus and minus one error.
-    found = tukeyhsd(means, counts, variances, alpha=1 - level, q_crit=1.0)
-    difference, error, df, p = -found[2], found[3], np.atleast_1d(found[6]), found[8]
-    if number > len(means):
-        p = np.atleast_1d(studentized_range.sf(np.abs(difference) / error, number, df))
-    half = error * range_quantiles(level, number, df)
-    return np.stack([np.clip(p, 0, 1), difference - half, difference + half])
-
-
-def range_quantiles(level: float, number: int, df: Reals) -> Reals:
-    """Return quantiles of the studentized range of `number` groups, by degrees of freedom.
-
-    Args:
-        level: probability below the quantile.
-        number: of groups.
-        df: P, degrees of freedom, above 0.
-    """
-    from scipy.stats import studentized_range  # noqa: PLC0415
-
-    smooth = df >= LEAST_INTERPOLATED
-    found = np.empty(len(df))
-    found[~smooth] = studentized_range.ppf(level, number, df[~smooth])
-    if smooth.any():
-        found[smooth] = np.exp(_interpolated(level, number)(np.log1p(1 / df[smooth])))
-    return found
-
-
-@cache
-def _interpolated(level: float, number: int) -> Callable[[Reals], Reals]:
-    """Return the logarithm of quantiles as a function of log(1 + 1 / df), which is smooth.
-
-    At Chebyshev's nodes, between which the error of a polynomial stays small.
-    """
-    from scipy.interpolate import BarycentricInterpolator  # noqa: PLC0415
-    from scipy.stats import studentized_range  # noqa: PLC0415
-
-    nodes = np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES)
-    at = np.log1p(1 / LEAST_INTERPOLATED) * (nodes + 1) / 2
-    known = np.log(studentized_range.ppf(level, number, 1 / np.expm1(at)))
-    return cast("Callable[[Reals], Reals]", BarycentricInterpolator(at, known))
+def _tested(difference: Reals, error: Reals, df: Reals, number: int, level: float) -> Reals:
+    """Return p and both ends of intervals, 3 x P, of differences among `number` means."""
+    p = studentized_range_sf(np.abs(difference) / error, number, df)
+    half = error * studentized_range_isf(1 - level, number, df)
+    return np.stack([p, difference - half, difference + half])

@@ -14,7 +14,7 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.oneway import anova_oneway, confint_effectsize_oneway
 
 from registry.learning.arrays import Reals
-from registry.learning.statistics.group_pairs import group_pairs, range_quantiles
+from registry.learning.statistics.group_pairs import group_pairs
 from registry.learning.statistics.one_way import explained_share, is_constant, one_way
 
 Groups = Sequence[Reals]
@@ -134,12 +134,6 @@ def test_pairs_are_those_of_scipy() -> None:
         assert list(p) == pytest.approx(list(expected.pvalue[places]), abs=1e-9)
         assert list(lower) == pytest.approx(list(ends.low[places]), rel=1e-6)
         assert list(upper) == pytest.approx(list(ends.high[places]), rel=1e-6)
-
-
-def test_quantiles_between_nodes_are_exact() -> None:
-    df = np.array([1.2, 4.0, 41.7, 5000.0])
-    exact = stats.studentized_range.ppf(0.95, 7, df)
-    assert range_quantiles(0.95, 7, df) == pytest.approx(exact, rel=1e-8)
 
 
 def test_a_constant_group_leaves_out_what_takes_its_variance() -> None:
