@@ -13,6 +13,9 @@ MOST_FOR_SILHOUETTES = 2_000
 PERMUTATIONS = 999
 """Orders of the groups at random, against which they are tested: p is 0.001 or more."""
 
+ORDERS_AT_ONCE = 20
+"""Orders of which silhouettes are computed by one product."""
+
 
 class Separation(NamedTuple):
     """How far groups of models lie apart; nan where it is not defined.
@@ -72,25 +75,30 @@ def separation(
     )  # fmt: skip
 
 
-def silhouette(distances: Reals, labels: Places) -> float:
-    """Return the mean silhouette, as scikit-learn's, which takes longer for many orders of groups.
+def silhouettes(distances: Reals, labels: Places) -> Reals:
+    """Return mean silhouettes by P groupings of M models, as scikit-learn's, P.
+
+    One product for all groupings: with one for each, reading the distances is what takes time.
 
     Args:
         distances: M x M.
-        labels: M, from 0 on; a model that is alone in its group counts 0.
+        labels: P x M, from 0 on; a model that is alone in its group counts 0.
     """
-    one_hot = np.eye(int(labels.max()) + 1)[labels]
-    counts = one_hot.sum(axis=0)
-    sums = distances @ one_hot
-    own = one_hot.astype(bool)
-    alone = counts[labels] == 1
-    within = sums[own] / np.maximum(counts[labels] - 1, 1)
+    member = np.eye(int(labels.max()) + 1)[labels]
+    counts = member.sum(axis=1, keepdims=True)
+    models = len(distances)
+    sums = distances @ member.transpose(1, 0, 2).reshape(models, -1)
+    sums = sums.reshape(models, *counts.shape[::2]).transpose(1, 0, 2)
+    own = labels[:, :, None]
+    of_own = np.take_along_axis(np.broadcast_to(counts, sums.shape), own, axis=2)[:, :, 0]
+    within = np.take_along_axis(sums, own, axis=2)[:, :, 0] / np.maximum(of_own - 1, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        others = np.where(own | (counts == 0), np.inf, sums / counts)
-        next_one = others.min(axis=1)
+        others = sums / np.where(counts == 0, np.nan, counts)
+        np.put_along_axis(others, own, np.nan, axis=2)
+        next_one = np.fmin.reduce(others, axis=2)
         largest = np.maximum(within, next_one)
-        values = np.where(alone | (largest == 0), 0, (next_one - within) / largest)
-    return float(values.mean())
+        values = np.where((of_own == 1) | (largest == 0), 0, (next_one - within) / largest)
+    return np.asarray(values.mean(axis=1), np.float64)
 
 
 def _size(codes: Places, code: int) -> bool:
@@ -106,9 +114,12 @@ def _silhouettes(
         some = rng.permutation(len(labels))[:MOST_FOR_SILHOUETTES]
         vectors, labels = vectors[some], np.unique(labels[some], return_inverse=True)[1]
     distances = np.asarray(pairwise_distances(vectors), np.float64)
-    found = silhouette(distances, labels)
-    by_chance = [silhouette(distances, rng.permutation(labels)) for _ in range(permutations)]
-    return found, _p(found, np.array(by_chance))
+    orders = np.array([labels, *(rng.permutation(labels) for _ in range(permutations))])
+    steps = range(0, len(orders), ORDERS_AT_ONCE)
+    found = np.concatenate(
+        [silhouettes(distances, orders[start : start + ORDERS_AT_ONCE]) for start in steps]
+    )
+    return float(found[0]), _p(float(found[0]), found[1:])
 
 
 def _purity(near: Places, labels: Places) -> float:

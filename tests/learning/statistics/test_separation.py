@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from registry.learning.arrays import Places, Reals
 from registry.learning.statistics import projections, separation
 from registry.learning.statistics.projections import kept_neighbours, umap_points
-from registry.learning.statistics.separation import silhouette
+from registry.learning.statistics.separation import silhouettes
 
 
 def clouds(distance: float, count: int = 60, seed: int = 0) -> tuple[Reals, Places]:
@@ -22,15 +22,25 @@ def clouds(distance: float, count: int = 60, seed: int = 0) -> tuple[Reals, Plac
 
 def test_silhouettes_are_those_of_scikit_learn() -> None:
     points, codes = clouds(2.0)
-    assert silhouette(pairwise_distances(points), codes) == pytest.approx(
-        silhouette_score(points, codes)
-    )
     alone = np.where(np.arange(60) == 5, 3, codes)
-    assert silhouette(pairwise_distances(points), alone) == pytest.approx(
-        silhouette_score(points, alone)
+    # With fewer groups than another grouping, and with a number that no model has.
+    gapped, two = np.where(codes == 1, 3, codes), codes % 2
+    found = silhouettes(pairwise_distances(points), np.array([codes, alone, gapped, two]))
+    assert list(found) == pytest.approx(
+        [silhouette_score(points, each) for each in (codes, alone, gapped, two)], rel=1e-12
     )
     same = np.zeros((6, 2))
-    assert silhouette(pairwise_distances(same), np.arange(6) % 2) == 0
+    assert silhouettes(pairwise_distances(same), np.arange(6)[None] % 2) == [0]
+
+
+def test_orders_are_compared_with_the_groups_however_many_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    points, codes = clouds(0.0)
+    found = separation.separation(points, codes, seed=0, permutations=33)
+    assert 0.1 < found.silhouette_p < 0.9
+    monkeypatch.setattr(separation, "ORDERS_AT_ONCE", 7)
+    assert separation.separation(points, codes, seed=0, permutations=33) == found
 
 
 def test_groups_apart_are_found_and_others_are_not() -> None:
