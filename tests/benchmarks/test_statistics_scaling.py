@@ -149,6 +149,18 @@ def test_pythia_by_size_and_by_checkpoint(
 
 
 @pytest.mark.shared
+def test_bands_of_many_models_of_an_architecture(board: Engine) -> None:
+    options = FrameOptions(grouping=Grouping.ARCHITECTURE, benchmarks=SIX, least=20)
+    found = run_scaling(board, options)
+    for name in ("error", "line_error", "last_error", "covered"):
+        print(f"  {name:12} {interval(held_out(found.fits, name))}")
+    for each in found.fits:
+        print(f"  {each.benchmark:14} {each.group_name:12} n {each.n:5}, held {each.held_out:4},"
+              f" drift {each.drift or 0:.3f}, deviation {each.deviation or 0:.3f}, covered"
+              f" {each.covered}")  # fmt: skip
+
+
+@pytest.mark.shared
 def test_a_benchmark_is_predicted_from_abilities(base_models: Engine) -> None:
     options = FrameOptions(benchmarks=BASE, complete=True)
     found = run_scaling(base_models, options, axis=ScalingAxis.COMPUTE)

@@ -98,16 +98,23 @@ class MissedScores(NamedTuple):
 def drift_of(missed: Sequence[MissedScores]) -> float:
     """Return the standard deviation of scores from curves, by factor of ten beyond them.
 
-    The root of the squares of what was missed, over the squares of how far the models are beyond
-    the curves: large distances count most. What a score deviates by anyway is in it, so intervals
-    are a little wide. nan of fewer than `LEAST_MISSES` scores.
+    The root of the mean square of what was missed, less the variance that scores have about the
+    curve anyway, over the mean square of how far the models are beyond the curve. Each group counts
+    once, more where its models are far beyond.
+
+    Args:
+        missed: scores of each group, beside its curve.
+
+    Returns:
+        nan of fewer than `LEAST_MISSES` scores.
     """
     if sum(len(each.scores) for each in missed) < LEAST_MISSES:
         return np.nan
-    squares = sum(
-        float(((each.scores - predict(each.fit, each.sizes).mean) ** 2).sum()) for each in missed
-    )
-    far = sum(float(((each.sizes - each.largest) ** 2).sum()) for each in missed)
+    squares, far = 0.0, 0.0
+    for each in missed:
+        residuals = each.scores - predict(each.fit, each.sizes).mean
+        squares += max(float((residuals**2).mean()) - each.fit.variance, 0)
+        far += float(((each.sizes - each.largest) ** 2).mean())
     return float(np.sqrt(squares / far))
 
 

@@ -209,10 +209,15 @@ def test_the_drift_is_what_curves_miss_larger_models_by() -> None:
     near = MissedScores(line, 4.0, far, predict(line, far).mean + np.array([0.3, -0.4]))
     further = MissedScores(line, 4.0, far + 1, predict(line, far + 1).mean + np.array([1.0, 0.2]))
     assert np.isnan(drift_of([near, further]))
+    # As near to the curve as the scores that it was fitted to: nothing is missed.
     one = MissedScores(line, 4.0, far[:1], predict(line, far[:1]).mean)
-    squares = 0.3**2 + 0.4**2 + 1.0 + 0.2**2
-    distances = 0.5**2 + 1 + 1.5**2 + 2.0**2 + 0.5**2
+    squares = (0.3**2 + 0.4**2) / 2 + (1.0 + 0.2**2) / 2 - 2 * line.variance
+    distances = (0.5**2 + 1) / 2 + (1.5**2 + 2.0**2) / 2 + 0.5**2
     assert drift_of([near, further, one]) == pytest.approx(np.sqrt(squares / distances))
+    # Each group counts once, whatever its number of models.
+    twice = MissedScores(line, 4.0, np.tile(far, 2), np.tile(near.scores, 2))
+    assert drift_of([twice, further, one]) == pytest.approx(np.sqrt(squares / distances))
+    assert drift_of([one] * 5) == 0
     assert np.isnan(near.covered(np.nan))
     wide, narrow = near.covered(0.5), near.covered(1e-9)
     band = predict(line, far)
