@@ -17,7 +17,10 @@ from sqlalchemy import Connection, Engine, text
 
 from registry.analysis.paired_scores import PairedScore, compare_pairs
 from registry.analysis.report import score_report as score_reports
+from registry.analysis.report.curve_sections import saturation_section, size_section
+from registry.analysis.report.rank_sections import rank_section
 from registry.analysis.report.score_report import score_report
+from registry.analysis.report.sections import slice_section
 from registry.analysis.statistics import (
     benchmark_correlations,
     group_differences,
@@ -627,9 +630,14 @@ def test_a_report_says_what_was_found_and_what_was_not(commands: Commands, tmp_p
     assert "nan" not in html.lower().replace("distance", "")
     assert not any(sign in html for sign in ("<script", "http:", "https:", "src="))
     assert "max-width: 40rem" in html
-    assert html.count('<i style="left:') == 3
+    # Shares of the variance, and loadings of benchmarks.
+    assert html.count('<i style="left:') == 3 + 3
     # Nothing is computed twice, and nothing is written over.
-    assert len(commands.json("query", "SELECT * FROM analyses")) == 4
+    kinds = commands.json("query", "SELECT kind, count(*) AS n FROM analyses GROUP BY 1 ORDER BY 1")
+    assert {each["kind"]: each["n"] for each in kinds} == {
+        "anova": 1, "tukey": 1, "mixed": 2, "correlate": 1, "factors": 1, "scaling": 1,
+        "saturation": 1, "map": 1,
+    }  # fmt: skip
     assert "already" in commands.refused(2, "stats", "report", str(page))
     assert ".html or .md" in commands.refused(2, "stats", "report", str(tmp_path / "a.pdf"))
 
@@ -646,7 +654,8 @@ def test_a_report_says_how_scores_go_with_size_and_time(filled: Engine) -> None:
                     "at": datetime(2023 + place % 2, 5, 1, tzinfo=UTC), "factor": 1 + place / 999,
                 },
             )  # fmt: skip
-    size, time = score_report(filled, FrameOptions(), []).sections[-2:]
+    size = size_section(filled, FrameOptions(), 0.95)
+    time = saturation_section(filled, FrameOptions(), 0.95)
     fits = run_gam(filled, FrameOptions())
     terms = {each.response: each for each in fits.terms if each.term == "size"}
     rows_ = {row[0]: row for row in size.tables[0].rows}
@@ -670,7 +679,12 @@ def test_a_report_says_how_scores_go_with_size_and_time(filled: Engine) -> None:
     ]
     latest = [each for each in saturated if each.benchmark == "alpha"][-1]
     assert {row[1] for row in time.tables[0].rows} == {"2023", "2024", "all models"}
-    assert time.sentences[0].startswith(f"alpha, all models: {latest.verdict}; the best score is ")
+    assert latest.verdict == "unknown"
+    assert time.sentences[0].startswith(
+        "alpha: whether it is saturated is not known; the best score of 64 models is"
+        f" {latest.best:.3f}"
+    )
+    assert "the year of 64 of them is known" in time.sentences[0]
     assert f"({latest.best_model})" in time.sentences[0]
 
 
@@ -682,20 +696,28 @@ def test_a_report_compares_the_best_models_on_their_items(engine: Engine) -> Non
         write(connection, block("exam", *runs))
     report = score_report(engine, FrameOptions(), [])
     assert [each.title for each in report.sections] == [
-        "The data", "The best models", "Are the best models better?", "Correlations of benchmarks",
-        "Scores over size", "Benchmarks over time",
+        "The data", "The best models", "Are the best models better?",
+        "Models that share a family or an author", "Models beside their parents",
+        "Correlations of benchmarks", "Abilities", "Scores over size", "Scaling curves",
+        "Benchmarks over time", "Map of models",
     ]  # fmt: skip
-    ranks, better, correlated, *courses = report.sections[1:]
-    # Neither sizes nor dates of these models are known.
-    assert courses[0].sentences[0].startswith("Not computed:")
-    assert [row[1] for row in courses[1].tables[0].rows] == ["all models"]
+    _, ranks, better, shared, *others = report.sections
+    # One author, one benchmark, and neither sizes nor dates of these models are known.
+    assert [each.sentences[0].startswith("Not computed:") for each in others] == [
+        *[True] * 5, False, True,
+    ]  # fmt: skip
+    assert [row[1] for row in others[5].tables[0].rows] == ["all models"]
+    assert not others[5].figures
+    assert "No year of a model is known" in others[5].sentences[-1]
+    assert "13 models whose author is known are of 1 authors" in shared.sentences[1]
     assert "may be the best by the standard errors" in ranks.sentences[0]
     assert ranks.tables[0].rows[0][2].startswith("1 to ")
     found = compare_pairs_of(engine, [row[0] for row in ranks.tables[0].rows[:4]])
     clear = sum(each.verdict in {"better", "worse"} for each in found)
-    assert better.sentences[0].startswith(f"{clear} of 6 paired comparisons of the 4 best models")
+    assert "6 of 6 pairs on a benchmark have outcomes on common items" in better.sentences[0]
+    assert f": {clear} of these differ" in better.sentences[0]
     assert len(better.tables[0].rows) == 6
-    assert correlated.sentences[0].startswith("Not computed: Correlating takes two benchmarks")
+    assert others[1].sentences[0].startswith("Not computed: Correlating takes two benchmarks")
 
 
 def compare_pairs_of(engine: Engine, models: Sequence[str]) -> Sequence[PairedScore]:
@@ -709,11 +731,14 @@ def test_a_report_is_of_the_benchmarks_with_the_most_scores(
     with filled.begin() as connection:
         put(connection, "few", [0.01 * place for place in range(12)])
     monkeypatch.setattr(score_reports, "MOST_BENCHMARKS", 3)
-    data = score_report(filled, FrameOptions(), []).sections[0]
+    _, frame, said = score_reports.report_data(filled, FrameOptions())
+    data = slice_section(frame, said)
     assert [row[0] for row in data.tables[0].rows] == ["alpha", "beta", "gamma"]
     assert data.sentences[-1].startswith("Of 4 benchmarks these are the 3 with the most scores")
-    named = score_report(filled, FrameOptions(benchmarks=["alpha", "few"]), []).sections[0]
-    assert [row[:2] for row in named.tables[0].rows] == [["alpha", "64"], ["few", "12"]]
+    named = FrameOptions(benchmarks=["alpha", "few"])
+    data = slice_section(*score_reports.report_data(filled, named)[1:])
+    assert [row[:2] for row in data.tables[0].rows] == [["alpha", "64"], ["few", "12"]]
+    assert data.sentences[-1].startswith("12 of the models have a score on each of the benchmarks")
 
 
 def test_corrected_partial_correlations_and_levene_s_centre(filled: Engine) -> None:
@@ -764,7 +789,7 @@ def test_a_report_ranks_without_benchmarks_of_several_measures(filled: Engine) -
         put(connection, "leaderboard_mmlu_pro", scores, measure=Measure(metric="acc"))
         put(connection, "mmlu_pro", [*[None] * 32, *scores[:20]], measure=Measure(metric="score"))
     options = FrameOptions(benchmarks=["alpha", "mmlu_pro"])
-    ranks = score_report(filled, options, []).sections[1]
+    ranks = rank_section(filled, options, read_frame(filled, options))
     assert ranks.sentences[0] == "Ranked without mmlu_pro, whose scores are by several measures."
     assert len(ranks.tables[0].rows) == 20
 

@@ -133,7 +133,12 @@ def test_each_stage_is_named_in_lines(engine: Engine, database_url: str, tmp_pat
         "Are the best models better?",
         "Differences by size",
         "Pairs of groups by size",
+        "Models that share a family or an author",
+        "Models beside their parents",
         "Correlations of benchmarks",
+        "Abilities",
         "Scores over size",
+        "Scaling curves",
         "Benchmarks over time",
+        "Map of models",
     ]

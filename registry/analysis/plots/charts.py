@@ -54,7 +54,8 @@ class PanelSeries:
     Attributes:
         name: of the group.
         points: n x 2.
-        curve: m x 2 for a line alone, or m x 4: place, value, lower and upper end of the band.
+        curve: m x 2 for a line alone, or m x 4: place, value, lower and upper end of the band,
+            which are nan where there is none.
         muted: whether it is drawn in grey, behind the others.
     """
 
@@ -62,6 +63,13 @@ class PanelSeries:
     points: Reals = field(default_factory=lambda: np.empty((0, 2)))
     curve: Reals = field(default_factory=lambda: np.empty((0, 2)))
     muted: bool = False
+
+    @property
+    def banded(self) -> Reals:
+        """The part of the curve that has a band."""
+        if self.curve.shape[1] < 4:  # noqa: PLR2004 - without a band
+            return self.curve[:0]
+        return np.asarray(self.curve[np.isfinite(self.curve).all(axis=1)], np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +155,9 @@ def _chart(panel: Panel, styles: Mapping[str, int]) -> str:
     layers: tuple[list[str], list[str], list[str]] = ([], [], [])
     for series in panel.series:
         colour, dash, mark = _style(series, styles)
-        curve = series.curve
-        if curve.shape[1] > 2 and len(curve):  # noqa: PLR2004 - with a band
-            band = [*axes.points(curve[:, [0, 3]]), *axes.points(curve[::-1, [0, 2]])]
+        curve, banded = series.curve, series.banded
+        if len(banded):
+            band = [*axes.points(banded[:, [0, 3]]), *axes.points(banded[::-1, [0, 2]])]
             layers[0].append(f'<polygon points="{_joined(band)}" fill="{colour}" opacity=".16"/>')
         if len(curve):
             layers[1].append(
@@ -252,9 +260,9 @@ def bounds(panel: Panel) -> tuple[float, float]:
         *(curve[:, 1] for curve in curves), *(series.points[:, 1] for series in panel.series)
     ])  # fmt: skip
     low, high = float(inner.min()), float(inner.max())
-    bands = [curve for curve in curves if curve.shape[1] > 2]  # noqa: PLR2004 - with a band
-    ends = np.concatenate([inner, *(curve[:, 2:].ravel() for curve in bands)])
-    half = max((float((curve[:, 3] - curve[:, 1]).max()) for curve in bands), default=0.0)
+    bands = [series.banded for series in panel.series if len(series.banded)]
+    ends = np.concatenate([inner, *(band[:, 2:].ravel() for band in bands)])
+    half = max((float((band[:, 3] - band[:, 1]).max()) for band in bands), default=0.0)
     room = (high - low) or half or 1.0
     low, high = max(float(ends.min()), low - room), min(float(ends.max()), high + room)
     return (low, high) if high > low else (low - room / 2, high + room / 2)
@@ -271,6 +279,7 @@ def round_numbers(low: float, high: float) -> list[float]:
 
 def short(value: float) -> str:
     """Write a number of weights, tokens or operations in a few letters."""
+    value = float(f"{value:.3g}")
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if size <= abs(value) < 1e3 * size:
             return f"{value / size:.3g}{letter}"

@@ -105,9 +105,14 @@ def _picture(drawn: DrawnMap, path: Path) -> None:
         figure.savefig(file, format="png", dpi=DPI)
 
 
+def is_ordered(names: Sequence[str]) -> bool:
+    """Return whether groups have an order, as ranges of size and years do."""
+    return all(np.isfinite(_order(name)[0]) for name in names)
+
+
 def _order(name: str) -> tuple[float, str]:
     """Return what sorts ranges of size by their bound, and other names by the alphabet."""
-    bound = name.removesuffix("B and more").partition("-")[0]
+    bound = name.removesuffix("B and more").removesuffix(" or before").partition("-")[0]
     try:
         return float(bound), name
     except ValueError:

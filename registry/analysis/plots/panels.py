@@ -107,8 +107,8 @@ def _draw(axes: "Axes", panel: Panel, styles: Mapping[str, int]) -> None:
         place = styles.get(series.name, 0)
         colour = charts.GREY if series.muted else charts.STYLES[place % len(charts.STYLES)][0]
         name = _safe(series.name)
-        if series.curve.shape[1] > 2 and len(series.curve):  # noqa: PLR2004 - with a band
-            axes.fill_between(*series.curve[:, [0, 2, 3]].T, color=colour, alpha=0.16, lw=0)
+        if len(series.banded):
+            axes.fill_between(*series.banded[:, [0, 2, 3]].T, color=colour, alpha=0.16, lw=0)
         if len(series.curve):
             axes.plot(
                 *series.curve[:, :2].T, color=colour, lw=1.6, label=name,

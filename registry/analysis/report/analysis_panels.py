@@ -6,6 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from registry.analysis.plots.charts import Panel, PanelSeries
+from registry.analysis.report.sentences import range_of, titled
 from registry.analysis.statistics.additive_models import GamAnalysis
 from registry.analysis.statistics.additive_results import GamPoint
 from registry.analysis.statistics.benchmark_saturation import SaturationAnalysis
@@ -21,17 +22,6 @@ AXES: Mapping[ScalingAxis, str] = {
 
 TINY = 1e-12
 """Below it p-values are rounding errors."""
-
-
-def titled(name: str, version: str) -> str:
-    """Return a benchmark's name with its version, if it has one."""
-    return f"{name}@{version}" if version else name
-
-
-def range_of(counts: Collection[int]) -> str:
-    """Write the least and the most of some counts, or the one that all are."""
-    least, most = min(counts), max(counts)
-    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def gam_caption(found: GamAnalysis, *, log: bool = False, level: float = 0.95) -> str:
@@ -60,7 +50,7 @@ def gam_panels(found: GamAnalysis) -> Iterator[Panel]:
         name = term.term if term.group_name is None else f"{term.term} of {term.group_name}"
         yield Panel(
             title=f"{titled(term.response, term.version)} on {name}",
-            note=f"{term.shape}, p {_p(term.holm)}, edf {term.edf:.1f},"
+            note=f"{term.shape}, p {curve_p(term.holm)}, edf {term.edf:.1f},"
             f" n={counts[term.response, term.version]:,}",
             across="number of weights" if term.term == "size" else term.term,
             up="partial effect",
@@ -82,7 +72,8 @@ def fifths(points: Sequence[GamPoint]) -> list[float]:
     return [next(each.x for each in points if each.below >= share / 5) for share in range(1, 5)]
 
 
-def _p(value: float | None) -> str:
+def curve_p(value: float | None) -> str:
+    """Write the p-value of a curve, which is not known to be smaller than rounding errors."""
     if value is None:
         return "not known"
     return f"< {TINY:.0e}" if value < TINY else f"{value:.2g}"

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from registry.analysis.plots.charts import Panel
+from registry.learning.arrays import Reals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +54,55 @@ class SpanFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PanelFigure:
+    """Curves, points and bands on panels.
+
+    Attributes:
+        caption: as that of a table.
+        panels: one or more.
+        table: what Markdown has in their place; None where a table of the section has it all.
+    """
+
+    caption: str
+    panels: Sequence[Panel]
+    table: ReportTable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MapFigure:
+    """Models on a plane.
+
+    Attributes:
+        caption: as that of a table.
+        points: M x 2.
+        groups: of the M models; None where there are no groups, or a model is in none.
+    """
+
+    caption: str
+    points: Reals
+    groups: Sequence[str | None]
+
+
+ReportFigure: TypeAlias = SpanFigure | PanelFigure | MapFigure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSection:
-    """A section: sentences that say what was found and what was not, then figures and tables."""
+    """A section: sentences that say what was found and what was not, then figures and tables.
+
+    Attributes:
+        title: of the section.
+        sentences: what was found, and what was not.
+        figures: pictures.
+        tables: tables.
+        notes: what was left out, and why.
+    """
 
     title: str
     sentences: Sequence[str]
-    figures: Sequence[SpanFigure] = ()
+    figures: Sequence[ReportFigure] = ()
     tables: Sequence[ReportTable] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

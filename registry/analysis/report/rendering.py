@@ -1,8 +1,20 @@
 """Reports as text: a page that needs no network and no script, or Markdown."""
 
+from collections import Counter
+from collections.abc import Iterator
 from html import escape
 
-from registry.analysis.report.document import Report, ReportSection, ReportTable, SpanFigure
+from registry.analysis.plots import charts, map_chart
+from registry.analysis.plots.model_map import NO_GROUP, group_names
+from registry.analysis.report.document import (
+    MapFigure,
+    PanelFigure,
+    Report,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    SpanFigure,
+)
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8">
@@ -15,6 +27,9 @@ h1 {{ line-height: 1.2; }}
 h2 {{ margin-top: 2.2rem; border-top: 1px solid #ddd; padding-top: 1rem; break-after: avoid; }}
 figure {{ margin: 1rem 0; break-inside: avoid; }}
 figcaption, caption {{ color: #555; font-size: .88rem; text-align: left; margin-bottom: .4rem; }}
+.notes {{ color: #555; font-size: .88rem; }}
+.figure {{ margin: 1rem 0; }}
+.figure > p {{ color: #555; font-size: .88rem; margin: 0 0 .4rem; }}
 .scroll {{ overflow-x: auto; margin: 1rem 0; }}
 .scroll > p {{ position: sticky; left: 0; margin: 0 0 .4rem; color: #555; font-size: .88rem; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem;
@@ -32,6 +47,7 @@ tr {{ break-inside: avoid; }}
 .axis b {{ top: .15rem; width: .25rem; height: .8rem; margin-left: -.125rem; background: #2166ac; }}
 .axis u {{ top: 0; width: 1px; height: 1.1rem; background: #999; }}
 .ends {{ display: flex; justify-content: space-between; color: #555; }}
+{style}
 @media (max-width: 40rem) {{ .span {{ grid-template-columns: 1fr; gap: 0; margin: .5rem 0; }}
   td:first-child {{ white-space: normal; min-width: 8rem; overflow-wrap: anywhere; }} }}
 @media print {{ body {{ font-size: 11px; max-width: none; margin: 0; }}
@@ -50,6 +66,7 @@ def as_page(report: Report) -> str:
     page = _PAGE.format(
         title=escape(report.title),
         summary=escape(report.summary),
+        style=charts.CSS + map_chart.CSS,
         sections="\n".join(map(_section, report.sections)),
     )
     # Names of models may hold what no encoding takes.
@@ -61,7 +78,8 @@ def as_markdown(report: Report) -> str:
     parts = [f"# {report.title}", report.summary]
     for section in report.sections:
         parts += [f"## {section.title}", *map(_marked, section.sentences)]
-        parts += [_markdown_table(_spans(figure)) for figure in section.figures]
+        parts += [_marked(_noted(section)) for _ in section.notes[:1]]
+        parts += [part for figure in section.figures for part in _in_words(figure)]
         parts += [_markdown_table(table) for table in section.tables]
     return ("\n\n".join(parts) + "\n").encode(errors="replace").decode()
 
@@ -70,13 +88,29 @@ def _section(section: ReportSection) -> str:
     return "\n".join([
         f"<section><h2>{escape(section.title)}</h2>",
         *(f"<p>{escape(sentence)}</p>" for sentence in section.sentences),
+        *(f'<p class="notes">{escape(_noted(section))}</p>' for _ in section.notes[:1]),
         *map(_figure, section.figures),
         *map(_table, section.tables),
         "</section>",
     ])  # fmt: skip
 
 
-def _figure(figure: SpanFigure) -> str:
+def _noted(section: ReportSection) -> str:
+    return " ".join(dict.fromkeys(section.notes))
+
+
+def _figure(figure: ReportFigure) -> str:
+    if isinstance(figure, SpanFigure):
+        return _spans(figure)
+    drawn = (
+        charts.chart_panels(figure.panels)
+        if isinstance(figure, PanelFigure)
+        else map_chart.chart_map(figure.points, figure.groups)
+    )
+    return f'<div class="figure"><p>{escape(figure.caption)}</p>{drawn}</div>'
+
+
+def _spans(figure: SpanFigure) -> str:
     width = (figure.high - figure.low) or 1.0
 
     def place(value: float) -> float:
@@ -130,11 +164,24 @@ def _shade(value: float | None) -> str:
     )
 
 
-def _spans(figure: SpanFigure) -> ReportTable:
-    return ReportTable(
-        caption=figure.caption, headings=("", "value"),
-        rows=[(span.name, span.said) for span in figure.spans],
-    )  # fmt: skip
+def _in_words(figure: ReportFigure) -> Iterator[str]:
+    """Yield a figure as Markdown: its numbers as a table, if no table of the section has them."""
+    if isinstance(figure, SpanFigure):
+        rows = [(span.name, span.said) for span in figure.spans]
+        yield _markdown_table(
+            ReportTable(caption=figure.caption, headings=("", "value"), rows=rows)
+        )
+    elif isinstance(figure, MapFigure):
+        counts = Counter(each or NO_GROUP for each in figure.groups)
+        names = [each for each in (*group_names(figure.groups), NO_GROUP) if each in counts]
+        yield _markdown_table(
+            ReportTable(
+                caption=figure.caption + " The map is drawn in a report as .html.",
+                headings=("group", "models"), rows=[[each, f"{counts[each]:,}"] for each in names],
+            )
+        )  # fmt: skip
+    elif figure.table is not None:
+        yield _markdown_table(figure.table)
 
 
 def _markdown_table(table: ReportTable) -> str:

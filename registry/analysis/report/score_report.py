@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine
 
-from registry.analysis.report import curve_sections, sections
+from registry.analysis.report import (
+    curve_sections,
+    dependence_sections,
+    map_sections,
+    rank_sections,
+    sections,
+)
 from registry.analysis.report.document import Report, ReportSection
 from registry.analysis.report.rendering import as_markdown, as_page
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
@@ -69,37 +75,9 @@ def score_report(
         UsageError: as `read_frame` does, and for another level.
     """
     check_level(level)
-    on_progress("data", 0, 6 + 2 * len(groupings))
-    plain = replace(options, grouping=None)
-    frame = read_frame(engine, plain)
-    left_out: list[str] = []
-    if options.benchmarks is None and len(frame.benchmarks) > MOST_BENCHMARKS:
-        left_out.append(
-            f"Of {len(frame.benchmarks)} benchmarks these are the {MOST_BENCHMARKS} with the most"
-            " scores; name others by --benchmark."
-        )
-        plain = replace(plain, benchmarks=_largest(frame))
-        frame = read_frame(engine, plain)
-    parts: list[tuple[str, Callable[[], ReportSection]]] = [
-        ("The best models", partial(sections.rank_section, engine, plain, frame)),
-        ("Are the best models better?",
-         partial(sections.comparison_section, engine, frame, level)),
-    ]  # fmt: skip
-    for grouping in groupings:
-        of = replace(plain, grouping=grouping)
-        for name, section in (("Differences", sections.anova_section),
-                              ("Pairs of groups", sections.tukey_section)):  # fmt: skip
-            parts.append((f"{name} by {grouping}", partial(section, engine, of, level)))
-    parts.append(
-        (
-            "Correlations of benchmarks",
-            partial(sections.correlation_section, engine, plain, level),
-        )
-    )
-    parts.append(("Scores over size", partial(curve_sections.size_section, engine, plain, level)))
-    parts.append(
-        ("Benchmarks over time", partial(curve_sections.saturation_section, engine, plain, level))
-    )
+    on_progress("data", 0, 0)
+    plain, frame, left_out = report_data(engine, options)
+    parts = _parts(engine, plain, frame, groupings, level)
     done = [sections.slice_section(frame, left_out)]
     for place, (title, section_of) in enumerate(parts, 1):
         on_progress(title, place, len(parts) + 1)
@@ -109,12 +87,74 @@ def score_report(
             done.append(ReportSection(title=title, sentences=[f"Not computed: {error}"]))
     which = "all models" if options.condition is None else f"models with {options.condition}"
     return Report(
-        title="What explains scores",
+        title="What scores go with",
         summary=f"Statistics of scores of {which}, {datetime.now(UTC):%Y-%m-%d} (UTC), by registry"
         f" {__version__}. {level:.0%} intervals. Each analysis is stored under its number, in view"
         " analyses and those of its kind.",
         sections=done,
     )
+
+
+def report_data(
+    engine: Engine, options: FrameOptions
+) -> tuple[FrameOptions, ScoreFrame, list[str]]:
+    """Return the slice of a report without groups, its frame, and what is said of benchmarks.
+
+    Where no benchmark is named it is of the `MOST_BENCHMARKS` with the most scores.
+
+    Raises:
+        UsageError: as `read_frame` does.
+    """
+    plain = replace(options, grouping=None)
+    frame = read_frame(engine, plain)
+    if options.benchmarks is not None or len(frame.benchmarks) <= MOST_BENCHMARKS:
+        return plain, frame, []
+    said = (
+        f"Of {len(frame.benchmarks)} benchmarks these are the {MOST_BENCHMARKS} with the most"
+        " scores; name others by --benchmark."
+    )
+    plain = replace(plain, benchmarks=_largest(frame))
+    return plain, read_frame(engine, plain), [said]
+
+
+def _parts(
+    engine: Engine,
+    options: FrameOptions,
+    frame: ScoreFrame,
+    groupings: Sequence[Grouping],
+    level: float,
+) -> list[tuple[str, Callable[[], ReportSection]]]:
+    """Return the sections of a report, by title, and how each is made."""
+    parts: list[tuple[str, Callable[[], ReportSection]]] = [
+        ("The best models", partial(rank_sections.rank_section, engine, options, frame)),
+        ("Are the best models better?",
+         partial(rank_sections.comparison_section, engine, options, frame, level)),
+    ]  # fmt: skip
+    for grouping in groupings:
+        of = replace(options, grouping=grouping)
+        for name, section in (("Differences", sections.anova_section),
+                              ("Pairs of groups", sections.tukey_section)):  # fmt: skip
+            parts.append((f"{name} by {grouping}", partial(section, engine, of, level)))
+    first = groupings[0] if groupings else None
+    return [
+        *parts,
+        (
+            "Models that share a family or an author",
+            partial(dependence_sections.dependence_section, engine, options, groupings, level),
+        ),
+        *(
+            (title, partial(section, engine, options, level))
+            for title, section in (
+                ("Models beside their parents", dependence_sections.parents_section),
+                ("Correlations of benchmarks", sections.correlation_section),
+                ("Abilities", map_sections.ability_section),
+                ("Scores over size", curve_sections.size_section),
+                ("Scaling curves", curve_sections.scaling_section),
+                ("Benchmarks over time", curve_sections.saturation_section),
+            )
+        ),
+        ("Map of models", partial(map_sections.map_section, engine, options, first, level)),
+    ]
 
 
 def _largest(frame: ScoreFrame) -> list[str]:

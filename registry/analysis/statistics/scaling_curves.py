@@ -158,6 +158,8 @@ def run_scaling(
             enough models whose amount is known.
     """
     check_level(level)
+    # They count in the curve of all models.
+    options = replace(options, ungrouped="without a curve of their own")
     frame = read_frame(engine, options)
     with reading(engine) as connection:
         frame = replace(frame, sizes=amounts(connection, frame, axis))

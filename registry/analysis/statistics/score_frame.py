@@ -75,7 +75,7 @@ class FrameOptions:
         most: groups at most, those of the most models.
         factors: what models are grouped by besides, all groups of each; any but by size.
         dates: whether the dates of models count.
-        ungrouped: what a note says of models whose group is not known.
+        ungrouped: what a note says of models in none of the groups.
     """
 
     condition: str | None = None
@@ -335,8 +335,8 @@ def _groups(
         smaller = ranked[options.most :]
         models = sum(counts[name] for name in smaller)
         notes.append(
-            f"{_count(len(smaller), 'group')} of {_count(models, 'model')} left out, the smaller"
-            f" ones beyond {options.most}."
+            f"{_count(len(smaller), 'group')} of {_count(models, 'model')} {options.ungrouped}, the"
+            f" smaller ones beyond {options.most}."
         )
     order = groupings.size_names(cuts) if options.grouping == Grouping.SIZE else sorted(counts)
     largest = set(ranked[: options.most])

@@ -19,7 +19,7 @@ from registry.cli.stats.options import (
 )
 
 if TYPE_CHECKING:
-    from registry.analysis.statistics.ability_factors import FactorAnalysisOfScores
+    pass
 
 FIELDS = (
     Field("factor", right=True, kept=True),
@@ -72,6 +72,7 @@ def factors(
     """
     require("scipy", "statsmodels", doing="Factor analysis", extra="stats")
     require("sklearn", doing="Factor analysis")
+    from registry.analysis.report.sentences import factor_sentence
     from registry.analysis.statistics.ability_factors import run_factors
 
     options = frame_options(**chosen)
@@ -79,15 +80,5 @@ def factors(
         found = run_factors(engine, options, seed=seed, level=level)
     fields, results = (LOADINGS, found.loadings) if loadings else (FIELDS, found.factors)
     output.rows(fields, [[getattr(each, field.name) for field in fields] for each in results])
-    say(_said(found))
+    say(factor_sentence(found))
     say_analysis(found.stored)
-
-
-def _said(found: FactorAnalysisOfScores) -> str:
-    first = found.factors[0]
-    kept = sum(each.kept for each in found.factors)
-    return (
-        f"One ability explains {first.share:.0%} of the variance ({first.share_lower:.0%} to"
-        f" {first.share_upper:.0%}); {kept} of {len(found.factors)} factors"
-        f" {'is' if kept == 1 else 'are'} more than chance."
-    )

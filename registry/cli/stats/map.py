@@ -16,7 +16,6 @@ from registry.cli.progress import trainings
 from registry.cli.stats.options import (
     frame_options,
     optional_group_options,
-    probability,
     say_analysis,
     seed_option,
     slice_options,
@@ -25,7 +24,7 @@ from registry.enums import MapLayout
 
 if TYPE_CHECKING:
     from registry.analysis.plots.model_map import DrawnMap
-    from registry.analysis.statistics.model_maps import MapAnalysis, MapCheck
+    from registry.analysis.statistics.model_maps import MapAnalysis
     from registry.enums import Grouping
 
 FIELDS = (
@@ -83,6 +82,7 @@ def map_models(
     if layout == MapLayout.UMAP:
         require("umap", doing="Layout umap", extra="umap")
     from registry.analysis.plots.model_map import check_map_plots, write_map
+    from registry.analysis.report.sentences import map_sentences
     from registry.analysis.statistics.model_maps import run_map
 
     check_map_plots(plots)
@@ -97,7 +97,7 @@ def map_models(
     for path in plots:
         write_map(_drawn(found, options.grouping), path)
         say(f"Drew {path}.")
-    for sentence in _said(found.check):
+    for sentence in map_sentences(found.check):
         say(sentence)
     say_analysis(found.stored)
 
@@ -125,22 +125,3 @@ def _drawn(found: MapAnalysis, grouping: Grouping | None) -> DrawnMap:
         points=np.array([(each.x, each.y) for each in found.points]),
         groups=[each.group_name for each in found.points],
     )
-
-
-def _said(check: MapCheck) -> list[str]:
-    """Return in sentences what was measured."""
-    found = []
-    if check.kept_neighbours is not None:
-        found.append(
-            f"The map keeps {check.kept_neighbours:.0%} of the ten nearest neighbours by scores;"
-            f" its trustworthiness is {check.trustworthiness:.3f}."
-        )
-    if check.silhouette is None:
-        return found
-    found.append(
-        f"{check.groups} groups of {check.grouped_models:,} models: {check.verdict}. Silhouette"
-        f" {check.silhouette:+.3f} (p {probability(check.silhouette_p)}); of the ten nearest"
-        f" models {check.purity:.0%} are of the same group, {check.purity_by_chance:.0%} by chance"
-        f" (p {probability(check.purity_p)}); adjusted Rand {check.adjusted_rand:+.3f}."
-    )
-    return found

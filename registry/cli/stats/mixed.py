@@ -100,6 +100,7 @@ def mixed(
       registry stats mixed --effect none --random author --random architecture
     """
     require("scipy", "statsmodels", "mixedlm", doing="Fitting mixed models", extra="stats")
+    from registry.analysis.report.sentences import lost_effects
     from registry.analysis.statistics.mixed_models import run_mixed
 
     subject = effect or (MixedSubject.NONE if chosen["grouping"] is None else MixedSubject.GROUPS)
@@ -111,8 +112,7 @@ def mixed(
     rows = [[getattr(each, field.name) for field in FIELDS] for each in found.effects]
     output.rows(FIELDS, rows)
     say_analysis(found.stored)
-    fixed = [each for each in found.effects if each.kind in {"fixed", "test"} and each.p]
-    lost = sum((each.plain_p or 0) < 1 - level <= (each.p or 0) for each in fixed)
+    lost = len(lost_effects(found.effects, level))
     if lost:
         said = "1 effect is" if lost == 1 else f"{lost} effects are"
         say(f"{said} significant only if models were independent.")

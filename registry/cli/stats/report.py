@@ -47,16 +47,17 @@ def report(
     """Write a report on the scores of a slice of models.
 
     FILE is a new .html, which needs no network and no script, or .md. It has the data, the best
-    models and the ranks that standard errors allow, whether they differ on common items, groups of
-    models, and correlations of benchmarks; it says what was not found, and what is not known. The
-    analyses are stored. Without --benchmark it is of the six with the most scores.
+    models, groups of models, what families share, parents, correlations, abilities, curves over
+    size and time, and a map, by the first grouping; it says what was not found, and what is not
+    known. The analyses are stored. Without --benchmark it is of the six with the most scores.
 
     \b
     Examples:
       registry stats report scores.html
       registry stats report small.md --by size --where "parameters < 8e9"
     """
-    require("scipy", "statsmodels", "gamrs", doing="A report", extra="stats")
+    require("scipy", "statsmodels", "gamrs", "mixedlm", doing="A report", extra="stats")
+    require("sklearn", doing="A report")
     from registry.analysis.report.score_report import check_report, score_report, write_report
 
     check_report(file)

@@ -25,8 +25,6 @@ from registry.enums import ScalingAxis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from registry.analysis.statistics.scaling_curves import ScalingResult
-
 FIELDS = (
     Field("benchmark", whole=True),
     Field("version", tabled=False),
@@ -114,6 +112,7 @@ def scaling(
     require("scipy", "statsmodels", doing="Scaling", extra="stats")
     from registry.analysis.plots.panels import check_panels, write_panels
     from registry.analysis.report.analysis_panels import AXES, scaling_caption, scaling_panels
+    from registry.analysis.report.sentences import held_out_sentence
     from registry.analysis.statistics.scaling_curves import run_scaling
 
     check_panels(plots)
@@ -134,32 +133,6 @@ def scaling(
             caption=scaling_caption(found, level=level),
         )
         say(f"Drew {path}.")
-    if sentence := _held_out(found.fits):
+    if sentence := held_out_sentence(found.fits):
         say(sentence)
     say_analysis(stored)
-
-
-def _held_out(fits: Sequence[ScalingResult]) -> str | None:
-    """Return in a sentence how well larger models are predicted, over the curves of groups."""
-    found = [each for each in fits if each.error is not None and each.form == "logistic"]
-    chosen = [each for each in found if each.pooled_error is not None] or found
-    count = sum(each.held_out for each in chosen)
-    if not count:
-        return None
-    said = (
-        f"{count:,} scores of the largest models, predicted from smaller ones: mean error"
-        f" {_mean(chosen, 'error'):.3f}; of the score at the largest smaller size"
-        f" {_mean(chosen, 'last_error'):.3f}, of a line {_mean(chosen, 'line_error'):.3f}."
-    )
-    if any(each.covered is not None for each in chosen):
-        said += f" Intervals hold {_mean(chosen, 'covered'):.0%}."
-    if all(each.shared_error is not None for each in chosen):
-        said += f" With the slope of all groups the error is {_mean(chosen, 'shared_error'):.3f}."
-    return said
-
-
-def _mean(fits: Sequence[ScalingResult], name: str) -> float:
-    """Return the mean of a number over the held-out scores of which it is known."""
-    parts = [(each.held_out, getattr(each, name)) for each in fits]
-    known = [(count, value) for count, value in parts if value is not None]
-    return sum(count * float(value) for count, value in known) / sum(count for count, _ in known)
