@@ -166,7 +166,8 @@ def models_by_measure(
 ) -> dict[ItemMeasure, set[int]]:
     """Return the keys of the models with outcomes by each measure, of most models first.
 
-    Of as many models the measure comes first that leaderboards show. Systems around a model are not
+    Of as many models the measure comes first that leaderboards show, or else one of its filter.
+    Systems around a model are not
     the model.
     """
     rows = connection.execute(
@@ -183,6 +184,7 @@ def models_by_measure(
          GROUP BY k.metric, k.filter
          ORDER BY count(DISTINCT r.model_id) DESC,
                   bool_or((k.metric, k.filter) = (shown.metric, shown.filter)) DESC NULLS LAST,
+                  bool_or(k.filter = shown.filter) DESC NULLS LAST,
                   k.metric, k.filter"""),
         {"benchmarks": [span.key for span in selection.spans], "models": selection.models},
     )

@@ -178,6 +178,23 @@ def test_outcomes_by_one_measure_are_compared(engine: Engine) -> None:
         run_preferences(engine, replace(options, models=["org/e"]))
 
 
+def test_of_as_many_models_the_judge_of_leaderboards_counts(engine: Engine) -> None:
+    """Here they show another metric, by the judge that comes last by name."""
+    shown = Measure(metric="controlled", filter="judge")
+    with engine.begin() as connection:
+        runs = [
+            run(f"org/{name}", outcomes, measure=measure)
+            for measure in (OTHER, JUDGE)
+            for name, outcomes in (("a", [1, 0]), ("b", [0, 1]))
+        ]
+        write(connection, block("alpaca", run("org/a", score=0.5, measure=shown)))
+        write(connection, block("alpaca", *runs))
+        metric = connection.scalar(text("SELECT metric FROM registry.benchmarks"))
+    assert metric == "controlled"
+    found = run_preferences(engine, PreferenceOptions(benchmark="alpaca", replicates=20))
+    assert found.measure == ("win_rate", "judge")
+
+
 def test_why_models_have_no_rating_is_said(engine: Engine) -> None:
     none = [None] * 3
     outcomes: dict[str, list[float | None]] = {

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 import scored
 from databases import REPOSITORY
 from evaluated import block, items, run, write
 from factories import NOON, alias, counters, edge, history, model, refresh_features, rows, stub
 from priced import offer
+from routed import kept_router, subjects_problem
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -464,9 +466,172 @@ def test_what_became_cheaper(priced: Connection) -> None:
     assert [row[1:] for row in found] == [(BASE, "dear", 4.0, 2.0, 4.0, 2.0)]
 
 
+def analysed(connection: Connection, kind: str, table: str, values: str, **options: str) -> None:
+    """Store an analysis by hand, and its results in a table: rows of values after its number."""
+    key = connection.scalar(
+        text("""
+        INSERT INTO store.analyses
+               (kind, created_at, options, model_count, row_count, request, data_fingerprint,
+                code_version, libraries, seconds, notes)
+        VALUES (:kind, now(), :options, 1, 1, gen_random_uuid()::text, '', '', '{}', 1, '{}')
+        RETURNING analysis_id"""),
+        {"kind": kind, "options": orjson.dumps(options).decode()},
+    )
+    connection.execute(text(f"INSERT INTO store.{table} VALUES {values}"), {"id": key})
+
+
+def test_which_fine_tunes_are_surely_better(catalog: Connection) -> None:
+    outcomes = {BASE: [0, 1] * 20, "me/chat": [1] * 39 + [0], "me/chat-2": [0, 1] * 20,
+                "q/chat-GGUF": [1] * 40}  # fmt: skip
+    write(catalog, block("gsm8k", *(run(*each) for each in outcomes.items())))
+    [(name, items_, difference, lower, upper, p, _)] = answer(
+        catalog, "Which fine-tunes are surely better than their base"
+    )
+    assert (name, items_) == ("me/chat", 40)
+    assert difference == pytest.approx(19 / 40)
+    assert 0 < lower < difference < upper
+    assert p < 0.001
+
+
+def test_which_models_may_be_the_best(connection: Connection) -> None:
+    scores = {"org/a": (0.8, 0.01), "org/b": (0.79, 0.01), "org/c": (0.5, 0.01)}
+    runs = [run(name, score=score, standard_error=error) for name, (score, error) in scores.items()]
+    write(connection, block("gsm8k", *runs))
+    found = answer(connection, "Which models may be the best")
+    assert [(row[0], row[3], row[4], row[5]) for row in found] == [
+        ("org/a", 1, 1, 2), ("org/b", 2, 1, 2)
+    ]  # fmt: skip
+
+
+def test_whom_a_judge_prefers(connection: Connection) -> None:
+    title = "Whom a judge prefers, and who may be as good"
+    analysed(
+        connection, "preferences", "preference_ratings",
+        """(:id, 'org/a', 1100.4, 1080, 1120, 1, 1, 2, 9, 0, 1, 10, NULL),
+           (:id, 'org/b', 1070, 1050, 1090, 2, 1, 3, 8, 0, 2, 10, NULL),
+           (:id, 'org/c', 1030, 1010, 1050, 3, 2, 3, 5, 0, 5, 10, NULL),
+           (:id, 'org/d', 800, 790, 810, 4, 4, 4, 1, 0, 9, 10, NULL),
+           (:id, 'org/e', NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 9, 9, 'lost all')""",
+    )  # fmt: skip
+    assert answer(connection, title) == [
+        (1, "org/a", 1100, 1080, 1120, ["org/b"]),
+        (2, "org/b", 1070, 1050, 1090, ["org/a", "org/c"]),
+        (3, "org/c", 1030, 1010, 1050, ["org/b"]),
+        (4, "org/d", 800, 790, 810, None),
+    ]
+
+
+def test_which_benchmarks_still_separate(connection: Connection) -> None:
+    analysed(
+        connection, "saturation", "saturation_results",
+        """(:id, 'old', '', '2023', 0, 5, 5, 0.5, 0.4, 0.6, 0.1, 0.9, 'a', 0.1, 0.02, 0.2, 45, 0.6,
+            false, 'separates'),
+           (:id, 'old', '', '2024', 1, 5, 10, 0.9, 0.8, 0.9, 0.1, 0.99, 'a', 0.01, 0.02, 0.9, 45,
+            0.01, false, 'saturated'),
+           (:id, 'old', '', '2025', 2, 5, 15, 0.9, 0.8, 0.9, 0.1, 0.99, 'a', 0.01, 0.02, 0.9, 45, 0,
+            false, 'saturated'),
+           (:id, 'old', '', 'all models', 3, 15, 15, 0.9, 0.8, 0.9, 0.1, 0.99, 'a', 0.01, 0.02, 0.9,
+            45, 0, false, 'saturated'),
+           (:id, 'new', '', 'all models', 0, 5, 5, 0.5, 0.4, 0.6, 0.1, 0.7, 'b', 0.3, 0.02, 0.2, 45,
+            0.8, true, 'separates')""",
+    )  # fmt: skip
+    title = "Which benchmarks still separate the best models, and since when others do not"
+    assert answer(connection, title) == [
+        ("new", "", 0.7, 0.3, 0.02, 0.8, "separates", None),
+        ("old", "", 0.99, 0.01, 0.02, 0.0, "saturated", "2024"),
+    ]
+
+
+def test_what_a_larger_model_would_score(connection: Connection) -> None:
+    columns = "(analysis_id, benchmark, version, group_name, form, n, sizes, floor_known, held_out,"
+    analysed(
+        connection, "scaling", f"scaling_fits {columns} error, last_error)",
+        "(:id, 'mmlu', '', 'kin', 'logistic', 6, 6, true, 2, 0.08, 0.05)", axis="size",
+    )  # fmt: skip
+    connection.execute(
+        text("""
+        INSERT INTO store.scaling_points
+        SELECT analysis_id, 'mmlu', '', 'kin', place, amount, score, score - 0.1, score + 0.1,
+               amount > 1.3e10
+          FROM store.analyses,
+               (VALUES (0, 7e9, 0.4), (1, 2.5e10, 0.6), (2, 3.1e10, 0.65), (3, 4e10, 0.7))
+               AS v (place, amount, score)""")
+    )
+    assert answer(connection, "What a model of 30 B would score, by family") == [
+        ("mmlu", "kin", 31, 0.65, pytest.approx(0.55), 0.75, True, 6, 0.08, 0.05)
+    ]
+
+
+def test_how_much_of_scores_is_family(connection: Connection) -> None:
+    columns = "(analysis_id, benchmark, version, position, kind, term, n, groups, share)"
+    analysed(
+        connection, "mixed", f"mixed_effects {columns}",
+        """(:id, 'arc', '', 0, 'fixed', 'size', 50, NULL, NULL),
+           (:id, 'arc', '', 1, 'random', 'family', 50, 9, 0.41),
+           (:id, 'arc', '', 2, 'random', 'residual', 50, NULL, 0.59),
+           (:id, 'gsm8k', '', 1, 'random', 'family', 50, 9, 0.62)""",
+    )  # fmt: skip
+    assert answer(connection, "How much of scores is family, or author") == [
+        ("gsm8k", "", "family", 9, Decimal("0.62")), ("arc", "", "family", 9, Decimal("0.41"))
+    ]  # fmt: skip
+
+
+def test_models_with_scores_like_one(connection: Connection) -> None:
+    analysed(
+        connection, "map", "projections",
+        f"""(:id, '{BASE}', 0, 0, 'mistral'), (:id, 'org/near', 3, 4, 'llama'),
+            (:id, 'org/nearest', -1, 0, NULL), (:id, 'org/far', 50, 0, 'llama')""",
+    )  # fmt: skip
+    connection.execute(
+        text("""
+        INSERT INTO store.projection_checks
+               (analysis_id, layout, models, benchmarks, grouped_models, groups, verdict,
+                kept_neighbours)
+        SELECT analysis_id, 'tsne', 4, 2, 3, 2, 'unknown', 0.7 FROM store.analyses""")
+    )
+    assert answer(connection, "Models with scores like those of one") == [
+        ("org/nearest", None, 1, 0.7), ("org/near", "llama", 5, 0.7), ("org/far", "llama", 50, 0.7)
+    ]  # fmt: skip
+
+
+def test_which_model_to_ask_first(connection: Connection) -> None:
+    kept_router(connection, subjects_problem(items=90, models=4, dimension=3, missing=0.0))
+    for place, price in enumerate((1.0, 9.0, 2.0, 4.0)):
+        key = rows(connection, f"SELECT model_id FROM store.models WHERE name = 'org/m{place}'")
+        offer(connection, f"m{place}", key[0][0], (price, price))
+    found = answer(connection, "Which model to ask first, and when to ask a dearer one")
+    assert [row[0] for row in found] == list(range(1, len(found) + 1))
+    assert len(found) > 1
+    assert [row[4] for row in found] == sorted(row[4] for row in found)
+    assert sum(row[2] for row in found) == 1
+
+
+def test_a_vote_of_three(catalog: Connection) -> None:
+    given: dict[str, list[str | None]] = {
+        BASE: ["A", "B", "B", "A", "A"],
+        "HuggingFaceH4/zephyr-7b-beta": ["A", "B", "C", "D", None],
+        "me/chat": ["B", "B", "C", "A", "C"],
+        "other/root": ["D"] * 5,  # is not asked
+    }
+    model(catalog, "HuggingFaceH4/zephyr-7b-beta")
+    right = "ABCAA"
+    runs = [
+        run(name, [float(each == key) for each, key in zip(of, right, strict=True)], answers=of)
+        for name, of in given.items()
+    ]
+    write(catalog, block("mmlu_pro", *runs))
+    # Each item by two of three votes; the last, of two votes, by that of the better model.
+    assert answer(catalog, "Would a vote of three models beat the best of them") == [
+        ("mmlu_pro", 5, 1.0, 0.8)
+    ]
+
+
 @pytest.mark.parametrize("title", QUERIES)
 def test_every_query_runs_on_an_empty_catalog_too(connection: Connection, title: str) -> None:
-    if "registry.board(ARRAY" in QUERIES[title]:
+    if "route_cascade" in QUERIES[title]:
+        with pytest.raises(DBAPIError, match="no version is current"):
+            answer(connection, title)
+    elif "registry.board(ARRAY" in QUERIES[title]:
         # It names benchmarks that there are none of.
         with pytest.raises(DBAPIError, match="There is no benchmark 'gsm8k'"):
             answer(connection, title)

@@ -160,7 +160,8 @@ def _range(best: int | None, worst: int | None) -> str:
 def _caption(found: PreferenceAnalysis, level: float) -> str:
     unrated = sum(each.rating is None for each in found.models)
     return (
-        f"Outcomes by {found.measure}; {level:.4g} intervals over resampled items, mean 1000."
+        f"Outcomes by {found.measure}; {100 * level:.4g}% intervals over resampled items, mean"
+        " 1000."
         + (f" {unrated} without a rating are not drawn." if unrated else "")
         + f" Analysis {found.stored.analysis_id}, {found.stored.created_at:%Y-%m-%d}."
     )
