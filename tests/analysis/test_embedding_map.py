@@ -9,9 +9,11 @@ import pytest
 from cli_commands import Commands
 from factories import family
 from learned import drawn, kept
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from registry.analysis.embedding_map import draw
+from registry.analysis.plots import map as map_
 from registry.analysis.plots.map import EmbeddingMap, project, write_page, write_picture
 from registry.errors import RegistryError, UsageError
 
@@ -51,6 +53,22 @@ def test_near_models_are_near_and_the_same_seed_gives_the_same_map() -> None:
     one, two = points[:30], points[30:]
     apart = np.linalg.norm(one.mean(axis=0) - two.mean(axis=0))
     assert apart > 2 * max(one.std(), two.std(), 1e-9) or apart > np.ptp(one) / 2
+
+
+def test_any_number_of_cores_gives_the_same_map_and_steps_are_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    maps: list[NDArray[np.float32]] = []
+    steps: list[tuple[str, int, int]] = []
+    for count in (1, 3):
+        monkeypatch.setattr(map_, "cores", lambda count=count: count)
+        steps.clear()
+        maps.append(project(blobs(), on_progress=lambda *step: steps.append(step)))
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert steps[0] == ("finding neighbours", 0, 0)
+    assert [(done, total) for _, done, total in steps[1:]] == [
+        (done, 750) for done in range(50, 751, 50)
+    ]
 
 
 def test_models_in_one_direction_lie_apart_by_their_level() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cli_commands import Commands
 from evaluated import run, write
 from factories import model
-from sklearn.manifold import TSNE
+from openTSNE import TSNE
 from sqlalchemy import Engine, text
 
 from registry.analysis.statistics.ability_factors import run_factors
@@ -70,8 +70,10 @@ def test_a_map_is_that_of_the_library_and_is_computed_once(filled: Engine) -> No
     assert len(distinct) == MODELS - 1
     centred = distinct.astype(np.float32)
     centred = np.asarray(centred - centred.mean(axis=0, dtype=np.float64), np.float32)
-    layout = TSNE(perplexity=(MODELS - 2) / 3, init="pca", random_state=42, max_iter=1000)
-    expected = layout.fit_transform(centred)[of]
+    layout = TSNE(
+        perplexity=(MODELS - 2) / 3, negative_gradient_method="bh", random_state=42, n_jobs=1
+    )
+    expected = np.asarray(layout.fit(centred))[of]
     points = np.array([(each.x, each.y) for each in found.points])
     assert points == pytest.approx(expected, abs=1e-4)
     assert [each.model for each in found.points] == [f"lab/m{n:02}" for n in range(MODELS)]
@@ -111,7 +113,7 @@ def test_a_map_is_that_of_the_library_and_is_computed_once(filled: Engine) -> No
         (row,) = checks
         assert {key: row[key] for key in asdict(check)} == asdict(check)
         seeds = connection.execute(
-            text("SELECT seed, libraries ? 'scikit-learn' FROM registry.analyses")
+            text("SELECT seed, libraries ?& '{scikit-learn,openTSNE}' FROM registry.analyses")
         ).all()
         assert seeds == [(42, True)]
 

@@ -4,13 +4,10 @@ The page is self-contained, with its own script on a canvas: a plotting library 
 to each file, and has no search box.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import resources
-from io import TextIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +17,7 @@ from numpy.typing import NDArray
 
 from registry.errors import UsageError
 from registry.files import new_file
-from registry.workers import Progress, no_progress
+from registry.workers import Progress, cores, no_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,8 +28,8 @@ GROUPS = 20
 OTHERS = "others"
 MIN_FOR_TSNE = 10
 
-STEPS = 1_000
-"""Steps of t-SNE; it ends earlier where nothing changes any more."""
+STEPS, EARLY_STEPS = 750, 250
+"""Steps of t-SNE, and the first of them, in which attraction is exaggerated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,34 +82,37 @@ def project(
         points = np.zeros((len(vectors), 2), np.float32)
         points[:, : min(2, len(values))] = (left * values)[:, :2]
         return points
-    from sklearn.manifold import TSNE  # noqa: PLC0415 - an extra, and slow to import
+    from openTSNE import TSNE  # noqa: PLC0415 - an extra, and slow to import
 
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
     layout = TSNE(
-        perplexity=perplexity,
-        init="pca",
+        perplexity=min(30.0, (len(vectors) - 1) / 3),
+        early_exaggeration_iter=EARLY_STEPS,
+        n_iter=STEPS - EARLY_STEPS,
+        neighbors="exact",
+        negative_gradient_method="bh",
+        initialization="pca",
         random_state=seed,
-        max_iter=STEPS,
-        verbose=2,
+        # Places are the same on any number.
+        n_jobs=cores(),
+        callbacks=_Steps(on_progress),
     )
-    with redirect_stdout(_Steps(on_progress)):
-        return np.asarray(layout.fit_transform(centred), np.float32)
+    return np.asarray(layout.fit(centred), np.float32)
 
 
-class _Steps(TextIOBase):
-    """Stream that reads the steps of t-SNE, which has no other way to report them."""
-
-    _STEP = re.compile(r"\[t-SNE\] Iteration (\d+)")
+class _Steps:
+    """Receiver of the steps of t-SNE, which it counts anew after the early ones."""
 
     def __init__(self, on_progress: Progress) -> None:
-        self._on_progress = on_progress
+        self._on_progress, self._early = on_progress, 0
         on_progress("finding neighbours", 0, 0)
 
-    def write(self, text: str) -> int:
-        """Report the step of a line."""
-        if found := self._STEP.match(text):
-            self._on_progress("laying out models by t-SNE", int(found[1]), STEPS)
-        return len(text)
+    def __call__(self, step: int, error: float, points: object) -> bool:
+        """Report a step; it goes on."""
+        del error, points
+        self._on_progress("laying out models by t-SNE", self._early + step, STEPS)
+        if step == EARLY_STEPS and not self._early:
+            self._early = EARLY_STEPS
+        return False
 
 
 def write_page(drawn: EmbeddingMap, path: Path) -> None:

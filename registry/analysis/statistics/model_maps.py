@@ -124,7 +124,7 @@ def run_map(
         libraries=(
             *LIBRARIES,
             "scikit-learn",
-            *(["umap-learn"] if layout == MapLayout.UMAP else []),
+            "umap-learn" if layout == MapLayout.UMAP else "openTSNE",
         ),
     )
 

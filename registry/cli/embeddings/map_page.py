@@ -8,6 +8,7 @@ import click
 
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
+from registry.cli.extras import require
 from registry.cli.parameters import AT_LEAST_ONE, SEED
 from registry.cli.progress import trainings
 
@@ -32,6 +33,7 @@ def map_(
     Example:
       registry embeddings map map.html --png map.png
     """
+    require("sklearn", "openTSNE", doing="A map")
     with trainings("reading vectors") as on_progress:
         from registry.analysis.embedding_map import draw
 

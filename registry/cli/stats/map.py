@@ -78,7 +78,7 @@ def map_models(
       registry stats map --by architecture --where "parameters < 8e9" --plot map.html
     """
     require("scipy", "statsmodels", doing="A map", extra="stats")
-    require("sklearn", doing="A map")
+    require("sklearn", "openTSNE", doing="A map")
     if layout == MapLayout.UMAP:
         require("umap", doing="Layout umap", extra="umap")
     from registry.analysis.plots.model_map import check_map_plots, write_map

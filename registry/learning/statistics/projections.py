@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from registry.learning.arrays import Floats, Reals
+from registry.learning.arrays import Floats, Places, Reals
 
 NEIGHBOURS = 10
 """Nearest models whose keeping is measured."""
@@ -13,8 +13,11 @@ NEIGHBOURS = 10
 UMAP_NEIGHBOURS = 15
 """Nearest models that UMAP lays out by, its default."""
 
-MOST_COMPARED = 5_000
-"""Models whose neighbourhoods are compared; of more a sample, as memory grows with their square."""
+MOST_COMPARED = 20_000
+"""Models whose neighbourhoods are compared; of more a sample, as time grows with their square."""
+
+ROWS_AT_ONCE = 200
+"""Models whose distances to all others are in memory at a time."""
 
 
 class Kept(NamedTuple):
@@ -70,8 +73,6 @@ def kept_neighbours(vectors: Reals, points: Floats, *, seed: int = 0) -> Kept:
         points: M x 2.
         seed: of the sample that is compared where there are more than `MOST_COMPARED`.
     """
-    from sklearn.manifold import trustworthiness  # noqa: PLC0415 - an extra, and slow to import
-
     if len(vectors) > MOST_COMPARED:
         chosen = np.random.default_rng(seed).permutation(len(vectors))[:MOST_COMPARED]
         vectors, points = vectors[chosen], points[chosen]
@@ -80,15 +81,36 @@ def kept_neighbours(vectors: Reals, points: Floats, *, seed: int = 0) -> Kept:
     near, near_there = nearest(vectors), nearest(points)
     both = [len(set(one) & set(other)) for one, other in zip(near, near_there, strict=True)]
     return Kept(
-        float(trustworthiness(vectors, points, n_neighbors=NEIGHBOURS)),
+        trustworthiness(vectors, near_there),
         float(np.mean(both) / NEIGHBOURS),
         len(vectors),
     )
 
 
-def nearest(vectors: Floats, count: int = NEIGHBOURS) -> Reals:
+def trustworthiness(vectors: Floats, near_there: Places) -> float:
+    """Return the trustworthiness of a plane, as scikit-learn's, which sorts all distances.
+
+    Args:
+        vectors: M x B.
+        near_there: M x K, places of the nearest others of each on the plane; M > 2 K.
+    """
+    from sklearn.metrics import pairwise_distances  # noqa: PLC0415 - an extra, slow to import
+
+    count, near = near_there.shape
+    beyond = 0
+    for start in range(0, count, ROWS_AT_ONCE):
+        there = near_there[start : start + ROWS_AT_ONCE]
+        distances = pairwise_distances(vectors[start : start + ROWS_AT_ONCE], vectors)
+        distances[np.arange(len(there)), start + np.arange(len(there))] = np.inf
+        limits = np.take_along_axis(distances, there, axis=1)
+        nearer = np.stack([(distances < limit[:, None]).sum(axis=1) for limit in limits.T])
+        beyond += int(np.maximum(nearer + 1 - near, 0).sum())
+    return float(1 - 2 * beyond / (count * near * (2 * count - 3 * near - 1)))
+
+
+def nearest(vectors: Floats, count: int = NEIGHBOURS) -> Places:
     """Return the places of the nearest other vectors of each, M x count."""
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - an extra, slow to import
 
     found = NearestNeighbors(n_neighbors=count).fit(vectors).kneighbors(return_distance=False)
-    return np.asarray(found)
+    return np.asarray(found, np.intp)

@@ -65,7 +65,7 @@ def separation(
         return Separation(len(labels), groups, *(np.nan,) * 6)
     rng = np.random.default_rng(seed)
     silhouette = _silhouettes(chosen, labels, rng, permutations)
-    near = nearest(chosen).astype(np.intp)
+    near = nearest(chosen)
     purity = _purity(near, labels)
     shares = np.array([_purity(near, rng.permutation(labels)) for _ in range(permutations)])
     clusters = KMeans(groups, n_init=10, random_state=seed).fit_predict(chosen)

@@ -85,10 +85,13 @@ def test_of_many_models_a_sample_has_silhouettes(monkeypatch: pytest.MonkeyPatch
 def test_kept_neighbours_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     points, _ = clouds(1.0)
     found = kept_neighbours(points, points[:, :2])
-    assert found.trustworthiness == trustworthiness(points, points[:, :2], n_neighbors=10)
+    expected = trustworthiness(points, points[:, :2], n_neighbors=10)
+    assert found.trustworthiness == pytest.approx(expected, rel=1e-12)
     assert 0.2 < found.share < 0.9
     assert kept_neighbours(points, points) == (1.0, 1.0, 60)
     assert np.isnan(kept_neighbours(points[:20], points[:20]).share)
+    monkeypatch.setattr(projections, "ROWS_AT_ONCE", 7)
+    assert kept_neighbours(points, points[:, :2]) == found
     monkeypatch.setattr(projections, "MOST_COMPARED", 40)
     assert kept_neighbours(points, points).models == 40
 
