@@ -74,7 +74,7 @@ def test_models_are_rated_by_their_outcomes(filled: Engine) -> None:
     )
     assert (found.stored.model_count, found.stored.row_count) == (5, 122)
     some = run_preferences(filled, replace(DUEL, most=3))
-    assert "org/few" not in named(some)
+    assert set(named(some)) == {"org/good", "org/middling", "org/poor"}
     assert "2 models left out beyond 3, with the fewest outcomes or the lowest means." in (
         some.stored.notes
     )
@@ -117,9 +117,15 @@ def test_another_request_is_another_analysis(filled: Engine) -> None:
     changes: list[dict[str, Any]] = [
         {}, {"seed": 1}, {"level": 0.9}, {"replicates": 31}, {"most": 4}, {"models": list(OUTCOMES)}
     ]  # fmt: skip
-    found = [run_preferences(filled, replace(DUEL, **change)).stored for change in changes]
-    assert not any(each.reused for each in found)
-    assert len({each.analysis_id for each in found}) == len(changes)
+    found = [run_preferences(filled, replace(DUEL, **change)) for change in changes]
+    assert not any(each.stored.reused for each in found)
+    assert len({each.stored.analysis_id for each in found}) == len(changes)
+    first, seeded, narrow, *_ = (each.models[0] for each in found)
+    assert first.lower is not None
+    assert narrow.lower is not None
+    assert seeded.rating == first.rating
+    assert seeded.lower != first.lower
+    assert narrow.lower > first.lower
 
 
 def test_other_outcomes_make_another_analysis(filled: Engine) -> None:
@@ -198,13 +204,19 @@ def test_of_as_many_models_the_judge_of_leaderboards_counts(engine: Engine) -> N
 def test_why_models_have_no_rating_is_said(engine: Engine) -> None:
     none = [None] * 3
     outcomes: dict[str, list[float | None]] = {
-        "org/best": [1, 1, 1, *none],
+        # Two that tie with each other, and win against all others.
+        "org/top": [1, 1, 1, *none],
+        "org/summit": [1, 1, 1, *none],
         "org/a": [0.5, 0.3, 0.4, *none],
         "org/b": [0.3, 0.5, 0.4, *none],
-        "org/worst": [0, 0, 0, *none],
-        "org/x": [*none, 1, 0, None],
+        "org/c": [0.4, 0.4, 0.4, *none],
+        "org/bottom": [0, 0, 0, *none],
+        "org/floor": [0, 0, 0, *none],
+        "org/x": [*none, 0.5, 0.1, None],
+        "org/elsewhere": [*none, 0.1, 0.5, None],
+        "org/best": [*none, 1, 1, None],
+        "org/worst": [*none, 0, 0, None],
         "org/alone": [*none, None, None, 1],
-        "org/elsewhere": [*none, 0, 1, None],
     }
     with engine.begin() as connection:
         write(connection, block("duel", *(run(*each) for each in outcomes.items())))
@@ -212,16 +224,23 @@ def test_why_models_have_no_rating_is_said(engine: Engine) -> None:
         model(connection, "org/renamed")
         alias(connection, "org/renamed", "org/formerly")
     found = run_preferences(engine, replace(DUEL, models=[*outcomes, "org/unseen", "org/formerly"]))
-    # Of the two pairs that could be rated, the one with the most outcomes is.
+    # Of the sets that could be rated, the largest is.
     assert {each.model: each.unrated for each in found.models} == {
-        "org/a": None, "org/b": None, "org/best": "won all", "org/worst": "lost all",
-        "org/x": "apart", "org/elsewhere": "apart", "org/alone": "no shared item",
+        "org/a": None, "org/b": None, "org/c": None, "org/best": "won all",
+        "org/worst": "lost all", "org/alone": "no shared item",
+        **dict.fromkeys(
+            ["org/top", "org/summit", "org/bottom", "org/floor", "org/x", "org/elsewhere"], "apart"
+        ),
     }  # fmt: skip
-    assert [each.rank for each in found.models] == [1, 1, *[None] * 5]
+    assert [each.rank for each in found.models][2:] == [1, *[None] * 9]
+    # Those without a rating are last, by name.
+    assert [each.model for each in found.models[3:]] == sorted(
+        each.model for each in found.models[3:]
+    )
     assert "2 models left out, without outcomes: org/renamed, org/unseen." in found.stored.notes
     assert (
-        "2 models without a rating, as they always won or lost against the rated models, or share"
-        " no item with them: org/elsewhere, org/x." in found.stored.notes
+        "6 models without a rating, as they always won or lost against the rated models, or share"
+        " no item with them: org/summit, org/top, org/bottom and 3 more." in found.stored.notes
     )
     resamples = next(each for each in found.stored.notes if "resamples" in each)
     assert re.fullmatch(
@@ -232,7 +251,7 @@ def test_why_models_have_no_rating_is_said(engine: Engine) -> None:
     with pytest.raises(UsageError, match="No two of these 2 models have an outcome on the same"):
         run_preferences(engine, replace(DUEL, models=["org/a", "org/x"]))
     assert len({each[0] for each in stored_rows(engine)}) == 1
-    nobody = run_preferences(engine, replace(DUEL, models=["org/a", "org/worst"]))
+    nobody = run_preferences(engine, replace(DUEL, models=["org/a", "org/bottom"]))
     assert [each.unrated for each in nobody.models] == ["won all", "lost all"]
     assert not any("resamples" in each for each in nobody.stored.notes)
 

@@ -514,10 +514,10 @@ def test_whom_a_judge_prefers(connection: Connection) -> None:
            (:id, 'org/e', NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 9, 9, 'lost all')""",
     )  # fmt: skip
     assert answer(connection, title) == [
-        (1, "org/a", 1100, 1080, 1120, ["org/b"]),
-        (2, "org/b", 1070, 1050, 1090, ["org/a", "org/c"]),
-        (3, "org/c", 1030, 1010, 1050, ["org/b"]),
-        (4, "org/d", 800, 790, 810, None),
+        (1, "org/a", 1100, 1080, 1120, 1, ["org/b"]),
+        (2, "org/b", 1070, 1050, 1090, 2, ["org/a", "org/c"]),
+        (3, "org/c", 1030, 1010, 1050, 1, ["org/b"]),
+        (4, "org/d", 800, 790, 810, 0, None),
     ]
 
 
