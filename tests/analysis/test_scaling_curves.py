@@ -209,6 +209,26 @@ def test_curves_end_in_no_band_where_larger_models_are_too_few(
     assert "Intervals hold" not in said.stderr
 
 
+def test_what_intervals_hold_is_of_the_groups_of_which_it_is_known(
+    filled: Engine, database_url: str
+) -> None:
+    with filled.begin() as connection:
+        for place, size in enumerate((1.0, 2.0, 4.0, 8.0, 16.0)):
+            name = f"lab/few-{size:g}b"
+            model(connection, name, parameters=round(size * 1e9))
+            grown = run(name, score=0.3 + 0.1 * place + 0.01 * (-1) ** place,
+                        measure=Measure(metric="acc"))  # fmt: skip
+            write(connection, Block(benchmark=Benchmark(name="beta"), items=[], runs=[grown]))
+    chosen = ("stats", "scaling", "--by", "series", "--benchmark", "beta")
+    rows = {row["group_name"]: row for row in Commands(database_url).json(*chosen)}
+    # Of others than the few there are six larger models, of others than each of these four.
+    assert rows["lab/few"]["covered"] is not None
+    assert rows["lab/kin"]["covered"] is rows["lab/tun"]["covered"] is None
+    said = Commands(database_url)(*chosen).stderr
+    assert f"Intervals hold {rows['lab/few']['covered']:.0%}." in said
+    assert "7 scores of the largest models" in said
+
+
 def test_models_of_unknown_size_are_said_once(filled: Engine) -> None:
     with filled.begin() as connection:
         connection.execute(

@@ -220,6 +220,7 @@ def test_the_drift_is_what_curves_miss_larger_models_by() -> None:
     assert drift_of([one] * 5) == 0
     assert np.isnan(near.covered(np.nan))
     wide, narrow = near.covered(0.5), near.covered(1e-9)
+    assert (near.covered(0.35, level=0.95), near.covered(0.35, level=0.5)) == (1, 0)
     band = predict(line, far)
     assert wide == 1
     assert narrow == np.mean((band.lower <= near.scores) & (near.scores <= band.upper))
