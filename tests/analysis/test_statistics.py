@@ -709,7 +709,8 @@ def test_a_report_compares_the_best_models_on_their_items(engine: Engine) -> Non
     assert [row[1] for row in others[5].tables[0].rows] == ["all models"]
     assert not others[5].figures
     assert "No year of a model is known" in others[5].sentences[-1]
-    assert "13 models whose author is known are of 1 authors" in shared.sentences[1]
+    assert "no model's family is known" in shared.sentences[0]
+    assert "all 13 models whose author is known are of one" in shared.sentences[1]
     assert "may be the best by the standard errors" in ranks.sentences[0]
     assert ranks.tables[0].rows[0][2].startswith("1 to ")
     found = compare_pairs_of(engine, [row[0] for row in ranks.tables[0].rows[:4]])

@@ -73,9 +73,7 @@ def dependence_section(
     factors = shared_factors(engine, options)
     usable = [each.factor for each in factors if each.usable]
     said = [
-        f"A random effect of {each.factor} is not used: {each.models:,} models whose {each.factor}"
-        f" is known are of {each.groups:,} {PLURAL[each.factor]}, so that what they share cannot be"
-        " told from what is of one model alone."
+        f"A random effect of {each.factor} is not used: {_why_not(each)}."
         for each in factors if not each.usable
     ]  # fmt: skip
     figures, tables, notes = [], [], list[str]()
@@ -114,6 +112,18 @@ def dependence_section(
         figures=figures,
         tables=tables,
         notes=notes,
+    )
+
+
+def _why_not(shared: SharedFactor) -> str:
+    if not shared.models:
+        return f"no model's {shared.factor} is known"
+    if shared.groups == 1:
+        return f"all {shared.models:,} models whose {shared.factor} is known are of one"
+    return (
+        f"{shared.models:,} models whose {shared.factor} is known are of {shared.groups:,}"
+        f" {PLURAL[shared.factor]}, so that what they share cannot be told from what is of one"
+        " model alone"
     )
 
 
@@ -167,7 +177,7 @@ def _lost_sentences(
             continue
         sentence = (
             f"By {grouping}, {len(plain)} of {len(of)} {what} would be found to differ if models"
-            f" were independent; with a random effect of {factor} {_how_many(lost)} lost"
+            f" were independent; with a random effect of {factor} {_how_many(lost)}"
         )
         if gained:
             sentence += f", and {len(gained)} found besides: {_effect_names(gained)}"
@@ -179,8 +189,8 @@ def _lost_sentences(
 
 def _how_many(lost: Sequence[MixedEffect]) -> str:
     if not lost:
-        return "none of them is"
-    return f"{len(lost)} of them {'is' if len(lost) == 1 else 'are'} ({_effect_names(lost)})"
+        return "none of them is lost"
+    return f"{len(lost)} of them {'is' if len(lost) == 1 else 'are'} lost ({_effect_names(lost)})"
 
 
 def _effect_names(effects: Sequence[MixedEffect]) -> str:

@@ -29,6 +29,16 @@ MOST_FACTORS = 3
 """Factors whose loadings are drawn."""
 
 
+VERDICTS = {
+    "apart": "So groups lie apart by their scores.",
+    "overlapping": "So models have more neighbours of their group than by chance, but groups"
+    " overlap: none is a cluster of its own.",
+    "no difference found": "That models of one group lie nearer each other than by chance was not"
+    " found.",
+}
+"""What a verdict on groups says."""
+
+
 def ability_section(engine: Engine, options: FrameOptions, level: float) -> ReportSection:
     """Return how many abilities are behind scores, and what the first one explains."""
     found = run_factors(engine, options, level=level)
@@ -83,6 +93,8 @@ def map_section(
     found = run_map(engine, replace(options, grouping=grouping), level=level)
     groups = f", coloured by {grouping}" if grouping is not None else ""
     said = map_sentences(found.check)
+    if verdict := VERDICTS.get(found.check.verdict):
+        said.append(verdict)
     if found.check.silhouette is not None:
         said.append(
             "Silhouette, neighbours and adjusted Rand are of the scores, not of the plane; p takes"

@@ -21,7 +21,8 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 1rem auto; padding: 0 1rem; max-width: 60rem;
+html {{ font-size: 16px; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; padding: 0 1rem; max-width: 60rem;
   color: #222; background: #fff; overflow-wrap: anywhere; }}
 h1 {{ line-height: 1.2; }}
 h2 {{ margin-top: 2.2rem; border-top: 1px solid #ddd; padding-top: 1rem; break-after: avoid; }}
@@ -49,8 +50,9 @@ tr {{ break-inside: avoid; }}
 .ends {{ display: flex; justify-content: space-between; color: #555; }}
 {style}
 @media (max-width: 40rem) {{ .span {{ grid-template-columns: 1fr; gap: 0; margin: .5rem 0; }}
-  td:first-child {{ white-space: normal; min-width: 8rem; overflow-wrap: anywhere; }} }}
-@media print {{ body {{ font-size: 11px; max-width: none; margin: 0; }}
+  td:first-child {{ white-space: normal; min-width: 9.5rem; overflow-wrap: anywhere; }} }}
+@media print {{ html {{ font-size: 11px; }} body {{ max-width: none; margin: 0; }}
+  .figure > p, .legend {{ break-after: avoid; }}
   .scroll {{ overflow: visible; }} th, td {{ padding: .15rem .35rem; white-space: normal; }}
   * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }} }}
 </style>
