@@ -1,7 +1,7 @@
 """Factor analysis of abilities: how few abilities lie behind scores on many benchmarks."""
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,13 @@ DRAWS = 200
 """Samples of normal scores that go together by chance only, and resamples of models."""
 
 STEPS, TOLERANCE = 1_000, 1e-6
-"""Steps of the fit at most, and the gain of the log-likelihood at which it ends."""
+"""Steps of the fit at most, and the gain of the log-likelihood at which scikit-learn's ends."""
+
+LEAST_OWN = 1e-6
+"""Least variance of a benchmark that no factor explains, as where it follows from others."""
+
+SINGULAR = 1e-12
+"""Least eigenvalue that counts, where benchmarks follow from each other."""
 
 
 class FactoredAbilities(NamedTuple):
@@ -51,8 +57,8 @@ def abilities(
     """Find the factors behind scores.
 
     Their number is by parallel analysis (Horn 1965; Glorfeld 1995 for the quantile), the fit is of
-    maximum likelihood by scikit-learn, rotated by varimax. Intervals are percentiles over resamples
-    of models, in which factors are matched with those of all models.
+    maximum likelihood, rotated by varimax. Intervals are percentiles over resamples of models, in
+    which the search begins with what all models have, and factors are matched with theirs.
 
     Args:
         scores: M x B, finite, no column of one value, M > B.
@@ -67,7 +73,8 @@ def abilities(
     random = [_eigenvalues(_correlations(rng.normal(size=(count, width)))) for _ in range(draws)]
     by_chance = np.quantile(random, level, axis=0)
     kept = min(_first(eigenvalues > by_chance), most_factors(width))
-    loadings = factor_loadings(correlations, kept)
+    own = own_variances(correlations, kept) if kept else None
+    loadings = factor_loadings(correlations, kept, own)
     resampled: list[Reals] = []
     spectra: list[Reals] = []
     while len(spectra) < draws:
@@ -76,7 +83,7 @@ def abilities(
             continue
         drawn = _correlations(sample)
         spectra.append(_eigenvalues(drawn))
-        resampled.append(_matched(factor_loadings(drawn, kept), loadings))
+        resampled.append(_matched(factor_loadings(drawn, kept, own), loadings))
     tails = (1 - level) / 2, (1 + level) / 2
     lower, upper = np.quantile(resampled, tails, axis=0)
     share_lower, share_upper = np.quantile(spectra, tails, axis=0) / width
@@ -91,31 +98,74 @@ def most_factors(width: int) -> int:
     return max(k for k in range(width) if (width - k) ** 2 >= width + k)
 
 
-def factor_loadings(correlations: Reals, count: int) -> Reals:
+def factor_loadings(correlations: Reals, count: int, start: Reals | None = None) -> Reals:
     """Return the loadings of factors, B x K, rotated by varimax, by variance; sums are positive.
 
     The fit depends on correlations only, so it is made of 2 B rows that have them, however many
     models there are.
-    """
-    from sklearn.decomposition import FactorAnalysis  # noqa: PLC0415 - an extra, slow to import
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
 
+    Args:
+        correlations: B x B.
+        count: K, at most `most_factors`.
+        start: B, variances from which the search begins; None is those of scikit-learn's fit.
+    """
     if not count:
         return np.empty((len(correlations), 0))
-    values, vectors = np.linalg.eigh(correlations)
-    root = vectors * np.sqrt(np.maximum(values, 0) * len(values))
-    rows = np.concatenate([root.T, -root.T])
-    rotation = "varimax" if count > 1 else None
-    with warnings.catch_warnings():
-        # Where an error variance goes to 0 the last steps hardly matter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = FactorAnalysis(
-            count, tol=TOLERANCE, max_iter=STEPS, svd_method="lapack", rotation=rotation
-        ).fit(rows)
+    own = own_variances(correlations, count, start)
+    fitted = _expected(correlations, count, steps=1, start=own)
     loadings = np.asarray(fitted.components_, np.float64).T
     order = np.argsort(-(loadings**2).sum(axis=0), kind="stable")
     signs = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0)
     return np.asarray((loadings * signs)[:, order], np.float64)
+
+
+def own_variances(correlations: Reals, count: int, start: Reals | None = None) -> Reals:
+    """Return the variance of each benchmark that factors leave, B, of maximum likelihood.
+
+    The likelihood, with loadings at their best, is a function of these variances alone (Joreskog
+    1967; Lawley and Maxwell 1971, section 4). scikit-learn's steps (expectation and maximisation)
+    take thousands to its maximum where a variance is almost 0, this search some dozens.
+
+    Args:
+        correlations: B x B.
+        count: of factors, 1 or more.
+        start: as in `factor_loadings`.
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415 - slow to import
+
+    if start is None:
+        start = np.asarray(_expected(correlations, count, steps=STEPS).noise_variance_)
+
+    def unlikelihood(logarithms: Reals) -> tuple[float, Reals]:
+        own = np.exp(logarithms)
+        values, vectors = np.linalg.eigh(correlations / np.sqrt(np.outer(own, own)))
+        left = np.maximum(values[:-count], SINGULAR)
+        explained = (vectors[:, -count:] ** 2) @ np.maximum(values[-count:] - 1, 0)
+        # The derivative by a logarithm; the diagonal of the correlations is 1.
+        return float((left - np.log(left)).sum()), explained + 1 - 1 / own
+
+    ends = np.log([LEAST_OWN, 1.0])
+    found = minimize(
+        unlikelihood, np.clip(np.log(start), *ends), jac=True, method="L-BFGS-B",
+        bounds=[tuple(ends)] * len(correlations), options={"maxiter": STEPS},
+    )  # fmt: skip
+    return np.asarray(np.exp(found.x), np.float64)
+
+
+def _expected(correlations: Reals, count: int, *, steps: int, start: Reals | None = None) -> Any:
+    """Return scikit-learn's fit, which begins with the loadings that are best for variances."""
+    from sklearn.decomposition import FactorAnalysis  # noqa: PLC0415 - an extra, slow to import
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+
+    values, vectors = np.linalg.eigh(correlations)
+    root = vectors * np.sqrt(np.maximum(values, 0) * len(values))
+    with warnings.catch_warnings():
+        # Where a variance goes to 0 it takes more steps; one step is not meant to converge.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return FactorAnalysis(
+            count, tol=TOLERANCE, max_iter=steps, svd_method="lapack", noise_variance_init=start,
+            rotation="varimax" if count > 1 else None,
+        ).fit(np.concatenate([root.T, -root.T]))  # fmt: skip
 
 
 def principal_abilities(scores: Reals, count: int) -> Reals:

@@ -10,6 +10,7 @@ from registry.learning.statistics.ability_factoring import (
     abilities,
     factor_loadings,
     most_factors,
+    own_variances,
     principal_abilities,
 )
 from registry.learning.statistics.projections import standardised
@@ -28,15 +29,36 @@ def scores(count: int, truth: Reals = TRUTH, seed: int = 0) -> Reals:
 def test_loadings_are_those_of_a_direct_fit_of_all_scores() -> None:
     of = scores(300)
     direct = FactorAnalysis(
-        2, rotation="varimax", svd_method="lapack", tol=1e-10, max_iter=5000
+        2, rotation="varimax", svd_method="lapack", tol=1e-13, max_iter=20_000
     ).fit(standardised(of))
     expected = direct.components_.T
     expected = expected[:, np.argsort(-(expected**2).sum(axis=0))]
     found = factor_loadings(np.asarray(np.corrcoef(of, rowvar=False)), 2)
-    assert np.abs(found) == pytest.approx(np.abs(expected), abs=1e-3)
+    assert np.abs(found) == pytest.approx(np.abs(expected), abs=2e-5)
     assert (found.sum(axis=0) > 0).all()
     assert np.allclose(found, TRUTH, atol=0.15)
     assert factor_loadings(np.eye(3), 0).shape == (3, 0)
+
+
+def test_a_search_ends_where_it_begins_elsewhere() -> None:
+    correlations = np.asarray(np.corrcoef(scores(300), rowvar=False))
+    found = own_variances(correlations, 2)
+    assert own_variances(correlations, 2, np.full(6, 0.9)) == pytest.approx(found, abs=1e-4)
+    # Unique variances and loadings make up each variance of 1.
+    explained = (factor_loadings(correlations, 2, found) ** 2).sum(axis=1)
+    assert found + explained == pytest.approx(1, abs=1e-4)
+
+
+def test_a_benchmark_that_follows_from_others_has_hardly_a_variance_of_its_own() -> None:
+    of = scores(200)
+    of = np.column_stack([of, of[:, :3].mean(axis=1)])
+    correlations = np.asarray(np.corrcoef(of, rowvar=False))
+    loadings = factor_loadings(correlations, 2)
+    assert np.isfinite(loadings).all()
+    communality = (loadings**2).sum(axis=1)
+    assert communality[-1] == pytest.approx(1, abs=1e-4)
+    assert (communality <= 1 + 1e-6).all()
+    assert abilities(of, seed=0, draws=5).kept == 2
 
 
 def test_as_many_factors_are_kept_as_explain_more_than_chance() -> None:
