@@ -14,12 +14,17 @@ from sqlalchemy import Engine
 from registry.analysis.plots import charts, map_chart
 from registry.analysis.plots.charts import Panel, PanelSeries, chart_panels, short
 from registry.analysis.plots.map_chart import chart_map, map_colours
+from registry.analysis.report import dependence_sections
 from registry.analysis.report.curve_sections import (
     saturation_section,
     scaling_section,
     size_section,
 )
-from registry.analysis.report.dependence_sections import dependence_section, parents_section
+from registry.analysis.report.dependence_sections import (
+    SharedFactor,
+    dependence_section,
+    parents_section,
+)
 from registry.analysis.report.document import (
     MapFigure,
     PanelFigure,
@@ -122,8 +127,8 @@ def test_a_report_says_what_families_share_and_which_findings_are_lost(filled: E
     assert lost
     said = next(each for each in section.sentences if each.startswith("By architecture"))
     assert said == (
-        f"By architecture, {plain} of 3 benchmarks would be found to differ if models were"
-        f" independent; with a random effect of family {len(lost)} of them"
+        f"By architecture, over 60 models a benchmark, {plain} of 3 benchmarks would be found to"
+        f" differ if models were independent; with a random effect of family {len(lost)} of them"
         f" {'is' if len(lost) == 1 else 'are'} lost ({', '.join(lost)})."
     )
     by_size = next(each for each in section.sentences if each.startswith("By size"))
@@ -132,6 +137,16 @@ def test_a_report_says_what_families_share_and_which_findings_are_lost(filled: E
         (each.benchmark, str(each.n), f"{each.p:.2g}", f"{each.plain_p:.2g}") for each in tests
     ]
     assert "unknown size" in " ".join(section.notes)
+    # A family that few are known to be of is named after authors.
+    few, many = (
+        SharedFactor(factor=factor, models=models, groups=9)
+        for factor, models in ((Grouping.FAMILY, 99), (Grouping.AUTHOR, 199))
+    )
+    assert dependence_sections._in_order([few, many]) == [Grouping.AUTHOR, Grouping.FAMILY]
+    as_many = replace(few, models=100)
+    assert dependence_sections._in_order([as_many, many]) == [Grouping.FAMILY, Grouping.AUTHOR]
+    assert [replace(few, models=of).usable for of in (28, 29)] == [False, True]
+    assert not replace(few, groups=1).usable
     # What is compared is no random effect.
     section = dependence_section(filled, PLAIN, [Grouping.FAMILY], LEVEL)
     assert "with a random effect of author" in section.sentences[2]

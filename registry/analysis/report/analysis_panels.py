@@ -172,5 +172,10 @@ def saturation_panels(found: SaturationAnalysis, period: Period) -> Iterator[Pan
                 PanelSeries(name="best so far", curve=best, points=best),
                 PanelSeries(name="median, quartiles", curve=median, points=median[:, :2]),
             ],
-            ticks=[f"{each.period.replace(' or before', ' -')}\nn={each.n:,}" for each in rows],
+            ticks=[f"{_period(each.period)}\nn={each.n:,}" for each in rows],
         )  # fmt: skip
+
+
+def _period(name: str) -> str:
+    first = name.removesuffix(" or before")
+    return name if first == name else f"to {first}"

@@ -273,14 +273,14 @@ def saturation_section(engine: Engine, options: FrameOptions, level: float) -> R
                 caption="Scores by year of the models. Best, what is left to 1 and pairs told apart"
                 " are of all models up to then, the median and quartiles of those of the year; the"
                 f" row of all models has those of unknown year too. {analysed(found.stored)}",
-                headings=("benchmark", "year", "models", "median", "lower quartile",
-                          "upper quartile", "best so far", "left to 1", "best pairs told apart",
-                          "verdict"),
+                headings=("benchmark", "year", "models", "median [quartiles]", "best so far",
+                          "left to 1", "best pairs told apart", "verdict"),
                 rows=[
                     [titled(each.benchmark, each.version), each.period, f"{each.n:,}",
-                     number(each.median), number(each.lower_quartile),
-                     number(each.upper_quartile), number(each.best), number(each.headroom),
-                     number(each.separated), each.verdict]
+                     interval(each.median, each.lower_quartile, each.upper_quartile),
+                     f"{each.best:.3f}", f"{each.headroom:.3f}",
+                     "not known" if each.separated is None else
+                     f"{each.separated:.0%} of {each.pairs}", each.verdict]
                     for each in found.results
                 ],
             )

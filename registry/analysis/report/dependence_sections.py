@@ -71,7 +71,7 @@ def dependence_section(
 ) -> ReportSection:
     """Return what part of the variance families and authors have, and which findings are lost."""
     factors = shared_factors(engine, options)
-    usable = [each.factor for each in factors if each.usable]
+    usable = _in_order([each for each in factors if each.usable])
     said = [
         f"A random effect of {each.factor} is not used: {_why_not(each)}."
         for each in factors if not each.usable
@@ -113,6 +113,12 @@ def dependence_section(
         tables=tables,
         notes=notes,
     )
+
+
+def _in_order(shared: Sequence[SharedFactor]) -> list[Grouping]:
+    """Return families before authors, but not where half of the models or more would be lost."""
+    most = max((each.models for each in shared), default=0)
+    return [each.factor for each in sorted(shared, key=lambda each: 2 * each.models < most)]
 
 
 def _why_not(shared: SharedFactor) -> str:
@@ -162,6 +168,7 @@ def _lost_sentences(
 ) -> list[str]:
     """Say which differences are found, and which only if models were independent."""
     said = []
+    counted = [each for each in effects if each.kind == "random"]
     for kind, what in (
         ("test", "benchmarks"),
         ("fixed", "groups beside that of comparison"),
@@ -176,8 +183,9 @@ def _lost_sentences(
         if not of:
             continue
         sentence = (
-            f"By {grouping}, {len(plain)} of {len(of)} {what} would be found to differ if models"
-            f" were independent; with a random effect of {factor} {_how_many(lost)}"
+            f"By {grouping}, over {range_of([each.n for each in counted])} models a benchmark,"
+            f" {len(plain)} of {len(of)} {what} would be found to differ if models were"
+            f" independent; with a random effect of {factor} {_how_many(lost)}"
         )
         if gained:
             sentence += f", and {len(gained)} found besides: {_effect_names(gained)}"
