@@ -13,6 +13,7 @@ from evaluated import block, run, write
 from factories import alias, model
 from sqlalchemy import Engine, text
 
+from registry.analysis.plots.intervals import IntervalMark, write_intervals
 from registry.analysis.statistics.preference_ratings import (
     PreferenceAnalysis,
     RatedModel,
@@ -201,6 +202,29 @@ def test_of_as_many_models_the_judge_of_leaderboards_counts(engine: Engine) -> N
     assert found.measure == ("win_rate", "judge")
 
 
+def test_runs_that_were_made_otherwise_are_said(engine: Engine) -> None:
+    few, many = (
+        Setup(shots=shots, prompt_template=template, harness=harness)
+        for shots, template, harness in ((0, "plain", "lm-eval"), (5, "chat", "helm"))
+    )
+    with engine.begin() as connection:
+        runs = [
+            run("org/a", [1, 0], setup=few),
+            run("org/b", [0, 1], setup=few),
+            run("org/c", [0.5, 0.5], setup=many),
+            # Neither is preferred: fewer examples, and the plain model, come first.
+            run("org/b", [1, 1], setup=many),
+            run("org/c", [1, 1], setup=Setup(shots=9, variant="best-of-16")),
+        ]
+        write(connection, block("duel", *runs))
+    options = replace(DUEL, models=["org/a", "org/b"])
+    assert not any("otherwise" in each for each in run_preferences(engine, options).stored.notes)
+    assert run_preferences(engine, DUEL).stored.notes[0] == (
+        "Runs of the models were made otherwise: with 0, 5 examples in the prompt; with 2 prompt"
+        " templates; by helm, lm-eval."
+    )
+
+
 def test_why_models_have_no_rating_is_said(engine: Engine) -> None:
     none = [None] * 3
     outcomes: dict[str, list[float | None]] = {
@@ -305,6 +329,8 @@ def test_the_command_prints_ratings(filled: Engine, commands: Commands, tmp_path
     assert "Models by preference on duel" in drawn
     assert "1 without a rating are not drawn" in drawn
     assert "org/never" not in drawn
+    assert "<small>ranks 1 to 4</small>" in drawn
+    assert "95% intervals over resampled items" in drawn
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = commands.json(*asked)
     assert found[0]["rank"] == 1
@@ -318,3 +344,28 @@ def test_the_command_prints_ratings(filled: Engine, commands: Commands, tmp_path
     assert "they are by acc" in refused
     assert ".html" in commands.refused(2, *asked, "--plot", str(tmp_path / "ratings.pdf"))
     assert np.isclose(found[0]["rating"], max(each["rating"] or 0 for each in found))
+
+
+def test_a_page_draws_intervals_to_scale(tmp_path: Path) -> None:
+    marks = [
+        IntervalMark(name="org/<a>", value=1050, lower=900, upper=1100, note="ranks 1 to 2"),
+        IntervalMark(name="org/$b", value=950, lower=None, upper=None),
+    ]
+    path, none = tmp_path / "marks.html", tmp_path / "none.html"
+    write_intervals(marks, path, title="Models", across="rating", caption="Of two.")
+    drawn = path.read_text()
+    assert re.findall(r'<line x1="([\d.]+)%" x2="([\d.]+)%"', drawn) == [
+        ("0.00", "100.00"), ("25.00", "25.00")
+    ]  # fmt: skip
+    assert re.findall(r'<circle cx="([\d.]+)%"', drawn) == ["75.00", "25.00"]
+    assert "org/&lt;a&gt;: 1050, from 900 to 1100" in drawn
+    assert "org/$b: 950<" in drawn
+    assert "<span>900</span><span>1100</span>rating" in drawn
+    assert "ranks 1 to 2" in drawn
+    # A dollar sign starts no formula, and without marks there is an empty picture.
+    write_intervals(marks, tmp_path / "marks.png", title="$M", across="$r", caption="$O")
+    write_intervals([], tmp_path / "none.png", title="Models", across="rating", caption="None.")
+    write_intervals([], none, title="Models", across="rating", caption="None.")
+    assert "<tbody>\n\n</tbody>" in none.read_text()
+    with pytest.raises(UsageError, match="marks.png"):
+        write_intervals(marks, tmp_path / "marks.png", title="", across="", caption="")

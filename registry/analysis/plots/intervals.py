@@ -149,7 +149,7 @@ def _picture(
     axes.hlines(places, ends[:, 0], ends[:, 1], color=COLOUR, lw=1.6)
     axes.scatter(values, places, color=COLOUR, s=18, zorder=3)
     axes.set_yticks(places, [_plain(_short(mark.name)) for mark in marks])
-    axes.set_ylim(len(marks) - 0.5, -0.5)
+    axes.set_ylim(max(len(marks), 1) - 0.5, -0.5)
     axes.grid(axis="x", color="0.9")
     axes.grid(axis="y", color="0.95")
     axes.set_axisbelow(True)

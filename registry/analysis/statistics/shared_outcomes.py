@@ -129,6 +129,8 @@ def read_shared(connection: Connection, options: PreferenceOptions) -> SharedOut
     measure, notes = _measure(connection, options, selection)
     matrix = read_selection(connection, replace(selection, measure=measure))
     order = _chosen(matrix, options, notes)
+    models = [matrix.models[place] for place in order]
+    notes += _made_otherwise(connection, selection, measure, models)
     named = {
         f"{each.benchmark}@{each.version}" if "@" in options.benchmark and each.version
         else each.benchmark
@@ -136,7 +138,7 @@ def read_shared(connection: Connection, options: PreferenceOptions) -> SharedOut
     }  # fmt: skip
     return SharedOutcomes(
         benchmark=", ".join(sorted(named)),
-        models=[matrix.models[place] for place in order],
+        models=models,
         items=matrix.columns,
         values=matrix.values[order],
         measure=measure,
@@ -184,6 +186,43 @@ def _names(connection: Connection, keys: set[int]) -> Sequence[str]:
         text("SELECT name FROM store.models WHERE model_id = ANY (:keys) ORDER BY name"),
         {"keys": sorted(keys)},
     ).all()
+
+
+def _made_otherwise(
+    connection: Connection,
+    selection: OutcomeSelection,
+    measure: ItemMeasure,
+    models: Sequence[str],
+) -> list[str]:
+    """Return in what the runs of models were made otherwise, as `store.run_difference` does."""
+    row = connection.execute(
+        text("""
+        WITH preferred AS (
+            SELECT DISTINCT ON (r.model_id, r.benchmark_id)
+                   t.shots, t.prompt_template, t.harness
+              FROM store.ranked_runs r
+              JOIN store.setups t USING (setup_id)
+             WHERE r.has_outcomes AND r.benchmark_id = ANY (:benchmarks) AND r.model = ANY (:models)
+               AND (r.metric, r.filter) = (:metric, :filter) AND r.variant IS NULL
+             ORDER BY r.model_id, r.benchmark_id, r.outcome_tier, r.rank
+        )
+        SELECT array_agg(DISTINCT shots) FILTER (WHERE shots IS NOT NULL) AS shots,
+               count(DISTINCT prompt_template) AS templates,
+               array_agg(DISTINCT harness) FILTER (WHERE harness IS NOT NULL) AS harnesses
+          FROM preferred"""),
+        {
+            "benchmarks": [span.key for span in selection.spans], "models": list(models),
+            "metric": measure.metric, "filter": measure.filter,
+        },
+    ).one()  # fmt: skip
+    ways = []
+    if len(row.shots or ()) > 1:
+        ways.append(f"with {', '.join(map(str, row.shots))} examples in the prompt")
+    if row.templates > 1:
+        ways.append(f"with {row.templates} prompt templates")
+    if len(row.harnesses or ()) > 1:
+        ways.append(f"by {', '.join(row.harnesses)}")
+    return [f"Runs of the models were made otherwise: {'; '.join(ways)}."] if ways else []
 
 
 def _chosen(matrix: OutcomeMatrix, options: PreferenceOptions, notes: list[str]) -> Places:

@@ -146,6 +146,13 @@ def test_of_sets_as_large_that_of_the_first_model_is_rated() -> None:
         assert 0 < found.resamples < 20
 
 
+def test_a_set_that_always_wins_has_no_say_in_which_is_rated() -> None:
+    better, worse = [[1, 0.8], [0.8, 1]], [[0.2, 0], [0, 0.2]]
+    for values in (better + worse, worse + better):
+        found = rate(np.array(values, np.float32), replicates=20)
+        assert found.ranks.tolist() == [1, 1, 0, 0]
+
+
 def test_infinite_outcomes_are_refused() -> None:
     values = outcomes(20)
     values[1, 2] = np.inf
