@@ -11,6 +11,7 @@ from factories import model
 from openTSNE import TSNE
 from sqlalchemy import Engine, text
 
+from registry.analysis.statistics import model_maps
 from registry.analysis.statistics.ability_factors import run_factors
 from registry.analysis.statistics.complete_scores import groups_of_models, largest_block
 from registry.analysis.statistics.model_maps import lay_out, run_map, verdict
@@ -22,7 +23,7 @@ from registry.learning.arrays import Reals
 from registry.learning.statistics.ability_factoring import abilities
 from registry.learning.statistics.projections import standardised
 from registry.learning.statistics.separation import separation
-from registry.workers import no_progress
+from registry.workers import Progress, no_progress
 
 MODELS = 45
 BY_SIZE = FrameOptions(grouping=Grouping.SIZE)
@@ -116,6 +117,37 @@ def test_a_map_is_that_of_the_library_and_is_computed_once(filled: Engine) -> No
             text("SELECT seed, libraries ?& '{scikit-learn,openTSNE}' FROM registry.analyses")
         ).all()
         assert seeds == [(42, True)]
+
+
+def test_other_groups_have_the_places_of_a_stored_map_of_the_same_scores(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_map(filled, BY_SIZE)
+    calls: list[int] = []
+
+    def counted(vectors: Reals, layout: MapLayout, *, seed: int, on_progress: Progress) -> Reals:
+        calls.append(seed)
+        return lay_out(vectors, layout, seed=seed, on_progress=on_progress)
+
+    monkeypatch.setattr(model_maps, "lay_out", counted)
+    plain = run_map(filled, FrameOptions())
+    assert not calls
+    assert not plain.stored.reused
+    assert [(each.model, each.x, each.y) for each in plain.points] == [
+        (each.model, each.x, each.y) for each in first.points
+    ]
+    assert {each.group_name for each in plain.points} == {None}
+    # Another seed, other models, and other scores are laid out.
+    run_map(filled, FrameOptions(), seed=1)
+    some = FrameOptions(condition="name < 'lab/m30'")
+    assert len(run_map(filled, some).points) == 30
+    with filled.begin() as connection:
+        connection.execute(text("UPDATE store.runs SET score = score * 0.99"))
+    run_map(filled, FrameOptions())
+    with filled.begin() as connection:
+        connection.execute(text("UPDATE store.analyses SET code_version = 'another'"))
+    run_map(filled, replace(BY_SIZE, cuts=(5,)))
+    assert calls == [1, 42, 42, 42]
 
 
 @pytest.mark.benchmark  # compiling UMAP takes ten seconds

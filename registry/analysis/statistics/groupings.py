@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -68,7 +69,7 @@ def model_rows(connection: Connection, keys: Sequence[int]) -> dict[int, Row[Any
     `parameters` is None where only relatives' sizes are known. Of several sources that state a fact
     it is the one of the first source by name.
     """
-    rows = connection.execute(_FACTS, {"keys": list(keys)})
+    rows = connection.execute(_FACTS, {"keys": list(keys)}).all()
     return {row.model_id: row for row in rows}
 
 
@@ -114,6 +115,7 @@ def labels(
     return {key: name for key, name in found.items() if name}
 
 
+@lru_cache(maxsize=1024)
 def precision(stated: str | None) -> str | None:
     """Return the precision of a run's weights, in one spelling; None where it is not known."""
     if stated is None:

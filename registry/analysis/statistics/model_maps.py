@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Engine
+import orjson
+from sqlalchemy import Engine, text
 
 from registry.analysis.plots.map import project
 from registry.analysis.statistics.complete_scores import groups_of_models, read_complete
@@ -19,6 +20,7 @@ from registry.analysis.statistics.stored_analyses import (
     check_level,
     check_seed,
     known,
+    library_versions,
     read_results,
 )
 from registry.db.connection import reading
@@ -27,6 +29,7 @@ from registry.enums import AnalysisKind, MapLayout
 from registry.learning.arrays import Places, Reals
 from registry.learning.statistics.projections import kept_neighbours, standardised, umap_points
 from registry.learning.statistics.separation import separation
+from registry.version import __version__
 from registry.workers import Progress, no_progress
 
 SEED = 42
@@ -97,7 +100,7 @@ def run_map(
     """Lay out models on a plane by their scores, measure groups, and store the map.
 
     Scores are standardised; models of the same scores have one place. A map that is stored of the
-    same request and data is read instead.
+    same request and data is read instead, and of one with other groups the places of models.
 
     Args:
         engine: of a database at head.
@@ -119,7 +122,7 @@ def run_map(
     request = AnalysisRequest.of(AnalysisKind.MAP, options, level=level)
     request = replace(
         request,
-        options={**request.options, "layout": str(layout)},
+        options={**request.options, "layout": str(layout), "scores": _scores_digest(frame)},
         seed=seed,
         libraries=(
             *LIBRARIES,
@@ -131,7 +134,9 @@ def run_map(
     def compute(notes: list[str]) -> ResultRows:
         codes = groups_of_models(frame, options.least, notes) if frame.groups else None
         vectors = standardised(frame.values)
-        points = lay_out(vectors, layout, seed=seed, on_progress=on_progress)
+        points = _laid_out_before(engine, request, frame)
+        if points is None:
+            points = lay_out(vectors, layout, seed=seed, on_progress=on_progress)
         on_progress("comparing groups and neighbours", 0, 0)
         check = _check(vectors, points, codes, layout, seed=seed, limit=1 - level)
         return {projections: _models(frame, points, codes), projection_checks: [check]}
@@ -141,6 +146,37 @@ def run_map(
         models = read_results(connection, projections, ProjectedModel, stored.analysis_id)
         (check,) = read_results(connection, projection_checks, MapCheck, stored.analysis_id)
     return MapAnalysis(stored, sorted(models, key=lambda each: each.model), check)
+
+
+def _scores_digest(frame: ScoreFrame) -> str:
+    """Return a digest of the models and their scores, whatever their groups."""
+    return replace(frame, groups=(), codes=np.empty((0, 0), np.intp), factors={}).fingerprint()
+
+
+def _laid_out_before(engine: Engine, request: AnalysisRequest, frame: ScoreFrame) -> Reals | None:
+    """Return the places of a stored map of the same scores with other groups, M x 2, if any."""
+    with reading(engine) as connection:
+        key = connection.scalar(
+            text("""
+            SELECT max(analysis_id) FROM store.analyses
+             WHERE kind = :kind AND seed = :seed AND code_version = :code_version
+               AND libraries = CAST(:libraries AS jsonb)
+               AND options @> jsonb_build_object(
+                       'layout', CAST(:layout AS text), 'scores', CAST(:scores AS text))"""),
+            {
+                "kind": str(request.kind),
+                "seed": request.seed,
+                "code_version": __version__,
+                "libraries": orjson.dumps(library_versions(request.libraries)).decode(),
+                "layout": request.options["layout"],
+                "scores": request.options["scores"],
+            },
+        )
+        if key is None:
+            return None
+        models = read_results(connection, projections, ProjectedModel, key)
+    places = {each.model: (each.x, each.y) for each in models}
+    return np.array([places[model] for model in frame.models])
 
 
 def lay_out(vectors: Reals, layout: MapLayout, *, seed: int, on_progress: Progress) -> Reals:
