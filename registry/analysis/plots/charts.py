@@ -12,7 +12,7 @@ from registry.learning.arrays import Reals
 WIDTH, HEIGHT = 360, 260
 """Of a panel, in its units."""
 
-LEFT, RIGHT, TOP, BOTTOM = 50, 14, 24, 50
+LEFT, RIGHT, TOP, BOTTOM = 50, 20, 24, 50
 """Of its margins."""
 
 LABELS = 6

@@ -51,7 +51,8 @@ def gam_panels(found: GamAnalysis) -> Iterator[Panel]:
         yield Panel(
             title=f"{titled(term.response, term.version)} on {name}",
             note=f"{term.shape}, p {curve_p(term.holm)}, edf {term.edf:.1f},"
-            f" n={counts[term.response, term.version]:,}",
+            f" n={counts[term.response, term.version]:,}"
+            + ("" if term.group_name is None else " in all groups"),
             across="number of weights" if term.term == "size" else term.term,
             up="partial effect",
             series=[
