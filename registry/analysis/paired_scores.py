@@ -1,9 +1,9 @@
 """Paired scores: which of several models is better, on the items that both answered."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, text
@@ -12,11 +12,10 @@ from registry.catalog.names import model_id
 from registry.errors import UsageError
 from registry.evaluations.packing import unpack
 from registry.evaluations.selection import RunSelection
-from registry.learning.arrays import Places
+from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import Matrix
 from registry.learning.statistics import paired
 from registry.learning.statistics.corrections import corrected
-from registry.learning.statistics.paired import PairedDifferences
 
 LEAST_CLUSTERS = 5
 """Domains of a benchmark's items from which on they are clusters; with fewer, an error from them is
@@ -102,7 +101,7 @@ def compare_pairs(
     _check_level(level)
     if len(keys) < 2:  # noqa: PLR2004
         raise UsageError("Comparing takes two models or more; --all compares one with all others.")
-    found: list[PairedScore] = []
+    found: list[Fields] = []
     names = _names(connection, keys)
     for runs in _benchmarks(connection, keys, benchmarks, only=True):
         rows = {name: row for row, name in enumerate(runs.models)}
@@ -126,7 +125,7 @@ def compare_with_all(
     _check_level(level)
     (key,) = _keys(connection, [model])
     (name,) = _names(connection, [key])
-    found: list[PairedScore] = []
+    found: list[Fields] = []
     for runs in _benchmarks(connection, [key], benchmarks, only=False):
         rows = {each: row for row, each in enumerate(runs.models)}
         own = rows.pop(name)
@@ -237,9 +236,13 @@ def _clusters(connection: Connection, benchmark: int) -> Places | None:
     return np.unique(np.array(domains), return_inverse=True)[1].astype(np.intp)
 
 
+Fields = dict[str, Any]
+"""Of a paired score, but for p corrected and the verdict: a dataclass is made once, of all."""
+
+
 def _scores(
     connection: Connection, runs: _Runs, first: int, others: Sequence[int], level: float
-) -> Iterator[PairedScore]:
+) -> Iterator[Fields]:
     found = paired.compare(
         runs.values[first], runs.values[list(others)], runs.clusters, level=level
     )
@@ -250,62 +253,62 @@ def _scores(
          ORDER BY u.place"""),
         {"first": runs.runs[first], "others": [runs.runs[other] for other in others]},
     ).all()
-    for place, other in enumerate(others):
-        if found.items[place]:
-            score = _score(found, place, (runs.models[first], runs.models[other]), runs)
-            yield replace(score, caution=cautions[place])
+    graded = found.only_first < 0
+    columns = {
+        "other": [runs.models[other] for other in others],
+        "items": found.items.tolist(),
+        "clusters": found.clusters.tolist(),
+        "score": _known(found.score),
+        "other_score": _known(found.other),
+        "difference": _known(found.difference),
+        "standard_error": _known(found.error),
+        "lower": _known(found.lower),
+        "upper": _known(found.upper),
+        "p_value": _known(found.p),
+        "only_model": _known(np.where(graded, np.nan, found.only_first), int),
+        "only_other": _known(np.where(graded, np.nan, found.only_second), int),
+        "mcnemar": _known(found.mcnemar),
+        "detectable": _known(found.detectable),
+        "caution": cautions,
+    }
+    common = {
+        "model": runs.models[first],
+        "benchmark": runs.benchmark,
+        "version": runs.version,
+        "clustered_by": "item" if runs.clusters is None else "domain",
+    }
+    for values in zip(*columns.values(), strict=True):
+        fields = dict(zip(columns, values, strict=True))
+        if fields["items"]:
+            yield common | fields
 
 
-def _score(
-    found: PairedDifferences, place: int, models: tuple[str, str], runs: _Runs
-) -> PairedScore:
-    graded = found.only_first[place] < 0
-    return PairedScore(
-        model=models[0],
-        other=models[1],
-        benchmark=runs.benchmark,
-        version=runs.version,
-        items=int(found.items[place]),
-        clusters=int(found.clusters[place]),
-        clustered_by="item" if runs.clusters is None else "domain",
-        score=_known(found.score[place]),
-        other_score=_known(found.other[place]),
-        difference=_known(found.difference[place]),
-        standard_error=_known(found.error[place]),
-        lower=_known(found.lower[place]),
-        upper=_known(found.upper[place]),
-        p_value=_known(found.p[place]),
-        only_model=None if graded else int(found.only_first[place]),
-        only_other=None if graded else int(found.only_second[place]),
-        mcnemar=_known(found.mcnemar[place]),
-        detectable=_known(found.detectable[place]),
-    )
+def _known(values: Reals, kind: Callable[[float], float] = float) -> list[float | None]:
+    """Return numbers as they are printed: None where they are not defined."""
+    return [None if value != value else kind(value) for value in values.tolist()]  # noqa: PLR0124
 
 
-def _known(value: np.float64) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _judged(scores: Sequence[PairedScore], level: float) -> list[PairedScore]:
+def _judged(scores: Sequence[Fields], level: float) -> list[PairedScore]:
     """Return the scores with p-values corrected for their number, and verdicts."""
     if not scores:
         return []
-    p = np.array([np.nan if each.p_value is None else each.p_value for each in scores])
-    holm, rate = corrected(p, "holm"), corrected(p, "fdr_bh")
+    p = np.array([np.nan if each["p_value"] is None else each["p_value"] for each in scores])
+    holm = corrected(p, "holm")
+    rows = zip(scores, _known(holm), _known(corrected(p, "fdr_bh")), strict=True)
     return [
-        replace(
-            each,
-            holm=_known(holm[place]),
-            benjamini_hochberg=_known(rate[place]),
-            verdict=_verdict(each, float(holm[place]), level),
+        PairedScore(
+            **fields,
+            holm=of_family,
+            benjamini_hochberg=of_findings,
+            verdict=_verdict(fields["difference"], of_family, level),
         )
-        for place, each in enumerate(scores)
+        for fields, of_family, of_findings in rows
     ]
 
 
-def _verdict(score: PairedScore, p: float, level: float) -> str:
-    if np.isnan(p) or score.difference is None:
+def _verdict(difference: float | None, p: float | None, level: float) -> str:
+    if p is None or difference is None:
         return "unknown"
     if p >= 1 - level:
         return "tie"
-    return "better" if score.difference > 0 else "worse"
+    return "better" if difference > 0 else "worse"

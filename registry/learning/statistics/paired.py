@@ -140,7 +140,12 @@ def _clustered(
         onto = np.zeros((len(clusters), size))
         onto[np.arange(len(clusters)), clusters] = 1
         squares = np.square(left @ onto).sum(axis=1)
-        groups = ((common.astype(np.float64) @ onto) > 0).sum(axis=1)
+        # A product, but where each model has each item.
+        groups = (
+            np.full(len(count), size)
+            if common.all() and size
+            else ((common.astype(np.float64) @ onto) > 0).sum(axis=1)
+        )
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.sqrt(squares * groups / (groups - 1.0)) / count
     return groups, np.where(groups > 1, error, np.nan)
@@ -148,7 +153,7 @@ def _clustered(
 
 def _discordant(first: Reals, second: Reals, common: NDArray[np.bool_]) -> tuple[Places, Places]:
     """Return the items that one model alone answered rightly, M each; -1 where graded."""
-    plain = np.isin(second, (0, 1)).all(axis=1) & np.isin(first, (0, 1)).all(axis=1)
+    plain = np.logical_and(*(((each == 0) | (each == 1)).all(axis=1) for each in (first, second)))
     of_first = (common & (first == 1) & (second == 0)).sum(axis=1)
     of_second = (common & (first == 0) & (second == 1)).sum(axis=1)
     return np.where(plain, of_first, -1), np.where(plain, of_second, -1)

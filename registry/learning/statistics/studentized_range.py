@@ -103,8 +103,7 @@ def _deviations(df: Reals) -> tuple[Reals, Reals]:
 
 def _wider(number: int, width: Reals) -> Reals:
     """Return the probability that the range of normal values is wider."""
-    inside = np.minimum(width, WIDEST)
-    return np.where(width < WIDEST, _interpolated(number)(inside), 0.0)
+    return np.asarray(_interpolated(number)(np.minimum(width, WIDEST)), np.float64)
 
 
 @cache
