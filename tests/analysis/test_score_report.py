@@ -140,10 +140,10 @@ def test_a_report_says_what_families_share_and_which_findings_are_lost(filled: E
     # A family that few are known to be of is named after authors.
     few, many = (
         SharedFactor(factor=factor, models=models, groups=9)
-        for factor, models in ((Grouping.FAMILY, 99), (Grouping.AUTHOR, 199))
+        for factor, models in ((Grouping.FAMILY, 98), (Grouping.AUTHOR, 198))
     )
     assert dependence_sections._in_order([few, many]) == [Grouping.AUTHOR, Grouping.FAMILY]
-    as_many = replace(few, models=100)
+    as_many = replace(few, models=99)
     assert dependence_sections._in_order([as_many, many]) == [Grouping.FAMILY, Grouping.AUTHOR]
     assert [replace(few, models=of).usable for of in (28, 29)] == [False, True]
     assert not replace(few, groups=1).usable
@@ -287,6 +287,10 @@ def test_series_have_one_look_in_all_panels() -> None:
         assert panel.count(f'stroke="{orange}" stroke-width="2" stroke-dasharray="{dash}"') == 1
         assert panel.count(f'stroke="{charts.GREY}" stroke-width="2" stroke-dasharray') == 1
     assert 'aria-label="b: y by x, of all, tun."' in two
+    # A series has its mark in the legend where it has points on any panel.
+    bare = replace(first, series=[replace(kin, points=kin.points[:0]), tun])
+    legend = chart_panels([bare, first]).partition("</ul>")[0]
+    assert legend.count(f'fill="{blue}"') == 1
     # One series needs no legend, and points of one place are drawn once.
     alone = chart_panels([replace(first, series=[replace(
         kin, points=np.array([[1, 0], [1, 0], [2, 1]], np.float64)

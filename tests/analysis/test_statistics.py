@@ -20,7 +20,7 @@ from registry.analysis.report import score_report as score_reports
 from registry.analysis.report.curve_sections import saturation_section, size_section
 from registry.analysis.report.rank_sections import rank_section
 from registry.analysis.report.score_report import score_report
-from registry.analysis.report.sections import slice_section
+from registry.analysis.report.sections import slice_section, unequal_variances
 from registry.analysis.statistics import (
     benchmark_correlations,
     group_differences,
@@ -768,6 +768,9 @@ def test_groups_are_found_to_differ_where_both_tests_do() -> None:
         welch_df=5.0, welch_p=0.2, kruskal_h=1.0, kruskal_p=0.01, levene=None, levene_p=None,
         skewness=None, kurtosis=None, normality_p=None,
     )  # fmt: skip
+    # A p-value of 0 is none that is not known.
+    variances = [replace(result, levene_p=p) for p in (0.0, 0.049, 0.06, None)]
+    assert unequal_variances(variances, 0.95) == variances[:2]
     # Ranks count where Welch's test is not defined, and there alone.
     without = replace(result, welch_p=None)
     found = [group_differences._judged([each], 0.95)[0].verdict for each in (result, without)]

@@ -12,7 +12,7 @@ from registry.analysis.statistics.benchmark_correlations import (
     BenchmarkCorrelation,
     run_correlations,
 )
-from registry.analysis.statistics.group_differences import run_anova, run_tukey
+from registry.analysis.statistics.group_differences import AnovaResult, run_anova, run_tukey
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
 from registry.analysis.statistics.stored_analyses import StoredAnalysis
 
@@ -84,9 +84,7 @@ def anova_section(engine: Engine, options: FrameOptions, level: float) -> Report
             f"{str(options.grouping).capitalize()} goes with {most.eta_squared:.0%} of the variance"
             f" of {most.n:,} models' scores on {titled(most.benchmark, most.version)}, the most."
         )
-    unequal = [
-        each for each in found.results if each.levene_p is not None and each.levene_p < 1 - level
-    ]
+    unequal = unequal_variances(found.results, level)
     if unequal:
         said.append(
             f"Variances of groups differ on {len(unequal)} of {len(found.results)} benchmarks:"
@@ -141,6 +139,11 @@ def anova_section(engine: Engine, options: FrameOptions, level: float) -> Report
             ),
         ],
     )  # fmt: skip
+
+
+def unequal_variances(results: Sequence[AnovaResult], level: float) -> list[AnovaResult]:
+    """Return the results of benchmarks on which variances of groups differ (Levene)."""
+    return [each for each in results if each.levene_p is not None and each.levene_p < 1 - level]
 
 
 def _on(count: int, what: str) -> str:
