@@ -256,8 +256,8 @@ def test_a_report_draws_abilities_and_a_map(filled: Engine) -> None:
     assert picture.caption.startswith("All 84 models with a score on each of 3 benchmarks")
     assert "coloured by architecture" in picture.caption
     assert section.sentences[2] == {
-        "overlapping": "So models have more neighbours of their group than by chance, but groups"
-        " overlap: none is a cluster of its own.",
+        "overlapping": "So models have more neighbours of their group than by chance, but on"
+        " the whole groups are no clusters of their own.",
         "no difference found": "That models of one group lie nearer each other than by chance was"
         " not found.",
     }[drawn.check.verdict]  # fmt: skip

@@ -43,7 +43,9 @@ from registry.analysis.statistics.score_frame import MOST_GROUPS, FrameOptions
 from registry.enums import Grouping, Period, ScalingAxis
 from registry.learning.statistics.corrections import corrected
 
-NO_CAUSE = "A curve is of these models, and no cause: larger models are later and trained on more."
+NO_CAUSE = (
+    "A curve is of these models, and no cause: larger models may be later, and trained on more."
+)
 
 DRAWN_SERIES = 6
 """Series that are drawn on a panel; more cannot be told apart."""
@@ -253,8 +255,8 @@ def saturation_section(engine: Engine, options: FrameOptions, level: float) -> R
     said = [_saturated(title, results, over_time=over_time) for title, results in of]
     if over_time:
         said.append(
-            "A year is that of a model's creation or upload; later models are others in size and"
-            " training too, so that a rise is no change of one kind of model."
+            "A year is that of a model's creation or upload; later models may be others in size"
+            " and training too, so that a rise is no change of one kind of model."
         )
     else:
         said.append("No year of a model is known, so that nothing is said of a course over time.")

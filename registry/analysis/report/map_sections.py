@@ -31,8 +31,8 @@ MOST_FACTORS = 3
 
 VERDICTS = {
     "apart": "So groups lie apart by their scores.",
-    "overlapping": "So models have more neighbours of their group than by chance, but groups"
-    " overlap: none is a cluster of its own.",
+    "overlapping": "So models have more neighbours of their group than by chance, but on the whole"
+    " groups are no clusters of their own.",
     "no difference found": "That models of one group lie nearer each other than by chance was not"
     " found.",
 }
@@ -48,8 +48,8 @@ def ability_section(engine: Engine, options: FrameOptions, level: float) -> Repo
         sentences=[
             (f"Over {found.stored.model_count:,} models with a score on each of"
             f" {len(found.factors)} benchmarks, standardised: {factor_sentence(found)}"),
-            ("That is how scores go together among these models, whose size and training lift all"
-            " scores at once; it is no ability of one model. The interval takes models as"
+            ("That is how scores go together among these models, whose size and training may lift"
+            " all scores at once; it is no ability of one model. The interval takes models as"
             " independent."),
         ],
         notes=found.stored.notes,

@@ -21,7 +21,7 @@ SHOWN = 20
 
 DEPENDENT = (
     "Models of one family or author are not independent, so that intervals are narrower and p"
-    " smaller than they should be; groups differ in more than what they are named by."
+    " smaller than they should be; groups may differ in more than what they are named by."
 )
 
 
@@ -88,7 +88,7 @@ def anova_section(engine: Engine, options: FrameOptions, level: float) -> Report
     if unequal:
         said.append(
             f"Variances of groups differ on {len(unequal)} of {len(found.results)} benchmarks:"
-            " there, Welch's p counts."
+            " there Welch's p is the one to trust."
         )
     means = {(each.group_name, titled(each.benchmark, each.version)): each
              for each in found.groups}  # fmt: skip
@@ -119,8 +119,9 @@ def anova_section(engine: Engine, options: FrameOptions, level: float) -> Report
         ] if effects else [],
         tables=[
             ReportTable(
-                caption=f"Tests of equal means, p corrected for the number of benchmarks (Holm)."
-                f" {analysed(found.stored)}",
+                caption="Tests of equal means, p corrected for the number of benchmarks (Holm). A"
+                f" difference is found where F's p and Welch's are below {1 - level:.2g}, or that"
+                f" of ranks where Welch's is not defined. {analysed(found.stored)}",
                 headings=("benchmark", "n", "groups", "F", "p", "p Welch", "p ranks", "verdict"),
                 rows=[
                     [titled(each.benchmark, each.version), f"{each.n:,}", str(each.groups),
@@ -215,8 +216,8 @@ def correlation_section(engine: Engine, options: FrameOptions, level: float) -> 
         sentences=[
             *said,
             (
-                "A correlation is of these models, and no cause: size and training are behind many."
-                " Intervals take models as independent."
+                "A correlation is of these models, and no cause: size and training may be behind"
+                " it. Intervals take models as independent."
             ),
         ],
         notes=found.stored.notes,

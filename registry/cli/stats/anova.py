@@ -69,6 +69,7 @@ def anova(application: Application, /, *, output: Output, level: float, **chosen
       registry stats anova --by architecture --where "parameters BETWEEN 6e9 AND 9e9" --complete
     """
     require("scipy", "statsmodels", doing="Analysing variance", extra="stats")
+    from registry.analysis.report.sections import unequal_variances
     from registry.analysis.statistics.group_differences import run_anova
 
     options = frame_options(**chosen)
@@ -77,6 +78,5 @@ def anova(application: Application, /, *, output: Output, level: float, **chosen
     rows = [[getattr(result, field.name) for field in FIELDS] for result in found.results]
     output.rows(FIELDS, rows)
     say_analysis(found.stored)
-    unequal = [each.benchmark for each in found.results if (each.levene_p or 1) < 1 - level]
-    if unequal:
+    if unequal := [each.benchmark for each in unequal_variances(found.results, level)]:
         say(f"Variances differ on {', '.join(unequal)}: there, Welch's p counts.")
