@@ -171,6 +171,9 @@ def test_a_report_compares_models_with_their_parents(filled: Engine) -> None:
     ]
     assert figure.low <= min(span.lower or 0 for span in figure.spans)
     assert figure.high == max(span.upper or 0 for span in figure.spans)
+    page = as_page(Report(title="", summary="", sections=[section]))
+    assert f"<span>{figure.low:.2g}</span><span>{figure.high:.2g}</span>" in page
+    assert page.count('<i style="left:') == page.count('<u style="left:') == len(fixed)
     assert cells(section.tables[0], 0, 1, 4) == [
         (each.benchmark, each.group_name, f"{each.holm:.2g}") for each in fixed
     ]

@@ -256,8 +256,9 @@ def parents_section(engine: Engine, options: FrameOptions, level: float) -> Repo
         notes=found.stored.notes,
         figures=[
             SpanFigure(
-                caption=f"Mean difference of a model's score from its parent's, with {level:.0%}"
-                f" intervals, by relation. {analysed(found.stored)}",
+                caption="Mean difference of a model's score from its parent's (shares, or raw where"
+                f" the measure has no bounds), with {level:.0%} intervals, by relation."
+                f" {analysed(found.stored)}",
                 spans=[
                     Span(
                         name=f"{titled(each.benchmark, each.version)}, {each.group_name}",

@@ -40,7 +40,7 @@ th, td {{ padding: .25rem .6rem; text-align: right; white-space: nowrap;
 th:first-child, td:first-child {{ text-align: left; }}
 thead th {{ vertical-align: bottom; white-space: normal; }}
 tr {{ break-inside: avoid; }}
-.span {{ display: grid; grid-template-columns: 11rem 1fr 9.5rem; gap: .2rem .8rem;
+.span {{ display: grid; grid-template-columns: 11rem 1fr 12.5rem; gap: .2rem .8rem;
   align-items: center; font-size: .92rem; margin: .15rem 0; break-inside: avoid; }}
 .axis {{ position: relative; height: 1.1rem; background: #f2f2f2; }}
 .axis i, .axis b, .axis u {{ position: absolute; }}
@@ -52,7 +52,7 @@ tr {{ break-inside: avoid; }}
 @media (max-width: 40rem) {{ .span {{ grid-template-columns: 1fr; gap: 0; margin: .5rem 0; }}
   td:first-child {{ white-space: normal; min-width: 9.5rem; overflow-wrap: anywhere; }} }}
 @media print {{ html {{ font-size: 11px; }} body {{ max-width: none; margin: 0; }}
-  .figure > p, .legend {{ break-after: avoid; }}
+  .figure > p, .legend {{ break-after: avoid; break-inside: avoid; }}
   .scroll {{ overflow: visible; }} th, td {{ padding: .15rem .35rem; white-space: normal; }}
   * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }} }}
 </style>
@@ -130,7 +130,7 @@ def _spans(figure: SpanFigure) -> str:
             f'<div class="span"><span>{escape(span.name)}</span>'
             f'<span class="axis">{drawn}</span><span>{escape(span.said)}</span></div>'
         )
-    ends = f"<span>{figure.low:g}</span><span>{figure.high:g}</span>"
+    ends = f"<span>{figure.low:.2g}</span><span>{figure.high:.2g}</span>"
     return (
         f"<figure><figcaption>{escape(figure.caption)}</figcaption>{''.join(rows)}"
         f'<div class="span"><span></span><span class="ends">{ends}</span><span></span></div>'
