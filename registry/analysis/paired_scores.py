@@ -248,9 +248,16 @@ def _scores(
     )
     cautions = connection.scalars(
         text("""
-        SELECT store.run_difference(:first, u.run)
-          FROM unnest(CAST(:others AS bigint[])) WITH ORDINALITY AS u (run, place)
-         ORDER BY u.place"""),
+        -- Runs of one measure and setup differ from the first in one way.
+        WITH other AS MATERIALIZED (
+            SELECT u.place, r.run_id, r.measure_id, r.setup_id
+              FROM unnest(CAST(:others AS bigint[])) WITH ORDINALITY AS u (run, place)
+              JOIN store.runs r ON r.run_id = u.run),
+        manner AS MATERIALIZED (
+            SELECT measure_id, setup_id, store.run_difference(:first, min(run_id)) AS caution
+              FROM other GROUP BY measure_id, setup_id)
+        SELECT manner.caution FROM other JOIN manner USING (measure_id, setup_id)
+         ORDER BY other.place"""),
         {"first": runs.runs[first], "others": [runs.runs[other] for other in others]},
     ).all()
     graded = found.only_first < 0

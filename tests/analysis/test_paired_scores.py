@@ -99,7 +99,8 @@ def test_graded_outcomes(connection: Connection) -> None:
     test = stats.ttest_rel(*drawn)
     for found in (ours.p_value, theirs["p_value"]):
         assert found == pytest.approx(test.pvalue, rel=1e-4)
-    assert ours.only_model is theirs["only_a"] is ours.mcnemar is theirs["mcnemar"] is None
+    assert ours.only_model is theirs["only_a"] is ours.only_other is theirs["only_b"] is None
+    assert ours.mcnemar is theirs["mcnemar"] is None
 
 
 def test_models_that_never_differ(connection: Connection) -> None:
@@ -142,6 +143,15 @@ def test_runs_of_other_tests_are_said_to_be(connection: Connection) -> None:
     (ours,), (theirs,) = compare_pairs(connection, ["a/a", "b/b"]), by_sql(connection, "a/a", "b/b")
     said = "measured by acc and acc_norm; with 0 and 5 examples in the prompt"
     assert ours.caution == theirs["caution"] == said
+    # Of several others each has its own, also where two were made alike.
+    by = Measure(metric="acc")
+    more = [run(f"{name}/m", outcomes(3, 0.5), setup=Setup(shots=shots), measure=by)
+            for name, shots in (("aa", 5), ("c", 0), ("d", 5))]  # fmt: skip
+    write(connection, block("task", *more))
+    prompt = "with 0 and 5 examples in the prompt"
+    assert {each.other: each.caution for each in compare_with_all(connection, "a/a")} == {
+        "aa/m": prompt, "b/b": said, "c/m": None, "d/m": prompt,
+    }  # fmt: skip
 
 
 def test_few_domains_are_no_clusters(connection: Connection) -> None:

@@ -57,6 +57,17 @@ def test_clusters_are_those_of_a_regression_on_nothing() -> None:
         assert [found.lower[place], found.upper[place]] == pytest.approx(fit.conf_int()[0])
 
 
+def test_clusters_without_a_common_item_do_not_count() -> None:
+    rng = np.random.default_rng(4)
+    clusters = np.arange(60) % 6
+    others = (rng.random((2, 60)) < 0.5).astype(np.float32)
+    others[0, clusters == 2] = np.nan
+    first = (rng.random(60) < 0.5).astype(np.float32)
+    assert list(compare(first, others, clusters).clusters) == [5, 6]
+    without = compare(first[clusters != 2], others[:1, clusters != 2], clusters[clusters != 2])
+    assert compare(first, others, clusters).error[0] == pytest.approx(without.error[0])
+
+
 def test_graded_outcomes_have_no_counts() -> None:
     rng = np.random.default_rng(2)
     values = rng.random((3, 40)).astype(np.float32)
