@@ -325,6 +325,8 @@ def test_axes_name_few_places() -> None:
     drawn = chart_panels([panel])
     assert [place for place in range(14) if f">20{place:02}</text>" in drawn] == [0, 3, 6, 9, 12]
     assert ">n=3</text>" in drawn
+    high = chart_panels([replace(panel, ticks=(), series=[series("kin", (1000, 0), (3000, 3000))])])
+    assert high.count(">1000</text>") == high.count(">2000</text>") == 2
     assert ">year</text>" in drawn
     assert ">y</text>" in drawn
     assert [short(each) for each in (999_999.9, 1.5e9, 2e12, 3e15, 12.0, 0.25)] == [

@@ -740,6 +740,12 @@ def test_a_report_is_of_the_benchmarks_with_the_most_scores(
     data = slice_section(*score_reports.report_data(filled, named)[1:])
     assert [row[:2] for row in data.tables[0].rows] == [["alpha", "64"], ["few", "12"]]
     assert data.sentences[-1].startswith("12 of the models have a score on each of the benchmarks")
+    nan = float("nan")
+    apart = replace(
+        frame, models=["a", "b"], benchmarks=frame.benchmarks[:2],
+        values=np.array([[0.1, nan], [nan, 0.2]]), sizes=np.ones(2),
+    )  # fmt: skip
+    assert slice_section(apart, []).sentences[1].startswith("No model has a score on each")
 
 
 def test_corrected_partial_correlations_and_levene_s_centre(filled: Engine) -> None:

@@ -217,7 +217,7 @@ class _Axes:
         panel, bottom, centre = self.panel, HEIGHT - BOTTOM, (LEFT + WIDTH - RIGHT) / 2
         values = round_numbers(self.low, self.high)
         parts = [
-            f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+            f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>'
             f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#e4e4e4"/>'
             for value, y in zip(values, self.y(values), strict=True)
         ]
@@ -244,7 +244,7 @@ class _Axes:
             step = ceil(len(ticks) / LABELS)
             return [(float(place), ticks[place]) for place in range(0, len(ticks), step)]
         if not self.panel.logarithmic:
-            return [(each, f"{each:.3g}") for each in round_numbers(self.low_x, self.high_x)]
+            return [(each, f"{each:.6g}") for each in round_numbers(self.low_x, self.high_x)]
         powers = [float(power) for power in range(ceil(self.low_x), floor(self.high_x) + 1)]
         powers = powers[:: ceil(len(powers) / LABELS)] if powers else [self.low_x, self.high_x]
         return [(10**power, short(10**power)) for power in powers]

@@ -163,7 +163,8 @@ def scaling_section(engine: Engine, options: FrameOptions, level: float) -> Repo
             ReportTable(
                 caption="Slopes by factor of ten of weights: of log odds above chance, or of raw"
                 f" scores (line), with {level:.0%} intervals; mean error of the largest third,"
-                f" predicted from the smaller models, as a share. {analysed(found.stored)}{left}",
+                " predicted from the smaller models, in the unit of the score."
+                f" {analysed(found.stored)}{left}",
                 headings=("benchmark", "models", "n", "form", "slope", "R2", "held out", "error"),
                 rows=[
                     [titled(each.benchmark, each.version), each.group_name, f"{each.n:,}",

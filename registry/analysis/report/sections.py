@@ -41,7 +41,12 @@ def slice_section(frame: ScoreFrame, left_out: Sequence[str]) -> ReportSection:
             " known."
         )
     ]
-    if full < len(frame.models):
+    if not full:
+        said.append(
+            "No model has a score on each of the benchmarks, so that there are no abilities and no"
+            " map, and two benchmarks differ in their models too."
+        )
+    elif full < len(frame.models):
         said.append(
             f"{full:,} of the models have a score on each of the benchmarks: abilities and the map"
             " are of these, while what is said of one benchmark is of all models with a score on"
