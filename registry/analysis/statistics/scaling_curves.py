@@ -30,7 +30,7 @@ from registry.errors import UsageError
 from registry.learning.arrays import Places, Reals
 from registry.learning.statistics.ability_factoring import principal_abilities
 from registry.learning.statistics.larger_models import (
-    LEAST_MISSES,
+    LEAST_GROUPS,
     LargerModels,
     OtherModels,
     drift_of,
@@ -40,6 +40,7 @@ from registry.learning.statistics.one_way import is_constant
 from registry.learning.statistics.scaling import (
     LEAST,
     LEAST_SIZES,
+    Drift,
     ScalingFit,
     fit_curve,
     predict_beyond,
@@ -283,7 +284,7 @@ def _curves(
             )))  # fmt: skip
         for curve in curves:
             served, left_out = _drifts(curve, curves)
-            unsure += bool(np.isnan(served))
+            unsure += bool(np.isnan(served.deviation))
             fits.append(_result(benchmark, curve, lowest, served, left_out, level=level))
             points += _points(benchmark, curve, served, level)
     if few:
@@ -296,20 +297,21 @@ def _curves(
     if unsure:
         notes.append(
             f"{unsure} curve{'s have' if unsure > 1 else ' has'} no band beyond the largest model:"
-            f" how far larger models are from curves is not known of fewer than {LEAST_MISSES}."
+            " how far larger models are from curves is not known of fewer groups with such models"
+            f" than {LEAST_GROUPS}."
         )
     if not fits:
         raise UsageError("No curve fits these scores; name other benchmarks, or a wider slice.")
     return fits, points
 
 
-def _drifts(curve: _Curve, curves: Sequence[_Curve]) -> tuple[float, float]:
+def _drifts(curve: _Curve, curves: Sequence[_Curve]) -> tuple[Drift, Drift]:
     """Return how far larger models are from curves on a benchmark: of all, and of other groups.
 
-    Those of groups count for groups, and the curve through all models counts for itself alone.
+    Those of groups count for groups alone: the curve through all models is one of its kind.
     """
     if curve.sample.name == ALL:
-        return drift_of([curve.held.missed] if curve.held else []), np.nan
+        return drift_of([]), drift_of([])
     missed = {each.sample.name: each.held.missed for each in curves
               if each.held and each.sample.name != ALL}  # fmt: skip
     others = [each for name, each in missed.items() if name != curve.sample.name]
@@ -328,8 +330,8 @@ def _result(
     benchmark: FrameBenchmark,
     curve: _Curve,
     lowest: Mapping[FrameBenchmark, float],
-    served: float,
-    left_out: float,
+    served: Drift,
+    left_out: Drift,
     *,
     level: float,
 ) -> ScalingResult:
@@ -358,12 +360,12 @@ def _result(
         shared_error=known(held.shared_error) if held else None,
         covered=known(held.missed.covered(left_out, level=level)) if held else None,
         shared_covered=known(held.shared_covered) if held else None,
-        drift=known(served),
+        drift=known(served.deviation),
     )
 
 
 def _points(
-    benchmark: FrameBenchmark, curve: _Curve, drift: float, level: float
+    benchmark: FrameBenchmark, curve: _Curve, drift: Drift, level: float
 ) -> Iterator[CurvePoint]:
     sample, fit, _ = curve
     largest = float(sample.amounts.max())

@@ -11,14 +11,15 @@ from registry.learning.statistics.scaling import (
     LEAST,
     LEAST_SIZES,
     Band,
+    Drift,
     ScalingFit,
     fit_curve,
     predict,
     predict_beyond,
 )
 
-LEAST_MISSES = 5
-"""Scores of larger models from which what curves miss them by is known."""
+LEAST_GROUPS = 3
+"""Groups with larger models from which on it is known how far these are from curves."""
 
 
 Mask = NDArray[np.bool_]
@@ -82,40 +83,42 @@ class MissedScores(NamedTuple):
     sizes: Reals
     scores: Reals
 
-    def covered(self, drift: float, *, level: float = 0.95) -> float:
+    def covered(self, drift: Drift, *, level: float = 0.95) -> float:
         """Return the share of scores that intervals hold; nan where the drift is not known.
 
         Args:
             drift: of other curves, as in `predict_beyond`.
             level: of the intervals.
         """
-        if np.isnan(drift):
+        if np.isnan(drift.deviation):
             return np.nan
         band = predict_beyond(self.fit, self.sizes, largest=self.largest, drift=drift, level=level)
         return _covered(band, self.scores)
 
 
-def drift_of(missed: Sequence[MissedScores]) -> float:
-    """Return the standard deviation of scores from curves, by factor of ten beyond them.
+def drift_of(missed: Sequence[MissedScores]) -> Drift:
+    """Return how far larger models of several groups are from curves through smaller ones.
 
     The root of the mean square of what was missed, less the variance that scores have about the
     curve anyway, over the mean square of how far the models are beyond the curve. Each group counts
-    once, more where its models are far beyond.
+    once, more where its models are far beyond: what is missed of one group has a common cause. So
+    the degrees of freedom are at most the number of groups (Satterthwaite 1946).
 
     Args:
         missed: scores of each group, beside its curve.
 
     Returns:
-        nan of fewer than `LEAST_MISSES` scores.
+        nan of fewer groups than `LEAST_GROUPS`.
     """
-    if sum(len(each.scores) for each in missed) < LEAST_MISSES:
-        return np.nan
-    squares, far = 0.0, 0.0
-    for each in missed:
-        residuals = each.scores - predict(each.fit, each.sizes).mean
-        squares += max(float((residuals**2).mean()) - each.fit.variance, 0)
-        far += float(((each.sizes - each.largest) ** 2).mean())
-    return float(np.sqrt(squares / far))
+    if len(missed) < LEAST_GROUPS:
+        return Drift(np.nan, np.nan)
+    far = np.array([((each.sizes - each.largest) ** 2).mean() for each in missed])
+    squares = np.array([
+        ((each.scores - predict(each.fit, each.sizes).mean) ** 2).mean() - each.fit.variance
+        for each in missed
+    ])  # fmt: skip
+    deviation = np.sqrt(np.maximum(squares, 0).sum() / far.sum())
+    return Drift(float(deviation), float(far.sum() ** 2 / (far**2).sum()))
 
 
 def larger_ones(sizes: Reals) -> Mask | None:

@@ -112,8 +112,32 @@ def predict(fit: ScalingFit, features: Reals, *, level: float = 0.95) -> Band:
     return Band(mean, lower, upper)
 
 
+class Drift(NamedTuple):
+    """How far scores are from curves beyond the models that these were fitted to.
+
+    Attributes:
+        deviation: standard, by factor of ten; nan where it is not known.
+        df: degrees of freedom that it is known with.
+    """
+
+    deviation: float
+    df: float
+
+    def half(self, beyond: Reals, level: float) -> Reals:
+        """Return half the width of intervals, 0 for what is not beyond.
+
+        Args:
+            beyond: m, powers of ten.
+            level: share of intervals that hold a new score, in (0, 1).
+        """
+        from scipy import stats  # noqa: PLC0415 - slow to import
+
+        t = float(stats.t.isf((1 - level) / 2, self.df))
+        return np.where(beyond > 0, t * self.deviation * np.maximum(beyond, 0), 0)
+
+
 def predict_beyond(
-    fit: ScalingFit, sizes: Reals, *, largest: float, drift: float, level: float = 0.95
+    fit: ScalingFit, sizes: Reals, *, largest: float, drift: Drift, level: float = 0.95
 ) -> Band:
     """Return predicted scores, with intervals that know that curves do not go on as they were.
 
@@ -121,15 +145,12 @@ def predict_beyond(
         fit: the curve, of one feature.
         sizes: m, logarithms.
         largest: logarithm of the largest size that the curve was fitted to.
-        drift: standard deviation of what is beyond from the curve, by factor of ten, as from
-            `drift_of`; nan where it is not known, and so are intervals there.
+        drift: of such curves, as from `drift_of`; where it is not known, neither are intervals
+            beyond.
         level: share of intervals that hold a new score, in (0, 1).
     """
-    from scipy import stats  # noqa: PLC0415 - slow to import
-
     band = predict(fit, sizes, level=level)
-    beyond = np.maximum(sizes - largest, 0)
-    missed = np.where(beyond > 0, float(stats.norm.isf((1 - level) / 2)) * drift * beyond, 0)
+    missed = drift.half(sizes - largest, level)
     lower = band.mean - np.hypot(band.mean - band.lower, missed)
     upper = band.mean + np.hypot(band.upper - band.mean, missed)
     if fit.floor is not None:

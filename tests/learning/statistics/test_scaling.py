@@ -15,6 +15,7 @@ from registry.learning.statistics.larger_models import (
     larger_ones,
 )
 from registry.learning.statistics.scaling import (
+    Drift,
     ScalingFit,
     fit_curve,
     predict,
@@ -187,16 +188,16 @@ def test_bands_beyond_are_as_wide_as_larger_models_were_from_curves() -> None:
         fit, largest = fitted(floor), float(SIZES[-1])
         at = np.array([largest - 1, largest, largest + 0.5, largest + 1])
         plain = predict(fit, at, level=0.9)
-        band = predict_beyond(fit, at, largest=largest, drift=0.05, level=0.9)
+        band = predict_beyond(fit, at, largest=largest, drift=Drift(0.05, 4), level=0.9)
         assert band.mean.tolist() == plain.mean.tolist()
-        added = 1.644854 * 0.05 * np.array([0, 0, 0.5, 1])
+        added = 2.131847 * 0.05 * np.array([0, 0, 0.5, 1])
         lower = plain.mean - np.sqrt((plain.mean - plain.lower) ** 2 + added**2)
         upper = plain.mean + np.sqrt((plain.upper - plain.mean) ** 2 + added**2)
         if floor is not None:
             upper = np.minimum(upper, 1)
         assert band.lower == pytest.approx(lower)
         assert band.upper == pytest.approx(upper)
-        unknown = predict_beyond(fit, at, largest=largest, drift=np.nan, level=0.9)
+        unknown = predict_beyond(fit, at, largest=largest, drift=drift_of([]), level=0.9)
         assert np.isnan(unknown.lower).tolist() == [False, False, True, True]
         assert np.isnan(unknown.upper).tolist() == [False, False, True, True]
         assert unknown.lower[:2].tolist() == plain.lower[:2].tolist()
@@ -208,19 +209,38 @@ def test_the_drift_is_what_curves_miss_larger_models_by() -> None:
     far = np.array([4.5, 5.0])
     near = MissedScores(line, 4.0, far, predict(line, far).mean + np.array([0.3, -0.4]))
     further = MissedScores(line, 4.0, far + 1, predict(line, far + 1).mean + np.array([1.0, 0.2]))
-    assert np.isnan(drift_of([near, further]))
     # As near to the curve as the scores that it was fitted to: nothing is missed.
     one = MissedScores(line, 4.0, far[:1], predict(line, far[:1]).mean)
     squares = (0.3**2 + 0.4**2) / 2 + (1.0 + 0.2**2) / 2 - 2 * line.variance
-    distances = (0.5**2 + 1) / 2 + (1.5**2 + 2.0**2) / 2 + 0.5**2
-    assert drift_of([near, further, one]) == pytest.approx(np.sqrt(squares / distances))
-    # Each group counts once, whatever its number of models.
+    distances = np.array([(0.5**2 + 1) / 2, (1.5**2 + 2.0**2) / 2, 0.5**2])
+    found = drift_of([near, further, one])
+    assert found.deviation == pytest.approx(np.sqrt(squares / distances.sum()))
+    assert found.df == pytest.approx(distances.sum() ** 2 / (distances**2).sum())
+    # Each group counts once, whatever its number of models; two groups are too few.
     twice = MissedScores(line, 4.0, np.tile(far, 2), np.tile(near.scores, 2))
-    assert drift_of([twice, further, one]) == pytest.approx(np.sqrt(squares / distances))
-    assert drift_of([one] * 5) == 0
-    assert np.isnan(near.covered(np.nan))
-    wide, narrow = near.covered(0.5), near.covered(1e-9)
-    assert (near.covered(0.35, level=0.95), near.covered(0.35, level=0.5)) == (1, 0)
+    assert drift_of([twice, further, one]) == pytest.approx(found)
+    assert drift_of([one] * 3) == pytest.approx((0, 3))
+    assert np.isnan(drift_of([near, further])).all()
+    assert np.isnan(near.covered(drift_of([])))
+    wide, narrow = near.covered(Drift(0.5, 99)), near.covered(Drift(1e-9, 99))
     band = predict(line, far)
     assert wide == 1
     assert narrow == np.mean((band.lower <= near.scores) & (near.scores <= band.upper))
+    drift = Drift(0.35, 99)
+    assert (near.covered(drift, level=0.95), near.covered(drift, level=0.5)) == (1, 0)
+
+
+def test_bands_beyond_hold_larger_models_where_curves_bend() -> None:
+    """Slopes beyond differ by group, as the bands take them to: few groups widen the bands."""
+    rng = np.random.default_rng(6)
+    sizes, far = np.linspace(0, 2, 8), np.array([2.3, 2.6, 3.0])
+
+    def missed() -> MissedScores:
+        fit = fit_curve(sizes, sizes + 0.05 * rng.normal(size=8), floor=None)
+        assert fit is not None
+        bend = 0.3 * rng.normal()
+        return MissedScores(fit, 2.0, far, far + bend * (far - 2) + 0.05 * rng.normal(size=3))
+
+    for groups in (3, 8):
+        held = [missed().covered(drift_of([missed() for _ in range(groups)])) for _ in range(150)]
+        assert 0.92 < np.mean(held) < 0.985

@@ -49,10 +49,10 @@ COMMENT ON COLUMN registry.scaling_fits.line_error IS 'The same of a line.';
 COMMENT ON COLUMN registry.scaling_fits.pooled_error IS
     'The same of one curve through the smaller models of all groups; null for all models.';
 COMMENT ON COLUMN registry.scaling_fits.covered IS
-    'Share of the held-out scores that their interval holds, as wide beyond as larger models of the other groups are from curves; null where fewer than five such scores are known, and for all models.';
+    'Share of the held-out scores that their interval holds, as wide beyond as larger models of the other groups are from curves; null where fewer than three other groups have such models, and for all models.';
 COMMENT ON COLUMN registry.scaling_fits.shared_error IS
     'Mean absolute error of a curve with a level of its own and the slope of all groups; null for all models.';
 COMMENT ON COLUMN registry.scaling_fits.shared_covered IS
     'Share of the held-out scores that the interval of that curve holds.';
 COMMENT ON COLUMN registry.scaling_fits.drift IS
-    'Standard deviation that bands beyond the largest model have besides, by factor of ten: how far larger models of all groups on the benchmark are from curves through smaller ones. Null where fewer than five such scores are known; then bands end at the largest model.';
+    'Standard deviation that bands beyond the largest model have besides, by factor of ten: how far larger models of all groups on the benchmark are from curves through smaller ones. Null for all models, and where fewer than three groups have such models; then bands end at the largest model.';
