@@ -40,7 +40,7 @@ from registry.learning.statistics.one_way import is_constant
 from registry.learning.statistics.scaling import (
     LEAST,
     LEAST_SIZES,
-    Drift,
+    CurveDrift,
     ScalingFit,
     fit_curve,
     predict_beyond,
@@ -305,7 +305,7 @@ def _curves(
     return fits, points
 
 
-def _drifts(curve: _Curve, curves: Sequence[_Curve]) -> tuple[Drift, Drift]:
+def _drifts(curve: _Curve, curves: Sequence[_Curve]) -> tuple[CurveDrift, CurveDrift]:
     """Return how far larger models are from curves on a benchmark: of all, and of other groups.
 
     Those of groups count for groups alone: the curve through all models is one of its kind.
@@ -330,8 +330,8 @@ def _result(
     benchmark: FrameBenchmark,
     curve: _Curve,
     lowest: Mapping[FrameBenchmark, float],
-    served: Drift,
-    left_out: Drift,
+    served: CurveDrift,
+    left_out: CurveDrift,
     *,
     level: float,
 ) -> ScalingResult:
@@ -365,7 +365,7 @@ def _result(
 
 
 def _points(
-    benchmark: FrameBenchmark, curve: _Curve, drift: Drift, level: float
+    benchmark: FrameBenchmark, curve: _Curve, drift: CurveDrift, level: float
 ) -> Iterator[CurvePoint]:
     sample, fit, _ = curve
     largest = float(sample.amounts.max())

@@ -11,7 +11,7 @@ from registry.learning.statistics.scaling import (
     LEAST,
     LEAST_SIZES,
     Band,
-    Drift,
+    CurveDrift,
     ScalingFit,
     fit_curve,
     predict,
@@ -83,7 +83,7 @@ class MissedScores(NamedTuple):
     sizes: Reals
     scores: Reals
 
-    def covered(self, drift: Drift, *, level: float = 0.95) -> float:
+    def covered(self, drift: CurveDrift, *, level: float = 0.95) -> float:
         """Return the share of scores that intervals hold; nan where the drift is not known.
 
         Args:
@@ -96,7 +96,7 @@ class MissedScores(NamedTuple):
         return _covered(band, self.scores)
 
 
-def drift_of(missed: Sequence[MissedScores]) -> Drift:
+def drift_of(missed: Sequence[MissedScores]) -> CurveDrift:
     """Return how far larger models of several groups are from curves through smaller ones.
 
     The root of the mean square of what was missed, less the variance that scores have about the
@@ -111,14 +111,14 @@ def drift_of(missed: Sequence[MissedScores]) -> Drift:
         nan of fewer groups than `LEAST_GROUPS`.
     """
     if len(missed) < LEAST_GROUPS:
-        return Drift(np.nan, np.nan)
+        return CurveDrift(np.nan, np.nan)
     far = np.array([((each.sizes - each.largest) ** 2).mean() for each in missed])
     squares = np.array([
         ((each.scores - predict(each.fit, each.sizes).mean) ** 2).mean() - each.fit.variance
         for each in missed
     ])  # fmt: skip
     deviation = np.sqrt(np.maximum(squares, 0).sum() / far.sum())
-    return Drift(float(deviation), float(far.sum() ** 2 / (far**2).sum()))
+    return CurveDrift(float(deviation), float(far.sum() ** 2 / (far**2).sum()))
 
 
 def larger_ones(sizes: Reals) -> Mask | None:

@@ -112,7 +112,7 @@ def predict(fit: ScalingFit, features: Reals, *, level: float = 0.95) -> Band:
     return Band(mean, lower, upper)
 
 
-class Drift(NamedTuple):
+class CurveDrift(NamedTuple):
     """How far scores are from curves beyond the models that these were fitted to.
 
     Attributes:
@@ -137,7 +137,7 @@ class Drift(NamedTuple):
 
 
 def predict_beyond(
-    fit: ScalingFit, sizes: Reals, *, largest: float, drift: Drift, level: float = 0.95
+    fit: ScalingFit, sizes: Reals, *, largest: float, drift: CurveDrift, level: float = 0.95
 ) -> Band:
     """Return predicted scores, with intervals that know that curves do not go on as they were.
 

@@ -15,7 +15,7 @@ from registry.learning.statistics.larger_models import (
     larger_ones,
 )
 from registry.learning.statistics.scaling import (
-    Drift,
+    CurveDrift,
     ScalingFit,
     fit_curve,
     predict,
@@ -188,7 +188,7 @@ def test_bands_beyond_are_as_wide_as_larger_models_were_from_curves() -> None:
         fit, largest = fitted(floor), float(SIZES[-1])
         at = np.array([largest - 1, largest, largest + 0.5, largest + 1])
         plain = predict(fit, at, level=0.9)
-        band = predict_beyond(fit, at, largest=largest, drift=Drift(0.05, 4), level=0.9)
+        band = predict_beyond(fit, at, largest=largest, drift=CurveDrift(0.05, 4), level=0.9)
         assert band.mean.tolist() == plain.mean.tolist()
         added = 2.131847 * 0.05 * np.array([0, 0, 0.5, 1])
         lower = plain.mean - np.sqrt((plain.mean - plain.lower) ** 2 + added**2)
@@ -222,11 +222,11 @@ def test_the_drift_is_what_curves_miss_larger_models_by() -> None:
     assert drift_of([one] * 3) == pytest.approx((0, 3))
     assert np.isnan(drift_of([near, further])).all()
     assert np.isnan(near.covered(drift_of([])))
-    wide, narrow = near.covered(Drift(0.5, 99)), near.covered(Drift(1e-9, 99))
+    wide, narrow = near.covered(CurveDrift(0.5, 99)), near.covered(CurveDrift(1e-9, 99))
     band = predict(line, far)
     assert wide == 1
     assert narrow == np.mean((band.lower <= near.scores) & (near.scores <= band.upper))
-    drift = Drift(0.35, 99)
+    drift = CurveDrift(0.35, 99)
     assert (near.covered(drift, level=0.95), near.covered(drift, level=0.5)) == (1, 0)
 
 
