@@ -128,7 +128,8 @@ def test_a_report_says_what_families_share_and_which_findings_are_lost(filled: E
     said = next(each for each in section.sentences if each.startswith("By architecture"))
     assert said == (
         f"By architecture, over 60 models a benchmark, {plain} of 3 benchmarks would be found to"
-        f" differ if models were independent; with a random effect of family {len(lost)} of them"
+        " differ (p below 0.05, not corrected for the number of tests) if models were independent;"
+        f" with a random effect of family {len(lost)} of them"
         f" {'is' if len(lost) == 1 else 'are'} lost ({', '.join(lost)})."
     )
     by_size = next(each for each in section.sentences if each.startswith("By size"))

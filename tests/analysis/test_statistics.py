@@ -358,8 +358,16 @@ def test_groups_that_the_catalog_has(engine: Engine) -> None:
             INSERT INTO store.model_facts (model_id, source_id, fact, value)
             SELECT m.model_id, s.source_id, f.fact, f.value
               FROM store.models m, store.sources s,
-                   (VALUES ('type', 'Pretrained'), ('merged', 'false')) f (fact, value)
-             WHERE m.name = 'a/base'""")
+                   (VALUES ('a/base', 'type', 'Pretrained'), ('a/base', 'merged', 'false'),
+                           ('b/tuned', 'type', 'tuned; Chat')) f (model, fact, value)
+             WHERE m.name = f.model""")
+        )
+        connection.execute(
+            text("""
+            WITH first AS (INSERT INTO store.sources (name) VALUES ('another') RETURNING source_id)
+            INSERT INTO store.model_facts (model_id, source_id, fact, value)
+            SELECT m.model_id, first.source_id, 'type', 'pretrained, continuously'
+              FROM store.models m, first WHERE m.name = 'a/base'""")
         )
 
     def found(grouping: Grouping) -> list[str | None]:
@@ -371,7 +379,8 @@ def test_groups_that_the_catalog_has(engine: Engine) -> None:
     assert found(Grouping.AUTHOR) == ["a", "b", "b", "c"]
     assert found(Grouping.RELATION) == ["no stated parent", "no stated parent", "finetune", None]
     assert found(Grouping.MERGED) == ["not merged", "merged", "not merged", None]
-    assert found(Grouping.TYPE) == ["pretrained", None, None, None]
+    # Of what two sources state, and one of two, it is the first by name.
+    assert found(Grouping.TYPE) == ["pretrained", None, "chat", None]
     assert found(Grouping.YEAR)[:2] == ["2022 or before", "2024"]
     assert found(Grouping.PRECISION) == ["bfloat16", "bfloat16", "float16", None]
 

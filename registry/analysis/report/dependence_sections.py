@@ -184,14 +184,13 @@ def _lost_sentences(
             continue
         sentence = (
             f"By {grouping}, over {range_of([each.n for each in counted])} models a benchmark,"
-            f" {len(plain)} of {len(of)} {what} would be found to differ if models were"
-            f" independent; with a random effect of {factor} {_how_many(lost)}"
+            f" {len(plain)} of {len(of)} {what} would be found to differ (p below {1 - level:.2g},"
+            " not corrected for the number of tests) if models were independent; with a random"
+            f" effect of {factor} {_how_many(lost)}"
         )
         if gained:
             sentence += f", and {len(gained)} found besides: {_effect_names(gained)}"
         said.append(sentence + ".")
-    if said:
-        said.append(f"There p is below {1 - level:.2g}, not corrected for the number of tests.")
     return said
 
 

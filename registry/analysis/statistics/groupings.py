@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, text
 
+from registry.catalog.facts.values import SEVERAL
 from registry.enums import Grouping, ModelState, Relation
 from registry.errors import UsageError
 from registry.learning.arrays import Reals
@@ -46,9 +47,9 @@ _FACTS = text("""
              WHERE e.child_id = m.model_id AND e.parent_id <> m.model_id
              ORDER BY e.confidence DESC, e.position, e.source DESC, e.relation
              LIMIT 1) AS relation,
-           (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
-             WHERE f.model_id = m.model_id AND f.fact = 'type'
-             ORDER BY s.name COLLATE "C" LIMIT 1) AS type,
+           ARRAY(SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
+                  WHERE f.model_id = m.model_id AND f.fact = 'type'
+                  ORDER BY s.name COLLATE "C") AS types,
            (SELECT f.value FROM store.model_facts f JOIN store.sources s USING (source_id)
              WHERE f.model_id = m.model_id AND f.fact = 'merged'
              ORDER BY s.name COLLATE "C" LIMIT 1) AS merged,
@@ -67,7 +68,7 @@ def model_rows(connection: Connection, keys: Sequence[int]) -> dict[int, Row[Any
     """Return what the catalog knows of models that they can be grouped by, by key.
 
     `parameters` is None where only relatives' sizes are known. Of several sources that state a fact
-    it is the one of the first source by name.
+    it is the one of the first source by name; `types` are what each states, by name of the source.
     """
     rows = connection.execute(_FACTS, {"keys": list(keys)}).all()
     return {row.model_id: row for row in rows}
@@ -146,7 +147,9 @@ def dates(rows: Sequence[Row[Any]]) -> Reals:
 
 
 def _type(row: Row[Any]) -> str | None:
-    return None if row.type is None else str(row.type).strip().lower()
+    """Return the first type by name of all that sources state, several by one included."""
+    stated = {each.strip().lower() for value in row.types for each in value.split(SEVERAL)}
+    return min(stated - {""}, default=None)
 
 
 def _license_class(row: Row[Any]) -> str | None:
