@@ -48,7 +48,8 @@ class PairedScore:
         only_model: items that the model alone answered rightly; None where outcomes are graded.
         only_other: items that the other alone did; likewise.
         mcnemar: p of the exact test of these two numbers; likewise.
-        detectable: least difference that would be found with a probability of 0.8.
+        detectable: least difference that one test at the level would find with a probability of
+            0.8; verdicts, which are corrected for the number of comparisons, find fewer.
         verdict: better, worse or tie, by `holm`; unknown where there is no test.
         caution: in what the two runs were made otherwise; None where nothing is known to differ.
     """

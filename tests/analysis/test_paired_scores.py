@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from registry.analysis.paired_scores import PairedScore, compare_pairs, compare_with_all
 from registry.errors import ModelNotFoundError, UsageError
 from registry.evaluations.records import Item, Measure, Setup
-from registry.learning.statistics import paired
+from registry.learning.statistics.paired import found_at
 
 COUNT = 84
 SUBJECTS = ("law", "physics", "botany", "history", "logic", "music")
@@ -45,6 +45,10 @@ def made(connection: Connection) -> Connection:
     plain = (run("org/best", outcomes(4, 0.6)), run("org/poor", outcomes(5, 0.6)))
     write(connection, block("quiz", *plain, asked=asked(domains=False)))
     return connection
+
+
+def vars_of(score: PairedScore) -> dict[str, Any]:
+    return {name: getattr(score, name) for name in SAME}
 
 
 def by_sql(connection: Connection, *arguments: Any) -> list[dict[str, Any]]:
@@ -101,6 +105,19 @@ def test_graded_outcomes(connection: Connection) -> None:
         assert found == pytest.approx(test.pvalue, rel=1e-4)
     assert ours.only_model is theirs["only_a"] is ours.only_other is theirs["only_b"] is None
     assert ours.mcnemar is theirs["mcnemar"] is None
+
+
+def test_alike_but_for_rounding(connection: Connection) -> None:
+    own = [0.7, 0.4, 0.9, 0.6, 0.5, 0.8]
+    less = [round(value - 0.2, 2) for value in own]
+    write(connection, block("quiz", run("a/a", own), run("b/b", less)))
+    (ours,), (theirs,) = compare_pairs(connection, ["a/a", "b/b"]), by_sql(connection, "a/a", "b/b")
+    unseen = 1 - 0.05 ** (1 / 6)
+    for found in (vars_of(ours), theirs):
+        assert found["p_value"] == pytest.approx(0.5**5)
+        assert found["detectable"] == pytest.approx(unseen)
+        assert found["upper"] - found["difference"] == pytest.approx(unseen)
+        assert found["standard_error"] == 0
 
 
 def test_models_that_never_differ(connection: Connection) -> None:
@@ -199,23 +216,37 @@ def test_names(made: Connection) -> None:
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 13, 30, 101, 860, 5_001])
 def test_tails_of_student(connection: Connection, freedom: int) -> None:
-    for t in (0.0, 0.3, -1.7, 2.5, 6.0):
+    for t in (0.0, 0.3, -1.7, 2.01, 2.5, -6.0, 30.0, 1e9):
         query = text("SELECT store.student_tail(:t, :freedom)")
         found = connection.scalar(query, {"t": t, "freedom": freedom})
-        assert found == pytest.approx(2 * stats.t.sf(abs(t), freedom), abs=2e-12)
-    for level in (0.1, 0.5, 0.9, 0.95, 0.999):
+        # Smaller ones are 0.
+        assert found == pytest.approx(2 * stats.t.sf(abs(t), freedom), rel=1e-10, abs=1e-306)
+    for level in (0.1, 0.5, 0.9, 0.95, 0.999, 1 - 1e-6):
         query = text("SELECT store.student_quantile(:level, :freedom)")
         found = connection.scalar(query, {"level": level, "freedom": freedom})
         assert found == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.3, 0.5, 0.95, 0.9999])
+def test_detectable_differences(connection: Connection, level: float) -> None:
+    clusters = np.array([1, 2, 3, 4, 5, 8, 57, 860, 20_000])
+    query = text("SELECT store.detectable_in_errors(n, :level) FROM unnest(:of ::bigint[]) n")
+    found = connection.scalars(query, {"level": level, "of": clusters.tolist()}).all()
+    assert found[0] is None
+    for number, shift in zip(clusters[1:].tolist(), found[1:], strict=True):
+        limit = stats.t.ppf((1 + level) / 2, number - 1)
+        assert stats.nct.sf(limit, number - 1, shift) == pytest.approx(0.8, abs=1e-6)
+    assert found_at(clusters[2:], level) == pytest.approx(found[2:], rel=1e-5)
 
 
 def test_what_has_no_tail(connection: Connection) -> None:
     assert rows(
         connection,
         """SELECT store.student_tail(1, 0), store.student_tail(NULL, 3),
-                  store.student_tail('infinity', 3), store.student_quantile(1, 3),
+                  store.student_tail('infinity', 3), store.student_tail(1e200, 3),
+                  store.student_tail(1e200, 1) * 1e200 * pi(), store.student_quantile(1, 3),
                   store.student_quantile(0.5, NULL)""",
-    ) == [(None, None, 0, None, None)]
+    ) == [(None, None, 0, 0, 2, None, None)]
 
 
 @pytest.mark.parametrize(
@@ -271,8 +302,3 @@ class TestCommand:
             write(connection, block("apart", run("x/x", [1.0, None]), run("y/y", [None, 1.0])))
         said = commands("evals", "compare", "x/x", "y/y")
         assert (said.exit_code, "no common item" in said.output) == (0, True)
-
-
-def test_detectable_is_in_sql_as_here() -> None:
-    factor = stats.norm.ppf((1 + paired.LEVEL) / 2) + stats.norm.ppf(paired.POWER)
-    assert factor == pytest.approx(2.8015852181129847)

@@ -48,8 +48,8 @@ def compare(
     Each pair is compared on each benchmark, by the items that both answered. The standard error is
     that of the paired differences, clustered by the items' domains where each item has one; p is
     corrected for the number of comparisons (Holm), and a difference that remains possible by chance
-    is a tie. 'detectable' is the least difference that as many items would find with a probability
-    of 0.8.
+    is a tie. 'detectable' is the least difference that one test of as many items would find with a
+    probability of 0.8, not corrected for several.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from registry.learning.arrays import Places, Reals
 from registry.learning.factorization.problem import Matrix
@@ -20,6 +20,9 @@ LEVEL = 0.95
 POWER = 0.8
 """Probability that a minimum detectable difference is found at level `LEVEL`."""
 
+ROUNDING = 1e-6
+"""Differences of outcomes in [0, 1] as float32 below which they are rounding, of 1.2e-7 at most."""
+
 AT_ONCE = 1 << 23
 """Differences in memory at a time: 64 MB."""
 
@@ -28,8 +31,9 @@ class PairedDifferences(NamedTuple):
     """Differences of a model's mean outcome from those of M others, of common items; M each.
 
     Where two models have no common item, or one cluster alone, errors and what follows from them
-    are nan. Where all differences are alike, their variance says nothing: the interval leaves open
-    what happens so seldom that it is unseen in as many clusters, and p is that of the sign test.
+    are nan. Where all differences are alike but for rounding, their variance says nothing: the
+    interval leaves open what happens so seldom that it is unseen in as many clusters, and p is that
+    of the sign test.
 
     Attributes:
         items: common items.
@@ -45,7 +49,8 @@ class PairedDifferences(NamedTuple):
         only_second: items that the second alone did, likewise.
         mcnemar: float64, p of equal chances by the exact test of these two numbers; nan where
             outcomes are graded.
-        detectable: float64, least difference that would be found with probability `POWER`.
+        detectable: float64, least difference that one test at the level would find, with its sign,
+            with probability `POWER`.
     """
 
     items: Places
@@ -72,7 +77,7 @@ def compare(
         first: float32, N: outcomes in [0, 1]; nan where not observed.
         others: float32, M x N.
         clusters: intp, N: cluster of each item, from 0; None where each item is one.
-        level: share of intervals that hold the difference, in (0, 1).
+        level: share of intervals that hold the difference, in (0, 1); tests are at 1 minus it.
 
     Raises:
         ValueError: for shapes that do not fit, or another level.
@@ -103,18 +108,16 @@ def _compared(first: Reals, others: Matrix, clusters: Places, level: float) -> P
     difference = means[0] - means[1]
     left = np.where(common, of_first - second - difference[:, None], 0)
     size = int(clusters.max(initial=-1)) + 1
-    groups, error = _clustered(left, common, clusters, size, count)
+    groups, error, alike = _clustered(left, common, clusters, size, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = groups - 1.0
         p = 2 * stats.t.sf(np.abs(difference) / error, freedom)
         half = stats.t.ppf((1 + level) / 2, freedom) * error
     # All differences are alike: what is not seen in n clusters happens in less than this share.
-    alike = (error == 0) & (groups > 1)
     unseen = 1 - (1 - level) ** (1 / np.maximum(groups, 1))
     half = np.where(alike, unseen, half)
-    p = np.where(alike, np.where(difference == 0, 1.0, 0.5 ** (groups - 1.0)), p)
+    p = np.where(alike, np.where(np.abs(difference) <= ROUNDING, 1.0, 0.5 ** (groups - 1.0)), p)
     only = _discordant(of_first, second, common)
-    factor = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)
     return PairedDifferences(
         count,
         groups,
@@ -126,29 +129,55 @@ def _compared(first: Reals, others: Matrix, clusters: Places, level: float) -> P
         p,
         *only,
         _mcnemar(*only),
-        np.where(alike, unseen, factor * error),
+        np.where(alike, unseen, found_at(groups, level) * error),
     )
+
+
+def found_at(clusters: Places, level: float) -> Reals:
+    """Return the difference, in standard errors, that the t test finds with probability `POWER`.
+
+    By the noncentral t (Cohen 1988, Statistical Power Analysis, section 2.2): with few clusters the
+    error is uncertain itself, and the normal distribution's 2.80 at level 0.95 is too little.
+
+    Args:
+        clusters: intp, M; nan is returned for fewer than two.
+        level: of the interval, in (0, 1); of the two directions the right one counts.
+    """
+    sizes, places = np.unique(clusters, return_inverse=True)
+    freedom = np.where(sizes > 1, sizes - 1.0, np.nan)
+    limit = stats.t.ppf((1 + level) / 2, freedom)
+    shift = special.nctdtrinc(freedom, 1 - POWER, limit)
+    # The search ends at 1e-8 of the probability: two of Newton's steps go on.
+    for _ in range(2):
+        step = 1e-4 * shift
+        ends = [special.nctdtr(freedom, shift + way * step, limit) for way in (-1, 1)]
+        off = special.nctdtr(freedom, shift, limit) - (1 - POWER)
+        shift = shift - off * 2 * step / (ends[1] - ends[0])
+    return np.asarray(shift, np.float64)[places]
 
 
 def _clustered(
     left: Reals, common: NDArray[np.bool_], clusters: Places, size: int, count: Places
-) -> tuple[Places, Reals]:
-    """Return the number of clusters of each pair, and the clustered standard error, M each."""
+) -> tuple[Places, Reals, NDArray[np.bool_]]:
+    """Return clusters of each pair, their standard error, and whether all differ alike, M each."""
     if size == len(clusters):
-        squares, groups = np.square(left).sum(axis=1), count
+        sums, groups, largest = left, count, np.ones(1)
     else:
         onto = np.zeros((len(clusters), size))
         onto[np.arange(len(clusters)), clusters] = 1
-        squares = np.square(left @ onto).sum(axis=1)
+        sums = left @ onto
+        largest = onto.sum(axis=0)
         # A product, but where each model has each item.
         groups = (
             np.full(len(count), size)
             if common.all() and size
             else ((common.astype(np.float64) @ onto) > 0).sum(axis=1)
         )
+    squares = np.square(sums).sum(axis=1)
+    alike = (np.abs(sums) <= ROUNDING * largest).all(axis=1) & (groups > 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.sqrt(squares * groups / (groups - 1.0)) / count
-    return groups, np.where(groups > 1, error, np.nan)
+        error = np.where(alike, 0, np.sqrt(squares * groups / (groups - 1.0)) / count)
+    return groups, np.where(groups > 1, error, np.nan), alike
 
 
 def _discordant(first: Reals, second: Reals, common: NDArray[np.bool_]) -> tuple[Places, Places]:

@@ -117,6 +117,43 @@ def test_a_detectable_difference_is_found_as_often_as_stated() -> None:
     assert share == pytest.approx(0.80, abs=0.03)
 
 
+@pytest.mark.parametrize("level", [0.95, 0.5])
+@pytest.mark.parametrize("clusters", [2, 5, 8, 300])
+def test_detectable_is_by_the_level_and_the_number_of_clusters(clusters: int, level: float) -> None:
+    found = compare(*_alternating(clusters), np.arange(2 * clusters) // 2, level=level)
+    limit = stats.t.ppf((1 + level) / 2, clusters - 1)
+    power = stats.nct.sf(limit, clusters - 1, found.detectable[0] / found.error[0])
+    assert power == pytest.approx(0.8, abs=1e-6)
+
+
+def _alternating(clusters: int) -> tuple[Floats, Floats]:
+    first = (np.arange(2 * clusters) % 5 == 0).astype(np.float32)
+    return first, np.zeros((1, 2 * clusters), np.float32)
+
+
+def test_differences_that_are_alike_but_for_rounding() -> None:
+    first = np.array([0.7, 0.4, 0.9, 0.6, 0.5, 0.8], np.float32)
+    others = np.stack([(first.astype(float) - shift).astype(np.float32) for shift in (0.2, 3e-8)])
+    unseen = 1 - 0.05 ** (1 / 6)
+    for clusters in (None, np.arange(6)):
+        found = compare(first, others, clusters)
+        assert found.error.tolist() == [0, 0]
+        assert found.p == pytest.approx([0.5**5, 1])
+        assert found.detectable == pytest.approx([unseen] * 2)
+        assert (found.upper - found.difference) == pytest.approx([unseen] * 2)
+    paired_up = compare(first, others, np.arange(6) // 2)
+    assert paired_up.p == pytest.approx([0.25, 1])
+
+
+def test_a_small_difference_on_one_of_many_items_is_no_rounding() -> None:
+    first = np.full(10_000, 0.5, np.float32)
+    other = first.copy()
+    other[7] -= np.float32(3e-5)
+    found = compare(first, other[None])
+    assert found.error[0] > 0
+    assert found.p[0] == pytest.approx(stats.ttest_rel(first, other).pvalue, rel=1e-3)
+
+
 @pytest.mark.parametrize("clusters", [0, 20, 50])
 def test_intervals_hold_what_they_state(clusters: int) -> None:
     rng = np.random.default_rng(4)

@@ -18,7 +18,7 @@ BEGIN
     aim := ln(1 - level);
     of_before := -aim;
     FOR round IN 1 .. 60 LOOP
-        off := ln(store.student_tail(t, freedom)) - aim;
+        off := ln(greatest(store.student_tail(t, freedom), 1e-307)) - aim;
         EXIT WHEN abs(off) < 1e-13 OR off = of_before;
         next := t - off * (t - before) / (off - of_before);
         before := t;

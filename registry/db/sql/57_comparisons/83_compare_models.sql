@@ -41,14 +41,17 @@ AS $$
                bool_and(s.own IN (0, 1) AND s.theirs IN (0, 1)) AS plain
           FROM seen s GROUP BY s.benchmark_id
     ), parts AS (
-        SELECT s.benchmark_id, count(*) AS clusters, sum(s.off ^ 2) AS squares
-          FROM (SELECT s.benchmark_id, sum(s.own - s.theirs - (m.own - m.theirs)) AS off
+        -- Outcomes are stored as real numbers: differences below 1e-6 are rounding.
+        SELECT s.benchmark_id, count(*) AS clusters, sum(s.off ^ 2) AS squares,
+               bool_and(abs(s.off) <= 1e-6 * s.items) AS alike
+          FROM (SELECT s.benchmark_id, count(*) AS items,
+                       sum(s.own - s.theirs - (m.own - m.theirs)) AS off
                   FROM seen s JOIN means m ON m.benchmark_id = s.benchmark_id
                  GROUP BY s.benchmark_id, s.part) s
          GROUP BY s.benchmark_id
     ), errors AS (
         SELECT m.*, c.clusters, m.own - m.theirs AS difference,
-               CASE WHEN c.clusters > 1 AND c.squares < 1e-18 THEN 0
+               CASE WHEN c.clusters > 1 AND c.alike THEN 0
                     WHEN c.clusters > 1
                     THEN sqrt(c.squares * c.clusters / (c.clusters - 1)) / m.items END AS error,
                1 - (CASE WHEN level > 0 AND level < 1 THEN 1 - level END) ^ (1.0 / c.clusters)
@@ -60,6 +63,9 @@ AS $$
                          ELSE store.student_quantile(level, (e.clusters - 1)::integer) * e.error
                     END AS half
           FROM errors e
+    ), factors AS MATERIALIZED (
+        SELECT e.clusters, store.detectable_in_errors(e.clusters, level) AS errors
+          FROM (SELECT DISTINCT clusters FROM errors WHERE error > 0) e
     )
     SELECT (SELECT m.name FROM store.models m WHERE m.model_id = registry.model_id(a)),
            (SELECT m.name FROM store.models m WHERE m.model_id = registry.model_id(b)),
@@ -69,11 +75,12 @@ AS $$
            CASE WHEN h.half IS NOT NULL THEN least(h.difference + h.half, 1) END,
            CASE WHEN h.error > 0
                 THEN store.student_tail(h.difference / h.error, (h.clusters - 1)::integer)
-                WHEN h.error = 0 AND h.difference = 0 THEN 1
+                WHEN h.error = 0 AND abs(h.difference) <= 1e-6 THEN 1
                 WHEN h.error = 0 THEN 0.5 ^ (h.clusters - 1) END,
            CASE WHEN h.plain THEN h.only_a END, CASE WHEN h.plain THEN h.only_b END,
            CASE WHEN h.plain THEN store.sign_test(h.only_a, h.only_b) END,
-           CASE WHEN h.error = 0 THEN h.unseen ELSE 2.8015852181129847 * h.error END,
+           CASE WHEN h.error = 0 THEN h.unseen
+                ELSE (SELECT f.errors FROM factors f WHERE f.clusters = h.clusters) * h.error END,
            p.caution
       FROM halves h JOIN pair p ON p.benchmark_id = h.benchmark_id
      ORDER BY p.name, p.version
@@ -102,7 +109,7 @@ p_value: probability of a difference as large where there is none, by Student''s
 only_a: items that the first alone got right; null where outcomes are graded
 only_b: items that the other alone got right
 mcnemar: probability of counts as unlike where both are as good, by McNemar''s exact test
-detectable: least difference that as many items would find with a probability of 0.8
+detectable: least difference that one test of as many clusters, at this level and not corrected for several, would find with a probability of 0.8
 caution: in what the two runs were made otherwise; null where nothing is known to differ
 
 Example:
