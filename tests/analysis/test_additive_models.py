@@ -20,7 +20,7 @@ from registry.analysis.statistics.additive_samples import GamOptions
 from registry.analysis.statistics.score_frame import FrameOptions
 from registry.enums import Grouping
 from registry.errors import UsageError
-from registry.evaluations.records import Benchmark, Block, Measure
+from registry.evaluations.records import Benchmark, Block, Measure, Setup
 from registry.learning.arrays import Reals
 from registry.learning.statistics.additive import Smooth, fit_additive_model
 from registry.learning.statistics.corrections import corrected
@@ -183,6 +183,27 @@ def test_size_is_explained_and_scores_as_logarithms(filled: Engine) -> None:
     assert found.fits[0].r_squared == pytest.approx(direct.r_squared)
     x = [each.x for each in found.points if each.position == 0]
     assert (x[0], x[-1]) == pytest.approx((truth()["alpha"][2:].min(), truth()["alpha"][2:].max()))
+
+
+def test_size_is_of_a_precision_if_all_runs_of_a_model_are(filled: Engine) -> None:
+    kinds = ("bfloat16", "float16", "4bit")
+    with filled.begin() as connection:
+        for benchmark in ("alpha", "beta"):
+            runs = [
+                # Of three models the runs disagree.
+                run(name(place), score=float(score), setup=Setup(
+                    precision=kinds[(place + (benchmark == "beta" and place < 3)) % 3]
+                ))
+                for place, score in enumerate(truth()[benchmark])
+            ]  # fmt: skip
+            parts = Block(benchmark=Benchmark(name=f"{benchmark}-run"), items=[], runs=runs)
+            write(connection, parts)
+    options = FrameOptions(benchmarks=["alpha-run", "beta-run"])
+    of = {"responses": ("size",), "on": ("alpha-run",)}
+    found = gam(filled, options, random=(Grouping.PRECISION,), **of)
+    assert "size: 3 models left out, of unknown precision." in found.stored.notes
+    by = replace(options, grouping=Grouping.PRECISION)
+    assert gam(filled, by, random=(), **of).fits[0].n == MODELS - 3
 
 
 def test_a_smooth_for_each_group(filled: Engine) -> None:

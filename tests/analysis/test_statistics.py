@@ -599,6 +599,21 @@ def test_verdicts_are_by_the_test_that_fits_the_variances() -> None:
     assert pair.verdict == "no difference found"
 
 
+def test_pairs_of_groups_of_two_are_judged_where_both_tests_agree() -> None:
+    # Two scores a group: whether variances are equal is not known.
+    near = compared([np.array([0.1, 0.2]), np.array([0.12, 0.21])])[0]
+    assert (near.levene_p, near.verdict) == (None, "no difference found")
+    apart = compared([np.array([0.1, 0.101]), np.array([0.9, 0.901])])[0]
+    assert apart.verdict == "lower"
+    assert apart.p is not None
+    assert apart.games_howell_p is not None
+    unsure = compared([np.array([0.1, 0.1001]), np.array([0.5, 0.6]), np.array([0.9, 0.92])])[0]
+    assert unsure.p is not None
+    assert unsure.games_howell_p is not None
+    assert unsure.p < 0.05 < unsure.games_howell_p
+    assert unsure.verdict == "unknown"
+
+
 def test_the_classic_procedure_begins_with_the_analysis_of_variance() -> None:
     base = np.linspace(-1, 1, 10)
     shifts = [-0.48, 0.48, *[0.0] * 4]

@@ -204,7 +204,12 @@ class ResponseSamples:
         return fitted_rows(prepared, fit, level=level, log=self.model.log)
 
     def _labels(self, response: GamVariable, grouping: Grouping) -> NDArray[np.object_]:
-        return self.frame.factors[grouping][:, response.column or 0]
+        labels = self.frame.factors[grouping]
+        if response.column is not None:
+            return labels[:, response.column]
+        # Size has no run of its own, and precision is of runs: that of a model is what all state.
+        stated = [{name for name in row if name is not None} for row in labels]
+        return np.array([each.pop() if len(each) == 1 else None for each in stated], object)
 
     def _note(self, response: GamVariable, count: int, why: str) -> None:
         if count:
@@ -236,9 +241,14 @@ class ResponseSamples:
 
     def _groups(self, response: GamVariable, values: Reals, kept: NDArray[np.bool_]) -> Places:
         """Return the group of each model, -1 for none: those with enough models and values."""
-        # The response may be size, and groups are of the model but for precision.
-        column = response.column
-        codes = self.frame.codes.max(axis=1) if column is None else self.frame.codes[:, column]
+        # The response may be size, which has no run of its own: what all runs state counts.
+        if response.column is None:
+            largest = self.frame.codes.max(axis=1)
+            known = self.frame.codes >= 0
+            alike = ((self.frame.codes == largest[:, None]) | ~known).all(axis=1)
+            codes = np.where(alike, largest, -1)
+        else:
+            codes = self.frame.codes[:, response.column]
         chosen = np.full(len(codes), -1)
         for place, name in enumerate(self.frame.groups):
             rows = kept & (codes == place)

@@ -93,9 +93,10 @@ class TukeyResult:
     """Difference of two groups on a benchmark; see view `registry.tukey`.
 
     `differs` is that of the classic procedure: by Tukey, on a benchmark where the analysis of
-    variance finds a difference. The verdict (higher, lower, no difference found) is by Games and
-    Howell where the test of Brown and Forsythe finds variances unequal, else by Tukey; it is
-    `unknown` where that test is not defined.
+    variance finds a difference by its own p, not corrected for the number of benchmarks. The
+    verdict (higher, lower, no difference found) is by Games and Howell where the test of Brown and
+    Forsythe finds variances unequal, else by Tukey. It is `unknown` where that of these tests is
+    not defined, or they disagree and whether variances are equal cannot be tested.
     """
 
     benchmark: str
@@ -369,7 +370,8 @@ def _pairs(frame: ScoreFrame, sample: _Sample, level: float) -> Iterator[TukeyRe
 def _direction(tests: OneWay, p: float, robust: float, difference: float, limit: float) -> str:
     """Return which of two groups is higher, by the test that fits the variances."""
     fitting = robust if tests.levene_p < limit else p
-    if np.isnan(fitting):
+    disagree = np.isnan(robust) or (robust < limit) != (p < limit)
+    if np.isnan(fitting) or (np.isnan(tests.levene_p) and disagree):
         return "unknown"
     if fitting >= limit:
         return "no difference found"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from registry.learning.arrays import Places, Reals
+from registry.learning.statistics.one_way import is_constant
 from registry.learning.statistics.studentized_range import (
     studentized_range_isf,
     studentized_range_sf,
@@ -61,7 +62,7 @@ def group_pairs(groups: Sequence[Reals], *, level: float = 0.95) -> GroupPairs:
     means = np.array([each.mean() for each in groups])
     counts = np.array([len(each) for each in groups], np.float64)
     variances = np.array([each.var(ddof=1) for each in groups])
-    constant = np.array([np.ptp(each) == 0 for each in groups])
+    constant = np.array([is_constant(each) for each in groups])
     variances[constant] = 0
     freedom = counts - 1
     first, second = np.triu_indices(len(groups), 1)

@@ -15,6 +15,9 @@ from registry.learning.arrays import Reals
 LEAST_FOR_NORMALITY = 20
 """Residuals from which on the test of their normality holds (D'Agostino and Pearson 1973)."""
 
+LEAST_FOR_VARIANCES = 3
+"""Values of a group from which on its deviations from the median vary."""
+
 CONSTANT = 1e-12
 """Spread of values, relative to the largest, below which they are one value."""
 
@@ -36,7 +39,9 @@ class OneWay(NamedTuple):
         welch_p: of it.
         kruskal_h: statistic of Kruskal and Wallis, with ties corrected.
         kruskal_p: of it.
-        levene: statistic of equal variances, by deviations from the median (Brown, Forsythe 1974).
+        levene: statistic of equal variances, by deviations from the median (Brown, Forsythe 1974);
+            of the groups of three values or more, as two are equally far from theirs. nan where
+            fewer than two are left, or deviations vary within none.
         levene_p: of it.
         skewness: of the residuals; 0 if normal.
         kurtosis: of the residuals, in excess of the normal's 3.
@@ -93,7 +98,7 @@ def one_way(groups: Sequence[Reals], *, level: float = 0.95) -> OneWay:
         eta = explained / (1 + explained)
         omega = (f - 1) / (f + (df_within + 1) / df_between)
         lower, upper = explained_share(f, df_between, df_within, level=level)
-        levene, levene_p = map(float, stats.levene(*groups, center="median"))
+        levene, levene_p = _equal_variances(groups)
         skewness, kurtosis = float(stats.skew(residuals)), float(stats.kurtosis(residuals))
         if count >= LEAST_FOR_NORMALITY:
             normality_p = float(stats.normaltest(residuals).pvalue)
@@ -106,6 +111,17 @@ def one_way(groups: Sequence[Reals], *, level: float = 0.95) -> OneWay:
         float(kruskal.statistic), float(kruskal.pvalue), levene, levene_p,
         skewness, kurtosis, normality_p,
     )  # fmt: skip
+
+
+def _equal_variances(groups: Sequence[Reals]) -> tuple[float, float]:
+    """Return the statistic of equal variances and its p; nan where they are not defined."""
+    from scipy import stats  # noqa: PLC0415
+
+    large = [each for each in groups if len(each) >= LEAST_FOR_VARIANCES]
+    if len(large) < 2 or all(is_constant(np.abs(each - np.median(each))) for each in large):  # noqa: PLR2004
+        return np.nan, np.nan
+    statistic, p = stats.levene(*large, center="median")
+    return float(statistic), float(p)
 
 
 def explained_share(

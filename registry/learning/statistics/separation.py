@@ -29,8 +29,8 @@ class Separation(NamedTuple):
         purity: share of the ten nearest models that are of a model's group.
         chance: the mean of that share over random orders.
         purity_p: share of random orders with as high a share.
-        adjusted_rand: agreement of the groups with as many clusters by k-means: 1 if they are the
-            same, 0 by chance (Hubert and Arabie 1985).
+        adjusted_rand: agreement of the groups with as many clusters by k-means, or as there are
+            distinct models if fewer: 1 if they are the same, 0 by chance (Hubert, Arabie 1985).
     """
 
     models: int
@@ -68,7 +68,9 @@ def separation(
     near = nearest(chosen)
     purity = _purity(near, labels)
     shares = np.array([_purity(near, rng.permutation(labels)) for _ in range(permutations)])
-    clusters = KMeans(groups, n_init=10, random_state=seed).fit_predict(chosen)
+    # Of fewer distinct models than groups there are as many clusters.
+    distinct = len(np.unique(chosen - chosen.mean(axis=0), axis=0))
+    clusters = KMeans(min(groups, distinct), n_init=10, random_state=seed).fit_predict(chosen)
     return Separation(
         len(labels), groups, *silhouette, purity, float(shares.mean()),
         _p(purity, shares), float(adjusted_rand_score(labels, clusters)),

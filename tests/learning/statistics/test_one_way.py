@@ -178,3 +178,27 @@ def test_intervals_of_the_effect_hold_it_and_false_findings_are_rare() -> None:
     # Two standard errors of 200 draws are 0.03.
     assert 0.92 <= held / 200 <= 0.98
     assert ((false / 200 > 0.02) & (false / 200 < 0.08)).all()
+
+
+def test_two_values_say_nothing_of_variances() -> None:
+    # They are equally far from their median: whatever their variances, W is without bounds.
+    rng = np.random.default_rng(0)
+    pairs = [rng.normal(size=2) * 3**place for place in range(4)]
+    found = one_way(pairs)
+    assert np.isnan([found.levene, found.levene_p]).all()
+    assert found.p == pytest.approx(anova_oneway(pairs, use_var="equal").pvalue)
+    more = [*pairs, *(each[:9] for each in drawn())]
+    assert one_way(more).levene_p == pytest.approx(stats.levene(*more[4:]).pvalue)
+    assert np.isnan(one_way([*pairs, rng.normal(size=9)]).levene)
+    two_valued = [np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 3, 3])]
+    assert np.isnan(one_way(two_valued).levene_p)
+
+
+def test_groups_that_vary_by_rounding_have_no_robust_pair() -> None:
+    rng = np.random.default_rng(0)
+    near = np.array([0.3, 0.1 + 0.2, 0.3, 0.3, 0.3])
+    groups = [near, near[::-1] + 0.1, rng.random(6), rng.random(6)]
+    found = group_pairs(groups)
+    assert np.isnan(found.games_howell_p).tolist() == [True] * 5 + [False]
+    assert np.isnan(found.games_howell_upper[:5]).all()
+    assert np.isnan(one_way(groups).welch_p)

@@ -102,3 +102,13 @@ def test_umap_is_the_library_s() -> None:
     points, _ = clouds(3.0, 30)
     expected = umap.UMAP(n_neighbors=15, random_state=3, n_jobs=1).fit_transform(points)
     assert np.array_equal(umap_points(points, seed=3), expected.astype(np.float64))
+
+
+def test_fewer_distinct_models_than_groups() -> None:
+    points = np.repeat([[0.2, 0.2], [0.6, 0.6]], 15, axis=0)
+    found = separation.separation(points, np.arange(30) % 3, seed=1, permutations=19)
+    assert found.groups == 3
+    assert found.adjusted_rand == pytest.approx(0, abs=0.1)
+    halves = np.where(np.arange(30) == 3, 2, np.arange(30) // 15)
+    halves[4] = 2
+    assert 0.5 < separation.separation(points, halves, seed=1, permutations=19).adjusted_rand < 1

@@ -48,7 +48,7 @@ COMMENT ON COLUMN registry.anova.kruskal_h IS
 COMMENT ON COLUMN registry.anova.kruskal_p IS 'Its p.';
 COMMENT ON COLUMN registry.anova.kruskal_holm IS 'That p corrected as holm.';
 COMMENT ON COLUMN registry.anova.levene IS
-    'Statistic of equal variances: Levene''s, of deviations from the medians (Brown and Forsythe).';
+    'Statistic of equal variances: Levene''s, of deviations from the medians (Brown and Forsythe), of the groups of three scores or more; null where there are fewer than two such groups.';
 COMMENT ON COLUMN registry.anova.levene_p IS
     'Its p; where it is small, variances differ, and welch_p counts.';
 COMMENT ON COLUMN registry.anova.skewness IS 'Skewness of the residuals; 0 if normal.';

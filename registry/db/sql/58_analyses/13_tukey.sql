@@ -33,9 +33,11 @@ COMMENT ON COLUMN registry.tukey.games_howell_p IS
     'p of no difference, by Games and Howell, corrected likewise; null where a group''s scores are all alike.';
 COMMENT ON COLUMN registry.tukey.games_howell_lower IS 'Lower end of their interval.';
 COMMENT ON COLUMN registry.tukey.games_howell_upper IS 'Upper end of it.';
-COMMENT ON COLUMN registry.tukey.anova_p IS 'p of the analysis of variance of the benchmark.';
-COMMENT ON COLUMN registry.tukey.levene_p IS 'p of equal variances on the benchmark.';
+COMMENT ON COLUMN registry.tukey.anova_p IS 
+    'p of the analysis of variance of the benchmark, not corrected for the number of benchmarks.';
+COMMENT ON COLUMN registry.tukey.levene_p IS 
+    'p of equal variances on the benchmark; null where groups have two scores.';
 COMMENT ON COLUMN registry.tukey.differs IS
-    'The classic procedure: whether p and anova_p are both below 1 minus the level.';
+    'The classic procedure: whether p and anova_p are both below 1 minus the level. View anova judges by p corrected for the number of benchmarks (holm), and may find nothing where this does.';
 COMMENT ON COLUMN registry.tukey.verdict IS
-    'higher or lower, as the first group compares with the second, or no difference found: by games_howell_p where levene_p is below 1 minus the level, else by p; unknown where that test is not defined.';
+    'higher or lower, as the first group compares with the second, or no difference found: by games_howell_p where levene_p is below 1 minus the level, else by p; unknown where that test is not defined, or levene_p is not and the two disagree.';
