@@ -25,7 +25,7 @@ from registry.analysis.statistics.groupings import labels
 from registry.analysis.statistics.score_frame import FrameOptions
 from registry.enums import Grouping, Period
 from registry.errors import UsageError
-from registry.evaluations.records import Benchmark, Block, Measure
+from registry.evaluations.records import Benchmark, Block, Measure, Source
 from registry.learning.statistics.saturation import sampling_errors, saturation
 
 YEARS = (2022, 2023, 2024)
@@ -122,6 +122,16 @@ def test_the_best_models_are_compared_on_shared_items(filled: Engine) -> None:
     assert found[ALL].pairs == 45
     assert found[ALL].separated == pytest.approx(np.mean(apart))
     assert found[ALL].verdict != "unknown"
+    # Outcomes of another source are none of these scores'.
+    options = FrameOptions(benchmarks=["quiz"], source="tests")
+    assert of(run_saturation(filled, options), "quiz")[ALL].paired
+    with filled.begin() as connection:
+        write(connection, block("quiz", run("lab/m00", [1.0] * WIDTH, source=Source(name="b"))))
+        connection.execute(text("TRUNCATE store.analyses CASCADE"))
+    restricted = of(run_saturation(filled, options), "quiz")[ALL]
+    assert not restricted.paired
+    assert restricted.n == 12
+    assert restricted.noise == pytest.approx(found[ALL].noise)
 
 
 def test_without_items_or_errors_noise_is_unknown_and_said(filled: Engine) -> None:

@@ -34,7 +34,8 @@ from registry.analysis.statistics.group_differences import run_anova, run_tukey
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame, read_frame
 from registry.enums import Grouping
 from registry.errors import UsageError
-from registry.evaluations.records import Benchmark, Block, Measure, Setup
+from registry.evaluations.identity.aliases import compare_measures
+from registry.evaluations.records import Benchmark, Block, Measure, Setup, Source
 from registry.learning.arrays import Reals
 from registry.learning.statistics.corrections import corrected
 
@@ -570,6 +571,9 @@ def test_commands_print_and_say(commands: Commands, tmp_path: Path) -> None:
     assert "as .png or .html" in commands.refused(2, "stats", "correlate", "--plot", "a.svg")
     refused = commands.refused(2, "stats", "anova", "--by", "size", "--cuts", "1;2")
     assert "numbers with commas between" in refused
+    assert "did you mean tests?" in commands.refused(
+        2, "stats", "anova", "--by", "size", "--source", "test"
+    )
     refused = commands.refused(2, "stats", "anova", "--by", "author", "--cuts", "1,2")
     assert "add --by size" in refused
     orjson.loads(orjson.dumps(list(numbers(found))))
@@ -817,15 +821,60 @@ def test_options_of_groups_reach_the_analysis(commands: Commands) -> None:
     assert len(pairs) == 3
 
 
-def test_a_report_ranks_without_benchmarks_of_several_measures(filled: Engine) -> None:
+def test_a_report_ranks_by_the_scores_that_it_describes(filled: Engine) -> None:
     with filled.begin() as connection:
         scores = [0.01 * place for place in range(32)]
         put(connection, "leaderboard_mmlu_pro", scores, measure=Measure(metric="acc"))
         put(connection, "mmlu_pro", [*[None] * 32, *scores[:20]], measure=Measure(metric="score"))
+        compare_measures(connection)
+    # The name by which most models have scores is another than the canonical one.
     options = FrameOptions(benchmarks=["alpha", "mmlu_pro"])
-    ranks = rank_section(filled, options, read_frame(filled, options))
-    assert ranks.sentences[0] == "Ranked without mmlu_pro, whose scores are by several measures."
-    assert len(ranks.tables[0].rows) == 20
+    found = read_frame(filled, options)
+    assert found.stated == [["alpha"], ["leaderboard_mmlu_pro"]]
+    assert np.isfinite(found.values).sum(axis=0).tolist() == [MODELS, 32]
+    ranks = rank_section(filled, options, found)
+    means = found.values.mean(axis=1)
+    order = np.argsort(np.where(np.isnan(means), np.inf, -means))[:20]
+    assert [(row[0], row[3]) for row in ranks.tables[0].rows] == [
+        (found.models[place], f"{means[place]:.4g}") for place in order
+    ]
+    assert not any("measure" in each for each in ranks.sentences)
+
+
+def test_scores_of_several_sources_are_said_and_restricted(filled: Engine) -> None:
+    board, other = Source(name="board"), Source(name="other board")
+    early, late = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
+    with filled.begin() as connection:
+        put(connection, "half", [0.5 + place / 100 for place in range(20)], source=board,
+            setup=Setup(shots=5), evaluated_at=early)  # fmt: skip
+        scores = [None if place < 16 else place / 100 for place in range(48)]
+        put(connection, "half", scores, source=other, evaluated_at=late)
+    mixed = frame(filled, benchmarks=["half", "alpha"])
+    assert mixed.notes == [
+        (
+            "half: scores differ in what they are of: 32 of other board (shots not stated),"
+            " 16 of board (5 shots). --source restricts them to one."
+        )
+    ]
+    assert mixed.settings[0] == "[('tests', None, None, False, 64)]"
+    # Scores of models that another source's are shown of count too.
+    alone = frame(filled, benchmarks=["half"], source="board")
+    assert dict(zip(alone.models, alone.values[:, 0], strict=True)) == pytest.approx(
+        {name(place): 0.5 + place / 100 for place in range(20)}
+    )
+    assert not alone.notes
+    assert frame(filled, benchmarks=["half"], source="other board").count == 32
+    assert [each.name for each in frame(filled, source="board").benchmarks] == ["half"]
+    with pytest.raises(UsageError, match="no scores of any model that board states"):
+        frame(filled, benchmarks=["alpha"], source="board")
+    with pytest.raises(UsageError, match="No source is named 'bord'; did you mean board"):
+        frame(filled, source="bord")
+    one = run_anova(filled, BY_SIZE)
+    restricted = run_anova(filled, replace(BY_SIZE, source="tests"))
+    assert restricted.stored.analysis_id != one.stored.analysis_id
+    assert any("32 of other board" in note for note in one.stored.notes)
+    assert [each.benchmark for each in restricted.results] == ["alpha", "beta", "gamma"]
+    assert restricted.results[0].f == one.results[0].f
 
 
 def test_groups_of_almost_one_mean_are_compared_without_a_warning() -> None:

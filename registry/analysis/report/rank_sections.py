@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -10,6 +9,7 @@ from registry.analysis.paired_scores import PairedScore, compare_pairs
 from registry.analysis.report.document import ReportSection, ReportTable
 from registry.analysis.report.sections import SHOWN, first
 from registry.analysis.report.sentences import interval, number, p_value
+from registry.analysis.statistics.frame_scores import with_outcomes_of
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
 from registry.db.connection import reading
 from registry.evaluations.leaderboard import BoardFilters, Ranking, rank
@@ -18,37 +18,23 @@ BEST = 4
 """Models that are compared pair by pair."""
 
 
-class _Ranked(NamedTuple):
-    """The best models, on the benchmarks whose scores are by one measure; the others by name."""
-
-    board: Ranking
-    left_out: Sequence[str]
-
-
-def _ranked(engine: Engine, options: FrameOptions, frame: ScoreFrame) -> _Ranked:
+def _ranked(engine: Engine, options: FrameOptions, frame: ScoreFrame) -> Ranking:
+    """Return the best models, by the scores of the frame."""
     models = None if options.condition is None else list(frame.models)
-    filters = BoardFilters(models=models)
+    filters = BoardFilters(models=models, source=options.source)
+    # Scores of a benchmark may be stored under names of several measures: a ranking is by that of
+    # the name that it is asked for, so the one that most scores of the frame have.
+    names = [stated[0] for stated in frame.stated]
     with reading(engine, snapshot=True) as connection:
-        names = [each.title for each in frame.benchmarks]
-        board = rank(connection, benchmarks=names, filters=filters, limit=SHOWN)
-        # A name stands for scores by one measure, those of the frame may be by another's.
-        apart = {each.benchmark.partition("@")[0] for each in board.columns if each.apart}
-        single = [each.title for each in frame.benchmarks if each.name not in apart]
-        several = sorted(set(names) - set(single))
-        if several and single:
-            board = rank(connection, benchmarks=single, filters=filters, limit=SHOWN)
-            return _Ranked(board, several)
-    return _Ranked(board, [])
+        return rank(connection, benchmarks=names, filters=filters, limit=SHOWN)
 
 
 def rank_section(engine: Engine, options: FrameOptions, frame: ScoreFrame) -> ReportSection:
     """Return the best models, with the ranks that standard errors allow."""
-    board, several = _ranked(engine, options, frame)
+    board = _ranked(engine, options, frame)
     rows = board.rows
     unknown = sum(row.rank_lower is None for row in rows)
     said = []
-    if several:
-        said.append(f"Ranked without {', '.join(several)}, whose scores are by several measures.")
     if not rows:
         said.append("No model has a score on each of the benchmarks, so that none is ranked.")
     elif unknown == len(rows):
@@ -90,18 +76,23 @@ def comparison_section(
     engine: Engine, options: FrameOptions, frame: ScoreFrame, level: float
 ) -> ReportSection:
     """Return whether the best models differ, on the items that both answered."""
-    board, _ = _ranked(engine, options, frame)
+    board = _ranked(engine, options, frame)
     best = [row.model for row in board.rows[:BEST]]
     found: Sequence[PairedScore] = []
     if len(best) > 1:
         with reading(engine, snapshot=True) as connection:
-            found = compare_pairs(
-                connection, best, benchmarks=[each.title for each in frame.benchmarks], level=level
-            )
+            names = [name for stated in frame.stated for name in stated]
+            names = with_outcomes_of(connection, names, options.source)
+            # Without names it would be of all benchmarks.
+            if names:
+                found = compare_pairs(connection, best, benchmarks=names, level=level)
     if not found:
+        alone = "" if options.source is None else f" of {options.source} alone"
         return ReportSection(
             title="Are the best models better?",
-            sentences=["Not known: the best models have no outcomes on common items, only scores."],
+            sentences=[
+                f"Not known: the best models have no outcomes{alone} on common items, only scores."
+            ],
         )
     clear = sum(each.verdict in {"better", "worse"} for each in found)
     possible = len(list(combinations(best, 2))) * len(frame.benchmarks)

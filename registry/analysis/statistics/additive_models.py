@@ -19,9 +19,9 @@ from registry.analysis.statistics.additive_samples import (
     ResponseSamples,
     is_benchmark,
 )
+from registry.analysis.statistics.frame_scores import canonical_benchmarks
 from registry.analysis.statistics.score_frame import (
     FrameOptions,
-    canonical_benchmarks,
     read_frame,
 )
 from registry.analysis.statistics.stored_analyses import (

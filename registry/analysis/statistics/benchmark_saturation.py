@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
 from registry.analysis.paired_scores import compare_pairs
+from registry.analysis.statistics.frame_scores import with_outcomes_of
 from registry.analysis.statistics.score_frame import (
     FrameBenchmark,
     FrameOptions,
@@ -116,6 +117,8 @@ def run_saturation(
     _check_items(items, frame)
     with reading(engine) as connection:
         errors = _errors(connection, frame, items)
+        stated = [with_outcomes_of(connection, names, options.source) for names in frame.stated]
+    frame = replace(frame, stated=stated)
     request = AnalysisRequest.of(AnalysisKind.SATURATION, options, level=level)
     request = replace(request, options={**request.options, "items": items})
     # Errors are data too: they count in the fingerprint beside the scores.
@@ -147,25 +150,21 @@ def _check_items(items: Mapping[str, int], frame: ScoreFrame) -> None:
 
 def _errors(connection: Connection, frame: ScoreFrame, items: Mapping[str, int]) -> Reals:
     """Return standard errors of scores, M x B; nan where nothing says them."""
+    assert frame.runs is not None
     rows = connection.execute(
         text("""
-        SELECT model, benchmark, version, standard_error, items
-          FROM registry.canonical_leaderboard
-         WHERE complete AND score IS NOT NULL
-           AND (standard_error IS NOT NULL OR items IS NOT NULL)
-           AND benchmark = ANY (:benchmarks)"""),
-        {"benchmarks": sorted({each.name for each in frame.benchmarks})},
+        SELECT r.run_id, r.item_count, r.standard_error / (k.upper - k.lower) AS error
+          FROM store.runs r JOIN store.measures k ON k.measure_id = r.measure_id
+         WHERE r.run_id = ANY (:runs) AND k.upper > k.lower
+           AND (r.standard_error IS NOT NULL OR r.item_count IS NOT NULL)"""),
+        {"runs": frame.runs[np.isfinite(frame.values)].tolist()},
     )
-    of_models = {name: place for place, name in enumerate(frame.models)}
-    of_benchmarks = {(each.name, each.version): place
-                     for place, each in enumerate(frame.benchmarks)}  # fmt: skip
+    of_runs = {row.run_id: row for row in rows}
     stated, counts = np.full(frame.values.shape, np.nan), np.full(frame.values.shape, np.nan)
-    for row in rows:
-        place = of_benchmarks.get((row.benchmark, row.version))
-        if (model := of_models.get(row.model)) is None or place is None:
-            continue
-        stated[model, place] = np.nan if row.standard_error is None else row.standard_error
-        counts[model, place] = row.items or np.nan
+    for at in np.argwhere(np.isin(frame.runs, list(of_runs))):
+        row = of_runs[int(frame.runs[*at])]
+        stated[*at] = np.nan if row.error is None else row.error
+        counts[*at] = row.item_count or np.nan
     for place, each in enumerate(frame.benchmarks):
         given = items.get(each.title, items.get(each.name))
         if given is not None:
@@ -244,7 +243,10 @@ def _paired(
     if len(best) < 2:  # noqa: PLR2004 - nothing to compare
         return None
     models = [column.frame.models[place] for place in best]
-    scores = compare_pairs(connection, models, benchmarks=[column.benchmark.title], level=level)
+    names = column.frame.stated[column.place]
+    if not names:
+        return None
+    scores = compare_pairs(connection, models, benchmarks=names, level=level)
     p = [each.p_value for each in scores if each.p_value is not None]
     return (float(np.mean(np.array(p) < 1 - level)), len(p)) if p else None
 

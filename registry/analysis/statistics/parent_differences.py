@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, text
 
-from registry.analysis.statistics.score_frame import (
-    FrameBenchmark,
-    FrameOptions,
-    ScoreFrame,
-    canonical_benchmarks,
-)
+from registry.analysis.statistics.frame_scores import canonical_benchmarks, source_key
+from registry.analysis.statistics.score_frame import FrameBenchmark, FrameOptions, ScoreFrame
 from registry.db.connection import reading
 from registry.db.query.condition import evaluated_models
 from registry.enums import Grouping, Relation
@@ -55,6 +51,8 @@ _PAIRS = text("""
                IS NOT DISTINCT FROM
                (t.harness, t.harness_version, t.task_version, t.shots, t.prompt_template,
                 t.chat_template, t.details, t.variant)
+           AND (CAST(:source AS integer) IS NULL
+                OR c.source_id = :source AND p.source_id = :source)
            AND (NOT :named OR (coalesce(b.canonical, b.name), b.version) IN (
                 SELECT * FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[]))))
          ORDER BY l.child_id, l.parent_id, benchmark, b.version, cs.run_id IS NULL,
@@ -123,6 +121,7 @@ def _pairs(connection: Connection, options: FrameOptions) -> list[Row[Any]]:
         "named": bool(options.benchmarks),
         "names": [name for name, _ in found],
         "versions": [version for _, version in found],
+        "source": None if options.source is None else source_key(connection, options.source),
     }
     return list(connection.execute(_PAIRS, given))
 

@@ -8,14 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Engine, Row
 
 from registry.analysis.statistics import groupings
+from registry.analysis.statistics.frame_scores import (
+    Column,
+    FrameScore,
+    count_settings,
+    read_scores,
+    setting_notes,
+)
 from registry.db.connection import reading
 from registry.db.query.condition import evaluated_models
 from registry.enums import Grouping
 from registry.errors import UsageError
-from registry.evaluations.selection import RunSelection
 from registry.learning.arrays import Places, Reals
 
 LEAST_SCORES = 10
@@ -27,19 +33,6 @@ LEAST_OF_GROUP = 5
 
 MOST_GROUPS = 12
 """Groups that are compared, by default the largest."""
-
-_SCORES = text("""
-    SELECT r.model_id, c.benchmark, c.version, c.score AS share, c.raw_score AS raw, k.unit,
-           t.precision
-      FROM registry.canonical_leaderboard c
-      JOIN store.runs r ON r.run_id = c.run
-      JOIN store.measures k ON k.measure_id = r.measure_id
-      JOIN store.setups t ON t.setup_id = r.setup_id
-     WHERE c.complete AND c.raw_score IS NOT NULL
-       AND (c.score IS NOT NULL OR k.upper > k.lower IS NOT TRUE)
-       AND (NOT :named OR (c.benchmark, c.version) IN (
-            SELECT * FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[]))))
-     ORDER BY c.benchmark, c.version, r.model_id""")
 
 
 class FrameBenchmark(NamedTuple):
@@ -69,6 +62,8 @@ class FrameOptions:
         condition: SQL on columns of `registry.models`; None is all evaluated models.
         benchmarks: any of their names, or name@version; None is all with enough scores.
         complete: whether only models count that have a score on each of the benchmarks.
+        source: only scores that this source states; None is of all, the one that view
+            `registry.canonical_leaderboard` has.
         grouping: None for no groups.
         cuts: bounds of ranges of size, in billions of weights.
         least: scores with which a group counts on a benchmark, two or more.
@@ -81,6 +76,7 @@ class FrameOptions:
     condition: str | None = None
     benchmarks: Sequence[str] | None = None
     complete: bool = False
+    source: str | None = None
     grouping: Grouping | None = None
     cuts: Sequence[float] = groupings.CUTS
     least: int = LEAST_OF_GROUP
@@ -104,7 +100,12 @@ class ScoreFrame:
         factors: M x B, the group of each score in other groupings; None where it is not known.
         dates: M, years of creation or upload to the Hub, with fractions; nan where unknown. None
             where they do not count.
-        notes: what was left out, and why.
+        runs: M x B, keys of the scores' runs; 0 where there is no score. None where scores are of
+            several runs.
+        stated: B, the names of a benchmark in the sources of its scores, that of most first, with
+            its version if it has one.
+        settings: B, how many scores are of which source, shots and way of prompting.
+        notes: what was left out, and why, and which scores differ in what they are of.
     """
 
     models: Sequence[str]
@@ -115,6 +116,9 @@ class ScoreFrame:
     codes: Places
     factors: Mapping[Grouping, NDArray[np.object_]] = field(default_factory=dict)
     dates: Reals | None = None
+    runs: Places | None = None
+    stated: Sequence[Sequence[str]] = ()
+    settings: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -125,7 +129,7 @@ class ScoreFrame:
     def fingerprint(self) -> str:
         """Return a digest of all that results are computed from."""
         digest = hashlib.sha256()
-        for name in (*self.models, *self.groups):
+        for name in (*self.models, *self.groups, *self.settings):
             digest.update(name.encode(errors="surrogatepass") + b"\0")
         for benchmark in self.benchmarks:
             digest.update("\0".join(benchmark).encode(errors="surrogatepass") + b"\0")
@@ -163,7 +167,7 @@ def read_frame(engine: Engine, options: FrameOptions) -> ScoreFrame:
         if not chosen:
             raise UsageError("No evaluated model fulfils the condition; give a wider one.")
     with reading(engine, snapshot=True) as connection:
-        scores = _scores(connection, options.benchmarks)
+        scores = read_scores(connection, options.benchmarks, options.source)
         rows = groupings.model_rows(connection, sorted({score.model_id for score in scores}))
     if chosen is not None:
         scores = [score for score in scores if rows[score.model_id].name in chosen]
@@ -176,52 +180,20 @@ def read_frame(engine: Engine, options: FrameOptions) -> ScoreFrame:
     return _frame(kept, rows, options, cuts, notes)
 
 
-def _scores(connection: Connection, benchmarks: Sequence[str] | None) -> list[Row[Any]]:
-    """Read one score of each model on each canonical benchmark."""
-    found = canonical_benchmarks(connection, benchmarks or ())
-    given = {
-        "named": bool(benchmarks),
-        "names": [name for name, _ in found],
-        "versions": [version for _, version in found],
-    }
-    # Read at once, in half the time that single rows take.
-    return list(connection.execute(_SCORES, given).all())
-
-
-def canonical_benchmarks(connection: Connection, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the canonical benchmarks of names, or name@version, as name and version.
-
-    Raises:
-        UsageError: a benchmark is not known.
-    """
-    keys = RunSelection(benchmarks=names).benchmark_keys(connection)
-    found = connection.execute(
-        text("""
-        SELECT DISTINCT coalesce(canonical, name) AS name, version FROM store.benchmarks
-         WHERE benchmark_id = ANY (:keys)"""),
-        {"keys": list(keys or ())},
-    )
-    return [(row.name, row.version) for row in found]
-
-
-Column = Mapping[int, tuple[float, str | None]]
-"""Score and precision of the run, by key of the model."""
-
-
 def _columns(
     scores: Iterable[Row[Any]], notes: list[str], *, named: bool
 ) -> dict[FrameBenchmark, Column]:
     """Return the finite scores of each benchmark with enough of them, on the scale of most."""
-    of_scales: dict[tuple[str, str], dict[str, dict[int, tuple[float, str | None]]]] = {}
+    of_scales: dict[tuple[str, str], dict[str, dict[int, FrameScore]]] = {}
     infinite = 0
     for score in scores:
         unit = "share" if score.share is not None else score.unit or "raw"
-        value = float(score.raw if score.share is None else score.share)
-        if not np.isfinite(value):
+        found = FrameScore.of(score)
+        if not np.isfinite(found.value):
             infinite += 1
             continue
         scale = of_scales.setdefault((score.benchmark, score.version), {}).setdefault(unit, {})
-        scale[score.model_id] = value, score.precision
+        scale[score.model_id] = found
     if infinite:
         notes.append(f"{_count(infinite, 'score')} left out that {_is(infinite)} not finite.")
     kept: dict[FrameBenchmark, Column] = {}
@@ -259,6 +231,8 @@ def _complete(columns: Mapping[FrameBenchmark, Column], notes: list[str]) -> dic
 
 def _nothing(options: FrameOptions) -> str:
     which = "these models" if options.condition is not None else "any model"
+    if options.source is not None:
+        which += f" that {options.source} states"
     if options.benchmarks is None:
         return f"No benchmark has {LEAST_SCORES} scores of {which}; name some, or import more."
     return f"The benchmarks have no scores of {which}; `registry evals benchmarks` lists others."
@@ -275,10 +249,14 @@ def _frame(
     places = {key: place for place, key in enumerate(keys)}
     values = np.full((len(keys), len(columns)), np.nan)
     precisions = np.full(values.shape, None, dtype=object)
+    runs = np.zeros(values.shape, np.intp)
     for place, column in enumerate(columns.values()):
-        for key, (value, precision) in column.items():
-            values[places[key], place] = value
-            precisions[places[key], place] = groupings.precision(precision)
+        for key, score in column.items():
+            values[places[key], place] = score.value
+            runs[places[key], place] = score.run
+            precisions[places[key], place] = groupings.precision(score.precision)
+    settings = {each.title: count_settings(column.values()) for each, column in columns.items()}
+    notes += setting_notes(settings)
     factors = {
         grouping: _names(grouping, keys, rows, precisions, cuts) for grouping in options.factors
     }
@@ -298,8 +276,17 @@ def _frame(
         codes=np.array([[codes.get(name, -1) for name in row] for row in names], np.intp),
         factors=factors,
         dates=groupings.dates([rows[key] for key in keys]) if options.dates else None,
+        runs=runs,
+        stated=[_stated(each, column.values()) for each, column in columns.items()],
+        settings=[repr([(*each, count) for each, count in counts]) for counts in settings.values()],
         notes=notes,
     )
+
+
+def _stated(benchmark: FrameBenchmark, scores: Iterable[FrameScore]) -> list[str]:
+    counts = Counter(score.stated_as for score in scores)
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    return [benchmark._replace(name=name).title for name in names]
 
 
 def _names(

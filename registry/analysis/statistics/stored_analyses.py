@@ -82,6 +82,7 @@ class AnalysisRequest:
         options: dict[str, Any] = {
             "benchmarks": None if frame.benchmarks is None else sorted(set(frame.benchmarks)),
             "complete": frame.complete,
+            "source": frame.source,
             "level": level,
         }
         if frame.grouping is not None:

@@ -43,6 +43,9 @@ def slice_options(command: Command) -> Command:
             "--complete", is_flag=True, help="Only models with a score on each benchmark."
         ),
         click.option(
+            "--source", metavar="NAME", help="Only scores that this source states.  [default: all]"
+        ),
+        click.option(
             "--level",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
             default=0.95,
@@ -102,6 +105,7 @@ def frame_options(
     benchmarks: tuple[str, ...],
     *,
     complete: bool,
+    source: str | None = None,
     grouping: Grouping | None = None,
     cuts: str | None = None,
     least: int | None = None,
@@ -125,6 +129,7 @@ def frame_options(
         condition=condition,
         benchmarks=benchmarks or None,
         complete=complete,
+        source=source,
         grouping=grouping,
         cuts=CUTS if cuts is None else check_cuts(_numbers(cuts)),
         least=LEAST_OF_GROUP if least is None else least,
