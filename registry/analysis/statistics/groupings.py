@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -113,6 +114,16 @@ def labels(
 
     of: Callable[[Row[Any]], str | None] = size if grouping == Grouping.SIZE else _OF[grouping]
     found = {key: of(row) for key, row in rows.items()}
+    if grouping == Grouping.FAMILY:
+        members = Counter(found.values())
+        # Of a stub nothing is known but its name: unless others are made from it, or it from one,
+        # it may be of any family.
+        found = {
+            key: None
+            if members[name] == 1 and rows[key].state == ModelState.STUB and not rows[key].relation
+            else name
+            for key, name in found.items()
+        }
     return {key: name for key, name in found.items() if name}
 
 

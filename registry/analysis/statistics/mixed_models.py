@@ -192,7 +192,7 @@ class _Benchmarks:
         if not count:
             raise UsageError(
                 " ".join(["No benchmark can be fitted.", *reasons[:2], *left[:3],
-                          "Name others, other effects, or a wider slice."])
+                          "Name others, other random effects (--random author), or a wider slice."])
             )  # fmt: skip
 
     def _columns(self) -> list[int]:

@@ -14,6 +14,7 @@ from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.parameters import OneOf, Whole
 from registry.cli.stats.options import (
     frame_options,
+    one_grouping,
     probability,
     say_analysis,
     slice_options,
@@ -74,7 +75,12 @@ FIELDS = (
     help="With a random effect of this grouping; repeatable.",
 )
 @click.option(
-    "--by", "grouping", type=OneOf(Grouping), help="A smooth for each group, with its own level."
+    "--by",
+    "grouping",
+    type=OneOf(Grouping),
+    multiple=True,
+    callback=one_grouping,
+    help="A smooth for each group, with its own level.",
 )
 @click.option("--cuts", metavar="BILLIONS", help="Bounds of ranges of size, with --by size.")
 @click.option("--log", is_flag=True, help="Take the logarithms of scores; those of 0 are left out.")

@@ -13,6 +13,7 @@ from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.parameters import OneOf, Whole
 from registry.cli.stats.options import (
     frame_options,
+    one_grouping,
     probability,
     say_analysis,
     signed,
@@ -46,7 +47,14 @@ FIELDS = (
 
 
 @click.command()
-@click.option("--by", "grouping", type=OneOf(Grouping), help="Compare groups of models by this.")
+@click.option(
+    "--by",
+    "grouping",
+    type=OneOf(Grouping),
+    multiple=True,
+    callback=one_grouping,
+    help="Compare groups of models by this.",
+)
 @click.option(
     "--effect",
     type=OneOf(MixedSubject),

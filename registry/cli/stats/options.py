@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,6 +73,8 @@ def _group_options(command: Command, *, required: bool) -> Command:
             "--by",
             "grouping",
             type=OneOf(Grouping),
+            multiple=True,
+            callback=one_grouping,
             required=required,
             help="What to group models by.",
         ),
@@ -98,6 +100,15 @@ def _group_options(command: Command, *, required: bool) -> Command:
     )):  # fmt: skip
         command = option(command)
     return command
+
+
+def one_grouping(
+    _context: click.Context, _option: click.Parameter, given: Sequence[Grouping]
+) -> Grouping | None:
+    """Return the grouping; refuse several, of which click would take the last without a word."""
+    if len(given) > 1:
+        raise UsageError("--by is of one grouping here; run the command for each.")
+    return given[0] if given else None
 
 
 def frame_options(

@@ -27,9 +27,9 @@ def evaluated_models(engine: Engine, condition: str) -> list[str]:
     """
     if not condition.strip():
         raise UsageError("The condition is empty; it is an SQL expression on columns of models.")
-    # What fits both places is an expression: parentheses that end one statement's clause break the
-    # other's. A line break ends a remark.
-    _run(engine, condition, "SELECT CASE WHEN (\n{}\n) THEN 1 END FROM models LIMIT 0")
+    # What fits both places is an expression: brackets that end one clause break the other, so that
+    # it means alone what it means here. A line break ends a remark.
+    _run(engine, condition, "SELECT ARRAY[\n{}\n] FROM models LIMIT 0")
     return _run(
         engine,
         condition,
@@ -47,6 +47,7 @@ def _run(engine: Engine, condition: str, statement: str) -> list[str]:
         if "took longer" in str(error):
             raise UsageError(f"The condition took longer than {SECONDS:g} s.") from error
         problem = _PLACE.sub(_in(condition), str(error)).removeprefix("SQL: ")
+        problem = problem.replace("argument of WHERE", "it")
         raise UsageError(f"The condition on models cannot be evaluated: {problem}") from error
 
 
