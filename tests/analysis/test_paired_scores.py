@@ -1,5 +1,6 @@
 """Which model is better: in Python, in SQL and on the command line, with the same numbers."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -88,11 +89,44 @@ def test_sql_says_the_same(made: Connection, level: float) -> None:
         theirs = by_sql(made, first, second, None, level)
         assert len(ours) == len(theirs)
         for one, other in zip(ours, theirs, strict=True):
-            assert (one.model, one.other) == (other["name"], other["other"])
+            assert (one.model, one.other) == (other["model"], other["other"])
             assert (one.benchmark, one.version) == (other["on_benchmark"], other["version"])
             for name in SAME:
                 assert getattr(one, name) == pytest.approx(other[name], abs=1e-9), name
-            assert (one.only_model, one.only_other) == (other["only_a"], other["only_b"])
+            assert (one.only_model, one.only_other) == (other["only_model"], other["only_other"])
+
+
+@pytest.mark.parametrize("level", [0.95, 0.6])
+def test_several_models_in_sql_are_as_here(made: Connection, level: float) -> None:
+    # A pair without a test is none of the number that p is corrected for.
+    alone = (run("org/one", [1.0, None]), run("org/best", [0.0, 1.0]))
+    write(made, block("short", *alone, asked=[Item("s0"), Item("s1")]))
+    names = ["org/poor", "org/best", "org/like", "org/one"]
+    query = "SELECT * FROM registry.compare_pairs(:models, :on, :level)"
+    for on in (None, "exam"):
+        found = made.execute(text(query), {"models": names, "on": on, "level": level}).mappings()
+        ours = compare_pairs(made, names, benchmarks=on and [on], level=level)
+        assert_same(ours, [dict(row) for row in found])
+        assert {"unknown"} & {each.verdict for each in ours} == (set() if on else {"unknown"})
+    query = "SELECT * FROM registry.compare_with_all(:name, :on, :level)"
+    for on in (None, "quiz"):
+        found = made.execute(text(query), {"name": "org/best", "on": on, "level": level}).mappings()
+        ours = compare_with_all(made, "org/best", benchmarks=on and [on], level=level)
+        assert_same(ours, [dict(row) for row in found])
+    twice = {"models": ["org/poor", "ORG/poor", "org/nobody", "org/best"], "on": "exam", "level": 2}
+    query = "SELECT model, other, verdict FROM registry.compare_pairs(:models, :on, :level)"
+    assert made.execute(text(query), twice).all() == [("org/poor", "org/best", "unknown")]
+
+
+def assert_same(ours: list[PairedScore], theirs: list[dict[str, Any]]) -> None:
+    assert len(ours) == len(theirs) > 0
+    for one, other in zip(ours, theirs, strict=True):
+        expected = asdict(one)
+        assert set(expected) == set(other)
+        for name, value in expected.items():
+            exact = value is None or isinstance(value, str)
+            same = value if exact else pytest.approx(value, rel=1e-8, abs=1e-12)
+            assert other[name] == same, name
 
 
 def test_graded_outcomes(connection: Connection) -> None:
@@ -103,7 +137,9 @@ def test_graded_outcomes(connection: Connection) -> None:
     test = stats.ttest_rel(*drawn)
     for found in (ours.p_value, theirs["p_value"]):
         assert found == pytest.approx(test.pvalue, rel=1e-4)
-    assert ours.only_model is theirs["only_a"] is ours.only_other is theirs["only_b"] is None
+    assert (
+        ours.only_model is theirs["only_model"] is ours.only_other is theirs["only_other"] is None
+    )
     assert ours.mcnemar is theirs["mcnemar"] is None
 
 
@@ -301,4 +337,7 @@ class TestCommand:
         with engine.begin() as connection:
             write(connection, block("apart", run("x/x", [1.0, None]), run("y/y", [None, 1.0])))
         said = commands("evals", "compare", "x/x", "y/y")
-        assert (said.exit_code, "no common item" in said.output) == (0, True)
+        assert (said.exit_code, said.stdout) == (2, "")
+        assert "no common item" in said.stderr
+        said = commands("evals", "compare", "x/x", "--all", "--format", "json")
+        assert (said.exit_code, said.stdout) == (2, "")

@@ -10,6 +10,7 @@ from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.extras import require
 from registry.cli.output import Field, Output, grouped, output_options
+from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.analysis.paired_scores import PairedScore
@@ -70,6 +71,10 @@ def compare(
             )
         else:
             found = paired_scores.compare_pairs(connection, models, benchmarks=named, level=level)
+    if not found:
+        raise UsageError(
+            "They have outcomes on no common item of any benchmark. Name other models."
+        )
     _print(output, found)
 
 
@@ -113,7 +118,7 @@ FIELDS = (
 
 def _print(output: Output, found: list[PairedScore]) -> None:
     rows = [[getattr(score, field.name) for field in FIELDS] for score in found]
-    output.rows(FIELDS, rows, empty="They have outcomes on no common item of any benchmark.")
+    output.rows(FIELDS, rows)
     for score in found:
         if score.caution:
             say(f"{score.model} and {score.other} on {score.benchmark}: {score.caution}.")

@@ -4,10 +4,10 @@
 CREATE FUNCTION registry.compare_models(
     a text, b text, benchmark text DEFAULT NULL, level double precision DEFAULT 0.95)
 RETURNS TABLE (
-    name text, other text, on_benchmark text, version text, items bigint, clusters bigint,
+    model text, other text, on_benchmark text, version text, items bigint, clusters bigint,
     clustered_by text, score double precision, other_score double precision,
     difference double precision, standard_error double precision, lower double precision,
-    upper double precision, p_value double precision, only_a bigint, only_b bigint,
+    upper double precision, p_value double precision, only_model bigint, only_other bigint,
     mcnemar double precision, detectable double precision, caution text
 )
 LANGUAGE sql STABLE
@@ -87,12 +87,12 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION registry.compare_models(text, text, text, double precision) IS
-    'How much better one model is than another on the items that both have outcomes on, a row for each benchmark, with the standard error of the paired differences (Miller 2024, Adding Error Bars to Evals). Items of one domain are a cluster where each item has a domain and there are five or more. Each model counts by its preferred run, as in leaderboard. No correction is made for several comparisons: `registry evals compare` makes it. No row where a name is unknown.
+    'How much better one model is than another on the items that both have outcomes on, a row for each benchmark, with the standard error of the paired differences (Miller 2024, Adding Error Bars to Evals). Items of one domain are a cluster where each item has a domain and there are five or more. Each model counts by its preferred run, as in leaderboard. Columns are those of `registry evals compare`, but for on_benchmark, as benchmark is an argument. No correction is made for several comparisons: compare_pairs and compare_with_all make it. No row where a name is unknown.
 a: any name of one model
 b: any name of the other
 benchmark: any name of a benchmark, or name@version; null for all
 level: share of intervals that hold the difference, between 0 and 1
-name: present name of the first model
+model: present name of the first model
 other: present name of the other
 on_benchmark: name of the benchmark as stored
 version: version of the benchmark
@@ -106,8 +106,8 @@ standard_error: of the difference; null for a single cluster
 lower: lower end of the interval of the difference
 upper: its upper end
 p_value: probability of a difference as large where there is none, by Student''s t with one degree of freedom less than clusters
-only_a: items that the first alone got right; null where outcomes are graded
-only_b: items that the other alone got right
+only_model: items that the first alone got right; null where outcomes are graded
+only_other: items that the other alone got right
 mcnemar: probability of counts as unlike where both are as good, by McNemar''s exact test
 detectable: least difference that one test of as many clusters, at this level and not corrected for several, would find with a probability of 0.8
 caution: in what the two runs were made otherwise; null where nothing is known to differ
