@@ -134,6 +134,47 @@ def test_the_best_models_are_compared_on_shared_items(filled: Engine) -> None:
     assert restricted.noise == pytest.approx(found[ALL].noise)
 
 
+def test_versions_and_changed_outcomes_are_comparisons_of_their_own(filled: Engine) -> None:
+    options = FrameOptions(benchmarks=["quiz"])
+    first = run_saturation(filled, options)
+    rng = np.random.default_rng(4)
+    names = [f"lab/m{place:02}" for place in range(12)]
+    with filled.begin() as connection:
+        answers = [run(name, [float(each) for each in rng.random(WIDTH) < 0.5]) for name in names]
+        write(connection, block("quiz", *answers, version="2"))
+    both = run_saturation(filled, options)
+    rows = {each.version: each for each in both.results if each.period == ALL}
+    assert {version: each.pairs for version, each in rows.items()} == {"": 45, "2": 45}
+    assert rows[""].separated == of(first, "quiz")[ALL].separated
+    # As many right answers, but to other items: the differences' errors are others.
+    with filled.begin() as connection:
+        scores = connection.execute(
+            text(
+                "SELECT model, score FROM registry.scores WHERE (benchmark, version) = ('quiz', '')"
+            )
+        ).all()
+        moved = [
+            run(row.model, [float(each) for each in rng.permutation(WIDTH) < WIDTH * row.score])
+            for row in scores
+        ]
+        write(connection, block("quiz", *moved))
+    again = run_saturation(filled, options)
+    assert not again.stored.reused
+    assert {each.version: each for each in again.results if each.period == ALL}["2"] == rows["2"]
+
+
+def test_some_pairs_of_the_best_models_say_nothing_of_all(filled: Engine) -> None:
+    with filled.begin() as connection:
+        names = [f"lab/m{place:02}" for place in range(12)]
+        for name in names[3:6]:
+            write(connection, block("exam", run(name, [1.0] * 30 + [0.0] * 10)))
+    found = of(
+        run_saturation(filled, FrameOptions(benchmarks=["exam"]), items={"exam": 500}), "exam"
+    )
+    assert not found[ALL].paired
+    assert found[ALL].pairs == 45
+
+
 def test_without_items_or_errors_noise_is_unknown_and_said(filled: Engine) -> None:
     found = run_saturation(filled, FrameOptions(benchmarks=["exam"]))
     assert {each.verdict for each in found.results} == {"unknown"}

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from registry.analysis.statistics import model_maps
 from registry.analysis.statistics.ability_factors import run_factors
-from registry.analysis.statistics.complete_scores import groups_of_models, largest_block
+from registry.analysis.statistics.complete_scores import groups_of_models
 from registry.analysis.statistics.model_maps import lay_out, run_map, verdict
 from registry.analysis.statistics.score_frame import FrameBenchmark, FrameOptions, ScoreFrame
 from registry.enums import Grouping, MapLayout
@@ -21,6 +21,7 @@ from registry.errors import UsageError
 from registry.evaluations.records import Benchmark, Block, Measure
 from registry.learning.arrays import Reals
 from registry.learning.statistics.ability_factoring import abilities
+from registry.learning.statistics.complete_blocks import largest_block
 from registry.learning.statistics.projections import standardised
 from registry.learning.statistics.separation import separation
 from registry.workers import Progress, no_progress
@@ -94,11 +95,11 @@ def test_a_map_is_that_of_the_library_and_is_computed_once(filled: Engine) -> No
     assert check.trustworthiness
     assert 0.8 < check.trustworthiness <= 1
     assert found.stored.notes == [
-        "1 model in no group, of unknown size (those of relatives do not count).",
         (
             "1 benchmark left out and 0 models, for the 5 benchmarks of the most scores by the"
             " same models; name benchmarks for others."
         ),
+        "1 model in no group, of unknown size (those of relatives do not count).",
         "flat: left out, as all scores are alike.",
     ]
     again = run_map(filled, BY_SIZE)

@@ -152,6 +152,18 @@ def test_other_options_are_another_analysis(filled: Engine) -> None:
     assert len(numbers) == len(others) == count(filled)
 
 
+def test_what_is_left_out_of_other_data_is_said_anew(filled: Engine) -> None:
+    options = FrameOptions(benchmarks=["alpha", "beta"], complete=True)
+    assert not run_correlations(filled, options).stored.notes
+    with filled.begin() as connection:
+        model(connection, "lab9/new")
+        one = [run("lab9/new", score=0.5)]
+        write(connection, Block(benchmark=Benchmark(name="alpha"), items=[], runs=one))
+    again = run_correlations(filled, options).stored
+    assert not again.reused
+    assert again.notes == ["1 model left out, without a score on each benchmark."]
+
+
 def test_other_data_or_level_is_another_analysis(filled: Engine) -> None:
     first = run_anova(filled, BY_SIZE).stored
     assert run_anova(filled, BY_SIZE, level=0.9).stored.analysis_id != first.analysis_id
@@ -321,6 +333,16 @@ def test_slices_and_complete_models(filled: Engine) -> None:
     assert len(both.models) == 32
     assert not np.isnan(both.values).any()
     assert both.notes == ["32 models left out, without a score on each benchmark."]
+    # Without names they are the benchmarks of the most scores by the same models.
+    most = frame(filled, complete=True)
+    assert [each.name for each in most.benchmarks] == ["alpha", "beta", "gamma"]
+    assert len(most.models) == MODELS
+    assert most.notes == [
+        (
+            "1 benchmark left out and 0 models, for the 3 benchmarks of the most scores by the"
+            " same models; name benchmarks for others."
+        )
+    ]
     assert [each.unit for each in frame(filled).benchmarks] == ["share", "share", "elo", "share"]
 
 
@@ -424,7 +446,7 @@ def test_fingerprints_tell_frames_apart() -> None:
         replace(plain, codes=np.array([[0], [-1]], np.intp)),
     ]
     assert len({each.fingerprint() for each in (plain, *others)}) == 7
-    assert replace(plain, notes=["said"]).fingerprint() == plain.fingerprint()
+    assert replace(plain, notes=["said"]).fingerprint() != plain.fingerprint()
 
 
 def test_groups_too_small_and_constant_scores_are_left_out_and_said(filled: Engine) -> None:

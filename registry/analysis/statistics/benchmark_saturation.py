@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -115,18 +116,20 @@ def run_saturation(
     )
     frame = read_frame(engine, options)
     _check_items(items, frame)
-    with reading(engine) as connection:
+    with reading(engine, snapshot=True) as connection:
         errors = _errors(connection, frame, items)
-        stated = [with_outcomes_of(connection, names, options.source) for names in frame.stated]
-    frame = replace(frame, stated=stated)
+        paired = [
+            _paired(connection, _Column(frame, place, errors[:, place]), options.source)
+            for place in range(len(frame.benchmarks))
+        ]
     request = AnalysisRequest.of(AnalysisKind.SATURATION, options, level=level)
     request = replace(request, options={**request.options, "items": items})
-    # Errors are data too: they count in the fingerprint beside the scores.
-    judged = replace(frame, sizes=np.concatenate([frame.sizes, errors.ravel()]))
+    # Errors and comparisons are data too: they count in the fingerprint beside the scores.
+    counts = np.array(list(map(len, paired)), np.float64)
+    judged = replace(frame, sizes=np.concatenate([frame.sizes, errors.ravel(), counts, *paired]))
 
     def compute(notes: list[str]) -> ResultRows:
-        with reading(engine) as connection:
-            return {saturation_results: list(_results(connection, frame, errors, notes, level))}
+        return {saturation_results: list(_results(frame, errors, paired, notes, level))}
 
     stored = analysed_once(engine, request, judged, compute)
     with reading(engine) as connection:
@@ -190,6 +193,11 @@ class _Column(NamedTuple):
     def values(self) -> Reals:
         return np.asarray(self.frame.values[:, self.place], np.float64)
 
+    @property
+    def everyone(self) -> Rows:
+        """Models with a score, those of unknown date included."""
+        return self.rows(first=-1, last=len(self.frame.groups))
+
     def rows(self, *, first: int, last: int) -> Rows:
         """Return which models have a score, and are of these periods."""
         codes = self.frame.codes[:, self.place]
@@ -197,7 +205,7 @@ class _Column(NamedTuple):
 
 
 def _results(
-    connection: Connection, frame: ScoreFrame, errors: Reals, notes: list[str], level: float
+    frame: ScoreFrame, errors: Reals, paired: Sequence[Reals], notes: list[str], level: float
 ) -> Iterator[SaturationResult]:
     shares = [place for place, each in enumerate(frame.benchmarks) if each.unit == "share"]
     if not shares:
@@ -217,10 +225,10 @@ def _results(
             " standard error or a number of items; --items states it."
         )
     for place in shares:
-        yield from _periods(connection, _Column(frame, place, errors[:, place]), level)
+        yield from _periods(_Column(frame, place, errors[:, place]), paired[place], level)
 
 
-def _periods(connection: Connection, column: _Column, level: float) -> Iterator[SaturationResult]:
+def _periods(column: _Column, paired: Reals, level: float) -> Iterator[SaturationResult]:
     periods = column.frame.groups
     position = 0
     for place, period in enumerate(periods):
@@ -228,27 +236,33 @@ def _periods(connection: Connection, column: _Column, level: float) -> Iterator[
         if own.any():
             yield _result(column, (period, position), own, so_far, level=level)
             position += 1
-    everyone = column.rows(first=-1, last=len(periods))
+    everyone = column.everyone
     # Shared items are compared once, of all models: there may be tens of periods.
-    paired = _paired(connection, column, everyone, level)
-    yield _result(column, (ALL, position), everyone, everyone, paired=paired, level=level)
+    apart = (float((paired < 1 - level).mean()), len(paired)) if len(paired) else None
+    yield _result(column, (ALL, position), everyone, everyone, paired=apart, level=level)
 
 
-def _paired(
-    connection: Connection, column: _Column, rows: Rows, level: float
-) -> tuple[float, int] | None:
-    """Return the share of pairs of the best models that shared items tell apart, and how many."""
-    places = np.flatnonzero(rows)
+def _paired(connection: Connection, column: _Column, source: str | None) -> Reals:
+    """Return p of each pair of the best models on shared items, empty unless it is known of all.
+
+    What is known of some pairs alone says nothing of the ten best.
+    """
+    places = np.flatnonzero(column.everyone)
     best = places[np.argsort(-column.values[places], kind="stable")][:TOP]
-    if len(best) < 2:  # noqa: PLR2004 - nothing to compare
-        return None
+    names = with_outcomes_of(connection, column.frame.stated[column.place], source)
+    if len(best) < 2 or not names or column.benchmark.unit != "share":  # noqa: PLR2004 - a pair
+        return np.empty(0)
     models = [column.frame.models[place] for place in best]
-    names = column.frame.stated[column.place]
-    if not names:
-        return None
-    scores = compare_pairs(connection, models, benchmarks=names, level=level)
-    p = [each.p_value for each in scores if each.p_value is not None]
-    return (float(np.mean(np.array(p) < 1 - level)), len(p)) if p else None
+    scores = [
+        each
+        for each in compare_pairs(connection, models, benchmarks=names)
+        # A name without a version is of all versions.
+        if each.version == column.benchmark.version and each.p_value is not None
+    ]
+    of = {frozenset((each.model, each.other)): each.p_value for each in scores}
+    if len(of) < comb(len(best), 2):
+        return np.empty(0)
+    return np.array(list(of.values()), np.float64)
 
 
 def _result(

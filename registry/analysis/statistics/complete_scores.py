@@ -11,18 +11,14 @@ from registry.errors import UsageError
 from registry.learning.arrays import Places
 from registry.learning.statistics.one_way import is_constant
 
-MOST_BENCHMARKS = 60
-"""Benchmarks among which a block is looked for, those of the most scores."""
-
 
 def read_complete(
     engine: Engine, options: FrameOptions, *, models: int, benchmarks: int, doing: str
 ) -> ScoreFrame:
     """Read the frame of models with a score on each benchmark.
 
-    Where no benchmark is named it is the block of the most scores: those benchmarks for which
-    their number times that of the models with all of them is largest. Benchmarks on which all
-    scores are alike are left out. Both is noted.
+    Where no benchmark is named it is the block of the most scores. Benchmarks on which all scores
+    are alike are left out. Both is noted.
 
     Args:
         engine: of a database at head.
@@ -34,10 +30,7 @@ def read_complete(
     Raises:
         UsageError: as `read_frame` does, and where there are fewer.
     """
-    named = options.benchmarks is not None
-    frame = read_frame(engine, replace(options, complete=options.complete or named))
-    if not named and not options.complete:
-        frame = _block(frame)
+    frame = read_frame(engine, replace(options, complete=True))
     varying = [
         place for place in range(len(frame.benchmarks))
         if not is_constant(frame.values[:, place])
@@ -51,46 +44,6 @@ def read_complete(
             " same models, or give a wider slice."
         )
     return _part(frame, np.arange(len(frame.models)), varying)
-
-
-def _block(frame: ScoreFrame) -> ScoreFrame:
-    rows, columns = largest_block(np.isfinite(frame.values))
-    if left := len(frame.benchmarks) - len(columns):
-        frame.notes.append(
-            f"{left} benchmark{'s' if left > 1 else ''} left out and"
-            f" {len(frame.models) - len(rows):,} models, for the {len(columns)} benchmarks of"
-            f" the most scores by the same models; name benchmarks for others."
-        )
-    elif len(rows) < len(frame.models):
-        frame.notes.append(
-            f"{len(frame.models) - len(rows):,} models left out, without a score on each benchmark."
-        )
-    return _part(frame, rows, columns)
-
-
-def largest_block(known: Places) -> tuple[Places, list[int]]:
-    """Return the rows and columns of a block without holes, of nearly the most cells.
-
-    From each column on, the others are added by how many of the rows they keep; the best block on
-    the way counts. The largest of all takes exponential time.
-
-    Args:
-        known: M x B, whether there is a score.
-    """
-    order = np.argsort(-known.sum(axis=0), kind="stable")[:MOST_BENCHMARKS]
-    best: tuple[int, list[int]] = (-1, [])
-    for first in order:
-        rows, columns = known[:, first].copy(), [int(first)]
-        shared = known[rows][:, order].sum(axis=0)
-        best = max(best, (int(rows.sum()), sorted(columns)), key=lambda each: each[0])
-        for place in np.argsort(-shared, kind="stable"):
-            if order[place] == first:
-                continue
-            rows &= known[:, order[place]]
-            columns.append(int(order[place]))
-            if (cells := int(rows.sum()) * len(columns)) > best[0]:
-                best = cells, sorted(columns)
-    return np.flatnonzero(known[:, best[1]].all(axis=1)), best[1]
 
 
 def _part(frame: ScoreFrame, rows: Places, columns: Sequence[int]) -> ScoreFrame:

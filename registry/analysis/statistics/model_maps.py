@@ -150,7 +150,9 @@ def run_map(
 
 def _scores_digest(frame: ScoreFrame) -> str:
     """Return a digest of the models and their scores, whatever their groups."""
-    return replace(frame, groups=(), codes=np.empty((0, 0), np.intp), factors={}).fingerprint()
+    return replace(
+        frame, groups=(), codes=np.empty((0, 0), np.intp), factors={}, notes=[]
+    ).fingerprint()
 
 
 def _laid_out_before(engine: Engine, request: AnalysisRequest, frame: ScoreFrame) -> Reals | None:

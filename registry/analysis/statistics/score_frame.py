@@ -23,6 +23,7 @@ from registry.db.query.condition import evaluated_models
 from registry.enums import Grouping
 from registry.errors import UsageError
 from registry.learning.arrays import Places, Reals
+from registry.learning.statistics.complete_blocks import largest_block
 
 LEAST_SCORES = 10
 """Scores with which a benchmark counts that is not named."""
@@ -61,7 +62,8 @@ class FrameOptions:
     Attributes:
         condition: SQL on columns of `registry.models`; None is all evaluated models.
         benchmarks: any of their names, or name@version; None is all with enough scores.
-        complete: whether only models count that have a score on each of the benchmarks.
+        complete: whether only models count that have a score on each of the benchmarks; where none
+            is named, of those for which their number times that of such models is largest.
         source: only scores that this source states; None is of all, the one that view
             `registry.canonical_leaderboard` has.
         grouping: None for no groups.
@@ -127,9 +129,9 @@ class ScoreFrame:
         return int(np.isfinite(self.values).sum())
 
     def fingerprint(self) -> str:
-        """Return a digest of all that results are computed from."""
+        """Return a digest of all that results and notes are computed from."""
         digest = hashlib.sha256()
-        for name in (*self.models, *self.groups, *self.settings):
+        for name in (*self.models, *self.groups, *self.settings, *self.notes):
             digest.update(name.encode(errors="surrogatepass") + b"\0")
         for benchmark in self.benchmarks:
             digest.update("\0".join(benchmark).encode(errors="surrogatepass") + b"\0")
@@ -174,7 +176,7 @@ def read_frame(engine: Engine, options: FrameOptions) -> ScoreFrame:
     notes: list[str] = []
     kept = _columns(scores, notes, named=options.benchmarks is not None)
     if options.complete:
-        kept = _complete(kept, notes)
+        kept = _complete(kept, notes, named=options.benchmarks is not None)
     if not kept:
         raise UsageError(_nothing(options))
     return _frame(kept, rows, options, cuts, notes)
@@ -215,18 +217,31 @@ def _columns(
     return kept
 
 
-def _complete(columns: Mapping[FrameBenchmark, Column], notes: list[str]) -> dict[Any, Column]:
+def _complete(
+    columns: Mapping[FrameBenchmark, Column], notes: list[str], *, named: bool
+) -> dict[FrameBenchmark, Column]:
+    """Return the scores of models with all of them; where none is named, on the largest block."""
     if not columns:
         return {}
-    common = set.intersection(*(set(column) for column in columns.values()))
-    everyone = set().union(*columns.values())
-    if left := len(everyone) - len(common):
-        notes.append(f"{_count(left, 'model')} left out, without a score on each benchmark.")
+    everyone = sorted(set().union(*columns.values()))
+    kept = dict(columns)
+    if not named:
+        known = np.array([[key in column for column in columns.values()] for key in everyone])
+        chosen = set(largest_block(known)[1])
+        kept = {each: columns[each] for place, each in enumerate(columns) if place in chosen}
+    common = set.intersection(*(set(column) for column in kept.values()))
     if not common:
         raise UsageError("No model has a score on each of the benchmarks; name fewer of them.")
-    return {
-        benchmark: {key: column[key] for key in common} for benchmark, column in columns.items()
-    }
+    models = len(everyone) - len(common)
+    if left := len(columns) - len(kept):
+        notes.append(
+            f"{_count(left, 'benchmark')} left out and {_count(models, 'model')}, for the"
+            f" {len(kept)} benchmarks of the most scores by the same models; name benchmarks for"
+            " others."
+        )
+    elif models:
+        notes.append(f"{_count(models, 'model')} left out, without a score on each benchmark.")
+    return {benchmark: {key: column[key] for key in common} for benchmark, column in kept.items()}
 
 
 def _nothing(options: FrameOptions) -> str:

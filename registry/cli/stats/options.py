@@ -40,7 +40,10 @@ def slice_options(command: Command) -> Command:
             help="On this benchmark, or NAME@VERSION; repeatable.  [default: all with 10 scores]",
         ),
         click.option(
-            "--complete", is_flag=True, help="Only models with a score on each benchmark."
+            "--complete",
+            is_flag=True,
+            help="Only models with a score on each benchmark; without --benchmark, on those that"
+            " have the most scores by the same models.",
         ),
         click.option(
             "--source", metavar="NAME", help="Only scores that this source states.  [default: all]"

@@ -32,9 +32,9 @@ FIELDS = (
     Field("headroom", look=decimals, right=True),
     Field("noise", look=decimals, right=True),
     Field("near_best", look=decimals, right=True),
-    Field("pairs", tabled=False),
+    Field("pairs", right=True),
     Field("separated", look=decimals, right=True),
-    Field("paired", tabled=False),
+    Field("paired", "on shared items"),
     Field("verdict", kept=True),
 )
 
