@@ -124,6 +124,7 @@ def test_a_report_says_what_families_share_and_which_findings_are_lost(filled: E
     tests = [each for each in by_type.effects if each.kind == "test"]
     lost = [each.benchmark for each in tests if (each.plain_p or 0) < 0.05 <= (each.p or 0)]
     plain = sum((each.plain_p or 0) < 0.05 for each in tests)
+    assert (by_type.stored.tested_models, by_type.stored.tested_scores) == (60, 180)
     assert lost
     said = next(each for each in section.sentences if each.startswith("By architecture"))
     assert said == (

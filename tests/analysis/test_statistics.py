@@ -20,7 +20,7 @@ from registry.analysis.report import score_report as score_reports
 from registry.analysis.report.curve_sections import saturation_section, size_section
 from registry.analysis.report.rank_sections import rank_section
 from registry.analysis.report.score_report import score_report
-from registry.analysis.report.sections import slice_section, unequal_variances
+from registry.analysis.report.sections import analysed, slice_section, unequal_variances
 from registry.analysis.statistics import (
     benchmark_correlations,
     group_differences,
@@ -427,6 +427,10 @@ def test_families_are_named_by_their_root(engine: Engine) -> None:
 
 
 def test_the_largest_groups_are_compared(filled: Engine) -> None:
+    tested = run_anova(filled, FrameOptions(grouping=Grouping.AUTHOR, most=2)).stored
+    assert (tested.model_count, tested.row_count) == (MODELS, 3 * MODELS)
+    assert (tested.tested_models, tested.tested_scores) == (43, 129)
+    assert analysed(tested).startswith("Analysis 1 of 129 scores of 43 models, among 192 scores of")
     found = frame(filled, grouping=Grouping.AUTHOR, most=2)
     assert found.groups == ["lab0", "lab1"]
     assert found.notes == ["1 group of 21 models left out, the smaller ones beyond 2."]

@@ -122,11 +122,18 @@ def _size_table(found: GamAnalysis) -> ReportTable:
     ):
         of = list(points)
         places = [of[0].x, *fifths(of), of[-1].x]
-        cells = [_effect(next(each for each in of if each.x >= place)) for place in places]
+        shown = [next(each for each in of if each.x >= place) for place in places]
+        # Many models may be of one size: what stands left of a cell is not said again.
+        cells = [
+            "" if place and point is shown[place - 1] else _effect(point)
+            for place, point in enumerate(shown)
+        ]
         rows.append([titled(response, version), *cells])
     return ReportTable(
         caption="Sizes and partial effects with bands, at the smallest model, at fifths of the"
-        f" models, and at the largest. {analysed(found.stored)}",
+        " models, and at the largest, where these are of other sizes. Effects are centred: they are"
+        " differences from the mean over these models, which is 0, and no scores."
+        f" {analysed(found.stored)}",
         headings=("benchmark", "smallest", "20%", "40%", "60%", "80%", "largest"), rows=rows,
     )  # fmt: skip
 

@@ -253,10 +253,10 @@ def _pearson(
 
 def analysed(stored: StoredAnalysis) -> str:
     """Say which analysis it is, of how much, and when."""
-    return (
-        f"Analysis {stored.analysis_id} of {stored.row_count:,} scores of {stored.model_count:,}"
-        f" models, {stored.created_at:%Y-%m-%d}."
-    )
+    of = f"{stored.row_count:,} scores of {stored.model_count:,} models"
+    if stored.tested_scores not in {None, stored.row_count}:
+        of = f"{stored.tested_scores:,} scores of {stored.tested_models:,} models, among {of}"
+    return f"Analysis {stored.analysis_id} of {of}, {stored.created_at:%Y-%m-%d}."
 
 
 def first(count: int) -> str:

@@ -105,6 +105,7 @@ def run_factors(
     )
 
     def compute(notes: list[str]) -> ResultRows:
+        frame.use_all()
         found = abilities(frame.values, seed=seed, level=level)
         if not found.kept:
             notes.append("No factor explains more than chance does: there are no loadings.")

@@ -196,6 +196,9 @@ class ResponseSamples:
             prepared.values, prepared.smooths, list(prepared.random.values()),
             basis=self.model.basis, level=level,
         )  # fmt: skip
+        for term in (response, *terms):
+            if term.column is not None:
+                self.frame.used[kept, term.column] = True
         if not fit.converged:
             self.notes.append(
                 f"{response.title}: the search for the amounts of smoothing did not end; its"

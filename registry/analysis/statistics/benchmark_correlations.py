@@ -148,6 +148,7 @@ def _correlations(
         if len(x) < LEAST_MODELS or is_constant(x) or is_constant(y):
             few += 1
             continue
+        frame.used[both, one] = frame.used[both, other] = True
         count += 1
         first, second = frame.benchmarks[one], frame.benchmarks[other]
         plain, ranks = (

@@ -129,7 +129,9 @@ def run_saturation(
     judged = replace(frame, sizes=np.concatenate([frame.sizes, errors.ravel(), counts, *paired]))
 
     def compute(notes: list[str]) -> ResultRows:
-        return {saturation_results: list(_results(frame, errors, paired, notes, level))}
+        results = list(_results(frame, errors, paired, notes, level))
+        judged.used[:] = frame.used
+        return {saturation_results: results}
 
     stored = analysed_once(engine, request, judged, compute)
     with reading(engine) as connection:
@@ -225,6 +227,7 @@ def _results(
             " standard error or a number of items; --items states it."
         )
     for place in shares:
+        frame.used[:, place] = np.isfinite(frame.values[:, place])
         yield from _periods(_Column(frame, place, errors[:, place]), paired[place], level)
 
 

@@ -55,6 +55,9 @@ def _part(frame: ScoreFrame, rows: Places, columns: Sequence[int]) -> ScoreFrame
         values=frame.values[cells],
         sizes=frame.sizes[rows],
         codes=frame.codes[cells],
+        runs=None if frame.runs is None else frame.runs[cells],
+        stated=[frame.stated[column] for column in columns] if frame.stated else (),
+        settings=[frame.settings[column] for column in columns] if frame.settings else (),
     )
 
 

@@ -249,6 +249,7 @@ def _samples(frame: ScoreFrame, least: int, notes: list[str]) -> Iterator[_Sampl
             notes.append(f"{benchmark.title}: not tested, as all scores are alike.")
         else:
             count += 1
+            frame.used[:, column] = np.isin(codes, places) & ~np.isnan(values)
             yield _Sample(benchmark, places, chosen)
     for name, number in small.items():
         where = "one benchmark" if number == 1 else f"{number} benchmarks"

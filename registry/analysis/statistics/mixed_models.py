@@ -154,6 +154,7 @@ class _Sample(NamedTuple):
     counts: Sequence[int]
     reference: str | None
     random: dict[str, Places]
+    rows: NDArray[np.bool_]
 
 
 class _Benchmarks:
@@ -184,6 +185,7 @@ class _Benchmarks:
                 reasons.append(f"{benchmark.title}: not fitted, as {error}.")
                 continue
             count += 1
+            self.frame.used[:, column] = sample.rows
             if not fit.converged:
                 reasons.append(f"{benchmark.title}: the search did not end; numbers are rough.")
             yield from _rows(sample, fit, self.subject, self.options)
@@ -248,7 +250,14 @@ class _Benchmarks:
                 raise ValueError(f"all models are of one {grouping}")
             random[str(grouping)] = codes
         return _Sample(
-            frame.benchmarks[column], values[kept], numbers, names, counts, reference, random
+            frame.benchmarks[column],
+            values[kept],
+            numbers,
+            names,
+            counts,
+            reference,
+            random,
+            kept,
         )
 
     def _groups(self, column: int, kept: NDArray[np.bool_]) -> list[int]:

@@ -132,6 +132,7 @@ def run_map(
     )
 
     def compute(notes: list[str]) -> ResultRows:
+        frame.use_all()
         codes = groups_of_models(frame, options.least, notes) if frame.groups else None
         vectors = standardised(frame.values)
         points = _laid_out_before(engine, request, frame)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from registry.analysis.statistics.scaling_axes import amounts, floors
@@ -186,11 +187,19 @@ def run_scaling(
         key = stored.analysis_id
         return ScalingAnalysis(
             stored,
-            read_results(connection, scaling_fits, ScalingResult, key),
+            sorted(read_results(connection, scaling_fits, ScalingResult, key), key=_order),
             read_results(connection, scaling_points, CurvePoint, key),
-            read_results(connection, ability_scaling, AbilityScaling, key),
+            sorted(
+                read_results(connection, ability_scaling, AbilityScaling, key),
+                key=lambda each: each.group_name == ALL,
+            ),
             frame,
         )
+
+
+def _order(fit: ScalingResult) -> tuple[str, str, bool]:
+    """Place the curve through all models after those of groups, as it is none of them."""
+    return fit.benchmark, fit.version, fit.group_name == ALL
 
 
 def _chosen(frame: ScoreFrame, axis: ScalingAxis, notes: list[str], *, named: bool) -> list[int]:
@@ -248,6 +257,14 @@ def _groups_of(frame: ScoreFrame, column: int) -> Iterator[_Scores]:
         yield _Scores(name, np.log10(frame.sizes[rows]), values[rows])
 
 
+def _rows_of(frame: ScoreFrame, column: int, name: str) -> NDArray[np.bool_]:
+    """Return which scores a curve is through."""
+    rows = np.isfinite(frame.values[:, column]) & (frame.sizes > 0)
+    if name != ALL:
+        rows &= frame.codes[:, column] == list(frame.groups).index(name)
+    return np.asarray(rows, np.bool_)
+
+
 class _Curve(NamedTuple):
     """A curve of a group on a benchmark, and larger models held out; None where too few are."""
 
@@ -279,6 +296,7 @@ def _curves(
                 unfit += 1
                 continue
             others = None if sample.name == ALL else _others(frame, column, sample.name)
+            frame.used[:, column] |= _rows_of(frame, column, sample.name)
             curves.append(_Curve(sample, fit, hold_out(
                 sample.amounts, sample.scores, floor=floor, level=level, others=others
             )))  # fmt: skip
@@ -293,7 +311,10 @@ def _curves(
             f" {LEAST} scores of {LEAST_SIZES} different amounts."
         )
     if unfit:
-        notes.append(f"{unfit} of them without a curve, as none fits.")
+        notes.append(
+            f"{unfit} curve{'s' if unfit > 1 else ''} of a group, or of all, on a benchmark left"
+            " out, as none fits."
+        )
     if unsure:
         notes.append(
             f"{unsure} curve{'s have' if unsure > 1 else ' has'} no band beyond the largest model:"
@@ -384,10 +405,16 @@ def _abilities(
 ) -> Iterator[AbilityScaling]:
     """Yield the first principal ability of each group as a line of the logarithm."""
     rows = _complete_rows(frame, columns)
-    if len(columns) < LEAST_FOR_ABILITIES or len(rows) <= max(len(columns), 10):
+    if len(columns) < LEAST_FOR_ABILITIES:
         notes.append(
-            "No ability by size: too few models have a known amount and a score on each of"
-            f" {max(LEAST_FOR_ABILITIES, len(columns))} benchmarks."
+            f"No ability as a curve: it takes scores on {LEAST_FOR_ABILITIES} benchmarks, and these"
+            f" are on {len(columns)}."
+        )
+        return
+    if len(rows) <= (least := max(len(columns), 10)):
+        notes.append(
+            f"No ability as a curve: {len(rows):,} models have a known amount and a score on each"
+            f" of the {len(columns)} benchmarks, and it takes more than {least}."
         )
         return
     values = frame.values[np.ix_(rows, np.asarray(columns, np.intp))]

@@ -107,6 +107,7 @@ class ScoreFrame:
         stated: B, the names of a benchmark in the sources of its scores, that of most first, with
             its version if it has one.
         settings: B, how many scores are of which source, shots and way of prompting.
+        used: M x B, of which scores results are; analyses mark them.
         notes: what was left out, and why, and which scores differ in what they are of.
     """
 
@@ -122,6 +123,20 @@ class ScoreFrame:
     stated: Sequence[Sequence[str]] = ()
     settings: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
+    used: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Mark no score as used."""
+        object.__setattr__(self, "used", np.zeros(self.values.shape, np.bool_))
+
+    def use_all(self) -> None:
+        """Mark all scores as used."""
+        self.used[:] = np.isfinite(self.values)
+
+    @property
+    def tested(self) -> tuple[int, int]:
+        """Numbers of models and of scores that results are of."""
+        return int(self.used.any(axis=1).sum()), int(self.used.sum())
 
     @property
     def count(self) -> int:

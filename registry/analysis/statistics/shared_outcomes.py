@@ -82,6 +82,11 @@ class SharedOutcomes:
         """Number of outcomes."""
         return int(np.count_nonzero(~np.isnan(self.values)))
 
+    @property
+    def tested(self) -> tuple[int, int]:
+        """Numbers of models and of outcomes that ratings are of: all."""
+        return len(self.models), self.count
+
     def fingerprint(self) -> str:
         """Return a digest of all that ratings and notes are computed from."""
         digest = hashlib.sha256()

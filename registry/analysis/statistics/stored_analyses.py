@@ -42,6 +42,10 @@ class AnalysisSource(Protocol):
         """Number of scores or outcomes."""
 
     @property
+    def tested(self) -> tuple[int, int]:
+        """Numbers of models and of scores or outcomes that results are of, once computed."""
+
+    @property
     def notes(self) -> Sequence[str]:
         """What was left out, and why."""
 
@@ -113,6 +117,8 @@ class StoredAnalysis:
         created_at: UTC.
         model_count: models with a score or outcome.
         row_count: scores or outcomes.
+        tested_models: models that results are of; None of analyses that did not count them.
+        tested_scores: scores or outcomes that results are of, likewise.
         notes: what was left out, and why.
         reused: whether it had been stored before.
     """
@@ -122,6 +128,8 @@ class StoredAnalysis:
     created_at: datetime
     model_count: int
     row_count: int
+    tested_models: int | None
+    tested_scores: int | None
     notes: Sequence[str]
     reused: bool
 
@@ -137,7 +145,8 @@ def find_analysis(
     """Return the analysis of the same request on the same data, if one is stored."""
     row = connection.execute(
         text("""
-        SELECT analysis_id, kind, created_at, model_count, row_count, notes
+        SELECT analysis_id, kind, created_at, model_count, row_count, tested_models,
+               tested_scores, notes
           FROM store.analyses WHERE request = :request AND data_fingerprint = :fingerprint"""),
         {"request": request.digest(), "fingerprint": fingerprint},
     ).one_or_none()
@@ -214,19 +223,23 @@ def store_analysis(
     row = connection.execute(
         text("""
         INSERT INTO store.analyses
-               (kind, created_at, slice, options, model_count, row_count, request,
+               (kind, created_at, slice, options, model_count, row_count, tested_models,
+                tested_scores, request,
                 data_fingerprint, code_version, libraries, seed, seconds, notes)
         VALUES (:kind, clock_timestamp(), :slice, CAST(:options AS jsonb), :model_count, :row_count,
-                :request, :fingerprint, :code_version, CAST(:libraries AS jsonb), :seed, :seconds,
-                :notes)
+                :tested_models, :tested_scores, :request, :fingerprint, :code_version,
+                CAST(:libraries AS jsonb), :seed, :seconds, :notes)
             ON CONFLICT (request, data_fingerprint) DO NOTHING
-        RETURNING analysis_id, kind, created_at, model_count, row_count, notes"""),
+        RETURNING analysis_id, kind, created_at, model_count, row_count, tested_models,
+                  tested_scores, notes"""),
         {
             "kind": str(request.kind),
             "slice": request.condition,
             "options": orjson.dumps(request.options).decode(),
             "model_count": len(source.models),
             "row_count": source.count,
+            "tested_models": source.tested[0],
+            "tested_scores": source.tested[1],
             "request": request.digest(),
             "fingerprint": source.fingerprint(),
             "code_version": __version__,

@@ -176,6 +176,11 @@ def say_analysis(stored: StoredAnalysis, counted: str = "scores") -> None:
         f"Analysis {stored.analysis_id}, {how} ({figures.minute(stored.created_at)}): "
         f"{stored.row_count:,} {counted} of {stored.model_count:,} models."
     )
+    if stored.tested_scores not in {None, stored.row_count}:
+        say(
+            f"Results are of {stored.tested_scores:,} of these {counted}, of"
+            f" {stored.tested_models:,} models."
+        )
     for note in stored.notes:
         say(note)
 

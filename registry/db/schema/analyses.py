@@ -60,6 +60,10 @@ class AnalysisTable(TypedColumns):
     )
     model_count: Named[int] = Column(Integer, comment="models with a score")
     row_count: Named[int] = Column(Integer, comment="scores")
+    tested_models: Named[int | None] = Column(
+        Integer, comment="those that results are of; null before they were counted"
+    )
+    tested_scores: Named[int | None] = Column(Integer, comment="likewise")
     request: Named[str] = Column(
         Text, comment="digest of kind, slice, options, code version and libraries"
     )

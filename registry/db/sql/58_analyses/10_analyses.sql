@@ -2,7 +2,7 @@
 CREATE VIEW registry.analyses AS
 SELECT analysis_id, kind, slice, options ->> 'grouping' AS grouping,
        (options ->> 'level')::double precision AS level, options, model_count AS models,
-       row_count AS scores, notes, data_fingerprint, created_at, code_version, libraries, seed,
+       row_count AS scores, tested_models, tested_scores, notes, data_fingerprint, created_at, code_version, libraries, seed,
        seconds
   FROM store.analyses
  ORDER BY analysis_id DESC;
@@ -23,11 +23,15 @@ COMMENT ON COLUMN registry.analyses.grouping IS
 COMMENT ON COLUMN registry.analyses.level IS
     'Share of intervals that hold what they are of; differences are found where p is below 1 minus it.';
 COMMENT ON COLUMN registry.analyses.options IS
-    'All options, as JSON: benchmarks as named (null for all), complete, grouping, cuts in billions of weights, least, most, and those of the kind.';
+    'All options, as JSON: benchmarks as named (null for all), complete, source (null for all), grouping, cuts in billions of weights, least, most, and those of the kind.';
 COMMENT ON COLUMN registry.analyses.models IS
     'Number of models with a score in the slice, those in no group included; of preferences, those that are compared.';
 COMMENT ON COLUMN registry.analyses.scores IS 'Number of their scores; of preferences, of outcomes.';
-COMMENT ON COLUMN registry.analyses.notes IS 'What was left out, and why.';
+COMMENT ON COLUMN registry.analyses.tested_models IS
+    'Number of those models that results are of: in groups that are compared, of known size, with all that is asked of them. Null of analyses of earlier versions.';
+COMMENT ON COLUMN registry.analyses.tested_scores IS
+    'Number of scores that results are of, likewise; of preferences, of outcomes.';
+COMMENT ON COLUMN registry.analyses.notes IS 'What was left out, and why; of which sources and shots the scores on a benchmark are, where there are several.';
 COMMENT ON COLUMN registry.analyses.data_fingerprint IS
     'Fingerprint of the names, scores or outcomes, groups and sizes that it was computed from.';
 COMMENT ON COLUMN registry.analyses.created_at IS 'When it was computed (UTC).';

@@ -6,7 +6,7 @@ SELECT f.analysis_id, a.options ->> 'axis' AS axis, f.benchmark, f.version, f.gr
        f.shared_error, f.covered, f.shared_covered, f.drift
   FROM store.scaling_fits f
   JOIN store.analyses a USING (analysis_id)
- ORDER BY analysis_id DESC, benchmark, version, group_name;
+ ORDER BY analysis_id DESC, benchmark, version, group_name = 'all models', group_name;
 
 COMMENT ON VIEW registry.scaling_fits IS
     'Curves of scores by size, training tokens or compute, one row per analysis, benchmark and group, and the errors with which they predict the largest models from the smaller ones, beside simpler guesses. Null where a number is not defined.

@@ -4,7 +4,7 @@ SELECT s.analysis_id, a.options ->> 'axis' AS axis, s.group_name, s.n, s.interce
        s.slope_lower, s.slope_upper, s.p, s.r_squared, s.ability_share
   FROM store.ability_scaling s
   JOIN store.analyses a USING (analysis_id)
- ORDER BY analysis_id DESC, group_name;
+ ORDER BY analysis_id DESC, group_name = 'all models', group_name;
 
 COMMENT ON VIEW registry.ability_scaling IS
     'Observational scaling (Ruan et al. 2024): the first principal component of the standardised scores of models, as a line of the logarithm of size, tokens or compute, one row per analysis and group.
