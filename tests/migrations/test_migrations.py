@@ -245,6 +245,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         """INSERT INTO store.preference_ratings
            VALUES (1, 'org/a', 1010.5, 1000, 1020, 1, 1, 2, 9, 1, 4, 14, NULL)""",
     ),
+    "0031": (),
 }
 
 SAMPLES = {

@@ -59,7 +59,7 @@ _OF_SOURCE = text("""
      ORDER BY benchmark, o.version, o.model_id""")
 
 
-class Setting(NamedTuple):
+class ScoreSetting(NamedTuple):
     """Who states a score, and how models were asked.
 
     Attributes:
@@ -100,12 +100,12 @@ class FrameScore(NamedTuple):
     precision: str | None
     run: int
     stated_as: str
-    setting: Setting
+    setting: ScoreSetting
 
     @classmethod
     def of(cls, row: Row[Any]) -> "FrameScore":
         """Return the score of a row of `read_scores`."""
-        setting = Setting(row.source, row.shots, row.prompting, row.is_system)
+        setting = ScoreSetting(row.source, row.shots, row.prompting, row.is_system)
         value = float(row.raw if row.share is None else row.share)
         return cls(value, row.precision, row.run, row.stated_as, setting)
 
@@ -186,13 +186,13 @@ def canonical_benchmarks(connection: Connection, names: Sequence[str]) -> list[t
     return [(row.name, row.version) for row in found]
 
 
-def count_settings(scores: Iterable[FrameScore]) -> list[tuple[Setting, int]]:
+def count_settings(scores: Iterable[FrameScore]) -> list[tuple[ScoreSetting, int]]:
     """Return the settings of scores and how many are of each, the most first."""
     counts = Counter(score.setting for score in scores)
     return sorted(counts.items(), key=lambda each: (-each[1], each[0].describe()))
 
 
-def setting_notes(settings: Mapping[str, Sequence[tuple[Setting, int]]]) -> list[str]:
+def setting_notes(settings: Mapping[str, Sequence[tuple[ScoreSetting, int]]]) -> list[str]:
     """Say which settings the scores on benchmarks are of, where there are several.
 
     Args:
@@ -210,7 +210,7 @@ def setting_notes(settings: Mapping[str, Sequence[tuple[Setting, int]]]) -> list
     return noted
 
 
-def _note(title: str, counts: Sequence[tuple[Setting, int]]) -> str:
+def _note(title: str, counts: Sequence[tuple[ScoreSetting, int]]) -> str:
     parts = [f"{count:,} of {setting.describe()}" for setting, count in counts[:MOST_SETTINGS]]
     if rest := counts[MOST_SETTINGS:]:
         parts.append(f"{sum(count for _, count in rest):,} of {len(rest)} others")
@@ -220,5 +220,5 @@ def _note(title: str, counts: Sequence[tuple[Setting, int]]) -> str:
     return said
 
 
-def _of_sources(counts: Sequence[tuple[Setting, int]]) -> bool:
+def _of_sources(counts: Sequence[tuple[ScoreSetting, int]]) -> bool:
     return len({setting.source for setting, _ in counts}) > 1
