@@ -350,7 +350,7 @@ def test_the_command_prints_draws_and_says(
     ]
     page = files[0].read_text()
     assert "alpha on size" in page
-    assert "rising, p &lt; 1e-12" in page
+    assert "rising, p &lt;1e-12" in page
     assert page.count("<svg") == page.count("<polygon") == 1
     assert page.count('stroke="#b2182b"') == 4
     assert files[1].read_bytes().startswith(b"\x89PNG")

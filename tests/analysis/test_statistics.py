@@ -15,6 +15,7 @@ from factories import edge, family, model, rows, stub
 from scipy import stats
 from sqlalchemy import Connection, Engine, text
 
+from registry.analysis.p_values import integrated_p_value, p_value
 from registry.analysis.paired_scores import PairedScore, compare_pairs
 from registry.analysis.report import score_report as score_reports
 from registry.analysis.report.curve_sections import saturation_section, size_section
@@ -641,6 +642,15 @@ def test_verdicts_are_by_the_test_that_fits_the_variances() -> None:
     assert pair.levene_p < 0.05
     assert pair.differs
     assert pair.verdict == "no difference found"
+
+
+def test_small_p_values_are_printed_as_what_they_are_below() -> None:
+    assert [p_value(value) for value in (None, 0.0, 1e-299, 0.0312)] == [
+        "not known", "<1e-300", "1e-299", "0.031",
+    ]  # fmt: skip
+    assert [integrated_p_value(value, unknown="") for value in (None, 0.0, 9e-13, 1e-12)] == [
+        "", "<1e-12", "<1e-12", "1e-12",
+    ]  # fmt: skip
 
 
 def test_pairs_of_groups_of_two_are_judged_where_both_tests_agree() -> None:

@@ -5,6 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
+from registry.analysis.p_values import integrated_p_value
 from registry.analysis.plots.charts import Panel, PanelSeries
 from registry.analysis.report.sentences import range_of, titled
 from registry.analysis.statistics.additive_models import GamAnalysis
@@ -19,9 +20,6 @@ AXES: Mapping[ScalingAxis, str] = {
     ScalingAxis.COMPUTE: "operations of training",
 }
 """What is on the horizontal axis of scaling curves."""
-
-TINY = 1e-12
-"""Below it p-values are rounding errors."""
 
 
 def gam_caption(found: GamAnalysis, *, log: bool = False, level: float = 0.95) -> str:
@@ -50,7 +48,7 @@ def gam_panels(found: GamAnalysis) -> Iterator[Panel]:
         name = term.term if term.group_name is None else f"{term.term} of {term.group_name}"
         yield Panel(
             title=f"{titled(term.response, term.version)} on {name}",
-            note=f"{term.shape}, p {curve_p(term.holm)}, edf {term.edf:.1f},"
+            note=f"{term.shape}, p {integrated_p_value(term.holm)}, edf {term.edf:.1f},"
             f" n={counts[term.response, term.version]:,}"
             + ("" if term.group_name is None else " in all groups"),
             across="number of weights" if term.term == "size" else term.term,
@@ -71,13 +69,6 @@ def gam_panels(found: GamAnalysis) -> Iterator[Panel]:
 def fifths(points: Sequence[GamPoint]) -> list[float]:
     """Return the places of a curve that divide the models into fifths."""
     return [next(each.x for each in points if each.below >= share / 5) for share in range(1, 5)]
-
-
-def curve_p(value: float | None) -> str:
-    """Write the p-value of a curve, which is not known to be smaller than rounding errors."""
-    if value is None:
-        return "not known"
-    return f"< {TINY:.0e}" if value < TINY else f"{value:.2g}"
 
 
 def scaling_caption(found: ScalingAnalysis, *, level: float) -> str:

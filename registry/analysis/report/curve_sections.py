@@ -8,9 +8,9 @@ from itertools import groupby
 import numpy as np
 from sqlalchemy import Engine
 
+from registry.analysis.p_values import integrated_p_value
 from registry.analysis.plots.charts import short
 from registry.analysis.report.analysis_panels import (
-    curve_p,
     fifths,
     gam_caption,
     gam_panels,
@@ -85,7 +85,7 @@ def size_section(engine: Engine, options: FrameOptions, level: float) -> ReportS
                 headings=("benchmark", "n", "adjusted R2", "edf", "p", "shape"),
                 rows=[
                     [titled(each.response, each.version), f"{each.n:,}", f"{each.r_squared:.3f}",
-                     f"{curve.edf:.1f}", curve_p(curve.holm), curve.shape or "not known"]
+                     f"{curve.edf:.1f}", integrated_p_value(curve.holm), curve.shape or "not known"]
                     for each in fits for curve in [curves[each.response, each.version]]
                 ],
             )

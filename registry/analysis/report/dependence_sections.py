@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import Engine
 
+from registry.analysis.p_values import p_value
 from registry.analysis.report.document import ReportSection, ReportTable, Span, SpanFigure
 from registry.analysis.report.sections import analysed
 from registry.analysis.report.sentences import (
     interval,
     listed,
     lost_effects,
-    p_value,
     range_of,
     titled,
 )

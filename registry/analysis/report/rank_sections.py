@@ -5,10 +5,11 @@ from itertools import combinations
 
 from sqlalchemy import Engine
 
+from registry.analysis.p_values import p_value
 from registry.analysis.paired_scores import PairedScore, compare_pairs
 from registry.analysis.report.document import ReportSection, ReportTable
 from registry.analysis.report.sections import SHOWN, first
-from registry.analysis.report.sentences import interval, number, p_value
+from registry.analysis.report.sentences import interval, number
 from registry.analysis.statistics.frame_scores import with_outcomes_of
 from registry.analysis.statistics.score_frame import FrameOptions, ScoreFrame
 from registry.db.connection import reading

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sqlalchemy import Engine
 
+from registry.analysis.p_values import p_value
 from registry.analysis.report.document import ReportSection, ReportTable, Span, SpanFigure
-from registry.analysis.report.sentences import interval, number, p_value, range_of, titled
+from registry.analysis.report.sentences import interval, number, range_of, titled
 from registry.analysis.statistics.benchmark_correlations import (
     BenchmarkCorrelation,
     run_correlations,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from registry.analysis.p_values import p_value
 from registry.analysis.statistics.ability_factors import FactorAnalysisOfScores
 from registry.analysis.statistics.mixed_models import MixedEffect
 from registry.analysis.statistics.model_maps import MapCheck
@@ -22,13 +23,6 @@ def range_of(counts: Collection[int]) -> str:
 def number(value: float | None) -> str:
     """Write a number that may not be known."""
     return "not known" if value is None else f"{value:.4g}"
-
-
-def p_value(value: float | None) -> str:
-    """Write a p-value that may not be known."""
-    if value is None:
-        return "not known"
-    return f"{value:.2g}" if value else "<1e-300"
 
 
 def interval(value: float | None, lower: float | None, upper: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from registry.analysis import p_values
 from registry.cli.application import Application, pass_application
 from registry.cli.console import say
 from registry.cli.extras import require
@@ -87,7 +88,7 @@ def _signed(value: float | None) -> str:
 
 
 def _probability(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}"
+    return p_values.p_value(value, unknown="")
 
 
 FIELDS = (

@@ -14,8 +14,8 @@ from registry.cli.output import Field, Output, grouped, output_options
 from registry.cli.parameters import OneOf, Whole
 from registry.cli.stats.options import (
     frame_options,
+    integrated_probability,
     one_grouping,
-    probability,
     say_analysis,
     slice_options,
 )
@@ -44,7 +44,7 @@ FIELDS = (
     Field("rank", tabled=False),
     Field("f", "F", look=lambda value: "" if value is None else f"{value:.4g}", right=True),
     Field("p", tabled=False),
-    Field("holm", "p", look=probability, right=True, kept=True),
+    Field("holm", "p", look=integrated_probability, right=True, kept=True),
     Field("deviation", look=lambda value: "" if value is None else f"{value:.3g}", right=True),
     Field("shape", kept=True),
 )

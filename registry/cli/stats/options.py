@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.analysis import p_values
 from registry.cli import figures
 from registry.cli.console import say
 from registry.cli.parameters import OneOf, Whole
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from registry.analysis.statistics.stored_analyses import StoredAnalysis
 
 Command = Callable[..., Any]
-
-TINY = 1e-12
-"""Below it p-values of pairs are rounding errors."""
 
 
 def slice_options(command: Command) -> Command:
@@ -187,16 +185,12 @@ def say_analysis(stored: StoredAnalysis, counted: str = "scores") -> None:
 
 def probability(value: float | None) -> str:
     """Write a p-value for a table's cell."""
-    if value is None:
-        return ""
-    return f"{value:.2g}" if value else "<1e-300"
+    return p_values.p_value(value, unknown="")
 
 
-def pair_probability(value: float | None) -> str:
-    """Write a p-value that is known to twelve digits after the point at most."""
-    if value is None:
-        return ""
-    return f"<{TINY:.0e}" if value < TINY else f"{value:.2g}"
+def integrated_probability(value: float | None) -> str:
+    """Write a p-value of a pair of groups or a curve for a table's cell."""
+    return p_values.integrated_p_value(value, unknown="")
 
 
 def signed(value: float | None) -> str:

@@ -105,7 +105,7 @@ difference: the first minus the second
 standard_error: of the difference; null for a single cluster
 lower: lower end of the interval of the difference
 upper: its upper end
-p_value: probability of a difference as large where there is none, by Student''s t with one degree of freedom less than clusters
+p_value: probability of a difference as large where there is none, by Student''s t with one degree of freedom less than clusters; 0 is below what a double holds (1e-307)
 only_model: items that the first alone got right; null where outcomes are graded
 only_other: items that the other alone got right
 mcnemar: probability of counts as unlike where both are as good, by McNemar''s exact test

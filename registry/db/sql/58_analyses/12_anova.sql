@@ -27,7 +27,7 @@ COMMENT ON COLUMN registry.anova.f IS 'Ratio of the variance between groups to t
 COMMENT ON COLUMN registry.anova.df_between IS 'Its degrees of freedom: groups minus one.';
 COMMENT ON COLUMN registry.anova.df_within IS 'Likewise: scores minus groups.';
 COMMENT ON COLUMN registry.anova.p IS
-    'Probability of such an f where all groups have one mean, equal variances and normal scores.';
+    'Probability of such an f where all groups have one mean, equal variances and normal scores. Here and in all p, 0 is below what a double holds (1e-307).';
 COMMENT ON COLUMN registry.anova.holm IS
     'p corrected for the number of benchmarks of the analysis, so that any false finding is rare.';
 COMMENT ON COLUMN registry.anova.benjamini_hochberg IS

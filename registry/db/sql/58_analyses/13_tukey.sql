@@ -25,12 +25,12 @@ COMMENT ON COLUMN registry.tukey.n IS 'Number of scores of the first.';
 COMMENT ON COLUMN registry.tukey.other_n IS 'Number of scores of the second.';
 COMMENT ON COLUMN registry.tukey.difference IS 'Mean of the first minus that of the second.';
 COMMENT ON COLUMN registry.tukey.p IS
-    'p of no difference, by Tukey: corrected for the pairs of the benchmark.';
+    'p of no difference, by Tukey: corrected for the pairs of the benchmark. Below 1e-12 it is rounding, and 0 is that.';
 COMMENT ON COLUMN registry.tukey.lower IS
     'Lower end of Tukey''s interval; all of a benchmark hold at once, at the level of the analysis.';
 COMMENT ON COLUMN registry.tukey.upper IS 'Upper end of it.';
 COMMENT ON COLUMN registry.tukey.games_howell_p IS
-    'p of no difference, by Games and Howell, corrected likewise; null where a group''s scores are all alike.';
+    'p of no difference, by Games and Howell, corrected likewise, and rounding below 1e-12; null where a group''s scores are all alike.';
 COMMENT ON COLUMN registry.tukey.games_howell_lower IS 'Lower end of their interval.';
 COMMENT ON COLUMN registry.tukey.games_howell_upper IS 'Upper end of it.';
 COMMENT ON COLUMN registry.tukey.anova_p IS 

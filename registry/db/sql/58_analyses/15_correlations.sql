@@ -26,7 +26,8 @@ COMMENT ON COLUMN registry.correlations.pearson IS 'Linear correlation, in [-1, 
 COMMENT ON COLUMN registry.correlations.pearson_lower IS
     'Lower end of its interval (Fisher), at the level of the analysis.';
 COMMENT ON COLUMN registry.correlations.pearson_upper IS 'Upper end of it.';
-COMMENT ON COLUMN registry.correlations.pearson_p IS 'p of no correlation.';
+COMMENT ON COLUMN registry.correlations.pearson_p IS
+    'p of no correlation. Here and in all p, 0 is below what a double holds (1e-307).';
 COMMENT ON COLUMN registry.correlations.pearson_holm IS
     'That p corrected for the number of pairs, so that any false finding is rare.';
 COMMENT ON COLUMN registry.correlations.spearman IS

@@ -32,7 +32,7 @@ COMMENT ON COLUMN registry.gam_terms.rank IS
     'Degrees of freedom of the test, not whole for a smooth.';
 COMMENT ON COLUMN registry.gam_terms.f IS 'Its statistic, divided by the rank.';
 COMMENT ON COLUMN registry.gam_terms.p IS
-    'p of no effect, given all other terms (Wood 2013). Models of one family count as independent unless family is a random effect.';
+    'p of no effect, given all other terms (Wood 2013). Models of one family count as independent unless family is a random effect. Below 1e-12 it is rounding, and 0 is that.';
 COMMENT ON COLUMN registry.gam_terms.holm IS
     'p corrected for the number of terms of the analysis, so that any false finding is rare.';
 COMMENT ON COLUMN registry.gam_terms.deviation IS

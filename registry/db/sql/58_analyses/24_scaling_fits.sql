@@ -34,7 +34,7 @@ COMMENT ON COLUMN registry.scaling_fits.slope IS
 COMMENT ON COLUMN registry.scaling_fits.slope_lower IS
     'Lower end of its interval, at the level of the analysis.';
 COMMENT ON COLUMN registry.scaling_fits.slope_upper IS 'Upper end of it.';
-COMMENT ON COLUMN registry.scaling_fits.p IS 'p of no slope; models of one family are not independent.';
+COMMENT ON COLUMN registry.scaling_fits.p IS 'p of no slope; models of one family are not independent. 0 is below what a double holds (1e-307).';
 COMMENT ON COLUMN registry.scaling_fits.deviation IS
     'Standard deviation of scores about the curve.';
 COMMENT ON COLUMN registry.scaling_fits.r_squared IS

@@ -23,7 +23,8 @@ COMMENT ON COLUMN registry.ability_scaling.slope IS 'What a factor of ten adds t
 COMMENT ON COLUMN registry.ability_scaling.slope_lower IS
     'Lower end of its interval, at the level of the analysis.';
 COMMENT ON COLUMN registry.ability_scaling.slope_upper IS 'Upper end of it.';
-COMMENT ON COLUMN registry.ability_scaling.p IS 'p of no slope.';
+COMMENT ON COLUMN registry.ability_scaling.p IS
+    'p of no slope. 0 is below what a double holds (1e-307).';
 COMMENT ON COLUMN registry.ability_scaling.r_squared IS
     'Share of the variance of the ability in the group that the line explains.';
 COMMENT ON COLUMN registry.ability_scaling.ability_share IS

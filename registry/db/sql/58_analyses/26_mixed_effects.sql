@@ -44,7 +44,7 @@ COMMENT ON COLUMN registry.mixed_effects.statistic IS 't of a fixed effect; F of
 COMMENT ON COLUMN registry.mixed_effects.df IS
     'Degrees of freedom (of the denominator), by Satterthwaite.';
 COMMENT ON COLUMN registry.mixed_effects.p IS
-    'p of no effect; of a random effect that its variance is 0, by the likelihood ratio.';
+    'p of no effect; of a random effect that its variance is 0, by the likelihood ratio. Here and in holm and plain_p, 0 is below what a double holds (1e-307).';
 COMMENT ON COLUMN registry.mixed_effects.holm IS
     'p corrected for the number of effects of its kind in the analysis.';
 COMMENT ON COLUMN registry.mixed_effects.plain_estimate IS
