@@ -186,7 +186,8 @@ def _correlations(scores: Reals) -> Reals:
 
 
 def _eigenvalues(correlations: Reals) -> Reals:
-    return np.asarray(np.linalg.eigvalsh(correlations)[::-1], np.float64)
+    # Where columns follow from others they are 0 but for rounding, of either sign.
+    return np.maximum(np.asarray(np.linalg.eigvalsh(correlations)[::-1], np.float64), 0)
 
 
 def _first(above: NDArray[np.bool_]) -> int:

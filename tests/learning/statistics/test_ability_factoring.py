@@ -97,3 +97,11 @@ def test_factors_of_resamples_are_matched_by_what_they_are_like() -> None:
     reference = np.linalg.qr(rng.normal(size=(6, 3)))[0]
     drawn = reference[:, [2, 0, 1]] * [-1.0, 1.0, -1.0] + 0.01 * rng.normal(size=(6, 3))
     assert _matched(drawn, reference) == pytest.approx(reference, abs=0.05)
+
+
+def test_shares_of_columns_that_follow_from_others_are_not_negative() -> None:
+    scores = np.random.default_rng(3).random((12, 6))
+    scores[:, 1], scores[:, 2], scores[:, 3] = scores[:, 0], 2 * scores[:, 0], 1 - scores[:, 0]
+    found = abilities(scores, seed=1, draws=5)
+    assert min(found.shares.min(), found.share_lower.min()) >= 0
+    assert found.shares.sum() == pytest.approx(1)
