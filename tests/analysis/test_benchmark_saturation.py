@@ -102,7 +102,7 @@ def test_each_period_is_judged_by_all_models_so_far(filled: Engine) -> None:
             {"key": found.stored.analysis_id},
         ).mappings()
         stored = [dict(row) for row in rows]
-        assert {row.pop("by_period") for row in stored} == {"year"}
+        assert {row.pop("grouping") for row in stored} == {"year"}
         assert [{key: row[key] for key in row if key != "analysis_id"} for row in stored] == [
             asdict(each) for each in found.results
         ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cli_commands import Commands
 from evaluated import run, write
-from factories import edge, family, model, rows
+from factories import edge, family, model, rows, stub
 from sqlalchemy import Connection, Engine, text
 
 from registry.analysis.statistics import mixed_models
@@ -231,6 +231,17 @@ def test_models_less_their_parents_by_relation(filled: Engine) -> None:
     assert read_differences(filled, FrameOptions()).models == sorted(
         child for child, _ in gains if child not in {"kid/finetune00", "kid/merge01"}
     )
+    assert run_mixed(filled, FrameOptions(), PARENTS).stored.notes[0] == (
+        "1 difference left out, of scores that are not finite."
+    )
+    # A merge of two, of which one has no score.
+    with filled.begin() as connection:
+        stub(connection, "none/parent")
+        edge(connection, "kid/merge02", "none/parent", "merge", position=1)
+    assert read_differences(filled, FrameOptions()).notes == [
+        "1 difference left out, of scores that are not finite.",
+        "1 model of several parents: less those alone that have a score beside the model's.",
+    ]
     # The condition is on children.
     few = FrameOptions(condition="name LIKE 'kid/quant%'")
     found = run_mixed(filled, few, PARENTS)

@@ -165,7 +165,8 @@ def tukey_section(engine: Engine, options: FrameOptions, level: float) -> Report
         Counter((each.group_name, each.other_group) for each in found.results
                 if each.verdict == said) for said in ("higher", "lower")
     )  # fmt: skip
-    pairs = sorted(tested, key=lambda pair: (-higher[pair] - lower[pair], pair))
+    # Pairs that differ as often are in the order of their groups, such as of size.
+    pairs = sorted(tested, key=lambda pair: -higher[pair] - lower[pair])
     always = [pair for pair in pairs if higher[pair] + lower[pair] == tested[pair]]
     never = [pair for pair in pairs if not higher[pair] + lower[pair]]
     said = [

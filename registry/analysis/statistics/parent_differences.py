@@ -29,6 +29,7 @@ _PAIRS = text("""
           FROM first f
           JOIN store.edges e ON e.child_id = f.child_id AND e.relation = f.relation
          WHERE e.parent_id <> e.child_id),
+    parents AS (SELECT child_id, count(*) AS stated FROM links GROUP BY child_id),
     paired AS (
         SELECT DISTINCT ON (l.child_id, l.parent_id, benchmark, b.version)
                l.child_id, l.parent_id, l.relation, coalesce(b.canonical, b.name) AS benchmark,
@@ -61,9 +62,12 @@ _PAIRS = text("""
            CASE WHEN d.bounded THEN 'share' ELSE coalesce(d.unit, 'raw') END AS unit,
            avg(CASE WHEN d.bounded THEN d.share - d.parent_share ELSE d.raw - d.parent_raw END)
                AS difference,
+           count(*) < min(n.stated) AS partly,
+           bool_and(d.raw IS NOT NULL AND d.parent_raw IS NOT NULL) AS scored,
            min(v.family_root) AS family, min(v.author) AS author,
            min(v.architecture) AS architecture
       FROM paired d
+      JOIN parents n USING (child_id)
       JOIN store.models m ON m.model_id = d.child_id
       JOIN registry.models v ON v.name = m.name
      GROUP BY v.name, d.relation, d.benchmark, d.version, d.bounded, d.unit
@@ -76,7 +80,8 @@ FACTORS = (Grouping.FAMILY, Grouping.AUTHOR, Grouping.ARCHITECTURE)
 def read_differences(engine: Engine, options: FrameOptions) -> ScoreFrame:
     """Return the frame of models less their parents; groups are relations.
 
-    Of several parents, as merges have, it is less their mean. The condition is on the children.
+    Of several parents, as merges have, it is less the mean of those with a score beside its own.
+    The condition is on the children. What is left out is noted.
 
     Args:
         engine: of a database at head.
@@ -95,14 +100,17 @@ def read_differences(engine: Engine, options: FrameOptions) -> ScoreFrame:
         chosen = set(evaluated_models(engine, options.condition))
     with reading(engine, snapshot=True) as connection:
         pairs = _pairs(connection, options)
-    kept = [row for row in pairs if row.difference is not None and np.isfinite(row.difference)]
-    kept = [row for row in kept if chosen is None or row.name in chosen]
+    of_slice = [row for row in pairs if chosen is None or row.name in chosen]
+    kept = [row for row in of_slice if row.difference is not None and np.isfinite(row.difference)]
     if not kept:
         raise UsageError(
             "No model has a score beside its parent's, on the same benchmark and in the same setup:"
             " sync the Hub for parents, or import scores of them."
         )
-    frame = _frame(kept, options)
+    notes = []
+    if wrong := sum(row.scored for row in of_slice) - sum(row.scored for row in kept):
+        notes.append(f"{wrong:,} difference{_s(wrong)} left out, of scores that are not finite.")
+    frame = _frame(kept, options, notes)
     if options.complete:
         rows: NDArray[np.bool_] = np.asarray(np.isfinite(frame.values).all(axis=1))
         if not rows.any():
@@ -112,6 +120,8 @@ def read_differences(engine: Engine, options: FrameOptions) -> ScoreFrame:
             values=frame.values[rows], sizes=frame.sizes[rows], codes=frame.codes[rows],
             factors={of: names[rows] for of, names in frame.factors.items()},
         )  # fmt: skip
+        if left := int((~rows).sum()):
+            notes.append(f"{left:,} model{_s(left)} left out, without a score on each benchmark.")
     return frame
 
 
@@ -126,7 +136,7 @@ def _pairs(connection: Connection, options: FrameOptions) -> list[Row[Any]]:
     return list(connection.execute(_PAIRS, given))
 
 
-def _frame(pairs: list[Row[Any]], options: FrameOptions) -> ScoreFrame:
+def _frame(pairs: list[Row[Any]], options: FrameOptions, notes: list[str]) -> ScoreFrame:
     names = sorted({row.name for row in pairs})
     units: dict[tuple[str, str], dict[str, int]] = {}
     for row in pairs:
@@ -144,10 +154,20 @@ def _frame(pairs: list[Row[Any]], options: FrameOptions) -> ScoreFrame:
     factors: dict[Grouping, NDArray[np.object_]] = {
         grouping: np.full(values.shape, None, dtype=object) for grouping in options.factors
     }
+    for each in benchmarks:
+        counts = units[each.name, each.version]
+        if others := sum(counts.values()) - counts[each.unit]:
+            notes.append(f"{each.title}: {others:,} difference{_s(others)} left out, not in"
+                         f" {each.unit}.")  # fmt: skip
+    partly = {row.name for row in pairs if row.partly}
+    if partly:
+        notes.append(
+            f"{len(partly):,} model{_s(len(partly))} of several parents: less those alone that have"
+            " a score beside the model's."
+        )
     for row in pairs:
         column = columns.get(FrameBenchmark(row.benchmark, row.version, row.unit))
         if column is None:
-            # On another scale than most.
             continue
         at = rows[row.name], column
         values[at] = float(row.difference)
@@ -156,5 +176,9 @@ def _frame(pairs: list[Row[Any]], options: FrameOptions) -> ScoreFrame:
             labels[at] = getattr(row, str(grouping))
     return ScoreFrame(
         models=names, benchmarks=benchmarks, values=values, sizes=np.full(len(names), np.nan),
-        groups=groups, codes=codes, factors=factors,
+        groups=groups, codes=codes, factors=factors, notes=notes,
     )  # fmt: skip
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"

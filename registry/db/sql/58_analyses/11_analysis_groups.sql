@@ -1,6 +1,6 @@
 -- analysis_groups: scores of each group of models on each benchmark, as analyses compared them.
 CREATE VIEW registry.analysis_groups AS
-SELECT analysis_id, benchmark, version, group_name, n, mean, median, deviation
+SELECT analysis_id, benchmark, version, group_name, position, n, mean, median, deviation
   FROM store.analysis_groups
  ORDER BY analysis_id DESC, benchmark, version, position;
 
@@ -16,6 +16,8 @@ COMMENT ON COLUMN registry.analysis_groups.benchmark IS 'Canonical name of the b
 COMMENT ON COLUMN registry.analysis_groups.version IS
     'Version of the benchmark; empty where no source states one.';
 COMMENT ON COLUMN registry.analysis_groups.group_name IS 'Group of models, such as 3-7B.';
+COMMENT ON COLUMN registry.analysis_groups.position IS
+    'Place of the group in their order: of size by size, else by name.';
 COMMENT ON COLUMN registry.analysis_groups.n IS 'Number of its scores.';
 COMMENT ON COLUMN registry.analysis_groups.mean IS
     'Mean score: a share in [0, 1], or raw where the measure has no bounds.';

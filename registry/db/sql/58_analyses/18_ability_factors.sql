@@ -11,7 +11,7 @@ COMMENT ON VIEW registry.ability_factors IS
 Example:
 SELECT factor, eigenvalue, by_chance, share
   FROM registry.ability_factors
- WHERE kept;';
+ WHERE analysis_id = (SELECT max(analysis_id) FROM registry.ability_factors) AND kept;';
 COMMENT ON COLUMN registry.ability_factors.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.ability_factors.factor IS 'Number of the factor, the largest being 1.';
 COMMENT ON COLUMN registry.ability_factors.eigenvalue IS

@@ -10,7 +10,8 @@ COMMENT ON VIEW registry.factor_loadings IS
 Example:
 SELECT factor, benchmark, loading, lower, upper
   FROM registry.factor_loadings
- WHERE abs(loading) > 0.5;';
+ WHERE analysis_id = (SELECT max(analysis_id) FROM registry.ability_factors)
+   AND abs(loading) > 0.5;';
 COMMENT ON COLUMN registry.factor_loadings.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.factor_loadings.factor IS 'Number of the rotated factor.';
 COMMENT ON COLUMN registry.factor_loadings.benchmark IS 'Canonical name of the benchmark.';

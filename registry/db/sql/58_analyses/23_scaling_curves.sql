@@ -12,7 +12,8 @@ COMMENT ON VIEW registry.scaling_curves IS
 Example:
 SELECT group_name, amount, score, lower, upper
   FROM registry.scaling_curves
- WHERE benchmark = ''mmlu'' AND NOT beyond;';
+ WHERE analysis_id = (SELECT max(analysis_id) FROM registry.scaling_fits)
+   AND benchmark = ''mmlu'' AND NOT beyond;';
 COMMENT ON COLUMN registry.scaling_curves.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.scaling_curves.axis IS 'size, tokens or compute.';
 COMMENT ON COLUMN registry.scaling_curves.benchmark IS 'Canonical name of the benchmark.';

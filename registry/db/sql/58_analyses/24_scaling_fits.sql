@@ -14,7 +14,7 @@ COMMENT ON VIEW registry.scaling_fits IS
 Example:
 SELECT benchmark, group_name, slope, r_squared, error, last_error
   FROM registry.scaling_fits
- WHERE held_out > 0;';
+ WHERE analysis_id = (SELECT max(analysis_id) FROM registry.scaling_fits) AND held_out > 0;';
 COMMENT ON COLUMN registry.scaling_fits.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.scaling_fits.axis IS 'size, tokens or compute.';
 COMMENT ON COLUMN registry.scaling_fits.benchmark IS 'Canonical name of the benchmark.';

@@ -11,7 +11,8 @@ COMMENT ON VIEW registry.ability_scaling IS
 
 Example:
 SELECT group_name, n, slope, r_squared
-  FROM registry.ability_scaling;';
+  FROM registry.ability_scaling
+ WHERE analysis_id = (SELECT max(analysis_id) FROM registry.ability_scaling);';
 COMMENT ON COLUMN registry.ability_scaling.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.ability_scaling.axis IS 'size, tokens or compute.';
 COMMENT ON COLUMN registry.ability_scaling.group_name IS

@@ -1,6 +1,7 @@
 -- mixed_effects: effects in mixed models of scores, fixed and random.
 CREATE VIEW registry.mixed_effects AS
-SELECT r.analysis_id, a.options ->> 'subject' AS subject, r.benchmark, r.version, r.position, r.kind,
+SELECT r.analysis_id, a.options ->> 'subject' AS subject,
+       a.options ->> 'grouping' AS grouping, r.benchmark, r.version, r.position, r.kind,
        r.term, r.group_name, r.reference, r.n, r.groups, r.estimate, r.error, r.lower, r.upper,
        r.share, r.statistic, r.df, r.p, r.holm, r.plain_estimate, r.plain_error, r.plain_p
   FROM store.mixed_effects r
@@ -17,6 +18,8 @@ SELECT benchmark, group_name, reference, estimate, lower, upper, holm, plain_p
 COMMENT ON COLUMN registry.mixed_effects.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.mixed_effects.subject IS
     'Its fixed effect: groups, time, parents, or none for random effects alone.';
+COMMENT ON COLUMN registry.mixed_effects.grouping IS
+    'What models are grouped by, such as size; null where they are in no groups.';
 COMMENT ON COLUMN registry.mixed_effects.benchmark IS 'Canonical name of the benchmark.';
 COMMENT ON COLUMN registry.mixed_effects.version IS
     'Version of the benchmark; empty where no source states one.';

@@ -1,6 +1,6 @@
 -- benchmark_saturation: how near the ceiling benchmarks are, and what they still tell apart.
 CREATE VIEW registry.benchmark_saturation AS
-SELECT s.analysis_id, a.options ->> 'grouping' AS by_period, s.benchmark, s.version, s.period,
+SELECT s.analysis_id, a.options ->> 'grouping' AS grouping, s.benchmark, s.version, s.period,
        s.position, s.n, s.models, s.median, s.lower_quartile, s.upper_quartile, s.deviation, s.best,
        s.best_model, s.headroom, s.noise, s.near_best, s.pairs, s.separated, s.paired, s.verdict
   FROM store.saturation_results s
@@ -13,9 +13,10 @@ COMMENT ON VIEW registry.benchmark_saturation IS
 Example:
 SELECT benchmark, period, models, best, headroom, separated, verdict
   FROM registry.benchmark_saturation
+ WHERE analysis_id = (SELECT max(analysis_id) FROM registry.benchmark_saturation)
  ORDER BY benchmark, position;';
 COMMENT ON COLUMN registry.benchmark_saturation.analysis_id IS 'Number of the analysis.';
-COMMENT ON COLUMN registry.benchmark_saturation.by_period IS 'year or quarter.';
+COMMENT ON COLUMN registry.benchmark_saturation.grouping IS 'year or quarter.';
 COMMENT ON COLUMN registry.benchmark_saturation.benchmark IS 'Canonical name of the benchmark.';
 COMMENT ON COLUMN registry.benchmark_saturation.version IS
     'Its version; empty where no source states one.';
