@@ -234,10 +234,10 @@ def test_models_less_their_parents_by_relation(filled: Engine) -> None:
     assert run_mixed(filled, FrameOptions(), PARENTS).stored.notes[0] == (
         "1 difference left out, of scores that are not finite."
     )
-    # A merge of two, of which one has no score.
+    # A merge of three, of which one has no score.
     with filled.begin() as connection:
         stub(connection, "none/parent")
-        edge(connection, "kid/merge02", "none/parent", "merge", position=1)
+        edge(connection, "kid/merge04", "none/parent", relation="merge", position=2)
     assert read_differences(filled, FrameOptions()).notes == [
         "1 difference left out, of scores that are not finite.",
         "1 model of several parents: less those alone that have a score beside the model's.",
