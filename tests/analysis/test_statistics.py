@@ -347,6 +347,18 @@ def test_slices_and_complete_models(filled: Engine) -> None:
     assert [each.unit for each in frame(filled).benchmarks] == ["share", "share", "elo", "share"]
 
 
+def test_the_query_of_a_stored_analysis_lists_its_models(filled: Engine) -> None:
+    for condition in (None, "parameters < 3e9 OR author = 'lab1' -- small, or of one lab"):
+        options = FrameOptions(condition=condition)
+        key = run_correlations(filled, options).stored.analysis_id
+        with filled.connect() as connection:
+            query = connection.scalar(
+                text("SELECT query FROM registry.analyses WHERE analysis_id = :key"), {"key": key}
+            )
+            found = connection.exec_driver_sql(f"{query} ORDER BY name").scalars().all()
+        assert list(found) == read_frame(filled, options).models
+
+
 def test_sizes_are_grouped_by_cuts_of_ones_own(filled: Engine) -> None:
     found = groups(frame(filled, grouping=Grouping.SIZE, cuts=(2, 7)))
     # A bound is of the range above it.

@@ -126,7 +126,7 @@ def gam(
     Examples:
       registry stats gam --plot size.html
       registry stats gam --response arc --on abilities --on size --complete --log
-      registry stats gam --by type --benchmark mmlu --random family
+      registry stats gam --by type --benchmark mmlu_pro --random author
     """
     require("scipy", "statsmodels", "gamrs", doing="Fitting curves", extra="stats")
     from registry.analysis.plots.panels import check_panels, write_panels

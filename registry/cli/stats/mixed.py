@@ -100,10 +100,11 @@ def mixed(
     Linear mixed models by REML, with random effects of family, author, architecture and others:
     differences of groups, change per year, or models less their parents on the same benchmark and
     in the same setup, by relation. Beside each p is what it would be if models were independent.
+    Families and parents are known of models that `registry sync` has stored; authors of all.
 
     \b
     Examples:
-      registry stats mixed --by size
+      registry stats mixed --by size --random author
       registry stats mixed --effect parents
       registry stats mixed --effect none --random author --random architecture
     """

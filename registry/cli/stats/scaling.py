@@ -102,7 +102,8 @@ def scaling(
 
     Shares are logistic in the logarithm, above the score of chance; other scores are lines. The
     largest third of each group is predicted from the rest, and the error stands beside that of
-    simpler guesses. With --by series, groups are models that differ in size.
+    simpler guesses. With --by series, groups are models that differ in size. Training tokens and
+    operations are those that sources state (facts tokens and flops).
 
     \b
     Examples:

@@ -81,7 +81,7 @@ def tukey(
     Examples:
       registry stats tukey --by size
       registry stats tukey --by architecture --counts
-      registry stats tukey --by relation --where "parameters < 8e9" --format csv
+      registry stats tukey --by type --where "parameters < 8e9" --format csv
     """
     require("scipy", "statsmodels", doing="Comparing groups", extra="stats")
     from registry.analysis.statistics.group_differences import run_tukey

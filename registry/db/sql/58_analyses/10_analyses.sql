@@ -1,9 +1,15 @@
 -- analyses: stored statistical analyses of scores, the newest first.
 CREATE VIEW registry.analyses AS
-SELECT analysis_id, kind, slice, options ->> 'grouping' AS grouping,
+SELECT analysis_id, kind, slice,
+       -- A line break ends a remark in the condition.
+       CASE WHEN kind <> 'preferences' THEN
+            'SELECT name FROM registry.models WHERE name IN (SELECT model FROM registry.evaluated_names)'
+            || coalesce(E' AND (\n' || slice || E'\n)', '')
+       END AS query,
+       options ->> 'grouping' AS grouping,
        (options ->> 'level')::double precision AS level, options, model_count AS models,
-       row_count AS scores, tested_models, tested_scores, notes, data_fingerprint, created_at, code_version, libraries, seed,
-       seconds
+       row_count AS scores, tested_models, tested_scores, notes, data_fingerprint, created_at,
+       code_version, libraries, seed, seconds
   FROM store.analyses
  ORDER BY analysis_id DESC;
 
@@ -18,6 +24,8 @@ COMMENT ON COLUMN registry.analyses.analysis_id IS 'Number of the analysis.';
 COMMENT ON COLUMN registry.analyses.kind IS 'What it computes: anova, tukey, correlate, map, factors and others, as the commands of registry stats; preferences is that of registry evals.';
 COMMENT ON COLUMN registry.analyses.slice IS
     'SQL condition on models that selects them, as it was given; null for all evaluated models.';
+COMMENT ON COLUMN registry.analyses.query IS
+    'SQL that lists the models of the slice as they are now; their scores are those of view canonical_leaderboard, on the benchmarks and of the source that options have. Null for preferences, whose models options name.';
 COMMENT ON COLUMN registry.analyses.grouping IS
     'What models are grouped by, such as size; null where they are not.';
 COMMENT ON COLUMN registry.analyses.level IS
