@@ -468,13 +468,15 @@ def test_fingerprints_tell_frames_apart() -> None:
 
 def test_groups_too_small_and_constant_scores_are_left_out_and_said(filled: Engine) -> None:
     with filled.begin() as connection:
-        put(connection, "flat", [0.5] * MODELS)
+        flat = [f"flat{place}" for place in range(7)]
+        for benchmark in flat:
+            put(connection, benchmark, [0.5] * MODELS)
         put(connection, "narrow", [0.1 * place for place in range(5)])
         put(connection, "steps", [0.25 if place % 4 else place / 100 for place in range(40)])
-    analysis = run_anova(filled, replace(BY_SIZE, benchmarks=["flat", "narrow", "steps", "alpha"]))
+    analysis = run_anova(filled, replace(BY_SIZE, benchmarks=[*flat, "narrow", "steps", "alpha"]))
     assert [each.benchmark for each in analysis.results] == ["alpha", "steps"]
     assert list(analysis.stored.notes) == [
-        "flat: not tested, as all scores are alike.",
+        "flat0, flat1, flat2, flat3, flat4, flat5 and 1 more: not tested, as all scores are alike.",
         "narrow: not tested, as no group has 5 scores.",
         "0-1.5B: left out on one benchmark, with fewer than 5 scores.",
         "1.5-3B: left out on one benchmark, with fewer than 5 scores.",

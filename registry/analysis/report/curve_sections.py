@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from sqlalchemy import Engine
 
+from registry.analysis.listing import listed
 from registry.analysis.p_values import integrated_p_value
 from registry.analysis.plots.charts import short
 from registry.analysis.report.analysis_panels import (
@@ -21,14 +22,7 @@ from registry.analysis.report.analysis_panels import (
 )
 from registry.analysis.report.document import PanelFigure, ReportSection, ReportTable
 from registry.analysis.report.sections import analysed
-from registry.analysis.report.sentences import (
-    held_out_sentence,
-    interval,
-    listed,
-    number,
-    range_of,
-    titled,
-)
+from registry.analysis.report.sentences import held_out_sentence, interval, number, range_of, titled
 from registry.analysis.statistics.additive_models import GamAnalysis, run_gam
 from registry.analysis.statistics.additive_results import GamFit, GamPoint, GamTerm
 from registry.analysis.statistics.benchmark_saturation import SaturationResult, run_saturation

@@ -6,16 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import Engine
 
+from registry.analysis.listing import listed
 from registry.analysis.p_values import p_value
 from registry.analysis.report.document import ReportSection, ReportTable, Span, SpanFigure
 from registry.analysis.report.sections import analysed
-from registry.analysis.report.sentences import (
-    interval,
-    listed,
-    lost_effects,
-    range_of,
-    titled,
-)
+from registry.analysis.report.sentences import interval, lost_effects, range_of, titled
 from registry.analysis.statistics.mixed_models import MixedAnalysis, MixedEffect, run_mixed
 from registry.analysis.statistics.score_frame import FrameOptions, read_frame
 from registry.enums import Grouping, MixedSubject

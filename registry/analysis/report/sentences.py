@@ -33,12 +33,6 @@ def interval(value: float | None, lower: float | None, upper: float | None) -> s
     return f"{value:.2f}{ends}"
 
 
-def listed(names: Sequence[str], most: int = 6) -> str:
-    """Write names with commas, the first of many."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def held_out_sentence(fits: Sequence[ScalingResult]) -> str | None:
     """Return how well larger models are predicted, over the curves of groups, or of all."""
     found = [each for each in fits if each.error is not None and each.form == "logistic"]

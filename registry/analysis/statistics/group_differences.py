@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Engine
 
+from registry.analysis.listing import listed
 from registry.analysis.statistics.score_frame import (
     FrameBenchmark,
     FrameOptions,
@@ -232,6 +233,7 @@ def _samples(frame: ScoreFrame, least: int, notes: list[str]) -> Iterator[_Sampl
         UsageError: where no benchmark has two groups that are not all of one value.
     """
     small: dict[str, int] = {}
+    untested: dict[str, list[str]] = {}
     count = 0
     for column, benchmark in enumerate(frame.benchmarks):
         values, codes = frame.values[:, column], frame.codes[:, column]
@@ -244,13 +246,15 @@ def _samples(frame: ScoreFrame, least: int, notes: list[str]) -> Iterator[_Sampl
                 small[frame.groups[place]] = small.get(frame.groups[place], 0) + 1
         chosen = [of_groups[place] for place in places]
         if len(places) < 2:  # noqa: PLR2004
-            notes.append(f"{benchmark.title}: not tested, as {_few(len(places), least)}.")
+            untested.setdefault(_few(len(places), least), []).append(benchmark.title)
         elif is_constant(np.concatenate(chosen)):
-            notes.append(f"{benchmark.title}: not tested, as all scores are alike.")
+            untested.setdefault("all scores are alike", []).append(benchmark.title)
         else:
             count += 1
             frame.used[:, column] = np.isin(codes, places) & ~np.isnan(values)
             yield _Sample(benchmark, places, chosen)
+    for why, titles in untested.items():
+        notes.append(f"{listed(titles)}: not tested, as {why}.")
     for name, number in small.items():
         where = "one benchmark" if number == 1 else f"{number} benchmarks"
         notes.append(f"{name}: left out on {where}, with fewer than {least} scores.")

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
+from registry.analysis.listing import listed
 from registry.analysis.statistics.shared_outcomes import (
+    MOST_NAMED,
     PreferenceOptions,
     SharedOutcomes,
     check_options,
     count_models,
-    list_models,
     read_shared,
 )
 from registry.analysis.statistics.stored_analyses import (
@@ -160,7 +161,8 @@ def _notes(rows: Sequence[RatedModel], found: PreferenceRatings, replicates: int
         names = [each.model for each in rows if each.unrated == reason]
         if names:
             notes.append(
-                f"{count_models(len(names))} without a rating, as {why}: {list_models(names)}."
+                f"{count_models(len(names))} without a rating, as {why}:"
+                f" {listed(names, MOST_NAMED)}."
             )
     if any(each.unrated is None for each in rows) and found.resamples < replicates:
         notes.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sqlalchemy import Connection, text
 
+from registry.analysis.listing import listed
 from registry.analysis.statistics.stored_analyses import check_level, check_seed
 from registry.catalog.names import model_id
 from registry.errors import UsageError
@@ -182,7 +183,9 @@ def _measure(
     ):
         if keys:
             names = _names(connection, keys)
-            notes.append(f"{count_models(len(names))} left out, {what}: {list_models(names)}.")
+            notes.append(
+                f"{count_models(len(names))} left out, {what}: {listed(names, MOST_NAMED)}."
+            )
     return measure, notes
 
 
@@ -258,9 +261,3 @@ def _chosen(matrix: OutcomeMatrix, options: PreferenceOptions, notes: list[str])
 def count_models(number: int) -> str:
     """Write a number of models."""
     return f"{number:,} model{'' if number == 1 else 's'}"
-
-
-def list_models(names: Sequence[str]) -> str:
-    """Write the names of some models, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -69,6 +69,7 @@ def anova(application: Application, /, *, output: Output, level: float, **chosen
       registry stats anova --by architecture --where "parameters BETWEEN 6e9 AND 9e9" --complete
     """
     require("scipy", "statsmodels", doing="Analysing variance", extra="stats")
+    from registry.analysis.listing import listed
     from registry.analysis.report.sections import unequal_variances
     from registry.analysis.statistics.group_differences import run_anova
 
@@ -79,4 +80,4 @@ def anova(application: Application, /, *, output: Output, level: float, **chosen
     output.rows(FIELDS, rows)
     say_analysis(found.stored)
     if unequal := [each.benchmark for each in unequal_variances(found.results, level)]:
-        say(f"Variances differ on {', '.join(unequal)}: there, Welch's p counts.")
+        say(f"Variances differ on {listed(unequal)}: there, Welch's p counts.")
