@@ -121,6 +121,9 @@ def test_the_best_models_are_compared_on_shared_items(filled: Engine) -> None:
     apart = [each.p_value is not None and each.p_value < 0.05 for each in pairs]
     assert found[ALL].pairs == 45
     assert found[ALL].separated == pytest.approx(np.mean(apart))
+    half = run_saturation(filled, FrameOptions(benchmarks=["quiz"]), level=0.5)
+    apart = [each.p_value is not None and each.p_value < 0.5 for each in pairs]
+    assert of(half, "quiz")[ALL].separated == pytest.approx(np.mean(apart))
     assert found[ALL].verdict != "unknown"
     # Outcomes of another source are none of these scores'.
     options = FrameOptions(benchmarks=["quiz"], source="tests")
