@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from registry.analysis.plots.files import check_endings, plain, write_html
 from registry.analysis.plots.map import new_figure
-from registry.errors import UsageError
-from registry.files import check_target, new_file
-
-SUFFIXES = (".png", ".html")
+from registry.files import new_file
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8">
@@ -45,10 +43,7 @@ def check_plots(paths: Sequence[Path]) -> None:
     Raises:
         UsageError: for a file that is there, a folder that is not, or another ending.
     """
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"A heat map is written as .png or .html, not as {path.name}.")
-        check_target(path)
+    check_endings(paths, "A heat map is")
 
 
 def write_correlations(
@@ -71,8 +66,7 @@ def write_correlations(
     check_plots([path])
     if path.suffix.lower() == ".html":
         page = _page(names, pairs, title, caption)
-        with new_file(path) as file:
-            file.write_text(page.encode(errors="replace").decode(), encoding="utf-8")
+        write_html(page, path)
         return
     _picture(names, pairs, path, title)
 
@@ -107,8 +101,7 @@ def _cell(value: float | None, row: str, column: str) -> str:
 
 
 def _picture(names: Sequence[str], pairs: Pairs, path: Path, title: str) -> None:
-    # A dollar sign would start a formula.
-    labels = [name.replace("$", r"\$") for name in names]
+    labels = [plain(name) for name in names]
     values = np.array([[_value(pairs, row, column) for column in names] for row in names], float)
     side = 3 + 0.6 * len(names)
     figure = new_figure(side + 1, side)
@@ -120,7 +113,7 @@ def _picture(names: Sequence[str], pairs: Pairs, path: Path, title: str) -> None
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(names)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), labels)
-    axes.set(title=title.replace("$", r"\$"))
+    axes.set(title=plain(title))
     figure.colorbar(image, label="correlation")
     with new_file(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from registry.analysis.plots.files import check_endings, plain, write_html
 from registry.analysis.plots.map import new_figure
-from registry.errors import UsageError
-from registry.files import check_target, new_file
-
-SUFFIXES = (".png", ".html")
+from registry.files import new_file
 
 COLOUR = "#2166ac"
 
@@ -74,10 +72,7 @@ def check_intervals(paths: Sequence[Path]) -> None:
     Raises:
         UsageError: for a file that is there, a folder that is not, or another ending.
     """
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"Intervals are written as .png or .html, not as {path.name}.")
-        check_target(path)
+    check_endings(paths, "Intervals are")
 
 
 def write_intervals(
@@ -100,8 +95,7 @@ def write_intervals(
     check_intervals([path])
     if path.suffix.lower() == ".html":
         page = _page(marks, title, across, caption)
-        with new_file(path) as file:
-            file.write_text(page.encode(errors="replace").decode(), encoding="utf-8")
+        write_html(page, path)
         return
     _picture(marks, path, title, across, caption)
 
@@ -148,22 +142,17 @@ def _picture(
     places = np.arange(len(marks))
     axes.hlines(places, ends[:, 0], ends[:, 1], color=COLOUR, lw=1.6)
     axes.scatter(values, places, color=COLOUR, s=18, zorder=3)
-    axes.set_yticks(places, [_plain(_short(mark.name)) for mark in marks])
+    axes.set_yticks(places, [plain(_short(mark.name)) for mark in marks])
     axes.set_ylim(max(len(marks), 1) - 0.5, -0.5)
     axes.grid(axis="x", color="0.9")
     axes.grid(axis="y", color="0.95")
     axes.set_axisbelow(True)
-    axes.set_xlabel(_plain(across))
-    figure.suptitle(_plain(title))
-    figure.supxlabel(_plain(caption), fontsize=8, wrap=True)
+    axes.set_xlabel(plain(across))
+    figure.suptitle(plain(title))
+    figure.supxlabel(plain(caption), fontsize=8, wrap=True)
     with new_file(path) as file:
         figure.savefig(file, format="png", dpi=120)
 
 
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
-
-
-def _plain(text: str) -> str:
-    # A dollar sign would start a formula.
-    return text.encode(errors="replace").decode().replace("$", r"\$")

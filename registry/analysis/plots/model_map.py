@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from registry.analysis.plots.files import check_endings, plain
 from registry.analysis.plots.map import OTHERS, EmbeddingMap, new_figure, write_page
-from registry.errors import UsageError
-from registry.files import check_target, new_file
+from registry.files import new_file
 from registry.learning.arrays import Reals
-
-SUFFIXES = (".png", ".html")
 
 WIDTH, DPI = 6.4, 125
 """Of a picture: 800 dots, so that letters of 11 points are legible where it is shown in 400."""
@@ -44,10 +42,7 @@ def check_map_plots(paths: Sequence[Path]) -> None:
     Raises:
         UsageError: for a file that is there, a folder that is not, or another ending.
     """
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"A map is written as .png or .html, not as {path.name}.")
-        check_target(path)
+    check_endings(paths, "A map is")
 
 
 def write_map(drawn: DrawnMap, path: Path) -> None:
@@ -93,10 +88,10 @@ def _picture(drawn: DrawnMap, path: Path) -> None:
     for place, name in enumerate(groups):
         of = drawn.points[labels == name]
         colour = _colours(len(groups))[place]
-        axes.scatter(of[:, 0], of[:, 1], s=7, color=colour, label=_safe(f"{name} ({len(of):,})"))
+        axes.scatter(of[:, 0], of[:, 1], s=7, color=colour, label=plain(f"{name} ({len(of):,})"))
     axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-    axes.set_title(_safe(drawn.title), fontsize=12, wrap=True)
-    axes.set_xlabel(_safe(_folded(drawn.caption)), fontsize=9.5)
+    axes.set_title(plain(drawn.title), fontsize=12, wrap=True)
+    axes.set_xlabel(plain(_folded(drawn.caption)), fontsize=9.5)
     if groups:
         figure.legend(
             loc="outside lower center", ncols=2, fontsize=11, frameon=False, markerscale=2.5
@@ -132,8 +127,3 @@ def _folded(text: str) -> str:
     import textwrap  # noqa: PLC0415
 
     return "\n".join(textwrap.wrap(text, 80))
-
-
-def _safe(text: str) -> str:
-    """Return text in which a dollar sign starts no formula."""
-    return text.replace("$", r"\$")

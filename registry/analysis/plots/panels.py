@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from registry.analysis.plots import charts
 from registry.analysis.plots.charts import Panel
+from registry.analysis.plots.files import check_endings, plain, write_html
 from registry.analysis.plots.map import new_figure
-from registry.errors import UsageError
-from registry.files import check_target, new_file
+from registry.files import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SUFFIXES = (".png", ".html")
 
 MOST_PANELS = 60
 """Panels that are drawn; more cannot be read."""
@@ -51,10 +49,7 @@ def check_panels(paths: Sequence[Path]) -> None:
     Raises:
         UsageError: for a file that is there, a folder that is not, or another ending.
     """
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"Curves are written as .png or .html, not as {path.name}.")
-        check_target(path)
+    check_endings(paths, "Curves are")
 
 
 def write_panels(panels: Sequence[Panel], path: Path, *, title: str, caption: str) -> None:
@@ -85,8 +80,7 @@ def write_panels(panels: Sequence[Panel], path: Path, *, title: str, caption: st
         title=escape(title), caption=escape(caption), style=charts.CSS,
         figures=charts.chart_panels(panels),
     )  # fmt: skip
-    with new_file(path) as file:
-        file.write_text(written.encode(errors="replace").decode(), encoding="utf-8")
+    write_html(written, path)
 
 
 def _picture(panels: Sequence[Panel], path: Path, title: str, caption: str) -> None:
@@ -96,8 +90,8 @@ def _picture(panels: Sequence[Panel], path: Path, title: str, caption: str) -> N
     styles = charts.series_styles(panels)
     for place, panel in enumerate(panels):
         _draw(figure.add_subplot(rows, columns, place + 1), panel, styles)
-    figure.suptitle(_safe(title), fontsize=13)
-    figure.supxlabel(_safe("\n".join(wrap(caption, 62 * columns))), fontsize=9.5)
+    figure.suptitle(plain(title), fontsize=13)
+    figure.supxlabel(plain("\n".join(wrap(caption, 62 * columns))), fontsize=9.5)
     with new_file(path) as file:
         figure.savefig(file, format="png", dpi=DPI)
 
@@ -106,7 +100,7 @@ def _draw(axes: "Axes", panel: Panel, styles: Mapping[str, int]) -> None:
     for series in panel.series:
         place = styles.get(series.name, 0)
         colour = charts.GREY if series.muted else charts.STYLES[place % len(charts.STYLES)][0]
-        name = _safe(series.name)
+        name = plain(series.name)
         if len(series.banded):
             axes.fill_between(*series.banded[:, [0, 2, 3]].T, color=colour, alpha=0.16, lw=0)
         if len(series.curve):
@@ -126,18 +120,13 @@ def _draw(axes: "Axes", panel: Panel, styles: Mapping[str, int]) -> None:
     for value in panel.marks:
         axes.axvline(value, ymax=0.04, color="#b2182b", linewidth=1)
     if panel.ticks:
-        axes.set_xticks(range(len(panel.ticks)), [_safe(each) for each in panel.ticks])
+        axes.set_xticks(range(len(panel.ticks)), [plain(each) for each in panel.ticks])
         if len(panel.ticks) > charts.LABELS:
             axes.tick_params(axis="x", labelrotation=45)
-    axes.set_title(_safe(f"{panel.title}\n{panel.note}".strip()), fontsize=11)
-    axes.set_xlabel(_safe(panel.across), fontsize=10.5)
-    axes.set_ylabel(_safe(panel.up), fontsize=10.5)
+    axes.set_title(plain(f"{panel.title}\n{panel.note}".strip()), fontsize=11)
+    axes.set_xlabel(plain(panel.across), fontsize=10.5)
+    axes.set_ylabel(plain(panel.up), fontsize=10.5)
     if len(panel.series) > 1:
         axes.legend(
             fontsize=9.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2
         )
-
-
-def _safe(text: str) -> str:
-    """Return text in which a dollar sign starts no formula."""
-    return text.encode(errors="replace").decode().replace("$", r"\$")
